@@ -1,0 +1,1 @@
+"""Ring 2: calls over HTTP, their limits, retries and records."""

@@ -1,0 +1,390 @@
+"""The client of one server: single calls over HTTP, with limits, retries and records.
+
+Synchronous, so that Robot's timeouts and Ctrl-C interrupt every wait. Streams take a fresh connection each: servers
+exist that advertise keep-alive and close the socket after a stream. Other calls reuse connections and are sent once
+more when a reused one dies before the first byte of the answer.
+"""
+
+from __future__ import annotations
+
+import json as jsonlib
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from InferenceLibrary.client.limits import Limits, RetryPolicy
+from InferenceLibrary.client.recorder import Recorder, TooLarge, bounded, describe_problem, headers_of, network_errors
+from InferenceLibrary.client.records import Attempt, Reply, Stream, decode_json, shorten
+from InferenceLibrary.deadline import pause
+from InferenceLibrary.errors import RequestError, StreamError, describe
+from InferenceLibrary.redaction import Redactor
+
+if TYPE_CHECKING:
+    import httpx
+
+    from InferenceLibrary.client.transport import Wire
+
+CHAT = "/v1/chat/completions"
+COMPLETIONS = "/v1/completions"
+MODELS = "/v1/models"
+
+Send = Callable[["Wire"], tuple[int, "dict[str, str]", Any]]
+
+
+@dataclass
+class Client:
+    """Calls one server.
+
+    Args:
+        base_url: Scheme, host and port, without `/v1`.
+        name: How errors name the server.
+        model: The model to ask for when a call names none.
+        api_key: Sent as `Authorization: Bearer ...`.
+        headers: Sent with every call.
+        limits: Time and size limits of a call.
+        retry: Policy for failed attempts; off by default.
+        redact: Masks secrets in errors.
+        state: Tells what is known of the other side after a failure: `the process exited with code 1`, and the last
+            lines of its log.
+    """
+
+    base_url: str
+    name: str = "server"
+    model: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+    limits: Limits = field(default_factory=Limits)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    redact: Redactor = field(default_factory=Redactor, repr=False)
+    state: Callable[[], tuple[str | None, list[str]]] = field(default=lambda: (None, []), repr=False)
+
+    def __post_init__(self) -> None:
+        self.base_url = self.base_url.rstrip("/").removesuffix("/v1")
+        self._shared: httpx.Client | None = None
+        self._lock = threading.Lock()
+        if self.api_key:
+            self.redact.add(self.api_key)
+
+    def chat(self, messages: list[dict[str, Any]], *, expected_status: int = 200, **options: Any) -> Reply:
+        """Ask for one chat answer. Options: see `generation_body`; also `limits`, `retry`, `headers`.
+
+        Raises:
+            RequestError: No answer, a status other than the expected one, or a body that is not JSON.
+        """
+        return self._generate(CHAT, {"messages": messages}, expected_status, options)
+
+    def complete(self, prompt: str, *, expected_status: int = 200, **options: Any) -> Reply:
+        """Ask for one text completion, like `chat`."""
+        return self._generate(COMPLETIONS, {"prompt": prompt}, expected_status, options)
+
+    def stream_chat(self, messages: list[dict[str, Any]], **options: Any) -> Stream:
+        """Ask for a streamed chat answer and record it. Options: as for `chat`, and those of `stream`.
+
+        Raises:
+            RequestError: No answer, or a status other than 200.
+            StreamError: The answer is no event stream, or broke off.
+        """
+        return self._generate_stream(CHAT, {"messages": messages}, options)
+
+    def stream_completion(self, prompt: str, **options: Any) -> Stream:
+        """Ask for a streamed text completion and record it, like `stream_chat`."""
+        return self._generate_stream(COMPLETIONS, {"prompt": prompt}, options)
+
+    def models(self) -> list[str]:
+        """Return the ids that the model list gives.
+
+        Raises:
+            RequestError: No answer, a status other than 200, or no model list in it.
+        """
+        reply = self.send("GET", MODELS, expected_status=200)
+        data = reply.json.get("data") if isinstance(reply.json, dict) else None
+        if not isinstance(data, list) or not all(isinstance(item, dict) and "id" in item for item in data):
+            raise self._error("GET", MODELS, reply.attempts, "a list of models in 'data'", shorten(reply.body), reply)
+        return [str(item["id"]) for item in data]
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        expected_status: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        limits: Limits | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> Reply:
+        """Send any request and return the answer.
+
+        Args:
+            method: HTTP method.
+            path: Path below the base URL, or a whole URL.
+            body: Text or bytes are sent as they are, everything else as JSON; None sends no body.
+            expected_status: Another status is an error; None accepts any.
+            headers: Sent beside the client's own.
+            limits: In place of the client's limits.
+            retry: In place of the client's policy.
+
+        Raises:
+            RequestError: No answer within the limits, or another status than the expected one.
+        """
+        limits = limits or self.limits
+        url = self._url(path)
+
+        def attempt(wire: Wire) -> tuple[int, dict[str, str], Any]:
+            request = self._request(self._session(), method, url, body, headers)
+            response = self._session().send(request, stream=True)
+            try:
+                raw = b"".join(bounded(response.iter_raw(), limits.body))
+            finally:
+                response.close()
+            return response.status_code, headers_of(response), raw
+
+        started = time.perf_counter()
+        status, answer_headers, raw, attempts, _ = self._attempts(
+            method, path, attempt, limits, retry or self.retry, started, expected_status
+        )
+        text = raw.decode("utf-8", "replace")
+        elapsed = time.perf_counter() - started
+        reply = Reply(status, answer_headers, text, elapsed, decode_json(text), attempts, url)
+        if expected_status is not None and status != expected_status:
+            raise self._refused(method, path, reply, expected_status)
+        return reply
+
+    def stream(
+        self,
+        path: str,
+        *,
+        body: Any,
+        headers: Mapping[str, str] | None = None,
+        limits: Limits | None = None,
+        retry: RetryPolicy | None = None,
+        cancel_after: int | None = None,
+        allow_broken: bool = False,
+    ) -> Stream:
+        """Post a request that is answered by an event stream; read it to its end and record it.
+
+        Args:
+            path: Path below the base URL.
+            body: Sent as JSON.
+            headers: Sent beside the client's own.
+            limits: In place of the client's limits.
+            retry: In place of the client's policy; a stream that has begun is not tried again.
+            cancel_after: Close the connection after so many chunks with output.
+            allow_broken: Return a stream that broke off instead of raising.
+
+        Raises:
+            RequestError: No answer, or a status other than 200.
+            StreamError: The answer is no event stream, or broke off; its `stream` holds what had arrived.
+        """
+        limits = limits or self.limits
+        url = self._url(path)
+        recorder = Recorder(limits, cancel_after)
+
+        def attempt(wire: Wire) -> tuple[int, dict[str, str], Any]:
+            with self._new_session(keep_alive=False) as session:
+                request = self._request(session, "POST", url, body, headers)
+                response = session.send(request, stream=True)
+                try:
+                    recorder.begin(response, wire)
+                    if recorder.is_event_stream:
+                        recorder.record(response.iter_raw())
+                        return response.status_code, headers_of(response), b""
+                    body = b"".join(bounded(response.iter_raw(), limits.body))
+                    return response.status_code, headers_of(response), body
+                finally:
+                    response.close()
+
+        started = time.perf_counter()
+        status, answer_headers, raw, attempts, wire = self._attempts(
+            "POST", path, attempt, limits, retry or self.retry, started, 200
+        )
+        if not recorder.is_event_stream:
+            text = raw.decode("utf-8", "replace")
+            reply = Reply(status, answer_headers, text, time.perf_counter() - started, decode_json(text), attempts, url)
+            if status != 200:
+                raise self._refused("POST", path, reply, 200)
+            got = f"{answer_headers.get('content-type', 'no content type')}: {shorten(text)!r}"
+            raise StreamError(self._describe("POST", path, "an event stream (text/event-stream)", got, reply.elapsed))
+        stream = recorder.finish(attempts, url, time.perf_counter() - started, wire)
+        if stream.broken and not allow_broken:
+            arrived = f"{stream.broken} after {len(stream.chunks)} events ({shorten(stream.text, 40)!r})"
+            raise StreamError(
+                self._describe("POST", path, "a stream with a proper end", arrived, stream.elapsed),
+                event_index=len(stream.chunks),
+                stream=stream,
+            )
+        return stream
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self._shared is not None:
+            self._shared.close()
+            self._shared = None
+
+    def _generate(self, path: str, body: dict[str, Any], expected_status: int, options: dict[str, Any]) -> Reply:
+        sending = {name: options.pop(name) for name in ("limits", "retry", "headers") if name in options}
+        whole = body | self._generation_body(**options)
+        reply = self.send("POST", path, body=whole, expected_status=expected_status, **sending)
+        if expected_status == 200 and not isinstance(reply.json, dict):
+            kind = reply.headers.get("content-type", "no content type")
+            raise self._error("POST", path, reply.attempts, "a JSON object", f"{kind}: {shorten(reply.body)!r}", reply)
+        return reply
+
+    def _generate_stream(self, path: str, body: dict[str, Any], options: dict[str, Any]) -> Stream:
+        names = ("limits", "retry", "headers", "cancel_after", "allow_broken")
+        sending = {name: options.pop(name) for name in names if name in options}
+        include_usage = options.pop("include_usage", False)
+        whole = body | {"stream": True} | ({"stream_options": {"include_usage": True}} if include_usage else {})
+        return self.stream(path, body=whole | self._generation_body(**options), **sending)
+
+    def _generation_body(
+        self,
+        *,
+        model: str | None = None,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        seed: int | None = None,
+        stop: list[str] | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Return the request keys for the given options; `extra` is taken as it is and wins."""
+        given = {
+            "model": model or self.model,
+            "max_tokens": max_tokens,
+            "temperature": temperature,
+            "top_p": top_p,
+            "seed": seed,
+            "stop": stop,
+        }
+        return {name: value for name, value in given.items() if value is not None} | dict(extra or {})
+
+    def _attempts(
+        self,
+        method: str,
+        path: str,
+        attempt: Send,
+        limits: Limits,
+        retry: RetryPolicy,
+        started: float,
+        expected_status: int | None,
+    ) -> tuple[int, dict[str, str], Any, tuple[Attempt, ...], Wire]:
+        """Run attempts until one stands; return status, headers, body, all attempts and the last one's wire."""
+        from InferenceLibrary.client.transport import LimitExceeded, Wire
+
+        done: list[Attempt] = []
+        while True:
+            wire = Wire(limits, started)
+            status: int | None = None
+            headers: dict[str, str] = {}
+            raw: Any = b""
+            problem: str | None = None
+            try:
+                status, headers, raw = self._send_twice_if_stale(attempt, wire)
+            except LimitExceeded as error:
+                problem = f"no answer within the {error}" if not wire.reads else f"an answer cut by the {error}"
+            except TooLarge as error:
+                problem = str(error)
+            except network_errors() as error:
+                problem = describe_problem(error)
+            elapsed = time.perf_counter() - wire.sent
+            last = Attempt(len(done) + 1, status, problem, elapsed)
+            retried = retry.retries(status) and status != expected_status and len(done) < retry.max_retries
+            wait = retry.wait(len(done), headers) if retried else 0.0
+            if retried and wire.remaining > wait:
+                done.append(replace(last, wait=wait))
+                pause(wait)
+                continue
+            done.append(last)
+            if problem is None:
+                assert status is not None
+                return status, headers, raw, tuple(done), wire
+            tries = f" in {len(done)} attempts" if len(done) > 1 else ""
+            raise self._error(method, path, tuple(done), "an answer", f"{problem}{tries}", None, started)
+
+    def _send_twice_if_stale(self, attempt: Send, wire: Wire) -> tuple[int, dict[str, str], Any]:
+        """A reused connection may have been closed by the server meanwhile; then nothing was read, and we ask again."""
+        from InferenceLibrary.client.transport import watched
+
+        with watched(wire):
+            try:
+                return attempt(wire)
+            except network_errors():
+                reused = wire.connected is None
+                if not reused or any(size for _, size in wire.reads):
+                    raise
+                wire.reads.clear()
+                return attempt(wire)
+
+    def _request(
+        self, session: httpx.Client, method: str, url: str, body: Any, headers: Mapping[str, str] | None
+    ) -> httpx.Request:
+        sent = {"accept-encoding": "identity", **self.headers, **(headers or {})}
+        if self.api_key and not any(name.lower() == "authorization" for name in sent):
+            sent["authorization"] = f"Bearer {self.api_key}"
+        if body is None:
+            return session.build_request(method, url, headers=sent)
+        if not any(name.lower() == "content-type" for name in sent):
+            sent["content-type"] = "application/json"
+        content = body if isinstance(body, str | bytes) else jsonlib.dumps(body, ensure_ascii=False).encode()
+        return session.build_request(method, url, headers=sent, content=content)
+
+    def _session(self) -> httpx.Client:
+        with self._lock:
+            if self._shared is None:
+                self._shared = self._new_session(keep_alive=True)
+            return self._shared
+
+    def _new_session(self, *, keep_alive: bool) -> httpx.Client:
+        import httpx
+
+        from InferenceLibrary.client.transport import WatchedTransport
+
+        return httpx.Client(
+            transport=WatchedTransport(tls=self.base_url.startswith("https:"), keep_alive=keep_alive),
+            trust_env=False,
+            timeout=None,
+        )
+
+    def _url(self, path: str) -> str:
+        return path if path.startswith(("http://", "https://")) else f"{self.base_url}/{path.lstrip('/')}"
+
+    def _refused(self, method: str, path: str, reply: Reply, expected: int) -> RequestError:
+        got = f"{reply.status}: {reply.error or shorten(reply.body, 200) or 'an empty body'}"
+        tries = f" in {len(reply.attempts)} attempts" if len(reply.attempts) > 1 else ""
+        return self._error(method, path, reply.attempts, f"status {expected}", got + tries, reply)
+
+    def _error(
+        self,
+        method: str,
+        path: str,
+        attempts: tuple[Attempt, ...],
+        expected: str,
+        got: str,
+        reply: Reply | None,
+        started: float | None = None,
+    ) -> RequestError:
+        elapsed = reply.elapsed if reply else time.perf_counter() - (started or 0.0)
+        return RequestError(
+            self._describe(method, path, expected, got, elapsed),
+            status=reply.status if reply else None,
+            headers=self.redact.headers(reply.headers) if reply else {},
+            body=self.redact(reply.body) if reply else "",
+            attempts=attempts,
+        )
+
+    def _describe(self, method: str, path: str, expected: str, got: str, after: float) -> str:
+        state, log = self.state()
+        hint = "is a server running there? See Start Server and Connect To Server."
+        text = describe(
+            f"{method} {self._url(path)} of server '{self.name}' failed",
+            expected=expected,
+            got=got,
+            after=after,
+            state=state,
+            hint=hint if "refused" in got and not state else None,
+            detail=("Last lines of the server's log", log) if log else None,
+        )
+        return self.redact(text)

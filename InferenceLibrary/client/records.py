@@ -1,0 +1,284 @@
+"""What came back: replies, streams and the attempts it took. One line each in a log, everything as attributes."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from InferenceLibrary.protocol.messages import DONE, ErrorBody, Usage, read_error, read_pieces, read_usage
+from InferenceLibrary.protocol.sse import Event, Note
+
+_SHOWN = 80
+
+
+def shorten(text: str, limit: int = _SHOWN) -> str:
+    """Return text on one line, cut for a log."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def milliseconds(seconds: float | None) -> str:
+    """Return a duration for a log: `183 ms`, `2.31 s`, `-` for None."""
+    if seconds is None:
+        return "-"
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try of a call."""
+
+    number: int
+    """From 1."""
+    status: int | None
+    """None when there was no answer."""
+    error: str | None
+    """Why it failed, None when it did not."""
+    elapsed: float
+    """Seconds that it took."""
+    wait: float = 0.0
+    """Seconds waited after it."""
+
+    def __str__(self) -> str:
+        outcome = self.error or f"status {self.status}"
+        return f"{self.number}: {outcome} in {milliseconds(self.elapsed)}, then waited {milliseconds(self.wait)}"
+
+
+@dataclass(frozen=True, repr=False)
+class Reply:
+    """One finished answer."""
+
+    status: int
+    headers: dict[str, str]
+    """Header names in lower case."""
+    body: str
+    elapsed: float
+    """Seconds from the start of the call to the last byte, all attempts included."""
+    json: Any = None
+    """The decoded body, None when it is not JSON."""
+    attempts: tuple[Attempt, ...] = ()
+    url: str = ""
+
+    @property
+    def text(self) -> str:
+        """Content of the first choice; what a model thought aloud is in `reasoning`."""
+        return self._first("text") or ""
+
+    @property
+    def reasoning(self) -> str:
+        """Reasoning content of the first choice."""
+        return self._first("reasoning") or ""
+
+    @property
+    def role(self) -> str | None:
+        role: str | None = self._first("role")
+        return role
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the first choice ended: stop, length, tool_calls, content_filter."""
+        reason: str | None = self._first("finish_reason")
+        return reason
+
+    @property
+    def texts(self) -> list[str]:
+        """Content of every choice."""
+        return [piece.text for piece in read_pieces(self.json)]
+
+    @property
+    def usage(self) -> Usage | None:
+        return read_usage(self.json)
+
+    @property
+    def id(self) -> str | None:
+        return self._key("id")
+
+    @property
+    def model(self) -> str | None:
+        return self._key("model")
+
+    @property
+    def error(self) -> ErrorBody | None:
+        """What an error answer says, None when it is none."""
+        return read_error(self.body)
+
+    def _first(self, name: str) -> Any:
+        pieces = read_pieces(self.json)
+        return getattr(pieces[0], name) if pieces else None
+
+    def _key(self, name: str) -> str | None:
+        value = self.json.get(name) if isinstance(self.json, dict) else None
+        return None if value is None else str(value)
+
+    def __str__(self) -> str:
+        if read_pieces(self.json):
+            said = f'"{shorten(self.text or self.reasoning)}" ({self.finish_reason}, {self.usage or "no usage"})'
+        else:
+            said = str(self.error) if self.error else shorten(self.body)
+        tries = f", {len(self.attempts)} attempts" if len(self.attempts) > 1 else ""
+        return f"{self.status} in {milliseconds(self.elapsed)}{tries}: {said}"
+
+    __repr__ = __str__
+
+
+@dataclass(frozen=True, repr=False)
+class Chunk:
+    """One event of a stream, decoded."""
+
+    event: Event
+    arrival: float
+    """Seconds from the sending of the request to the read that completed the event."""
+    json: Any = None
+    """The decoded data, None for `[DONE]` and for what is not JSON."""
+
+    @property
+    def text(self) -> str:
+        """Content of the first choice in this chunk."""
+        return self._piece("text") or ""
+
+    @property
+    def reasoning(self) -> str:
+        return self._piece("reasoning") or ""
+
+    @property
+    def role(self) -> str | None:
+        role: str | None = self._piece("role")
+        return role
+
+    @property
+    def finish_reason(self) -> str | None:
+        reason: str | None = self._piece("finish_reason")
+        return reason
+
+    @property
+    def usage(self) -> Usage | None:
+        return read_usage(self.json)
+
+    @property
+    def id(self) -> str | None:
+        value = self.json.get("id") if isinstance(self.json, dict) else None
+        return None if value is None else str(value)
+
+    @property
+    def error(self) -> ErrorBody | None:
+        return read_error(self.event.data)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether this is the closing `[DONE]`."""
+        return self.event.data == DONE
+
+    @property
+    def has_token(self) -> bool:
+        """Whether it carries output: text or reasoning that is not empty."""
+        return bool(self.text or self.reasoning)
+
+    def _piece(self, name: str) -> Any:
+        return next((getattr(piece, name) for piece in read_pieces(self.json) if piece.index == 0), None)
+
+    def __str__(self) -> str:
+        return f"{self.arrival * 1000:.1f} ms: {shorten(self.event.data)}"
+
+    __repr__ = __str__
+
+
+@dataclass(repr=False)
+class Stream:
+    """One recorded streamed answer: the bytes, their reads, and every event with its arrival."""
+
+    status: int
+    headers: dict[str, str]
+    chunks: list[Chunk] = field(default_factory=list)
+    """Every event, `[DONE]` included."""
+    raw: bytes = b""
+    reads: list[tuple[float, int]] = field(default_factory=list)
+    """(seconds since the request was sent, bytes) of each read of the connection, headers included."""
+    notes: list[Note] = field(default_factory=list)
+    """Oddities of the event stream: comments, truncation and the like."""
+    elapsed: float = 0.0
+    """Seconds from the start of the call until the connection was done with."""
+    broken: str | None = None
+    """How the stream broke off, None when it ended properly."""
+    cancelled: bool = False
+    """Whether we closed the connection on purpose."""
+    attempts: tuple[Attempt, ...] = ()
+    url: str = ""
+
+    @property
+    def text(self) -> str:
+        """Joined content of the first choice."""
+        return "".join(chunk.text for chunk in self.chunks)
+
+    @property
+    def reasoning(self) -> str:
+        return "".join(chunk.reasoning for chunk in self.chunks)
+
+    @property
+    def tokens(self) -> list[Chunk]:
+        """The chunks that carry output. A chunk is not a token: a server may send several tokens in one."""
+        return [chunk for chunk in self.chunks if chunk.has_token]
+
+    @property
+    def time_to_first_token(self) -> float | None:
+        """Seconds from the sending of the request to the first chunk with output; a role-only chunk does not count."""
+        return next((chunk.arrival for chunk in self.chunks if chunk.has_token), None)
+
+    @property
+    def gaps(self) -> list[float]:
+        """Seconds between neighbouring chunks with output."""
+        arrivals = [chunk.arrival for chunk in self.tokens]
+        return [later - earlier for earlier, later in itertools.pairwise(arrivals)]
+
+    @property
+    def finish_reason(self) -> str | None:
+        return next((chunk.finish_reason for chunk in self.chunks if chunk.finish_reason), None)
+
+    @property
+    def usage(self) -> Usage | None:
+        """The last usage that a chunk carried."""
+        return next((chunk.usage for chunk in reversed(self.chunks) if chunk.usage), None)
+
+    @property
+    def ids(self) -> list[str | None]:
+        """The distinct ids of the JSON chunks, in order; one id is as it should be."""
+        return list(dict.fromkeys(chunk.id for chunk in self.chunks if chunk.json is not None))
+
+    @property
+    def id(self) -> str | None:
+        return self.ids[0] if self.ids else None
+
+    @property
+    def model(self) -> str | None:
+        objects = [chunk.json for chunk in self.chunks if isinstance(chunk.json, dict)]
+        return next((str(data["model"]) for data in objects if data.get("model")), None)
+
+    @property
+    def error(self) -> ErrorBody | None:
+        """The error event of the stream, if there was one."""
+        return next((chunk.error for chunk in self.chunks if chunk.error), None)
+
+    @property
+    def ended_with_done(self) -> bool:
+        """Whether the last event is `[DONE]`, the only one, and nothing came after it."""
+        dones = [chunk for chunk in self.chunks if chunk.is_done]
+        return len(dones) == 1 and self.chunks[-1].is_done and not self.broken
+
+    def __str__(self) -> str:
+        end = "cancelled" if self.cancelled else self.broken or self.finish_reason or "no finish reason"
+        first = milliseconds(self.time_to_first_token)
+        return (
+            f'{self.status} in {milliseconds(self.elapsed)}: "{shorten(self.text or self.reasoning)}" '
+            f"({len(self.tokens)} chunks with text of {len(self.chunks)}, first after {first}, {end})"
+        )
+
+    __repr__ = __str__
+
+
+def decode_json(text: str) -> Any:
+    """Return decoded JSON, None when the text is none."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None

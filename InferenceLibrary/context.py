@@ -1,0 +1,191 @@
+"""The one object that holds state: what is open, who opened it, and the settings.
+
+Ownership: whatever is opened belongs to the test that opened it, else to the suite (a suite setup), else to the run.
+The library's listener tells the context where the run stands; when a test or a suite ends, what it owns is closed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+from InferenceLibrary.errors import TargetError
+from InferenceLibrary.redaction import Redactor
+
+
+class Resource(Protocol):
+    """Something that is opened and must be closed: a server, a terminal, a monitor."""
+
+    @property
+    def name(self) -> str: ...
+
+    def close(self) -> None:
+        """Release everything. Called once; a second call does nothing."""
+
+
+R = TypeVar("R", bound=Resource)
+
+RUN = "run"
+"""Owner of what was opened outside any suite."""
+
+
+@dataclass
+class _Entry(Generic[R]):
+    handle: int
+    resource: R
+    alias: str | None
+    owner: str
+
+
+class Registry(Generic[R]):
+    """The open resources of one kind, found by handle, alias, object, or as the current one."""
+
+    def __init__(self, kind: str, owner: Callable[[], str], how_to_open: str) -> None:
+        self._kind = kind
+        self._owner = owner
+        self._how_to_open = how_to_open
+        self._entries: dict[int, _Entry[R]] = {}
+        self._recent: list[int] = []
+        self._handles = itertools.count(1)
+
+    def add(self, resource: R, alias: str | None = None) -> int:
+        """Register under the present owner, make it the current one, return its handle.
+
+        A second resource under an alias in use takes the alias over; the first stays reachable by its handle.
+        """
+        for entry in self._entries.values():
+            if alias is not None and entry.alias == alias:
+                entry.alias = None
+        handle = next(self._handles)
+        self._entries[handle] = _Entry(handle, resource, alias, self._owner())
+        self._recent.append(handle)
+        return handle
+
+    def get(self, ref: Any = None) -> R:
+        """Return the resource that `ref` names: an alias, a handle, the object itself, or None for the current one."""
+        return self._find(ref).resource
+
+    def switch(self, ref: Any) -> R:
+        """Make the named resource the current one and return it."""
+        entry = self._find(ref)
+        self._recent.remove(entry.handle)
+        self._recent.append(entry.handle)
+        return entry.resource
+
+    def alias_in_use(self, alias: str) -> bool:
+        return any(entry.alias == alias for entry in self._entries.values())
+
+    def close(self, ref: Any = None) -> R:
+        """Close the named resource and forget it, even when closing fails."""
+        entry = self._find(ref)
+        self._forget(entry)
+        entry.resource.close()
+        return entry.resource
+
+    def release(self, owner: str | None = None) -> list[tuple[str, BaseException]]:
+        """Close what `owner` opened (everything, when None), newest first; return what failed, as (name, error).
+
+        A failure or an interruption does not keep the rest from being closed.
+        """
+        failures: list[tuple[str, BaseException]] = []
+        for entry in reversed(list(self._entries.values())):
+            if owner is not None and entry.owner != owner:
+                continue
+            self._forget(entry)
+            try:
+                entry.resource.close()
+            except BaseException as error:  # noqa: BLE001 - collected, reported, and raised again by the caller
+                failures.append((entry.resource.name, error))
+        return failures
+
+    def __iter__(self) -> Iterator[R]:
+        return iter([entry.resource for entry in self._entries.values()])
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def _forget(self, entry: _Entry[R]) -> None:
+        del self._entries[entry.handle]
+        self._recent.remove(entry.handle)
+
+    def _find(self, ref: Any) -> _Entry[R]:
+        if ref is None:
+            if not self._recent:
+                raise TargetError(f"No {self._kind} is open. Hint: {self._how_to_open}")
+            return self._entries[self._recent[-1]]
+        for entry in self._entries.values():
+            if ref is entry.resource or (isinstance(ref, str) and ref == entry.alias):
+                return entry
+        for entry in self._entries.values():
+            if ref == entry.handle or ref == str(entry.handle):
+                return entry
+        for entry in reversed(list(self._entries.values())):
+            if isinstance(ref, str) and ref == entry.resource.name:
+                return entry
+        known = ", ".join(self._shown(entry) for entry in self._entries.values()) or "none"
+        raise TargetError(f"No {self._kind} '{ref}' is open: expected one of: {known}. Hint: {self._how_to_open}")
+
+    @staticmethod
+    def _shown(entry: _Entry[R]) -> str:
+        alias = f" ({entry.alias})" if entry.alias else ""
+        return f"{entry.handle} = {entry.resource.name}{alias}"
+
+
+@dataclass
+class Context:
+    """State of one library instance.
+
+    `output_dir` is `${OUTPUT_DIR}` in a Robot run and `results/` below the working directory elsewhere.
+    """
+
+    output_dir: Path = field(default_factory=lambda: Path("results").absolute())
+    redactor: Redactor = field(default_factory=Redactor)
+    current_test: str = ""
+
+    def __post_init__(self) -> None:
+        self._owners: list[str] = [RUN]
+        self._registries: dict[str, Registry[Any]] = {}
+        self._artifacts = itertools.count(1)
+
+    def registry(self, kind: str, how_to_open: str) -> Registry[Any]:
+        """Return the registry for a kind of resource: `registry("server", "use Start Server")`."""
+        if kind not in self._registries:
+            self._registries[kind] = Registry(kind, lambda: self._owners[-1], how_to_open)
+        return self._registries[kind]
+
+    def enter(self, owner: str) -> None:
+        """A suite or test begins: what is opened from now on belongs to it."""
+        self._owners.append(owner)
+
+    def leave(self, owner: str) -> list[tuple[str, BaseException]]:
+        """A suite or test ends: close what it owns; return what failed."""
+        if owner in self._owners:
+            del self._owners[self._owners.index(owner) :]
+        return self._release(owner)
+
+    def close(self) -> list[tuple[str, BaseException]]:
+        """The run ends: close everything that is still open."""
+        return self._release(None)
+
+    def artifact(self, kind: str, name: str, suffix: str) -> Path:
+        """Return a new path for a file beside the log: `OUTPUT_DIR/inference/KIND/NAME-N.SUFFIX`.
+
+        `name` may be any text; the present test's name is put before it.
+        """
+        folder = self.output_dir / "inference" / kind
+        folder.mkdir(parents=True, exist_ok=True)
+        stem = re.sub(r"[^A-Za-z0-9]+", "-", f"{self.current_test} {name}").strip("-").lower()[:80] or kind
+        while True:
+            path = folder / f"{stem}-{next(self._artifacts)}.{suffix.lstrip('.')}"
+            if not path.exists():
+                return path
+
+    def _release(self, owner: str | None) -> list[tuple[str, BaseException]]:
+        failures: list[tuple[str, BaseException]] = []
+        for registry in reversed(list(self._registries.values())):
+            failures += registry.release(owner)
+        return failures

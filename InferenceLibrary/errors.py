@@ -1,0 +1,149 @@
+"""The errors of the library and the one shape of their messages.
+
+    InferenceError
+    ├── ProfileError        a profile or another settings file is wrong
+    ├── TargetError         a target, handle or alias that nothing answers to
+    ├── MissingExtraError   a package of an extra is not installed
+    ├── ServerError         a server did not start, was not ready, or died
+    ├── RequestError        a call failed: no answer, or a refusal (`status`, `headers`, `body`, `attempts`)
+    ├── StreamError         a stream broke off or was not a stream (`event_index`, `stream`)
+    ├── BinaryError         a program could not be run
+    ├── TerminalError       a terminal did not show what was awaited (`screen`)
+    ├── ModelError          a model file was refused
+    └── MonitorError        a measurement could not be taken
+
+    CheckFailure (AssertionError)   an expectation of the test does not hold
+
+The first line of every message stands alone: what failed; what was expected; what was got; how long it took; a hint.
+Details (the last lines of a log, a screen, a body) follow below it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+
+class InferenceError(Exception):
+    """Base of all errors that the library raises on purpose."""
+
+    ROBOT_SUPPRESS_NAME = True
+    """Robot Framework shows the message without the class name."""
+
+
+class ProfileError(InferenceError):
+    """A profile, scenario or other settings file is malformed."""
+
+
+class TargetError(InferenceError):
+    """A target, handle or alias is unknown."""
+
+
+class MissingExtraError(InferenceError):
+    """An optional package is needed and not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        self.package = package
+        self.extra = extra
+        super().__init__(
+            f"{purpose} needs the package '{package}', which is not installed. "
+            f"Hint: pip install 'robotframework-inferencelibrary[{extra}]'"
+        )
+
+
+class ServerError(InferenceError):
+    """A server did not start, did not become ready, or ended by itself."""
+
+
+class RequestError(InferenceError):
+    """A call got no usable answer. `status` is None when there was no answer at all."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        headers: dict[str, str] | None = None,
+        body: str = "",
+        attempts: tuple[Any, ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers or {}
+        self.body = body
+        self.attempts = attempts
+
+
+class StreamError(InferenceError):
+    """A stream broke off or was not a stream. `stream` holds what had arrived."""
+
+    def __init__(self, message: str, *, event_index: int = 0, stream: Any = None) -> None:
+        super().__init__(message)
+        self.event_index = event_index
+        self.stream = stream
+
+
+class BinaryError(InferenceError):
+    """A program does not exist, cannot be executed, or outran its time limit."""
+
+
+class TerminalError(InferenceError):
+    """A terminal did not show what was awaited. `screen` is what it showed."""
+
+    def __init__(self, message: str, *, screen: str = "") -> None:
+        super().__init__(message)
+        self.screen = screen
+
+
+class ModelError(InferenceError):
+    """A model file is missing, broken, or does not fit its use."""
+
+
+class MonitorError(InferenceError):
+    """A measurement could not be taken."""
+
+
+class CheckFailure(AssertionError):
+    """An expectation of the test does not hold."""
+
+    ROBOT_SUPPRESS_NAME = True
+
+
+def describe(
+    what: str,
+    *,
+    expected: str | None = None,
+    got: str | None = None,
+    after: float | None = None,
+    state: str | None = None,
+    hint: str | None = None,
+    detail: tuple[str, Iterable[str]] | None = None,
+) -> str:
+    """Return the text of an error: one line, then the detail below it.
+
+    Args:
+        what: What failed, as a clause without a full stop: `Server 'sim' is not ready`.
+        expected: What was expected.
+        got: What was seen instead.
+        after: Seconds until it failed.
+        state: State of the other side, as a clause: `the process runs`.
+        hint: What the reader can do.
+        detail: A heading and lines shown below the first line, such as the end of a log.
+    """
+    parts = [what]
+    if expected is not None:
+        parts.append(f"expected {expected}")
+    if got is not None:
+        parts.append(f"got {got}")
+    head = f"{parts[0]}: {', '.join(parts[1:])}" if len(parts) > 1 else parts[0]
+    if after is not None:
+        head += f" after {after:.2f} s"
+    if state is not None:
+        head += f"; {state}"
+    head = " ".join(head.split()) + "."
+    if hint is not None:
+        head += f" Hint: {' '.join(hint.split())}"
+    if detail is None:
+        return head
+    heading, lines = detail
+    return "\n".join([head, f"{heading}:", *(f"    {line}" for line in lines)])

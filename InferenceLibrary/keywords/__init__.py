@@ -1,0 +1,1 @@
+"""Ring 3: the keywords, one stateless class per topic."""

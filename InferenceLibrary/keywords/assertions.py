@@ -1,0 +1,79 @@
+"""Inline assertions of the `Get ...` keywords, in the grammar of robotframework-assertion-engine.
+
+`Get Time To First Token    ${stream}    <    200 ms`: the expected side is read in the unit of the value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from assertionengine import AssertionOperator, float_str_verify_assertion, verify_assertion
+
+from InferenceLibrary.errors import CheckFailure
+from InferenceLibrary.types import to_quantity
+
+_COMPARISONS: dict[AssertionOperator, Callable[[float, float], bool]] = {
+    AssertionOperator["=="]: lambda value, expected: value == expected,
+    AssertionOperator["!="]: lambda value, expected: value != expected,
+    AssertionOperator["<"]: lambda value, expected: value < expected,
+    AssertionOperator["<="]: lambda value, expected: value <= expected,
+    AssertionOperator[">"]: lambda value, expected: value > expected,
+    AssertionOperator[">="]: lambda value, expected: value >= expected,
+}
+
+
+def check_number(
+    value: float,
+    operator: AssertionOperator | None,
+    expected: Any,
+    name: str,
+    unit: str = "",
+    message: str | None = None,
+) -> Any:
+    """Check a number against an inline assertion and return it.
+
+    Args:
+        value: The number, in its SI unit.
+        operator: None checks nothing; `==`, `<` and so on compare; others (`validate`, `then`) go to the engine.
+        expected: The other side; text with a unit is understood: `200 ms` for seconds, `2 GB` for bytes.
+        name: What the number is, for the message: `time to first token`.
+        unit: `s`, `B` or another symbol.
+        message: Replaces the text of the failure.
+
+    Raises:
+        CheckFailure: The comparison does not hold.
+    """
+    if operator is None:
+        return value
+    if operator not in _COMPARISONS:
+        return float_str_verify_assertion(value, operator, expected, name, message)
+    limit = to_quantity(expected, unit)
+    if not _COMPARISONS[operator](value, limit):
+        raise CheckFailure(
+            message
+            or f"{name[:1].upper()}{name[1:]}: expected {operator.name} {show(limit, unit)}, got {show(value, unit)}."
+        )
+    return value
+
+
+def check_text(
+    value: str, operator: AssertionOperator | None, expected: Any, name: str, message: str | None = None
+) -> Any:
+    """Check a text against an inline assertion and return it.
+
+    Raises:
+        AssertionError: The assertion does not hold.
+    """
+    return verify_assertion(value, operator, expected, name, message)
+
+
+def show(value: float, unit: str) -> str:
+    """Return a number for people: `183 ms`, `2.1 s`, `1.5 GB`, `42 tokens/s`."""
+    if unit == "s":
+        return f"{value * 1000:.3g} ms" if abs(value) < 1 else f"{value:.3g} s"
+    if unit == "B":
+        for factor, suffix in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+            if abs(value) >= factor:
+                return f"{value / factor:.3g} {suffix}"
+    return f"{value:.6g} {unit}".strip()

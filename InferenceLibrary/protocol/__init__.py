@@ -1,0 +1,1 @@
+"""Ring 1: the wire, as data. No I/O, no Robot."""

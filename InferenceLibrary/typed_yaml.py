@@ -1,0 +1,142 @@
+"""Read YAML settings into typed objects, with errors that name the place and the allowed keys.
+
+The types are `msgspec.Struct` classes. The text is composed first, so that every error can give file, line and key;
+`yaml.safe_load` semantics hold throughout: no tag can make Python objects.
+"""
+
+from __future__ import annotations
+
+import difflib
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar, Union, get_args, get_origin
+
+from InferenceLibrary.errors import ProfileError, describe
+
+T = TypeVar("T")
+Path = tuple[str | int, ...]
+
+
+def parse_yaml(text: str, source: str, kind: type[T]) -> T:
+    """Return `text` as an object of `kind`, a `msgspec.Struct` class or a container of such.
+
+    Args:
+        text: The YAML text.
+        source: Where it came from, for errors: a file name.
+        kind: The type to build.
+
+    Raises:
+        ProfileError: The text is not YAML, a key is unknown or doubled, or a value has the wrong type.
+    """
+    import msgspec
+    import yaml
+
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{source}:{mark.line + 1}" if mark else source
+        problem = getattr(error, "problem", None) or str(error)
+        raise ProfileError(describe(f"{place} is not YAML", got=problem)) from None
+    lines: dict[Path, int] = {}
+    _index_lines(node, (), lines, source)
+    if data is None:
+        data = {}
+    _refuse_unknown_keys(data, kind, (), source, lines)
+    try:
+        return msgspec.convert(data, kind, strict=True)
+    except msgspec.ValidationError as error:
+        message, _, where = str(error).partition(" - at `")
+        path = _path_of(where.rstrip("`"))
+        raise ProfileError(f"{_place(source, path, lines)}: {_lower_first(message)}.") from None
+
+
+def _index_lines(node: Any, path: Path, lines: dict[Path, int], source: str) -> None:
+    """Fill `lines` with the line of every key and item, and refuse doubled keys, which YAML would drop silently."""
+    import yaml
+
+    if node is None:
+        return
+    lines.setdefault(path, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                where = f"{source}:{key.start_mark.line + 1}"
+                raise ProfileError(f"{where}: key '{_dotted((*path, key.value))}' is given twice.")
+            seen.add(key.value)
+            lines[(*path, key.value)] = key.start_mark.line + 1
+            _index_lines(value, (*path, key.value), lines, source)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            _index_lines(item, (*path, index), lines, source)
+
+
+def _refuse_unknown_keys(data: Any, kind: Any, path: Path, source: str, lines: Mapping[Path, int]) -> None:
+    """Walk data and type side by side; a struct knows its keys, a mapping takes any."""
+    import msgspec
+
+    origin = get_origin(kind)
+    if origin in {Union, types.UnionType}:
+        structured = [option for option in get_args(kind) if _fits(data, option)]
+        if structured:
+            _refuse_unknown_keys(data, structured[0], path, source, lines)
+    elif origin is typing.Annotated:
+        _refuse_unknown_keys(data, get_args(kind)[0], path, source, lines)
+    elif origin in {list, tuple} and isinstance(data, list):
+        for index, item in enumerate(data):
+            _refuse_unknown_keys(item, get_args(kind)[0], (*path, index), source, lines)
+    elif origin is dict and isinstance(data, dict):
+        for key, value in data.items():
+            _refuse_unknown_keys(value, get_args(kind)[1], (*path, str(key)), source, lines)
+    elif isinstance(kind, type) and issubclass(kind, msgspec.Struct) and isinstance(data, dict):
+        hints = typing.get_type_hints(kind, include_extras=True)
+        fields = {field.encode_name: hints[field.name] for field in msgspec.structs.fields(kind)}
+        for key, value in data.items():
+            if key not in fields:
+                close = difflib.get_close_matches(str(key), fields, n=1)
+                meant = f" Did you mean '{close[0]}'?" if close else ""
+                raise ProfileError(
+                    f"{_place(source, (*path, str(key)), lines)}: unknown key. "
+                    f"Allowed here: {', '.join(sorted(fields))}.{meant}"
+                )
+            _refuse_unknown_keys(value, fields[key], (*path, str(key)), source, lines)
+
+
+def _fits(data: Any, option: Any) -> bool:
+    import msgspec
+
+    base = get_origin(option) or option
+    if isinstance(data, dict):
+        return base is dict or (isinstance(base, type) and issubclass(base, msgspec.Struct))
+    return isinstance(data, list) and base in {list, tuple}
+
+
+def _path_of(text: str) -> Path:
+    """Turn msgspec's `$.health.statuses[0]` into path parts."""
+    path: list[str | int] = []
+    for part in text.removeprefix("$").replace("[", ".[").split("."):
+        if part.startswith("[") and part[1:-1].isdigit():
+            path.append(int(part[1:-1]))
+        elif part and part != "[...]":
+            path.append(part)
+    return tuple(path)
+
+
+def _place(source: str, path: Path, lines: Mapping[Path, int]) -> str:
+    line = next((lines[path[:end]] for end in range(len(path), -1, -1) if path[:end] in lines), None)
+    where = f"{source}:{line}" if line else source
+    return f"{where}: key '{_dotted(path)}'" if path else where
+
+
+def _dotted(path: Path) -> str:
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def _lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]
