@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
+from InferenceLibrary.client.limits import Limits
 from InferenceLibrary.errors import TargetError
 from InferenceLibrary.redaction import Redactor
 
@@ -144,6 +145,10 @@ class Context:
 
     output_dir: Path = field(default_factory=lambda: Path("results").absolute())
     redactor: Redactor = field(default_factory=Redactor)
+    limits: Limits = field(default_factory=Limits)
+    """Limits of calls to servers that are opened from now on."""
+    start_timeout: float | None = None
+    """Seconds for the start of a server; None leaves it to the profile."""
     current_test: str = ""
 
     def __post_init__(self) -> None:
@@ -156,6 +161,11 @@ class Context:
         if kind not in self._registries:
             self._registries[kind] = Registry(kind, lambda: self._owners[-1], how_to_open)
         return self._registries[kind]
+
+    @property
+    def servers(self) -> Registry[Any]:
+        """The open servers."""
+        return self.registry("server", "use Start Server or Connect To Server.")
 
     def enter(self, owner: str) -> None:
         """A suite or test begins: what is opened from now on belongs to it."""

@@ -4,20 +4,113 @@ from __future__ import annotations
 
 import atexit
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
+from robot.api import logger
 from robot.api.deco import library
+from robot.libraries.BuiltIn import BuiltIn, RobotNotRunningError
 
 from InferenceLibrary import __version__
+from InferenceLibrary.client.limits import Limits
 from InferenceLibrary.context import Context
+from InferenceLibrary.keywords.servers import ServerKeywords
+from InferenceLibrary.keywords.streams import StreamKeywords
 from InferenceLibrary.types import CONVERTERS
 
 
 @library(scope="GLOBAL", version=__version__, doc_format="MARKDOWN", listener="SELF", converters=CONVERTERS)
-class InferenceLibrary:
-    """Acceptance tests for LLM inference servers."""
+class InferenceLibrary(ServerKeywords, StreamKeywords):
+    """Acceptance tests for LLM inference servers.
 
-    ROBOT_LISTENER_API_VERSION = 3
+    The library starts a server (or connects to one), talks to it over HTTP and event streams, judges what came over the
+    wire, drives its command line and terminal, measures it, and runs ONNX models. Out of the box it tests an embedded
+    simulator; with one variable, the real thing.
 
-    def __init__(self, *, timeout: timedelta = timedelta(seconds=60)) -> None:
-        self.context = Context()
+    ```robotframework
+    *** Settings ***
+    Library           InferenceLibrary
+    Suite Setup       Start Server    simulator
+
+    *** Test Cases ***
+    Capital Of France
+        ${stream} =    Stream Chat    What is the capital of France?    include_usage=True
+        Reply Should Contain    ${stream}    Paris
+        Stream Should End With Done    ${stream}
+        Usage Should Add Up    ${stream}
+        Get Time To First Token    ${stream}    <    5 s
+    ```
+
+    %TOC%
+
+    ## Servers
+
+    [Start Server] takes a profile, [Connect To Server] a URL, [Use Target] whatever the variables of the run name. The
+    one opened last is the current one; every keyword that talks to a server takes another by `server=`: an alias, a
+    handle or the object itself.
+
+    ## Ownership
+
+    What a test opens is closed when the test ends, what a suite setup opens when the suite ends, on pass, failure,
+    time limit and Ctrl-C alike.
+
+    ## Replies and streams
+
+    [Chat] and [Complete] return a reply, [Stream Chat] and [Stream Completion] a stream. Times are seconds. A chunk is
+    one event of a stream; a server may put several tokens into one.
+
+    ## Errors and skips
+
+    The first line of every error says what failed, what was expected, what was got, after how long, and what to do.
+    Only keywords named `Skip ...`, and [Use Target] when asked to, skip; they say what is missing.
+
+    ## Secrets
+
+    Give keys as Robot secrets (`${KEY: Secret}    %{MY_KEY}`). They are masked in the log, in files and in errors.
+    """
+
+    def __init__(self, *, timeout: timedelta = timedelta(seconds=60), start_timeout: timedelta | None = None) -> None:
+        """Settings of the import.
+
+        Args:
+            timeout: Time limit of a call, its retries included.
+            start_timeout: Time limit of a server's start; the profile's by default.
+        """
+        self.context = Context(
+            limits=Limits(total=timeout.total_seconds()),
+            start_timeout=None if start_timeout is None else start_timeout.total_seconds(),
+        )
+        # A second Ctrl-C ends Robot without close().
         atexit.register(self.context.close)
+
+    def start_suite(self, data: Any, result: Any) -> None:
+        self._locate_output()
+        self.context.enter(data.id)
+
+    def start_test(self, data: Any, result: Any) -> None:
+        self.context.current_test = data.name
+        self.context.enter(data.id)
+
+    def end_test(self, data: Any, result: Any) -> None:
+        self._report(self.context.leave(data.id))
+        self.context.current_test = ""
+
+    def end_suite(self, data: Any, result: Any) -> None:
+        self._report(self.context.leave(data.id))
+
+    def close(self) -> None:
+        self._report(self.context.close())
+
+    def _locate_output(self) -> None:
+        try:
+            self.context.output_dir = Path(BuiltIn().get_variable_value("${OUTPUT_DIR}"))
+        except RobotNotRunningError:
+            return
+
+    def _report(self, failures: list[tuple[str, BaseException]]) -> None:
+        """What could not be closed is an error of the run; an interruption goes on."""
+        for name, error in failures:
+            logger.error(self.context.redactor(f"Closing '{name}' failed: {error}"))
+        for _, error in failures:
+            if not isinstance(error, Exception):
+                raise error

@@ -8,7 +8,10 @@ import json
 from datetime import timedelta
 from typing import Any
 
+from robot.api.types import Secret
 from robot.utils import timestr_to_secs
+
+from InferenceLibrary.client.records import Reply, Stream
 
 
 class JsonObject(dict[str, Any]):
@@ -104,5 +107,44 @@ def to_quantity(value: Any, unit: str) -> float:
     return float(text.removesuffix(unit).strip() if unit else text)
 
 
-CONVERTERS: dict[type, Any] = {JsonObject: to_json_object, Messages: to_messages}
+class Texts(list[str]):
+    """One text or several: plain text is one; a JSON array or Python list of texts is several."""
+
+
+def to_texts(value: str | list | tuple) -> Texts:  # type: ignore[type-arg]
+    """Convert to texts.
+
+    Raises:
+        ValueError: The text begins with `[` but is no list, or an item is no text.
+    """
+    if isinstance(value, str) and not value.lstrip().startswith("["):
+        return Texts([value])
+    data = _literal(value) if isinstance(value, str) else value
+    if not all(isinstance(item, str) for item in data):
+        raise ValueError(f'Expected texts such as ["one", "two"], got {_kind(data)}.')
+    return Texts(data)
+
+
+def refuse_reply(value: object) -> Reply:
+    """The reply that `Chat`, `Complete` or `Send Request` returned."""
+    raise ValueError(f"Expected a reply of Chat, Complete or Send Request, got {_kind(value)}.")
+
+
+def refuse_stream(value: object) -> Stream:
+    """The stream that `Stream Chat` or `Stream Completion` returned."""
+    raise ValueError(f"Expected a stream of Stream Chat or Stream Completion, got {_kind(value)}.")
+
+
+def reveal(secret: Secret | None) -> str | None:
+    """Return what a Robot secret holds. For the transport only."""
+    return None if secret is None else str(secret.value)
+
+
+CONVERTERS: dict[type, Any] = {
+    JsonObject: to_json_object,
+    Messages: to_messages,
+    Texts: to_texts,
+    Reply: refuse_reply,
+    Stream: refuse_stream,
+}
 """What the library registers at Robot Framework."""

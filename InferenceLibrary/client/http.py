@@ -44,6 +44,7 @@ class Client:
         api_key: Sent as `Authorization: Bearer ...`.
         headers: Sent with every call.
         limits: Time and size limits of a call.
+        stream_limits: The same for streams; `limits` by default.
         retry: Policy for failed attempts; off by default.
         redact: Masks secrets in errors.
         state: Tells what is known of the other side after a failure: `the process exited with code 1`, and the last
@@ -56,6 +57,7 @@ class Client:
     api_key: str | None = field(default=None, repr=False)
     headers: dict[str, str] = field(default_factory=dict, repr=False)
     limits: Limits = field(default_factory=Limits)
+    stream_limits: Limits | None = None
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     redact: Redactor = field(default_factory=Redactor, repr=False)
     state: Callable[[], tuple[str | None, list[str]]] = field(default=lambda: (None, []), repr=False)
@@ -178,7 +180,7 @@ class Client:
             RequestError: No answer, or a status other than 200.
             StreamError: The answer is no event stream, or broke off; its `stream` holds what had arrived.
         """
-        limits = limits or self.limits
+        limits = limits or self.stream_limits or self.limits
         url = self._url(path)
         recorder = Recorder(limits, cancel_after)
 
@@ -191,8 +193,8 @@ class Client:
                     if recorder.is_event_stream:
                         recorder.record(response.iter_raw())
                         return response.status_code, headers_of(response), b""
-                    body = b"".join(bounded(response.iter_raw(), limits.body))
-                    return response.status_code, headers_of(response), body
+                    answer = b"".join(bounded(response.iter_raw(), limits.body))
+                    return response.status_code, headers_of(response), answer
                 finally:
                     response.close()
 

@@ -1,0 +1,33 @@
+"""Durations as people write them, for settings files: `200ms`, `2 s`, `1.5 min`. Ring 1: pure."""
+
+from __future__ import annotations
+
+import re
+
+_UNITS = {
+    "ms": 0.001,
+    "milliseconds": 0.001,
+    "s": 1.0,
+    "sec": 1.0,
+    "second": 1.0,
+    "seconds": 1.0,
+    "m": 60.0,
+    "min": 60.0,
+    "minutes": 60.0,
+    "h": 3600.0,
+}
+_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", re.IGNORECASE)
+
+
+def parse_duration(value: str | float) -> float:
+    """Return seconds. Text needs a unit; a number is seconds.
+
+    Raises:
+        ValueError: The text is no duration.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    match = _DURATION.fullmatch(str(value))
+    if match is None or match[2].lower() not in _UNITS:
+        raise ValueError(f"expected a duration with a unit, such as 200ms, 2s or 1min, got '{value}'")
+    return float(match[1]) * _UNITS[match[2].lower()]

@@ -1,0 +1,325 @@
+"""Keywords that record streamed answers and judge them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from assertionengine import AssertionOperator
+from robot.api.deco import keyword
+
+from InferenceLibrary.client.records import Stream
+from InferenceLibrary.errors import CheckFailure
+from InferenceLibrary.keywords.assertions import check_number
+from InferenceLibrary.keywords.chat import ChatKeywords, generation_options
+from InferenceLibrary.types import JsonObject, Messages, Texts
+
+
+class StreamKeywords(ChatKeywords):
+    """Streamed answers and checks of them."""
+
+    @keyword(tags=["stream"])
+    def stream_chat(
+        self,
+        messages: Messages,
+        *,
+        system: str | None = None,
+        model: str | None = None,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        seed: int | None = None,
+        stop: Texts | None = None,
+        include_usage: bool = False,
+        cancel_after: int | None = None,
+        allow_broken: bool = False,
+        extra: JsonObject = JsonObject(),  # noqa: B008 - read, never changed
+        headers: JsonObject = JsonObject(),  # noqa: B008 - read, never changed
+        timeout: timedelta | None = None,
+        server: Any = None,
+    ) -> Stream:
+        """Ask for a streamed chat answer, read it to its end and record every event with its arrival.
+
+        Args:
+            messages: As for [Chat], like all that is not named here.
+            system: A system message put before them.
+            model: Model to ask for; the server's by default.
+            max_tokens: Longest answer in tokens.
+            temperature: Sampling temperature.
+            top_p: Nucleus sampling.
+            seed: Seed of the sampling.
+            stop: One text or several at which generation stops.
+            include_usage: Whether to ask for a chunk with the usage (`stream_options.include_usage`).
+            cancel_after: Close the connection after so many chunks with text.
+            allow_broken: Whether to return a stream that broke off instead of failing.
+            extra: Further keys of the request, as a JSON object.
+            headers: Further headers, as a JSON object.
+            timeout: Time limit for the whole stream.
+            server: Alias, handle or object; None for the current one.
+
+        Returns:
+            The stream: `${stream.text}`, `${stream.time_to_first_token}` and `${stream.gaps}` in seconds,
+            `${stream.chunks}`, `${stream.finish_reason}`, `${stream.usage}`, `${stream.broken}`.
+
+        Raises:
+            RequestError: No answer in time, or another status than 200.
+            StreamError: The answer is no event stream, or it broke off: the connection, an event cut in the middle,
+                an error event, an end with neither a finish reason nor `[DONE]`.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Capital, Token By Token
+            Start Server    simulator
+            ${stream} =    Stream Chat    What is the capital of France?
+            Reply Should Contain    ${stream}    Paris
+            Stream Should End With Done    ${stream}
+        ```
+        """
+        found = self.context.servers.get(server)
+        if system is not None:
+            messages = Messages([{"role": "system", "content": system}, *messages])
+        stream: Stream = found.client.stream_chat(
+            messages,
+            include_usage=include_usage,
+            cancel_after=cancel_after,
+            allow_broken=allow_broken,
+            **generation_options(model, max_tokens, temperature, top_p, seed, stop, extra),
+            **self._sending(found, headers, timeout, stream=True),
+        )
+        return self._logged_stream("streamed chat", found, messages, stream)
+
+    @keyword(tags=["stream"])
+    def stream_completion(
+        self,
+        prompt: str,
+        *,
+        model: str | None = None,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        seed: int | None = None,
+        stop: Texts | None = None,
+        include_usage: bool = False,
+        cancel_after: int | None = None,
+        allow_broken: bool = False,
+        extra: JsonObject = JsonObject(),  # noqa: B008 - read, never changed
+        headers: JsonObject = JsonObject(),  # noqa: B008 - read, never changed
+        timeout: timedelta | None = None,
+        server: Any = None,
+    ) -> Stream:
+        """Ask for a streamed text completion, read it to its end and record it.
+
+        Args:
+            prompt: The text to continue.
+            model: As for [Stream Chat], like all that follow.
+            max_tokens: Longest answer in tokens.
+            temperature: Sampling temperature.
+            top_p: Nucleus sampling.
+            seed: Seed of the sampling.
+            stop: One text or several at which generation stops.
+            include_usage: Whether to ask for a chunk with the usage.
+            cancel_after: Close the connection after so many chunks with text.
+            allow_broken: Whether to return a stream that broke off instead of failing.
+            extra: Further keys of the request, as a JSON object.
+            headers: Further headers, as a JSON object.
+            timeout: Time limit for the whole stream.
+            server: Alias, handle or object; None for the current one.
+
+        Returns:
+            The stream, as from [Stream Chat].
+
+        Raises:
+            RequestError: No answer in time, or another status than 200.
+            StreamError: The answer is no event stream, or it broke off.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Five Chunks
+            Start Server    simulator
+            ${stream} =    Stream Completion    Once upon a time    max_tokens=5
+            Stream Should Have At Least 5 Chunks    ${stream}
+        ```
+        """
+        found = self.context.servers.get(server)
+        stream: Stream = found.client.stream_completion(
+            prompt,
+            include_usage=include_usage,
+            cancel_after=cancel_after,
+            allow_broken=allow_broken,
+            **generation_options(model, max_tokens, temperature, top_p, seed, stop, extra),
+            **self._sending(found, headers, timeout, stream=True),
+        )
+        return self._logged_stream("streamed completion", found, prompt, stream)
+
+    @keyword(tags=["stream", "assertion"])
+    def stream_should_end_with_done(self, stream: Stream) -> None:
+        """Check that a stream ended with exactly one `[DONE]` and nothing behind it.
+
+        Args:
+            stream: What [Stream Chat] or [Stream Completion] returned.
+
+        Raises:
+            CheckFailure: `[DONE]` is missing, doubled, or not the last event; or the stream broke off.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        End
+            Start Server    simulator
+            ${stream} =    Stream Chat    Hello
+            Stream Should End With Done    ${stream}
+        ```
+        """
+        if stream.ended_with_done:
+            return
+        dones = sum(chunk.is_done for chunk in stream.chunks)
+        last = stream.chunks[-1].event.data[:200] if stream.chunks else "no event at all"
+        broken = f", and the stream broke off ({stream.broken})" if stream.broken else ""
+        raise CheckFailure(
+            f"End of stream: expected exactly one [DONE] as the last of {len(stream.chunks)} events, got {dones}, "
+            f"the last event being '{last}'{broken}."
+        )
+
+    @keyword(name="Stream Should Have At Least ${count:\\d+} Chunks", tags=["stream", "assertion"])
+    def stream_should_have_at_least_chunks(self, count: int, stream: Stream) -> None:
+        """Check that a stream brought its text in so many chunks or more.
+
+        Chunks without text (the role, the finish reason, the usage) and `[DONE]` do not count.
+
+        Args:
+            count: The least number of chunks with text, from 1.
+            stream: What [Stream Chat] or [Stream Completion] returned.
+
+        Raises:
+            CheckFailure: There are fewer.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Not In One Lump
+            Start Server    simulator
+            ${stream} =    Stream Chat    What is the capital of France?
+            Stream Should Have At Least 5 Chunks    ${stream}
+        ```
+        """
+        if count < 1:
+            raise CheckFailure("Every stream has at least 0 chunks: expected a number from 1.")
+        if len(stream.tokens) < count:
+            raise CheckFailure(
+                f"Stream: expected at least {count} chunks with text, got {len(stream.tokens)} in {stream}."
+            )
+
+    @keyword(tags=["stream", "assertion"])
+    def stream_should_have_one_id(self, stream: Stream) -> None:
+        """Check that every chunk of a stream carries the same id, and that it is not empty.
+
+        Args:
+            stream: What [Stream Chat] or [Stream Completion] returned.
+
+        Raises:
+            CheckFailure: There are several ids, or none.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        One Id
+            Start Server    simulator
+            ${stream} =    Stream Chat    Hello
+            Stream Should Have One Id    ${stream}
+        ```
+        """
+        if len(stream.ids) != 1 or not stream.ids[0]:
+            listed = ", ".join(repr(found) for found in stream.ids[:5]) or "none"
+            raise CheckFailure(f"Ids of a stream: expected one that is not empty, got {len(stream.ids)}: {listed}.")
+
+    @keyword(tags=["stream", "assertion"])
+    def stream_should_be_in_order(self, stream: Stream) -> None:
+        """Check the order of a chat or completion stream.
+
+        The role comes first where there is one; text never follows a finish reason; exactly one finish reason; a usage
+        chunk without choices comes behind it; arrivals never run backwards.
+
+        Args:
+            stream: What [Stream Chat] or [Stream Completion] returned.
+
+        Raises:
+            CheckFailure: Something is out of order; the message names the event.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Order
+            Start Server    simulator
+            ${stream} =    Stream Chat    Hello    include_usage=True
+            Stream Should Be In Order    ${stream}
+        ```
+        """
+        finished: int | None = None
+        for number, chunk in enumerate(stream.chunks, start=1):
+            if (
+                chunk.role is not None
+                and number > 1
+                and any(earlier.has_token for earlier in stream.chunks[: number - 1])
+            ):
+                raise CheckFailure(
+                    f"Order: expected the role before any text, got role '{chunk.role}' in event {number}."
+                )
+            if chunk.has_token and finished is not None:
+                raise CheckFailure(f"Order: expected no text behind the finish reason, got event {number}: {chunk}.")
+            if chunk.finish_reason is not None:
+                if finished is not None:
+                    raise CheckFailure(
+                        f"Order: expected one finish reason, got a second one in event {number}: {chunk}."
+                    )
+                finished = number
+            if chunk.usage is not None and chunk.json.get("choices") == [] and finished is None:
+                raise CheckFailure(f"Order: expected the usage behind the finish reason, got it in event {number}.")
+        if finished is None and not stream.cancelled:
+            raise CheckFailure(f"Order: expected one finish reason, got none in {len(stream.chunks)} events.")
+
+    @keyword(tags=["stream", "getter"])
+    def get_time_to_first_token(
+        self,
+        stream: Stream,
+        assertion_operator: AssertionOperator | None = None,
+        assertion_expected: Any = None,
+        message: str | None = None,
+    ) -> Any:
+        """Return the time to first token in seconds, checked inline when an operator is given.
+
+        It counts from the sending of the request to the first chunk with text; a chunk with only a role does not count
+        (the definition of GuideLLM and AIPerf).
+
+        Args:
+            stream: What [Stream Chat] or [Stream Completion] returned.
+            assertion_operator: `<`, `>=` and so on.
+            assertion_expected: The other side, with a unit: `200 ms`.
+            message: Replaces the text of the failure.
+
+        Returns:
+            Seconds.
+
+        Raises:
+            CheckFailure: No token arrived, or the comparison does not hold.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        First Token
+            Start Server    simulator    time_to_first_token=50 ms
+            ${stream} =    Stream Chat    Hello
+            Get Time To First Token    ${stream}    >=    50 ms
+        ```
+        """
+        if stream.time_to_first_token is None:
+            raise CheckFailure(f"Time to first token: expected a chunk with text, got none in {stream}.")
+        return check_number(
+            stream.time_to_first_token, assertion_operator, assertion_expected, "time to first token", "s", message
+        )
+
+    def _logged_stream(self, what: str, server: Any, request: Any, stream: Stream) -> Stream:
+        self._logged(what, server, request, stream)
+        self.log.debug("\n".join(str(chunk) for chunk in stream.chunks[:200]))
+        return stream

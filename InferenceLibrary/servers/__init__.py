@@ -1,0 +1,1 @@
+"""Ring 2: servers: profiles, processes, ports, readiness."""

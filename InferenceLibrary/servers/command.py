@@ -1,0 +1,169 @@
+"""From a profile and options to a command line."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from InferenceLibrary.durations import parse_duration
+from InferenceLibrary.errors import ProfileError, ServerError, describe
+from InferenceLibrary.servers.profile import Option
+
+MODEL_FOLDER = "TEST_MODEL_PATH"
+"""Environment variable with the folder below which relative model files are looked up."""
+
+
+def build_command(
+    command: list[str],
+    options: Mapping[str, Option],
+    given: Mapping[str, Any],
+    *,
+    source: str,
+    placeholders: Mapping[str, str],
+    arguments: Sequence[str] = (),
+    flags: bool = True,
+    also_allowed: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+) -> list[str]:
+    """Return the arguments that start a program.
+
+    Args:
+        command: The profile's command, with placeholders.
+        options: The options that the profile allows.
+        given: Options of this start, by name; values are text or objects.
+        source: The profile's name, for errors.
+        placeholders: Values of `{port}`, `{host}`, `{model}`.
+        arguments: Further arguments, put at the end.
+        flags: Whether options with a flag are put on the command line; without, they only fill placeholders.
+        also_allowed: Names that the caller takes beside the options, for the error about an unknown one.
+        environment: Where options' variables are read; the process's own by default.
+
+    Raises:
+        ProfileError: An option is unknown, missing, or has a value of the wrong type.
+        ServerError: A program or a file that an option names cannot be found.
+    """
+    environment = os.environ if environment is None else environment
+    for name in given:
+        if name not in options:
+            allowed = [*sorted(options), *also_allowed]
+            close = difflib.get_close_matches(name, allowed, n=1)
+            meant = f" Did you mean '{close[0]}'?" if close else ""
+            raise ProfileError(
+                f"Profile '{source}' has no option '{name}': "
+                f"expected one of {', '.join(allowed) or 'none'}.{meant}"
+            )
+    values = dict(placeholders) | {"python": sys.executable}
+    flagged: list[str] = []
+    for name, option in options.items():
+        on_line = flags and option.flag is not None
+        if not on_line and f"{{{name}}}" not in " ".join(command):
+            continue
+        value = given.get(name)
+        if value is None and option.environment:
+            value = environment.get(option.environment)
+        if value is None or value == "":
+            value = option.default
+        if value is None:
+            if option.required:
+                raise ProfileError(_missing(source, name, option))
+            continue
+        written = [_written(source, name, option, item, environment) for item in _items(option, value)]
+        values[name] = written[0] if written else ""
+        if on_line and option.type == "switch":
+            flagged += [str(option.flag)] if written == ["true"] else []
+        elif on_line:
+            flagged += [part for text in written for part in (str(option.flag), text)]
+    argv = [_fill(part, values) for part in command]
+    argv[0] = find_program(argv[0])
+    return argv + flagged + list(arguments)
+
+
+def find_program(name: str, hint: str = "") -> str:
+    """Return the path of a program: as given, beside the running Python, or on the PATH.
+
+    Raises:
+        ServerError: It is not found, is a directory, or may not be executed.
+    """
+    if os.sep in name or (os.altsep and os.altsep in name):
+        path = Path(name).expanduser()
+        if not path.exists():
+            raise ServerError(
+                describe(f"The program '{name}' does not exist", hint=hint or "check the path, or build it first.")
+            )
+        if path.is_dir():
+            raise ServerError(describe(f"The program '{name}' is a directory", expected="an executable file"))
+        if not os.access(path, os.X_OK):
+            raise ServerError(describe(f"The program '{name}' is not executable", hint=f"chmod +x {name}"))
+        return str(path.absolute())
+    beside = shutil.which(name, path=str(Path(sys.executable).parent))
+    found = beside or shutil.which(name)
+    if found is None:
+        raise ServerError(
+            describe(
+                f"The program '{name}' was not found beside {sys.executable} or on the PATH",
+                hint=hint or "install it, or give its path.",
+            )
+        )
+    return found
+
+
+def _items(option: Option, value: Any) -> list[Any]:
+    if option.type != "list":
+        return [value]
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _written(source: str, name: str, option: Option, value: Any, environment: Mapping[str, str]) -> str:
+    """Return one value as the text that the command line takes."""
+    text = str(value).strip() if not isinstance(value, bool) else str(value).lower()
+    try:
+        match option.type:
+            case "integer":
+                text = str(int(text))
+            case "number":
+                text = f"{float(text):g}"
+            case "switch":
+                if text.lower() not in {"true", "false", "yes", "no", "on", "off", "1", "0"}:
+                    raise ValueError
+                text = "true" if text.lower() in {"true", "yes", "on", "1"} else "false"
+            case "duration":
+                total = value.total_seconds() if hasattr(value, "total_seconds") else parse_duration(value)
+                return option.format.format(value=text, milliseconds=f"{total * 1000:g}", seconds=f"{total:g}")
+    except ValueError:
+        kind = "a duration such as 200 ms" if option.type == "duration" else f"a {option.type}"
+        raise ProfileError(f"Option '{name}' of profile '{source}': expected {kind}, got '{value}'.") from None
+    if option.type == "program":
+        text = find_program(text, option.hint)
+    elif option.type in {"path", "model-file"}:
+        text = _found_file(name, option, text, environment)
+    return option.format.format(value=text)
+
+
+def _found_file(name: str, option: Option, text: str, environment: Mapping[str, str]) -> str:
+    path = Path(text).expanduser()
+    folder = environment.get(MODEL_FOLDER) if option.type == "model-file" else None
+    if folder and not path.is_absolute() and not path.exists():
+        path = Path(folder).expanduser() / path
+    if not path.exists():
+        raise ServerError(describe(f"The {name.replace('_', ' ')} '{path}' does not exist", hint=option.hint or None))
+    return str(path.absolute())
+
+
+def _missing(source: str, name: str, option: Option) -> str:
+    ways = [f"{name}=..."]
+    if option.environment:
+        ways.append(f"the environment variable {option.environment}")
+    hint = f" Hint: {option.hint}" if option.hint else ""
+    return (
+        f"Profile '{source}' needs the option '{name}' ({option.help or option.type}): give {' or '.join(ways)}.{hint}"
+    )
+
+
+def _fill(part: str, values: Mapping[str, str]) -> str:
+    return re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], ""), part)

@@ -1,0 +1,91 @@
+"""Which server the suites test: from variables of the suite, else from the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from InferenceLibrary.durations import parse_duration
+from InferenceLibrary.errors import TargetError
+
+DEFAULT_TARGET = "simulator"
+
+URL_VARIABLES = ("VLLM_BACKEND_URL", "INFERENCE_SERVICE_URL", "LLM_GATEWAY_URL")
+"""Read in this order when neither TARGET nor INFERENCE_TARGET is given; the field uses these names."""
+
+SKIP_VARIABLE = "SKIP_INTEGRATION_TESTS"
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"", "0", "false", "no", "off"}
+
+
+@dataclass(frozen=True)
+class Target:
+    """What to test."""
+
+    name: str
+    """A profile's name, a profile file, or a URL."""
+    origin: str
+    """Where the name came from: `TARGET`, an environment variable, or `default`."""
+    model: str | None = None
+    port: int | None = None
+    call_timeout: float | None = None
+    """Seconds for a call that is not streamed."""
+    stream_timeout: float | None = None
+    """Seconds for a streamed call."""
+
+    @property
+    def is_url(self) -> bool:
+        return self.name.startswith(("http://", "https://"))
+
+
+def resolve_target(target: str | None, model: str | None, environment: Mapping[str, str]) -> Target:
+    """Return the target that the variables name, the suite's before the environment's.
+
+    Raises:
+        TargetError: A variable has a value that cannot be read.
+    """
+    name, origin = target, "TARGET"
+    for variable in ("INFERENCE_TARGET", *URL_VARIABLES):
+        if not name:
+            name, origin = environment.get(variable), variable
+    if not name:
+        name, origin = DEFAULT_TARGET, "default"
+    if not model and origin == "VLLM_BACKEND_URL":
+        model = environment.get("VLLM_MODEL_NAME")
+    port = environment.get("TEST_PORT")
+    if port and not (port.isdigit() and 0 < int(port) < 65536):
+        raise TargetError(f"TEST_PORT: expected a port from 1 to 65535, got '{port}'.")
+    return Target(
+        name,
+        origin,
+        model or None,
+        int(port) if port else None,
+        _duration(environment, "INTEGRATION_TEST_TIMEOUT"),
+        _duration(environment, "STREAM_TEST_TIMEOUT"),
+    )
+
+
+def is_skipped(environment: Mapping[str, str]) -> bool:
+    """Whether the environment asks to skip all integration tests.
+
+    Raises:
+        TargetError: The variable is neither true nor false.
+    """
+    value = environment.get(SKIP_VARIABLE, "").strip().lower()
+    if value not in _TRUE | _FALSE:
+        raise TargetError(f"{SKIP_VARIABLE}: expected true or false, got '{value}'.")
+    return value in _TRUE
+
+
+def _duration(environment: Mapping[str, str], variable: str) -> float | None:
+    """A duration; a bare number is seconds, as the field's harnesses have it."""
+    value = environment.get(variable)
+    if not value:
+        return None
+    try:
+        seconds = float(value) if value.strip().replace(".", "", 1).isdigit() else parse_duration(value)
+    except ValueError as error:
+        raise TargetError(f"{variable}: {error}.") from None
+    if seconds <= 0:
+        raise TargetError(f"{variable}: expected a duration above zero, got '{value}'.")
+    return seconds
