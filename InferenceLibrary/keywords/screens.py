@@ -1,0 +1,329 @@
+"""Keywords for what a terminal shows."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+from assertionengine import AssertionOperator
+from robot.api.deco import keyword
+
+from InferenceLibrary.errors import CheckFailure, TerminalError, describe
+from InferenceLibrary.keywords.assertions import check_text
+from InferenceLibrary.keywords.terminal_base import TerminalGroup
+
+_TEN_SECONDS = timedelta(seconds=10)
+
+
+class ScreenKeywords(TerminalGroup):
+    """The screen of a terminal: waited for, read, checked."""
+
+    @keyword(tags=["terminal", "wait"])
+    def wait_for_screen_text(
+        self,
+        text: str,
+        *,
+        regexp: bool = False,
+        scrollback: bool = False,
+        timeout: timedelta = _TEN_SECONDS,
+        terminal: Any = None,
+    ) -> None:
+        """Wait until a text is on the screen.
+
+        A text that the edge of the screen breaks is found as well. When the program ends without having shown it, the
+        keyword fails at once.
+
+        Args:
+            text: The text, or a regular expression.
+            regexp: Whether it is a regular expression; `^` and `$` stand for the ends of a line.
+            scrollback: Whether what has scrolled off the screen counts too.
+            timeout: How long to wait.
+            terminal: Alias, handle or object of a terminal; by default the current one.
+
+        Raises:
+            TerminalError: It did not come; with the screen, the last keys and how the program ended.
+
+        ```robotframework
+        *** Test Cases ***
+        Python Shows Its Prompt
+            Start Terminal    python    -q
+            Wait For Screen Text    ^>>>    regexp=yes    timeout=10 s
+        ```
+        """
+        shell = self._terminal(terminal)
+        _must_compile(text, regexp)
+        with self._evidence(shell):
+            shell.wait_for_text(text, timeout=timeout.total_seconds(), regexp=regexp, scrollback=scrollback)
+        self.log.info(f"'{text}' is on the screen.")
+
+    @keyword(tags=["terminal", "wait"])
+    def wait_until_screen_is_stable(
+        self, *, quiet: timedelta = timedelta(milliseconds=100), timeout: timedelta = _TEN_SECONDS, terminal: Any = None
+    ) -> str:
+        """Wait until the screen has not changed for a while, and return its text.
+
+        Args:
+            quiet: How long nothing may change.
+            timeout: How long to wait for that.
+            terminal: Alias, handle or object of a terminal; by default the current one.
+
+        Raises:
+            TerminalError: It went on changing.
+
+        ```robotframework
+        *** Test Cases ***
+        Python Comes To Rest
+            Start Terminal    python    -q
+            Wait Until Screen Is Stable    quiet=200 ms
+        ```
+        """
+        shell = self._terminal(terminal)
+        with self._evidence(shell):
+            screen = shell.wait_stable(timeout=timeout.total_seconds(), quiet=quiet.total_seconds())
+        self._show(screen.framed())
+        return screen.text
+
+    @keyword(tags=["terminal", "assertion"])
+    def screen_should_contain(
+        self, text: str, *, regexp: bool = False, scrollback: bool = False, terminal: Any = None
+    ) -> None:
+        """Check that a text is on the screen now. [Wait For Screen Text] waits for it.
+
+        Args:
+            text: The text, or a regular expression.
+            regexp: Whether it is a regular expression; `^` and `$` stand for the ends of a line.
+            scrollback: Whether what has scrolled off the screen counts too.
+            terminal: Alias, handle or object of a terminal; by default the current one.
+
+        Raises:
+            CheckFailure: It is not there; with the screen.
+
+        ```robotframework
+        *** Test Cases ***
+        The Prompt Is There
+            Start Terminal    python    -q
+            Wait Until Screen Is Stable
+            Screen Should Contain    >>>
+        ```
+        """
+        self._check_screen(text, regexp, scrollback, terminal, wanted=True)
+
+    @keyword(tags=["terminal", "assertion"])
+    def screen_should_not_contain(
+        self, text: str, *, regexp: bool = False, scrollback: bool = False, terminal: Any = None
+    ) -> None:
+        """Check that a text is not on the screen now.
+
+        Args:
+            text: The text, or a regular expression.
+            regexp: Whether it is a regular expression; `^` and `$` stand for the ends of a line.
+            scrollback: Whether what has scrolled off the screen counts too.
+            terminal: Alias, handle or object of a terminal; by default the current one.
+
+        Raises:
+            CheckFailure: It is there; with the screen.
+
+        ```robotframework
+        *** Test Cases ***
+        No Error Is There
+            Start Terminal    python    -q
+            Wait Until Screen Is Stable
+            Screen Should Not Contain    Traceback
+        ```
+        """
+        self._check_screen(text, regexp, scrollback, terminal, wanted=False)
+
+    @keyword(tags=["terminal", "getter"])
+    def get_screen(
+        self,
+        assertion_operator: AssertionOperator | None = None,
+        assertion_expected: Any = None,
+        message: str | None = None,
+        *,
+        scrollback: bool = False,
+        terminal: Any = None,
+    ) -> Any:
+        """Return the text on the screen, row by row, without blanks at the ends of rows.
+
+        Args:
+            assertion_operator: An inline assertion, such as `contains`.
+            assertion_expected: Its other side.
+            message: Replaces the text of the failure.
+            scrollback: Whether what has scrolled off the screen comes first.
+            terminal: Alias, handle or object of a terminal; by default the current one.
+
+        ```robotframework
+        *** Test Cases ***
+        The Screen Is Read
+            Start Terminal    python    -q
+            Wait For Screen Text    >>>
+            Get Screen    contains    >>>
+        ```
+        """
+        shell = self._terminal(terminal)
+        text = shell.scrollback() if scrollback else shell.screen().text
+        self._show(text.splitlines())
+        return check_text(self.context.redactor(text), assertion_operator, assertion_expected, "Screen", message)
+
+    @keyword(tags=["terminal", "getter"])
+    def get_screen_line(
+        self,
+        row: int,
+        assertion_operator: AssertionOperator | None = None,
+        assertion_expected: Any = None,
+        message: str | None = None,
+        *,
+        terminal: Any = None,
+    ) -> Any:
+        """Return one row of the screen, without blanks at its end.
+
+        Args:
+            row: The topmost row is 0; -1 is the last one that is not blank.
+            assertion_operator: An inline assertion, such as `==`.
+            assertion_expected: Its other side.
+            message: Replaces the text of the failure.
+            terminal: Alias, handle or object of a terminal; by default the current one.
+
+        Raises:
+            TerminalError: The screen has no such row.
+
+        ```robotframework
+        *** Test Cases ***
+        The First Row Is Read
+            Start Terminal    python    -q
+            Wait For Screen Text    >>>
+            Get Screen Line    0    ==    >>>
+        ```
+        """
+        shell = self._terminal(terminal)
+        screen = shell.screen()
+        lines = screen.text.split("\n")
+        if not -len(lines) <= row < screen.rows:
+            raise shell.error(
+                "There is no such row", expected=f"{-len(lines)} to {screen.rows - 1}", got=str(row), screen=screen
+            )
+        line = lines[row] if row < len(lines) else ""
+        return check_text(self.context.redactor(line), assertion_operator, assertion_expected, f"Row {row}", message)
+
+    @keyword(tags=["terminal", "getter"])
+    def get_cursor(self, *, terminal: Any = None) -> Any:
+        """Return where the cursor is.
+
+        Args:
+            terminal: Alias, handle or object of a terminal; by default the current one.
+
+        Returns:
+            An object with `column`, `row` (the top left cell is 0, 0) and `visible`.
+
+        ```robotframework
+        *** Test Cases ***
+        The Cursor Follows
+            Start Terminal    cat
+            Type Text    abc
+            Wait For Screen Text    abc
+            ${cursor} =    Get Cursor
+            Should Be Equal As Integers    ${cursor.column}    3
+        ```
+        """
+        return self._terminal(terminal).screen().cursor
+
+    @keyword(tags=["terminal", "assertion"])
+    def text_should_have_style(
+        self,
+        text: str,
+        *,
+        bold: bool | None = None,
+        dim: bool | None = None,
+        italic: bool | None = None,
+        underline: bool | None = None,
+        inverse: bool | None = None,
+        foreground: str | None = None,
+        background: str | None = None,
+        terminal: Any = None,
+    ) -> None:
+        """Check how a text on the screen is drawn, at every place where it stands.
+
+        Args:
+            text: The text, within one row.
+            bold: Whether it is bold.
+            dim: Whether it is dim.
+            italic: Whether it is italic.
+            underline: Whether it is underlined.
+            inverse: Whether its colours are swapped.
+            foreground: Its colour: `default`, a palette number (`1` is red), or `#rrggbb`.
+            background: The colour behind it.
+            terminal: Alias, handle or object of a terminal; by default the current one.
+
+        Raises:
+            CheckFailure: It is drawn otherwise, or is not on the screen.
+
+        ```robotframework
+        *** Test Cases ***
+        Red Is Red
+            Start Terminal    python    -c    print("\\\\x1b[1;31mred\\\\x1b[0m"); input()
+            Wait For Screen Text    red
+            Text Should Have Style    red    bold=yes    foreground=1
+        ```
+        """
+        shell = self._terminal(terminal)
+        wanted = {
+            name: value
+            for name, value in {
+                "bold": bold, "dim": dim, "italic": italic, "underline": underline, "inverse": inverse,
+                "fg": foreground and foreground.lower(), "bg": background and background.lower(),
+            }.items()
+            if value is not None
+        }  # fmt: skip
+        if not wanted:
+            raise TerminalError(
+                describe("No style is named", expected="bold=yes, foreground=1 or the like", got="none")
+            )
+        found = shell.cells_of(text)
+        if not found:
+            raise CheckFailure(
+                shell.failure_text("The text is not on the screen", expected=f"'{text}'", got="this screen")
+            )
+        for cell in found:
+            for name, value in wanted.items():
+                got = getattr(cell, name)
+                if (str(got).lower() if name in {"fg", "bg"} else got) != value:
+                    label = {"fg": "foreground", "bg": "background"}.get(name, name)
+                    raise CheckFailure(
+                        shell.failure_text(
+                            f"The text '{text}' is drawn otherwise",
+                            expected=f"{label} {value}",
+                            got=f"{label} {got} at column {cell.x}, row {cell.y}",
+                        )
+                    )
+
+    def _check_screen(self, text: str, regexp: bool, scrollback: bool, ref: Any, *, wanted: bool) -> None:
+        shell = self._terminal(ref)
+        _must_compile(text, regexp)
+        screen = shell.screen()
+        found = screen.contains(text, regexp=regexp) or (scrollback and shell.scrollback_contains(text, regexp=regexp))
+        if found != wanted:
+            shown = f"/{text}/" if regexp else f"'{text}'"
+            with self._evidence(shell):
+                raise CheckFailure(
+                    shell.failure_text(
+                        "The text is not on the screen" if wanted else "The text is on the screen",
+                        expected=f"{'' if wanted else 'no '}{shown}",
+                        got="this screen",
+                        screen=screen,
+                    )
+                )
+
+    def _show(self, lines: list[str]) -> None:
+        self.log.text("Screen", "\n".join(lines))
+
+
+def _must_compile(pattern: str, regexp: bool) -> None:
+    if not regexp:
+        return
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise TerminalError(
+            describe(f"/{pattern}/ is no regular expression", got=str(error), hint="Leave regexp= out for plain text")
+        ) from None

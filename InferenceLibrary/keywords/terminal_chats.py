@@ -1,0 +1,213 @@
+"""Keywords for chats in a terminal: ask, and read the answer from the screen."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from assertionengine import AssertionOperator
+from robot.api.deco import keyword
+
+from InferenceLibrary.errors import TerminalError, describe
+from InferenceLibrary.keywords.arguments import command_of, plain, plain_mapping, profile_or_current
+from InferenceLibrary.keywords.assertions import check_number
+from InferenceLibrary.keywords.terminal_base import TerminalGroup, check_exit
+from InferenceLibrary.terminal.answer import TerminalAnswer
+from InferenceLibrary.types import JsonObject
+
+if TYPE_CHECKING:
+    from InferenceLibrary.terminal.chat import ChatStyle, ChatTerminal
+
+_TEN_SECONDS = timedelta(seconds=10)
+
+
+class TerminalChatKeywords(TerminalGroup):
+    """A chat program in a terminal: questions and answers."""
+
+    @keyword(tags=["terminal", "chat"])
+    def start_chat_terminal(
+        self,
+        *command: Any,
+        profile: str | None = None,
+        options: JsonObject | None = None,
+        prompt: str | None = None,
+        answer_end: str | None = None,
+        quit_command: str | None = None,
+        columns: int = 80,
+        rows: int = 24,
+        environment: JsonObject | None = None,
+        cwd: Path | None = None,
+        alias: str | None = None,
+        timeout: timedelta = timedelta(seconds=30),
+    ) -> Any:
+        """Start a chat program in a terminal and wait for its prompt.
+
+        Args:
+            command: The program and its arguments; by default those of the profile's `terminal:` section.
+            profile: The profile; by default that of the current server.
+            options: Options of that section, as a JSON object.
+            prompt: Regular expression for the line at which the program waits for a question.
+            answer_end: Regular expression for the text that closes an answer, such as a line of statistics.
+            quit_command: What is typed to leave.
+            columns: Width of the screen in cells.
+            rows: Height of the screen in cells.
+            environment: Variables set beside those of this process, as a JSON object.
+            cwd: The program's working directory.
+            alias: A name for the `terminal` argument of other keywords.
+            timeout: How long the first prompt may take: the program may load a model before it.
+
+        Returns:
+            The terminal.
+
+        Raises:
+            TerminalError: The prompt did not come, or the program ended.
+            TargetError: Neither a command nor a profile with a terminal is there.
+
+        ```robotframework
+        *** Test Cases ***
+        A Chat In The Terminal
+            Start Chat Terminal    profile=simulator
+            ${answer} =    Ask In Terminal    What is the capital of France?
+            Should Contain    ${answer.text}    Paris
+            Leave Chat Terminal
+        ```
+        """
+        from InferenceLibrary.terminal.chat import ChatStyle, ChatTerminal
+
+        words, style = self._chat(command, profile, options)
+        changes = {"prompt": prompt, "answer_end": answer_end, "quit_command": quit_command}
+        style = ChatStyle(**{**vars(style), **{key: value for key, value in changes.items() if value is not None}})
+        terminal = ChatTerminal(
+            words,
+            style,
+            timeout=timeout.total_seconds(),
+            columns=columns,
+            rows=rows,
+            env=plain_mapping(self.context, environment),
+            cwd=cwd,
+            recording=self.context.artifact("terminals", words[0], "cast"),
+            redactor=self.context.redactor,
+        )
+        return self._register(terminal, alias)
+
+    @keyword(tags=["terminal", "chat"])
+    def ask_in_terminal(
+        self,
+        question: str,
+        *,
+        interrupt_after: int | None = None,
+        timeout: timedelta = timedelta(seconds=60),
+        terminal: Any = None,
+    ) -> TerminalAnswer:
+        """Type a question, press Enter, and return the answer when the program is back at its prompt.
+
+        Args:
+            question: The question. Line feeds are possible where the program can continue a line.
+            interrupt_after: Press Ctrl+C as soon as the answer has so many characters.
+            timeout: How long the whole answer may take.
+            terminal: Alias, handle or object of a chat terminal; by default the current terminal.
+
+        Returns:
+            An object with `text`, `time_to_first_token` (seconds from Enter to the first text; none for no text),
+            `elapsed` (seconds to the last text), `statistics` (what the program writes below the answer) and
+            `interrupted`.
+
+        Raises:
+            TerminalError: The answer did not end in time, or the program ended.
+
+        ```robotframework
+        *** Test Cases ***
+        An Answer In The Terminal
+            Start Chat Terminal    profile=simulator
+            ${answer} =    Ask In Terminal    What is the capital of France?
+            Screen Should Contain    Paris
+            Leave Chat Terminal
+        ```
+        """
+        shell = self._chat_terminal(terminal)
+        with self._evidence(shell):
+            answer = shell.ask(question, timeout=timeout.total_seconds(), interrupt_after=interrupt_after)
+        self.log.info(f"{question!r}: {answer}")
+        return answer
+
+    @keyword(tags=["terminal", "getter"])
+    def get_terminal_time_to_first_token(
+        self,
+        answer: TerminalAnswer,
+        assertion_operator: AssertionOperator | None = None,
+        assertion_expected: Any = None,
+        message: str | None = None,
+    ) -> Any:
+        """Return the seconds from Enter to the first text of an answer in a terminal.
+
+        Args:
+            answer: What [Ask In Terminal] returned.
+            assertion_operator: An inline assertion, such as `<`.
+            assertion_expected: Its other side, such as `200 ms`.
+            message: Replaces the text of the failure.
+
+        Raises:
+            TerminalError: The answer has no text.
+
+        ```robotframework
+        *** Test Cases ***
+        The First Text Comes Soon
+            Start Chat Terminal    profile=simulator
+            ${answer} =    Ask In Terminal    What is the capital of France?
+            Get Terminal Time To First Token    ${answer}    <    5 s
+        ```
+        """
+        if answer.time_to_first_token is None:
+            raise TerminalError(describe("There is no first token", expected="an answer", got="one without text"))
+        return check_number(
+            answer.time_to_first_token, assertion_operator, assertion_expected, "time to first token", "s", message
+        )
+
+    @keyword(tags=["terminal", "chat"])
+    def leave_chat_terminal(
+        self, exit_code: int = 0, *, timeout: timedelta = _TEN_SECONDS, terminal: Any = None
+    ) -> None:
+        """Leave the chat by its own command and check the exit code.
+
+        Args:
+            exit_code: The exit code that is right.
+            timeout: How long the program may take to end.
+            terminal: Alias, handle or object of a chat terminal; by default the current terminal.
+
+        Raises:
+            TerminalError: The program did not end.
+            CheckFailure: It ended otherwise.
+
+        ```robotframework
+        *** Test Cases ***
+        The Chat Is Left
+            Start Chat Terminal    profile=simulator
+            Leave Chat Terminal
+        ```
+        """
+        shell = self._chat_terminal(terminal)
+        with self._evidence(shell):
+            screen = shell.leave(timeout=timeout.total_seconds())
+            check_exit(shell, screen, exit_code)
+
+    def _chat_terminal(self, ref: Any) -> ChatTerminal:
+        from InferenceLibrary.terminal.chat import ChatTerminal
+
+        shell = self._terminal(ref)
+        if not isinstance(shell, ChatTerminal):
+            raise shell.error("It is no chat terminal", hint="Start Chat Terminal starts one")
+        return shell
+
+    def _chat(
+        self, command: tuple[Any, ...], profile: str | None, options: JsonObject | None
+    ) -> tuple[tuple[str, ...], ChatStyle]:
+        from InferenceLibrary.terminal.chat import ChatStyle
+
+        if command:
+            return tuple(plain(self.context, part) for part in command), ChatStyle()
+        found = profile_or_current(self.context, profile)
+        words = command_of(self.context, found, "terminal", options)
+        part = found.terminal
+        assert part is not None  # command_of has refused a profile without it
+        return words, ChatStyle(prompt=part.prompt, answer_end=part.answer_end, quit_command=part.quit_command)

@@ -1,0 +1,1 @@
+"""Programs in a real pseudo-terminal: typed at, looked at, recorded, and chatted with."""

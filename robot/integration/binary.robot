@@ -1,0 +1,39 @@
+*** Settings ***
+Documentation       The server's program on the command line: it is there, tells its version and help, refuses bad arguments.
+...
+...                 What a program prints where, and which exit code stands for bad arguments, is said by the profile.
+
+Resource            ../../resources/target.resource
+
+Suite Setup         Use Target
+Test Setup          Skip Unless Server Supports    binary
+
+Test Tags           binary
+
+
+*** Test Cases ***
+The Program Exists And Can Be Executed
+    [Tags]    smoke
+    Binary Should Exist
+
+It Tells Its Version
+    [Tags]    smoke
+    ${result} =    Run Binary    --version
+    Should Be Equal As Integers    ${result.exit_code}    0
+    Version Should Match
+
+It Explains Itself
+    Help Should Mention    --port    --host    --help
+
+Bad Arguments Are Refused With A Reason
+    [Documentation]    Refused means: an exit code of its own, no crash, a message that names the argument, nothing left behind.
+    [Template]    Arguments Should Be Rejected
+    --no-such-option
+    --port    not-a-number
+    --port    999999
+    --port
+
+It Needs Little Time And Memory To Tell Its Version
+    ${result} =    Run Binary    --version    timeout=5 s
+    Should Be True    ${result.elapsed} < 5
+    Should Be Empty    ${result.left_behind}
