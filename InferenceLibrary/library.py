@@ -14,13 +14,31 @@ from robot.libraries.BuiltIn import BuiltIn, RobotNotRunningError
 from InferenceLibrary import __version__
 from InferenceLibrary.client.limits import Limits
 from InferenceLibrary.context import Context
+from InferenceLibrary.keywords.arguments import CONVERTERS as RESULT_CONVERTERS
+from InferenceLibrary.keywords.binaries import BinaryKeywords
+from InferenceLibrary.keywords.screens import ScreenKeywords
 from InferenceLibrary.keywords.servers import ServerKeywords
 from InferenceLibrary.keywords.streams import StreamKeywords
+from InferenceLibrary.keywords.terminal_chats import TerminalChatKeywords
+from InferenceLibrary.keywords.terminals import TerminalKeywords
 from InferenceLibrary.types import CONVERTERS
 
 
-@library(scope="GLOBAL", version=__version__, doc_format="MARKDOWN", listener="SELF", converters=CONVERTERS)
-class InferenceLibrary(ServerKeywords, StreamKeywords):
+@library(
+    scope="GLOBAL",
+    version=__version__,
+    doc_format="MARKDOWN",
+    listener="SELF",
+    converters=CONVERTERS | RESULT_CONVERTERS,
+)
+class InferenceLibrary(
+    ServerKeywords,
+    StreamKeywords,
+    BinaryKeywords,
+    TerminalKeywords,
+    ScreenKeywords,
+    TerminalChatKeywords,
+):
     """Acceptance tests for LLM inference servers.
 
     The library starts a server (or connects to one), talks to it over HTTP and event streams, judges what came over the
