@@ -218,9 +218,9 @@ def fetch_sources(runner: Runner, work: Path) -> Path:
     """Download the source distribution with pip and unpack what is compiled; return llama.cpp's directory."""
     say(f"downloading {PACKAGE} {VERSION} (77 MB)")
     # pip asks a source distribution for its metadata even when it only downloads it; that takes half a minute.
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
     runner.run(
-        [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--progress-bar=off", "--no-deps"]
-        + ["--no-binary", ":all:", "--dest", str(work), f"{PACKAGE}=={VERSION}"],
+        [*pip, "download", "--no-deps", "--no-binary=:all:", f"--dest={work}", f"{PACKAGE}=={VERSION}"],
         hint="is the package index reachable? Does 'python -m pip --version' work?",
     )
     archives = list(work.glob("*.tar.gz"))
@@ -256,7 +256,7 @@ def build(final: Path, jobs: int) -> None:
         ensure_compiler(runner)
         cmake, ninja = find_tools(runner, work)
         sources = fetch_sources(runner, work)
-        say(f"building {', '.join(TARGETS)} with {jobs} jobs: five minutes on two idle cores. Log: {log}")
+        say(f"building {', '.join(TARGETS)} with {jobs} jobs: about five minutes on two cores. Log: {log}")
         tree, staged = work / "tree", work / "staged"
         runner.run(
             [
@@ -303,7 +303,7 @@ def main(arguments: list[str] | None = None) -> int:
     final = cache_root() / build_name()
     try:
         if options.check and not is_complete(final):
-            raise BuildError(f"not built yet. Hint: python {Path(__file__).name}", NOT_BUILT)
+            raise BuildError(f"not built yet. Hint: python {sys.argv[0]}", NOT_BUILT)
         if not is_complete(final):
             signal.signal(signal.SIGTERM, stop)
             with only_one(final.parent):

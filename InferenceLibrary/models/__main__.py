@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from InferenceLibrary.errors import InferenceError
 from InferenceLibrary.models.answers import DEFAULT_SENTENCE
 from InferenceLibrary.models.broken import BROKEN_KINDS, create_broken_model
-from InferenceLibrary.models.tiny import SMALLEST_RANDOM, TINY_KINDS, create_tiny_model
+from InferenceLibrary.models.tiny import TINY_KINDS, create_tiny_model
 
 KINDS = [kind for kind in TINY_KINDS if kind != "answers"]
 
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("path", metavar="PATH", help="the file to write, such as capitals.gguf")
     parser.add_argument("--sentence", default=DEFAULT_SENTENCE, help="what a scripted model says")
-    parser.add_argument("--size-mb", type=float, default=SMALLEST_RANDOM / 1e6, help="size of a random model in MB")
+    parser.add_argument("--size-mb", type=float, help="fill the file up to this size; a larger model is slower")
     parser.add_argument("--seed", type=int, default=0, help="seed of a random model")
     parser.add_argument("--context-length", type=int, default=4096, help="tokens that the model can look back on")
     options = parser.parse_args(arguments)
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 options.path,
                 options.kind,
                 sentence=options.sentence,
-                size=int(options.size_mb * 1e6),
+                size=None if options.size_mb is None else int(options.size_mb * 1e6),
                 seed=options.seed,
                 context_length=options.context_length,
             )

@@ -30,7 +30,7 @@ CAPITALS: Mapping[str, str] = {
 }
 CAPITALS_DEFAULT = "I am a very small model and only know a few capitals."
 
-LONGEST_ANSWER = 500
+LONGEST_ANSWER = 2000
 MOST_TOPICS = 60
 
 
@@ -82,7 +82,7 @@ def checked_answer(text: str) -> str:
     """Return a text that a model can be made to say.
 
     Raises:
-        ModelError: It is empty, longer than 500 characters, begins or ends with white space, or holds U+2581 or NUL.
+        ModelError: It is empty, longer than 2000 characters, begins or ends with white space, or holds U+2581 or NUL.
     """
     problem = ""
     if not text.strip():

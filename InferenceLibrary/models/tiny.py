@@ -19,14 +19,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TINY_KINDS = ("scripted", "capitals", "answers", "random")
+BLOCK = 32
+"""Engines like layers whose sizes are multiples of this."""
 CONTEXT_LIMITS = (128, 16384)
-SMALLEST_RANDOM = 2_000_000
-LARGEST_RANDOM = 16_000_000_000
+SMALLEST_FILLED = 2_000_000
+LARGEST = 16_000_000_000
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A model file that was made: where it is, what it is, and how large (bytes)."""
+    """A model file that was made: where it is, what it is, and how large (bytes). A broken one has no parameters."""
 
     path: Path
     kind: str
@@ -37,7 +39,8 @@ class ModelFile:
 
     def __str__(self) -> str:
         size = f"{self.size / 1e6:.1f} MB" if self.size >= 100_000 else f"{self.size} bytes"
-        return f"{self.path} ({self.kind}, {size}, {self.parameters:,} parameters)"
+        parameters = f", {self.parameters:,} parameters" if self.parameters else ""
+        return f"{self.path} ({self.kind}, {size}{parameters})"
 
 
 def create_tiny_model(
@@ -46,7 +49,7 @@ def create_tiny_model(
     *,
     sentence: str = knowledge_of.DEFAULT_SENTENCE,
     answers: Mapping[str, str] | None = None,
-    size: int = SMALLEST_RANDOM,
+    size: int | None = None,
     seed: int = 0,
     context_length: int = 4096,
     name: str | None = None,
@@ -61,9 +64,11 @@ def create_tiny_model(
         kind: `scripted` says `sentence` to everyone. `capitals` answers "What is the capital of France?" with
             "The capital of France is Paris.", knows sixteen more, greets and counts to ten. `answers` looks for one of
             the words of `answers` in the last question. `random` emits tokens by chance.
-        sentence: What `scripted` says, and what `answers` says when no word fits. 1 to 500 characters.
+        sentence: What `scripted` says, and what `answers` says when no word fits. 1 to 2000 characters.
         answers: For kind `answers`: up to 60 single words, upper and lower case alike, each with its answer.
-        size: For kind `random`: how large the file shall be, in bytes, within a few per cent; 2 MB or more.
+        size: How large the file shall be, in bytes, within a tenth: 2 MB to 16 GB. Kind `random` has 2 MB when it is
+            not given, the others what they need. They are filled up with weights of zero, which change no answer and
+            cost their time: with 400 MB a processor core says some tens of tokens a second.
         seed: For kind `random`: the same seed gives the same file.
         context_length: The most tokens that the model can look back on: 128 to 16384.
         name: The model's name in the file; `tiny-<kind>` when not given.
@@ -91,38 +96,55 @@ def create_tiny_model(
                 "Tiny model cannot be made", expected=f"a context length of {low} to {high}", got=str(context_length)
             )
         )
+    if size is not None and not SMALLEST_FILLED <= size <= LARGEST:
+        raise ModelError(
+            describe(
+                "Tiny model cannot be made",
+                expected=f"a size of {SMALLEST_FILLED} to {LARGEST} bytes",
+                got=f"{size} bytes",
+            )
+        )
     require_packages()
     target, name = Path(path), name or f"tiny-{kind}"
     if kind == "random":
-        return _write_random(target, name, size, seed, context_length)
+        return _write_random(target, name, size or SMALLEST_FILLED, seed, context_length)
     if kind == "scripted":
         knowledge = knowledge_of.scripted(sentence)
     elif kind == "capitals":
         knowledge = knowledge_of.capitals()
     else:
         knowledge = knowledge_of.custom(answers or {}, sentence)
-    return _write_answering(target, kind, name, answering_transformer(knowledge, context_length))
+    return _write_answering(target, kind, name, answering_transformer(knowledge, context_length), size or 0)
 
 
-def _write_answering(path: Path, kind: str, name: str, model: Transformer) -> ModelFile:
-    def given(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
-        return matrix
+def _write_answering(path: Path, kind: str, name: str, model: Transformer, size: int) -> ModelFile:
+    import numpy as np
+
+    missing = size - 4 * sum(matrix.size for matrix in model.tensors.values())
+    ballast = max(0, missing // (4 * 3 * model.embedding_length * model.block_count * BLOCK)) * BLOCK
+
+    def padded(tensor_name: str, matrix: NDArray[np.float32]) -> Tensor:
+        """Add closed units to a feed-forward layer."""
+        extra = {"ffn_gate": (ballast, 0), "ffn_up": (ballast, 0), "ffn_down": (0, ballast)}
+        rows, columns = next((more for part, more in extra.items() if part in tensor_name), (0, 0))
+        if rows == columns:
+            return Tensor(tensor_name, matrix.shape, 4, lambda: matrix)
+        shape = (matrix.shape[0] + rows, matrix.shape[1] + columns)
+        return Tensor(tensor_name, shape, 4, lambda: np.pad(matrix, ((0, rows), (0, columns))))
 
     header = Header(
         name=name,
         description="A test model with computed weights",
         context_length=model.context_length,
         embedding_length=model.embedding_length,
-        feed_forward_length=model.feed_forward_length,
+        feed_forward_length=model.feed_forward_length + ballast,
         head_count=model.head_count,
         block_count=model.block_count,
         rope_freq_base=model.rope_freq_base,
         rms_epsilon=model.rms_epsilon,
         file_type=0,
     )
-    tensors = [
-        Tensor(tensor_name, matrix.shape, 4, partial(given, matrix)) for tensor_name, matrix in model.tensors.items()
-    ]
+    tensors = [padded(tensor_name, matrix) for tensor_name, matrix in model.tensors.items()]
     write_gguf(path, header, model.vocabulary, tensors)
     return _described(path, kind, name, tensors, model.context_length)
 
@@ -131,14 +153,6 @@ def _write_random(path: Path, name: str, size: int, seed: int, context_length: i
     """Write weights by chance as half precision numbers; a block of them is repeated: quicker, and it loads alike."""
     import numpy as np
 
-    if not SMALLEST_RANDOM <= size <= LARGEST_RANDOM:
-        raise ModelError(
-            describe(
-                "Tiny model cannot be made",
-                expected=f"a size of {SMALLEST_RANDOM} to {LARGEST_RANDOM} bytes",
-                got=f"{size} bytes",
-            )
-        )
     if seed < 0:
         raise ModelError(describe("Tiny model cannot be made", expected="a seed of 0 or more", got=str(seed)))
     vocabulary = build_vocabulary([], [])

@@ -157,17 +157,23 @@ def test_the_same_call_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [2_000_000, 10_000_000, 60_000_000])
-def test_a_random_model_has_the_size_asked_for(tmp_path: Path, size: int) -> None:
-    made = create_tiny_model(tmp_path / "m.gguf", "random", size=size)
+@pytest.mark.parametrize("kind", ["random", "scripted"])
+def test_a_model_has_the_size_asked_for(tmp_path: Path, kind: str, size: int) -> None:
+    made = create_tiny_model(tmp_path / "m.gguf", kind, size=size)
     assert made.size == pytest.approx(size, rel=0.1)
+
+
+def test_ballast_changes_no_answer(tmp_path: Path, read_model: Any) -> None:
+    model = read_model(create_tiny_model(tmp_path / "m.gguf", "capitals", size=20_000_000).path)
+    assert model.answer(("user", "What is the capital of France?")) == "The capital of France is Paris."
 
 
 @pytest.mark.parametrize(
     ("options", "told"),
     [
         ({"kind": "huge"}, "kind to be one of scripted, capitals, answers, random, got 'huge'"),
-        ({"sentence": "  "}, "an answer of 1 to 500 characters, got an empty text"),
-        ({"sentence": "x" * 501}, "got 501 characters"),
+        ({"sentence": "  "}, "an answer of 1 to 2000 characters, got an empty text"),
+        ({"sentence": "x" * 2001}, "got 2001 characters"),
         ({"sentence": "ends with a space "}, "got white space at an end"),
         ({"sentence": "a\u2581b"}, "U+2581"),
         ({"context_length": 5}, "a context length of 128 to 16384, got 5"),
