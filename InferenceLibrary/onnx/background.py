@@ -1,0 +1,53 @@
+"""Run a native call that cannot be interrupted so that the main thread still can be.
+
+A signal handler (Robot's timeouts, Ctrl-C) runs between byte codes of the main thread: inside a C++ call it waits until
+the call returns. Here the call runs in a daemon thread and the main thread waits on a lock, which signals do interrupt.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class _Box(Generic[T]):
+    result: T
+    error: BaseException | None = None
+
+
+def run_interruptibly(work: Callable[[], T], limit: float, cancel: Callable[[], None]) -> T:
+    """Return what `work` returns, or raise what it raises.
+
+    Args:
+        work: The native call; it must release the interpreter lock while it computes.
+        limit: Seconds to wait at most.
+        cancel: Asks `work` to end; called when the wait ends before it: time limit, Robot timeout or Ctrl-C.
+
+    Raises:
+        TimeoutError: `work` took longer than `limit`.
+    """
+    box: _Box[T] = _Box()
+    finished = threading.Event()
+
+    def body() -> None:
+        try:
+            box.result = work()
+        except BaseException as error:  # noqa: BLE001 - raised again in the waiting thread
+            box.error = error
+        finally:
+            finished.set()
+
+    thread = threading.Thread(target=body, name="inference-native-call", daemon=True)
+    thread.start()
+    try:
+        if not finished.wait(limit):
+            raise TimeoutError
+    finally:
+        if not finished.is_set():
+            cancel()
+    if box.error is not None:
+        raise box.error
+    return box.result
