@@ -1,0 +1,103 @@
+"""The program `inference-simulator`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program; return its exit code: 0, 1 when it cannot start, 2 for wrong arguments."""
+    try:
+        return _run(arguments)
+    except BrokenPipeError:
+        # The reader of our output has gone; Python would complain once more when it closes stdout.
+        sys.stdout = None
+        return 0
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if "--help" in words or "-h" in words:
+        return _print_help()
+    if "--version" in words:
+        from InferenceLibrary import __version__
+
+        print(f"inference-simulator {__version__}")
+        return 0
+    if "--list-faults" in words:
+        from InferenceLibrary.simulator.faults.catalogue import print_catalogue
+
+        return print_catalogue("--json" in words)
+    interactive = "-i" in words
+    from InferenceLibrary.simulator.options import OptionError, parse_options
+
+    try:
+        settings = parse_options([word for word in words if word != "-i"], os.environ)
+        _check(settings)
+    except OptionError as error:
+        sys.stderr.write(f"inference-simulator: error: {error}\n")
+        return 2
+    from InferenceLibrary.simulator.server import Server, StartError
+
+    try:
+        if interactive:
+            from InferenceLibrary.simulator.interactive import chat_in_terminal
+
+            return chat_in_terminal(settings)
+        return Server(settings).run()
+    except StartError as error:
+        sys.stderr.write(f"inference-simulator: error: {error}\n")
+        return 1
+
+
+def _check(settings: object) -> None:
+    """Refuse what only the parts behind the flags can judge."""
+    from InferenceLibrary.simulator.options import OptionError
+    from InferenceLibrary.simulator.personalities.registry import PERSONALITIES
+    from InferenceLibrary.simulator.settings import Settings
+
+    assert isinstance(settings, Settings)
+    if settings.personality not in PERSONALITIES:
+        raise OptionError(f"--as: '{settings.personality}' is none of {', '.join(PERSONALITIES)}")
+    if settings.fault:
+        from InferenceLibrary.simulator.faults.spec import parse_fault
+
+        for text in settings.fault:
+            try:
+                parse_fault(text)
+            except ValueError as error:
+                raise OptionError(f"--fault: {error}") from None
+    if settings.scenario:
+        from InferenceLibrary.errors import InferenceError
+        from InferenceLibrary.simulator.scenario import load_scenario
+
+        try:
+            load_scenario(settings.scenario)
+        except InferenceError as error:
+            raise OptionError(f"--scenario: {error}") from None
+
+
+def _print_help() -> int:
+    from InferenceLibrary.simulator.options import usage_lines
+    from InferenceLibrary.simulator.personalities.registry import PERSONALITIES
+
+    print("usage: inference-simulator [flags]")
+    print()
+    print("A stand-in inference server: fast, exact in time, and breakable on command.")
+    print()
+    print("  -i             chat in the terminal instead of serving")
+    print("  --list-faults  what can go wrong on request (--json for programs)")
+    print("  --version, -h, --help")
+    print()
+    print("\n".join(usage_lines()))
+    print()
+    print("personalities (--as):")
+    for name, (_, _, text) in PERSONALITIES.items():
+        print(f"  {name:<12} {text}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,174 @@
+"""The control API: on a port of its own, on loopback; so that a test can ask what truly happened, and change it."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+from InferenceLibrary.errors import InferenceError
+from InferenceLibrary.simulator.api_errors import ApiError
+from InferenceLibrary.simulator.app import App
+from InferenceLibrary.simulator.drafts import Draft, deliver
+from InferenceLibrary.simulator.http_connection import Connection
+from InferenceLibrary.simulator.openai_requests import read_json, take
+from InferenceLibrary.simulator.options import OptionError, convert, field_of
+from InferenceLibrary.simulator.settings import Settings
+
+if TYPE_CHECKING:
+    from InferenceLibrary.simulator.app import Handler
+    from InferenceLibrary.simulator.exchange import Exchange
+    from InferenceLibrary.simulator.server import Server
+
+# What takes effect on the next request.
+CHANGEABLE = (
+    "time-to-first-token",
+    "time-to-first-token-std-dev",
+    "inter-token-latency",
+    "inter-token-latency-std-dev",
+    "kv-cache-transfer-latency",
+    "kv-cache-transfer-latency-std-dev",
+    "kv-cache-transfer-time-per-token",
+    "kv-cache-transfer-time-std-dev",
+    "prefill-overhead",
+    "prefill-time-per-token",
+    "prefill-time-std-dev",
+    "time-factor-under-load",
+    "latency-calculator",
+    "mode",
+    "max-model-len",
+    "max-num-seqs",
+    "max-waiting-queue-length",
+    "failure-injection-rate",
+    "failure-types",
+    "one-write-per-token",
+    "enable-request-id-headers",
+)
+
+
+class Control:
+    """Routes of the control port. Errors have one key, `error`, with a text, as vllm-vcr has them."""
+
+    generating: frozenset[str] = frozenset()
+    open_paths: frozenset[str] = frozenset()
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self.routes: dict[str, dict[str, Handler]] = {
+            "/health": {"GET": lambda exchange: deliver(exchange, Draft(body={"status": "ok"}))},
+            "/config": {"GET": self.config, "PATCH": self.change_config},
+            "/stats": {"GET": self.stats},
+            "/stats/reset": {"POST": self.reset_stats},
+            "/faults": {"GET": self.list_faults, "POST": self.add_faults, "DELETE": self.clear_faults},
+            "/requests": {"GET": self.requests, "DELETE": self.clear_requests},
+            "/scenario": {"GET": self.scenario, "PUT": self.load_scenario, "DELETE": self.clear_scenario},
+            "/reset": {"POST": self.reset},
+        }
+
+    def error(self, error: ApiError) -> Draft:
+        return Draft(error.status, body={"error": error.message})
+
+    def before(self, _exchange: Exchange) -> bool:
+        return False
+
+    def config(self, exchange: Exchange) -> None:
+        settings = self._app.settings
+        values = {name: getattr(settings, field_of(name)) for name in CHANGEABLE}
+        deliver(exchange, Draft(body={"model": settings.model, "as": settings.personality, **values}))
+
+    def change_config(self, exchange: Exchange) -> None:
+        changes = read_json(exchange.request, any_type=True)
+        checked = {}
+        for name, value in changes.items():
+            flag = name.replace("_", "-")
+            if flag not in CHANGEABLE:
+                raise ApiError(422, f"'{name}' cannot be changed while the server runs; {', '.join(CHANGEABLE)} can")
+            try:
+                checked[field_of(flag)] = convert(flag, value, legacy=False, where=name)
+            except OptionError as error:
+                raise ApiError(400, str(error)) from None
+        for field, value in checked.items():
+            setattr(self._app.settings, field, value)
+        self.config(exchange)
+
+    def stats(self, exchange: Exchange) -> None:
+        app = self._app
+        faults = [{"fault": fault.text, "struck": fault.struck} for fault in app.faults]
+        body = {**app.ledger.counters(), "running": app.running, "waiting": len(app.waiting), "faults": faults}
+        deliver(exchange, Draft(body={**body, "open_connections": len(app.connections)}))
+
+    def reset_stats(self, exchange: Exchange) -> None:
+        self._app.ledger.clear()
+        deliver(exchange, Draft(204))
+
+    def list_faults(self, exchange: Exchange) -> None:
+        deliver(exchange, Draft(body={"faults": [fault.text for fault in self._app.faults]}))
+
+    def add_faults(self, exchange: Exchange) -> None:
+        from InferenceLibrary.simulator.faults.spec import parse_fault
+
+        asked = take(read_json(exchange.request, any_type=True), "fault", (str, list))
+        try:
+            faults = [parse_fault(str(text)) for text in ([asked] if isinstance(asked, str) else asked)]
+        except ValueError as error:
+            raise ApiError(400, str(error)) from None
+        of_process = next((fault.kind.name for fault in faults if fault.kind.of_process), None)
+        if of_process:
+            raise ApiError(422, f"'{of_process}' is a fault of the process: give it on the command line")
+        self._app.faults = [*self._app.faults, *faults]
+        self.list_faults(exchange)
+
+    def clear_faults(self, exchange: Exchange) -> None:
+        self._app.faults = []
+        deliver(exchange, Draft(204))
+
+    def requests(self, exchange: Exchange) -> None:
+        ledger = self._app.ledger
+        limit = parse_qs(exchange.request.query).get("limit", ["100"])[0]
+        if not limit.isdecimal():
+            raise ApiError(400, f"'limit' must be a whole number, got '{limit}'")
+        found = [ledger.describe(item) for item in ledger.recent][-int(limit) :] if int(limit) else []
+        current = [item.current for item in self._app.connections if item.current is not None]
+        open_now = [ledger.describe(item) for item in current]
+        deliver(exchange, Draft(body={"requests": found, "in_flight": open_now}))
+
+    def clear_requests(self, exchange: Exchange) -> None:
+        self._app.ledger.recent.clear()
+        deliver(exchange, Draft(204))
+
+    def scenario(self, exchange: Exchange) -> None:
+        scenario = self._app.scenario
+        deliver(exchange, Draft(body={"scenario": scenario.name if scenario is not None else None}))
+
+    def load_scenario(self, exchange: Exchange) -> None:
+        """Take a scenario: YAML as the body, or a JSON object with the `name` of a shipped one."""
+        from InferenceLibrary.simulator.scenario import load_scenario, parse_scenario
+
+        text = exchange.request.body.decode("utf-8", "replace")
+        try:
+            if "json" in exchange.request.headers.get("content-type", ""):
+                name: Any = take(read_json(exchange.request, any_type=True), "name", (str,))
+                self._app.scenario = load_scenario(name)
+            else:
+                self._app.scenario = parse_scenario(text, "the request's body")
+        except InferenceError as error:
+            raise ApiError(400, str(error)) from None
+        self.scenario(exchange)
+
+    def clear_scenario(self, exchange: Exchange) -> None:
+        self._app.scenario = None
+        deliver(exchange, Draft(204))
+
+    def reset(self, exchange: Exchange) -> None:
+        """Forget faults, scenario, counters and recorded requests."""
+        self._app.faults = []
+        self._app.scenario = None
+        self._app.ledger.clear()
+        deliver(exchange, Draft(204))
+
+
+def listen_for_control(server: Server, sock: socket.socket) -> Any:
+    """Serve the control API on a bound socket; return the listener."""
+    app = App(Settings(record_requests=0), server.app.timers)
+    app.personality = Control(server.app)
+    return server.loop.run_until_complete(server.loop.create_server(lambda: Connection(app), sock=sock))

@@ -1,0 +1,96 @@
+"""What is answered: texts in modes random and echo, within limits and stop strings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from InferenceLibrary.simulator.draws import Draws
+from InferenceLibrary.simulator.tokens import random_length, random_tokens, tokenize
+
+if TYPE_CHECKING:
+    from InferenceLibrary.simulator.openai_requests import Ask
+    from InferenceLibrary.simulator.settings import Settings
+
+
+@dataclass(slots=True)
+class Output:
+    """One generated answer. The tokens join to the text."""
+
+    tokens: list[str]
+    finish: str = "stop"
+    tool_calls: list[dict[str, Any]] = field(default_factory=list)
+    tool_tokens: int = 0
+
+    @property
+    def text(self) -> str:
+        return "".join(self.tokens)
+
+    @property
+    def count(self) -> int:
+        """Output tokens, for the usage."""
+        return len(self.tokens) + self.tool_tokens
+
+
+class Engine:
+    """Makes answers. Under a seed the same request gets the same text, however many run at once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._count = 0
+
+    def draws(self, ask: Ask, prompt: str, index: int) -> Draws:
+        """Return the random source of one choice."""
+        seed = self._settings.seed
+        if seed is None and ask.seed is None and ask.temperature != 0:
+            self._count += 1
+            return Draws(id(self), self._count, index)
+        return Draws(seed, ask.seed, prompt, index)
+
+    def generate(self, ask: Ask, prompt: str, index: int, limit: int, *, text: str | None = None) -> Output:
+        """Return the answer to one prompt.
+
+        Args:
+            ask: The request.
+            prompt: The prompt; a request may hold several.
+            index: Which of the `n` choices.
+            limit: Most tokens, from the request or from what the context has left.
+            text: The answer, when it is scripted.
+        """
+        if text is not None:
+            tokens = tokenize(text)
+        elif self._settings.mode == "echo":
+            tokens = tokenize(ask.echo_text if len(ask.prompts) == 1 else prompt)
+        else:
+            draws = self.draws(ask, prompt, index)
+            if ask.ignore_eos and ask.max_tokens is not None:
+                length = limit
+            else:
+                length = random_length(draws, ask.max_tokens and limit, limit)
+            tokens = random_tokens(draws, length)
+        capped = len(tokens) > limit
+        # A random answer that fills the limit was stopped by it, as upstream counts.
+        full = text is None and self._settings.mode == "random" and len(tokens) == limit and ask.max_tokens is not None
+        output = Output(tokens[:limit] if capped else tokens, "length" if capped or full else "stop")
+        if ask.stop:
+            cut_at_stop(output, ask.stop)
+        return output
+
+
+def cut_at_stop(output: Output, stops: list[str]) -> None:
+    """End the answer before the first stop string; no part of it stays."""
+    text = output.text
+    places = [place for place in (text.find(stop) for stop in stops) if place >= 0]
+    if not places:
+        return
+    end = min(places)
+    output.finish = "stop"
+    kept, length = [], 0
+    for token in output.tokens:
+        if length + len(token) > end:
+            if end > length:
+                kept.append(token[: end - length])
+            break
+        kept.append(token)
+        length += len(token)
+    output.tokens = kept

@@ -1,0 +1,191 @@
+"""One request and its answer: the steps of the answer are played on the timer heap."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterator
+from time import monotonic
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import unquote
+
+if TYPE_CHECKING:
+    from InferenceLibrary.simulator.app import App
+    from InferenceLibrary.simulator.http_connection import Connection
+
+# Bytes to write, seconds to wait after the step before, or something to do (true: it took over, go no further).
+Step: TypeAlias = "bytes | float | Callable[[Exchange], bool]"
+
+# Steps without a wait before other connections get their turn.
+_TURN = 64
+
+
+class Request:
+    """A parsed request. Header names are lower case; `received` is monotonic seconds."""
+
+    __slots__ = ("body", "headers", "keep_alive", "method", "path", "query", "received", "version")
+
+    def __init__(
+        self,
+        method: str,
+        target: str,
+        headers: dict[str, str],
+        body: bytes,
+        received: float,
+        keep_alive: bool,
+        version: str,
+    ) -> None:
+        self.method = method
+        path, _, self.query = target.partition("?")
+        if path.startswith(("http://", "https://")):
+            path = "/" + path.split("/", 3)[3] if path.count("/") > 2 else "/"
+        self.path = unquote(path) if "%" in path else path
+        self.headers = headers
+        self.body = body
+        self.received = received
+        self.keep_alive = keep_alive
+        self.version = version
+
+
+class Exchange:
+    """The life of one request: waiting, answering, and how it ended."""
+
+    __slots__ = (
+        "_due",
+        "_end_hooks",
+        "_steps",
+        "_timer",
+        "_waits",
+        "app",
+        "connection",
+        "counted",
+        "faults",
+        "first_token",
+        "id",
+        "json",
+        "keep_alive",
+        "kind",
+        "max_tokens",
+        "model",
+        "outcome",
+        "prompt_tokens",
+        "request",
+        "scripted",
+        "started",
+        "status",
+        "token_times",
+        "tokens",
+    )
+
+    def __init__(self, app: App, connection: Connection, request: Request) -> None:
+        self.app = app
+        self.connection = connection
+        self.request = request
+        self.id = ""
+        self.json: Any = None
+        self.keep_alive = request.keep_alive
+        self.counted = False
+        self.kind = ""
+        self.model = ""
+        self.status = 0
+        self.prompt_tokens = 0
+        self.max_tokens: int | None = None
+        self.tokens = 0
+        self.started = request.received
+        self.first_token = 0.0
+        self.token_times: array[float] | None = None
+        self.outcome = ""
+        self.faults: list[Any] = []
+        self.scripted: Any = None
+        self._steps: Iterator[Step] | None = None
+        self._timer: list[Any] | None = None
+        self._due = request.received
+        self._waits = False
+        self._end_hooks: list[Callable[[Exchange], None]] = []
+
+    def at_end(self, hook: Callable[[Exchange], None]) -> None:
+        """Call `hook` when the answer is complete, broken off or abandoned."""
+        self._end_hooks.append(hook)
+
+    def sent_tokens(self, count: int) -> None:
+        """Note that `count` tokens were written just now."""
+        now = monotonic()
+        if not self.first_token:
+            self.first_token = now
+        self.tokens += count
+        if self.token_times is None:
+            self.token_times = array("d")
+        for _ in range(count):
+            self.token_times.append(now)
+
+    def play(self, steps: Iterator[Step], start: float | None = None) -> None:
+        """Write the steps; waits count from `start`, which is the arrival of the request if not given."""
+        self._steps = steps
+        if start is not None:
+            self._due = start
+        self._advance()
+
+    def _advance(self) -> None:
+        self._timer = None
+        steps = self._steps
+        connection = self.connection
+        if steps is None:
+            return
+        for _ in range(_TURN):
+            if connection.write_paused:
+                self._waits = True
+                return
+            try:
+                step = next(steps)
+            except StopIteration:
+                self.finish()
+                return
+            kind = type(step)
+            if kind is bytes:
+                connection.send(step)  # type: ignore[arg-type]
+            elif kind is float:
+                self._due += step  # type: ignore[operator]
+                self._timer = self.app.timers.at(self._due, self._advance)
+                return
+            elif step(self):  # type: ignore[operator]
+                return
+            if self._steps is not steps:
+                return
+        self._timer = self.app.timers.at(monotonic(), self._advance)
+
+    def resume(self) -> None:
+        """Go on when the client reads again."""
+        if self._waits and not self.outcome:
+            self._waits = False
+            self._advance()
+
+    def again(self, seconds: float) -> bool:
+        """For a step that waits for something: call it once more, `seconds` from now. Returns true."""
+        self._timer = self.app.timers.at(monotonic() + seconds, self._advance)
+        return True
+
+    def finish(self, outcome: str = "") -> None:
+        """The answer is complete."""
+        if not self.outcome:
+            self._end(outcome or ("completed" if self.status < 400 else "failed"))
+            self.connection.ended(self.keep_alive and not self.app.draining)
+
+    def broken(self) -> None:
+        """The answer was broken off by us; the connection is left to the caller."""
+        if not self.outcome:
+            self._end("failed")
+            self.connection.current = None
+
+    def client_left(self) -> None:
+        """The client closed the connection before the answer was complete."""
+        if not self.outcome:
+            self._end("cancelled")
+
+    def _end(self, outcome: str) -> None:
+        self.outcome = outcome
+        self.app.timers.cancel(self._timer)
+        self._timer = None
+        self._steps = None
+        hooks, self._end_hooks = self._end_hooks, []
+        for hook in hooks:
+            hook(self)
+        self.app.ended(self)

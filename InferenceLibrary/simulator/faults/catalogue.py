@@ -1,0 +1,39 @@
+"""Print the catalogue of faults."""
+
+from __future__ import annotations
+
+from InferenceLibrary.simulator.faults.spec import WHEN, all_kinds
+
+
+def print_catalogue(as_json: bool = False) -> int:
+    """Print every fault: name, what it does, the rules of the wire that it breaks, its parameters."""
+    kinds = all_kinds()
+    if as_json:
+        import json
+
+        print(
+            json.dumps(
+                [
+                    {
+                        "name": kind.name,
+                        "text": kind.text,
+                        "breaks": list(kind.breaks),
+                        "parameters": {key: item.default for key, item in kind.parameters.items()},
+                    }
+                    for kind in kinds.values()
+                ],
+                indent=2,
+            )
+        )
+        return 0
+    width = max(map(len, kinds))
+    for kind in kinds.values():
+        rules = f"  [{', '.join(kind.breaks)}]" if kind.breaks else ""
+        print(f"{kind.name:<{width}}  {kind.text}{rules}")
+        for key, item in kind.parameters.items():
+            print(f"{'':<{width}}    {key}={item.default}  {item.text}")
+    print()
+    print("Every fault also takes:")
+    for key, item in WHEN.items():
+        print(f"  {key}  {item.text}")
+    return 0

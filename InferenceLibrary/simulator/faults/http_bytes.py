@@ -1,0 +1,1 @@
+"""Faults below the events: status line, headers, lengths and pieces of bytes."""

@@ -1,0 +1,1 @@
+"""Faults in answers that are one object: models, embeddings, errors and others."""

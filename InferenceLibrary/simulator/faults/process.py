@@ -1,0 +1,110 @@
+"""Faults of the process: it ends, is never ready, or does not listen to signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+from InferenceLibrary.simulator.faults.spec import Fault, Parameter, define, parse_fault
+
+if TYPE_CHECKING:
+    from InferenceLibrary.simulator.exchange import Exchange
+    from InferenceLibrary.simulator.server import Server
+    from InferenceLibrary.simulator.settings import Settings
+
+exit_at_start = define(
+    "exit-at-start",
+    "ends with a message on stderr before it listens",
+    of_process=True,
+    code=Parameter("int", 1, "exit code"),
+    message=Parameter("text", "error: the model could not be loaded", "what it says"),
+)
+never_listen = define("never-listen", "runs, and never opens its port", of_process=True)
+never_ready = define("never-ready", "answers 503 on every health path", of_process=True)
+ignore_term = define("ignore-term", "does nothing on TERM and INT", of_process=True)
+crash_after = define(
+    "crash-after",
+    "ends in the middle of a request, by exit code or signal",
+    of_process=True,
+    requests=Parameter("int", 1, "which generating request it does not survive"),
+    code=Parameter("int", 1, "exit code"),
+    signal=Parameter("text", "", "signal instead: KILL, SEGV, ABRT"),
+    events=Parameter("int", 0, "tokens that are sent before"),
+    message=Parameter("text", "", "what it says on stderr before"),
+)
+
+
+class ProcessFaults:
+    """The process faults of one server."""
+
+    def __init__(self, settings: Settings) -> None:
+        faults = [fault for fault in map(parse_fault, settings.fault) if fault.kind.of_process]
+        self._faults: dict[str, Fault] = {fault.kind.name: fault for fault in faults}
+        self.never_listens = "never-listen" in self._faults
+
+    def before_start(self) -> None:
+        """Do what happens before the port is bound."""
+        if "exit-at-start" in self._faults:
+            values = self._faults["exit-at-start"].values
+            sys.stderr.write(f"{values['message']}\n")
+            sys.stderr.flush()
+            raise SystemExit(values["code"])
+
+    def attach(self, server: Server, _sock: Any) -> None:
+        """Hook into the server, which is about to listen."""
+        app = server.app
+        if "never-ready" in self._faults:
+            never = parse_fault("status:code=503,message=The server is not ready")
+            for path in app.personality.open_paths - {"/metrics"}:
+                app.faults.append(Fault(never.kind, {**never.values, "path": path}, "never-ready"))
+        if "ignore-term" in self._faults:
+            server.ignores_signals = True
+        if "crash-after" in self._faults:
+            _Crash(self._faults["crash-after"], app)
+
+
+class _Crash:
+    """Counts requests and ends the process."""
+
+    def __init__(self, fault: Fault, app: Any) -> None:
+        self._values = fault.values
+        self._seen = 0
+        self._before = app.personality.before
+        app.personality.before = self.before
+
+    def before(self, exchange: Exchange) -> bool:
+        self._seen += 1
+        if self._seen >= self._values["requests"]:
+            if not self._values["events"]:
+                self.crash()
+            watched = parse_fault(f"cut-after-events:events={self._values['events'] + 1}")
+            watched.kind = _crash_kind(self)
+            exchange.faults.append(watched)
+        return bool(self._before(exchange))
+
+    def crash(self) -> None:
+        if self._values["message"]:
+            sys.stderr.write(f"{self._values['message']}\n")
+            sys.stderr.flush()
+        if self._values["signal"]:
+            number = getattr(signal, f"SIG{self._values['signal'].upper().removeprefix('SIG')}")
+            os.kill(os.getpid(), number)
+        os._exit(self._values["code"])
+
+
+def _crash_kind(crash: _Crash) -> Any:
+    from InferenceLibrary.simulator.drafts import Frame
+    from InferenceLibrary.simulator.faults.spec import FaultKind
+
+    def end(_exchange: Exchange) -> bool:
+        crash.crash()
+        return True
+
+    def frames(found: list[Frame], values: dict[str, Any], _exchange: Exchange) -> list[Frame]:
+        return [*found[: values["events"]], Frame(end)]
+
+    kind = FaultKind("crash-after", "")
+    kind.on_frames = frames
+    return kind

@@ -1,0 +1,107 @@
+"""From a request of the OpenAI API to its answer: limits, places, latency, scripted parts, stream or not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from InferenceLibrary.simulator.api_errors import ApiError
+from InferenceLibrary.simulator.drafts import deliver
+from InferenceLibrary.simulator.engine import Engine, Output
+from InferenceLibrary.simulator.fast_stream import fast_stream
+from InferenceLibrary.simulator.latency import Latency
+from InferenceLibrary.simulator.openai_answers import Shape, streamed_answer, whole_answer
+
+if TYPE_CHECKING:
+    from InferenceLibrary.simulator.app import App
+    from InferenceLibrary.simulator.exchange import Exchange
+    from InferenceLibrary.simulator.openai_requests import Ask
+
+
+class Generator:
+    """Answers generating requests for a personality."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+        self.engine = Engine(app.settings)
+        self.latency = Latency(app.settings)
+
+    def limit(self, ask: Ask, longest_prompt: int) -> int:
+        """Return the most tokens that one choice may have.
+
+        Raises:
+            ApiError: 400, prompt and output do not fit into the context.
+        """
+        context = self.app.settings.max_model_len
+        wanted = ask.max_tokens or 0
+        if longest_prompt + wanted > context or longest_prompt >= context:
+            raise ApiError(
+                400,
+                f"This model's maximum context length is {context} tokens. However, you requested "
+                f"{longest_prompt + wanted} tokens ({longest_prompt} in the messages, {wanted} in the completion). "
+                "Please reduce the length of the messages or completion.",
+                param="messages",
+            )
+        return ask.max_tokens or context - longest_prompt
+
+    def outputs(self, exchange: Exchange, ask: Ask) -> list[Output]:
+        """Return the generated texts, one for each prompt and choice."""
+        limit = self.limit(ask, ask.prompt_tokens if len(ask.prompts) == 1 else 1)
+        script = exchange.scripted
+        if script is not None and script.answers:
+            return [script.output(ask, limit) for _ in range(len(ask.prompts) * ask.n)]
+        return [self.engine.generate(ask, prompt, index, limit) for prompt in ask.prompts for index in range(ask.n)]
+
+    def answer(self, exchange: Exchange, shape: Shape, ask: Ask, outputs: list[Output]) -> None:
+        """Send the answer when a place is free.
+
+        Raises:
+            ApiError: 429, the queue is full.
+        """
+        exchange.model = self.shown_model(ask)
+        exchange.prompt_tokens = ask.prompt_tokens
+        exchange.max_tokens = ask.max_tokens
+        exchange.id = self.app.new_id(shape.prefix)
+        self.app.when_free(exchange, lambda: self._send(exchange, shape, ask, outputs))
+
+    def shown_model(self, ask: Ask) -> str:
+        """Return the name that the answer bears: an alias of the base model becomes the first one."""
+        names = self.app.settings.names
+        return names[0] if ask.model in names else ask.model
+
+    def times(self, exchange: Exchange, ask: Ask, steps: int) -> tuple[float, list[float] | float]:
+        """Return the seconds to the first token and the gaps after it."""
+        running = self.app.running
+        script = exchange.scripted
+        first = self.latency.first(
+            ask.prompt_tokens, running, cached=ask.cached_tokens, remote_prefill=ask.remote_prefill
+        )
+        gaps = self.latency.gaps(max(0, steps - 1), running)
+        if script is not None:
+            first = first if script.first is None else script.first
+            gaps = gaps if script.gap is None else script.gap
+        return first, gaps
+
+    def _send(self, exchange: Exchange, shape: Shape, ask: Ask, outputs: list[Output]) -> None:
+        steps = max((output.count for output in outputs), default=0)
+        first, gaps = self.times(exchange, ask, steps)
+        exchange.status = 200
+        if (
+            ask.stream
+            and len(outputs) == 1
+            and not exchange.faults
+            and exchange.scripted is None
+            and ask.logprobs is None
+            and not ask.echo
+            and not outputs[0].tool_calls
+            and exchange.request.version == "1.1"
+        ):
+            exchange.play(fast_stream(exchange, shape, exchange.id, ask, outputs[0], first, gaps), exchange.started)
+            return
+        if ask.stream:
+            draft = streamed_answer(shape, exchange.id, exchange.model, ask, outputs, first, gaps)
+        else:
+            draft = whole_answer(shape, exchange.id, exchange.model, ask, outputs)
+            draft.delay = first + (sum(gaps) if isinstance(gaps, list) else gaps * max(0, steps - 1))
+        if exchange.scripted is not None:
+            exchange.scripted.change(draft)
+        deliver(exchange, draft)

@@ -1,0 +1,298 @@
+"""One HTTP/1 connection: bytes in, requests out, and the writing of answers. No web framework: see benchmarks."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import struct
+import sys
+from collections import deque
+from time import gmtime, monotonic, time
+from typing import TYPE_CHECKING, Any
+
+import httptools
+
+from InferenceLibrary.simulator.exchange import Exchange, Request
+
+if TYPE_CHECKING:
+    from InferenceLibrary.simulator.app import App
+
+MAX_HEADER_BYTES = 64 * 1024
+MAX_PIPELINED = 16
+# How long a refused sender may go on sending before the connection is cut.
+_LINGER_SECONDS = 1.0
+_DIRECT_WRITES = sys.platform != "win32"
+
+REASONS = {
+    100: "Continue", 200: "OK", 201: "Created", 202: "Accepted", 204: "No Content", 301: "Moved Permanently",
+    302: "Found", 307: "Temporary Redirect", 308: "Permanent Redirect", 400: "Bad Request", 401: "Unauthorized",
+    402: "Payment Required", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 408: "Request Timeout",
+    409: "Conflict", 413: "Content Too Large", 414: "URI Too Long", 415: "Unsupported Media Type",
+    422: "Unprocessable Content", 429: "Too Many Requests", 431: "Request Header Fields Too Large",
+    500: "Internal Server Error", 501: "Not Implemented", 502: "Bad Gateway", 503: "Service Unavailable",
+    504: "Gateway Timeout", 507: "Insufficient Storage",
+}  # fmt: skip
+
+_STATUS_LINES = {status: f"HTTP/1.1 {status} {reason}\r\n" for status, reason in REASONS.items()}
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_date = (0, "")
+
+
+def status_line(status: int) -> str:
+    """Return the status line with its line end."""
+    return _STATUS_LINES.get(status) or f"HTTP/1.1 {status} Status {status}\r\n"
+
+
+def date_line() -> str:
+    """Return the Date header line, made once a second."""
+    global _date  # noqa: PLW0603 - one clock for the process
+    now = int(time())
+    if _date[0] != now:
+        day = gmtime(now)
+        _date = (
+            now,
+            f"date: {_DAYS[day.tm_wday]}, {day.tm_mday:02} {_MONTHS[day.tm_mon - 1]} {day.tm_year} "
+            f"{day.tm_hour:02}:{day.tm_min:02}:{day.tm_sec:02} GMT\r\n",
+        )
+    return _date[1]
+
+
+class Connection(asyncio.Protocol):
+    """Parses requests one after another and hands each to the application."""
+
+    __slots__ = (
+        "_app",
+        "_body",
+        "_body_bytes",
+        "_discarding",
+        "_fd",
+        "_head_bytes",
+        "_headers",
+        "_parser",
+        "_queue",
+        "_refused",
+        "_target",
+        "accepted_faults",
+        "current",
+        "peer",
+        "transport",
+        "write_paused",
+    )
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._parser = httptools.HttpRequestParser(self)
+        self._queue: deque[Request] = deque()
+        self._headers: dict[str, str] = {}
+        self._target = b""
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._head_bytes = 0
+        self._refused: tuple[int, str] | None = None
+        self._discarding = False
+        self._fd = -1
+        self.current: Exchange | None = None
+        self.transport: Any = None
+        self.write_paused = False
+        self.peer = ""
+
+    # asyncio calls these
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        sock = transport.get_extra_info("socket")
+        if _DIRECT_WRITES and sock is not None:
+            self._fd = sock.fileno()
+        self._app.connections.add(self)
+        self._app.on_connect(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._fd = -1
+        self._app.connections.discard(self)
+        self._queue.clear()
+        exchange, self.current = self.current, None
+        if exchange is not None:
+            exchange.client_left()
+
+    def eof_received(self) -> bool:
+        # A client that closes its side has gone: that is how it cancels. As uvicorn and Go's net/http have it.
+        return False
+
+    def data_received(self, data: bytes) -> None:
+        if self._discarding:
+            return
+        self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._refuse(400, "Protocol upgrades are not supported")
+        except httptools.HttpParserError as error:
+            self._refuse(400, f"The request is not HTTP: {error}")
+        if self._refused is None and not self._body_bytes and self._head_bytes > MAX_HEADER_BYTES:
+            # Reset by each complete request, so this much can only be one unfinished head.
+            self._refuse(431, f"The request head is larger than {MAX_HEADER_BYTES} bytes")
+        if self._refused is not None and self.current is None:
+            self._answer_refusal()
+
+    def pause_writing(self) -> None:
+        self.write_paused = True
+
+    def resume_writing(self) -> None:
+        self.write_paused = False
+        if self.current is not None:
+            self.current.resume()
+
+    # httptools calls these
+
+    def on_message_begin(self) -> None:
+        self._headers = {}
+        self._target = b""
+        self._body = []
+        self._body_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        self._target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        key = name.decode("latin-1").lower()
+        text = value.decode("latin-1")
+        if key in self._headers:
+            text = f"{self._headers[key]}, {text}"
+        self._headers[key] = text
+
+    def on_headers_complete(self) -> None:
+        self._head_bytes = 0
+        headers = self._headers
+        limit = self._app.max_body_bytes
+        length = headers.get("content-length", "")
+        if length.isdigit() and int(length) > limit:
+            self._refuse(413, f"The body is larger than {limit} bytes")
+        elif "expect" in headers and headers["expect"].lower() == "100-continue" and self.current is None:
+            self.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if self._app.faults and self.current is None and self._refused is None:
+            self._app.on_head(self, self._request(b""))
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        if self._body_bytes > self._app.max_body_bytes:
+            self._body = []
+            self._refuse(413, f"The body is larger than {self._app.max_body_bytes} bytes")
+        else:
+            self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        self._head_bytes = 0
+        if self._refused is not None or self._discarding:
+            return
+        request = self._request(self._body[0] if len(self._body) == 1 else b"".join(self._body))
+        self._body = []
+        self._body_bytes = 0
+        if self.current is None:
+            self._start(request)
+        else:
+            self._queue.append(request)
+            if len(self._queue) >= MAX_PIPELINED:
+                self.transport.pause_reading()
+
+    def _request(self, body: bytes) -> Request:
+        parser = self._parser
+        return Request(
+            parser.get_method().decode("latin-1"),
+            self._target.decode("latin-1"),
+            self._headers,
+            body,
+            monotonic(),
+            parser.should_keep_alive(),
+            parser.get_http_version(),
+        )
+
+    # The answering side
+
+    def _start(self, request: Request) -> None:
+        exchange = Exchange(self._app, self, request)
+        self.current = exchange
+        self._app.handle(exchange)
+
+    def ended(self, keep_alive: bool) -> None:
+        """Go on after an answer: the next request in line, or the end of the connection."""
+        self.current = None
+        if not keep_alive:
+            self.close()
+        elif self._queue:
+            # In a new turn of the loop: an unlimited pipeline must not recurse.
+            self._app.timers.at(monotonic(), self._next)
+        elif self._refused is not None:
+            self._answer_refusal()
+
+    def _next(self) -> None:
+        if self.current is None and self._queue and not self.transport.is_closing():
+            if len(self._queue) == MAX_PIPELINED:
+                self.transport.resume_reading()
+            self._start(self._queue.popleft())
+
+    def _refuse(self, status: int, message: str) -> None:
+        if self._refused is None:
+            self._refused = (status, message)
+
+    def _answer_refusal(self) -> None:
+        if self._discarding or self._refused is None or self.transport is None or self.transport.is_closing():
+            return
+        status, message = self._refused
+        self._app.ledger.rejected += 1
+        content_type, body = self._app.error_body(status, message)
+        head = (
+            f"{status_line(status)}{date_line()}content-type: {content_type}\r\n"
+            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        )
+        self.send(head.encode("latin-1") + body)
+        self.close_lingering()
+
+    def close_lingering(self) -> None:
+        """End our side and drop what still comes, so that the answer is not lost to a reset."""
+        self._discarding = True
+        transport = self.transport
+        if transport.is_closing():
+            return
+        if transport.can_write_eof():
+            transport.write_eof()
+        self._app.timers.at(monotonic() + _LINGER_SECONDS, transport.abort)
+
+    def send(self, data: bytes) -> None:
+        """Write at once when nothing waits before it: one call, one TCP write."""
+        transport = self.transport
+        self._app.ledger.bytes_sent += len(data)
+        if self._fd < 0 or transport.get_write_buffer_size():
+            if not transport.is_closing():
+                transport.write(data)
+            return
+        try:
+            written = os.write(self._fd, data)
+        except BlockingIOError:
+            written = 0
+        except OSError:
+            self._fd = -1
+            transport.abort()
+            return
+        if written != len(data):
+            transport.write(data[written:])
+
+    def unsent(self) -> int:
+        """Bytes that wait in the transport's buffer."""
+        size: int = self.transport.get_write_buffer_size()
+        return size
+
+    def close(self) -> None:
+        """Close after everything was sent (FIN)."""
+        self._fd = -1
+        if self.transport is not None:
+            self.transport.close()
+
+    def reset(self) -> None:
+        """Cut the connection (RST)."""
+        self._fd = -1
+        sock = self.transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()

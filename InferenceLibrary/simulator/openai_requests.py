@@ -1,0 +1,248 @@
+"""Reading the requests of the OpenAI API: what is wrong is refused with the name of the parameter."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from InferenceLibrary.simulator.api_errors import ApiError
+from InferenceLibrary.simulator.tokens import count_tokens
+
+if TYPE_CHECKING:
+    from InferenceLibrary.simulator.exchange import Exchange, Request
+
+_MISSING: Any = object()
+
+
+def read_json(request: Request, *, any_type: bool = False) -> dict[str, Any]:
+    """Return the body, which must be a JSON object in UTF-8; `any_type` accepts every content type.
+
+    Raises:
+        ApiError: 400, or 415 for a body that says that it is something else.
+    """
+    content_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if content_type and "json" not in content_type and not any_type:
+        raise ApiError(415, f"The content type must be application/json, not {content_type}")
+    try:
+        text = request.body.decode("utf-8")
+        data = json.loads(text, parse_constant=_no_constant)
+    except UnicodeDecodeError as error:
+        raise ApiError(400, f"The body is not UTF-8: {error.reason} at byte {error.start}") from None
+    except RecursionError:
+        raise ApiError(400, "The body is nested too deeply") from None
+    except ValueError as error:
+        raise ApiError(400, f"The body is not JSON: {error}") from None
+    if not isinstance(data, dict):
+        raise ApiError(400, f"The body must be a JSON object, not {_kind(data)}")
+    if "\\ud" in text or "\\uD" in text:
+        return _without_surrogates_in(data)
+    return data
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON value")
+
+
+def _without_surrogates(value: Any) -> Any:
+    """Replace lone surrogates, which JSON can write and UTF-8 cannot, as Go's decoder does."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_without_surrogates(item) for item in value]
+    if isinstance(value, dict):
+        return _without_surrogates_in(value)
+    return value
+
+
+def _without_surrogates_in(data: dict[str, Any]) -> dict[str, Any]:
+    return {_without_surrogates(key): _without_surrogates(item) for key, item in data.items()}
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "null"
+    names = {bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "an array"}
+    return names.get(type(value), "an object")
+
+
+def take(data: dict[str, Any], name: str, kinds: tuple[type, ...], default: Any = _MISSING) -> Any:
+    """Return `data[name]` when it is of one of the kinds; null counts as absent.
+
+    Raises:
+        ApiError: 400; it is missing without a default, or of another kind.
+    """
+    value = data.get(name)
+    if value is None:
+        if default is _MISSING:
+            raise ApiError(400, f"'{name}' is required", param=name)
+        return default
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        wanted = " or ".join(dict.fromkeys(_kind(kind()) for kind in kinds))
+        raise ApiError(400, f"'{name}' must be {wanted}, not {_kind(value)}", param=name)
+    return value
+
+
+def take_number(data: dict[str, Any], name: str, low: float, high: float) -> float | None:
+    """Return a number within limits, or None when it is not given."""
+    value = take(data, name, (int, float), None)
+    if value is not None and not low <= value <= high:
+        raise ApiError(400, f"'{name}' must be from {low:g} to {high:g}, got {value:g}", param=name)
+    return value  # type: ignore[no-any-return]
+
+
+@dataclass(slots=True)
+class Ask:
+    """What a generating request asks for."""
+
+    model: str
+    prompts: list[str]  # one text a prompt; a chat has one
+    prompt_tokens: int
+    echo_text: str = ""
+    stream: bool = False
+    include_usage: bool = False
+    n: int = 1
+    max_tokens: int | None = None
+    stop: list[str] = field(default_factory=list)
+    seed: int | None = None
+    temperature: float | None = None
+    ignore_eos: bool = False
+    logprobs: int | None = None  # top alternatives asked for
+    echo: bool = False
+    tools: list[dict[str, Any]] = field(default_factory=list)
+    tool_choice: Any = "auto"
+    parallel_tool_calls: bool = True
+    remote_prefill: bool = False
+    do_remote_decode: bool = False
+    cached_tokens: int = 0
+
+
+def read_common(data: dict[str, Any], ask: Ask) -> None:
+    """Fill in the parameters that chat and text completions share."""
+    ask.stream = take(data, "stream", (bool,), False)
+    options = take(data, "stream_options", (dict,), None)
+    if options is not None:
+        if not ask.stream:
+            raise ApiError(400, "'stream_options' is only allowed when 'stream' is true", param="stream_options")
+        ask.include_usage = take(options, "include_usage", (bool,), False)
+    ask.n = take(data, "n", (int,), 1)
+    if not 1 <= ask.n <= 128:
+        raise ApiError(400, f"'n' must be from 1 to 128, got {ask.n}", param="n")
+    for name in ("max_tokens", "max_completion_tokens"):
+        limit = take(data, name, (int,), None)
+        if limit is not None:
+            if limit <= 0:
+                raise ApiError(400, f"'{name}' must be positive, got {limit}", param=name)
+            ask.max_tokens = limit
+    stop = data.get("stop")
+    if isinstance(stop, str):
+        ask.stop = [stop]
+    elif stop is not None:
+        if not isinstance(stop, list) or not all(isinstance(item, str) for item in stop):
+            raise ApiError(400, "'stop' must be a string or an array of strings", param="stop")
+        ask.stop = stop
+    if "" in ask.stop:
+        raise ApiError(400, "'stop' must not hold an empty string", param="stop")
+    ask.seed = take(data, "seed", (int,), None)
+    ask.temperature = take_number(data, "temperature", 0, 2)
+    take_number(data, "top_p", 0, 1)
+    take_number(data, "presence_penalty", -2, 2)
+    take_number(data, "frequency_penalty", -2, 2)
+    ask.ignore_eos = take(data, "ignore_eos", (bool,), False)
+    transfer = take(data, "kv_transfer_params", (dict,), None) or {}
+    ask.remote_prefill = transfer.get("do_remote_prefill") is True or data.get("do_remote_prefill") is True
+    ask.do_remote_decode = transfer.get("do_remote_decode") is True or data.get("do_remote_decode") is True
+
+
+def content_text(content: Any, where: str) -> str:
+    """Return the text of a message's content: a string, null, or parts.
+
+    Raises:
+        ApiError: 400, it is none of these.
+    """
+    if content is None:
+        return ""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        raise ApiError(400, f"'{where}' must be a string or an array of parts, not {_kind(content)}", param=where)
+    texts = []
+    for index, part in enumerate(content):
+        if not isinstance(part, dict) or not isinstance(part.get("type"), str):
+            raise ApiError(400, f"'{where}[{index}]' must be an object with a type", param=where)
+        if part["type"] in {"text", "input_text", "output_text"}:
+            text = part.get("text")
+            if not isinstance(text, str):
+                raise ApiError(400, f"'{where}[{index}].text' must be a string", param=where)
+            texts.append(text)
+    return " ".join(texts)
+
+
+def read_chat(exchange: Exchange, data: dict[str, Any]) -> Ask:
+    """Read a chat completion request."""
+    messages = take(data, "messages", (list,), [])
+    texts, last_user = [], ""
+    for index, message in enumerate(messages):
+        if not isinstance(message, dict):
+            raise ApiError(400, f"'messages[{index}]' must be an object, not {_kind(message)}", param="messages")
+        role = message.get("role")
+        if not isinstance(role, str) or not role:
+            raise ApiError(400, f"'messages[{index}].role' is required", param="messages")
+        text = content_text(message.get("content"), f"messages[{index}].content")
+        texts.append(text)
+        if role == "user":
+            last_user = text
+    ask = Ask(
+        model=take(data, "model", (str,), exchange.app.settings.names[0]),
+        prompts=["\n".join(texts)],
+        prompt_tokens=sum(map(count_tokens, texts)),
+        echo_text=last_user or (texts[-1] if texts else ""),
+    )
+    read_common(data, ask)
+    if take(data, "logprobs", (bool,), False):
+        ask.logprobs = int(take_number(data, "top_logprobs", 0, 20) or 0)
+    elif data.get("top_logprobs") is not None:
+        raise ApiError(400, "'top_logprobs' is only allowed when 'logprobs' is true", param="top_logprobs")
+    ask.tools = take(data, "tools", (list,), [])
+    ask.tool_choice = take(data, "tool_choice", (str, dict), "auto")
+    ask.parallel_tool_calls = take(data, "parallel_tool_calls", (bool,), True)
+    return ask
+
+
+def read_completion(exchange: Exchange, data: dict[str, Any]) -> Ask:
+    """Read a text completion request: the prompt is text, a list of texts, token ids, or a list of id lists."""
+    prompt = take(data, "prompt", (str, list))
+    prompts, tokens = [], 0
+    if isinstance(prompt, str):
+        prompts, tokens = [prompt], count_tokens(prompt)
+    elif not prompt:
+        raise ApiError(400, "'prompt' must not be an empty array", param="prompt")
+    elif all(type(item) is int for item in prompt):
+        prompts, tokens = [_ids_text(prompt)], len(prompt)
+    else:
+        for index, item in enumerate(prompt):
+            if isinstance(item, str):
+                prompts.append(item)
+                tokens += count_tokens(item)
+            elif isinstance(item, list) and item and all(type(token) is int for token in item):
+                prompts.append(_ids_text(item))
+                tokens += len(item)
+            else:
+                raise ApiError(400, f"'prompt[{index}]' must be a string or an array of token ids", param="prompt")
+    ask = Ask(
+        model=take(data, "model", (str,), exchange.app.settings.names[0]),
+        prompts=prompts,
+        prompt_tokens=tokens,
+        echo_text=prompts[0],
+    )
+    read_common(data, ask)
+    ask.logprobs = take(data, "logprobs", (int,), None)
+    if ask.logprobs is not None and not 0 <= ask.logprobs <= 20:
+        raise ApiError(400, f"'logprobs' must be from 0 to 20, got {ask.logprobs}", param="logprobs")
+    ask.echo = take(data, "echo", (bool,), False)
+    return ask
+
+
+def _ids_text(ids: list[int]) -> str:
+    """Return a text for token ids; the made-up tokenizer has no vocabulary to look them up in."""
+    return " ".join(f"t{number}" for number in ids)

@@ -1,0 +1,206 @@
+"""Read the command line, the environment and the YAML file into settings.
+
+A parser of its own: argparse would cost a tenth of the start-up time, and llm-d-inference-sim's flags have two habits
+that it lacks: a list flag takes all words up to the next flag, and `--flag=value` gives a list exactly one value.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping, Sequence
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from InferenceLibrary.simulator.durations import parse_duration
+from InferenceLibrary.simulator.settings import CHOICES, Settings
+
+FIELDS = {item.name.replace("_", "-"): item for item in dataclasses.fields(Settings)}
+FIELDS["as"] = FIELDS.pop("personality")
+
+
+class OptionError(ValueError):
+    """A flag or key is unknown or has a wrong value. The text is one line and names it."""
+
+
+def parse_options(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
+    """Return the settings; command line before environment before YAML file before default.
+
+    Raises:
+        OptionError: A flag, a key or a value is wrong.
+    """
+    given = _read_flags(arguments)
+    legacy = bool(given.get("legacy-durations"))
+    values: dict[str, Any] = {}
+    if "config" in given:
+        from_file = _read_config(str(given["config"]))
+        legacy = legacy or from_file.get("legacy-durations") is True
+        for name, value in from_file.items():
+            values[name] = convert(name, value, legacy=legacy, where=f"{given['config']}: {name}")
+    if environment.get("SIM_MODEL"):
+        values["model"] = environment["SIM_MODEL"]
+    for name, value in given.items():
+        values[name] = convert(name, value, legacy=legacy, where=f"--{name}")
+    settings = Settings(**{FIELDS[name].name: value for name, value in values.items()})
+    _check_together(settings)
+    return settings
+
+
+def _read_flags(arguments: Sequence[str]) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    words = list(arguments)
+    position = 0
+    while position < len(words):
+        word = words[position]
+        position += 1
+        name, equals, value = word.partition("=")
+        if not name.startswith("-") or name in {"-", "--"}:
+            raise OptionError(f"unexpected argument '{word}'; flags start with --")
+        name = name.lstrip("-")
+        if name not in FIELDS:
+            raise OptionError(f"unknown flag: --{name}{_suggest(name)}")
+        kind = FIELDS[name].metadata["kind"]
+        if kind == "bool":
+            given[name] = value if equals else True
+        elif kind == "list":
+            found = [value] if equals else []
+            while not equals and position < len(words) and not words[position].startswith("--"):
+                found.append(words[position])
+                position += 1
+            if not found:
+                raise OptionError(f"--{name}: needs a value")
+            given[name] = found
+        else:
+            if not equals:
+                if position == len(words):
+                    raise OptionError(f"--{name}: needs a value")
+                value = words[position]
+                position += 1
+            given[name] = [*given.get(name, []), value] if kind == "repeat" else value
+    return given
+
+
+def _read_config(path: str) -> dict[str, Any]:
+    import yaml
+
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        data = yaml.safe_load(text)
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+    except OSError as error:
+        raise OptionError(f"--config: cannot read '{path}': {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise OptionError(f"--config: '{path}' is not YAML: {' '.join(str(error).split())}") from None
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise OptionError(f"--config: '{path}' must hold keys and values, not {type(data).__name__}")
+    lines = {key.value: key.start_mark.line + 1 for key, _ in tree.value} if tree else {}
+    for key in data:
+        if key not in FIELDS or key == "config":
+            raise OptionError(f"{path}:{lines.get(str(key), 1)}: unknown key '{key}'{_suggest(str(key))}")
+    return data
+
+
+def _suggest(name: str) -> str:
+    close = difflib.get_close_matches(name, FIELDS, n=1)
+    return f"; did you mean --{close[0]}?" if close else "; --help lists the flags"
+
+
+def field_of(name: str) -> str:
+    """Return the name of the settings field of a flag."""
+    return FIELDS[name].name
+
+
+def convert(name: str, value: Any, *, legacy: bool, where: str) -> Any:
+    """Return `value` as the kind of flag `name`, within its limits.
+
+    Raises:
+        OptionError: It is not; the text begins with `where`.
+    """
+    metadata = FIELDS[name].metadata
+    kind = metadata["kind"]
+    try:
+        result = _as_kind(kind, value, legacy)
+    except ValueError as error:
+        raise OptionError(f"{where}: {error}") from None
+    low, high = metadata["low"], metadata["high"]
+    if low is not None and result < low:
+        raise OptionError(f"{where}: {value} is below {low}")
+    if high is not None and result > high:
+        raise OptionError(f"{where}: {value} is above {high}")
+    return result
+
+
+def _as_kind(kind: str, value: Any, legacy: bool) -> Any:
+    if kind in {"list", "repeat"}:
+        return _as_list(value)
+    if kind == "bool":
+        return _as_bool(value)
+    if isinstance(value, (dict, list, bool)) or value is None:
+        raise ValueError(f"{value!r} is no single value")
+    if kind == "duration":
+        return parse_duration(str(value), legacy=legacy)
+    if kind == "int":
+        try:
+            return int(str(value))
+        except ValueError:
+            raise ValueError(f"'{value}' is no whole number") from None
+    if kind == "float":
+        return _as_float(value)
+    if kind in CHOICES and value not in CHOICES[kind]:
+        raise ValueError(f"'{value}' is none of {', '.join(repr(choice) for choice in CHOICES[kind])}")
+    return str(value)
+
+
+def _as_float(value: Any) -> float:
+    try:
+        number = float(str(value))
+    except ValueError:
+        raise ValueError(f"'{value}' is no number") from None
+    if not isfinite(number):
+        raise ValueError(f"'{value}' is no finite number")
+    return number
+
+
+def _as_bool(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if str(value).lower() in {"true", "1", "t"}:
+        return True
+    if str(value).lower() in {"false", "0", "f"}:
+        return False
+    raise ValueError(f"'{value}' is neither true nor false")
+
+
+def _as_list(value: Any) -> list[str]:
+    import json
+
+    items = value if isinstance(value, list) else [value]
+    return [json.dumps(item) if isinstance(item, dict) else str(item) for item in items]
+
+
+def _check_together(settings: Settings) -> None:
+    for base in ("time_to_first_token", "inter_token_latency", "kv_cache_transfer_latency"):
+        mean, deviation = getattr(settings, base), getattr(settings, f"{base}_std_dev")
+        if deviation > 0.3 * mean + 1e-12:
+            name = base.replace("_", "-")
+            raise OptionError(f"--{name}-std-dev: must be at most 30 % of --{name} ({mean:g} s), got {deviation:g} s")
+    for kind in ("integer", "number"):
+        low = getattr(settings, f"min_tool_call_{kind}_param")
+        if low > getattr(settings, f"max_tool_call_{kind}_param"):
+            raise OptionError(f"--min-tool-call-{kind}-param: is above --max-tool-call-{kind}-param")
+    if settings.min_tool_call_array_param_length > settings.max_tool_call_array_param_length:
+        raise OptionError("--min-tool-call-array-param-length: is above --max-tool-call-array-param-length")
+
+
+def usage_lines() -> list[str]:
+    """Return the flags for `--help`, one line each."""
+    lines = []
+    for name, item in FIELDS.items():
+        kind = item.metadata["kind"]
+        argument = "" if kind == "bool" else f" {kind.upper() if kind not in CHOICES else '|'.join(CHOICES[kind])}"
+        default = "" if item.default in {"", None, dataclasses.MISSING} or kind == "bool" else f" [{item.default}]"
+        lines.append(f"  --{name}{argument}  {item.metadata['help']}{default}")
+    return lines

@@ -1,0 +1,1 @@
+"""The systems that the simulator stands in for, a module each."""

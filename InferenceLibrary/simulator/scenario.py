@@ -1,0 +1,238 @@
+"""Scripted answers: a YAML file of rules, each with what it matches and what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from InferenceLibrary.errors import ProfileError
+from InferenceLibrary.simulator.api_errors import ApiError
+from InferenceLibrary.simulator.durations import parse_duration
+from InferenceLibrary.simulator.engine import Output, cut_at_stop
+from InferenceLibrary.simulator.faults.spec import Fault, parse_fault
+from InferenceLibrary.simulator.tokens import tokenize
+from InferenceLibrary.typed_yaml import parse_yaml
+
+if TYPE_CHECKING:
+    from InferenceLibrary.simulator.drafts import Draft
+    from InferenceLibrary.simulator.exchange import Exchange
+    from InferenceLibrary.simulator.openai_requests import Ask
+
+_SHIPPED = Path(__file__).parent / "scenarios"
+
+
+class ToolCall(msgspec.Struct, forbid_unknown_fields=True):
+    """A call of a tool; the arguments are an object, or text that is sent as it is."""
+
+    name: str
+    arguments: dict[str, Any] | str = {}
+
+
+class Usage(msgspec.Struct, forbid_unknown_fields=True):
+    """Token counts to claim; what is not given is counted."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+
+
+class Match(msgspec.Struct, forbid_unknown_fields=True):
+    """What a request must be like; what is not given matches all."""
+
+    path: str | None = None
+    model: str | None = None
+    prompt: str | None = None  # pattern, searched in the last user text
+    header: dict[str, str] = {}  # name to pattern
+    stream: bool | None = None
+    nth: int | list[int] | None = None  # of the requests that match all else, from 1
+    first: int | None = None  # only the first so many of them
+
+
+class Answer(msgspec.Struct, forbid_unknown_fields=True):
+    """What to answer. Without text, tokens or tool calls the mode of the server decides."""
+
+    text: str | None = None
+    tokens: list[str] | None = None
+    tool_calls: list[ToolCall] = []
+    finish_reason: str | None = None
+    usage: Usage | None = None
+    time_to_first_token: str | None = None
+    inter_token_latency: str | None = None
+    status: int | None = None
+    error: str | None = None
+    headers: dict[str, str] = {}
+    fault: str | list[str] = []
+
+
+class Rule(msgspec.Struct, forbid_unknown_fields=True):
+    """One rule; the first that matches is taken."""
+
+    answer: Answer
+    match: Match = msgspec.field(default_factory=Match)
+
+
+class ScenarioFile(msgspec.Struct, forbid_unknown_fields=True):
+    """The file."""
+
+    rules: list[Rule]
+    description: str = ""
+
+
+class Script:
+    """A rule made ready: patterns compiled, durations and faults read."""
+
+    def __init__(self, rule: Rule, where: str) -> None:
+        match, answer = rule.match, rule.answer
+        self._match = match
+        self._answer = answer
+        self._seen = 0
+        try:
+            self._prompt = re.compile(match.prompt) if match.prompt is not None else None
+            self._headers = {name.lower(): re.compile(pattern) for name, pattern in match.header.items()}
+            self.first = None if answer.time_to_first_token is None else parse_duration(answer.time_to_first_token)
+            self.gap = None if answer.inter_token_latency is None else parse_duration(answer.inter_token_latency)
+            texts = [answer.fault] if isinstance(answer.fault, str) else answer.fault
+            self.faults: list[Fault] = [parse_fault(text) for text in texts]
+        except re.error as error:
+            raise ProfileError(f"{where}: '{error.pattern!s}' is no regular expression: {error}.") from None
+        except ValueError as error:
+            raise ProfileError(f"{where}: {error}.") from None
+        self._nth = {match.nth} if isinstance(match.nth, int) else set(match.nth or ())
+        self.answers = answer.text is not None or answer.tokens is not None or bool(answer.tool_calls)
+
+    def matches(self, path: str, headers: Mapping[str, str], data: dict[str, Any], prompt: str) -> bool:
+        """Whether the rule takes this request; counts it when all but its number fits."""
+        match = self._match
+        if match.path is not None and match.path != path:
+            return False
+        if match.model is not None and match.model != data.get("model"):
+            return False
+        if match.stream is not None and match.stream != bool(data.get("stream")):
+            return False
+        if self._prompt is not None and not self._prompt.search(prompt):
+            return False
+        if any(not pattern.search(headers.get(name, "")) for name, pattern in self._headers.items()):
+            return False
+        self._seen += 1
+        return (not self._nth or self._seen in self._nth) and (match.first is None or self._seen <= match.first)
+
+    def refuse(self) -> None:
+        """Raise the error that the rule answers with, if it does."""
+        answer = self._answer
+        if answer.status is not None and answer.status >= 400:
+            raise ApiError(answer.status, answer.error or "Scripted failure", headers=tuple(answer.headers.items()))
+
+    def output(self, ask: Ask, limit: int) -> Output:
+        """Return the scripted answer within the limits of the request."""
+        answer = self._answer
+        tokens = answer.tokens if answer.tokens is not None else tokenize(answer.text or "")
+        output = Output(list(tokens[:limit]), "length" if len(tokens) > limit else "stop")
+        if ask.stop:
+            cut_at_stop(output, ask.stop)
+        for place, call in enumerate(answer.tool_calls):
+            text = call.arguments if isinstance(call.arguments, str) else msgspec.json.encode(call.arguments).decode()
+            call_id = f"call_{self._seen:06d}{place}"
+            function = {"name": call.name, "arguments": text}
+            output.tool_calls.append({"id": call_id, "type": "function", "function": function})
+            output.tool_tokens += len(tokenize(text)) + 1
+            output.finish = "tool_calls"
+        if answer.finish_reason is not None:
+            output.finish = answer.finish_reason
+        return output
+
+    def change(self, draft: Draft) -> None:
+        """Put status, headers and usage into the answer."""
+        answer = self._answer
+        draft.headers.extend(answer.headers.items())
+        draft.status = answer.status or draft.status
+        if answer.usage is not None:
+            objects = [draft.body] if draft.events is None else [event.data for event in draft.events]
+            for item in objects:
+                if isinstance(item, dict) and isinstance(item.get("usage"), dict):
+                    given = {
+                        key: value for key, value in msgspec.to_builtins(answer.usage).items() if value is not None
+                    }
+                    item["usage"] = {**item["usage"], **given}
+
+
+class Scenario:
+    """The rules of one server. Counting starts anew when the scenario is loaded."""
+
+    def __init__(self, name: str, scripts: list[Script]) -> None:
+        self.name = name
+        self._scripts = scripts
+
+    def read(self, exchange: Exchange) -> None:
+        """Find the rule for a request, and note it there.
+
+        Raises:
+            ApiError: The rule answers with an error.
+        """
+        from InferenceLibrary.simulator.openai_requests import read_json
+
+        exchange.json = read_json(exchange.request)
+        script = self.find(exchange.request.path, exchange.request.headers, exchange.json)
+        if script is None:
+            return
+        exchange.scripted = script
+        exchange.faults = [*exchange.faults, *script.faults]
+        for fault in script.faults:
+            if fault.kind.on_answer is not None and fault.kind.on_answer(exchange, fault.values):
+                return
+        script.refuse()
+
+    def find(self, path: str, headers: Mapping[str, str], data: dict[str, Any]) -> Script | None:
+        """Return the first rule that takes this request."""
+        prompt = last_user_text(data)
+        return next((script for script in self._scripts if script.matches(path, headers, data, prompt)), None)
+
+
+def last_user_text(data: dict[str, Any]) -> str:
+    """Return the text that a person asked last, whatever the API."""
+    messages = data.get("messages")
+    if not isinstance(messages, list):
+        text = data.get("prompt", data.get("input", ""))
+        if isinstance(text, list):
+            if all(isinstance(item, dict) for item in text):
+                return last_user_text({"messages": text})
+            return " ".join(item for item in text if isinstance(item, str))
+        return text if isinstance(text, str) else ""
+    for message in reversed(messages):
+        if isinstance(message, dict) and message.get("role") == "user":
+            content = message.get("content")
+            if isinstance(content, list):
+                texts = [part.get("text") for part in content if isinstance(part, dict)]
+                return " ".join(text for text in texts if isinstance(text, str))
+            return content if isinstance(content, str) else ""
+    return ""
+
+
+def load_scenario(name: str) -> Scenario:
+    """Read a scenario: a file, or the name of a shipped one.
+
+    Raises:
+        ProfileError: There is none, or it is wrong; the message names file, line and key.
+    """
+    path = Path(name)
+    if not path.is_file():
+        shipped = _SHIPPED / f"{name}.yaml"
+        if not shipped.is_file():
+            names = ", ".join(sorted(item.stem for item in _SHIPPED.glob("*.yaml")))
+            raise ProfileError(f"there is no file '{name}', and no shipped scenario of that name ({names})")
+        path = shipped
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProfileError(f"cannot read '{path}': {error}") from None
+    return parse_scenario(text, str(path))
+
+
+def parse_scenario(text: str, source: str) -> Scenario:
+    """Return the scenario in `text`; `source` names it in errors."""
+    data = parse_yaml(text, source, ScenarioFile)
+    scripts = [Script(rule, f"{source}: rules[{index}]") for index, rule in enumerate(data.rules)]
+    return Scenario(source, scripts)

@@ -1,0 +1,207 @@
+"""The process: binds, announces, serves, and ends on a signal after the open answers."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import socket
+import sys
+from time import monotonic
+from typing import TYPE_CHECKING, Any, TextIO
+
+from InferenceLibrary.simulator.eventloop import new_event_loop
+from InferenceLibrary.simulator.timers import Timers
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from InferenceLibrary.simulator.app import App
+    from InferenceLibrary.simulator.settings import Settings
+
+_BACKLOG = 4096
+
+
+class StartError(Exception):
+    """The server cannot start; the text is one line."""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a listening socket.
+
+    Raises:
+        StartError: The address is in use, or is none.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if os.name != "nt":
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+        sock.listen(_BACKLOG)
+    except OSError as error:
+        sock.close()
+        reason = "address already in use" if error.errno == errno.EADDRINUSE else (error.strerror or str(error)).lower()
+        raise StartError(f"cannot listen on {host}:{port}: {reason}") from None
+    sock.setblocking(False)
+    return sock
+
+
+def url_of(sock: socket.socket) -> str:
+    """Return the base URL of a listening socket."""
+    host, port = sock.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    return host in {"localhost", "::1"} or host.startswith("127.")
+
+
+def warn(text: str) -> None:
+    """Write one line to stderr."""
+    sys.stderr.write(f"inference-simulator: {text}\n")
+    sys.stderr.flush()
+
+
+class Server:
+    """One simulator process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.exit_code = 0
+        self.ignores_signals = False
+        self.loop: asyncio.AbstractEventLoop
+        self.app: App
+        self._listeners: list[Any] = []
+        self._signals = 0
+        self._truth: TextIO | None = None
+
+    def run(self) -> int:
+        """Serve until a signal; return the exit code.
+
+        Raises:
+            StartError: The port cannot be bound, or a file cannot be read.
+        """
+        settings = self.settings
+        process_faults = self._process_faults()
+        if process_faults is not None:
+            process_faults.before_start()
+        sock = (
+            None if process_faults is not None and process_faults.never_listens else bind(settings.host, settings.port)
+        )
+        self.loop = new_event_loop()
+        try:
+            self._build()
+            if process_faults is not None:
+                process_faults.attach(self, sock)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._on_signal(number)
+            if sock is not None:
+                self._listen(sock)
+            if not is_loopback(settings.host):
+                warn(f"listens on {settings.host}, which others may reach; there is no protection but --api-key")
+            self.loop.run_forever()
+        finally:
+            self.app.timers.close()
+            self.loop.close()
+            if self._truth is not None:
+                self._truth.close()
+        return self.exit_code
+
+    def _process_faults(self) -> Any:
+        if not self.settings.fault:
+            return None
+        from InferenceLibrary.simulator.faults.process import ProcessFaults
+
+        return ProcessFaults(self.settings)
+
+    def _build(self) -> None:
+        from InferenceLibrary.simulator.app import App
+        from InferenceLibrary.simulator.personalities.registry import make_personality
+
+        settings = self.settings
+        if settings.truth_file:
+            try:
+                self._truth = open(settings.truth_file, "a", encoding="utf-8")  # noqa: SIM115, PTH123 - open for the run
+            except OSError as error:
+                raise StartError(f"--truth-file: cannot write '{settings.truth_file}': {error.strerror}") from None
+        self.app = App(settings, Timers(self.loop), self._truth)
+        if settings.fault:
+            from InferenceLibrary.simulator.faults.spec import parse_fault
+
+            self.app.faults = [fault for fault in map(parse_fault, settings.fault) if not fault.kind.of_process]
+        if settings.scenario:
+            from InferenceLibrary.simulator.scenario import load_scenario
+
+            self.app.scenario = load_scenario(settings.scenario)
+        self.app.personality = make_personality(settings.personality, self.app)
+
+    def _listen(self, sock: socket.socket) -> None:
+        from InferenceLibrary.simulator.http_connection import Connection
+
+        listener = self.loop.run_until_complete(
+            self.loop.create_server(lambda: Connection(self.app), sock=sock, backlog=_BACKLOG)
+        )
+        self._listeners.append(listener)
+        lines = [f"listening on {url_of(sock)}"]
+        if self.settings.control_port is not None:
+            from InferenceLibrary.simulator.control import listen_for_control
+
+            control = bind("127.0.0.1", self.settings.control_port)
+            self._listeners.append(listen_for_control(self, control))
+            lines.insert(0, f"control on {url_of(control)}")
+        announce(lines)
+
+    def stop_listening(self) -> None:
+        """Accept no more connections."""
+        for listener in self._listeners:
+            listener.close()
+        self._listeners.clear()
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        try:
+            self.loop.add_signal_handler(number, self._signalled, number)
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda *_: self.loop.call_soon_threadsafe(self._signalled, number))
+
+    def _signalled(self, number: signal.Signals) -> None:
+        if self.ignores_signals:
+            return
+        self._signals += 1
+        if self._signals > 1:
+            self.exit_code = 128 + number
+            self.loop.stop()
+            return
+        app = self.app
+        app.draining = True
+        self.stop_listening()
+        app.on_idle = self._stop_when_idle
+        for connection in tuple(app.connections):
+            if connection.current is None:
+                connection.close()
+        app.timers.at(monotonic() + self.settings.drain_timeout, self._drained_too_long)
+        self._stop_when_idle()
+
+    def _stop_when_idle(self) -> None:
+        app = self.app
+        if any(connection.current is not None for connection in app.connections):
+            return
+        if any(connection.unsent() for connection in app.connections if connection.transport is not None):
+            app.timers.at(monotonic() + 0.005, self._stop_when_idle)
+            return
+        # One more turn of the loop, so that closed connections are really closed.
+        app.timers.at(monotonic() + 0.001, self.loop.stop)
+
+    def _drained_too_long(self) -> None:
+        open_answers = sum(connection.current is not None for connection in self.app.connections)
+        warn(f"stops with {open_answers} answers open after {self.settings.drain_timeout:g} s")
+        self.loop.stop()
+
+
+def announce(lines: list[str]) -> None:
+    """Print lines on stdout at once; a closed stdout is no reason to fail."""
+    try:
+        sys.stdout.write("\n".join(lines) + "\n")
+        sys.stdout.flush()
+    except OSError:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for the rest of the run

@@ -1,0 +1,132 @@
+"""One heap of timers for the whole server, driven by a timerfd.
+
+The event loop's own timers have whole milliseconds (uvloop, epoll); a timerfd wakes the loop within some tens of
+microseconds of the time asked for. Where there is none, the loop's `call_at` serves.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
+
+# Work due within this many seconds is done in the same wake-up.
+_SLACK = 30e-6
+_ABSOLUTE = 1  # TFD_TIMER_ABSTIME
+
+
+class Timers:
+    """Calls functions at points of the monotonic clock."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._heap: list[list[Any]] = []
+        self._count = 0
+        self._dead = 0
+        self._armed = 0.0
+        self._running = False
+        self._handle: asyncio.TimerHandle | None = None
+        self._clock = _TimerFd() if sys.platform == "linux" else None
+        if self._clock is not None:
+            loop.add_reader(self._clock.fd, self._wake)
+
+    def at(self, due: float, call: Callable[[], None]) -> list[Any]:
+        """Call `call` at `due` seconds of `time.monotonic`; return the entry that `cancel` takes."""
+        self._count += 1
+        entry = [due, self._count, call]
+        heappush(self._heap, entry)
+        if not self._running and (not self._armed or due < self._armed):
+            self._arm(due)
+        return entry
+
+    def cancel(self, entry: list[Any] | None) -> None:
+        """Forget the call. Harmless when it was made already."""
+        if entry is None or entry[2] is None:
+            return
+        entry[2] = None
+        self._dead += 1
+        if self._dead > 1000 and self._dead * 2 > len(self._heap):
+            self._heap = [item for item in self._heap if item[2] is not None]
+            heapify(self._heap)
+            self._dead = 0
+
+    def _wake(self) -> None:
+        if self._clock is not None:
+            self._clock.clear()
+        self._armed = 0.0
+        self._running = True
+        try:
+            # What gets due while this runs waits for the next turn, so that reading from sockets is not starved.
+            limit = time.monotonic() + _SLACK
+            while self._heap and self._heap[0][0] <= limit:
+                entry = heappop(self._heap)
+                call = entry[2]
+                if call is None:
+                    self._dead -= 1
+                else:
+                    entry[2] = None
+                    call()
+        finally:
+            self._running = False
+            if self._heap:
+                self._arm(self._heap[0][0])
+
+    def _arm(self, due: float) -> None:
+        self._armed = due
+        if self._clock is not None:
+            self._clock.set(due)
+            return
+        if self._handle is not None:
+            self._handle.cancel()
+        self._handle = self._loop.call_at(self._loop.time() + max(0.0, due - time.monotonic()), self._wake)
+
+    def close(self) -> None:
+        """Stop; no call is made any more."""
+        self._heap.clear()
+        if self._clock is not None:
+            self._loop.remove_reader(self._clock.fd)
+            self._clock.close()
+
+
+class _TimerFd:
+    """A Linux timerfd on CLOCK_MONOTONIC: from `os` since Python 3.13, from libc before."""
+
+    def __init__(self) -> None:
+        if hasattr(os, "timerfd_create"):
+            self.fd: int = os.timerfd_create(time.CLOCK_MONOTONIC, flags=os.O_NONBLOCK | os.O_CLOEXEC)
+            self.set = self._set_by_os
+            return
+        import ctypes
+
+        libc = ctypes.CDLL(None, use_errno=True)
+        self.fd = libc.timerfd_create(time.CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
+        if self.fd < 0:
+            raise OSError(ctypes.get_errno(), "timerfd_create")
+        self._value = (ctypes.c_long * 4)(0, 0, 0, 0)
+        self._settime = libc.timerfd_settime
+        self._settime.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+        self._address = ctypes.addressof(self._value)
+        self.set = self._set_by_libc
+
+    def _set_by_os(self, due: float) -> None:
+        os.timerfd_settime(self.fd, flags=_ABSOLUTE, initial=due if due > 0 else 1e-9)  # type: ignore[attr-defined]
+
+    def _set_by_libc(self, due: float) -> None:
+        seconds = int(due)
+        self._value[2] = seconds
+        self._value[3] = int((due - seconds) * 1e9) or 1
+        self._settime(self.fd, _ABSOLUTE, self._address, None)
+
+    def clear(self) -> None:
+        with suppress(BlockingIOError):  # armed again since it fired
+            os.read(self.fd, 8)
+
+    def close(self) -> None:
+        os.close(self.fd)

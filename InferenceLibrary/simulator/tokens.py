@@ -1,0 +1,68 @@
+"""Tokens of a made-up tokenizer, and texts to answer with.
+
+A token is a word or a sign with the space before it, as in the vocabularies of real models; scripts without spaces have
+one token a character. The tokens of a text always join to the text.
+"""
+
+from __future__ import annotations
+
+import re
+
+from InferenceLibrary.simulator.draws import Draws
+
+_TOKEN = re.compile(r"\s?[^\W\u2e80-\U0010ffff]+|\s?\S|\s+")
+
+_TEXT = """
+The first token takes the longest, because the whole prompt is read before it. Every token after that comes at a
+steady pace, until the server is full. Then requests wait in a queue, and the pace slows down. A good test looks at
+both: the time to the first token, and the gaps between the others. It was a bright cold day in April, and the clocks
+were striking thirteen. Nobody noticed, except the watchdog. Streams end with a marker, and a stream without it was
+cut. To be honest is to say how many tokens were used, and to count them only once. A server that answers quickly but
+wrongly is of no use to anybody. Alas, the cache was cold, and so were the users. Give a busy server some room, and it
+will thank you with throughput. Give it none, and it will answer with 429. Testing one request is easy; testing ten
+thousand at once is a different craft. The answer to most questions is that it depends on the batch size. If in doubt,
+measure it twice, and report the median. Today is a nice sunny day, and the fans are quiet. Tomorrow the model will be
+larger, and the context longer. One byte at a time, the text found its way through the network. It arrived complete,
+in order, and with a blank line at its end. What was promised in the header was kept in the body. Half a character is
+no character, so wait for the rest of it. The rest is silence, or a keep-alive comment.
+"""
+
+
+def tokenize(text: str) -> list[str]:
+    """Return the tokens of `text`."""
+    return _TOKEN.findall(text)
+
+
+def count_tokens(text: str) -> int:
+    """Return how many tokens `text` has."""
+    return len(_TOKEN.findall(text))
+
+
+CORPUS = tokenize(" " + " ".join(_TEXT.split()))
+_SENTENCES = [0, *(place + 1 for place, token in enumerate(CORPUS[:-1]) if token == ".")]
+
+
+def random_tokens(draws: Draws, count: int) -> list[str]:
+    """Return `count` tokens of running text that begins with a sentence."""
+    start = _SENTENCES[draws.below(len(_SENTENCES))]
+    tokens = CORPUS[start : start + count]
+    while len(tokens) < count:
+        tokens += CORPUS[: count - len(tokens)]
+    if tokens:
+        tokens[0] = tokens[0].lstrip()
+    return tokens
+
+
+# Shares of the output length within a limit, from llm-d-inference-sim: six buckets of one sixth of the limit each.
+_BUCKETS = (20, 50, 70, 75, 85, 100)
+
+
+def random_length(draws: Draws, limit: int | None, longest: int) -> int:
+    """Return how many tokens a random answer has: normal (40, 20) without a limit, else by the histogram."""
+    if limit is None:
+        return max(1, min(longest, round(draws.normal(40, 20))))
+    share = draws.below(100)
+    bucket = next(place for place, top in enumerate(_BUCKETS) if share < top)
+    low = limit * bucket // 6 + 1
+    high = max(low, limit * (bucket + 1) // 6)
+    return min(limit, draws.between(low, high))

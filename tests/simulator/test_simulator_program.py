@@ -1,0 +1,189 @@
+"""The simulator as a program: arguments, start, signals, end."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from time import monotonic
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["--bogus"], "--bogus"),
+        (["--prot", "1"], "did you mean --port?"),
+        (["serve"], "'serve'"),
+        (["--port"], "--port: needs a value"),
+        (["--port", "x"], "--port: 'x' is no whole number"),
+        (["--port", "70000"], "--port: 70000 is above 65535"),
+        (["--mode", "loud"], "--mode: 'loud'"),
+        (["--time-to-first-token", "200"], "write '200ms'"),
+        (["--time-to-first-token", "2parsecs"], "'2parsecs' is no duration"),
+        (["--inter-token-latency", "10ms", "--inter-token-latency-std-dev", "5ms"], "at most 30 %"),
+        (["--failure-injection-rate", "101"], "above 100"),
+        (["--scenario", "nowhere.yaml"], "--scenario: there is no file 'nowhere.yaml'"),
+        (["--fault", "staus"], "did you mean 'status'?"),
+        (["--fault", "status:cod=3"], "no parameter 'cod'"),
+        (["--fault", "status:code=x"], "'x' is no whole number"),
+        (["--as", "nobody"], "--as: 'nobody'"),
+        (["--config", "/nowhere.yaml"], "cannot read '/nowhere.yaml'"),
+        (["--time-factor-under-load", "nan"], "no finite number"),
+        (["--log-http=perhaps"], "neither true nor false"),
+    ],
+)
+def test_wrong_arguments_are_named_on_one_line(run_cli, arguments, part):
+    done = run_cli(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert part in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_version_and_help(run_cli):
+    assert run_cli("--version").stdout.startswith("inference-simulator 0.")
+    text = run_cli("--help").stdout
+    assert "--time-to-first-token DURATION" in text
+    assert "--list-faults" in text
+
+
+def test_config_file_is_overruled_by_environment_and_command_line(start_simulator, tmp_path):
+    file = tmp_path / "sim.yaml"
+    file.write_text("model: from-file\nmax-model-len: 77\nserved-model-name: [a, b]\ntime-to-first-token: 1ms\n")
+    simulator = start_simulator("--config", str(file), "--max-model-len", "88", env={"SIM_MODEL": "from-environment"})
+    models = simulator.request("GET", "/v1/models").json["data"]
+    assert [(model["id"], model["root"], model["max_model_len"]) for model in models] == [
+        ("a", "from-environment", 88),
+        ("b", "from-environment", 88),
+    ]
+
+
+def test_unknown_key_in_config_file_is_refused_with_its_line(run_cli, tmp_path):
+    file = tmp_path / "sim.yaml"
+    file.write_text("model: a\nmodell: b\n")
+    done = run_cli("--config", str(file))
+    assert done.returncode == 2
+    assert f"{file}:2: unknown key 'modell'; did you mean --model?" in done.stderr
+
+
+def test_list_flag_takes_words_up_to_the_next_flag(start_simulator):
+    simulator = start_simulator("--served-model-name", "a", "b", "--model", "c")
+    assert [model["id"] for model in simulator.request("GET", "/v1/models").json["data"]] == ["a", "b"]
+
+
+def test_legacy_durations(start_simulator):
+    simulator = start_simulator("--time-to-first-token", "150", "--legacy-durations")
+    begin = monotonic()
+    assert simulator.chat().status == 200
+    assert monotonic() - begin >= 0.15
+
+
+def test_announces_its_port_once_it_accepts(start_simulator):
+    simulator = start_simulator()
+    assert simulator.lines == [f"listening on http://127.0.0.1:{simulator.port}\n"]
+
+
+def test_port_in_use(start_simulator, run_cli):
+    simulator = start_simulator()
+    done = run_cli("--port", str(simulator.port))
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"inference-simulator: error: cannot listen on 127.0.0.1:{simulator.port}: address already in use\n"
+    )
+
+
+def test_warns_when_others_can_reach_it(start_simulator):
+    simulator = start_simulator("--host", "0.0.0.0")
+    assert "which others may reach" in simulator.errors()
+
+
+def test_term_drains_and_exits_0(start_simulator):
+    simulator = start_simulator("--mode", "echo", "--time-to-first-token", "400ms")
+    with simulator.connect() as sock, simulator.connect() as idle:
+        sock.sendall(_chat("one two three"))
+        assert sock.recv(10)
+        simulator.process.send_signal(signal.SIGTERM)
+        rest = b""
+        while part := sock.recv(65536):
+            rest += part
+        assert b"[DONE]" in rest
+        assert idle.recv(1) == b""
+    assert simulator.process.wait(5) == 0
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_second_signal_ends_it_at_once(start_simulator, second):
+    simulator = start_simulator("--time-to-first-token", "60s")
+    with simulator.connect() as sock:
+        sock.sendall(_chat("one"))
+        assert sock.recv(10)
+        simulator.process.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            simulator.process.wait(0.3)
+        simulator.process.send_signal(second)
+        assert simulator.process.wait(5) == 128 + second
+
+
+def test_while_draining_new_connections_are_refused(start_simulator):
+    simulator = start_simulator("--time-to-first-token", "1s")
+    with simulator.connect() as sock:
+        sock.sendall(_chat("one"))
+        assert sock.recv(10)
+        simulator.process.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            simulator.process.wait(0.2)
+        with pytest.raises(ConnectionRefusedError):
+            simulator.connect()
+
+
+def test_not_ready_during_startup_duration(start_simulator):
+    simulator = start_simulator("--startup-duration", "600ms")
+    assert simulator.request("GET", "/health").status == 200
+    assert simulator.request("GET", "/health/ready").status == 503
+    end = monotonic() + 10
+    while simulator.request("GET", "/health/ready").status != 200:
+        assert monotonic() < end
+
+
+def test_start_imports_nothing_heavy():
+    code = (
+        "import sys\n"
+        "from InferenceLibrary.simulator.server import Server, bind\n"
+        "from InferenceLibrary.simulator.settings import Settings\n"
+        "from InferenceLibrary.simulator.eventloop import new_event_loop\n"
+        "server = Server(Settings()); server.loop = new_event_loop()\n"
+        "server._build(); server._listen(bind('127.0.0.1', 0))\n"
+        "heavy = 'ssl httpx pydantic numpy robot argparse msgspec yaml InferenceLibrary.library'.split()\n"
+        "print([name for name in heavy if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_real_ssl_is_there_for_who_needs_it_later():
+    code = (
+        "from InferenceLibrary.simulator.eventloop import new_event_loop\n"
+        "new_event_loop().close()\n"
+        "import ssl; print(ssl.create_default_context().verify_mode)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "2\n"
+
+
+def _chat(text: str) -> bytes:
+    body = b'{"model":"fake-model","stream":true,"messages":[{"role":"user","content":"%b"}]}' % text.encode()
+    head = (
+        b"POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    )
+    return head % len(body) + body
+
+
+def test_listens_on_loopback_only(start_simulator):
+    simulator = start_simulator()
+    hexport = f"{simulator.port:04X}"
+    table = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()
+    bound = [line.split()[1] for line in table if f":{hexport} " in line and line.split()[3] == "0A"]
+    assert bound == [f"{socket.inet_aton('127.0.0.1')[::-1].hex().upper()}:{hexport}"]
