@@ -1,0 +1,162 @@
+"""Memory of a process tree from /proc: a tenth of what psutil costs, because files stay open and the tree is cached.
+
+The tree is scanned once a second. It holds the descendants of the root and, when the root leads a session, the members
+of that session, so a child that detached from its parent (a double fork) still counts. A process that was seen once
+belongs to the tree as long as it lives. It is known by its number and its start time: numbers are used again.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from InferenceLibrary.monitor.records import MemorySample
+
+_RESCAN = 1.0
+"""Seconds between scans for new processes."""
+
+_SHARE = 100
+"""PSS is read so rarely that it takes at most 1/100 of the time: the kernel walks all pages and locks the process."""
+
+_PAGE = resource.getpagesize()
+
+
+@dataclass
+class _Process:
+    started: int
+    statm: BinaryIO
+
+
+class ProcTree:
+    """Reads the memory of the process `pid` and all that came from it.
+
+    Args:
+        pid: The root.
+        proc: Where procfs is mounted.
+    """
+
+    def __init__(self, pid: int, proc: Path = Path("/proc")) -> None:
+        self._root = pid
+        self._proc = proc
+        self._known: dict[int, _Process] = {}
+        self._next_scan = 0.0
+        self._next_pss = 0.0
+
+    def sample(self) -> MemorySample | None:
+        """Return the memory now, None when the root is gone and nothing of its tree is left."""
+        now = time.monotonic()
+        if now >= self._next_scan:
+            self._scan()
+            self._next_scan = now + _RESCAN
+        rss = 0
+        for pid in list(self._known):
+            pages = self._resident(pid)
+            if pages is not None:
+                rss += pages * _PAGE
+        if not self._known:
+            return None
+        pss = uss = None
+        if now >= self._next_pss:
+            pss, uss = self._shares()
+            self._next_pss = now + _SHARE * (time.monotonic() - now)
+        return MemorySample(time=now, processes=len(self._known), rss=rss, pss=pss, uss=uss)
+
+    def pids(self) -> list[int]:
+        """Return the processes of the tree, as of the last sample."""
+        return list(self._known)
+
+    def measure_shares_next(self) -> None:
+        """Make the next sample read PSS and USS whatever it costs: the last one of a series."""
+        self._next_pss = 0.0
+
+    def close(self) -> None:
+        """Close the files that are kept open."""
+        for pid in list(self._known):
+            self._forget(pid)
+
+    def _scan(self) -> None:
+        """Find new members and drop those that are gone."""
+        seen: dict[int, tuple[int, int, int]] = {}
+        for name in os.listdir(self._proc):  # noqa: PTH208 - ten times the speed of Path.iterdir, once a second
+            if name.isdigit() and (facts := self._stat(int(name))) is not None:
+                seen[int(name)] = facts
+        for pid, process in list(self._known.items()):
+            if pid not in seen or seen[pid][2] != process.started:
+                self._forget(pid)
+        members = set(self._known) | ({self._root} & set(seen))
+        leads = self._root in seen and seen[self._root][1] == self._root
+        if leads:
+            members |= {pid for pid, (_parent, session, _started) in seen.items() if session == self._root}
+        children: dict[int, list[int]] = {}
+        for pid, (parent, _session, _started) in seen.items():
+            children.setdefault(parent, []).append(pid)
+        waiting = list(members)
+        while waiting:
+            for child in children.get(waiting.pop(), ()):
+                if child not in members:
+                    members.add(child)
+                    waiting.append(child)
+        for pid in members - set(self._known):
+            self._open(pid, seen[pid][2])
+
+    def _stat(self, pid: int) -> tuple[int, int, int] | None:
+        """Return parent, session and start time; None when the process is gone or ended (a zombie holds no memory)."""
+        try:
+            text = (self._proc / str(pid) / "stat").read_bytes()
+        except OSError:
+            return None
+        # The name stands in parentheses and may hold spaces and parentheses itself: what counts follows the last one.
+        fields = text[text.rindex(b")") + 2 :].split()
+        if fields[0] in {b"Z", b"X"}:
+            return None
+        return int(fields[1]), int(fields[3]), int(fields[19])
+
+    def _open(self, pid: int, started: int) -> None:
+        try:
+            statm = open(self._proc / str(pid) / "statm", "rb", buffering=0)  # noqa: PTH123, SIM115 - kept open
+        except OSError:
+            return
+        self._known[pid] = _Process(started, statm)
+
+    def _resident(self, pid: int) -> int | None:
+        statm = self._known[pid].statm
+        try:
+            statm.seek(0)
+            resident = int(statm.read().split()[1])
+        except (OSError, IndexError):
+            self._forget(pid)
+            return None
+        if resident == 0:  # ended and not yet reaped
+            self._forget(pid)
+            return None
+        return resident
+
+    def _shares(self) -> tuple[int | None, int | None]:
+        """Return PSS and USS, None when a process does not let us look (another user's, or a kernel before 4.14).
+
+        The file is opened anew: it stays bound to the memory that the process had at opening, before an exec.
+        """
+        pss = uss = 0
+        for pid in self._known:
+            try:
+                text = (self._proc / str(pid) / "smaps_rollup").read_bytes()
+            except ProcessLookupError:
+                continue  # ended since its RSS was read
+            except OSError:
+                if (self._proc / str(pid)).exists():
+                    return None, None
+                continue
+            for line in text.splitlines()[1:]:
+                key, kilobytes = line.split()[:2]
+                if key == b"Pss:":
+                    pss += int(kilobytes) * 1024
+                elif key.startswith(b"Private_"):
+                    uss += int(kilobytes) * 1024
+        return (pss, uss) if pss else (None, None)
+
+    def _forget(self, pid: int) -> None:
+        self._known.pop(pid).statm.close()

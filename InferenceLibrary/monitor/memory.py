@@ -1,0 +1,167 @@
+"""The monitor itself: a thread that samples the memory of a process tree until it is stopped."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from InferenceLibrary.errors import MonitorError, describe
+from InferenceLibrary.monitor.gpu import GpuMemory, open_gpus
+from InferenceLibrary.monitor.records import MemoryRecord, MemorySample
+
+SHORTEST_INTERVAL = 0.01
+"""Seconds; more often than 100 times a second would measure the monitor."""
+
+
+class ProcessTree(Protocol):
+    """A source of samples."""
+
+    def sample(self) -> MemorySample | None:
+        """Return the memory now, None when the tree is gone."""
+
+    def pids(self) -> list[int]:
+        """Return the processes of the tree."""
+
+    def measure_shares_next(self) -> None:
+        """Make the next sample read everything there is."""
+
+    def close(self) -> None:
+        """Release what is kept open."""
+
+
+def process_tree(pid: int) -> ProcessTree:
+    """Return the cheapest reader that this system has.
+
+    Raises:
+        MissingExtraError: There is no /proc and psutil is not installed.
+    """
+    if sys.platform == "linux" and Path("/proc/self/statm").exists():
+        from InferenceLibrary.monitor.linux import ProcTree
+
+        return ProcTree(pid)
+    from InferenceLibrary.monitor.portable import PsutilTree
+
+    return PsutilTree(pid)
+
+
+class MemoryMonitor:
+    """Samples the memory of a process tree in a thread of its own.
+
+    The first sample is taken before the constructor's `start` returns and the last one when it is stopped, so that even
+    the shortest record has two. Samples keep to their grid: a late one does not shift those that follow.
+
+    Args:
+        name: Name of what is watched, for messages.
+        pid: Root of the tree.
+        interval: Seconds between samples.
+        tree: Source of the samples; the system's cheapest by default.
+
+    Raises:
+        MonitorError: The interval is too short, or there is no such process.
+        MissingExtraError: A package is missing on this system.
+    """
+
+    def __init__(self, name: str, pid: int, interval: float = 0.1, tree: ProcessTree | None = None) -> None:
+        if interval < SHORTEST_INTERVAL:
+            raise MonitorError(
+                describe(
+                    "The interval of a memory monitor is too short",
+                    expected=f"at least {SHORTEST_INTERVAL * 1000:g} ms",
+                    got=f"{interval * 1000:g} ms",
+                )
+            )
+        self.name = name
+        self.pid = pid
+        self._tree = tree or process_tree(pid)
+        self._gpus: GpuMemory | None = None
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._problem: Exception | None = None
+        self._thread: threading.Thread | None = None
+        self.record = MemoryRecord(name=name, interval=interval, started=time.monotonic())
+
+    def start(self) -> None:
+        """Take the first sample and begin to watch.
+
+        Raises:
+            MonitorError: There is no such process.
+        """
+        self._gpus, _reason = open_gpus()
+        self.record.started = time.monotonic()
+        if not self._take():
+            self._release()
+            raise MonitorError(
+                describe(f"Process {self.pid} of '{self.name}' cannot be watched", expected="a process", got="none")
+            )
+        self._thread = threading.Thread(target=self._watch, name=f"memory-monitor-{self.pid}", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> MemoryRecord:
+        """Take the last sample, end the thread and return the record. A second call returns the same record.
+
+        Raises:
+            MonitorError: The thread failed, so the record has a hole.
+        """
+        self._end()
+        if self._problem is not None:
+            raise MonitorError(
+                describe(f"The memory monitor of '{self.name}' failed", got=f"{self._problem}")
+            ) from self._problem
+        return self.record
+
+    def close(self) -> None:
+        """End the thread. A second call does nothing."""
+        self._end()
+
+    @property
+    def running(self) -> bool:
+        return self.record.ended is None
+
+    def _end(self) -> None:
+        if self.record.ended is not None:
+            return
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(5)
+        with self._lock:
+            if self.record.process_ended is None and self._problem is None:
+                self._tree.measure_shares_next()
+                self._take()
+            self.record.ended = time.monotonic()
+            self._release()
+
+    def _watch(self) -> None:
+        interval = self.record.interval
+        due = self.record.started + interval
+        while not self._stop.wait(max(0.0, due - time.monotonic())):
+            with self._lock:
+                if self._stop.is_set():
+                    return
+                try:
+                    if not self._take():
+                        self.record.process_ended = time.monotonic() - self.record.started
+                        return
+                except (OSError, ValueError, RuntimeError) as error:
+                    self._problem = error
+                    return
+            behind = max(0.0, time.monotonic() - due)
+            due += interval * (1 + behind // interval)
+
+    def _take(self) -> bool:
+        sample = self._tree.sample()
+        if sample is None:
+            return False
+        if self._gpus is not None:
+            sample = replace(sample, gpu=self._gpus.held_by(self._tree.pids()))
+        self.record.add(sample)
+        return True
+
+    def _release(self) -> None:
+        self._tree.close()
+        if self._gpus is not None:
+            self._gpus.close()
+            self._gpus = None
