@@ -1,7 +1,7 @@
 """Robot Framework keyword library for acceptance-testing LLM inference servers.
 
-`Library    InferenceLibrary` in a suite; `from InferenceLibrary import InferenceLibrary` in Python. The class is imported
-where it is asked for, because programs of this package (the simulator) must not import Robot Framework.
+`Library    InferenceLibrary` in a suite; `from InferenceLibrary import InferenceLibrary` in Python. The class is
+imported where it is asked for, because programs of this package (the simulator) must not import Robot Framework.
 """
 
 from typing import TYPE_CHECKING, Any

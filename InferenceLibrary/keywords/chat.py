@@ -129,7 +129,7 @@ class ChatKeywords(KeywordGroup):
         *** Test Cases ***
         Five Tokens
             Start Server    simulator
-            ${reply} =    Complete    Once upon a time    max_tokens=5
+            ${reply} =    Complete    What is the capital of France?    max_tokens=5
             Finish Reason Should Be    ${reply}    length
         ```
         """
@@ -390,7 +390,7 @@ class ChatKeywords(KeywordGroup):
         *** Test Cases ***
         Cut Off
             Start Server    simulator
-            ${reply} =    Chat    Tell me a long story    max_tokens=3
+            ${reply} =    Chat    What is the capital of France?    max_tokens=3
             Finish Reason Should Be    ${reply}    length
         ```
         """

@@ -138,7 +138,7 @@ class StreamKeywords(ChatKeywords):
         *** Test Cases ***
         Five Chunks
             Start Server    simulator
-            ${stream} =    Stream Completion    Once upon a time    max_tokens=5
+            ${stream} =    Stream Completion    What is the capital of France?    max_tokens=5
             Stream Should Have At Least 5 Chunks    ${stream}
         ```
         """

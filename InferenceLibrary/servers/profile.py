@@ -17,11 +17,11 @@ SHIPPED = Path(__file__).parent / "profiles"
 """Where the profiles lie that come with the library."""
 
 
-class _Part(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Base of all parts of a profile."""
 
 
-class Option(_Part):
+class Option(_Part, frozen=True):
     """An option that `Start Server` takes for this kind of server."""
 
     help: str = ""
@@ -40,7 +40,7 @@ class Option(_Part):
     """What to do when it is missing or cannot be found."""
 
 
-class Start(_Part):
+class Start(_Part, frozen=True):
     """How the process is started."""
 
     command: Annotated[list[str], msgspec.Meta(min_length=1)]
@@ -53,14 +53,14 @@ class Start(_Part):
     options: dict[str, Option] = {}
 
 
-class Health(_Part):
+class Health(_Part, frozen=True):
     """The request that tells whether the server is up."""
 
     path: str = "/health"
     statuses: list[int] = msgspec.field(default_factory=lambda: [200])
 
 
-class Ready(_Part):
+class Ready(_Part, frozen=True):
     """When the server counts as ready."""
 
     health: Health | None = Health()
@@ -71,14 +71,14 @@ class Ready(_Part):
     timeout: str = "60s"
 
 
-class Stop(_Part):
+class Stop(_Part, frozen=True):
     """How the process is ended: TERM, then KILL for the whole process group."""
 
     grace: str = "10s"
     """How long TERM may take."""
 
 
-class Probe(_Part):
+class Probe(_Part, frozen=True):
     """One way to run the program that must succeed, and what it prints where."""
 
     arguments: list[str]
@@ -86,14 +86,14 @@ class Probe(_Part):
     pattern: str = "."
 
 
-class BadArgument(_Part):
+class BadArgument(_Part, frozen=True):
     """What the program does with arguments that it does not know."""
 
     exit_codes: list[int] = msgspec.field(default_factory=lambda: [1, 2])
     stream: Literal["stdout", "stderr"] = "stderr"
 
 
-class Binary(_Part):
+class Binary(_Part, frozen=True):
     """How the program behaves on a command line."""
 
     command: Annotated[list[str], msgspec.Meta(min_length=1)]
@@ -102,7 +102,7 @@ class Binary(_Part):
     bad_argument: BadArgument = BadArgument()
 
 
-class Terminal(_Part):
+class Terminal(_Part, frozen=True):
     """How the program is used as a chat in a terminal."""
 
     command: Annotated[list[str], msgspec.Meta(min_length=1)]
@@ -114,14 +114,14 @@ class Terminal(_Part):
     options: dict[str, Option] = {}
 
 
-class Hint(_Part):
+class Hint(_Part, frozen=True):
     """A cause that is known by the words in the log."""
 
     pattern: str
     hint: str
 
 
-class Profile(_Part):
+class Profile(_Part, frozen=True):
     """A kind of server."""
 
     title: str

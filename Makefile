@@ -1,0 +1,86 @@
+# Everything that a user or CI runs. `make` alone lists it.
+
+PYTHON   ?= $(shell command -v python3.11 || command -v python3)
+VENV     := .venv
+BIN      := $(VENV)/bin
+STAMP    := $(VENV)/.installed
+RESULTS  := results
+PORT     ?= 8100
+# The GPU build of onnxruntime only where a GPU is: it is large, and falls back to the CPU without a word elsewhere.
+EXTRAS   ?= $(shell if command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L >/dev/null 2>&1; \
+	then echo onnx-gpu,terminal,performance,containers,models; else echo all; fi)
+# What pabot must copy beside the merged log, so that its links hold.
+ARTIFACTS := --artifacts svg,png,txt,json,jsonl,log,cast,bin --artifactsinsubfolders
+
+.DEFAULT_GOAL := help
+.PHONY: help install test test-all test-integration test-parallel test-real lint format docs clean \
+	test-integration-up test-integration-down test-integration-logs bench
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 26
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or later is needed; say which: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRAS)]' --group dev
+	@touch $@
+
+install: $(STAMP) ## make .venv with the library, its extras and the tools of development
+
+test: $(STAMP) ## set up and run the fast tests
+	@mkdir -p $(RESULTS)/pytest
+	$(BIN)/python -m pytest -m "not slow and not real and not docker and not gpu" \
+		--junitxml $(RESULTS)/pytest/junit.xml $(PYTEST_OPTIONS)
+
+test-slow: $(STAMP) ## the tests that `make test` leaves out, but for those that need the real server
+	@mkdir -p $(RESULTS)/pytest-slow
+	$(BIN)/python -m pytest -m "(slow or docker or gpu) and not real" \
+		--junitxml $(RESULTS)/pytest-slow/junit.xml $(PYTEST_OPTIONS)
+
+test-integration: $(STAMP) ## set up and run the suites against the embedded simulator, into results/
+	@rm -rf $(RESULTS)/inference
+	@status=0; $(BIN)/robot --outputdir $(RESULTS) --xunit xunit.xml $(ROBOT_OPTIONS) robot/integration || status=$$?; \
+		echo; echo "Open $(CURDIR)/$(RESULTS)/log.html"; exit $$status
+
+test-parallel: $(STAMP) ## the same suites by pabot in two processes, into results/parallel
+	@rm -rf $(RESULTS)/parallel
+	$(BIN)/pabot --processes 2 --pabotlibport 0 $(ARTIFACTS) --outputdir $(RESULTS)/parallel --xunit xunit.xml \
+		$(ROBOT_OPTIONS) robot/integration
+
+test-real: $(STAMP) ## build llama.cpp's server once, then run the suites and the tests that need it
+	PATH="$(CURDIR)/$(BIN):$$PATH" RESULTS=$(RESULTS) scripts/test_real.sh
+
+test-all: test test-slow test-integration test-parallel test-real ## all of the above
+
+test-integration-up: $(STAMP) ## keep a simulator running on port 8100
+	@$(BIN)/python scripts/standing_simulator.py up --port $(PORT)
+
+test-integration-down: $(STAMP) ## stop it; nothing is left
+	@$(BIN)/python scripts/standing_simulator.py down --port $(PORT)
+
+test-integration-logs: $(STAMP) ## show what it wrote
+	@$(BIN)/python scripts/standing_simulator.py logs --port $(PORT)
+
+bench: $(STAMP) ## print the tables of the benchmarks
+	$(BIN)/python benchmarks/startup.py
+
+lint: $(STAMP) ## formatting, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/robocop format --check --diff robot resources tests/inner
+	$(BIN)/robocop check robot resources
+
+format: $(STAMP) ## format Python and Robot files
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/robocop format robot resources tests/inner
+
+docs: $(STAMP) ## keyword documentation into docs/keywords.html and .json; a warning is an error
+	$(BIN)/python scripts/keyword_docs.py docs
+
+clean: ## remove the environment, results and caches of this checkout
+	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .robocop_cache .hypothesis
+	find $(RESULTS) -mindepth 1 ! -name .gitkeep -delete

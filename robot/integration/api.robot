@@ -1,0 +1,125 @@
+*** Settings ***
+Documentation       The HTTP API: models, completions, chats, usage, and what is refused.
+
+Resource            ../../resources/target.resource
+Library             Collections
+Library             RequestsLibrary
+Variables           ../../resources/prompts.yaml
+
+Suite Setup         Prepare
+
+Test Tags           api
+
+
+*** Test Cases ***
+Health Is Answered
+    [Tags]    smoke
+    Server Should Be Healthy
+    ${response} =    GET On Session    target    ${HEALTH_PATH}    expected_status=200
+    Should Be True    ${response.elapsed.total_seconds()} < 5
+
+Models Are Listed
+    [Tags]    smoke
+    Skip If    $KEY_IS_NEEDED    RequestsLibrary writes the keys that it sends into the log; List Models does not.
+    ${response} =    GET On Session    target    /v1/models    expected_status=200
+    Should Be Equal    ${response.json()}[object]    list
+    Should Not Be Empty    ${response.json()}[data]
+    FOR    ${model}    IN    @{response.json()}[data]
+        Should Be Equal    ${model}[object]    model
+        Should Not Be Empty    ${model}[id]
+    END
+    ${ids} =    List Models
+    ${server} =    Get Server
+    Should Contain    ${ids}    ${server.model}
+
+Completion Is Answered
+    [Tags]    smoke
+    ${reply} =    Complete    Once upon a time    max_tokens=8
+    Should Be Equal    ${reply.json}[object]    text_completion
+    Should Not Be Empty    ${reply.text}
+    Should Not Be Empty    ${reply.id}
+
+Chat Is Answered
+    [Tags]    smoke
+    ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=16
+    Should Be Equal    ${reply.json}[object]    chat.completion
+    Should Be Equal    ${reply.role}    assistant
+    Should Not Be Empty    ${reply.text}
+
+Chat Keeps The Structure Of The Protocol
+    ${reply} =    Chat    ${SHORT_PROMPT}    system=You are terse.    max_tokens=16
+    FOR    ${key}    IN    id    object    created    model    choices    usage
+        Should Contain    ${reply.json}    ${key}
+    END
+    Length Should Be    ${reply.json}[choices]    1
+    Should Be Equal As Integers    ${reply.json}[choices][0][index]    0
+    Should Start With    ${reply.headers}[content-type]    application/json
+
+Usage Adds Up
+    ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=16
+    Usage Should Add Up    ${reply}
+    ${longer} =    Chat    ${LONG_PROMPT}    max_tokens=16
+    Usage Should Add Up    ${longer}
+    Should Be True    $longer.usage.prompt_tokens > $reply.usage.prompt_tokens
+
+The Token Limit Is Kept
+    ${reply} =    Complete    ${CAPITAL_OF_FRANCE}    max_tokens=3
+    Finish Reason Should Be    ${reply}    length
+    Should Be Equal As Integers    ${reply.usage.completion_tokens}    3
+
+Five Requests In A Row Are All Answered
+    VAR    @{ids}
+    FOR    ${number}    IN RANGE    5
+        ${reply} =    Chat    Request number ${number}    max_tokens=8
+        Should Not Be Empty    ${reply.text}
+        Append To List    ${ids}    ${reply.id}
+    END
+    List Should Not Contain Duplicates    ${ids}
+
+Ten Requests At Once Are All Answered
+    ${replies} =    Chat At Once    ${SHORT_PROMPT}    count=10    max_tokens=8
+    Length Should Be    ${replies}    10
+    FOR    ${reply}    IN    @{replies}
+        Should Not Be Empty    ${reply.text}
+        Usage Should Add Up    ${reply}
+    END
+
+The Capital Of France Is Known
+    Tag The Origin Of Answers
+    ${reply} =    Chat    ${CAPITAL_OF_FRANCE}    max_tokens=32    temperature=0
+    Reply Should Contain    ${reply}    Paris
+    Finish Reason Should Be    ${reply}    stop
+
+Invalid Requests Are Refused
+    [Template]    Request Should Be Refused
+    {"messages": "not a list"}
+    {"messages": [{"role": "user", "content": "Hi"}], "temperature": "hot"}
+    {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": "many"}
+
+A Body That Is Not JSON Is Refused
+    Skip Unless Server Supports    unparsable JSON is a 400
+    Request Should Be Refused    {"messages":
+
+An Unknown Model Is Refused
+    Skip Unless Server Supports    unknown model is refused
+    ${reply} =    Chat    ${SHORT_PROMPT}    model=no-such-model    expected_status=404
+    Should Contain    ${reply.error.message}    no-such-model
+
+An Unknown Path Is Not Found
+    Send Request    GET    /v1/no-such-path    expected_status=404
+
+
+*** Keywords ***
+Prepare
+    ${server} =    Use Target
+    VAR    ${HEALTH_PATH}    ${server.profile.ready.health.path}    scope=SUITE
+    VAR    ${KEY_IS_NEEDED}    ${{bool($server.client.api_key)}}    scope=SUITE
+    Create Session    target    ${server.base_url}    timeout=10
+
+Request Should Be Refused
+    [Documentation]    The body is refused with 400 and an error object, and the next good request is served.
+    [Arguments]    ${body}
+    ${reply} =    Send Request    POST    /v1/chat/completions    ${body}    expected_status=400
+    Should Not Be Empty    ${reply.error.message}
+    ${next} =    Chat    ${SHORT_PROMPT}    max_tokens=4
+    Should Not Be Empty    ${next.text}

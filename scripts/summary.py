@@ -1,0 +1,58 @@
+"""Add up what all runners did and print the closing line `N passed, N failed, N skipped`; exit 1 on any failure.
+
+Tests are counted from the xunit files below the results folder. A step of CI without such a file (lint, docs) counts as
+one test; a step that failed although all its tests passed counts as one failure.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from xml.etree import ElementTree
+
+REPORTS = {
+    "test": "pytest/junit.xml",
+    "test-slow": "pytest-slow/junit.xml",
+    "test-integration": "xunit.xml",
+    "test-parallel": "parallel/xunit.xml",
+    "test-real": "real/xunit.xml",
+    "test-real-pytest": "pytest-real/junit.xml",
+}
+
+
+def count(report: Path) -> Counter[str]:
+    """Return passed, failed and skipped tests of one xunit file."""
+    totals: Counter[str] = Counter()
+    for case in ElementTree.parse(report).iter("testcase"):
+        kinds = {child.tag for child in case}
+        totals["failed" if kinds & {"failure", "error"} else "skipped" if "skipped" in kinds else "passed"] += 1
+    return totals
+
+
+def main(results: Path) -> int:
+    total: Counter[str] = Counter()
+    steps = {path.name: path.read_text().strip() == "pass" for path in sorted((results / "steps").iterdir())}
+    if not steps:
+        print("No step has run.")
+        return 1
+    steps |= {"test-real-pytest": steps["test-real"]} if "test-real" in steps else {}
+    for name, passed in steps.items():
+        report = results / REPORTS.get(name, "")
+        counted = count(report) if report.is_file() else Counter()
+        if name == "test-real" and (results / "real" / "SKIPPED.txt").exists():
+            counted = Counter({"skipped": 1})
+        elif not counted and name == "test-real-pytest":
+            continue
+        elif not counted:
+            counted = Counter({"passed" if passed else "failed": 1})
+        elif not passed and not counted["failed"] and name != "test-real-pytest":
+            counted["failed"] += 1
+        print(f"{name:<20}" + ", ".join(f"{counted[kind]} {kind}" for kind in ("passed", "failed", "skipped")))
+        total += counted
+    print(f"{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped")
+    return 1 if total["failed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Build llama.cpp's server once, make tiny models, and run the suites and tests that need the real thing.
+# Needs the library's environment on the PATH; RESULTS is the output folder.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+results=${RESULTS:-results}
+mkdir -p "$results/real" "$results/pytest-real"
+rm -f "$results/real/SKIPPED.txt"
+
+bin=$(python scripts/build_llamacpp.py | tail -n 1)
+code=${PIPESTATUS[0]}
+if [ "$code" -eq 77 ]; then
+    reason="llama.cpp's server cannot be built here; the reason stands above. Hint: scripts/build_llamacpp.py --help"
+    echo "SKIPPED: $reason" | tee "$results/real/SKIPPED.txt" >&2
+    exit 0
+elif [ "$code" -ne 0 ]; then
+    exit "$code"
+fi
+
+# Kept beside the binaries, made anew: it takes a second.
+models=$(dirname "$bin")/models
+mkdir -p "$models"
+python -m InferenceLibrary.models capitals "$models/capitals.gguf" >&2 || exit 1
+
+export LLAMA_SERVER="$bin/llama-server" LLAMA_CLI="$bin/llama-cli"
+export TEST_MODEL_PATH="$models" TEST_MODEL_FILE=capitals.gguf
+
+status=0
+python -m pytest -m real --junitxml "$results/pytest-real/junit.xml" ${PYTEST_OPTIONS:-} || status=1
+rm -rf "$results/real/inference"
+robot --name "Integration on llama.cpp" --variable TARGET:llama.cpp --outputdir "$results/real" --xunit xunit.xml \
+    ${ROBOT_OPTIONS:-} robot/integration || status=1
+echo "Open $PWD/$results/real/log.html"
+exit $status
