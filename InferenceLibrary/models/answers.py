@@ -29,6 +29,11 @@ CAPITALS: Mapping[str, str] = {
     "Sweden": "Stockholm",
 }
 CAPITALS_DEFAULT = "I am a very small model and only know a few capitals."
+STORY = (
+    "Once upon a time there was a small model that could not sleep. So it began to count sheep: "
+    + ", ".join(str(number) for number in range(1, 101))
+    + ". Then it fell asleep, and that is the end of my story."
+)
 
 LONGEST_ANSWER = 2000
 MOST_TOPICS = 60
@@ -48,10 +53,11 @@ def scripted(sentence: str) -> Knowledge:
 
 
 def capitals() -> Knowledge:
-    """A few capitals, a greeting, and counting to ten."""
+    """A few capitals, a greeting, counting to ten, and a story that is long enough to be interrupted."""
     answers = {country: f"The capital of {country} is {city}." for country, city in CAPITALS.items()}
     answers["hello"] = "Hello! How can I help you today?"
     answers["count"] = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10."
+    answers["story"] = STORY
     return Knowledge(answers=answers, default=CAPITALS_DEFAULT)
 
 

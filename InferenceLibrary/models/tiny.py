@@ -62,8 +62,8 @@ def create_tiny_model(
     Args:
         path: The file to write; an older one is replaced, its directory is made.
         kind: `scripted` says `sentence` to everyone. `capitals` answers "What is the capital of France?" with
-            "The capital of France is Paris.", knows sixteen more, greets and counts to ten. `answers` looks for one of
-            the words of `answers` in the last question. `random` emits tokens by chance.
+            "The capital of France is Paris.", knows sixteen more, greets, counts to ten and tells a long story.
+            `answers` looks for one of the words of `answers` in the last question. `random` emits tokens by chance.
         sentence: What `scripted` says, and what `answers` says when no word fits. 1 to 2000 characters.
         answers: For kind `answers`: up to 60 single words, upper and lower case alike, each with its answer.
         size: How large the file shall be, in bytes, within a tenth: 2 MB to 16 GB. Kind `random` has 2 MB when it is
