@@ -55,7 +55,9 @@ def serving(binaries: Path, model: Path, log: Path) -> Iterator[httpx.Client]:
 
     try:
         assert wait_until(ready, 30), log.read_text()
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        # llama-server offers to keep connections open and yet closes them after a stream.
+        fresh = httpx.Limits(max_keepalive_connections=0)
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, limits=fresh) as client:
             yield client
     finally:
         server.terminate()
