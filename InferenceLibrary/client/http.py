@@ -30,6 +30,9 @@ CHAT = "/v1/chat/completions"
 COMPLETIONS = "/v1/completions"
 MODELS = "/v1/models"
 
+_LAST_WORDS = 0.2
+"""Seconds in which a server whose connection broke may turn out to have died."""
+
 Send = Callable[["Wire"], tuple[int, "dict[str, str]", Any]]
 
 
@@ -48,7 +51,7 @@ class Client:
         retry: Policy for failed attempts; off by default.
         redact: Masks secrets in errors.
         state: Tells what is known of the other side after a failure: `the process exited with code 1`, and the last
-            lines of its log.
+            lines of its log. Its argument is how many seconds it may wait for news.
     """
 
     base_url: str
@@ -60,7 +63,7 @@ class Client:
     stream_limits: Limits | None = None
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     redact: Redactor = field(default_factory=Redactor, repr=False)
-    state: Callable[[], tuple[str | None, list[str]]] = field(default=lambda: (None, []), repr=False)
+    state: Callable[[float], tuple[str | None, list[str]]] = field(default=lambda patience: (None, []), repr=False)
 
     def __post_init__(self) -> None:
         self.base_url = self.base_url.rstrip("/").removesuffix("/v1")
@@ -213,7 +216,7 @@ class Client:
         if stream.broken and not allow_broken:
             arrived = f"{stream.broken} after {len(stream.chunks)} events ({shorten(stream.text, 40)!r})"
             raise StreamError(
-                self._describe("POST", path, "a stream with a proper end", arrived, stream.elapsed),
+                self._describe("POST", path, "a stream with a proper end", arrived, stream.elapsed, broken=True),
                 event_index=len(stream.chunks),
                 stream=stream,
             )
@@ -370,15 +373,15 @@ class Client:
     ) -> RequestError:
         elapsed = reply.elapsed if reply else time.perf_counter() - (started or 0.0)
         return RequestError(
-            self._describe(method, path, expected, got, elapsed),
+            self._describe(method, path, expected, got, elapsed, broken=reply is None),
             status=reply.status if reply else None,
             headers=self.redact.headers(reply.headers) if reply else {},
             body=self.redact(reply.body) if reply else "",
             attempts=attempts,
         )
 
-    def _describe(self, method: str, path: str, expected: str, got: str, after: float) -> str:
-        state, log = self.state()
+    def _describe(self, method: str, path: str, expected: str, got: str, after: float, *, broken: bool = False) -> str:
+        state, log = self.state(_LAST_WORDS if broken else 0.0)
         hint = "is a server running there? See Start Server and Connect To Server."
         text = describe(
             f"{method} {self._url(path)} of server '{self.name}' failed",

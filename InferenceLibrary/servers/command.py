@@ -55,8 +55,7 @@ def build_command(
             close = difflib.get_close_matches(name, allowed, n=1)
             meant = f" Did you mean '{close[0]}'?" if close else ""
             raise ProfileError(
-                f"Profile '{source}' has no option '{name}': "
-                f"expected one of {', '.join(allowed) or 'none'}.{meant}"
+                f"Profile '{source}' has no option '{name}': expected one of {', '.join(allowed) or 'none'}.{meant}"
             )
     values = dict(placeholders) | {"python": sys.executable}
     flagged: list[str] = []
@@ -136,7 +135,8 @@ def _written(source: str, name: str, option: Option, value: Any, environment: Ma
                 total = value.total_seconds() if hasattr(value, "total_seconds") else parse_duration(value)
                 return option.format.format(value=text, milliseconds=f"{total * 1000:g}", seconds=f"{total:g}")
     except ValueError:
-        kind = "a duration such as 200 ms" if option.type == "duration" else f"a {option.type}"
+        kinds = {"duration": "a duration such as 200 ms", "switch": "true or false", "integer": "a whole number"}
+        kind = kinds.get(option.type, f"a {option.type}")
         raise ProfileError(f"Option '{name}' of profile '{source}': expected {kind}, got '{value}'.") from None
     if option.type == "program":
         text = find_program(text, option.hint)

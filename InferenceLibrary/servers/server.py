@@ -11,7 +11,7 @@ from typing import Any
 
 from InferenceLibrary.client.http import Client
 from InferenceLibrary.client.limits import Limits
-from InferenceLibrary.deadline import Deadline
+from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.durations import parse_duration
 from InferenceLibrary.errors import ServerError, describe
 from InferenceLibrary.redaction import Redactor
@@ -72,10 +72,17 @@ class Server:
     def log_path(self) -> Path | None:
         return self.process.log_path if self.process else None
 
-    def state(self) -> tuple[str | None, list[str]]:
-        """Return what is known after a failure: how the process ended and its last lines; nothing while it runs."""
-        ended = self.process.how_it_ended() if self.process else None
-        if self.process is None or ended is None:
+    def state(self, patience: float = 0.0) -> tuple[str | None, list[str]]:
+        """Return what is known after a failure: how the process ended and its last lines; nothing while it runs.
+
+        Args:
+            patience: Seconds that its end is waited for; the connections of a dying process close before it is gone.
+        """
+        if self.process is None:
+            return None, []
+        wait_until(lambda: self.process is None or not self.process.running, patience)
+        ended = self.process.how_it_ended()
+        if ended is None:
             return None, []
         return f"its process ended with {ended}", self.process.log_tail()
 
