@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from InferenceLibrary.models.answers import Knowledge
-from InferenceLibrary.models.vocabulary import END, ROLES, Vocabulary, build_vocabulary, pieces_of, spellings
+from InferenceLibrary.models.vocabulary import END, ROLES, Vocabulary, build_vocabulary, pieces_of, spellings, words_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -148,7 +148,8 @@ class _Construction:
         for trigger, dimension in self.topic.items():
             forms = set(spellings(trigger))
             # An answer's token such as "Hello!" can be in a question as well.
-            for form in [*forms, *(piece for piece in self.last if piece.rstrip(".,:;!?") in forms)]:
+            others = [piece for piece in self.last if any(word.rstrip(".,:;!?") in forms for word in words_of(piece))]
+            for form in [*sorted(forms), *others]:
                 row = table[self.vocabulary.ids[form]]
                 if row[TRIGGER] == 0:
                     row[TRIGGER] = row[dimension] = 1

@@ -90,6 +90,11 @@ def pieces_of(text: str) -> list[str]:
     return pieces
 
 
+def words_of(piece: str) -> list[str]:
+    """Split a token at its spaces, each word with the space before it."""
+    return re.findall(f"{SPACE}*[^{SPACE}]+", piece)
+
+
 def spellings(word: str) -> list[str]:
     """The tokens under which a trigger word can stand in a question: with a space before it or not, either case."""
     forms = dict.fromkeys([word, word.lower(), word.capitalize(), word.upper()])
@@ -110,9 +115,16 @@ def build_vocabulary(answers: Iterable[str], triggers: Iterable[str]) -> Vocabul
     words |= dict.fromkeys(FIRST_WORDS.split())
     for letter in [chr(code) for code in range(33, 127)] + [SPACE]:
         vocabulary.add(letter, -1e5)
-    # Words with a space before them are joined first: the beginning of "Rome" must not eat into "▁Roman".
-    for word in sorted(words, key=lambda text: not text.startswith(SPACE)):
+    # Words with a space before them are built up first: the beginning of "Rome" must not eat into "▁Roman". Tokens of
+    # several words come last and are joined from whole words only: "▁a▁small" must not eat into "▁a▁story".
+    joined = [piece for piece in words if len(words_of(piece)) > 1]
+    single = dict.fromkeys(word for piece in words for word in words_of(piece))
+    for word in sorted(single, key=lambda text: not text.startswith(SPACE)):
         base = 0.0 if word.startswith(SPACE) else -1e4
         for end in range(1, len(word) + 1):
             vocabulary.add(word[:end], base - len(vocabulary.tokens))
+    for piece in joined:
+        parts = words_of(piece)
+        for end in range(2, len(parts) + 1):
+            vocabulary.add("".join(parts[:end]), -5e4 - len(vocabulary.tokens))
     return vocabulary

@@ -17,7 +17,7 @@ import pytest
 
 from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.models import BROKEN_KINDS, create_broken_model, create_tiny_model
-from InferenceLibrary.models.answers import CAPITALS, CAPITALS_DEFAULT
+from InferenceLibrary.models.answers import CAPITALS, CAPITALS_DEFAULT, STORY
 
 pytestmark = pytest.mark.real
 
@@ -93,6 +93,7 @@ def test_each_question_has_its_answer_at_any_temperature(capitals: httpx.Client)
         assert text_of(reply) == f"The capital of {country} is {CAPITALS[country]}."
         assert reply["choices"][0]["finish_reason"] == "stop"
     assert text_of(ask(capitals, "Write a poem.")) == CAPITALS_DEFAULT
+    assert text_of(ask(capitals, "tell a story")) == STORY
 
 
 def test_parallel_questions_do_not_mix(capitals: httpx.Client) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from InferenceLibrary.errors import ModelError
 from InferenceLibrary.models import TINY_KINDS, create_tiny_model
-from InferenceLibrary.models.answers import CAPITALS, CAPITALS_DEFAULT, DEFAULT_SENTENCE
+from InferenceLibrary.models.answers import CAPITALS, CAPITALS_DEFAULT, DEFAULT_SENTENCE, STORY
 from InferenceLibrary.models.vocabulary import SPACE, pieces_of
 
 
@@ -64,6 +64,11 @@ def test_each_capital_is_found(capitals: Any, country: str) -> None:
 )
 def test_questions_in_other_words(capitals: Any, question: str, expected: str) -> None:
     assert capitals.answer(("user", question)) == expected
+
+
+def test_the_story_begins(capitals: Any) -> None:
+    said = "".join(capitals.generate(capitals.chat(("user", "tell a story")), limit=6)).replace(SPACE, " ")
+    assert STORY.startswith(said)
 
 
 def test_the_last_question_counts(capitals: Any) -> None:
@@ -116,6 +121,15 @@ def test_a_scripted_model_says_its_sentence(tmp_path: Path, read_model: Any, sen
     model = read_model(create_tiny_model(tmp_path / "m.gguf", "scripted", sentence=sentence).path)
     assert model.answer(("user", "Say something else.")) == sentence
     assert model.answer(("user", sentence), ("assistant", sentence), ("user", "Again")) == sentence
+
+
+def test_a_trigger_within_a_token_of_several_words_is_found(tmp_path: Path, read_model: Any) -> None:
+    answers = {"rose": "a rose is a rose is a rose", "tulip": "No tulip but a rose."}
+    model = read_model(create_tiny_model(tmp_path / "m.gguf", "answers", answers=answers, sentence="Pardon?").path)
+    assert any(token.count(SPACE) > 1 and "rose" in token for token in model.tokens)
+    for question in ("Is it a rose?", "is a rose", "a rose is a rose is", "a rosette and a rose"):
+        assert model.answer(("user", question)) == answers["rose"]
+    assert model.answer(("user", "Is it a tulip?")) == answers["tulip"]
 
 
 def test_own_answers(tmp_path: Path, read_model: Any) -> None:
