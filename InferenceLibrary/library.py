@@ -16,6 +16,9 @@ from InferenceLibrary.client.limits import Limits
 from InferenceLibrary.context import Context
 from InferenceLibrary.keywords.arguments import CONVERTERS as RESULT_CONVERTERS
 from InferenceLibrary.keywords.binaries import BinaryKeywords
+from InferenceLibrary.keywords.monitors import MonitorKeywords
+from InferenceLibrary.keywords.onnx import OnnxKeywords
+from InferenceLibrary.keywords.performance import PerformanceKeywords
 from InferenceLibrary.keywords.screens import ScreenKeywords
 from InferenceLibrary.keywords.servers import ServerKeywords
 from InferenceLibrary.keywords.streams import StreamKeywords
@@ -38,6 +41,9 @@ class InferenceLibrary(
     TerminalKeywords,
     ScreenKeywords,
     TerminalChatKeywords,
+    PerformanceKeywords,
+    MonitorKeywords,
+    OnnxKeywords,
 ):
     """Acceptance tests for LLM inference servers.
 

@@ -17,10 +17,11 @@ from typing import BinaryIO
 from InferenceLibrary.monitor.records import MemorySample
 
 _RESCAN = 1.0
-"""Seconds between scans for new processes."""
+"""Seconds between scans for new processes; more on a machine with thousands of them."""
 
 _SHARE = 100
-"""PSS is read so rarely that it takes at most 1/100 of the time: the kernel walks all pages and locks the process."""
+"""PSS is read so rarely that it takes at most 1/100 of the time (the kernel walks all pages and locks the process), and
+so are the scans."""
 
 _PAGE = resource.getpagesize()
 
@@ -51,7 +52,7 @@ class ProcTree:
         now = time.monotonic()
         if now >= self._next_scan:
             self._scan()
-            self._next_scan = now + _RESCAN
+            self._next_scan = now + max(_RESCAN, _SHARE * (time.monotonic() - now))
         rss = 0
         for pid in list(self._known):
             pages = self._resident(pid)

@@ -1,0 +1,234 @@
+"""Keywords that watch what a server uses while it works, and the GPU gate."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from assertionengine import AssertionOperator
+from robot.api import SkipExecution
+from robot.api.deco import keyword
+
+from InferenceLibrary.errors import CheckFailure, MonitorError, describe
+from InferenceLibrary.keywords.assertions import check_number, show
+from InferenceLibrary.keywords.base import KeywordGroup
+from InferenceLibrary.types import to_quantity
+
+if TYPE_CHECKING:
+    from InferenceLibrary.context import Registry
+    from InferenceLibrary.monitor.records import MemoryRecord
+
+MemoryKind = Literal["pss", "rss", "uss", "gpu"]
+
+
+class MonitorKeywords(KeywordGroup):
+    """Memory of a server's processes over time, and whether there is a GPU."""
+
+    @keyword(tags=["monitor"])
+    def start_memory_monitor(
+        self,
+        *,
+        server: Any = None,
+        pid: int | None = None,
+        interval: timedelta = timedelta(milliseconds=100),
+        alias: str | None = None,
+    ) -> int:
+        """Begin to watch the memory of a server's whole process tree, in the background.
+
+        RSS is read at every interval. PSS and USS cost the server more, so they are read at most 1 % of the time; the
+        last sample has them always. With an NVIDIA GPU and `nvidia-ml-py`, the GPU memory that the processes hold is
+        read too. The monitor ends with the test or suite that started it.
+
+        Args:
+            server: Alias, handle or object; None for the current one. It must have been started by this library.
+            pid: A process to watch instead of a server.
+            interval: Time between samples, at least 10 ms.
+            alias: Name for later keywords.
+
+        Returns:
+            The handle of the monitor.
+
+        Raises:
+            MonitorError: The server is remote, there is no such process, or the interval is too short.
+            MissingExtraError: psutil is not installed on a system without /proc.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Memory While It Answers
+            Start Server    simulator
+            Start Memory Monitor    interval=50 ms
+            Chat    Tell me a story.    max_tokens=20
+            Stop Memory Monitor
+            Memory Should Stay Below    2 GB
+        ```
+        """
+        from InferenceLibrary.monitor.memory import MemoryMonitor
+
+        if pid is not None:
+            name, root = f"process {pid}", pid
+        else:
+            found = self.context.servers.get(server)
+            if found.pid is None:
+                raise MonitorError(
+                    describe(
+                        f"Server '{found.name}' cannot be watched",
+                        expected="a process that this library started",
+                        got=f"a server at {found.base_url}",
+                        hint="give the process with pid= when it runs on this machine",
+                    )
+                )
+            name, root = found.name, found.pid
+        monitor = MemoryMonitor(name, root, interval.total_seconds())
+        monitor.start()
+        handle = self._monitors.add(monitor, alias)
+        self.log.info(
+            f"Memory monitor {handle} watches {name} (pid {root}) every {show(interval.total_seconds(), 's')}."
+        )
+        return handle
+
+    @keyword(tags=["monitor"])
+    def stop_memory_monitor(self, *, monitor: Any = None) -> Any:
+        """Take the last sample and end the monitor. Its record stays with the current test or suite.
+
+        Args:
+            monitor: Alias, handle or object; None for the latest one.
+
+        Returns:
+            The record: `${record.samples}`, `${record.duration}` in seconds, `${record.peak()}` in bytes.
+
+        Raises:
+            MonitorError: The monitor failed on the way.
+            TargetError: There is no monitor.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Watch Robot Itself
+            ${pid} =    Evaluate    os.getpid()
+            Start Memory Monitor    pid=${pid}
+            ${record} =    Stop Memory Monitor
+            Log    ${record}
+        ```
+        """
+        record: MemoryRecord = self._monitors.get(monitor).stop()
+        self.log.info(f"Memory of {record}")
+        return record
+
+    @keyword(tags=["monitor"])
+    def get_peak_memory(
+        self,
+        assertion_operator: AssertionOperator | None = None,
+        assertion_expected: Any = None,
+        message: str | None = None,
+        *,
+        kind: MemoryKind | None = None,
+        monitor: Any = None,
+    ) -> int:
+        """Return the highest memory that a monitor saw, in bytes, and check it when an assertion is given.
+
+        Args:
+            assertion_operator: Such as `<`.
+            assertion_expected: Such as `2 GB` (10^9 bytes) or `2 GiB` (2^30 bytes).
+            message: Replaces the text of the failure.
+            kind: `pss` (shared pages divided among their users), `rss`, `uss` (pages of its own) or `gpu`. By default
+                PSS where it can be read, else RSS.
+            monitor: Alias, handle, object or record; None for the latest one, running or stopped.
+
+        Raises:
+            CheckFailure: The assertion does not hold.
+            MonitorError: Nothing of this kind was measured.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Peak
+            Start Server    simulator
+            Start Memory Monitor
+            Chat    Hello
+            Get Peak Memory    <    2 GB
+            ${bytes} =    Get Peak Memory    kind=rss
+        ```
+        """
+        record = self._record(monitor)
+        peak = record.peak(kind)
+        name = f"peak memory of '{record.name}' ({(kind or record.best_kind()).upper()})"
+        return int(check_number(peak, assertion_operator, assertion_expected, name, unit="B", message=message))
+
+    @keyword(tags=["monitor", "assertion"])
+    def memory_should_stay_below(self, limit: str, *, kind: MemoryKind | None = None, monitor: Any = None) -> None:
+        """Fail unless the memory that a monitor saw was always below a limit.
+
+        Args:
+            limit: `2 GB` (10^9 bytes), `512 MiB` (2^20 bytes).
+            kind: As for [Get Peak Memory].
+            monitor: As for [Get Peak Memory].
+
+        Raises:
+            CheckFailure: The peak is at or above the limit; the message has its time.
+            MonitorError: Nothing was measured.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Small
+            Start Server    simulator
+            Start Memory Monitor
+            Chat    Hello
+            Memory Should Stay Below    2 GB
+        ```
+        """
+        most = to_quantity(limit, "B")
+        record = self._record(monitor)
+        used = kind or record.best_kind()
+        peak = record.peak(used)
+        if peak >= most:
+            when = max(record.series(used), key=lambda point: point[1])[0] - record.started
+            raise CheckFailure(
+                describe(
+                    f"Memory of '{record.name}' is too high ({used.upper()} of its process tree)",
+                    expected=f"below {show(most, 'B')}",
+                    got=f"{show(peak, 'B')} {when:.2f} s after the start",
+                    state=f"{record.count} samples in {record.duration:.2f} s",
+                )
+            )
+        self.log.info(
+            f"Memory of '{record.name}' stayed below {show(most, 'B')}: peak {show(peak, 'B')} ({used.upper()}, "
+            f"{record.count} samples in {record.duration:.2f} s)."
+        )
+
+    @keyword(tags=["monitor", "gpu"])
+    def skip_unless_gpu_is_available(self) -> None:
+        """Skip the test unless this machine has an NVIDIA GPU that can be used.
+
+        Raises:
+            SkipExecution: There is none; the reason says what to do.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        On The Gpu
+            Skip Unless Gpu Is Available
+            ${path} =    Create Onnx Model    mlp
+            Load Onnx Model    ${path}    providers=CUDA
+            Onnx Provider Should Be Used    CUDA
+        ```
+        """
+        from InferenceLibrary.monitor.gpu import gpu_status
+
+        status = gpu_status()
+        if not status.available:
+            raise SkipExecution(status.reason)
+        self.log.info(f"GPUs: {', '.join(status.names)}")
+
+    @property
+    def _monitors(self) -> Registry[Any]:
+        return self.context.registry("memory monitor", "use Start Memory Monitor")
+
+    def _record(self, ref: Any) -> MemoryRecord:
+        from InferenceLibrary.monitor.records import MemoryRecord
+
+        if isinstance(ref, MemoryRecord):
+            return ref
+        record: MemoryRecord = self._monitors.get(ref).record
+        return record

@@ -1,0 +1,145 @@
+"""The figures of a measurement: one number per generation, then percentiles over the generations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from InferenceLibrary.errors import MonitorError, describe
+from InferenceLibrary.load.records import Generation
+from InferenceLibrary.stats import Interval, mean, median_interval, percentile
+
+Figure = Literal["tokens per second", "time to first token", "inter-token latency", "end-to-end latency"]
+
+_RANK = re.compile(r"p?(\d{1,3}(?:\.\d+)?)", re.IGNORECASE)
+
+
+@dataclass
+class Measurement:
+    """Generations that were measured one after the other.
+
+    Args:
+        name: What was measured: the server's name.
+        model: The model that was asked for, if known.
+        generations: One per iteration, in order; warm-up is not among them.
+        warmup: Number of generations before them that were thrown away.
+    """
+
+    name: str
+    generations: list[Generation] = field(default_factory=list)
+    model: str | None = None
+    warmup: int = 0
+
+    def values(self, figure: Figure) -> list[float]:
+        """Return the values of a figure: one per generation, but one per gap for the inter-token latency.
+
+        Raises:
+            MonitorError: There is no generation, or none (or only some) of them has this figure.
+        """
+        if not self.generations:
+            raise MonitorError(
+                describe(f"The measurement of '{self.name}' is empty", expected="generations", got="none")
+            )
+        if figure == "time to first token":
+            return [item.time_to_first_token for item in self.generations]
+        if figure == "end-to-end latency":
+            return [item.elapsed for item in self.generations]
+        if figure == "inter-token latency":
+            gaps = [gap for item in self.generations for gap in item.gaps]
+            if gaps:
+                return gaps
+            raise self._lacks(figure, "two or more chunks with output", "one in each generation")
+        rates = [item.tokens_per_second for item in self.generations]
+        known = [rate for rate in rates if rate is not None]
+        if len(known) == len(rates):
+            return known
+        bad = rates.index(None)
+        item = self.generations[bad]
+        raise self._lacks(
+            figure,
+            "two or more tokens that arrive one after the other",
+            f"{item.output_tokens} in {len(item.arrivals)} chunk{'s' if len(item.arrivals) > 1 else ''} at one moment "
+            f"in iteration {bad + 1}",
+        )
+
+    def get(self, figure: Figure, at: str = "p50") -> float:
+        """Return a figure over all generations, in SI units.
+
+        Args:
+            figure: Which one.
+            at: A percentile such as `p50` or `p99.9`, or `mean`, `min`, `max`.
+
+        Raises:
+            MonitorError: The measurement lacks the figure.
+            ValueError: `at` is none of these.
+        """
+        reduce = read_percentile(at)
+        return reduce(self.values(figure))
+
+    def interval(self, figure: Figure, confidence: float = 0.95) -> Interval:
+        """Return the median of a figure with its distribution-free confidence interval."""
+        return median_interval(self.values(figure), confidence)
+
+    @property
+    def output_tokens(self) -> int:
+        """Output tokens of all generations."""
+        return sum(item.output_tokens for item in self.generations)
+
+    @property
+    def token_sources(self) -> tuple[str, ...]:
+        """Who counted the tokens: `usage`, `chunks` or both."""
+        return tuple(sorted({item.token_source for item in self.generations}))
+
+    @property
+    def counted(self) -> str:
+        """Who counted the tokens, in words."""
+        return "counted by the server" if self.token_sources == ("usage",) else "counted by chunks: no usage reported"
+
+    def close(self) -> None:
+        """Nothing is kept open; the measurement is forgotten with its owner."""
+
+    def _lacks(self, figure: Figure, expected: str, got: str) -> MonitorError:
+        return MonitorError(describe(f"The measurement of '{self.name}' has no {figure}", expected=expected, got=got))
+
+    def __str__(self) -> str:
+        count = len(self.generations)
+        if count == 0:
+            return f"{self.name}: nothing measured"
+        rates = [known for item in self.generations if (known := item.tokens_per_second) is not None]
+        speed = f"{percentile(rates, 50):.4g} tokens/s" if rates else "no rate"
+        first, whole = self.get("time to first token"), self.get("end-to-end latency")
+        return (
+            f"{self.name}: {count} generation{'s' if count > 1 else ''}, {self.output_tokens} tokens ({self.counted}); "
+            f"medians: first token after {first * 1000:.4g} ms, {speed}, {whole:.4g} s in all"
+        )
+
+    __repr__ = __str__
+
+
+class Reduction:
+    """Turns values into one: a percentile, the mean or an end."""
+
+    def __init__(self, name: str, rank: float | None) -> None:
+        self.name = name
+        self._rank = rank
+
+    def __call__(self, values: Sequence[float]) -> float:
+        return mean(values) if self._rank is None else percentile(values, self._rank)
+
+
+def read_percentile(text: str) -> Reduction:
+    """Return what `p50`, `p99.9`, `median`, `mean`, `min` or `max` means.
+
+    Raises:
+        ValueError: It means nothing.
+    """
+    word = text.strip().lower()
+    named: dict[str, float | None] = {"mean": None, "min": 0.0, "max": 100.0, "median": 50.0}
+    if word in named:
+        return Reduction(word, named[word])
+    match = _RANK.fullmatch(word)
+    if match is None or float(match.group(1)) > 100:
+        raise ValueError(f"Expected a percentile such as p50 or p99.9, or median, mean, min or max, got '{text}'.")
+    return Reduction(f"p{match.group(1)}", float(match.group(1)))
