@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -34,12 +33,12 @@ RUN = "run"
 """Owner of what was opened outside any suite."""
 
 
-@dataclass
 class _Entry(Generic[R]):
-    handle: int
-    resource: R
-    alias: str | None
-    owner: str
+    def __init__(self, handle: int, resource: R, alias: str | None, owner: str) -> None:
+        self.handle = handle
+        self.resource = resource
+        self.alias = alias
+        self.owner = owner
 
 
 class Registry(Generic[R]):
@@ -136,22 +135,21 @@ class Registry(Generic[R]):
         return f"{entry.handle} = {entry.resource.name}{alias}"
 
 
-@dataclass
 class Context:
     """State of one library instance.
 
-    `output_dir` is `${OUTPUT_DIR}` in a Robot run and `results/` below the working directory elsewhere.
+    Args:
+        limits: Limits of calls to servers that are opened from now on.
+        start_timeout: Seconds for the start of a server; None leaves it to the profile.
     """
 
-    output_dir: Path = field(default_factory=lambda: Path("results").absolute())
-    redactor: Redactor = field(default_factory=Redactor)
-    limits: Limits = field(default_factory=Limits)
-    """Limits of calls to servers that are opened from now on."""
-    start_timeout: float | None = None
-    """Seconds for the start of a server; None leaves it to the profile."""
-    current_test: str = ""
-
-    def __post_init__(self) -> None:
+    def __init__(self, limits: Limits | None = None, start_timeout: float | None = None) -> None:
+        self.limits = limits or Limits()
+        self.start_timeout = start_timeout
+        self.output_dir = Path("results").absolute()
+        """`${OUTPUT_DIR}` in a Robot run."""
+        self.redactor = Redactor()
+        self.current_test = ""
         self._owners: list[str] = [RUN]
         self._registries: dict[str, Registry[Any]] = {}
         self._artifacts = itertools.count(1)

@@ -5,7 +5,6 @@ Robot drops messages from other threads than the main one, so workers return rec
 
 from __future__ import annotations
 
-import html
 import os
 from pathlib import Path
 
@@ -15,6 +14,13 @@ from InferenceLibrary.context import Context
 
 INLINE_LIMIT = 10_000
 """Characters of a body that are shown in the log; the rest is found in a file."""
+
+
+def escape(text: str) -> str:
+    """Return text fit for HTML, attributes included. The module html costs a millisecond and is seldom needed."""
+    import html
+
+    return html.escape(text)
 
 
 class Log:
@@ -41,13 +47,13 @@ class Log:
 
     def file(self, caption: str, path: Path) -> None:
         """Log a link to a file beside the log."""
-        logger.info(f'{self._escape(caption)}: <a href="{self._href(path)}">{self._escape(path.name)}</a>', html=True)
+        logger.info(f'{self._shown(caption)}: <a href="{self._href(path)}">{self._shown(path.name)}</a>', html=True)
 
     def picture(self, caption: str, path: Path) -> None:
         """Show a picture file (SVG or PNG) that lies beside the log."""
         href = self._href(path)
         logger.info(
-            f'{self._escape(caption)}<br><a href="{href}"><img src="{href}" alt="{self._escape(caption)}" '
+            f'{self._shown(caption)}<br><a href="{href}"><img src="{href}" alt="{self._shown(caption)}" '
             f'style="max-width: 100%"></a>',
             html=True,
         )
@@ -56,16 +62,16 @@ class Log:
         """Show preformatted text; what exceeds the limit goes to a file and is linked."""
         text = self._context.redactor(text)
         shown = text if len(text) <= INLINE_LIMIT else text[:INLINE_LIMIT] + "\n…"
-        logger.info(f"{self._escape(caption)}<pre>{html.escape(shown)}</pre>", html=True)
+        logger.info(f"{self._shown(caption)}<pre>{escape(shown)}</pre>", html=True)
         if shown is not text:
             path = self._context.artifact("text", caption, suffix)
             path.write_text(text, encoding="utf-8")
             self.file(f"{caption}, whole ({len(text):,} characters)", path)
 
-    def _escape(self, text: str) -> str:
-        return html.escape(self._context.redactor(text))
+    def _shown(self, text: str) -> str:
+        return escape(self._context.redactor(text))
 
     def _href(self, path: Path) -> str:
         """Relative to the output folder, so that a copied or merged log keeps its links."""
         relative = os.path.relpath(path, self._context.output_dir)
-        return html.escape(relative.replace(os.sep, "/"))
+        return escape(relative.replace(os.sep, "/"))

@@ -11,12 +11,13 @@ import json as jsonlib
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.client.limits import Limits, RetryPolicy
+from InferenceLibrary.client.limits import Limits
 from InferenceLibrary.client.recorder import Recorder, TooLarge, bounded, describe_problem, headers_of, network_errors
 from InferenceLibrary.client.records import Attempt, Reply, Stream, decode_json, shorten
+from InferenceLibrary.client.retry import RetryPolicy
 from InferenceLibrary.deadline import pause
 from InferenceLibrary.errors import RequestError, StreamError, describe
 from InferenceLibrary.redaction import Redactor
@@ -299,7 +300,7 @@ class Client:
             retried = retry.retries(status) and status != expected_status and len(done) < retry.max_retries
             wait = retry.wait(len(done), headers) if retried else 0.0
             if retried and wire.remaining > wait:
-                done.append(replace(last, wait=wait))
+                done.append(last._replace(wait=wait))
                 pause(wait)
                 continue
             done.append(last)

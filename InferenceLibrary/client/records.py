@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from InferenceLibrary.protocol.messages import DONE, ErrorBody, Usage, read_error, read_pieces, read_usage
 from InferenceLibrary.protocol.sse import Event, Note
@@ -26,8 +26,7 @@ def milliseconds(seconds: float | None) -> str:
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"
 
 
-@dataclass(frozen=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One try of a call."""
 
     number: int
@@ -46,7 +45,8 @@ class Attempt:
         return f"{self.number}: {outcome} in {milliseconds(self.elapsed)}, then waited {milliseconds(self.wait)}"
 
 
-@dataclass(frozen=True, repr=False)
+# Without the methods that nobody calls, a dataclass costs a sixth at import: see the budget of the library.
+@dataclass(eq=False, repr=False)
 class Reply:
     """One finished answer."""
 
@@ -123,7 +123,7 @@ class Reply:
     __repr__ = __str__
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(eq=False, repr=False)
 class Chunk:
     """One event of a stream, decoded."""
 
@@ -184,7 +184,7 @@ class Chunk:
     __repr__ = __str__
 
 
-@dataclass(repr=False)
+@dataclass(eq=False, repr=False)
 class Stream:
     """One recorded streamed answer: the bytes, their reads, and every event with its arrival."""
 

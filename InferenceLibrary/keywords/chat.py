@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from assertionengine import AssertionOperator
 from robot.api.deco import keyword
 
-from InferenceLibrary.client.limits import RetryPolicy
 from InferenceLibrary.client.records import Reply, Stream, milliseconds
 from InferenceLibrary.errors import CheckFailure, InferenceError
 from InferenceLibrary.keywords.assertions import check_number, check_text
@@ -83,7 +81,8 @@ class ChatKeywords(KeywordGroup):
             **generation_options(model, max_tokens, temperature, top_p, seed, stop, extra),
             **self._sending(found, headers, timeout),
         )
-        return self._logged("chat", found, messages, reply)
+        self._logged("chat", found, messages, reply)
+        return reply
 
     @keyword(tags=["chat"])
     def complete(
@@ -140,7 +139,8 @@ class ChatKeywords(KeywordGroup):
             **generation_options(model, max_tokens, temperature, top_p, seed, stop, extra),
             **self._sending(found, headers, timeout),
         )
-        return self._logged("completion", found, prompt, reply)
+        self._logged("completion", found, prompt, reply)
+        return reply
 
     @keyword(tags=["chat"])
     def chat_at_once(
@@ -273,7 +273,8 @@ class ChatKeywords(KeywordGroup):
         reply: Reply = found.client.send(
             method.upper(), path, body=body, expected_status=expected_status, **self._sending(found, headers, timeout)
         )
-        return self._logged(f"{method.upper()} {path}", found, body, reply)
+        self._logged(f"{method.upper()} {path}", found, body, reply)
+        return reply
 
     @keyword(tags=["chat"])
     def use_retry_policy(
@@ -313,6 +314,8 @@ class ChatKeywords(KeywordGroup):
             Attempts Should Be    ${reply}    3
         ```
         """
+        from InferenceLibrary.client.retry import RetryPolicy
+
         found = self.context.servers.get(server)
         found.client.retry = RetryPolicy(
             max_retries=max_retries,
@@ -538,10 +541,10 @@ class ChatKeywords(KeywordGroup):
     ) -> dict[str, Any]:
         limits = (server.client.stream_limits if stream else None) or server.client.limits
         if timeout is not None:
-            limits = replace(limits, total=seconds(timeout))
+            limits = limits._replace(total=seconds(timeout))
         return {"headers": {name: str(value) for name, value in headers.items()}, "limits": limits}
 
-    def _logged(self, what: str, server: Any, request: Any, answer: Any) -> Any:
+    def _logged(self, what: str, server: Any, request: Any, answer: Reply | Stream) -> None:
         self.log.info(f"{what} on {server.name}: {answer}")
         for attempt in answer.attempts[:-1]:
             self.log.info(f"    attempt {attempt}")
@@ -549,7 +552,6 @@ class ChatKeywords(KeywordGroup):
         if isinstance(answer, Reply):
             body = json.dumps(answer.json, ensure_ascii=False, indent=2) if answer.json is not None else answer.body
             self.log.debug(f"Headers: {self.context.redactor.headers(answer.headers)}\nBody: {body[:10_000]}")
-        return answer
 
 
 def generation_options(

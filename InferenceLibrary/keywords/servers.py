@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -228,9 +227,9 @@ class ServerKeywords(KeywordGroup):
         else:
             server = self.start_server(target.name, port=target.port, model=target.model, api_key=secret)
         limits = server.client.limits
-        server.client.limits = replace(limits, total=target.call_timeout or limits.total)
-        server.client.stream_limits = replace(
-            limits, total=target.stream_timeout or target.call_timeout or limits.total
+        server.client.limits = limits._replace(total=target.call_timeout or limits.total)
+        server.client.stream_limits = limits._replace(
+            total=target.stream_timeout or target.call_timeout or limits.total
         )
         self.log.info(f"Target '{target.name}' (from {target.origin}).")
         builtin.set_suite_metadata("Target", f"{target.name} at {server.base_url}, model {server.model}")

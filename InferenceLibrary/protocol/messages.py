@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 DONE = "[DONE]"
 """The data of the event that ends a chat or completion stream."""
 
 
-@dataclass(frozen=True)
-class Usage:
+class Usage(NamedTuple):
     """Token counts as the server gave them; None where it gave none."""
 
     prompt_tokens: int | None
@@ -26,8 +25,7 @@ class Usage:
         return f"{self.prompt_tokens} + {self.completion_tokens} = {self.total_tokens} tokens"
 
 
-@dataclass(frozen=True)
-class ErrorBody:
+class ErrorBody(NamedTuple):
     """What an error answer says, whichever shape it has."""
 
     message: str
@@ -41,7 +39,7 @@ class ErrorBody:
         return f"{self.message} ({facts})" if facts else self.message
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Piece:
     """What one choice of a reply or chunk holds."""
 

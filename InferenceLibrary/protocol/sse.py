@@ -9,8 +9,8 @@ see `Oddity`. The result never depends on how the bytes were cut into pieces.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Oddity(StrEnum):
@@ -32,8 +32,7 @@ class Oddity(StrEnum):
     """The stream ended inside an event: no blank line closed it, so it does not count."""
 
 
-@dataclass(frozen=True)
-class Note:
+class Note(NamedTuple):
     """One oddity at one place."""
 
     oddity: Oddity
@@ -43,8 +42,7 @@ class Note:
     """The line, without its end."""
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """One dispatched event."""
 
     data: str
@@ -59,25 +57,27 @@ class Event:
     """Byte offset behind the blank line that closed the block."""
 
 
-@dataclass
 class SSEDecoder:
-    """Turns bytes into events. `feed` pieces as they come, then `close` once."""
+    """Turns bytes into events. `feed` pieces as they come, then `close` once.
 
-    notes: list[Note] = field(default_factory=list)
-    """What was odd, in the order of the stream."""
-    last_id: str = ""
+    Args:
+        notes: List that takes what was odd, in the order of the stream; a new one by default.
+    """
 
-    _pending: bytearray = field(default_factory=bytearray, repr=False)
-    _scanned: int = field(default=0, repr=False)
-    _offset: int = field(default=0, repr=False)
-    _after_cr: bool = field(default=False, repr=False)
-    _first_line: bool = field(default=True, repr=False)
-    _data: list[str] = field(default_factory=list, repr=False)
-    _event: str = field(default="", repr=False)
-    _retry: int | None = field(default=None, repr=False)
-    _fields: int = field(default=0, repr=False)
-    _block_start: int = field(default=0, repr=False)
-    _closed: bool = field(default=False, repr=False)
+    def __init__(self, notes: list[Note] | None = None) -> None:
+        self.notes: list[Note] = [] if notes is None else notes
+        self.last_id = ""
+        self._pending = bytearray()
+        self._scanned = 0
+        self._offset = 0
+        self._after_cr = False
+        self._first_line = True
+        self._data: list[str] = []
+        self._event = ""
+        self._retry: int | None = None
+        self._fields = 0
+        self._block_start = 0
+        self._closed = False
 
     def feed(self, piece: bytes) -> list[Event]:
         """Take a piece of the stream, return the events that it completed.

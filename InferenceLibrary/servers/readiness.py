@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import re
 import socket
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from InferenceLibrary.client.http import Client
@@ -140,7 +140,7 @@ def probe(base_url: str, health: Health | None) -> str:
 
 def generate_one(client: Client, kind: str, budget: float) -> str:
     """Ask for one token; return `ok` or what was seen instead."""
-    limits = replace(client.limits, total=max(budget, 0.1))
+    limits = client.limits._replace(total=max(budget, 0.1))
     options = {"max_tokens": 1, "limits": limits, "allow_broken": True}
     try:
         if kind == "chat":

@@ -9,7 +9,8 @@ import pytest
 from wire_server import DONE, END_OF_BODY, HOLD, RESET, STREAM_HEAD, answer, delta, piece
 
 from InferenceLibrary.client.http import Client
-from InferenceLibrary.client.limits import Limits, RetryPolicy
+from InferenceLibrary.client.limits import Limits
+from InferenceLibrary.client.retry import RetryPolicy
 from InferenceLibrary.client.transport import Wire
 from InferenceLibrary.errors import RequestError, StreamError
 from InferenceLibrary.redaction import Redactor

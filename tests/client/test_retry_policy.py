@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from InferenceLibrary.client.limits import RetryPolicy, retry_after
+from InferenceLibrary.client.retry import RetryPolicy, retry_after
 
 
 @pytest.mark.parametrize(

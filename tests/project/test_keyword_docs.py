@@ -1,0 +1,142 @@
+"""The documentation of the keywords: complete, linked, and its examples run."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+import typing
+from pathlib import Path
+
+import pytest
+from inner_suites import InnerRun, run_text
+from robot.libdocpkg import LibraryDocumentation
+from robot.running.arguments.typeinfo import TypeInfo
+
+from InferenceLibrary import InferenceLibrary
+
+CONVERTERS = InferenceLibrary.ROBOT_LIBRARY_CONVERTERS
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+METHODS = {
+    method.robot_name or name.replace("_", " ").title(): method
+    for name, method in inspect.getmembers(InferenceLibrary, inspect.isfunction)
+    if hasattr(method, "robot_name")
+}
+EXAMPLE = re.compile(r"```robotframework\n(.*?)```", re.DOTALL)
+
+
+def example_of(name: str) -> str:
+    examples = EXAMPLE.findall(inspect.getdoc(METHODS[name]) or "")
+    assert len(examples) == 1, f"{name} has {len(examples)} examples: expected one"
+    return examples[0]
+
+
+def test_there_are_keywords() -> None:
+    assert len(METHODS) > 30
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_keyword_documents_all_its_arguments(name: str) -> None:
+    doc = inspect.getdoc(METHODS[name]) or ""
+    first = doc.splitlines()[0]
+    assert first.endswith("."), first
+    section = re.search(r"^Args:\n((?:    .*\n|\n)+)", doc + "\n", re.MULTILINE)
+    documented = set(re.findall(r"^    \*{0,2}(\w+):", section[1], re.MULTILINE)) if section else set()
+    assert documented == set(inspect.signature(METHODS[name]).parameters) - {"self"}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_keyword_uses_its_own_name_in_its_example(name: str) -> None:
+    words = re.sub(r"\$\{.*?\}", r"\\S+", name)
+    assert re.search(rf"\b{words}\b", example_of(name), re.IGNORECASE), example_of(name)
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> InnerRun:
+    """All examples, one suite each, in one run."""
+    folder = tmp_path_factory.mktemp("examples")
+    suites = folder / "suites"
+    suites.mkdir()
+    for name in METHODS:
+        text = example_of(name)
+        settings, _, rest = text.partition("*** Test Cases ***")
+        head = settings or "*** Settings ***\n"
+        body = re.sub(r"^(\S.*)$", rf"{re.sub(r'[^A-Za-z ]', '', name)} - \1", rest, flags=re.MULTILINE)
+        needed = "Library    InferenceLibrary\nLibrary    Collections\n"
+        file = re.sub(r"\W+", "_", name).lower()
+        (suites / f"{file}.robot").write_text(f"{head.rstrip()}\n{needed}\n*** Test Cases ***{body}", encoding="utf-8")
+    from inner_suites import run_inner
+
+    return run_inner(suites, folder / "out")
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_example_of_a_keyword_runs(examples: InnerRun, name: str) -> None:
+    prefix = re.sub(r"[^A-Za-z ]", "", name)
+    outcomes = {test: outcome for test, outcome in examples.tests.items() if test.startswith(f"{prefix} - ")}
+    assert outcomes, f"the example of {name} has no test"
+    for test, outcome in outcomes.items():
+        assert outcome.status in {"PASS", "SKIP"}, f"{test}: {outcome.message}"
+
+
+def test_examples_leave_nothing_running(examples: InnerRun) -> None:
+    assert examples.leftovers == []
+
+
+def is_convertible(option: type) -> bool:
+    try:
+        TypeInfo.from_type_hint(option).get_converter()
+    except TypeError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_robot_can_convert_every_argument(name: str) -> None:
+    """A class without a converter would silently arrive as text."""
+    hints = typing.get_type_hints(METHODS[name])
+    hints.pop("return", None)
+    for argument, hint in hints.items():
+        for option in typing.get_args(hint) or (hint,):
+            if option in {typing.Any, type(None)} or option in CONVERTERS or typing.get_origin(option):
+                continue
+            if not isinstance(option, type):
+                continue
+            assert is_convertible(option), f"{name}: nothing converts '{argument}' to {option}"
+
+
+def test_a_type_that_robot_cannot_convert_is_seen() -> None:
+    class Mine:
+        pass
+
+    assert not is_convertible(Mine)
+    assert is_convertible(int)
+
+
+def test_libdoc_builds_without_a_word(capfd: pytest.CaptureFixture[str]) -> None:
+    spec = LibraryDocumentation("InferenceLibrary")
+    assert {keyword.name for keyword in spec.keywords} == set(METHODS)
+    assert spec.doc_format == "MARKDOWN"
+    assert capfd.readouterr().err == ""
+
+
+def test_links_lead_somewhere(tmp_path: Path) -> None:
+    import keyword_docs
+
+    assert keyword_docs.main(tmp_path) == 0
+
+
+def test_a_broken_link_is_seen(tmp_path: Path) -> None:
+    import keyword_docs
+
+    spec = tmp_path / "spec.json"
+    spec.write_text('{"doc": "<p>see [Chat Wiht A Typo]</p>", "keywords": []}', encoding="utf-8")
+    assert keyword_docs.broken_links(spec) == ["introduction: [Chat Wiht A Typo] leads nowhere"]
+
+
+def test_the_example_of_the_introduction_runs(tmp_path: Path) -> None:
+    (text,) = EXAMPLE.findall(inspect.getdoc(InferenceLibrary) or "")
+    run = run_text(text, tmp_path)
+    assert [outcome.status for outcome in run.tests.values()] == ["PASS"]

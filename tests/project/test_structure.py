@@ -1,0 +1,179 @@
+"""The rules of the house: three rings, imports only inward; what must not be there."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "InferenceLibrary"
+
+RING_1 = {"errors", "deadline", "durations", "redaction", "typed_yaml", "stats", "charts", "protocol"}
+"""Pure: no I/O, no Robot."""
+RING_2 = {"binaries", "client", "load", "models", "monitor", "onnx", "servers", "terminal"}
+"""I/O, no Robot: a Python API of its own."""
+RING_3 = {"context", "keywords", "library", "log", "types"}
+"""The only place that knows Robot."""
+PROGRAMS = {"simulator", "cli", "doctor"}
+"""Programs of their own. The simulator imports ring 1 only."""
+
+IO_MODULES = {
+    "socket",
+    "subprocess",
+    "httpx",
+    "httpcore",
+    "http",
+    "urllib",
+    "requests",
+    "asyncio",
+    "threading",
+    "docker",
+}
+
+
+def part_of(path: Path) -> str:
+    """The module or package right below the package: `servers`, `errors`."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports_of(source: str) -> set[str]:
+    """Absolute names of all modules that a source imports, also inside functions and for type checking."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports are not used here"
+            found.add(node.module or "")
+            if node.module == "InferenceLibrary":
+                found |= {f"InferenceLibrary.{alias.name}" for alias in node.names}
+    return found
+
+
+def parts_imported(source: str) -> set[str]:
+    """Parts of our own package that a source imports."""
+    names = {name.split(".")[1] for name in imports_of(source) if name.startswith("InferenceLibrary.")}
+    return names - {"__version__"}
+
+
+def breaches(part: str, source: str) -> list[str]:
+    """What a source of this part must not import."""
+    ours = parts_imported(source)
+    foreign = {name.split(".")[0] for name in imports_of(source)}
+    found: list[str] = []
+    if part in RING_1 | RING_2 | PROGRAMS and foreign & {"robot", "assertionengine"}:
+        found.append("knows Robot")
+    if part in RING_1:
+        found += [f"imports {name}" for name in ours - RING_1]
+        found += [f"does I/O by {name}" for name in foreign & IO_MODULES]
+    elif part in RING_2:
+        found += [f"imports {name}" for name in ours - RING_1 - RING_2]
+    elif part == "simulator":
+        found += [f"imports {name}" for name in ours - RING_1 - {"simulator"}]
+    if part != "simulator" and "simulator" in ours:
+        found.append("imports the simulator: only its profile starts it, as a process")
+    return found
+
+
+SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_inward_only(path: Path) -> None:
+    part = part_of(path)
+    assert part in RING_1 | RING_2 | RING_3 | PROGRAMS, f"{part} stands in no ring: add it to one"
+    assert breaches(part, path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("part", "source", "breach"),
+    [
+        ("protocol", "from robot.api import logger", "knows Robot"),
+        ("protocol", "from InferenceLibrary.servers import ports", "imports servers"),
+        ("stats", "import socket", "does I/O by socket"),
+        ("client", "def f():\n    from InferenceLibrary.context import Context", "imports context"),
+        ("simulator", "from InferenceLibrary.client import http", "imports client"),
+        (
+            "servers",
+            "import InferenceLibrary.simulator.engine",
+            "imports the simulator: only its profile starts it, as a process",
+        ),
+    ],
+)
+def test_a_breach_is_seen(part: str, source: str, breach: str) -> None:
+    assert breach in breaches(part, source)
+
+
+def test_nothing_shadows_robot_framework() -> None:
+    assert not (ROOT / "robot" / "__init__.py").exists()
+    assert (ROOT / "robot" / "integration").is_dir()
+
+
+def test_no_module_is_called_utils() -> None:
+    assert [path for path in SOURCES if path.stem in {"utils", "util", "helpers", "misc"}] == []
+
+
+HEAVY = {
+    "httpx",
+    "httpcore",
+    "docker",
+    "numpy",
+    "onnxruntime",
+    "onnx",
+    "tui_test",
+    "psutil",
+    "pynvml",
+    "gguf",
+    "msgspec",
+    "yaml",
+    "matplotlib",
+    "requests",
+    "uvloop",
+}
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Modules that a fresh interpreter holds after a statement."""
+    code = f"{statement}\nimport sys\nprint(' '.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_the_import_of_the_library_stays_light() -> None:
+    loaded = loaded_by("import InferenceLibrary; InferenceLibrary.InferenceLibrary()")
+    assert "InferenceLibrary.library" in loaded
+    assert (loaded - loaded_by("import robot.run")) & HEAVY == set()
+
+
+def test_the_simulator_starts_without_robot_and_other_weights() -> None:
+    loaded = loaded_by("import InferenceLibrary.simulator.cli")
+    assert loaded & {"robot", "ssl", "httpx", "pydantic", "numpy", "requests"} == set()
+
+
+def test_the_doctor_knows_every_extra() -> None:
+    import tomllib
+
+    from InferenceLibrary.doctor import CORE, EXTRAS
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+    def names(requirements: list[str]) -> set[str]:
+        return {requirement.split(">=")[0].split(";")[0].strip() for requirement in requirements}
+
+    extras = {extra: names(needed) for extra, needed in project["optional-dependencies"].items() if extra != "all"}
+    assert {extra: set(packages) for extra, packages in EXTRAS.items()} == extras
+    assert set(CORE) == names(project["dependencies"]) - {"uvloop"}
+
+
+def test_versions_agree() -> None:
+    import tomllib
+
+    import InferenceLibrary
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == InferenceLibrary.__version__
+    assert f"## {project['version']}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
