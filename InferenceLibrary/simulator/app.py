@@ -35,8 +35,8 @@ class Personality(Protocol):
     # Paths that need no key.
     open_paths: frozenset[str]
 
-    def error(self, error: ApiError) -> Draft:
-        """Return the answer for an error, in the shape of the system."""
+    def error(self, error: ApiError, path: str = "") -> Draft:
+        """Return the answer for an error, in the shape that the system has on this path."""
 
     def before(self, exchange: Exchange) -> bool:
         """Called first for generating requests; true when it answered already."""
@@ -134,7 +134,7 @@ class App:
 
     def fail(self, exchange: Exchange, error: ApiError) -> None:
         """Answer with an error, in the shape of the personality."""
-        draft = self.personality.error(error)
+        draft = self.personality.error(error, exchange.request.path)
         draft.headers.extend(error.headers)
         deliver(exchange, draft)
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from InferenceLibrary.simulator.settings import Settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,13 +56,11 @@ def _run(arguments: Sequence[str] | None) -> int:
         return 1
 
 
-def _check(settings: object) -> None:
+def _check(settings: Settings) -> None:
     """Refuse what only the parts behind the flags can judge."""
     from InferenceLibrary.simulator.options import OptionError
     from InferenceLibrary.simulator.personalities.registry import PERSONALITIES
-    from InferenceLibrary.simulator.settings import Settings
 
-    assert isinstance(settings, Settings)
     if settings.personality not in PERSONALITIES:
         raise OptionError(f"--as: '{settings.personality}' is none of {', '.join(PERSONALITIES)}")
     if settings.fault:
@@ -69,6 +71,7 @@ def _check(settings: object) -> None:
                 parse_fault(text)
             except ValueError as error:
                 raise OptionError(f"--fault: {error}") from None
+    _check_texts(settings)
     if settings.scenario:
         from InferenceLibrary.errors import InferenceError
         from InferenceLibrary.simulator.scenario import load_scenario
@@ -77,6 +80,28 @@ def _check(settings: object) -> None:
             load_scenario(settings.scenario)
         except InferenceError as error:
             raise OptionError(f"--scenario: {error}") from None
+
+
+def _check_texts(settings: Settings) -> None:
+    """Refuse failure types that do not exist, and JSON that is none."""
+    import json
+
+    from InferenceLibrary.simulator.options import OptionError
+
+    if settings.failure_types:
+        from InferenceLibrary.simulator.failures import FAILURES
+
+        for name in settings.failure_types:
+            if name not in FAILURES:
+                raise OptionError(f"--failure-types: '{name}' is none of {', '.join(FAILURES)}")
+    for flag, texts in (("lora-modules", settings.lora_modules), ("fake-metrics", [settings.fake_metrics])):
+        for text in filter(None, texts):
+            try:
+                found = json.loads(text)
+            except ValueError:
+                raise OptionError(f"--{flag}: '{text}' is not JSON") from None
+            if not isinstance(found, dict) or (flag == "lora-modules" and not isinstance(found.get("name"), str)):
+                raise OptionError(f"--{flag}: '{text}' must be a JSON object{' with a name' if flag[0] == 'l' else ''}")
 
 
 def _print_help() -> int:

@@ -65,7 +65,7 @@ class Control:
             "/reset": {"POST": self.reset},
         }
 
-    def error(self, error: ApiError) -> Draft:
+    def error(self, error: ApiError, _path: str = "") -> Draft:
         return Draft(error.status, body={"error": error.message})
 
     def before(self, _exchange: Exchange) -> bool:

@@ -59,6 +59,7 @@ class Exchange:
         "connection",
         "counted",
         "faults",
+        "finish_reason",
         "first_token",
         "id",
         "json",
@@ -86,6 +87,7 @@ class Exchange:
         self.counted = False
         self.kind = ""
         self.model = ""
+        self.finish_reason = ""
         self.status = 0
         self.prompt_tokens = 0
         self.max_tokens: int | None = None
@@ -112,10 +114,13 @@ class Exchange:
         if not self.first_token:
             self.first_token = now
         self.tokens += count
-        if self.token_times is None:
-            self.token_times = array("d")
-        for _ in range(count):
-            self.token_times.append(now)
+        times = self.token_times
+        if times is None:
+            self.token_times = array("d", (now,) * count)
+        elif count == 1:
+            times.append(now)
+        else:
+            times.extend((now,) * count)
 
     def play(self, steps: Iterator[Step], start: float | None = None) -> None:
         """Write the steps; waits count from `start`, which is the arrival of the request if not given."""

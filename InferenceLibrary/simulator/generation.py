@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from InferenceLibrary.simulator.api_errors import ApiError
-from InferenceLibrary.simulator.drafts import deliver
+from InferenceLibrary.simulator.drafts import Draft, deliver
 from InferenceLibrary.simulator.engine import Engine, Output
 from InferenceLibrary.simulator.fast_stream import fast_stream
 from InferenceLibrary.simulator.latency import Latency
@@ -51,17 +52,71 @@ class Generator:
             return [script.output(ask, limit) for _ in range(len(ask.prompts) * ask.n)]
         return [self.engine.generate(ask, prompt, index, limit) for prompt in ask.prompts for index in range(ask.n)]
 
-    def answer(self, exchange: Exchange, shape: Shape, ask: Ask, outputs: list[Output]) -> None:
-        """Send the answer when a place is free.
+    def answer(self, exchange: Exchange, shape: Shape, ask: Ask) -> None:
+        """Generate, and send the answer when a place is free.
+
+        Raises:
+            ApiError: 400, it does not fit into the context; 429, the queue is full.
+        """
+        outputs = self.outputs(exchange, ask)
+        self.note(exchange, ask, outputs[0], shape.prefix)
+        if ask.tools or ask.response_format:
+            self._call_tools(exchange, ask, outputs)
+        self.app.when_free(exchange, lambda: self._send(exchange, shape, ask, outputs))
+
+    def note(self, exchange: Exchange, ask: Ask, output: Output, prefix: str) -> None:
+        """Write down what the books need."""
+        exchange.model = self.shown_model(ask)
+        exchange.prompt_tokens = ask.prompt_tokens
+        exchange.max_tokens = ask.max_tokens
+        exchange.finish_reason = output.finish
+        exchange.id = self.app.new_id(prefix)
+
+    def _call_tools(self, exchange: Exchange, ask: Ask, outputs: list[Output]) -> None:
+        from InferenceLibrary.simulator.tools import call_tools, check_tools, format_answer
+
+        check_tools(ask)
+        if exchange.scripted is not None and exchange.scripted.answers:
+            return
+        for index, output in enumerate(outputs):
+            draws = self.engine.draws(ask, "tools" + ask.prompts[0], index)
+            if ask.response_format is not None:
+                format_answer(ask, output, draws, self.app.settings)
+            call_tools(ask, output, draws, self.app.settings, f"{exchange.id.rpartition('-')[2]}{index}")
+        exchange.finish_reason = outputs[0].finish
+
+    def run(
+        self,
+        exchange: Exchange,
+        ask: Ask,
+        output: Output,
+        build: Callable[[], Draft],
+    ) -> None:
+        """Send the answer of another API when a place is free; `build` makes it, without its times.
 
         Raises:
             ApiError: 429, the queue is full.
         """
-        exchange.model = self.shown_model(ask)
-        exchange.prompt_tokens = ask.prompt_tokens
-        exchange.max_tokens = ask.max_tokens
-        exchange.id = self.app.new_id(shape.prefix)
-        self.app.when_free(exchange, lambda: self._send(exchange, shape, ask, outputs))
+
+        def send() -> None:
+            exchange.status = 200
+            first, gaps = self.times(exchange, ask, output.count)
+            draft = build()
+            waits = [gaps] * output.count if isinstance(gaps, float) else gaps
+            if draft.events is None:
+                draft.delay = first + sum(waits[: max(0, output.count - 1)])
+            else:
+                first_token = True
+                step = iter(waits)
+                for event in draft.events:
+                    if event.tokens:
+                        event.delay = first if first_token else next(step, 0.0)
+                        first_token = False
+            if exchange.scripted is not None:
+                exchange.scripted.change(draft)
+            deliver(exchange, draft)
+
+        self.app.when_free(exchange, send)
 
     def shown_model(self, ask: Ask) -> str:
         """Return the name that the answer bears: an alias of the base model becomes the first one."""

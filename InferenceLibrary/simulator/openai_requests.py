@@ -109,6 +109,7 @@ class Ask:
     ignore_eos: bool = False
     logprobs: int | None = None  # top alternatives asked for
     echo: bool = False
+    response_format: dict[str, Any] | None = None
     tools: list[dict[str, Any]] = field(default_factory=list)
     tool_choice: Any = "auto"
     parallel_tool_calls: bool = True
@@ -203,10 +204,27 @@ def read_chat(exchange: Exchange, data: dict[str, Any]) -> Ask:
         ask.logprobs = int(take_number(data, "top_logprobs", 0, 20) or 0)
     elif data.get("top_logprobs") is not None:
         raise ApiError(400, "'top_logprobs' is only allowed when 'logprobs' is true", param="top_logprobs")
+    ask.response_format = _read_format(take(data, "response_format", (dict,), None))
     ask.tools = take(data, "tools", (list,), [])
     ask.tool_choice = take(data, "tool_choice", (str, dict), "auto")
     ask.parallel_tool_calls = take(data, "parallel_tool_calls", (bool,), True)
     return ask
+
+
+def _read_format(given: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return the JSON schema that the answer must fit, or None for free text."""
+    kind = "text" if given is None else given.get("type")
+    if given is None or kind == "text":
+        return None
+    if kind == "json_object":
+        return {"type": "object", "properties": {"answer": {"type": "string"}}, "required": ["answer"]}
+    holder = given.get("json_schema")
+    schema = holder.get("schema") if isinstance(holder, dict) else None
+    if kind != "json_schema" or not isinstance(schema, dict):
+        raise ApiError(
+            400, "'response_format' must be text, json_object, or json_schema with a schema", param="response_format"
+        )
+    return schema
 
 
 def read_completion(exchange: Exchange, data: dict[str, Any]) -> Ask:

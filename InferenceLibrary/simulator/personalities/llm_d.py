@@ -1,43 +1,71 @@
-"""llm-d-inference-sim v0.10: the OpenAI API of vLLM, with its own errors and switches."""
+"""llm-d-inference-sim v0.10: the APIs of vLLM, with its own errors and switches."""
 
 from __future__ import annotations
 
-from time import monotonic, time
-from typing import TYPE_CHECKING
+from time import monotonic
+from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.simulator.api_errors import ApiError, openai_error
-from InferenceLibrary.simulator.drafts import Draft, deliver
+from InferenceLibrary.simulator.drafts import EVENT_STREAM, Draft, deliver
+from InferenceLibrary.simulator.failures import inject_failure
 from InferenceLibrary.simulator.generation import Generator
+from InferenceLibrary.simulator.metrics import Metrics
 from InferenceLibrary.simulator.openai_answers import Chat, Completion
-from InferenceLibrary.simulator.openai_requests import Ask, read_chat, read_completion, read_json
+from InferenceLibrary.simulator.openai_requests import Ask, read_chat, read_completion, read_json, take
+from InferenceLibrary.simulator.personalities.llm_d_admin import Admin
 
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.app import App, Handler
+    from InferenceLibrary.simulator.engine import Output
     from InferenceLibrary.simulator.exchange import Exchange
+
+_MESSAGES = "/v1/messages"
+_OUT_OF_REACH = (
+    "/inference/v1/generate",
+    "/v1/chat/completions/render",
+    "/v1/completions/render",
+    "/query",
+)
 
 
 class LlmD:
     """The default personality."""
 
-    generating = frozenset({"/v1/chat/completions", "/v1/completions"})
+    generating = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/responses", _MESSAGES, "/v1/embeddings"})
     open_paths = frozenset({"/health", "/health/ready", "/metrics"})
 
     def __init__(self, app: App) -> None:
+        from InferenceLibrary.simulator.responses import Stored
+
         self.app = app
-        self.created = int(time())
         self.generator = Generator(app)
+        self.metrics = Metrics(app)
+        self.admin = Admin(app, self.metrics)
+        self.stored = Stored()
         self.routes: dict[str, dict[str, Handler]] = {
             "/health": {"GET": self.health},
             "/health/ready": {"GET": self.ready},
-            "/v1/models": {"GET": self.models},
             "/v1/chat/completions": {"POST": self.chat},
             "/v1/completions": {"POST": self.completion},
+            "/v1/embeddings": {"POST": self.embeddings},
+            "/v1/responses": {"POST": self.respond},
+            _MESSAGES: {"POST": self.message},
+            f"{_MESSAGES}/count_tokens": {"POST": self.count_message_tokens},
+            **self.admin.routes,
+            **{path: {"POST": self.out_of_reach, "GET": self.out_of_reach} for path in _OUT_OF_REACH},
+            "/v1/responses/*": {"GET": self.stored_response, "DELETE": self.stored_response, "POST": self.cancel},
         }
 
-    def error(self, error: ApiError) -> Draft:
+    def error(self, error: ApiError, path: str = "") -> Draft:
+        if path.startswith(_MESSAGES):
+            from InferenceLibrary.simulator.messages import messages_error
+
+            return messages_error(error)
         return Draft(error.status, body=openai_error(error.status, error.message, error.param, error.kind))
 
-    def before(self, _exchange: Exchange) -> bool:
+    def before(self, exchange: Exchange) -> bool:
+        if exchange.request.path != "/v1/embeddings":
+            inject_failure(self.app, exchange.request)
         return False
 
     def health(self, exchange: Exchange) -> None:
@@ -48,33 +76,116 @@ class LlmD:
             raise ApiError(503, "The server is not ready")
         deliver(exchange, Draft())
 
-    def models(self, exchange: Exchange) -> None:
-        settings = self.app.settings
-        data = [
-            {
-                "id": name,
-                "object": "model",
-                "created": self.created,
-                "owned_by": "vllm",
-                "root": settings.model,
-                "parent": None,
-                "max_model_len": settings.max_model_len,
-            }
-            for name in settings.names
-        ]
-        deliver(exchange, Draft(body={"object": "list", "data": data}))
+    def out_of_reach(self, exchange: Exchange) -> None:
+        raise ApiError(501, f"{exchange.request.path} is not simulated")
+
+    def body(self, exchange: Exchange) -> dict[str, Any]:
+        """Return the JSON object that was sent."""
+        return exchange.json if exchange.json is not None else read_json(exchange.request)
 
     def check_model(self, ask: Ask) -> None:
         """Refuse a model that is not served."""
-        if ask.model not in self.app.settings.names:
+        if ask.model not in self.app.settings.names and ask.model not in self.admin.loras:
             raise ApiError(404, f"The model `{ask.model}` does not exist.", param="model")
 
     def chat(self, exchange: Exchange) -> None:
-        ask = read_chat(exchange, exchange.json or read_json(exchange.request))
+        ask = read_chat(exchange, self.body(exchange))
         self.check_model(ask)
-        self.generator.answer(exchange, Chat, ask, self.generator.outputs(exchange, ask))
+        self.generator.answer(exchange, Chat, ask)
 
     def completion(self, exchange: Exchange) -> None:
-        ask = read_completion(exchange, exchange.json or read_json(exchange.request))
+        ask = read_completion(exchange, self.body(exchange))
         self.check_model(ask)
-        self.generator.answer(exchange, Completion, ask, self.generator.outputs(exchange, ask))
+        self.generator.answer(exchange, Completion, ask)
+
+    def embeddings(self, exchange: Exchange) -> None:
+        from InferenceLibrary.simulator.embeddings import embed
+
+        data = self.body(exchange)
+        model = take(data, "model", (str,), self.app.settings.names[0])
+        self.check_model(Ask(model, [], 0))
+        draft, exchange.prompt_tokens = embed(data, self.app.settings, model)
+        deliver(exchange, draft)
+
+    def _generate(self, exchange: Exchange, ask: Ask, prefix: str) -> Output:
+        from InferenceLibrary.simulator.tools import call_tools, check_tools
+
+        self.check_model(ask)
+        check_tools(ask)
+        output = self.generator.outputs(exchange, ask)[0]
+        self.generator.note(exchange, ask, output, prefix)
+        if not (exchange.scripted is not None and exchange.scripted.answers):
+            draws = self.generator.engine.draws(ask, "tools" + ask.prompts[0], 0)
+            call_tools(ask, output, draws, self.app.settings, exchange.id.rpartition("-")[2])
+        exchange.finish_reason = output.finish
+        return output
+
+    def respond(self, exchange: Exchange) -> None:
+        from InferenceLibrary.simulator.responses import (
+            finish_response,
+            read_response_request,
+            response_events,
+            response_object,
+        )
+
+        data = self.body(exchange)
+        ask = read_response_request(data, self.app.settings)
+        output = self._generate(exchange, ask, "resp_")
+        opening = response_object(exchange.id, exchange.model, data, ask)
+        final = {**opening, "output": []}
+        finish_response(final, ask, output)
+        if data.get("background"):
+            first, gaps = self.generator.times(exchange, ask, output.count)
+            total = first + (sum(gaps) if isinstance(gaps, list) else gaps * max(0, output.count - 1))
+            self.stored.keep(final, monotonic() + total)
+            deliver(exchange, Draft(body={**opening, "status": "queued"}))
+            return
+        if final["store"]:
+            self.stored.keep(final)
+        if ask.stream:
+            events = response_events(opening, final, output)
+            self.generator.run(exchange, ask, output, lambda: Draft(content_type=EVENT_STREAM, events=events))
+        else:
+            self.generator.run(exchange, ask, output, lambda: Draft(body=final, tokens=output.count))
+
+    def stored_response(self, exchange: Exchange) -> None:
+        response_id = exchange.request.path.rpartition("/")[2]
+        if exchange.request.method == "DELETE":
+            deliver(exchange, Draft(body=self.stored.delete(response_id)))
+        else:
+            deliver(exchange, Draft(body=self.stored.get(response_id)))
+
+    def cancel(self, exchange: Exchange) -> None:
+        head, _, last = exchange.request.path.rpartition("/")
+        if last != "cancel":
+            raise ApiError(405, f"{exchange.request.path} takes no POST")
+        deliver(exchange, Draft(body=self.stored.cancel(head.rpartition("/")[2])))
+
+    def message(self, exchange: Exchange) -> None:
+        from InferenceLibrary.simulator.messages import (
+            message_events,
+            message_object,
+            read_messages_request,
+            stop_reason,
+            thinks,
+        )
+
+        data = self.body(exchange)
+        ask = read_messages_request(data)
+        stops, ask.stop = ask.stop, []
+        full = self.generator.outputs(exchange, ask)[0].text if stops and self.app.settings.mode == "echo" else None
+        ask.stop = stops
+        output = self._generate(exchange, ask, "msg_")
+        reason = stop_reason(ask, output, full)
+        message = message_object(exchange.id, exchange.model, ask, output, reason, thinks(data))
+        if ask.stream:
+            events = message_events(message, output)
+            self.generator.run(exchange, ask, output, lambda: Draft(content_type=EVENT_STREAM, events=events))
+        else:
+            self.generator.run(exchange, ask, output, lambda: Draft(body=message, tokens=output.count))
+
+    def count_message_tokens(self, exchange: Exchange) -> None:
+        from InferenceLibrary.simulator.messages import read_messages_request
+
+        ask = read_messages_request(self.body(exchange), counting=True)
+        deliver(exchange, Draft(body={"input_tokens": ask.prompt_tokens}))

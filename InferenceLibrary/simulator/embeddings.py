@@ -1,0 +1,81 @@
+"""/v1/embeddings: unit vectors that depend on the text alone, so that equal texts have equal vectors."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from base64 import b64encode
+from sys import byteorder
+from typing import TYPE_CHECKING, Any
+
+from InferenceLibrary.simulator.api_errors import ApiError
+from InferenceLibrary.simulator.drafts import Draft
+from InferenceLibrary.simulator.draws import Draws
+from InferenceLibrary.simulator.openai_requests import take
+from InferenceLibrary.simulator.tokens import count_tokens, tokenize
+
+if TYPE_CHECKING:
+    from InferenceLibrary.simulator.settings import Settings
+
+_MOST_INPUTS = 2048
+_LONGEST = 65536
+
+
+def vector(text: str, dimensions: int) -> array[float]:
+    """Return the unit vector of a text, in single precision. Texts with common words point in like directions."""
+    sums = array("d", bytes(8 * dimensions))
+    for word in tokenize(text.lower())[:64] or [""]:
+        draws = Draws("word", word.strip())
+        for place in range(dimensions):
+            sums[place] += draws.uniform() - 0.5
+    length = math.sqrt(sum(value * value for value in sums)) or 1.0
+    return array("f", [value / length for value in sums])
+
+
+def _inputs(value: Any) -> list[tuple[str, int]]:
+    """Return text and tokens of each input."""
+    if isinstance(value, str) and value:
+        return [(value, count_tokens(value))]
+    if isinstance(value, list) and value and all(type(item) is int for item in value):
+        return [(" ".join(map(str, value)), len(value))]
+    if isinstance(value, list) and 0 < len(value) <= _MOST_INPUTS:
+        found = []
+        for index, item in enumerate(value):
+            if isinstance(item, str) and item:
+                found.append((item, count_tokens(item)))
+            elif isinstance(item, list) and item and all(type(token) is int for token in item):
+                found.append((" ".join(map(str, item)), len(item)))
+            else:
+                raise ApiError(400, f"'input[{index}]' must be a text or token ids, and not empty", param="input")
+        return found
+    raise ApiError(400, "'input' must be a text, token ids or a list of them, and not empty", param="input")
+
+
+def embed(data: dict[str, Any], settings: Settings, model: str) -> tuple[Draft, int]:
+    """Return the answer and the count of prompt tokens.
+
+    Raises:
+        ApiError: 400, a parameter is wrong.
+    """
+    inputs = _inputs(data.get("input"))
+    form = take(data, "encoding_format", (str,), "float")
+    if form not in {"float", "base64"}:
+        raise ApiError(400, f"'encoding_format' must be float or base64, got '{form}'", param="encoding_format")
+    dimensions = take(data, "dimensions", (int,), settings.default_embedding_dimensions)
+    if not 1 <= dimensions <= _LONGEST:
+        raise ApiError(400, f"'dimensions' must be from 1 to {_LONGEST}, got {dimensions}", param="dimensions")
+    items = []
+    for index, (text, _) in enumerate(inputs):
+        values = vector(text, dimensions)
+        items.append({"object": "embedding", "index": index, "embedding": _encoded(values, form)})
+    tokens = sum(count for _, count in inputs)
+    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+    return Draft(body={"object": "list", "data": items, "model": model, "usage": usage}), tokens
+
+
+def _encoded(values: array[float], form: str) -> Any:
+    if form == "float":
+        return list(values)
+    if byteorder == "big":
+        values.byteswap()
+    return b64encode(values.tobytes()).decode()

@@ -1,0 +1,213 @@
+"""/v1/responses: the Responses API of OpenAI, in one piece and as typed events."""
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict
+from time import monotonic, time
+from typing import TYPE_CHECKING, Any
+
+from InferenceLibrary.simulator.api_errors import ApiError
+from InferenceLibrary.simulator.drafts import Event
+from InferenceLibrary.simulator.openai_requests import Ask, content_text, take, take_number
+from InferenceLibrary.simulator.tokens import count_tokens
+
+if TYPE_CHECKING:
+    from InferenceLibrary.simulator.engine import Output
+    from InferenceLibrary.simulator.settings import Settings
+
+_KEPT = 1000
+_ARGUMENT_PIECE = 12
+
+
+def read_response_request(data: dict[str, Any], settings: Settings) -> Ask:
+    """Read a request.
+
+    Raises:
+        ApiError: 400, a parameter is wrong.
+    """
+    given = take(data, "input", (str, list))
+    texts, last_user = [], ""
+    if isinstance(given, str):
+        texts, last_user = [given], given
+    else:
+        for index, item in enumerate(given):
+            if not isinstance(item, dict):
+                raise ApiError(400, f"'input[{index}]' must be an object", param="input")
+            text = content_text(item.get("content", item.get("output")), f"input[{index}].content")
+            texts.append(text)
+            if item.get("role") == "user":
+                last_user = text
+    instructions = take(data, "instructions", (str,), None)
+    if instructions:
+        texts.insert(0, instructions)
+    ask = Ask(
+        model=take(data, "model", (str,), settings.names[0]),
+        prompts=["\n".join(texts)],
+        prompt_tokens=sum(map(count_tokens, texts)),
+        echo_text=last_user or (texts[-1] if texts else ""),
+    )
+    ask.stream = take(data, "stream", (bool,), False)
+    ask.max_tokens = take(data, "max_output_tokens", (int,), None)
+    if ask.max_tokens is not None and ask.max_tokens <= 0:
+        raise ApiError(400, f"'max_output_tokens' must be positive, got {ask.max_tokens}", param="max_output_tokens")
+    ask.temperature = take_number(data, "temperature", 0, 2)
+    take_number(data, "top_p", 0, 1)
+    ask.parallel_tool_calls = take(data, "parallel_tool_calls", (bool,), True)
+    choice = take(data, "tool_choice", (str, dict), "auto")
+    if isinstance(choice, dict):
+        choice = {"type": "function", "function": {"name": choice.get("name")}}
+    ask.tool_choice = choice
+    for tool in take(data, "tools", (list,), []):
+        if not isinstance(tool, dict):
+            raise ApiError(400, "'tools' must hold objects", param="tools")
+        if tool.get("type") == "function":
+            ask.tools.append({"type": "function", "function": {key: tool.get(key) for key in ("name", "parameters")}})
+    if take(data, "background", (bool,), False) and take(data, "store", (bool,), True) is False:
+        raise ApiError(400, "'background' needs 'store'", param="background")
+    return ask
+
+
+def response_object(response_id: str, model: str, data: dict[str, Any], ask: Ask) -> dict[str, Any]:
+    """Return the object as it is before any output."""
+    return {
+        "id": response_id,
+        "object": "response",
+        "created_at": int(time()),
+        "status": "in_progress",
+        "background": bool(data.get("background")),
+        "error": None,
+        "incomplete_details": None,
+        "instructions": data.get("instructions"),
+        "max_output_tokens": ask.max_tokens,
+        "model": model,
+        "output": [],
+        "parallel_tool_calls": ask.parallel_tool_calls,
+        "previous_response_id": data.get("previous_response_id"),
+        "store": data.get("store") is not False,
+        "temperature": 1.0 if ask.temperature is None else ask.temperature,
+        "text": {"format": {"type": "text"}},
+        "tool_choice": data.get("tool_choice") or "auto",
+        "tools": data.get("tools") or [],
+        "top_p": 1.0 if data.get("top_p") is None else data["top_p"],
+        "truncation": "disabled",
+        "usage": None,
+        "metadata": data.get("metadata") or {},
+    }
+
+
+def finish_response(response: dict[str, Any], ask: Ask, output: Output) -> None:
+    """Fill in the output."""
+    number = response["id"].rpartition("-")[2]
+    capped = output.finish == "length"
+    status = "incomplete" if capped else "completed"
+    response["status"] = status
+    if capped:
+        response["incomplete_details"] = {"reason": "max_output_tokens"}
+    if output.tokens or not output.tool_calls:
+        part = {"type": "output_text", "text": output.text, "annotations": []}
+        item = {"id": f"msg_{number}", "type": "message", "status": status, "role": "assistant", "content": [part]}
+        response["output"].append(item)
+    for place, call in enumerate(output.tool_calls):
+        response["output"].append(
+            {
+                "id": f"fc_{number}{place}",
+                "type": "function_call",
+                "status": "completed",
+                "call_id": call["id"],
+                "name": call["function"]["name"],
+                "arguments": call["function"]["arguments"],
+            }
+        )
+    response["usage"] = {
+        "input_tokens": ask.prompt_tokens,
+        "input_tokens_details": {"cached_tokens": ask.cached_tokens},
+        "output_tokens": output.count,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": ask.prompt_tokens + output.count,
+    }
+
+
+def response_events(opening: dict[str, Any], final: dict[str, Any], output: Output) -> list[Event]:
+    """Return the typed events of a stream, numbered in their order."""
+    events: list[Event] = []
+
+    def add(kind: str, tokens: int = 0, **fields: Any) -> None:
+        data = {"type": kind, "sequence_number": len(events), **fields}
+        events.append(Event(data, kind, tokens=tokens, name=kind))
+
+    add("response.created", response=opening)
+    add("response.in_progress", response=opening)
+    for index, item in enumerate(final["output"]):
+        if item["type"] == "message":
+            begun = {**item, "status": "in_progress", "content": []}
+            add("response.output_item.added", output_index=index, item=begun)
+            place = {"item_id": item["id"], "output_index": index, "content_index": 0}
+            part = item["content"][0]
+            add("response.content_part.added", **place, part={**part, "text": ""})
+            for token in output.tokens:
+                add("response.output_text.delta", 1, **place, delta=token, logprobs=[])
+            add("response.output_text.done", **place, text=part["text"], logprobs=[])
+            add("response.content_part.done", **place, part=part)
+        else:
+            begun = {**item, "status": "in_progress", "arguments": ""}
+            add("response.output_item.added", output_index=index, item=begun)
+            place = {"item_id": item["id"], "output_index": index}
+            text = item["arguments"]
+            for start in range(0, len(text), _ARGUMENT_PIECE):
+                piece = text[start : start + _ARGUMENT_PIECE]
+                add("response.function_call_arguments.delta", 1, **place, delta=piece)
+            add("response.function_call_arguments.done", **place, name=item["name"], arguments=text)
+        add("response.output_item.done", output_index=index, item=item)
+    add(f"response.{final['status']}", response=final)
+    return events
+
+
+class Stored:
+    """Responses that can be asked for later; the oldest are forgotten."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, tuple[dict[str, Any], float]] = OrderedDict()
+
+    def keep(self, response: dict[str, Any], due: float = 0.0) -> None:
+        """Keep a response that is complete at `due` seconds of the monotonic clock."""
+        self._kept[response["id"]] = (response, due)
+        while len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
+
+    def get(self, response_id: str) -> dict[str, Any]:
+        """Return a response as it stands now.
+
+        Raises:
+            ApiError: 404, it is not kept.
+        """
+        if response_id not in self._kept:
+            raise ApiError(404, f"Response with id '{response_id}' not found.", param="response_id")
+        response, due = self._kept[response_id]
+        if monotonic() >= due or response["status"] == "cancelled":
+            return response
+        return {**copy.copy(response), "status": "in_progress", "output": [], "usage": None}
+
+    def cancel(self, response_id: str) -> dict[str, Any]:
+        """Cancel a response that is made in the background.
+
+        Raises:
+            ApiError: 404, or 400 when there is nothing to cancel.
+        """
+        current = self.get(response_id)
+        if not current["background"]:
+            raise ApiError(400, "Only responses made in the background can be cancelled", param="response_id")
+        if current["status"] == "in_progress":
+            current = {**current, "status": "cancelled"}
+            self._kept[response_id] = (current, 0.0)
+        return current
+
+    def delete(self, response_id: str) -> dict[str, Any]:
+        """Forget a response.
+
+        Raises:
+            ApiError: 404, it is not kept.
+        """
+        self.get(response_id)
+        del self._kept[response_id]
+        return {"id": response_id, "object": "response", "deleted": True}

@@ -1,0 +1,350 @@
+"""What the default personality has beyond chat: as llm-d-inference-sim documents it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import re
+import struct
+from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
+
+import pytest
+
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "city": {"type": "string", "enum": ["Paris", "Rome"]},
+                "days": {"type": "integer", "minimum": 1, "maximum": 3},
+                "deep": {"type": "array", "items": {"type": "object", "properties": {"x": {"type": "number"}}}},
+            },
+            "required": ["city", "days"],
+        },
+    },
+}
+
+
+def test_embeddings(simulator):
+    answer = simulator.request(
+        "POST", "/v1/embeddings", {"model": "fake-model", "input": ["one two", "three", "one two"]}
+    )
+    body = answer.json
+    assert [item["index"] for item in body["data"]] == [0, 1, 2]
+    vectors = [item["embedding"] for item in body["data"]]
+    assert {len(vector) for vector in vectors} == {384}
+    assert vectors[0] == vectors[2] != vectors[1]
+    assert math.isclose(sum(value * value for value in vectors[0]), 1.0, abs_tol=1e-5)
+    assert body["usage"] == {"prompt_tokens": 5, "total_tokens": 5}
+    packed = {"model": "fake-model", "input": "one two", "encoding_format": "base64"}
+    coded = simulator.request("POST", "/v1/embeddings", packed).json["data"][0]["embedding"]
+    assert list(struct.unpack("<384f", base64.b64decode(coded))) == pytest.approx(vectors[0], abs=1e-6)
+    short = {"model": "fake-model", "input": "one", "dimensions": 5}
+    assert len(simulator.request("POST", "/v1/embeddings", short).json["data"][0]["embedding"]) == 5
+
+
+@pytest.mark.parametrize(
+    "wrong", [{}, {"input": ""}, {"input": []}, {"input": [""]}, {"input": 3}, {"input": "a", "dimensions": 0}]
+)
+def test_wrong_embeddings(simulator, wrong):
+    assert simulator.request("POST", "/v1/embeddings", {"model": "fake-model", **wrong}).status == 400
+
+
+def test_required_tool_is_called_with_fitting_arguments(simulator):
+    answer = simulator.chat("x", tools=[TOOL], tool_choice="required").json["choices"][0]
+    assert answer["finish_reason"] == "tool_calls"
+    assert answer["message"]["content"] is None
+    for call in answer["message"]["tool_calls"]:
+        assert call["function"]["name"] == "get_weather"
+        arguments = json.loads(call["function"]["arguments"])
+        assert arguments["city"] in {"Paris", "Rome"}
+        assert 1 <= arguments["days"] <= 3
+    assert "tool_calls" not in simulator.chat("x", tools=[TOOL], tool_choice="none").json["choices"][0]["message"]
+
+
+def test_streamed_tool_call(simulator):
+    data = simulator.chat(
+        "x", tools=[TOOL], tool_choice="required", stream=True, stream_options={"include_usage": True}
+    ).data
+    deltas = [
+        call for chunk in data[:-2] for choice in chunk["choices"] for call in choice["delta"].get("tool_calls", ())
+    ]
+    first = deltas[0]
+    assert (first["index"], first["type"], first["function"]["name"]) == (0, "function", "get_weather")
+    assert all("id" not in delta and "name" not in delta["function"] for delta in deltas[1:])
+    assert json.loads("".join(delta["function"]["arguments"] for delta in deltas))["city"] in {"Paris", "Rome"}
+    assert data[-3]["choices"][0]["finish_reason"] == "tool_calls"
+    assert data[-2]["usage"]["completion_tokens"] > 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"tools": [{}]},
+        {"tools": ["x"]},
+        {"tools": [TOOL], "tool_choice": "some"},
+        {"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "other"}}},
+    ],
+)
+def test_wrong_tools(simulator, wrong):
+    assert simulator.chat("x", **wrong).status == 400
+
+
+def test_answer_in_a_required_format(simulator):
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}, "b": {"enum": ["x"]}}, "required": ["a", "b"]}
+    given = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
+    text = simulator.chat("x", response_format=given).json["choices"][0]["message"]["content"]
+    found = json.loads(text)
+    assert isinstance(found["a"], int)
+    assert found["b"] == "x"
+    assert json.loads(
+        simulator.chat("x", response_format={"type": "json_object"}).json["choices"][0]["message"]["content"]
+    )
+
+
+def test_responses(simulator):
+    body = simulator.request("POST", "/v1/responses", {"model": "fake-model", "input": "one two"}).json
+    assert (body["object"], body["status"]) == ("response", "completed")
+    assert body["output"][0]["content"][0]["text"] == "one two"
+    assert body["usage"]["total_tokens"] == 4
+    assert simulator.request("GET", f"/v1/responses/{body['id']}").json == body
+    unkept = simulator.request("POST", "/v1/responses", {"input": "one", "store": False}).json
+    assert simulator.request("GET", f"/v1/responses/{unkept['id']}").status == 404
+    capped = simulator.request("POST", "/v1/responses", {"input": "one two three", "max_output_tokens": 2}).json
+    assert (capped["status"], capped["incomplete_details"]) == ("incomplete", {"reason": "max_output_tokens"})
+
+
+def test_responses_stream(simulator):
+    answer = simulator.request("POST", "/v1/responses", {"input": "one two", "stream": True})
+    events = answer.data
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    assert [event["type"].removeprefix("response.") for event in events] == [
+        "created",
+        "in_progress",
+        "output_item.added",
+        "content_part.added",
+        "output_text.delta",
+        "output_text.delta",
+        "output_text.done",
+        "content_part.done",
+        "output_item.done",
+        "completed",
+    ]
+    assert re.findall(rb"event: (\S+)", answer.body) == [event["type"].encode() for event in events]
+    assert b"[DONE]" not in answer.body
+
+
+def test_background_response_is_cancelled(start_simulator):
+    simulator = start_simulator("--time-to-first-token", "30s")
+    answer = simulator.request("POST", "/v1/responses", {"input": "one", "background": True}).json
+    assert answer["status"] == "queued"
+    assert simulator.request("GET", f"/v1/responses/{answer['id']}").json["status"] == "in_progress"
+    assert simulator.request("POST", f"/v1/responses/{answer['id']}/cancel", {}).json["status"] == "cancelled"
+    assert simulator.request("GET", f"/v1/responses/{answer['id']}").json["status"] == "cancelled"
+    assert simulator.request("POST", "/v1/responses", {"input": "x", "background": True, "store": False}).status == 400
+
+
+def _ask(simulator, **more):
+    body = {"model": "fake-model", "max_tokens": 50, "messages": [{"role": "user", "content": "one two three"}], **more}
+    return simulator.request("POST", "/v1/messages", body)
+
+
+def test_messages(simulator):
+    body = _ask(simulator).json
+    assert body["content"] == [{"type": "text", "text": "one two three"}]
+    assert (body["stop_reason"], body["usage"]) == ("end_turn", {"input_tokens": 3, "output_tokens": 3})
+    assert _ask(simulator, max_tokens=2).json["stop_reason"] == "max_tokens"
+    stopped = _ask(simulator, stop_sequences=[" three"]).json
+    assert (stopped["stop_reason"], stopped["stop_sequence"]) == ("stop_sequence", " three")
+    count = simulator.request(
+        "POST", "/v1/messages/count_tokens", {"model": "m", "messages": [{"role": "user", "content": "a b"}]}
+    )
+    assert count.json == {"input_tokens": 2}
+    wrong = _ask(simulator, max_tokens=0)
+    assert (wrong.status, wrong.json["type"], wrong.json["error"]["type"]) == (400, "error", "invalid_request_error")
+
+
+def test_messages_stream(simulator):
+    answer = _ask(simulator, stream=True, thinking={"type": "enabled", "budget_tokens": 1024})
+    kinds = [event["type"] for event in answer.data]
+    assert kinds[0] == "message_start"
+    assert kinds[-2:] == ["message_delta", "message_stop"]
+    assert kinds.count("content_block_start") == kinds.count("content_block_stop") == 2
+    assert re.findall(rb"event: (\S+)", answer.body) == [kind.encode() for kind in kinds]
+    deltas = [event["delta"] for event in answer.data if event["type"] == "content_block_delta"]
+    assert "".join(delta.get("text", "") for delta in deltas) == "one two three"
+    assert any(delta["type"] == "signature_delta" for delta in deltas)
+
+
+def test_messages_call_tools(simulator):
+    tool = {"name": "f", "input_schema": TOOL["function"]["parameters"]}
+    answer = _ask(simulator, tools=[tool], tool_choice={"type": "any"}, stream=True)
+    pieces = [event["delta"]["partial_json"] for event in answer.data if "partial_json" in event.get("delta", {})]
+    assert json.loads("".join(pieces))["city"] in {"Paris", "Rome"}
+    assert answer.data[-2]["delta"]["stop_reason"] == "tool_use"
+
+
+def test_tokenize(simulator):
+    answer = simulator.request("POST", "/tokenize", {"model": "fake-model", "prompt": "one two one"}).json
+    assert (answer["count"], answer["max_model_len"], answer["token_strs"]) == (3, 1024, None)
+    assert len(answer["tokens"]) == 3
+
+
+def test_adapters_come_and_go(start_simulator):
+    simulator = start_simulator("--lora-modules", '{"name": "a", "path": "/a"}', "--max-cpu-loras", "2")
+    ids = [(model["id"], model["parent"]) for model in simulator.request("GET", "/v1/models").json["data"]]
+    assert ids == [("fake-model", None), ("a", "fake-model")]
+    loaded = simulator.request("POST", "/v1/load_lora_adapter", {"lora_name": "b", "lora_path": "/b"})
+    assert (loaded.status, loaded.body) == (200, b"")
+    assert simulator.chat(model="b").json["model"] == "b"
+    assert simulator.request("POST", "/v1/load_lora_adapter", {"lora_name": "c"}).status == 400
+    assert simulator.request("POST", "/v1/unload_lora_adapter", {"lora_name": "b"}).status == 200
+    assert simulator.request("POST", "/v1/unload_lora_adapter", {"lora_name": "b"}).status == 404
+    assert simulator.chat(model="b").status == 404
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "kind", "param"),
+    [
+        ("rate_limit", 429, "RateLimitError", None),
+        ("invalid_api_key", 401, "AuthenticationError", None),
+        ("context_length", 400, "BadRequestError", "messages"),
+        ("server_error", 503, "InternalServerError", None),
+        ("invalid_request", 400, "BadRequestError", "model"),
+        ("model_not_found", 404, "NotFoundError", "model"),
+    ],
+)
+def test_injected_failures(start_simulator, name, status, kind, param):
+    simulator = start_simulator("--failure-injection-rate", "100", "--failure-types", name)
+    answer = simulator.chat()
+    error = answer.json["error"]
+    assert (answer.status, error["code"], error["type"], error["param"]) == (status, status, kind, param)
+    assert "retry-after" not in answer.headers
+    assert simulator.request("GET", "/v1/models").status == 200
+    assert simulator.request("POST", "/v1/embeddings", {"input": "a"}).status == 200
+
+
+def test_injected_failures_are_repeatable(start_simulator):
+    found = []
+    for _ in range(2):
+        simulator = start_simulator("--failure-injection-rate", "50", "--seed", "5")
+        found.append([simulator.chat().status for _ in range(20)])
+    assert found[0] == found[1]
+    assert 200 in found[0]
+    assert len(set(found[0])) > 2
+
+
+def test_error_asked_for_by_header(simulator):
+    for value, status in (("418", 418), ("503", 503), ("x", 400), ("42", 400)):
+        answer = simulator.request("POST", "/v1/chat/completions", {"messages": []}, {"X-Return-Error": value})
+        assert answer.status == status
+
+
+def test_admin_config(start_simulator):
+    simulator = start_simulator()
+    assert simulator.request("GET", "/admin/config").json["max-num-seqs"] == 5
+    changed = simulator.request(
+        "POST", "/admin/config", {"failure-injection-rate": 100, "failure-types": ["rate_limit"]}
+    )
+    assert changed.status == 200
+    assert simulator.chat().status == 429
+    assert simulator.request("POST", "/admin/config", {"port": 1}).status == 400
+    assert simulator.request("POST", "/admin/config", {"failure-types": ["nothing"]}).status == 400
+
+
+def test_sleep_needs_both_switches(start_simulator):
+    for arguments, env, expected in (
+        (["--enable-sleep-mode"], {"VLLM_SERVER_DEV_MODE": "1"}, True),
+        (["--enable-sleep-mode"], {}, False),
+    ):
+        simulator = start_simulator(*arguments, env=env)
+        assert simulator.request("POST", "/sleep", b"").status == 200
+        assert simulator.request("GET", "/is_sleeping").json == {"is_sleeping": expected}
+        assert simulator.request("POST", "/wake_up", b"").status == 200
+        assert simulator.request("GET", "/is_sleeping").json == {"is_sleeping": False}
+
+
+def test_request_id_headers(start_simulator):
+    simulator = start_simulator("--enable-request-id-headers")
+    assert simulator.request("GET", "/health", headers={"X-Request-Id": "abc"}).headers["x-request-id"] == "abc"
+    assert simulator.request("GET", "/health").headers["x-request-id"]
+
+
+def test_out_of_reach(simulator):
+    answer = simulator.request("POST", "/inference/v1/generate", {})
+    assert (answer.status, answer.json["error"]["code"]) == (501, 501)
+
+
+def metric(simulator, name):
+    text = simulator.request("GET", "/metrics").body.decode()
+    return sum(float(value) for value in re.findall(rf"^vllm:{name}\{{[^}}]*\}} (\S+)$", text, re.MULTILINE))
+
+
+def test_metrics_agree_with_what_was_served(start_simulator):
+    simulator = start_simulator("--mode", "echo", "--inter-token-latency", "20ms", "--time-to-first-token", "30ms")
+    for _ in range(3):
+        simulator.chat("one two three", stream=True)
+    simulator.chat("one two", max_tokens=1)
+    simulator.chat(model="other")
+    assert metric(simulator, "request_success_total") == 4
+    assert metric(simulator, "prompt_tokens_total") == 11
+    assert metric(simulator, "generation_tokens_total") == 10
+    assert metric(simulator, "inter_token_latency_seconds_count") == 6
+    assert 0.1 <= metric(simulator, "inter_token_latency_seconds_sum") <= 1
+    assert metric(simulator, "time_to_first_token_seconds_count") == 4
+    assert metric(simulator, "time_to_first_token_seconds_sum") >= 0.12
+    assert metric(simulator, "num_requests_running") == 0
+
+
+def test_queue_and_429(start_simulator):
+    simulator = start_simulator(
+        "--max-num-seqs",
+        "1",
+        "--max-waiting-queue-length",
+        "2",
+        "--time-to-first-token",
+        "400ms",
+        "--control-port",
+        "0",
+    )
+    begin = monotonic()
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda _: simulator.chat("x"), range(6)))
+    assert sorted(answer.status for answer in answers) == [200] * 3 + [429] * 3
+    assert monotonic() - begin >= 1.2
+    counters = simulator.stats()
+    assert counters["received"] == counters["completed"] + counters["failed"] == 6
+
+
+def test_latency_is_kept(start_simulator):
+    simulator = start_simulator("--mode", "echo", "--time-to-first-token", "200ms", "--inter-token-latency", "50ms")
+    for stream in (False, True):
+        begin = monotonic()
+        simulator.chat("one two three four five", stream=stream)
+        assert monotonic() - begin >= 0.4
+
+
+def test_prefill_model_and_load_factor_slow_down(start_simulator):
+    simulator = start_simulator("--prefill-overhead", "50ms", "--prefill-time-per-token", "50ms", "--mode", "echo")
+    begin = monotonic()
+    simulator.chat("one two three")
+    assert monotonic() - begin >= 0.2
+
+
+def test_truth_file_has_a_time_for_each_token(start_simulator, tmp_path):
+    file = tmp_path / "truth.jsonl"
+    simulator = start_simulator("--mode", "echo", "--truth-file", str(file), "--inter-token-latency", "20ms")
+    begin = monotonic()
+    answer = simulator.chat("one two three", stream=True)
+    end = monotonic()
+    (line,) = [json.loads(text) for text in file.read_text().splitlines()]
+    assert line["id"] == answer.data[0]["id"]
+    assert begin <= line["received"] <= line["tokens"][0]
+    assert line["tokens"] == sorted(line["tokens"])
+    assert len(line["tokens"]) == 3
+    assert line["tokens"][2] - line["tokens"][0] >= 0.0395  # a wake-up may serve what is due in 30 us
+    assert line["tokens"][-1] <= end
