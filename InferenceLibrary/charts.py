@@ -183,11 +183,8 @@ def _token_panel(generations: Sequence[TokenCurve], origin: float, times: Axis, 
         share = item.tokens / len(item.arrivals)
         sent, first = times(item.started - origin), times(item.started + item.arrivals[0] - origin)
         waits.append(f"M{_n(sent)} {_n(top)}H{_n(first)}V{_n(top + height)}H{_n(sent)}Z")
-        steps: list[Point] = []
-        for index, arrival in enumerate(item.arrivals):
-            x = times(item.started + arrival - origin)
-            steps += [(x, counts(index * share)), (x, counts((index + 1) * share))]
-        curves.append(steps)
+        line = [(times(item.started + when - origin), counts((n + 1) * share)) for n, when in enumerate(item.arrivals)]
+        curves.append([(line[0][0], counts(0)), *line])
     parts.append(f'<path d="{"".join(waits)}" fill="{_WAIT}" fill-opacity=".28"/>')
     shown = _within(curves, _BUDGET * 2 // 3)
     parts.append(

@@ -116,7 +116,7 @@ class MonitorKeywords(KeywordGroup):
         return record
 
     @keyword(tags=["monitor"])
-    def get_peak_memory(
+    def get_measured_peak_memory(
         self,
         assertion_operator: AssertionOperator | None = None,
         assertion_expected: Any = None,
@@ -146,8 +146,8 @@ class MonitorKeywords(KeywordGroup):
             Start Server    simulator
             Start Memory Monitor
             Chat    Hello
-            Get Peak Memory    <    2 GB
-            ${bytes} =    Get Peak Memory    kind=rss
+            Get Measured Peak Memory    <    2 GB
+            ${bytes} =    Get Measured Peak Memory    kind=rss
         ```
         """
         record = self._record(monitor)
@@ -161,8 +161,8 @@ class MonitorKeywords(KeywordGroup):
 
         Args:
             limit: `2 GB` (10^9 bytes), `512 MiB` (2^20 bytes).
-            kind: As for [Get Peak Memory].
-            monitor: As for [Get Peak Memory].
+            kind: As for [Get Measured Peak Memory].
+            monitor: As for [Get Measured Peak Memory].
 
         Raises:
             CheckFailure: The peak is at or above the limit; the message has its time.

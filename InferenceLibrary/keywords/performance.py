@@ -82,8 +82,8 @@ class PerformanceKeywords(KeywordGroup):
         ```robotframework
         *** Test Cases ***
         Speed
-            Start Server    simulator
-            Measure Generation    Tell me a long story.    iterations=3    max_tokens=20
+            Start Server    simulator    inter_token_latency=5 ms
+            Measure Generation    What is the capital of France?    iterations=3
             Tokens Per Second Should Be At Least    10
             Time To First Token Should Be At Most    2 s
         ```
@@ -133,8 +133,8 @@ class PerformanceKeywords(KeywordGroup):
         ```robotframework
         *** Test Cases ***
         Fast Enough In Every Iteration
-            Start Server    simulator
-            Measure Generation    Tell me a long story.    max_tokens=20
+            Start Server    simulator    inter_token_latency=5 ms
+            Measure Generation    What is the capital of France?
             Tokens Per Second Should Be At Least    5    percentile=min
         ```
         """
@@ -158,8 +158,8 @@ class PerformanceKeywords(KeywordGroup):
         ```robotframework
         *** Test Cases ***
         Soon Enough
-            Start Server    simulator
-            Measure Generation    Hello    max_tokens=10
+            Start Server    simulator    inter_token_latency=5 ms
+            Measure Generation    What is the capital of France?
             Time To First Token Should Be At Most    2 s    percentile=max
         ```
         """
@@ -192,8 +192,8 @@ class PerformanceKeywords(KeywordGroup):
         ```robotframework
         *** Test Cases ***
         Rate
-            Start Server    simulator
-            Measure Generation    Hello    max_tokens=10
+            Start Server    simulator    inter_token_latency=5 ms
+            Measure Generation    What is the capital of France?
             ${rate} =    Get Measured Tokens Per Second    >    1
         ```
         """
@@ -227,8 +227,8 @@ class PerformanceKeywords(KeywordGroup):
         ```robotframework
         *** Test Cases ***
         First Token
-            Start Server    simulator
-            Measure Generation    Hello    max_tokens=10
+            Start Server    simulator    inter_token_latency=5 ms
+            Measure Generation    What is the capital of France?
             Get Measured Time To First Token    <    2 s    percentile=p90
         ```
         """
@@ -265,8 +265,8 @@ class PerformanceKeywords(KeywordGroup):
         ```robotframework
         *** Test Cases ***
         No Stall
-            Start Server    simulator
-            Measure Generation    Hello    max_tokens=10
+            Start Server    simulator    inter_token_latency=5 ms
+            Measure Generation    What is the capital of France?
             Get Measured Inter Token Latency    <    2 s    percentile=max
         ```
         """
@@ -300,8 +300,8 @@ class PerformanceKeywords(KeywordGroup):
         ```robotframework
         *** Test Cases ***
         Whole Answer
-            Start Server    simulator
-            Measure Generation    Hello    max_tokens=10
+            Start Server    simulator    inter_token_latency=5 ms
+            Measure Generation    What is the capital of France?
             Get Measured End To End Latency    <    10 s
         ```
         """
@@ -336,9 +336,9 @@ class PerformanceKeywords(KeywordGroup):
         ```robotframework
         *** Test Cases ***
         Picture
-            Start Server    simulator
+            Start Server    simulator    inter_token_latency=5 ms
             Start Memory Monitor
-            Measure Generation    Tell me a long story.    max_tokens=20
+            Measure Generation    What is the capital of France?
             Log Measurement Chart
         ```
         """

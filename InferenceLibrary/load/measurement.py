@@ -112,7 +112,7 @@ class Measurement:
         first, whole = self.get("time to first token"), self.get("end-to-end latency")
         return (
             f"{self.name}: {count} generation{'s' if count > 1 else ''}, {self.output_tokens} tokens ({self.counted}); "
-            f"medians: first token after {first * 1000:.4g} ms, {speed}, {whole:.4g} s in all"
+            f"medians: first token after {first * 1000:.4g} ms, {speed}, whole answer in {whole:.4g} s"
         )
 
     __repr__ = __str__

@@ -90,7 +90,7 @@ class Generation:
         shown = "no rate" if rate is None else f"{rate:.4g} tokens/s"
         return (
             f"{self.output_tokens} tokens ({self.token_source}), first after {self.time_to_first_token * 1000:.4g} ms, "
-            f"{shown}, {self.elapsed:.4g} s in all"
+            f"{shown}, whole answer in {self.elapsed:.4g} s"
         )
 
 

@@ -1,0 +1,91 @@
+*** Settings ***
+Documentation       How fast the server generates, how soon it begins, and what memory its processes need meanwhile.
+...
+...                 Runs alone under pabot: neighbours would be measured as well. The thresholds for a real target are
+...                 variables; the simulator's own times are configured, so there the measured ones are known.
+
+Resource            ../../resources/target.resource
+Library             Process
+Variables           ../../resources/prompts.yaml
+
+Suite Setup         Use Paced Target
+
+Test Tags           performance    pabot:exclusive
+
+
+*** Variables ***
+${MINIMUM_TOKENS_PER_SECOND}        5
+${MAXIMUM_TIME_TO_FIRST_TOKEN}      30 s
+${MAXIMUM_MEMORY}                   4 GB
+&{ALL_TOKENS}                       ignore_eos=${True}
+
+
+*** Test Cases ***
+A Long Prompt Is Answered Three Times
+    [Tags]    smoke
+    Watch Memory If It Is Here
+    ${measurement} =    Measure Generation    ${LONG_PROMPT}    iterations=3    max_tokens=32    extra=${ALL_TOKENS}
+    Log Measurement Chart    memory_limit=${MAXIMUM_MEMORY}
+    Tokens Per Second Should Be At Least    ${MINIMUM_TOKENS_PER_SECOND}
+    Time To First Token Should Be At Most    ${MAXIMUM_TIME_TO_FIRST_TOKEN}    percentile=max
+    Memory Should Stay Low If It Is Here
+    Set Test Message    ${measurement}
+
+The Configured Latencies Are What Is Measured
+    [Documentation]    100 ms to the first token and 10 ms between tokens, which makes 100 tokens per second and never more.
+    [Tags]    mock
+    Skip Unless Server Supports    fault injection
+    ${measurement} =    Measure Generation    ${LONG_PROMPT}    iterations=3    max_tokens=32    extra=${ALL_TOKENS}
+    Should Be Equal As Integers    ${measurement.output_tokens}    96
+    Should Be Equal    ${measurement.counted}    counted by the server
+    Get Measured Time To First Token    >=    100 ms    percentile=min
+    Get Measured Inter Token Latency    >=    9.5 ms    percentile=mean
+    Get Measured Tokens Per Second    <=    105    percentile=max
+    # A loaded machine can only be slower; half the configured rate leaves it room.
+    Tokens Per Second Should Be At Least    50
+    Get Measured End To End Latency    >=    410 ms    percentile=min
+
+A Slower Server Is Measured As Slower
+    [Documentation]    Two servers in one run, so that the machine's own speed does not count.
+    [Tags]    mock
+    Skip Unless Server Supports    fault injection
+    Start Server    simulator    inter_token_latency=5 ms    alias=fast
+    Start Server    simulator    inter_token_latency=25 ms    alias=slow
+    ${fast} =    Measure Generation    ${LONG_PROMPT}    max_tokens=16    extra=${ALL_TOKENS}    server=fast
+    ${slow} =    Measure Generation    ${LONG_PROMPT}    max_tokens=16    extra=${ALL_TOKENS}    server=slow
+    ${rate} =    Get Measured Tokens Per Second    measurement=${fast}
+    Get Measured Tokens Per Second    <    ${{$rate / 2}}    measurement=${slow}
+
+Memory Of The Whole Process Tree Is Watched
+    [Documentation]    A shell that starts a process of 50 MB: the sum counts.
+    VAR    ${big}    block = bytearray(b'x') * 50_000_000; input()
+    ${process} =    Start Process    sh    -c    "$0" -c "$1"; true    ${{sys.executable}}    ${big}    stdin=PIPE
+    ${pid} =    Get Process Id    ${process}
+    Start Memory Monitor    pid=${pid}    interval=20 ms
+    Wait Until Keyword Succeeds    20 s    50 ms    Get Measured Peak Memory    >    50 MB    kind=rss
+    ${record} =    Stop Memory Monitor
+    Should Be True    $record.samples[-1].processes == 2
+    [Teardown]    Terminate All Processes    kill=True
+
+
+*** Keywords ***
+Use Paced Target
+    [Documentation]    The target; in place of a simulator that answers at once, one with known latencies.
+    ${server} =    Use Target
+    IF    'fault injection' not in $server.profile.lacks
+        Start Server    simulator    time_to_first_token=100 ms    inter_token_latency=10 ms
+    END
+
+Watch Memory If It Is Here
+    [Documentation]    A server that someone else started may run on another machine.
+    ${server} =    Get Server
+    IF    $server.pid is not None    Start Memory Monitor    interval=20 ms
+
+Memory Should Stay Low If It Is Here
+    ${server} =    Get Server
+    IF    $server.pid is not None
+        Stop Memory Monitor
+        Memory Should Stay Below    ${MAXIMUM_MEMORY}
+    ELSE
+        Log    The server's processes are not ours to watch: no memory was measured.    level=WARN
+    END
