@@ -1,14 +1,14 @@
 *** Settings ***
-Documentation       The HTTP API: models, completions, chats, usage, and what is refused.
+Documentation    The HTTP API: models, completions, chats, usage, and what is refused.
 
-Resource            ../../resources/target.resource
-Library             Collections
-Library             RequestsLibrary
-Variables           ../../resources/prompts.yaml
+Resource         ../../resources/target.resource
+Library          Collections
+Library          RequestsLibrary
+Variables        ../../resources/prompts.yaml
 
-Suite Setup         Prepare
+Suite Setup      Prepare
 
-Test Tags           api
+Test Tags        api
 
 
 *** Test Cases ***
@@ -68,7 +68,7 @@ The Token Limit Is Kept
     Should Be Equal As Integers    ${reply.usage.completion_tokens}    3
 
 Five Requests In A Row Are All Answered
-    VAR    @{ids}
+    VAR    @{ids}    @{EMPTY}
     FOR    ${number}    IN RANGE    5
         ${reply} =    Chat    Request number ${number}    max_tokens=8
         Should Not Be Empty    ${reply.text}
@@ -111,6 +111,7 @@ An Unknown Path Is Not Found
 
 *** Keywords ***
 Prepare
+    [Documentation]    Starts or connects to the target, and opens a plain REST session to it.
     ${server} =    Use Target
     VAR    ${HEALTH_PATH}    ${server.profile.ready.health.path}    scope=SUITE
     VAR    ${KEY_IS_NEEDED}    ${{bool($server.client.api_key)}}    scope=SUITE

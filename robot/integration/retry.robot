@@ -1,18 +1,18 @@
 *** Settings ***
-Documentation       Calls to a failing server: retries off and on, time limits, cancelled calls.
+Documentation    Calls to a failing server: retries off and on, time limits, cancelled calls.
 
-Resource            ../../resources/target.resource
-Variables           ../../resources/prompts.yaml
+Resource         ../../resources/target.resource
+Variables        ../../resources/prompts.yaml
 
-Suite Setup         Use Target
+Suite Setup      Use Target
 
-Test Tags           retry
+Test Tags        retry
 
 
 *** Test Cases ***
 Without Retries The First Failure Counts
     [Tags]    mock
-    ${server} =    Start Failing Server    status:code=503,first=1
+    Start Failing Server    status:code=503,first=1
     Run Keyword And Expect Error    *expected status 200, got 503*    Chat    ${SHORT_PROMPT}
     ${reply} =    Chat    ${SHORT_PROMPT}
     Attempts Should Be    ${reply}    1
@@ -82,5 +82,4 @@ Start Failing Server
     [Documentation]    Starts a simulator of its own for this test, with a fault.
     [Arguments]    ${fault}
     Skip Unless Server Supports    fault injection
-    ${server} =    Start Server    simulator    fault=${fault}
-    RETURN    ${server}
+    Start Server    simulator    fault=${fault}

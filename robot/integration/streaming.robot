@@ -1,12 +1,12 @@
 *** Settings ***
-Documentation       Streamed answers: order, identity, text, end, usage and time, and streams that are cut.
+Documentation    Streamed answers: order, identity, text, end, usage and time, and streams that are cut.
 
-Resource            ../../resources/target.resource
-Variables           ../../resources/prompts.yaml
+Resource         ../../resources/target.resource
+Variables        ../../resources/prompts.yaml
 
-Suite Setup         Use Target
+Suite Setup      Use Target
 
-Test Tags           streaming
+Test Tags        streaming
 
 
 *** Test Cases ***
@@ -56,12 +56,15 @@ The Simulator Keeps Its Latencies
     Get Time To First Token    ${stream}    >=    80 ms
     Should Be True    sum($stream.gaps) >= 0.009 * len($stream.gaps) > 0
 
-A Stream That Is Cut Is Noticed
-    [Documentation]    The connection closes, or is reset, after three events.
+A Stream That Is Closed In The Middle Is Noticed
     [Tags]    mock
-    [Template]    Cut Should Be Noticed
-    close
-    reset
+    Skip Unless Server Supports    fault injection
+    Cut Should Be Noticed    close
+
+A Stream That Is Reset In The Middle Is Noticed
+    [Tags]    mock
+    Skip Unless Server Supports    fault injection
+    Cut Should Be Noticed    reset
 
 A Stream Without Done Is Noticed
     [Tags]    mock
@@ -72,8 +75,8 @@ A Stream Without Done Is Noticed
 
 *** Keywords ***
 Cut Should Be Noticed
+    [Documentation]    Has a stream cut after three events and expects the error, and the record of what had arrived.
     [Arguments]    ${how}
-    Skip Unless Server Supports    fault injection
     VAR    ${fault}    cut-after-events:events=3,how=${how}
     TRY
         Stream Chat    ${CAPITAL_OF_FRANCE}    headers={"X-Inference-Fault": "${fault}"}

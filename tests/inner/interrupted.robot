@@ -1,7 +1,7 @@
 *** Settings ***
-Documentation       A run that is interrupted by a signal while it waits.
+Documentation    A run that is interrupted by a signal while it waits.
 
-Library             InferenceLibrary
+Library          InferenceLibrary
 
 
 *** Test Cases ***

@@ -1,9 +1,9 @@
 *** Settings ***
-Documentation       What a test starts ends with the test, what a suite setup starts with the suite.
+Documentation    What a test starts ends with the test, what a suite setup starts with the suite.
 
-Library             InferenceLibrary
+Library          InferenceLibrary
 
-Suite Setup         Start Server    simulator    alias=suite
+Suite Setup      Start Server    simulator    alias=suite
 
 
 *** Test Cases ***

@@ -1,12 +1,12 @@
 *** Settings ***
-Documentation       Every way in which a start can fail. All tests must fail; pytest reads what they say.
+Documentation    Every way in which a start can fail. All tests must fail; pytest reads what they say.
 
-Library             InferenceLibrary
-Library             OperatingSystem
+Library          InferenceLibrary
+Library          OperatingSystem
 
 
 *** Variables ***
-${FOLDER}       ${OUTPUT_DIR}/made
+${FOLDER}    ${OUTPUT_DIR}/made
 
 
 *** Test Cases ***
