@@ -21,6 +21,22 @@ if TYPE_CHECKING:
 MemoryKind = Literal["pss", "rss", "uss", "gpu"]
 
 
+def bytes_of(limit: str) -> float:
+    """Return what `2 GB` or `512 MiB` means, in bytes.
+
+    Raises:
+        MonitorError: It is no size.
+    """
+    try:
+        return to_quantity(limit, "B")
+    except ValueError:
+        raise MonitorError(
+            describe(
+                "Unknown size of memory", expected="a number with B, kB, MB, GB, KiB, MiB or GiB", got=f"'{limit}'"
+            )
+        ) from None
+
+
 class MonitorKeywords(KeywordGroup):
     """Memory of a server's processes over time, and whether there is a GPU."""
 
@@ -178,7 +194,7 @@ class MonitorKeywords(KeywordGroup):
             Memory Should Stay Below    2 GB
         ```
         """
-        most = to_quantity(limit, "B")
+        most = bytes_of(limit)
         record = self._record(monitor)
         used = kind or record.best_kind()
         peak = record.peak(used)

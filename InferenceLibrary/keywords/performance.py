@@ -13,7 +13,8 @@ from robot.api.deco import keyword
 from InferenceLibrary.errors import CheckFailure, describe
 from InferenceLibrary.keywords.assertions import check_number, show
 from InferenceLibrary.keywords.base import KeywordGroup
-from InferenceLibrary.types import JsonObject, Messages, seconds, to_quantity
+from InferenceLibrary.keywords.monitors import bytes_of
+from InferenceLibrary.types import JsonObject, Messages, seconds
 
 if TYPE_CHECKING:
     from InferenceLibrary.charts import MemoryCurve
@@ -26,6 +27,11 @@ _UNITS = {
     "inter-token latency": "s",
     "end-to-end latency": "s",
 }
+
+
+def _iterations(measurement: Measurement) -> str:
+    count = len(measurement.generations)
+    return f"{count} iteration{'' if count == 1 else 's'}"
 
 
 class PerformanceKeywords(KeywordGroup):
@@ -375,7 +381,7 @@ class PerformanceKeywords(KeywordGroup):
         # RSS has a value at every sample; PSS only some, when the processes are large.
         kind = record.best_kind()
         points: list[tuple[float, float]] = [(when, float(value)) for when, value in record.series(kind)]
-        return MemoryCurve(kind.upper(), points, record.peak(kind), to_quantity(limit, "B") if limit else None)
+        return MemoryCurve(kind.upper(), points, record.peak(kind), bytes_of(limit) if limit else None)
 
     def _get(
         self,
@@ -388,7 +394,7 @@ class PerformanceKeywords(KeywordGroup):
     ) -> float:
         found = self._measurement(ref)
         value = found.get(figure, percentile)
-        name = f"{figure} of '{found.name}' ({percentile} of {len(found.generations)} iterations)"
+        name = f"{figure} of '{found.name}' ({percentile} of {_iterations(found)})"
         return float(check_number(value, operator, expected, name, unit=_UNITS[figure], message=message))
 
     def _check(self, figure: Figure, bar: float, percentile: str, ref: Any, *, at_least: bool) -> None:
@@ -400,7 +406,7 @@ class PerformanceKeywords(KeywordGroup):
             values = [show(item, unit) for item in found.values(figure)]
             raise CheckFailure(
                 describe(
-                    f"{figure[:1].upper()}{figure[1:]} of '{found.name}' ({percentile} of {len(values)} iterations)",
+                    f"{figure[:1].upper()}{figure[1:]} of '{found.name}' ({percentile} of {_iterations(found)})",
                     expected=expected,
                     got=show(value, unit),
                     detail=(
@@ -411,7 +417,7 @@ class PerformanceKeywords(KeywordGroup):
             )
         self.log.info(
             f"{figure[:1].upper()}{figure[1:]} of '{found.name}' is {expected}: {show(value, unit)} "
-            f"({percentile} of {len(found.generations)} iterations)."
+            f"({percentile} of {_iterations(found)})."
         )
 
     @property

@@ -72,8 +72,7 @@ class Measurement:
             at: A percentile such as `p50` or `p99.9`, or `mean`, `min`, `max`.
 
         Raises:
-            MonitorError: The measurement lacks the figure.
-            ValueError: `at` is none of these.
+            MonitorError: The measurement lacks the figure, or `at` is none of these.
         """
         reduce = read_percentile(at)
         return reduce(self.values(figure))
@@ -133,7 +132,7 @@ def read_percentile(text: str) -> Reduction:
     """Return what `p50`, `p99.9`, `median`, `mean`, `min` or `max` means.
 
     Raises:
-        ValueError: It means nothing.
+        MonitorError: It means nothing.
     """
     word = text.strip().lower()
     named: dict[str, float | None] = {"mean": None, "min": 0.0, "max": 100.0, "median": 50.0}
@@ -141,5 +140,7 @@ def read_percentile(text: str) -> Reduction:
         return Reduction(word, named[word])
     match = _RANK.fullmatch(word)
     if match is None or float(match.group(1)) > 100:
-        raise ValueError(f"Expected a percentile such as p50 or p99.9, or median, mean, min or max, got '{text}'.")
+        raise MonitorError(
+            describe("Unknown percentile", expected="p50, p99.9 or the like, median, mean, min or max", got=f"'{text}'")
+        )
     return Reduction(f"p{match.group(1)}", float(match.group(1)))

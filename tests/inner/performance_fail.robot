@@ -1,0 +1,109 @@
+*** Settings ***
+Documentation       Thresholds that must not be met, and measurements of nothing. All tests must fail; pytest reads what they say.
+
+Library             InferenceLibrary
+
+Suite Setup         Start Server    simulator    time_to_first_token=50 ms    inter_token_latency=10 ms    alias=paced
+
+
+*** Variables ***
+${QUESTION}         What is the capital of France?
+${NO_OUTPUT}        http://127.0.0.1:1
+${ONE_CHUNK}        http://127.0.0.1:1
+
+
+*** Test Cases ***
+Too Slow
+    Measure Generation    ${QUESTION}    iterations=2    warmup=0
+    Tokens Per Second Should Be At Least    1000
+
+Too Slow Inline
+    Measure Generation    ${QUESTION}    iterations=1    warmup=0
+    Get Measured Tokens Per Second    >    1000
+
+First Token Too Late
+    Measure Generation    ${QUESTION}    iterations=2    warmup=0
+    Time To First Token Should Be At Most    20 ms    percentile=max
+
+First Token Too Late Inline
+    Measure Generation    ${QUESTION}    iterations=1    warmup=0
+    Get Measured Time To First Token    <    20 ms    percentile=p90
+
+Gaps Too Long
+    Measure Generation    ${QUESTION}    iterations=1    warmup=0
+    Get Measured Inter Token Latency    <    1 ms
+
+Whole Answer Too Long
+    Measure Generation    ${QUESTION}    iterations=1    warmup=0
+    Get Measured End To End Latency    <    50 ms
+
+Too Much Memory
+    Start Memory Monitor    server=paced
+    Chat    ${QUESTION}
+    Stop Memory Monitor
+    Memory Should Stay Below    1 MB
+
+Too Much Memory Inline
+    Start Memory Monitor    server=paced
+    Get Measured Peak Memory    <    1 MB    kind=rss
+
+Own Words
+    Measure Generation    ${QUESTION}    iterations=1    warmup=0
+    Get Measured Tokens Per Second    >    1000    message=Too slow for the product.
+
+Nothing Measured
+    Tokens Per Second Should Be At Least    1
+
+Measured By Another Test
+    [Documentation]    The measurements of the tests above ended with them.
+    Time To First Token Should Be At Most    1 hour
+
+Nothing To Draw
+    Log Measurement Chart
+
+Nothing Watched
+    Memory Should Stay Below    4 GB
+
+Nothing Generated
+    Connect To Server    ${NO_OUTPUT}    check=False
+    Measure Generation    ${QUESTION}    iterations=3    warmup=0
+
+All Tokens At Once
+    Connect To Server    ${ONE_CHUNK}    check=False
+    Measure Generation    ${QUESTION}    iterations=1    warmup=0
+    Tokens Per Second Should Be At Least    0
+
+Stream Cut In The Middle
+    Start Server    simulator    fault=cut-after-events:events=3
+    Measure Generation    ${QUESTION}    warmup=0
+
+No Iterations
+    Measure Generation    ${QUESTION}    iterations=0
+
+Unknown Percentile
+    Measure Generation    ${QUESTION}    iterations=1    warmup=0
+    Tokens Per Second Should Be At Least    1    percentile=best
+
+Unknown Size
+    Start Memory Monitor    server=paced
+    Memory Should Stay Below    2 XB
+
+Remote Memory
+    Connect To Server    ${NO_OUTPUT}    check=False    alias=remote
+    Start Memory Monitor    server=remote
+
+No Such Process
+    Start Memory Monitor    pid=4194304
+
+Interval Too Short
+    Start Memory Monitor    server=paced    interval=1 ms
+
+No Gpu Memory
+    Start Memory Monitor    server=paced
+    Get Measured Peak Memory    <    1 GB    kind=gpu
+
+Stopped By A Timeout
+    [Timeout]    0.5 s
+    Start Server    simulator    inter_token_latency=500 ms    alias=slow
+    Start Memory Monitor
+    Measure Generation    ${QUESTION}    iterations=1000

@@ -1,0 +1,82 @@
+# ruff: noqa: E501 - each message stands on one line, as the reader of a log sees it
+"""Thresholds that are not met, and measurements of nothing, read as a person reads them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from inner_suites import InnerRun, run_inner
+from wire_server import DONE, END_OF_BODY, STREAM_HEAD, WireServer, delta, piece
+
+NUMBER = r"\d+(\.\d+)?"
+
+MESSAGES = {
+    "Too Slow": rf"Tokens per second of 'paced' \(p50 of 2 iterations\): expected at least 1000 tokens/s, got {NUMBER} tokens/s\.",
+    "Too Slow Inline": rf"Tokens per second of 'paced' \(p50 of 1 iteration\): expected greater than 1000 tokens/s, got {NUMBER} tokens/s\.",
+    "First Token Too Late": rf"Time to first token of 'paced' \(max of 2 iterations\): expected at most 20 ms, got {NUMBER} ms\.",
+    "First Token Too Late Inline": rf"Time to first token of 'paced' \(p90 of 1 iteration\): expected less than 20 ms, got {NUMBER} ms\.",
+    "Gaps Too Long": rf"Inter-token latency of 'paced' \(p50 of 1 iteration\): expected less than 1 ms, got {NUMBER} ms\.",
+    "Whole Answer Too Long": rf"End-to-end latency of 'paced' \(p50 of 1 iteration\): expected less than 50 ms, got {NUMBER} ms\.",
+    "Too Much Memory": rf"Memory of 'paced' is too high \(PSS of its process tree\): expected below 1 MB, got {NUMBER} MB {NUMBER} s after the start; \d+ samples in {NUMBER} s\.",
+    "Too Much Memory Inline": rf"Peak memory of 'paced' \(RSS\): expected less than 1 MB, got {NUMBER} MB\.",
+    "Own Words": r"Too slow for the product\.",
+    "Nothing Measured": r"No measurement is open\. Hint: use Measure Generation\.?",
+    "Measured By Another Test": r"No measurement is open\. Hint: use Measure Generation\.?",
+    "Nothing To Draw": r"No measurement is open\. Hint: use Measure Generation\.?",
+    "Nothing Watched": r"No memory monitor is open\. Hint: use Start Memory Monitor\.?",
+    "Nothing Generated": rf"Iteration 1 of 3 of the measurement of '\S+' generated nothing: expected at least one token, got a stream without output \(finish reason: stop\) after {NUMBER} s\.",
+    "All Tokens At Once": r"The measurement of '\S+' has no tokens per second: expected two or more tokens that arrive one after the other, got 1 in 1 chunk at one moment in iteration 1\.",
+    "Stream Cut In The Middle": r"POST \S+/v1/chat/completions of server 'simulator' failed: expected a stream with a proper end, got .* after 3 events .*",
+    "No Iterations": r"A measurement needs iterations: expected 1 or more, got 0\.",
+    "Unknown Percentile": r"Unknown percentile: expected p50, p99\.9 or the like, median, mean, min or max, got 'best'\.",
+    "Unknown Size": r"Unknown size of memory: expected a number with B, kB, MB, GB, KiB, MiB or GiB, got '2 XB'\.",
+    "Remote Memory": r"Server '\S+' cannot be watched: expected a process that this library started, got a server at http://127\.0\.0\.1:\d+\. Hint: give the process with pid= when it runs on this machine",
+    "No Such Process": r"Process 4194304 of 'process 4194304' cannot be watched: expected a process, got none\.",
+    "Interval Too Short": r"The interval of a memory monitor is too short: expected at least 10 ms, got 1 ms\.",
+    "Stopped By A Timeout": r"Test timeout 500 milliseconds exceeded\.",
+}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InnerRun]:
+    silent = [STREAM_HEAD, piece(delta(role="assistant")), piece(delta(finish="stop")), piece(DONE), END_OF_BODY]
+    lump = [STREAM_HEAD, piece(delta("all at once")), piece(delta(finish="stop")), piece(DONE), END_OF_BODY]
+    no_output, one_chunk = WireServer([silent]), WireServer([lump])
+    yield run_inner(
+        "performance_fail.robot",
+        tmp_path_factory.mktemp("performance_fail"),
+        "--variable",
+        f"NO_OUTPUT:{no_output.url}",
+        "--variable",
+        f"ONE_CHUNK:{one_chunk.url}",
+    )
+    no_output.close()
+    one_chunk.close()
+
+
+@pytest.mark.parametrize("test", MESSAGES)
+def test_the_first_line_tells_it_all(run: InnerRun, test: str) -> None:
+    assert run[test].status == "FAIL"
+    assert re.fullmatch(MESSAGES[test], run[test].first_line), run[test].message
+
+
+def test_every_test_of_the_suite_fails(run: InnerRun) -> None:
+    assert {name: test.message for name, test in run.tests.items() if test.status != "FAIL"} == {}
+    assert set(run.tests) - set(MESSAGES) <= {"No Gpu Memory"}
+    assert "Traceback" not in "".join(test.message for test in run.tests.values())
+
+
+def test_the_iterations_stand_below(run: InnerRun) -> None:
+    _, heading, *lines = run["Too Slow"].message.splitlines()
+    assert re.fullmatch(r"Iterations \(\d+ tokens in all, counted by the server\):", heading)
+    assert [line.split(":")[0].strip() for line in lines] == ["1", "2"]
+
+
+def test_a_timeout_leaves_nothing_behind(run: InnerRun) -> None:
+    assert run.leftovers == []
+
+
+def test_threads_do_not_log(run: InnerRun) -> None:
+    assert "memory-monitor" not in run.everything()
