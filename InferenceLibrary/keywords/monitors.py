@@ -246,5 +246,5 @@ class MonitorKeywords(KeywordGroup):
 
         if isinstance(ref, MemoryRecord):
             return ref
-        record: MemoryRecord = self._monitors.get(ref).record
+        record: MemoryRecord = self._monitors.get(ref).snapshot()
         return record

@@ -377,8 +377,7 @@ class PerformanceKeywords(KeywordGroup):
         monitors = self.context.registry("memory monitor", "use Start Memory Monitor")
         if monitor is None and not len(monitors):
             return None
-        record: MemoryRecord = monitor if isinstance(monitor, MemoryRecord) else monitors.get(monitor).record
-        # RSS has a value at every sample; PSS only some, when the processes are large.
+        record: MemoryRecord = monitor if isinstance(monitor, MemoryRecord) else monitors.get(monitor).snapshot()
         kind = record.best_kind()
         points: list[tuple[float, float]] = [(when, float(value)) for when, value in record.series(kind)]
         return MemoryCurve(kind.upper(), points, record.peak(kind), bytes_of(limit) if limit else None)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from InferenceLibrary.errors import MonitorError, describe
-from InferenceLibrary.load.records import Generation
+from InferenceLibrary.load.records import Generation, shown
 from InferenceLibrary.stats import Interval, mean, median_interval, percentile
 
 Figure = Literal["tokens per second", "time to first token", "inter-token latency", "end-to-end latency"]
@@ -111,7 +111,7 @@ class Measurement:
         first, whole = self.get("time to first token"), self.get("end-to-end latency")
         return (
             f"{self.name}: {count} generation{'s' if count > 1 else ''}, {self.output_tokens} tokens ({self.counted}); "
-            f"medians: first token after {first * 1000:.4g} ms, {speed}, whole answer in {whole:.4g} s"
+            f"medians: first token after {shown(first)}, {speed}, whole answer in {shown(whole)}"
         )
 
     __repr__ = __str__

@@ -87,11 +87,16 @@ class Generation:
 
     def __str__(self) -> str:
         rate = self.tokens_per_second
-        shown = "no rate" if rate is None else f"{rate:.4g} tokens/s"
+        speed = "no rate" if rate is None else f"{rate:.4g} tokens/s"
         return (
-            f"{self.output_tokens} tokens ({self.token_source}), first after {self.time_to_first_token * 1000:.4g} ms, "
-            f"{shown}, whole answer in {self.elapsed:.4g} s"
+            f"{self.output_tokens} tokens ({self.token_source}), first after {shown(self.time_to_first_token)}, "
+            f"{speed}, whole answer in {shown(self.elapsed)}"
         )
+
+
+def shown(seconds: float) -> str:
+    """Return a duration for people: `183 ms`, `2.31 s`."""
+    return f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
 
 
 def read_generation(stream: RecordedStream, started: float) -> Generation | None:

@@ -107,11 +107,19 @@ class MemoryMonitor:
             MonitorError: The thread failed, so the record has a hole.
         """
         self._end()
-        if self._problem is not None:
-            raise MonitorError(
-                describe(f"The memory monitor of '{self.name}' failed", got=f"{self._problem}")
-            ) from self._problem
-        return self.record
+        return self._whole()
+
+    def snapshot(self) -> MemoryRecord:
+        """Return the record with a sample of this moment, PSS and USS included, when the monitor runs.
+
+        Raises:
+            MonitorError: The thread failed, so the record has a hole.
+        """
+        with self._lock:
+            if self.running and self.record.process_ended is None and self._problem is None:
+                self._tree.measure_shares_next()
+                self._take()
+        return self._whole()
 
     def close(self) -> None:
         """End the thread. A second call does nothing."""
@@ -120,6 +128,13 @@ class MemoryMonitor:
     @property
     def running(self) -> bool:
         return self.record.ended is None
+
+    def _whole(self) -> MemoryRecord:
+        if self._problem is not None:
+            raise MonitorError(
+                describe(f"The memory monitor of '{self.name}' failed", got=f"{self._problem}")
+            ) from self._problem
+        return self.record
 
     def _end(self) -> None:
         if self.record.ended is not None:

@@ -61,7 +61,7 @@ def test_figures_of_known_times() -> None:
     assert measurement.counted == "counted by the server"
     assert str(measurement) == (
         "fake: 1 generation, 6 tokens (counted by the server); "
-        "medians: first token after 200 ms, 10 tokens/s, whole answer in 0.75 s"
+        "medians: first token after 200 ms, 10 tokens/s, whole answer in 750 ms"
     )
 
 

@@ -147,6 +147,20 @@ def test_shortest_watch_has_two_samples_and_leaves_no_thread() -> None:
     assert str(record).startswith("self: peak RSS ")
 
 
+def test_a_snapshot_is_of_this_moment() -> None:
+    monitor = MemoryMonitor("self", os.getpid(), 60)
+    monitor.start()
+    before = monitor.record.count
+    asked = time.monotonic()
+    record = monitor.snapshot()
+    assert record.count == before + 1
+    assert record.samples[-1].time >= asked
+    if sys.platform == "linux":
+        assert record.samples[-1].pss is not None
+    count = monitor.stop().count
+    assert monitor.snapshot().count == count, "a stopped monitor takes no more samples"
+
+
 def test_end_of_the_process_is_noted() -> None:
     process = spawn("import sys; print(1, flush=True); sys.stdin.read()")
     assert process.stdout is not None
@@ -202,6 +216,8 @@ def test_a_hole_in_the_record_is_an_error_not_a_pass() -> None:
     monitor = MemoryMonitor("broken", 1, 0.01, tree)
     monitor.start()
     assert wait_until(lambda: monitor._problem is not None, 10)
+    with pytest.raises(MonitorError, match="memory monitor of 'broken' failed: got disk on fire"):
+        monitor.snapshot()
     with pytest.raises(MonitorError, match="memory monitor of 'broken' failed: got disk on fire"):
         monitor.stop()
     assert tree.closed == 1
