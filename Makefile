@@ -46,7 +46,7 @@ test-integration: $(STAMP) ## set up and run the suites against the embedded sim
 
 test-parallel: $(STAMP) ## the same suites by pabot in two processes, into results/parallel
 	@rm -rf $(RESULTS)/parallel
-	$(BIN)/pabot --processes 2 --pabotlibport 0 $(ARTIFACTS) --outputdir $(RESULTS)/parallel --xunit xunit.xml \
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pabot --processes 2 --pabotlibport 0 $(ARTIFACTS) --outputdir $(RESULTS)/parallel --xunit xunit.xml \
 		$(ROBOT_OPTIONS) robot/integration
 
 test-real: $(STAMP) ## build llama.cpp's server once, then run the suites and the tests that need it
