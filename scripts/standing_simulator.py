@@ -23,6 +23,9 @@ from InferenceLibrary.servers.ports import LOOPBACK, is_free
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPOSE_FILE = ROOT / "docker-compose.test.yml"
+ARGUMENTS = ("--model", "fake-model", "--scenario", "capitals")
+PACE = ("--time-to-first-token", "20ms", "--inter-token-latency", "5ms")
+"""So that a measurement finds tokens that arrive one after the other, as those of a real server do."""
 READY_SECONDS = 60.0
 STOP_SECONDS = 20.0
 
@@ -92,7 +95,7 @@ class Standing:
             return self._fail(f"inference-simulator is not beside {sys.executable}. Hint: make install")
         with self.log.open("wb") as log:
             process = subprocess.Popen(
-                [program, "--host", LOOPBACK, "--port", str(self.port), "--model", "fake-model", "--mode", "random"],
+                [program, "--host", LOOPBACK, "--port", str(self.port), *ARGUMENTS, *PACE],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -63,7 +63,7 @@ Usage Adds Up
     Should Be True    $longer.usage.prompt_tokens > $reply.usage.prompt_tokens
 
 The Token Limit Is Kept
-    ${reply} =    Complete    ${CAPITAL_OF_FRANCE}    max_tokens=3
+    ${reply} =    Complete    ${LONG_PROMPT}    max_tokens=3    extra={"ignore_eos": true}
     Finish Reason Should Be    ${reply}    length
     Should Be Equal As Integers    ${reply.usage.completion_tokens}    3
 
@@ -85,6 +85,7 @@ Ten Requests At Once Are All Answered
     END
 
 The Capital Of France Is Known
+    [Tags]    requires-model
     Tag The Origin Of Answers
     ${reply} =    Chat    ${CAPITAL_OF_FRANCE}    max_tokens=32    temperature=0
     Reply Should Contain    ${reply}    Paris

@@ -29,10 +29,10 @@ A Stream Says What A Reply Says
 
 A Stream Ends With Its Finish Reason And Done
     [Tags]    smoke
-    ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    max_tokens=32    temperature=0
+    ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    max_tokens=200    temperature=0
     Finish Reason Should Be    ${stream}    stop
     Stream Should End With Done    ${stream}
-    ${cut} =    Stream Completion    ${CAPITAL_OF_FRANCE}    max_tokens=3
+    ${cut} =    Stream Completion    ${LONG_PROMPT}    max_tokens=3    extra={"ignore_eos": true}
     Finish Reason Should Be    ${cut}    length
     Stream Should End With Done    ${cut}
 
