@@ -105,7 +105,9 @@ class MonitorKeywords(KeywordGroup):
 
     @keyword(tags=["monitor"])
     def stop_memory_monitor(self, *, monitor: Any = None) -> Any:
-        """Take the last sample and end the monitor. Its record stays with the current test or suite.
+        """Take the last sample and end the monitor.
+
+        Its record stays until the test or suite that started the monitor ends.
 
         Args:
             monitor: Alias, handle or object; None for the latest one.
@@ -131,7 +133,7 @@ class MonitorKeywords(KeywordGroup):
         self.log.info(f"Memory of {record}")
         return record
 
-    @keyword(tags=["monitor"])
+    @keyword(tags=["monitor", "getter"])
     def get_measured_peak_memory(
         self,
         assertion_operator: AssertionOperator | None = None,
@@ -141,7 +143,7 @@ class MonitorKeywords(KeywordGroup):
         kind: MemoryKind | None = None,
         monitor: Any = None,
     ) -> int:
-        """Return the highest memory that a monitor saw, in bytes, and check it when an assertion is given.
+        """Return the highest memory that a monitor saw, in bytes.
 
         Args:
             assertion_operator: Such as `<`.
@@ -213,7 +215,7 @@ class MonitorKeywords(KeywordGroup):
             f"{record.count} samples in {record.duration:.2f} s)."
         )
 
-    @keyword(tags=["monitor", "gpu"])
+    @keyword(tags=["monitor", "skip"])
     def skip_unless_gpu_is_available(self) -> None:
         """Skip the test unless this machine has an NVIDIA GPU that can be used.
 

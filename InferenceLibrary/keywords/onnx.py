@@ -69,10 +69,10 @@ class OnnxKeywords(KeywordGroup):
         timeout: timedelta = timedelta(minutes=5),
         alias: str | None = None,
     ) -> Any:
-        """Load an ONNX model and make it the current one. It is closed with the test or suite that loaded it.
+        """Load an ONNX model and make it the current one.
 
-        onnxruntime falls back to the CPU without an error when a GPU provider cannot start. Here that is a failure, and
-        the message holds what onnxruntime wrote about it.
+        It is closed with the test or suite that loaded it. onnxruntime falls back to the CPU without an error when a
+        GPU provider cannot start. Here that is a failure, and the message holds what onnxruntime wrote about it.
 
         Args:
             path: The .onnx file.
@@ -186,7 +186,7 @@ class OnnxKeywords(KeywordGroup):
         tail = f"; not compared: {', '.join(others)}" if others else ""
         self.log.info(f"ONNX outputs equal as expected: {', '.join(compared)} (rtol={rtol:g}, atol={atol:g}){tail}.")
 
-    @keyword(tags=["onnx"])
+    @keyword(tags=["onnx", "getter"])
     def get_onnx_output(
         self, name: str | None = None, *, form: Literal["numpy", "list"] = "numpy", result: Any = None
     ) -> Any:
@@ -247,9 +247,9 @@ class OnnxKeywords(KeywordGroup):
 
         return to_array(values, dtype)
 
-    @keyword(tags=["onnx"])
+    @keyword(tags=["onnx", "getter"])
     def get_onnx_reference_outputs(self, inputs: Any, *, model: Any = None) -> dict[str, Any]:
-        """Return the outputs as the reference implementation of the package `onnx` computes them.
+        """Return what the reference implementation of the package `onnx` computes.
 
         It runs on numpy alone and shares no code with onnxruntime: a second opinion on a provider.
 
@@ -278,7 +278,7 @@ class OnnxKeywords(KeywordGroup):
 
         return reference_outputs(self._models.get(model).path, inputs)
 
-    @keyword(tags=["onnx"])
+    @keyword(tags=["onnx", "getter"])
     def get_onnx_run_time(
         self,
         assertion_operator: AssertionOperator | None = None,
@@ -313,7 +313,7 @@ class OnnxKeywords(KeywordGroup):
             check_number(elapsed, assertion_operator, assertion_expected, "ONNX run time", unit="s", message=message)
         )
 
-    @keyword(tags=["onnx"])
+    @keyword(tags=["onnx", "getter"])
     def get_onnx_providers(self, *, model: Any = None) -> list[str]:
         """Return the providers that a loaded model really has, the preferred first.
 
@@ -338,7 +338,7 @@ class OnnxKeywords(KeywordGroup):
 
     @keyword(tags=["onnx", "assertion"])
     def onnx_provider_should_be_used(self, provider: str, *, model: Any = None) -> None:
-        """Fail unless a provider is active in a loaded model and computes at least one node of its graph.
+        """Fail unless a provider computes at least one node of a loaded model.
 
         That a provider was asked for proves nothing: onnxruntime leaves out what cannot start, and gives the nodes
         that a provider cannot compute to the CPU.
@@ -385,7 +385,7 @@ class OnnxKeywords(KeywordGroup):
             )
         self.log.info(f"ONNX model '{found.name}' runs on {found.shown_providers}.")
 
-    @keyword(tags=["onnx"])
+    @keyword(tags=["onnx", "skip"])
     def skip_unless_onnx_provider_is_available(self, provider: str) -> None:
         """Skip the test unless this build of onnxruntime has a provider.
 

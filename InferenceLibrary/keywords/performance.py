@@ -171,7 +171,7 @@ class PerformanceKeywords(KeywordGroup):
         """
         self._check("time to first token", maximum.total_seconds(), percentile, measurement, at_least=False)
 
-    @keyword(tags=["performance"])
+    @keyword(tags=["performance", "getter"])
     def get_measured_tokens_per_second(
         self,
         assertion_operator: AssertionOperator | None = None,
@@ -181,7 +181,7 @@ class PerformanceKeywords(KeywordGroup):
         percentile: str = "p50",
         measurement: Any = None,
     ) -> float:
-        """Return the tokens per second of a measurement, and check them when an assertion is given.
+        """Return the tokens per second of a measurement.
 
         Args:
             assertion_operator: Such as `>`.
@@ -205,7 +205,7 @@ class PerformanceKeywords(KeywordGroup):
         """
         return self._get("tokens per second", assertion_operator, assertion_expected, message, percentile, measurement)
 
-    @keyword(tags=["performance"])
+    @keyword(tags=["performance", "getter"])
     def get_measured_time_to_first_token(
         self,
         assertion_operator: AssertionOperator | None = None,
@@ -215,7 +215,7 @@ class PerformanceKeywords(KeywordGroup):
         percentile: str = "p50",
         measurement: Any = None,
     ) -> float:
-        """Return the time to first token of a measurement in seconds, and check it when an assertion is given.
+        """Return the time to first token of a measurement, in seconds.
 
         For a single stream there is [Get Time To First Token].
 
@@ -242,7 +242,7 @@ class PerformanceKeywords(KeywordGroup):
             "time to first token", assertion_operator, assertion_expected, message, percentile, measurement
         )
 
-    @keyword(tags=["performance"])
+    @keyword(tags=["performance", "getter"])
     def get_measured_inter_token_latency(
         self,
         assertion_operator: AssertionOperator | None = None,
@@ -252,7 +252,7 @@ class PerformanceKeywords(KeywordGroup):
         percentile: str = "p50",
         measurement: Any = None,
     ) -> float:
-        """Return the time between chunks with output, over all gaps, in seconds; check it when an assertion is given.
+        """Return the time between chunks with output, over all gaps, in seconds.
 
         A chunk may carry several tokens: then this is the latency between chunks.
 
@@ -280,7 +280,7 @@ class PerformanceKeywords(KeywordGroup):
             "inter-token latency", assertion_operator, assertion_expected, message, percentile, measurement
         )
 
-    @keyword(tags=["performance"])
+    @keyword(tags=["performance", "getter"])
     def get_measured_end_to_end_latency(
         self,
         assertion_operator: AssertionOperator | None = None,
@@ -290,7 +290,7 @@ class PerformanceKeywords(KeywordGroup):
         percentile: str = "p50",
         measurement: Any = None,
     ) -> float:
-        """Return the time of whole generations in seconds, and check it when an assertion is given.
+        """Return the time of whole generations of a measurement, in seconds.
 
         Args:
             assertion_operator: Such as `<`.
@@ -322,7 +322,7 @@ class PerformanceKeywords(KeywordGroup):
         monitor: Any = None,
         memory_limit: str | None = None,
     ) -> Path:
-        """Show in the log when the tokens of each iteration arrived, with the memory of the server below.
+        """Show when the tokens of each iteration arrived, and the memory meanwhile.
 
         The picture is an SVG file beside the log.
 

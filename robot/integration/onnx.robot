@@ -1,11 +1,11 @@
 *** Settings ***
-Documentation       ONNX models in the same vocabulary: made on the spot, loaded, run, compared, and on the provider asked for.
+Documentation    ONNX models: made on the spot, loaded, run, compared, and on the provider asked for.
 ...
-...                 No server takes part. The weights are known and exact, so right results are the same everywhere.
+...              No server takes part. The weights are known and exact, so right results are the same everywhere.
 
-Library             InferenceLibrary
+Library          InferenceLibrary
 
-Test Tags           onnx
+Test Tags        onnx
 
 
 *** Test Cases ***
@@ -13,7 +13,7 @@ A Model Computes The Expected Numbers
     [Documentation]    x = [1, 2, 3]: hidden = relu([-1.5, 1.75, 1.5, -1.75]), y = hidden @ W2 + b2.
     [Tags]    smoke
     ${path} =    Create Onnx Model    mlp
-    ${model} =    Load Onnx Model    ${path}
+    Load Onnx Model    ${path}
     Run Onnx Model    [[1, 2, 3]]
     Onnx Outputs Should Equal    [[-0.75, 3.75]]    rtol=0    atol=0    dtype=float32
 

@@ -1,23 +1,23 @@
 *** Settings ***
-Documentation       How fast the server generates, how soon it begins, and what memory its processes need meanwhile.
+Documentation    How fast the server generates, how soon it begins, and what memory its processes need meanwhile.
 ...
-...                 Runs alone under pabot: neighbours would be measured as well. The thresholds for a real target are
-...                 variables; the simulator's own times are configured, so there the measured ones are known.
+...              Runs alone under pabot: neighbours would be measured as well. The thresholds for a real target are
+...              variables; the simulator's own times are configured, so there the measured ones are known.
 
-Resource            ../../resources/target.resource
-Library             Process
-Variables           ../../resources/prompts.yaml
+Resource         ../../resources/target.resource
+Library          Process
+Variables        ../../resources/prompts.yaml
 
-Suite Setup         Use Paced Target
+Suite Setup      Use Paced Target
 
-Test Tags           performance    pabot:exclusive
+Test Tags        performance    pabot:exclusive
 
 
 *** Variables ***
-${MINIMUM_TOKENS_PER_SECOND}        5
-${MAXIMUM_TIME_TO_FIRST_TOKEN}      30 s
-${MAXIMUM_MEMORY}                   4 GB
-&{ALL_TOKENS}                       ignore_eos=${True}
+${MINIMUM_TOKENS_PER_SECOND}      5
+${MAXIMUM_TIME_TO_FIRST_TOKEN}    30 s
+${MAXIMUM_MEMORY}                 4 GB
+&{ALL_TOKENS}                     ignore_eos=${True}
 
 
 *** Test Cases ***
@@ -32,7 +32,7 @@ A Long Prompt Is Answered Three Times
     Set Test Message    ${measurement}
 
 The Configured Latencies Are What Is Measured
-    [Documentation]    100 ms to the first token and 10 ms between tokens, which makes 100 tokens per second and never more.
+    [Documentation]    100 ms to the first token and 10 ms between tokens: 100 tokens per second, and never more.
     [Tags]    mock
     Skip Unless Server Supports    fault injection
     ${measurement} =    Measure Generation    ${LONG_PROMPT}    iterations=3    max_tokens=32    extra=${ALL_TOKENS}
@@ -82,6 +82,7 @@ Watch Memory If It Is Here
     IF    $server.pid is not None    Start Memory Monitor    interval=20 ms
 
 Memory Should Stay Low If It Is Here
+    [Documentation]    Says so where no memory was watched.
     ${server} =    Get Server
     IF    $server.pid is not None
         Stop Memory Monitor

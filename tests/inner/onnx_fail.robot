@@ -1,8 +1,8 @@
 *** Settings ***
-Documentation       Bad models, inputs, providers and numbers. All tests must fail or skip; pytest reads what they say.
+Documentation    Bad models, inputs, providers and numbers. All tests must fail or skip; pytest reads what they say.
 
-Library             InferenceLibrary
-Library             OperatingSystem
+Library          OperatingSystem
+Library          InferenceLibrary
 
 
 *** Test Cases ***

@@ -1,15 +1,15 @@
 *** Settings ***
-Documentation       Thresholds that must not be met, and measurements of nothing. All tests must fail; pytest reads what they say.
+Documentation    Thresholds that are not met, measurements of nothing. All tests must fail; pytest reads them.
 
-Library             InferenceLibrary
+Library          InferenceLibrary
 
-Suite Setup         Start Server    simulator    time_to_first_token=50 ms    inter_token_latency=10 ms    alias=paced
+Suite Setup      Start Server    simulator    time_to_first_token=50 ms    inter_token_latency=10 ms    alias=paced
 
 
 *** Variables ***
-${QUESTION}         What is the capital of France?
-${NO_OUTPUT}        http://127.0.0.1:1
-${ONE_CHUNK}        http://127.0.0.1:1
+${QUESTION}     What is the capital of France?
+${NO_OUTPUT}    http://127.0.0.1:1
+${ONE_CHUNK}    http://127.0.0.1:1
 
 
 *** Test Cases ***
