@@ -14,13 +14,13 @@ NUMBER = r"\d+(\.\d+)?"
 
 MESSAGES = {
     "Too Slow": rf"Tokens per second of 'paced' \(p50 of 2 iterations\): expected at least 1000 tokens/s, got {NUMBER} tokens/s\.",
-    "Too Slow Inline": rf"Tokens per second of 'paced' \(p50 of 1 iteration\): expected greater than 1000 tokens/s, got {NUMBER} tokens/s\.",
+    "Too Slow Inline": rf"Tokens per second of 'paced' \(p50 of 1 iteration\): expected > 1000 tokens/s, got {NUMBER} tokens/s\.",
     "First Token Too Late": rf"Time to first token of 'paced' \(max of 2 iterations\): expected at most 20 ms, got {NUMBER} ms\.",
-    "First Token Too Late Inline": rf"Time to first token of 'paced' \(p90 of 1 iteration\): expected less than 20 ms, got {NUMBER} ms\.",
-    "Gaps Too Long": rf"Inter-token latency of 'paced' \(p50 of 1 iteration\): expected less than 1 ms, got {NUMBER} ms\.",
-    "Whole Answer Too Long": rf"End-to-end latency of 'paced' \(p50 of 1 iteration\): expected less than 50 ms, got {NUMBER} ms\.",
+    "First Token Too Late Inline": rf"Time to first token of 'paced' \(p90 of 1 iteration\): expected < 20 ms, got {NUMBER} ms\.",
+    "Gaps Too Long": rf"Inter-token latency of 'paced' \(p50 of 1 iteration\): expected < 1 ms, got {NUMBER} ms\.",
+    "Whole Answer Too Long": rf"End-to-end latency of 'paced' \(p50 of 1 iteration\): expected < 50 ms, got {NUMBER} ms\.",
     "Too Much Memory": rf"Memory of 'paced' is too high \(PSS of its process tree\): expected below 1 MB, got {NUMBER} MB {NUMBER} s after the start; \d+ samples in {NUMBER} s\.",
-    "Too Much Memory Inline": rf"Peak memory of 'paced' \(RSS\): expected less than 1 MB, got {NUMBER} MB\.",
+    "Too Much Memory Inline": rf"Peak memory of 'paced' \(RSS\): expected < 1 MB, got {NUMBER} MB\.",
     "Own Words": r"Too slow for the product\.",
     "Nothing Measured": r"No measurement is open\. Hint: use Measure Generation\.?",
     "Measured By Another Test": r"No measurement is open\. Hint: use Measure Generation\.?",
