@@ -16,12 +16,21 @@ from typing import Any
 from InferenceLibrary.simulator.durations import parse_duration
 from InferenceLibrary.simulator.settings import CHOICES, Settings
 
-FIELDS = {item.name.replace("_", "-"): item for item in dataclasses.fields(Settings)}
-FIELDS["as"] = FIELDS.pop("personality")
+FIELDS: dict[str, dataclasses.Field[Any]] = {}
 
 
 class OptionError(ValueError):
     """A flag or key is unknown or has a wrong value. The text is one line and names it."""
+
+
+def use_flags_of(settings_class: type[Settings]) -> None:
+    """Take the flags of a personality: those that all have, and its own."""
+    FIELDS.clear()
+    FIELDS.update({item.name.replace("_", "-"): item for item in dataclasses.fields(settings_class)})
+    FIELDS["as"] = FIELDS.pop("personality")
+
+
+use_flags_of(Settings)
 
 
 def parse_options(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
@@ -30,6 +39,8 @@ def parse_options(arguments: Sequence[str], environment: Mapping[str, str]) -> S
     Raises:
         OptionError: A flag, a key or a value is wrong.
     """
+    settings_class = _settings_class(arguments)
+    use_flags_of(settings_class)
     given = _read_flags(arguments)
     legacy = bool(given.get("legacy-durations"))
     values: dict[str, Any] = {}
@@ -42,9 +53,22 @@ def parse_options(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         values["model"] = environment["SIM_MODEL"]
     for name, value in given.items():
         values[name] = convert(name, value, legacy=legacy, where=f"--{name}")
-    settings = Settings(**{FIELDS[name].name: value for name, value in values.items()})
+    settings = settings_class(**{FIELDS[name].name: value for name, value in values.items()})
     _check_together(settings)
     return settings
+
+
+def _settings_class(arguments: Sequence[str]) -> type[Settings]:
+    """Return the settings of the personality that the arguments name, before they are read."""
+    from InferenceLibrary.simulator.personalities.registry import settings_class
+
+    words = iter(arguments)
+    name = ""
+    for word in words:
+        flag, equals, value = word.partition("=")
+        if flag in {"--as", "-as"}:
+            name = value if equals else next(words, "")
+    return settings_class(name)
 
 
 def _read_flags(arguments: Sequence[str]) -> dict[str, Any]:

@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
-def _about(kind: str, text: str, low: float | None = None, high: float | None = None) -> dict[str, Any]:
+def about(kind: str, text: str, low: float | None = None, high: float | None = None) -> dict[str, Any]:
     return {"kind": kind, "help": text, "low": low, "high": high}
 
 
-def _flag(kind: str, default: Any, text: str, *, low: float | None = None, high: float | None = None) -> Any:
-    return field(default=default, metadata=_about(kind, text, low, high))
+def flag(kind: str, default: Any, text: str, *, low: float | None = None, high: float | None = None) -> Any:
+    return field(default=default, metadata=about(kind, text, low, high))
 
 
 def _ignored(kind: str, default: Any) -> Any:
-    return _flag(kind, default, "accepted as upstream does, without effect")
+    return flag(kind, default, "accepted as upstream does, without effect")
 
 
 @dataclass(slots=True)
@@ -23,79 +23,79 @@ class Settings:
     """The settings of one simulator. Durations are seconds. Field `max_num_seqs` is flag `--max-num-seqs`."""
 
     # Server
-    personality: str = _flag("str", "llm-d", "the system to stand in for (the flag is --as)")
-    config: str = _flag("str", "", "YAML file with the same keys as the flags")
-    host: str = _flag("str", "127.0.0.1", "address to bind; anything but loopback is warned about")
-    port: int = _flag("int", 8000, "port to bind; 0 takes a free one and prints it", low=0, high=65535)
-    model: str = _flag("str", "fake-model", "base model name; the environment variable SIM_MODEL too")
+    personality: str = flag("str", "llm-d", "the system to stand in for (the flag is --as)")
+    config: str = flag("str", "", "YAML file with the same keys as the flags")
+    host: str = flag("str", "127.0.0.1", "address to bind; anything but loopback is warned about")
+    port: int = flag("int", 8000, "port to bind; 0 takes a free one and prints it", low=0, high=65535)
+    model: str = flag("str", "fake-model", "base model name; the environment variable SIM_MODEL too")
     served_model_name: list[str] = field(
-        default_factory=list, metadata=_about("list", "names the model answers to; the first is echoed")
+        default_factory=list, metadata=about("list", "names the model answers to; the first is echoed")
     )
-    api_key: str = _flag("str", "", "key that requests must bear; 401 without it")
-    max_request_body_size_mb: int = _flag("int", 4, "larger bodies are answered 413", low=1, high=512)
-    startup_duration: float = _flag("duration", 0.0, "/health/ready is 503 until this time is over")
-    drain_timeout: float = _flag("duration", 30.0, "longest wait for open answers after TERM")
-    log_http: bool = _flag("bool", False, "log one line a request on stderr")
-    v: int = _flag("int", 0, "verbosity; 4 and above logs requests", low=0)
+    api_key: str = flag("str", "", "key that requests must bear; 401 without it")
+    max_request_body_size_mb: int = flag("int", 4, "larger bodies are answered 413", low=1, high=512)
+    startup_duration: float = flag("duration", 0.0, "/health/ready is 503 until this time is over")
+    drain_timeout: float = flag("duration", 30.0, "longest wait for open answers after TERM")
+    log_http: bool = flag("bool", False, "log one line a request on stderr")
+    v: int = flag("int", 0, "verbosity; 4 and above logs requests", low=0)
     # Answers
-    mode: str = _flag("mode", "random", "random or echo")
-    seed: int | None = _flag("int", None, "makes texts, latencies, ids and injected failures repeatable")
-    max_model_len: int = _flag("int", 1024, "prompt and output tokens together; 400 above", low=1)
-    max_num_seqs: int = _flag("int", 5, "answers generated at the same time", low=1)
-    max_waiting_queue_length: int = _flag("int", 1000, "requests that may wait; 429 above", low=0)
-    scenario: str = _flag("str", "", "scripted answers: a YAML file, or the name of a shipped one")
-    dataset_path: str = _flag("str", "", "answers by prompt: SQLite as upstream, or YAML of question and answer")
+    mode: str = flag("mode", "random", "random or echo")
+    seed: int | None = flag("int", None, "makes texts, latencies, ids and injected failures repeatable")
+    max_model_len: int = flag("int", 1024, "prompt and output tokens together; 400 above", low=1)
+    max_num_seqs: int = flag("int", 5, "answers generated at the same time", low=1)
+    max_waiting_queue_length: int = flag("int", 1000, "requests that may wait; 429 above", low=0)
+    scenario: str = flag("str", "", "scripted answers: a YAML file, or the name of a shipped one")
+    dataset_path: str = flag("str", "", "answers by prompt: SQLite as upstream, or YAML of question and answer")
     dataset_url: str = _ignored("str", "")
     dataset_in_memory: bool = _ignored("bool", False)
-    dataset_table_name: str = _flag("str", "llmd", "table of the SQLite data set")
-    default_embedding_dimensions: int = _flag("int", 384, "length of an embedding", low=1, high=65536)
+    dataset_table_name: str = flag("str", "llmd", "table of the SQLite data set")
+    default_embedding_dimensions: int = flag("int", 384, "length of an embedding", low=1, high=65536)
     # Time
-    time_to_first_token: float = _flag("duration", 0.0, "time to the first token")
-    time_to_first_token_std_dev: float = _flag("duration", 0.0, "its standard deviation, at most 30 %")
-    inter_token_latency: float = _flag("duration", 0.0, "time between tokens")
-    inter_token_latency_std_dev: float = _flag("duration", 0.0, "its standard deviation, at most 30 %")
-    kv_cache_transfer_latency: float = _flag("duration", 0.0, "first-token time of remote prefill requests")
-    kv_cache_transfer_latency_std_dev: float = _flag("duration", 0.0, "its standard deviation, at most 30 %")
-    kv_cache_transfer_time_per_token: float = _flag("duration", 0.0, "the same, for each prompt token")
-    kv_cache_transfer_time_std_dev: float = _flag("duration", 0.0, "its standard deviation, at most 30 %")
-    prefill_overhead: float = _flag("duration", 0.0, "fixed part of a per-token time to first token")
-    prefill_time_per_token: float = _flag("duration", 0.0, "part of it for each prompt token")
-    prefill_time_std_dev: float = _flag("duration", 0.0, "standard deviation of the prefill time")
-    time_factor_under_load: float = _flag("float", 1.0, "how much slower a full server is", low=1)
-    latency_calculator: str = _flag("calculator", "", "'', constant or per-token")
-    legacy_durations: bool = _flag("bool", False, "take bare numbers as milliseconds, as up to v0.8")
-    one_write_per_token: bool = _flag("bool", False, "one TCP write a token, also without latency")
-    truth_file: str = _flag("str", "", "JSON lines with the send time of every token (monotonic clock)")
+    time_to_first_token: float = flag("duration", 0.0, "time to the first token")
+    time_to_first_token_std_dev: float = flag("duration", 0.0, "its standard deviation, at most 30 %")
+    inter_token_latency: float = flag("duration", 0.0, "time between tokens")
+    inter_token_latency_std_dev: float = flag("duration", 0.0, "its standard deviation, at most 30 %")
+    kv_cache_transfer_latency: float = flag("duration", 0.0, "first-token time of remote prefill requests")
+    kv_cache_transfer_latency_std_dev: float = flag("duration", 0.0, "its standard deviation, at most 30 %")
+    kv_cache_transfer_time_per_token: float = flag("duration", 0.0, "the same, for each prompt token")
+    kv_cache_transfer_time_std_dev: float = flag("duration", 0.0, "its standard deviation, at most 30 %")
+    prefill_overhead: float = flag("duration", 0.0, "fixed part of a per-token time to first token")
+    prefill_time_per_token: float = flag("duration", 0.0, "part of it for each prompt token")
+    prefill_time_std_dev: float = flag("duration", 0.0, "standard deviation of the prefill time")
+    time_factor_under_load: float = flag("float", 1.0, "how much slower a full server is", low=1)
+    latency_calculator: str = flag("calculator", "", "'', constant or per-token")
+    legacy_durations: bool = flag("bool", False, "take bare numbers as milliseconds, as up to v0.8")
+    one_write_per_token: bool = flag("bool", False, "one TCP write a token, also without latency")
+    truth_file: str = flag("str", "", "JSON lines with the send time of every token (monotonic clock)")
     # What goes wrong
     fault: list[str] = field(
         default_factory=list,
-        metadata=_about("repeat", "NAME[:key=value,...]; may be given again; --list-faults names them"),
+        metadata=about("repeat", "NAME[:key=value,...]; may be given again; --list-faults names them"),
     )
-    failure_injection_rate: int = _flag("int", 0, "percent of requests that fail", low=0, high=100)
+    failure_injection_rate: int = flag("int", 0, "percent of requests that fail", low=0, high=100)
     failure_types: list[str] = field(
-        default_factory=list, metadata=_about("list", "which failures to inject; all when not given")
+        default_factory=list, metadata=about("list", "which failures to inject; all when not given")
     )
     # LoRA, sleep, tools, headers
-    max_loras: int = _flag("int", 1, "adapters in one batch", low=1)
-    max_cpu_loras: int = _flag("int", 0, "adapters kept; 0 means as max-loras", low=0)
+    max_loras: int = flag("int", 1, "adapters in one batch", low=1)
+    max_cpu_loras: int = flag("int", 0, "adapters kept; 0 means as max-loras", low=0)
     lora_modules: list[str] = field(
-        default_factory=list, metadata=_about("list", 'adapters: JSON such as {"name": "a", "path": "/a"}')
+        default_factory=list, metadata=about("list", 'adapters: JSON such as {"name": "a", "path": "/a"}')
     )
-    enable_sleep_mode: bool = _flag("bool", False, "/sleep and /wake_up work (with VLLM_SERVER_DEV_MODE=1)")
-    enable_request_id_headers: bool = _flag("bool", False, "echo or make X-Request-Id")
-    min_tool_call_integer_param: int = _flag("int", 0, "smallest made-up integer argument")
-    max_tool_call_integer_param: int = _flag("int", 100, "largest made-up integer argument")
-    min_tool_call_number_param: float = _flag("float", 0.0, "smallest made-up number argument")
-    max_tool_call_number_param: float = _flag("float", 100.0, "largest made-up number argument")
-    min_tool_call_array_param_length: int = _flag("int", 1, "shortest made-up array", low=0)
-    max_tool_call_array_param_length: int = _flag("int", 5, "longest made-up array", low=0)
-    tool_call_not_required_param_probability: int = _flag("int", 50, "percent", low=0, high=100)
-    object_tool_call_not_required_field_probability: int = _flag("int", 50, "percent", low=0, high=100)
+    enable_sleep_mode: bool = flag("bool", False, "/sleep and /wake_up work (with VLLM_SERVER_DEV_MODE=1)")
+    enable_request_id_headers: bool = flag("bool", False, "echo or make X-Request-Id")
+    min_tool_call_integer_param: int = flag("int", 0, "smallest made-up integer argument")
+    max_tool_call_integer_param: int = flag("int", 100, "largest made-up integer argument")
+    min_tool_call_number_param: float = flag("float", 0.0, "smallest made-up number argument")
+    max_tool_call_number_param: float = flag("float", 100.0, "largest made-up number argument")
+    min_tool_call_array_param_length: int = flag("int", 1, "shortest made-up array", low=0)
+    max_tool_call_array_param_length: int = flag("int", 5, "longest made-up array", low=0)
+    tool_call_not_required_param_probability: int = flag("int", 50, "percent", low=0, high=100)
+    object_tool_call_not_required_field_probability: int = flag("int", 50, "percent", low=0, high=100)
     # Metrics, control
-    fake_metrics: str = _flag("str", "", "JSON with fixed values for the vllm: metrics")
+    fake_metrics: str = flag("str", "", "JSON with fixed values for the vllm: metrics")
     fake_metrics_refresh_interval: float = _ignored("duration", 0.1)
-    control_port: int | None = _flag("int", None, "port of the control API; off when not given", low=0, high=65535)
-    record_requests: int = _flag("int", 100, "how many last requests the control API keeps", low=0, high=100_000)
+    control_port: int | None = flag("int", None, "port of the control API; off when not given", low=0, high=65535)
+    record_requests: int = flag("int", 100, "how many last requests the control API keeps", low=0, high=100_000)
     # Accepted and ignored, as upstream does
     force_dummy_tokenizer: bool = _ignored("bool", False)
     tensor_parallel_size: int = _ignored("int", 1)
@@ -124,4 +124,10 @@ class Settings:
         return self.served_model_name or [self.model]
 
 
-CHOICES = {"mode": ("random", "echo"), "calculator": ("", "constant", "per-token")}
+CHOICES = {
+    "mode": ("random", "echo"),
+    "calculator": ("", "constant", "per-token"),
+    "era": ("seed", "late"),
+    "orchestration": ("single", "critique", "debate", "ensemble", "pipeline"),
+    "queue": ("fifo", "priority"),
+}

@@ -5,17 +5,44 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from InferenceLibrary.simulator.settings import Settings
+
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from InferenceLibrary.simulator.app import App, Personality
 
 PERSONALITIES = {
     "llm-d": ("llm_d", "LlmD", "llm-d-inference-sim v0.10, the OpenAI API of vLLM"),
+    "worker": ("worker", "Worker", "worker-orcd: jobs by POST /execute, typed events"),
+    "service": ("service", "Service", "inference-service: models to load, orchestration of several, a queue"),
+    "gateway": ("gateway", "Gateway", "llm-gateway: routes by model to --upstream servers"),
+    "router": ("router", "Router", "the API router: keys, limits, budgets, weighted --backends with failover"),
 }
+# Personalities with flags of their own: module and class of their settings.
+_SETTINGS = {
+    "worker": ("worker_settings", "WorkerSettings"),
+    "service": ("service_settings", "ServiceSettings"),
+    "gateway": ("gateway_settings", "GatewaySettings"),
+    "router": ("router_settings", "RouterSettings"),
+}
+
+
+def settings_class(name: str) -> type[Settings]:
+    """Return the class of the settings of a personality; what is unknown has those that all have."""
+    if name not in _SETTINGS:
+        return Settings
+    module, kind = _SETTINGS[name]
+    found: type[Settings] = getattr(_module(module), kind)
+    return found
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"InferenceLibrary.simulator.personalities.{name}")
 
 
 def make_personality(name: str, app: App) -> Personality:
     """Return the personality of that name, which must be known."""
     module, kind, _ = PERSONALITIES[name]
-    found = importlib.import_module(f"InferenceLibrary.simulator.personalities.{module}")
-    personality: Personality = getattr(found, kind)(app)
+    personality: Personality = getattr(_module(module), kind)(app)
     return personality
