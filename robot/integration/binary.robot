@@ -30,8 +30,11 @@ Bad Arguments Are Refused With A Reason
     [Template]    Arguments Should Be Rejected
     --no-such-option
     --port    not-a-number
-    --port    999999
     --port
+
+A Port Out Of Range Is Refused
+    Skip Unless Server Supports    checked port numbers
+    Arguments Should Be Rejected    --port    999999
 
 It Needs Little Time And Memory To Tell Its Version
     ${result} =    Run Binary    --version    timeout=5 s
