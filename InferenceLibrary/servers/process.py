@@ -23,6 +23,8 @@ class ServerProcess:
     Its standard input is empty, standard output and error go to one file: no pipe can fill and block it.
     """
 
+    kind = "process"
+
     def __init__(
         self,
         argv: Sequence[str],
@@ -62,6 +64,10 @@ class ServerProcess:
                     hint = "check the command of the profile."
                 raise ServerError(describe(f"'{argv[0]}' cannot be executed", got=reason, hint=hint)) from None
         self.pid = self._popen.pid
+
+    @property
+    def label(self) -> str:
+        return f"process {self.pid}"
 
     @property
     def exit_code(self) -> int | None:

@@ -12,8 +12,8 @@ from InferenceLibrary.client.http import Client
 from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.errors import RequestError, ServerError, StreamError, describe
 from InferenceLibrary.redaction import Redactor
-from InferenceLibrary.servers.process import ServerProcess
 from InferenceLibrary.servers.profile import Health, Profile
+from InferenceLibrary.servers.program import Program
 
 _PROBE_TIMEOUT = 2.0
 
@@ -33,7 +33,7 @@ class Watch:
     """Follows a starting process until it is ready."""
 
     name: str
-    process: ServerProcess
+    process: Program
     profile: Profile
     deadline: Deadline
     redact: Redactor
@@ -95,7 +95,7 @@ class Watch:
         if ended is not None:
             raise self._failure(f"Server '{self.name}' ended before it was ready", expected, ended)
         if not reached:
-            state = f"process {self.process.pid} runs"
+            state = f"{self.process.label} runs"
             raise self._failure(f"Server '{self.name}' is not ready ({stage})", expected, got(), state)
         self.stages[stage] = self.deadline.elapsed
 

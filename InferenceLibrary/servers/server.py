@@ -20,6 +20,7 @@ from InferenceLibrary.servers.command import build_command
 from InferenceLibrary.servers.ports import LOOPBACK, free_port, is_free
 from InferenceLibrary.servers.process import ServerProcess
 from InferenceLibrary.servers.profile import Profile
+from InferenceLibrary.servers.program import Program
 
 _PORT_TRIES = 5
 _ADDRESS_IN_USE = re.compile(r"address (is )?already in use|EADDRINUSE|errno 98|bind.*failed", re.IGNORECASE)
@@ -49,7 +50,7 @@ class Server:
     """Something that answers on a base URL."""
 
     def __init__(
-        self, name: str, profile: Profile, base_url: str, client: Client, process: ServerProcess | None = None
+        self, name: str, profile: Profile, base_url: str, client: Client, process: Program | None = None
     ) -> None:
         self.name = name
         self.profile = profile
@@ -84,7 +85,7 @@ class Server:
         ended = self.process.how_it_ended()
         if ended is None:
             return None, []
-        return f"its process ended with {ended}", self.process.log_tail()
+        return f"its {self.process.kind} ended with {ended}", self.process.log_tail()
 
     def stop(self, grace: float | None = None) -> bool:
         """End the process; return whether it ended by itself after TERM. A remote server is only let go."""
