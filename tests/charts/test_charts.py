@@ -151,3 +151,14 @@ def test_spike_of_memory_survives() -> None:
     line = next(item for item in ET.fromstring(picture).iter(f"{SVG}path") if item.get("stroke") == "#007a5a")
     heights = sorted({float(y) for _, y in re.findall(r"[ML]([\d.]+) ([\d.]+)", line.get("d", ""))})
     assert heights[1] - heights[0] > 40
+
+
+def test_the_wildest_measurement_stays_small() -> None:
+    wild = random.Random(2)
+    generations = []
+    for index in range(25):
+        arrivals = list(itertools.accumulate(wild.random() ** 8 for _ in range(400)))
+        generations.append(TokenCurve(index * 60.0, arrivals, 400, "9.99 tokens/s"))
+    points = [(index * 0.5, wild.random() * 1e11) for index in range(3000)]
+    picture = generation_chart("t" * 60, "s" * 110, generations, MemoryCurve("PSS", points, 1e11, 0.9e11))
+    assert len(picture.encode()) < 8_000
