@@ -30,5 +30,5 @@ python -m pytest -m real --junitxml "$results/pytest-real/junit.xml" ${PYTEST_OP
 rm -rf "$results/real/inference"
 robot --name "Integration on llama.cpp" --variable TARGET:llama.cpp --outputdir "$results/real" --xunit xunit.xml \
     ${ROBOT_OPTIONS:-} robot/integration || status=1
-echo "Open $PWD/$results/real/log.html"
+echo "Open $(realpath "$results/real/log.html")"
 exit $status
