@@ -54,6 +54,9 @@ class App:
         self.faults: list[Fault] = []
         self.scenario: Any = None
         self.draining = False
+        # Memory of faults that outlive their request.
+        self.stuck = False
+        self.frozen_metrics: Any = None
         self.started = monotonic()
         self.running = 0
         self.waiting: deque[tuple[Exchange, Callable[[], None]]] = deque()

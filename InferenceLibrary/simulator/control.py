@@ -120,6 +120,8 @@ class Control:
 
     def clear_faults(self, exchange: Exchange) -> None:
         self._app.faults = []
+        self._app.stuck = False
+        self._app.frozen_metrics = None
         deliver(exchange, Draft(204))
 
     def requests(self, exchange: Exchange) -> None:
@@ -162,6 +164,8 @@ class Control:
     def reset(self, exchange: Exchange) -> None:
         """Forget faults, scenario, counters and recorded requests."""
         self._app.faults = []
+        self._app.stuck = False
+        self._app.frozen_metrics = None
         self._app.scenario = None
         self._app.ledger.clear()
         deliver(exchange, Draft(204))

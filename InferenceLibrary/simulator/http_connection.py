@@ -171,7 +171,8 @@ class Connection(asyncio.Protocol):
             self._refuse(413, f"The body is larger than {limit} bytes")
         elif "expect" in headers and headers["expect"].lower() == "100-continue" and self.current is None:
             self.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-        if self._app.faults and self.current is None and self._refused is None:
+        asked = self._app.faults or "x-inference-fault" in headers
+        if asked and self.current is None and self._refused is None:
             self._app.on_head(self, self._request(b""))
 
     def on_body(self, body: bytes) -> None:

@@ -1,7 +1,8 @@
-"""Faults that end the connection where nobody expects it."""
+"""Faults of the connection: it is refused, cut, slow, or says nothing."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,26 @@ from InferenceLibrary.simulator.faults.spec import Parameter, Values, define
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.drafts import Draft
     from InferenceLibrary.simulator.exchange import Exchange, Step
+    from InferenceLibrary.simulator.http_connection import Connection
 
 _HOW = Parameter("close|reset|hang", "close", "close (FIN), reset (RST) or hang")
+
+refuse = define("refuse-connection", "resets each new connection before anything is read", breaks=("F10",))
+
+
+@refuse.connect
+def _(connection: Connection, _values: Values) -> None:
+    connection.reset()
+
+
+before_status = define("close-before-status", "reads the request and ends the connection without a word", how=_HOW)
+
+
+@before_status.answer
+def _(exchange: Exchange, values: Values) -> bool:
+    exchange.play(iter([ENDINGS[values["how"]]]))
+    return True
+
 
 cut = define(
     "cut-after-events",
@@ -30,14 +49,166 @@ def _(frames: list[Frame], values: Values, _exchange: Exchange) -> list[Frame]:
 
 
 @cut.body
-def _(draft: Draft, _values: Values, exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
     draft.content_length = len(draft.body)
     draft.body = draft.body[: len(draft.body) // 2]
-    exchange.keep_alive = False
 
 
 @cut.wire
 def _(steps: Iterator[Step], values: Values, _exchange: Exchange) -> Iterator[Step]:
+    # A cut stream ends before; so this is for a body in one piece.
+    return itertools.chain(steps, [ENDINGS[values["how"]]])
+
+
+cut_in_json = define(
+    "cut-in-json",
+    "ends the connection in the middle of the JSON text of an event",
+    breaks=("F5", "F7", "F8", "F10"),
+    event=Parameter("int", 2, "which event, from 1"),
+    how=_HOW,
+)
+
+
+@cut_in_json.frames
+def _(frames: list[Frame], values: Values, _exchange: Exchange) -> list[Frame]:
+    place = max(0, min(values["event"], len(frames)) - 1)
+    frame = frames[place]
+    frame.data = frame.data[: len(frame.data) // 2]
+    return [*frames[: place + 1], Frame(ENDINGS[values["how"]])]
+
+
+cut_in_character = define(
+    "cut-in-character",
+    "ends the connection inside a character of several bytes, which it adds where the answer has none",
+    breaks=("F2", "F5", "F8", "F10"),
+    event=Parameter("int", 2, "the first event that may be cut, from 1"),
+    how=_HOW,
+)
+
+
+@cut_in_character.frames
+def _(frames: list[Frame], values: Values, _exchange: Exchange) -> list[Frame]:
+    start = max(0, min(values["event"], len(frames)) - 1)
+    for place in range(start, len(frames)):
+        data = frames[place].data
+        byte = next((index for index, value in enumerate(data) if value >= 0xC0), None)
+        if byte is not None:
+            frames[place].data = data[: byte + 1]
+            return [*frames[: place + 1], Frame(ENDINGS[values["how"]])]
+    data = frames[start].data
+    frames[start].data = data[: len(data) // 2] + "é".encode()[:1]
+    return [*frames[: start + 1], Frame(ENDINGS[values["how"]])]
+
+
+stall = define(
+    "stall",
+    "stops for a while: before the headers, before the first token, before an event, or before the end",
+    breaks=("F11",),
+    before=Parameter("headers|first-token|event|end", "first-token", "where"),
+    event=Parameter("int", 2, "which event, from 1, with before=event"),
+    seconds=Parameter("duration", 3600.0, "how long"),
+)
+
+
+@stall.wire
+def _(steps: Iterator[Step], values: Values, _exchange: Exchange) -> Iterator[Step]:
+    if values["before"] == "headers":
+        yield float(values["seconds"])
     yield from steps
-    # Reached only by a body in one piece: a cut stream ends before.
-    yield ENDINGS[values["how"]]
+
+
+@stall.draft
+def _(draft: Draft, values: Values, _exchange: Exchange) -> None:
+    if draft.events is None and values["before"] != "headers":
+        draft.delay += values["seconds"]
+
+
+@stall.frames
+def _(frames: list[Frame], values: Values, _exchange: Exchange) -> list[Frame]:
+    before = values["before"]
+    place = len(frames) - 1
+    if before == "first-token":
+        place = next((index for index, frame in enumerate(frames) if frame.tokens), 0)
+    elif before == "event":
+        place = max(0, values["event"] - 1)
+    if before != "headers" and place < len(frames):
+        frames[place].delay += values["seconds"]
+    return frames
+
+
+drip = define(
+    "slow-drip",
+    "sends the answer in small pieces with pauses between",
+    size=Parameter("int", 1, "bytes in a piece"),
+    pause=Parameter("duration", 0.001, "between pieces"),
+)
+
+
+@drip.wire
+def _(steps: Iterator[Step], values: Values, _exchange: Exchange) -> Iterator[Step]:
+    size, pause = max(1, values["size"]), float(values["pause"])
+    for step in steps:
+        if isinstance(step, bytes):
+            for start in range(0, len(step), size):
+                yield step[start : start + size]
+                yield pause
+        else:
+            yield step
+
+
+split = define("split-events", "sends each event in several writes, cut at any byte", pieces=Parameter("int", 3))
+
+
+@split.frames
+def _(frames: list[Frame], values: Values, _exchange: Exchange) -> list[Frame]:
+    found: list[Frame] = []
+    for frame in frames:
+        size = max(1, -(-len(frame.data) // max(1, values["pieces"])))
+        parts = [frame.data[start : start + size] for start in range(0, len(frame.data), size)]
+        found.append(Frame(parts[0], frame.kind, frame.delay))
+        found += [Frame(part, frame.kind, 0.001) for part in parts[1:]]
+        found[-1].tokens = frame.tokens
+    return found
+
+
+buffered = define("buffered", "holds all events back and sends them in one write, as a proxy may", breaks=("F11",))
+
+
+@buffered.frames
+def _(frames: list[Frame], _values: Values, _exchange: Exchange) -> list[Frame]:
+    data = b"".join(frame.data for frame in frames)
+    tokens = sum(frame.tokens for frame in frames)
+    return [Frame(data, "buffered", sum(frame.delay for frame in frames), tokens)]
+
+
+endless = define(
+    "endless-stream",
+    "never ends: the last token comes again and again",
+    breaks=("C17", "F8"),
+    pause=Parameter("duration", 0.01, "between events"),
+)
+
+
+@endless.wire
+def _(steps: Iterator[Step], values: Values, exchange: Exchange) -> Iterator[Step]:
+    last: bytes | None = None
+    for step in steps:
+        if isinstance(step, bytes) and b"[DONE]" in step:
+            break
+        if isinstance(step, bytes):
+            last = step
+        yield step
+    while last is not None:
+        if values["pause"]:
+            yield float(values["pause"])
+        yield last
+        exchange.tokens += 1
+
+
+@endless.frames
+def _(frames: list[Frame], _values: Values, _exchange: Exchange) -> list[Frame]:
+    # Single writes, so that the wire has the last token by itself.
+    tokens = [place for place, frame in enumerate(frames) if frame.tokens]
+    kept = frames[: tokens[-1] + 1] if tokens else frames[:1]
+    kept[-1].delay += 1e-6
+    return [*kept, Frame(b"data: [DONE]\n\n", "done", 1e-6)]

@@ -1,4 +1,4 @@
-"""Faults in the objects of a stream: wrong ids, roles, finish reasons and counts."""
+"""Faults in the chunks of chat and text completions: keys, ids, roles, finish reasons, order."""
 
 from __future__ import annotations
 
@@ -20,19 +20,116 @@ def events_of(draft: Draft, *kinds: str) -> list[Event]:
 
 def place_of(draft: Draft, event: Event) -> int:
     """Return the position of an event."""
+    return next(index for index, other in enumerate(draft.events or ()) if other is event)
+
+
+def all_objects(draft: Draft) -> list[dict[str, Any]]:
+    """Return the JSON objects of the answer: the chunks, or the body."""
+    found = [draft.body] if draft.events is None else [event.data for event in draft.events]
+    return [item for item in found if isinstance(item, dict)]
+
+
+def middle(draft: Draft, *kinds: str) -> Event | None:
+    """Return an event in the middle, so that some stand before it and some after."""
+    found = [
+        event for event in draft.events or () if isinstance(event.data, dict) and (not kinds or event.kind in kinds)
+    ]
+    return found[len(found) // 2] if found else None
+
+
+def _insert_after(draft: Draft, event: Event, extra: Event) -> None:
     assert draft.events is not None
-    return next(index for index, other in enumerate(draft.events) if other is event)
+    draft.events.insert(place_of(draft, event) + 1, extra)
 
 
-wrong_id = define("wrong-id", "gives one chunk in the middle another id", breaks=("C2",))
+def _change(name: str, text: str, rule: str, key: str, value: Any) -> None:
+    """Define a fault that gives one chunk in the middle another value of a key."""
+    kind = define(name, text, breaks=(rule,))
+
+    @kind.draft
+    def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+        event = middle(draft)
+        if event is not None and key in event.data:
+            event.data = {**event.data, key: value(event.data[key])}
 
 
-@wrong_id.draft
+_change("wrong-id", "gives one chunk in the middle another id", "C2", "id", lambda old: f"{old}-other")
+_change("empty-id", "gives one chunk an empty id", "C2", "id", lambda _: "")
+_change("wrong-created", "gives one chunk another creation time", "C3", "created", lambda old: old + 1)
+_change("wrong-model", "gives one chunk another model", "C4", "model", lambda old: f"{old}-other")
+
+missing_key = define(
+    "missing-key",
+    "leaves out a key of every chunk, or of the body",
+    breaks=("C1", "N1", "RS1", "E1", "M1"),
+    key=Parameter("text", "created", "which"),
+    paths=("/v1/",),
+)
+
+
+@missing_key.draft
+def _(draft: Draft, values: Values, _exchange: Exchange) -> None:
+    for item in all_objects(draft):
+        item.pop(values["key"], None)
+
+
+wrong_object = define(
+    "wrong-object", "says that it is another kind of object", breaks=("C1", "N1", "X1", "E1", "M1"), paths=("/v1/",)
+)
+
+
+@wrong_object.draft
 def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
-    chunks = [event for event in draft.events or () if isinstance(event.data, dict) and "id" in event.data]
-    if chunks:
-        event = chunks[len(chunks) // 2]
-        event.data = {**event.data, "id": f"{event.data['id']}-other"}
+    for item in all_objects(draft):
+        if "object" in item:
+            item["object"] = "thing"
+
+
+choice_key = define(
+    "missing-choice-key",
+    "leaves out a key of one choice in the middle, or of the body's choices",
+    breaks=("C5", "N3", "X2"),
+    key=Parameter("text", "finish_reason", "which"),
+)
+
+
+@choice_key.draft
+def _(draft: Draft, values: Values, _exchange: Exchange) -> None:
+    event = middle(draft, "token", "tool")
+    for item in [event.data] if event is not None else all_objects(draft):
+        for choice in item.get("choices", ()):
+            choice.pop(values["key"], None)
+
+
+choice_index = define("wrong-choice-index", "gives one chunk an index that no choice has", breaks=("C5", "N2", "X4"))
+
+
+@choice_index.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    event = middle(draft, "token", "tool")
+    for item in [event.data] if event is not None else all_objects(draft):
+        for choice in item.get("choices", ())[-1:]:
+            choice["index"] = 99
+
+
+role_missing = define("role-missing", "sends no role at all", breaks=("C6",))
+
+
+@role_missing.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    for event in events_of(draft, "role"):
+        event.data["choices"][0]["delta"].pop("role", None)
+
+
+role_repeated = define("role-repeated", "sends the role with every chunk", breaks=("C7",))
+
+
+@role_repeated.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    for event in events_of(draft, "token", "tool"):
+        for choice in event.data["choices"]:
+            if "delta" in choice:
+                choice["delta"] = {"role": "assistant", **choice["delta"]}
 
 
 double_finish = define("double-finish", "sends the chunk with the finish reason twice", breaks=("C9",))
@@ -41,22 +138,141 @@ double_finish = define("double-finish", "sends the chunk with the finish reason 
 @double_finish.draft
 def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
     for event in events_of(draft, "finish")[:1]:
-        assert draft.events is not None
-        draft.events.insert(place_of(draft, event), copy.copy(event))
+        _insert_after(draft, event, copy.copy(event))
 
 
-usage_off = define(
-    "usage-off-by-one",
-    "the total is not the sum of prompt and completion tokens",
-    breaks=("C16", "N7"),
-    by=Parameter("int", 1, "how much too large the total is"),
+no_finish = define("no-finish", "sends no finish reason", breaks=("C9",))
+
+
+@no_finish.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    if draft.events is not None:
+        draft.events = [event for event in draft.events if event.kind != "finish"]
+    for item in all_objects(draft):
+        for choice in item.get("choices", ()):
+            choice["finish_reason"] = None
+
+
+def _finish(name: str, text: str, reason: str) -> None:
+    kind = define(name, text, breaks=("C9",))
+
+    @kind.draft
+    def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+        for item in all_objects(draft):
+            for choice in item.get("choices", ()):
+                if choice.get("finish_reason") is not None:
+                    choice["finish_reason"] = reason
+
+
+_finish("empty-finish", "gives an empty string as the finish reason", "")
+_finish("unknown-finish", "gives a finish reason that does not exist", "tired")
+
+finish_with_text = define(
+    "finish-with-text", "puts the finish reason into the chunk of the last token", breaks=("C10",)
 )
 
 
-@usage_off.draft
-def _(draft: Draft, values: Values, _exchange: Exchange) -> None:
-    holders: list[Any] = [event.data for event in draft.events or ()] if draft.events is not None else [draft.body]
-    for holder in holders:
-        usage = holder.get("usage") if isinstance(holder, dict) else None
-        if isinstance(usage, dict) and "total_tokens" in usage:
-            usage["total_tokens"] += values["by"]
+@finish_with_text.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    finish, tokens = events_of(draft, "finish"), events_of(draft, "token", "tool")
+    if finish and tokens:
+        tokens[-1].data["choices"][0]["finish_reason"] = finish[-1].data["choices"][0]["finish_reason"]
+        assert draft.events is not None
+        draft.events.remove(finish[-1])
+
+
+text_after = define("text-after-finish", "sends a token again after the finish reason", breaks=("C11",))
+
+
+@text_after.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    finish, tokens = events_of(draft, "finish"), events_of(draft, "token")
+    if finish and tokens:
+        _insert_after(draft, finish[-1], copy.deepcopy(tokens[-1]))
+
+
+swapped = define("swapped-tokens", "sends two tokens in the wrong order", breaks=("C12", "C19"))
+
+
+@swapped.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    tokens = events_of(draft, "token")
+    if len(tokens) > 1:
+        tokens[0].data, tokens[1].data = tokens[1].data, tokens[0].data
+
+
+lost = define("lost-token", "leaves out a token of the stream", breaks=("C19",))
+
+
+@lost.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    event = middle(draft, "token")
+    if event is not None and draft.events is not None:
+        draft.events.remove(event)
+
+
+doubled = define("doubled-token", "sends a token twice", breaks=("C19",))
+
+
+@doubled.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    event = middle(draft, "token")
+    if event is not None:
+        _insert_after(draft, event, Event(copy.deepcopy(event.data), "token"))
+
+
+def _error_event(exchange: Exchange) -> Event:
+    from InferenceLibrary.simulator.api_errors import ApiError
+    from InferenceLibrary.simulator.drafts import to_json
+
+    draft = exchange.app.personality.error(ApiError(500, "The engine died"), exchange.request.path)
+    body = draft.body if isinstance(draft.body, bytes) else to_json(draft.body)
+    return Event(body, "error", name="error" if b'"type":"error"' in body else "")
+
+
+error_mid = define(
+    "error-mid-stream",
+    "legal: sends an error object after some events, and ends",
+    events=Parameter("int", 2, "how many events before"),
+)
+
+
+@error_mid.draft
+def _(draft: Draft, values: Values, exchange: Exchange) -> None:
+    if draft.events is not None:
+        rest = [event for event in draft.events if event.kind == "done"]
+        draft.events = [*draft.events[: values["events"]], _error_event(exchange), *rest]
+
+
+error_continues = define("error-then-continues", "goes on after an error object, to a finish reason", breaks=("C22",))
+
+
+@error_continues.draft
+def _(draft: Draft, _values: Values, exchange: Exchange) -> None:
+    event = middle(draft)
+    if event is not None:
+        _insert_after(draft, event, _error_event(exchange))
+
+
+error_not_json = define(
+    "error-as-text", "sends an error in mid-stream that is not JSON, and ends", breaks=("F7", "C22")
+)
+
+
+@error_not_json.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    if draft.events is not None:
+        rest = [event for event in draft.events if event.kind == "done"]
+        draft.events = [*draft.events[:2], Event("The engine died", "error"), *rest]
+
+
+logprobs = define("wrong-logprobs", "gives log probabilities above zero", breaks=("C23",))
+
+
+@logprobs.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    for item in all_objects(draft):
+        for choice in item.get("choices", ()):
+            holder = choice.get("logprobs")
+            for entry in (holder or {}).get("content", ()):
+                entry["logprob"] = 0.5

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from InferenceLibrary.simulator.drafts import Frame
 from InferenceLibrary.simulator.faults.spec import Parameter, Values, define
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.drafts import Draft, Frame
+    from InferenceLibrary.simulator.drafts import Draft
     from InferenceLibrary.simulator.exchange import Exchange
+
+
+def nth(frames: list[Frame], event: int) -> int:
+    """Return the place of the event with this number, from 1; the last when there are fewer."""
+    return max(0, min(event, len(frames)) - 1)
+
+
+_EVENT = Parameter("int", 2, "which event, from 1")
 
 missing_done = define("missing-done", "leaves out the `data: [DONE]` at the end", breaks=("F8",))
 
@@ -18,18 +28,43 @@ def _(frames: list[Frame], _values: Values, _exchange: Exchange) -> list[Frame]:
     return [frame for frame in frames if frame.kind != "done"]
 
 
+double_done = define("double-done", "sends `data: [DONE]` twice", breaks=("F8",))
+
+
+@double_done.frames
+def _(frames: list[Frame], _values: Values, _exchange: Exchange) -> list[Frame]:
+    return [*frames, Frame(b"data: [DONE]\n\n", "done")]
+
+
+after_done = define("data-after-done", "sends a chunk again after `data: [DONE]`", breaks=("F8", "F10"))
+
+
+@after_done.frames
+def _(frames: list[Frame], _values: Values, _exchange: Exchange) -> list[Frame]:
+    return [*frames, Frame(frames[0].data, "late")]
+
+
+done_after_typed = define(
+    "done-after-typed",
+    "ends a stream of typed events with `data: [DONE]`, where none belongs",
+    breaks=("F9", "A8"),
+    paths=("/v1/responses", "/v1/messages"),
+)
+
+
+@done_after_typed.frames
+def _(frames: list[Frame], _values: Values, _exchange: Exchange) -> list[Frame]:
+    return [*frames, Frame(b"data: [DONE]\n\n", "late-done")]
+
+
 malformed_json = define(
-    "malformed-json",
-    "breaks the JSON of one event, or of the body",
-    breaks=("F7", "N1"),
-    event=Parameter("int", 2, "which event, from 1"),
+    "malformed-json", "breaks the JSON of one event, or of the body", breaks=("F7", "N1"), event=_EVENT
 )
 
 
 @malformed_json.frames
 def _(frames: list[Frame], values: Values, _exchange: Exchange) -> list[Frame]:
-    place = min(values["event"], len(frames)) - 1
-    frame = frames[max(0, place)]
+    frame = frames[nth(frames, values["event"])]
     frame.data = frame.data.rstrip(b"\n")[:-1] + b"\n\n"
     return frames
 
@@ -39,17 +74,140 @@ def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
     draft.body = draft.body[:-1]
 
 
-not_json = define(
-    "not-json",
-    "answers 200 with HTML instead of JSON or events, as a proxy in between may",
-    breaks=("N9", "F1"),
-    status=Parameter("int", 200, "the status"),
+not_an_object = define("data-not-object", "sends an event whose data is a JSON list", breaks=("F7",), event=_EVENT)
+
+
+@not_an_object.frames
+def _(frames: list[Frame], values: Values, _exchange: Exchange) -> list[Frame]:
+    frames.insert(nth(frames, values["event"]), Frame(b"data: []\n\n", "extra"))
+    return frames
+
+
+invalid_utf8 = define("invalid-utf8", "sends bytes that are no UTF-8 inside an event", breaks=("F2",), event=_EVENT)
+
+
+@invalid_utf8.frames
+def _(frames: list[Frame], values: Values, _exchange: Exchange) -> list[Frame]:
+    frame = frames[nth(frames, values["event"])]
+    frame.data = re.sub(rb'"((?:content|text|delta)":")', rb'"\1' + b"\xff\xfe", frame.data, count=1)
+    if b"\xff" not in frame.data:
+        frame.data = frame.data.replace(b'":"', b'":"\xff', 1)
+    return frames
+
+
+split_character = define(
+    "character-over-events",
+    "splits a character of several bytes over two events, so that neither has it whole",
+    breaks=("F2",),
+    event=_EVENT,
 )
 
 
-@not_json.draft
-def _(draft: Draft, values: Values, _exchange: Exchange) -> None:
-    draft.status = values["status"]
-    draft.content_type = "text/html; charset=utf-8"
-    draft.events = None
-    draft.body = b"<html><body><h1>It works!</h1></body></html>\n"
+@split_character.frames
+def _(frames: list[Frame], values: Values, _exchange: Exchange) -> list[Frame]:
+    place = nth(frames, values["event"])
+    frame = frames[place]
+    parts = []
+    for half in ("é".encode()[:1], "é".encode()[1:]):
+        data = re.sub(rb'("(?:content|text|delta)":")[^"]*', rb"\1" + half, frame.data, count=1)
+        parts.append(Frame(data, frame.kind, 0.0, frame.tokens))
+    parts[0].delay = frame.delay
+    return [*frames[:place], *parts, *frames[place + 1 :]]
+
+
+unknown_field = define("unknown-field", "puts a line with an unknown field into an event", breaks=("F3",), event=_EVENT)
+
+
+@unknown_field.frames
+def _(frames: list[Frame], values: Values, _exchange: Exchange) -> list[Frame]:
+    frame = frames[nth(frames, values["event"])]
+    frame.data = b"payload: x\n" + frame.data
+    return frames
+
+
+line_ends = define(
+    "line-ends",
+    "legal: ends lines with CR or CRLF instead of LF",
+    breaks=("F4",),
+    kind=Parameter("cr|crlf|mixed", "crlf", "which"),
+)
+
+
+@line_ends.frames
+def _(frames: list[Frame], values: Values, _exchange: Exchange) -> list[Frame]:
+    ends = {"cr": [b"\r"], "crlf": [b"\r\n"], "mixed": [b"\n", b"\r\n", b"\r"]}[values["kind"]]
+    for place, frame in enumerate(frames):
+        # A lone CR before a CRLF would look like a longer line end, so one event has one kind.
+        frame.data = frame.data.replace(b"\n", ends[place % len(ends)])
+    return frames
+
+
+no_space = define("no-space", "legal: leaves out the space after the colon", breaks=("F4",))
+
+
+@no_space.frames
+def _(frames: list[Frame], _values: Values, _exchange: Exchange) -> list[Frame]:
+    for frame in frames:
+        frame.data = re.sub(rb"^(data|event): ", rb"\1:", frame.data, flags=re.MULTILINE)
+    return frames
+
+
+many_lines = define("data-in-lines", "legal: spreads the JSON of each event over several data lines", breaks=("F4",))
+
+
+@many_lines.frames
+def _(frames: list[Frame], _values: Values, _exchange: Exchange) -> list[Frame]:
+    for frame in frames:
+        # A line break may stand between the members of a JSON object; the first comma outside of a string will do.
+        frame.data = re.sub(rb'^(data: \{"[^"]*":"[^"\\]*",)', rb"\1\ndata: ", frame.data, flags=re.MULTILINE)
+    return frames
+
+
+comments = define(
+    "comments",
+    "legal: sends comments as keep-alive, before the first event too",
+    breaks=("F6",),
+    text=Parameter("text", "keep-alive"),
+)
+
+
+@comments.frames
+def _(frames: list[Frame], values: Values, _exchange: Exchange) -> list[Frame]:
+    comment = b": " + values["text"].encode() + b"\n\n"
+    found = []
+    for frame in frames:
+        found += [Frame(comment, "comment", frame.delay), frame]
+        frame.delay = 0.0
+    return found
+
+
+bom = define("byte-order-mark", "legal: begins the stream with a byte order mark", breaks=("F4",))
+
+
+@bom.frames
+def _(frames: list[Frame], _values: Values, _exchange: Exchange) -> list[Frame]:
+    frames[0].data = b"\xef\xbb\xbf" + frames[0].data
+    return frames
+
+
+unfinished = define("unfinished-event", "leaves out the blank line that closes the last event", breaks=("F5",))
+
+
+@unfinished.frames
+def _(frames: list[Frame], _values: Values, _exchange: Exchange) -> list[Frame]:
+    frames[-1].data = frames[-1].data[:-1]
+    return frames
+
+
+endless_line = define(
+    "endless-line",
+    "sends an event whose line never ends",
+    breaks=("F5",),
+    bytes=Parameter("int", 100_000_000, "how many bytes until it closes"),
+)
+
+
+@endless_line.frames
+def _(frames: list[Frame], values: Values, _exchange: Exchange) -> list[Frame]:
+    block = b"x" * 65536
+    return [*frames[:1], Frame(b"data: "), *(Frame(block, "block", 1e-6) for _ in range(values["bytes"] // len(block)))]

@@ -1,1 +1,202 @@
-"""Faults below the events: status line, headers, lengths and pieces of bytes."""
+"""Faults of HTTP itself: status line, headers, lengths, chunks."""
+
+from __future__ import annotations
+
+import itertools
+import zlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from InferenceLibrary.simulator.drafts import Draft, Frame, deliver
+from InferenceLibrary.simulator.faults.actions import close
+from InferenceLibrary.simulator.faults.spec import Parameter, Values, define
+
+if TYPE_CHECKING:
+    from InferenceLibrary.simulator.exchange import Exchange, Step
+
+wrong_length = define(
+    "wrong-content-length",
+    "tells a Content-Length that is not the body's, then closes; streams get one too",
+    breaks=("F10",),
+    by=Parameter("int", 10, "how many bytes too many are told"),
+)
+
+
+@wrong_length.body
+def _(draft: Draft, values: Values, exchange: Exchange) -> None:
+    draft.content_length = len(draft.body) + values["by"]
+    exchange.keep_alive = False
+
+
+@wrong_length.draft
+def _(draft: Draft, values: Values, exchange: Exchange) -> None:
+    if draft.events is not None:
+        draft.framing = "length"
+        draft.content_length = 100_000 + values["by"]
+        exchange.keep_alive = False
+
+
+bad_chunk = define("bad-chunk", "breaks the chunked transfer coding: a size that is no number", breaks=("F10",))
+
+
+@bad_chunk.frames
+def _(frames: list[Frame], _values: Values, _exchange: Exchange) -> list[Frame]:
+    place = len(frames) // 2
+    return [*frames[:place], Frame(b"xyz\r\n", "raw"), *frames[place:]]
+
+
+@bad_chunk.body
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    draft.framing = "chunked"
+
+
+@bad_chunk.wire
+def _(steps: Iterator[Step], _values: Values, exchange: Exchange) -> Iterator[Step]:
+    exchange.keep_alive = False
+    for step in steps:
+        is_body = isinstance(step, bytes) and step.endswith(b"}\r\n0\r\n\r\n")
+        yield step.replace(b"\r\n\r\n", b"\r\n\r\nxyz\r\n", 1) if isinstance(step, bytes) and is_body else step
+
+
+no_last_chunk = define("missing-last-chunk", "leaves out the last chunk and closes, after [DONE]", breaks=("F10",))
+
+
+@no_last_chunk.frames
+def _(frames: list[Frame], _values: Values, _exchange: Exchange) -> list[Frame]:
+    return [*frames, Frame(close)]
+
+
+keep_alive = define("keep-alive-closed", "promises to keep the connection and closes it after the answer")
+
+
+@keep_alive.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    draft.headers.append(("Keep-Alive", "timeout=60"))
+
+
+@keep_alive.wire
+def _(steps: Iterator[Step], _values: Values, exchange: Exchange) -> Iterator[Step]:
+    def end(_: Exchange) -> bool:
+        exchange.keep_alive = False
+        return False
+
+    return itertools.chain(steps, [end])
+
+
+huge_header = define("huge-header", "sends a header of many bytes", bytes=Parameter("int", 100_000, "its length"))
+
+
+@huge_header.draft
+def _(draft: Draft, values: Values, _exchange: Exchange) -> None:
+    draft.headers.append(("X-Padding", "x" * values["bytes"]))
+
+
+many_headers = define("many-headers", "sends very many headers", count=Parameter("int", 1000))
+
+
+@many_headers.draft
+def _(draft: Draft, values: Values, _exchange: Exchange) -> None:
+    draft.headers += [(f"X-Padding-{number}", "x") for number in range(values["count"])]
+
+
+content_type = define(
+    "wrong-content-type",
+    "tells another content type than the body has",
+    breaks=("F1", "N9"),
+    type=Parameter("text", "text/plain"),
+)
+
+
+@content_type.draft
+def _(draft: Draft, values: Values, _exchange: Exchange) -> None:
+    draft.content_type = values["type"]
+
+
+not_json = define(
+    "not-json",
+    "answers with HTML instead of JSON or events, as a proxy in between may",
+    breaks=("N9", "F1"),
+    status=Parameter("int", 200, "the status"),
+)
+
+
+@not_json.draft
+def _(draft: Draft, values: Values, _exchange: Exchange) -> None:
+    draft.status = values["status"]
+    draft.content_type = "text/html; charset=utf-8"
+    draft.events = None
+    draft.body = b"<html><body><h1>It works!</h1></body></html>\n"
+
+
+empty_body = define("empty-body", "answers 200 with no body at all", breaks=("N1",))
+
+
+@empty_body.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    draft.events = None
+    draft.body = b""
+
+
+huge_body = define("huge-body", "answers with a body of many bytes", bytes=Parameter("int", 1_000_000_000))
+
+
+@huge_body.wire
+def _(_steps: Iterator[Step], values: Values, exchange: Exchange) -> Iterator[Step]:
+    size = values["bytes"]
+    exchange.keep_alive = False
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+    yield head % size
+    block = b" " * 65536
+    for _ in range(size // len(block)):
+        yield block
+    yield b" " * (size % len(block))
+
+
+bomb = define("compression-bomb", "answers with gzip that unpacks to many bytes", bytes=Parameter("int", 100_000_000))
+
+
+@bomb.draft
+def _(draft: Draft, values: Values, _exchange: Exchange) -> None:
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    block = b" " * 1_000_000
+    parts = [packer.compress(block) for _ in range(max(1, values["bytes"] // len(block)))]
+    draft.events = None
+    draft.body = b"".join([*parts, packer.flush()])
+    draft.headers.append(("Content-Encoding", "gzip"))
+
+
+redirect = define("redirect-loop", "redirects to itself", status=Parameter("int", 307))
+
+
+@redirect.draft
+def _(draft: Draft, values: Values, exchange: Exchange) -> None:
+    draft.status, draft.events, draft.body = values["status"], None, b""
+    draft.headers.append(("Location", exchange.request.path))
+
+
+early = define(
+    "early-response",
+    "answers as soon as the headers of the request are read, before its body",
+    status=Parameter("int", 413),
+)
+
+
+@early.head
+def _(exchange: Exchange, values: Values) -> None:
+    exchange.keep_alive = False
+    connection = exchange.connection
+    exchange.at_end(lambda _: connection.close_lingering())
+    message = {"error": {"message": "Early answer", "type": "BadRequestError", "param": None, "code": values["status"]}}
+    exchange.faults = []
+    deliver(exchange, Draft(values["status"], body=message))
+
+
+error_as_ok = define("error-as-200", "answers 200 with an error object as the body", breaks=("N1", "R1"))
+
+
+@error_as_ok.draft
+def _(draft: Draft, _values: Values, exchange: Exchange) -> None:
+    from InferenceLibrary.simulator.api_errors import ApiError
+
+    error = exchange.app.personality.error(ApiError(500, "Something went wrong"), exchange.request.path)
+    draft.events, draft.body, draft.status, draft.content_type = None, error.body, 200, error.content_type

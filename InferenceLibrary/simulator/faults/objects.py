@@ -1,1 +1,54 @@
-"""Faults in answers that are one object: models, embeddings, errors and others."""
+"""Faults in answers of one piece: chat bodies and the model list."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING
+
+from InferenceLibrary.simulator.faults.events import all_objects
+from InferenceLibrary.simulator.faults.spec import Values, define
+
+if TYPE_CHECKING:
+    from InferenceLibrary.simulator.drafts import Draft
+    from InferenceLibrary.simulator.exchange import Exchange
+
+wrong_role = define("wrong-role", "the message of the body has the role user", breaks=("N4", "C6"))
+
+
+@wrong_role.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    for item in all_objects(draft):
+        for choice in item.get("choices", ()):
+            for holder in (choice.get("message"), choice.get("delta")):
+                if isinstance(holder, dict) and "role" in holder:
+                    holder["role"] = "user"
+
+
+content_null = define("content-null", "the message's content is null, without a reason", breaks=("N4",))
+
+
+@content_null.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    for item in all_objects(draft):
+        for choice in item.get("choices", ()):
+            if isinstance(choice.get("message"), dict):
+                choice["message"]["content"] = None
+
+
+models_doubled = define("models-doubled", "lists the first model twice", breaks=("M1",), paths=("/v1/models",))
+
+
+@models_doubled.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    if isinstance(draft.body, dict) and draft.body.get("data"):
+        draft.body["data"].append(copy.copy(draft.body["data"][0]))
+
+
+model_unlisted = define("model-unlisted", "lists other models than it serves", breaks=("M2",), paths=("/v1/models",))
+
+
+@model_unlisted.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    if isinstance(draft.body, dict):
+        for model in draft.body.get("data", ()):
+            model["id"] += "-other"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.simulator.faults.spec import Fault, Parameter, define, parse_fault
@@ -34,6 +35,31 @@ crash_after = define(
     events=Parameter("int", 0, "tokens that are sent before"),
     message=Parameter("text", "", "what it says on stderr before"),
 )
+out_of_memory = define(
+    "out-of-memory",
+    "logs that the GPU has no memory left, and ends, in the middle of a request",
+    of_process=True,
+    requests=Parameter("int", 1, "which generating request it does not survive; 0: at the start"),
+    code=Parameter("int", 1, "exit code; 137 as after the kernel's OOM killer"),
+)
+log_flood = define(
+    "log-flood",
+    "writes log lines to stderr without end",
+    of_process=True,
+    bytes=Parameter("int", 10_000_000, "bytes a second"),
+)
+forked_child = define(
+    "forked-child",
+    "leaves a child behind, in a session of its own, that keeps the port open after the server ended",
+    of_process=True,
+    seconds=Parameter("duration", 60.0, "how long the child lives"),
+)
+
+_OUT_OF_MEMORY = (
+    "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 23.64 GiB "
+    "of which 1.12 GiB is free."
+)
+_FLOOD_LINE = b"INFO engine.py:241 running=1 waiting=0 gpu_cache_usage=0.42 prompt_throughput=0.0 tokens/s\n"
 
 
 class ProcessFaults:
@@ -51,9 +77,22 @@ class ProcessFaults:
             sys.stderr.write(f"{values['message']}\n")
             sys.stderr.flush()
             raise SystemExit(values["code"])
+        memory = self._faults.get("out-of-memory")
+        if memory is not None and not memory.values["requests"]:
+            sys.stderr.write(f"{_OUT_OF_MEMORY}\n")
+            sys.stderr.flush()
+            raise SystemExit(memory.values["code"])
 
-    def attach(self, server: Server, _sock: Any) -> None:
+    def attach(self, server: Server, sock: Any) -> None:
         """Hook into the server, which is about to listen."""
+        if "forked-child" in self._faults and sock is not None:
+            _leave_child(sock, self._faults["forked-child"].values["seconds"])
+        if "log-flood" in self._faults:
+            _Flood(server, self._faults["log-flood"].values["bytes"])
+        memory = self._faults.get("out-of-memory")
+        if memory is not None:
+            values = {"signal": "", "events": 0, "message": _OUT_OF_MEMORY, **memory.values}
+            _Crash(Fault(memory.kind, values, memory.text), server.app)
         app = server.app
         if "never-ready" in self._faults:
             never = parse_fault("status:code=503,message=The server is not ready")
@@ -63,6 +102,44 @@ class ProcessFaults:
             server.ignores_signals = True
         if "crash-after" in self._faults:
             _Crash(self._faults["crash-after"], app)
+
+
+def _leave_child(sock: Any, seconds: float) -> None:
+    """Fork twice, so that the child has no parent that could end it."""
+    if os.fork():
+        os.wait()
+        return
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    sock.set_inheritable(True)
+    # A program of its own, that just holds the socket: the server's loop must not run twice.
+    code = f"import time; time.sleep({seconds})"
+    os.execv(sys.executable, [sys.executable, "-c", code])
+
+
+class _Flood:
+    """Writes to stderr in small portions, so that the server goes on."""
+
+    _PERIOD = 0.01
+
+    def __init__(self, server: Server, rate: int) -> None:
+        self._timers = server.app.timers
+        self._data = _FLOOD_LINE * max(1, int(rate * self._PERIOD) // len(_FLOOD_LINE))
+        # Not before the server listens: who does not read stderr sees it start, and then stop at the full pipe.
+        self._timers.at(monotonic() + 0.05, self._next)
+
+    def _next(self) -> None:
+        try:
+            os.write(2, self._data)
+        except OSError:
+            return
+        self._timers.at(monotonic() + self._PERIOD, self._next)
 
 
 class _Crash:

@@ -1,65 +1,286 @@
-"""Faults that answer a request with something else, or late."""
+"""Faults in how a request is judged: errors instead of answers, and answers instead of errors."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.simulator.api_errors import ApiError
-from InferenceLibrary.simulator.faults.spec import Parameter, Values, define
+from InferenceLibrary.simulator.drafts import DONE, EVENT_STREAM, Draft, Event, deliver
+from InferenceLibrary.simulator.faults.spec import FaultKind, Parameter, Values, define
+from InferenceLibrary.simulator.openai_requests import read_json
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.drafts import Draft, Frame
-    from InferenceLibrary.simulator.exchange import Exchange, Step
+    from InferenceLibrary.simulator.exchange import Exchange
+
+
+def json_of(exchange: Exchange) -> dict[str, Any]:
+    """Return the request's JSON object, which the handler will take; empty when it is none."""
+    if exchange.json is None:
+        try:
+            exchange.json = read_json(exchange.request)
+        except ApiError:
+            return {}
+    found: dict[str, Any] = exchange.json
+    return found
+
 
 status = define(
     "status",
     "answers with an error status instead, and Retry-After when asked",
     code=Parameter("int", 503, "the status"),
     message=Parameter("text", "Injected failure", "the error's message"),
-    retry_after=Parameter("text", "", "value of Retry-After: seconds or a date without commas"),
+    retry_after=Parameter("text", "", "value of Retry-After: seconds, or a date without its comma"),
 )
 
 
 @status.answer
 def _(exchange: Exchange, values: Values) -> bool:
     headers = (("Retry-After", values["retry_after"]),) if values["retry_after"] else ()
-    exchange.faults = [fault for fault in exchange.faults if fault.kind is not status]
     exchange.app.fail(exchange, ApiError(values["code"], values["message"], headers=headers))
     return True
 
 
-stall = define(
-    "stall",
-    "stops for a while: before the headers, before the first token, or before an event",
-    breaks=("F11",),
-    before=Parameter("headers|first-token|event|end", "first-token", "where"),
-    event=Parameter("int", 2, "which event, from 1, with before=event"),
-    seconds=Parameter("duration", 3600.0, "how long"),
+retry_nonsense = define("retry-after-nonsense", "answers 429 with a Retry-After that says nothing", breaks=("R4",))
+
+
+@retry_nonsense.answer
+def _(exchange: Exchange, _values: Values) -> bool:
+    exchange.app.fail(exchange, ApiError(429, "Too many requests", headers=(("Retry-After", "soon"),)))
+    return True
+
+
+error_as_500 = define(
+    "error-as-500", "answers 500 where the request is wrong and 4xx would be right", breaks=("R5", "R3", "E5", "X7")
 )
 
 
-@stall.wire
-def _(steps: Iterator[Step], values: Values, _exchange: Exchange) -> Iterator[Step]:
-    if values["before"] == "headers":
-        yield float(values["seconds"])
-    yield from steps
+@error_as_500.draft
+def _(draft: Draft, _values: Values, exchange: Exchange) -> None:
+    if 400 <= draft.status < 500:
+        draft.status = 500
+        _change_error(draft, code=500)
 
 
-@stall.draft
-def _(draft: Draft, values: Values, _exchange: Exchange) -> None:
-    if draft.events is None and values["before"] != "headers":
-        draft.delay += values["seconds"]
+def _change_error(draft: Draft, **changes: Any) -> None:
+    import json
+
+    body = json.loads(draft.body) if isinstance(draft.body, bytes) and draft.body else draft.body
+    if isinstance(body, dict) and isinstance(body.get("error"), dict):
+        body["error"].update(changes)
+        draft.body = body
 
 
-@stall.frames
-def _(frames: list[Frame], values: Values, _exchange: Exchange) -> list[Frame]:
-    before = values["before"]
-    place = len(frames) - 1
-    if before == "first-token":
-        place = next((index for index, frame in enumerate(frames) if frame.tokens), 0)
-    elif before == "event":
-        place = max(0, values["event"] - 1)
-    if before != "headers" and place < len(frames):
-        frames[place].delay += values["seconds"]
-    return frames
+error_key = define(
+    "error-key-missing",
+    "leaves out a key of the error object",
+    breaks=("R1", "A7"),
+    paths=("/",),
+    key=Parameter("text", "type", "which"),
+)
+
+
+@error_key.draft
+def _(draft: Draft, values: Values, exchange: Exchange) -> None:
+    if draft.status >= 400:
+        _change_error(draft)
+        if isinstance(draft.body, dict) and isinstance(draft.body.get("error"), dict):
+            draft.body["error"].pop(values["key"], None)
+
+
+leak = define("error-leaks", "tells a path, a key and a stack in the error's message", breaks=("R7",), paths=("/",))
+
+
+@leak.draft
+def _(draft: Draft, _values: Values, exchange: Exchange) -> None:
+    if draft.status >= 400:
+        trace = "Traceback (most recent call last):\n  File \"/srv/engine/api.py\", line 81\nKeyError: 'sk-4f9a2b7c1d'"
+        _change_error(draft, message=trace)
+
+
+flat_error = define(
+    "flat-error",
+    "gives the error without the `error` object around it, as old servers do",
+    breaks=("R1",),
+    paths=("/",),
+)
+
+
+@flat_error.draft
+def _(draft: Draft, _values: Values, exchange: Exchange) -> None:
+    if draft.status >= 400:
+        _change_error(draft)
+        if isinstance(draft.body, dict) and isinstance(draft.body.get("error"), dict):
+            draft.body = draft.body["error"]
+
+
+in_stream = define(
+    "error-in-stream",
+    "answers a wrong streaming request with 200 and the error as an event",
+    breaks=("F12",),
+)
+
+
+@in_stream.draft
+def _(draft: Draft, _values: Values, exchange: Exchange) -> None:
+    if draft.status >= 400 and json_of(exchange).get("stream"):
+        body = draft.body if isinstance(draft.body, (bytes, dict)) else b"{}"
+        draft.status, draft.content_type, draft.body = 200, EVENT_STREAM, b""
+        draft.events = [Event(body, "error"), Event(DONE, "done")]
+
+
+stuck = define("stuck-after-error", "hangs on every request after one that was wrong", breaks=("R8",))
+
+
+@stuck.answer
+def _(exchange: Exchange, _values: Values) -> bool:
+    from InferenceLibrary.simulator.faults.actions import hang
+
+    app = exchange.app
+
+    def watch(ended: Exchange) -> None:
+        if 400 <= ended.status < 500:
+            app.stuck = True
+
+    if app.stuck:
+        exchange.play(iter([hang]))
+        return True
+    exchange.at_end(watch)
+    return False
+
+
+def _lenient(name: str, text: str, *rules: str) -> FaultKind:
+    return define(name, text, breaks=rules)
+
+
+stream_options = _lenient("accepts-stream-options", "takes stream_options without stream", "C18")
+
+
+@stream_options.answer
+def _(exchange: Exchange, _values: Values) -> bool:
+    data = json_of(exchange)
+    if not data.get("stream"):
+        data.pop("stream_options", None)
+    return False
+
+
+stop_ignored = _lenient("ignores-stop", "generates past the stop strings", "C20")
+
+
+@stop_ignored.answer
+def _(exchange: Exchange, _values: Values) -> bool:
+    json_of(exchange).pop("stop", None)
+    return False
+
+
+stop_part = _lenient("stop-string-flushed", "sends the first half of the stop string before it stops", "C20")
+
+
+@stop_part.answer
+def _(exchange: Exchange, _values: Values) -> bool:
+    data = json_of(exchange)
+    stop = data.get("stop")
+    if isinstance(stop, str) and len(stop) > 1:
+        data["stop"] = stop[len(stop) // 2 :]
+    return False
+
+
+echo_ignored = _lenient("ignores-echo", "leaves out the prompt that echo asks for", "X5")
+
+
+@echo_ignored.answer
+def _(exchange: Exchange, _values: Values) -> bool:
+    json_of(exchange).pop("echo", None)
+    return False
+
+
+n_ignored = _lenient("ignores-n", "gives one choice, however many are asked for", "N2", "X4")
+
+
+@n_ignored.answer
+def _(exchange: Exchange, _values: Values) -> bool:
+    json_of(exchange).pop("n", None)
+    return False
+
+
+format_ignored = _lenient("ignores-response-format", "answers with free text where a format is required", "N8")
+
+
+@format_ignored.answer
+def _(exchange: Exchange, _values: Values) -> bool:
+    json_of(exchange).pop("response_format", None)
+    return False
+
+
+any_key = _lenient("accepts-any-key", "asks for no API key", "R4")
+
+
+@any_key.answer
+def _(exchange: Exchange, _values: Values) -> bool:
+    exchange.request.headers["authorization"] = f"Bearer {exchange.app.settings.api_key}"
+    return False
+
+
+any_model = _lenient("accepts-any-model", "answers for models that it does not have", "R2")
+
+
+@any_model.answer
+def _(exchange: Exchange, _values: Values) -> bool:
+    data = json_of(exchange)
+    if "model" in data:
+        data["model"] = exchange.app.settings.names[0]
+    return False
+
+
+any_type = _lenient("accepts-any-content-type", "takes a body that says it is no JSON", "R6")
+
+
+@any_type.answer
+def _(exchange: Exchange, _values: Values) -> bool:
+    exchange.request.headers["content-type"] = "application/json"
+    return False
+
+
+empty_messages = _lenient("empty-messages-as-500", "answers 500 to a chat without messages", "R3")
+
+
+@empty_messages.answer
+def _(exchange: Exchange, _values: Values) -> bool:
+    if exchange.request.path == "/v1/chat/completions" and not json_of(exchange).get("messages"):
+        exchange.app.fail(exchange, ApiError(500, "list index out of range"))
+        return True
+    return False
+
+
+frozen = define(
+    "metrics-frozen", "always shows the metrics as they were first asked for", breaks=("R9",), paths=("/metrics",)
+)
+
+
+@frozen.draft
+def _(draft: Draft, _values: Values, exchange: Exchange) -> None:
+    app = exchange.app
+    if app.frozen_metrics is None:
+        app.frozen_metrics = draft.body
+    draft.body = app.frozen_metrics
+
+
+first_hangs = define("first-request-hangs", "is healthy, but never answers the first request", breaks=())
+
+
+@first_hangs.answer
+def _(exchange: Exchange, _values: Values) -> bool:
+    from InferenceLibrary.simulator.faults.actions import hang
+
+    if exchange.app.ledger.received > 1:
+        return False
+    exchange.play(iter([hang]))
+    return True
+
+
+ready_empty = define("no-models", "the model list is empty", breaks=("M2",), paths=("/v1/models",))
+
+
+@ready_empty.answer
+def _(exchange: Exchange, _values: Values) -> bool:
+    deliver(exchange, Draft(body={"object": "list", "data": []}))
+    return True

@@ -48,6 +48,8 @@ class FaultKind:
     breaks: tuple[str, ...] = ()
     parameters: dict[str, Parameter] = field(default_factory=dict)
     of_process: bool = False
+    # Where it acts when no path is given; all that generate when empty.
+    paths: tuple[str, ...] = ()
     on_connect: Callable[[Connection, Values], None] | None = None
     on_head: Callable[[Exchange, Values], None] | None = None
     on_answer: Callable[[Exchange, Values], bool] | None = None
@@ -86,14 +88,33 @@ class FaultKind:
 
 
 KINDS: dict[str, FaultKind] = {}
-_MODULES = ("requests", "connections", "events", "framing", "http_bytes", "objects", "process")
+_MODULES = (
+    "connections",
+    "http_bytes",
+    "framing",
+    "events",
+    "counts",
+    "tool_calls",
+    "objects",
+    "embeddings",
+    "typed_events",
+    "requests",
+    "process",
+)
 
 
 def define(
-    name: str, text: str, *, breaks: tuple[str, ...] = (), of_process: bool = False, **parameters: Parameter
+    name: str,
+    text: str,
+    /,
+    *,
+    breaks: tuple[str, ...] = (),
+    of_process: bool = False,
+    paths: tuple[str, ...] = (),
+    **parameters: Parameter,
 ) -> FaultKind:
     """Add a kind of fault to the catalogue."""
-    kind = FaultKind(name, text, breaks, parameters, of_process)
+    kind = FaultKind(name, text, breaks, parameters, of_process, paths)
     KINDS[name] = kind
     return kind
 
@@ -120,7 +141,13 @@ class Fault:
     def matches(self, request: Request, generates: bool, chance: Draws) -> bool:
         """Whether the fault strikes this request; counts it."""
         path = self.values["path"]
-        if (path and request.path != path) or (not path and not generates):
+        if path:
+            if request.path != path:
+                return False
+        elif self.kind.paths:
+            if not request.path.startswith(self.kind.paths):
+                return False
+        elif not generates:
             return False
         return self._due(chance)
 

@@ -1,0 +1,74 @@
+"""Faults of embeddings."""
+
+from __future__ import annotations
+
+from array import array
+from base64 import b64decode, b64encode
+from typing import TYPE_CHECKING, Any
+
+from InferenceLibrary.simulator.draws import Draws
+from InferenceLibrary.simulator.faults.requests import json_of
+from InferenceLibrary.simulator.faults.spec import Values, define
+
+if TYPE_CHECKING:
+    from InferenceLibrary.simulator.drafts import Draft
+    from InferenceLibrary.simulator.exchange import Exchange
+
+_PATHS = ("/v1/embeddings",)
+
+
+def _items(draft: Draft) -> list[dict[str, Any]]:
+    return draft.body.get("data", []) if isinstance(draft.body, dict) else []
+
+
+index = define("embedding-index-wrong", "numbers the embeddings from 1", breaks=("E1",), paths=_PATHS)
+
+
+@index.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    for item in _items(draft):
+        item["index"] += 1
+
+
+big_endian = define("embedding-big-endian", "base64 has its numbers in big-endian order", breaks=("E2",), paths=_PATHS)
+
+
+@big_endian.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    for item in _items(draft):
+        if isinstance(item["embedding"], str):
+            numbers = array("f", b64decode(item["embedding"]))
+            numbers.byteswap()
+            item["embedding"] = b64encode(numbers.tobytes()).decode()
+
+
+lengths = define("embedding-lengths-differ", "the last embedding lacks a number", breaks=("E3",), paths=_PATHS)
+
+
+@lengths.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    for item in _items(draft)[-1:]:
+        if isinstance(item["embedding"], list):
+            item["embedding"].pop()
+
+
+noise = define("embedding-noise", "the same text has another embedding each time", breaks=("E4",), paths=_PATHS)
+
+
+@noise.draft
+def _(draft: Draft, _values: Values, exchange: Exchange) -> None:
+    draws = Draws("noise", exchange.app.chance.bits())
+    for item in _items(draft):
+        if isinstance(item["embedding"], list):
+            item["embedding"] = [draws.uniform() - 0.5 for _ in item["embedding"]]
+
+
+empty_input = define("accepts-empty-input", "answers 200 to an empty input", breaks=("E5",), paths=_PATHS)
+
+
+@empty_input.answer
+def _(exchange: Exchange, _values: Values) -> bool:
+    data = json_of(exchange)
+    if not data.get("input"):
+        data["input"] = "nothing"
+    return False

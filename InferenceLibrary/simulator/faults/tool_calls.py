@@ -1,0 +1,163 @@
+"""Faults of tool calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from InferenceLibrary.simulator.faults.events import all_objects, events_of
+from InferenceLibrary.simulator.faults.requests import json_of
+from InferenceLibrary.simulator.faults.spec import Parameter, Values, define
+
+if TYPE_CHECKING:
+    from InferenceLibrary.simulator.drafts import Draft
+    from InferenceLibrary.simulator.exchange import Exchange
+
+
+def deltas(draft: Draft) -> list[dict[str, Any]]:
+    """Return the pieces of tool calls in a stream of chat chunks."""
+    return [
+        call
+        for event in events_of(draft, "tool")
+        for choice in event.data["choices"]
+        for call in choice["delta"]["tool_calls"]
+    ]
+
+
+def calls(draft: Draft) -> Iterator[dict[str, Any]]:
+    """Yield the tool calls of a chat answer in one piece."""
+    for item in all_objects(draft):
+        for choice in item.get("choices", ()):
+            yield from choice.get("message", {}).get("tool_calls", ())
+
+
+index_missing = define("tool-index-missing", "leaves out the index of tool call pieces", breaks=("T1",))
+
+
+@index_missing.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    for delta in deltas(draft):
+        delta.pop("index", None)
+
+
+wrong_index = define(
+    "tool-index-wrong",
+    "numbers the tool calls wrongly: from 1, or all alike",
+    breaks=("T4",),
+    kind=Parameter("gap|same", "gap", "how"),
+)
+
+
+@wrong_index.draft
+def _(draft: Draft, values: Values, _exchange: Exchange) -> None:
+    for delta in deltas(draft):
+        delta["index"] = 0 if values["kind"] == "same" else delta["index"] + 1
+
+
+no_name = define("tool-name-missing", "the first piece of a tool call has no name", breaks=("T2",))
+
+
+@no_name.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    for delta in deltas(draft):
+        delta["function"].pop("name", None)
+
+
+no_id = define("tool-id-missing", "tool calls have no id", breaks=("T2", "N6"))
+
+
+@no_id.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    for delta in (*deltas(draft), *calls(draft)):
+        delta.pop("id", None)
+
+
+repeated = define("tool-id-repeated", "every piece of a tool call bears id and name again", breaks=("T3",))
+
+
+@repeated.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    first: dict[int, dict[str, Any]] = {}
+    for delta in deltas(draft):
+        opening = first.setdefault(delta["index"], delta)
+        if opening is not delta:
+            delta["id"], delta["type"] = opening["id"], "function"
+            delta["function"]["name"] = opening["function"]["name"]
+
+
+broken = define("tool-arguments-broken", "the arguments are no JSON: their end is missing", breaks=("T5", "A5", "RS9"))
+
+
+@broken.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    found = [delta for delta in deltas(draft) if delta["function"].get("arguments")]
+    for delta in (*found[-1:], *calls(draft)):
+        delta["function"]["arguments"] = delta["function"]["arguments"][:-1]
+    for event in (draft.events or ())[::-1]:
+        if not isinstance(event.data, dict):
+            continue
+        inner = event.data.get("delta")
+        if isinstance(inner, dict) and inner.get("partial_json"):
+            inner["partial_json"] = inner["partial_json"][:-1]
+            break
+        if event.kind == "response.function_call_arguments.delta":
+            event.data["delta"] = event.data["delta"][:-1]
+            break
+
+
+as_object = define("tool-arguments-object", "the arguments are an object instead of text", breaks=("N6",))
+
+
+@as_object.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    import json
+
+    for call in calls(draft):
+        call["function"]["arguments"] = json.loads(call["function"]["arguments"])
+
+
+misfit = define("tool-arguments-misfit", "the arguments lack what the tool's schema requires", breaks=("T5",))
+
+
+@misfit.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    pieces = deltas(draft)
+    for delta in pieces:
+        if "name" not in delta["function"]:
+            delta["function"]["arguments"] = "{}" if delta is pieces[-1] else ""
+    for call in calls(draft):
+        call["function"]["arguments"] = "{}"
+
+
+finish_stop = define("tool-finish-stop", "says stop instead of tool_calls", breaks=("T6",))
+
+
+@finish_stop.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    for item in all_objects(draft):
+        for choice in item.get("choices", ()):
+            if choice.get("finish_reason") == "tool_calls":
+                choice["finish_reason"] = "stop"
+
+
+ignores_choice = define(
+    "ignores-tool-choice", "calls tools where none was asked for, and none where one was", breaks=("T7",)
+)
+
+
+@ignores_choice.answer
+def _(exchange: Exchange, _values: Values) -> bool:
+    data = json_of(exchange)
+    if data.get("tools"):
+        data["tool_choice"] = "required" if data.get("tool_choice") == "none" else "none"
+    return False
+
+
+unknown_name = define("tool-name-unknown", "calls a tool that was not offered", breaks=("T8",))
+
+
+@unknown_name.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    for delta in (*deltas(draft), *calls(draft)):
+        if "name" in delta["function"]:
+            delta["function"]["name"] = "self_destruct"

@@ -1,0 +1,242 @@
+"""Faults in streams of typed events: the Responses API and the Messages API."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+from InferenceLibrary.simulator.drafts import Event
+from InferenceLibrary.simulator.faults.events import all_objects, events_of, middle
+from InferenceLibrary.simulator.faults.spec import Values, define
+
+if TYPE_CHECKING:
+    from InferenceLibrary.simulator.drafts import Draft
+    from InferenceLibrary.simulator.exchange import Exchange
+
+_RESPONSES = ("/v1/responses",)
+_MESSAGES = ("/v1/messages",)
+_BOTH = (*_RESPONSES, *_MESSAGES)
+_TERMINAL = ("response.completed", "response.incomplete", "response.failed", "message_stop")
+
+
+def _drop(draft: Draft, kind: str) -> None:
+    if draft.events is not None:
+        draft.events = [event for event in draft.events if event.kind != kind]
+
+
+name_differs = define(
+    "event-name-differs", "the `event:` line says another type than the data", breaks=("RS3", "A2"), paths=_BOTH
+)
+
+
+@name_differs.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    event = middle(draft)
+    if event is not None:
+        event.name = "something"
+
+
+no_type = define("event-type-missing", "an event's data has no type", breaks=("RS3", "A2"), paths=_BOTH)
+
+
+@no_type.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    event = middle(draft)
+    if event is not None:
+        event.data = {key: value for key, value in event.data.items() if key != "type"}
+
+
+gap = define("sequence-gap", "the sequence numbers leave one out", breaks=("RS4",), paths=_RESPONSES)
+
+
+@gap.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    found = [event for event in draft.events or () if isinstance(event.data, dict)]
+    for event in found[len(found) // 2 :]:
+        event.data["sequence_number"] += 1
+
+
+no_terminal = define(
+    "terminal-event-missing", "ends without the event that says so", breaks=("RS5", "F9", "A1"), paths=_BOTH
+)
+
+
+@no_terminal.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    for kind in _TERMINAL:
+        _drop(draft, kind)
+
+
+twice = define("terminal-event-twice", "says twice that it is over", breaks=("RS5", "A1"), paths=_BOTH)
+
+
+@twice.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    if draft.events is not None:
+        for event in events_of(draft, *_TERMINAL)[:1]:
+            data = copy.deepcopy(event.data)
+            if "sequence_number" in data:
+                data["sequence_number"] += 1
+            draft.events.append(Event(data, event.kind, name=event.name))
+
+
+wrong_order = define(
+    "start-event-late", "sends an event before the one that begins the stream", breaks=("RS5", "A1"), paths=_BOTH
+)
+
+
+@wrong_order.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    if draft.events is not None and len(draft.events) > 2:
+        events = draft.events
+        first, second = events[0].data, events[1].data
+        if "sequence_number" in first:
+            first["sequence_number"], second["sequence_number"] = second["sequence_number"], first["sequence_number"]
+        events[0], events[1] = events[1], events[0]
+
+
+part_done = define("done-event-missing", "does not close a content part", breaks=("RS6",), paths=_RESPONSES)
+
+
+@part_done.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    _drop(draft, "response.content_part.done")
+    for number, event in enumerate(draft.events or ()):
+        event.data["sequence_number"] = number
+
+
+item_id = define("item-id-changes", "a delta bears the id of another item", breaks=("RS7",), paths=_RESPONSES)
+
+
+@item_id.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    event = middle(draft, "response.output_text.delta", "response.function_call_arguments.delta")
+    if event is not None:
+        event.data["item_id"] += "-other"
+
+
+text_differs = define(
+    "done-text-differs", "the text at the end is not what the deltas said", breaks=("RS8",), paths=_RESPONSES
+)
+
+
+@text_differs.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    for event in events_of(draft, "response.output_text.done"):
+        event.data["text"] += " more"
+
+
+arguments_differ = define(
+    "done-arguments-differ", "the arguments at the end are not what the deltas said", breaks=("RS9",), paths=_RESPONSES
+)
+
+
+@arguments_differ.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    for event in events_of(draft, "response.function_call_arguments.done"):
+        event.data["arguments"] += " "
+
+
+old_usage = define("usage-of-chat", "gives usage with the names of chat completions", breaks=("RS2",), paths=_RESPONSES)
+
+
+@old_usage.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    names = {"input_tokens": "prompt_tokens", "output_tokens": "completion_tokens", "total_tokens": "total_tokens"}
+    for item in all_objects(draft):
+        holder: dict[str, Any] = item["response"] if isinstance(item.get("response"), dict) else item
+        usage = holder.get("usage")
+        if isinstance(usage, dict):
+            changed = {new: usage[old] for old, new in names.items() if old in usage}
+            if holder is item:
+                item["usage"] = changed
+            else:
+                item["response"] = {**holder, "usage": changed}
+
+
+as_completed = define(
+    "incomplete-as-completed", "says completed where the limit of tokens ended it", breaks=("RS11",), paths=_RESPONSES
+)
+
+
+@as_completed.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    for item in all_objects(draft):
+        holder = item["response"] if isinstance(item.get("response"), dict) else item
+        if holder.get("status") == "incomplete":
+            changed = {**holder, "status": "completed", "incomplete_details": None}
+            if holder is item:
+                item.update(changed)
+            else:
+                item.update(response=changed, type="response.completed")
+    for event in events_of(draft, "response.incomplete"):
+        event.name = "response.completed"
+
+
+keeps = define("ignores-store", "keeps a response that was not to be stored", breaks=("RS12",), paths=_RESPONSES)
+
+
+@keeps.answer
+def _(exchange: Exchange, _values: Values) -> bool:
+    from InferenceLibrary.simulator.faults.requests import json_of
+
+    if exchange.request.method == "POST":
+        json_of(exchange).pop("store", None)
+    return False
+
+
+block_open = define("block-stop-missing", "does not close a content block", breaks=("A3", "A1"), paths=_MESSAGES)
+
+
+@block_open.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    _drop(draft, "content_block_stop")
+
+
+block_index = define("block-index-wrong", "numbers the content blocks from 1", breaks=("A3",), paths=_MESSAGES)
+
+
+@block_index.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    for event in draft.events or ():
+        if isinstance(event.data, dict) and "index" in event.data:
+            event.data["index"] += 1
+
+
+no_usage = define(
+    "message-usage-missing", "gives no usage at the start, nor at the end", breaks=("A4",), paths=_MESSAGES
+)
+
+
+@no_usage.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    for item in all_objects(draft):
+        item.pop("usage", None)
+        if isinstance(item.get("message"), dict):
+            item["message"].pop("usage", None)
+
+
+no_signature = define("signature-missing", "a thinking block has no signature", breaks=("A6",), paths=_MESSAGES)
+
+
+@no_signature.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    if draft.events is not None:
+        draft.events = [
+            event for event in draft.events if "signature" not in str((event.data.get("delta") or {}).get("type"))
+        ]
+    else:
+        for block in draft.body.get("content", ()) if isinstance(draft.body, dict) else ():
+            block.pop("signature", None)
+
+
+error_shape = define(
+    "error-event-wrong", "sends an error event without its type, and ends", breaks=("A7",), paths=_MESSAGES
+)
+
+
+@error_shape.draft
+def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    if draft.events is not None:
+        data = {"message": "The engine died"}
+        draft.events = [*draft.events[: len(draft.events) // 2], Event(data, "error", name="error")]

@@ -1,0 +1,123 @@
+"""The control API: what truly happened, and changes while the server runs."""
+
+from __future__ import annotations
+
+import json
+from time import monotonic
+
+import pytest
+
+
+def settled(simulator):
+    """Return the counters once nothing is in flight."""
+    end = monotonic() + 10
+    while (counters := simulator.stats())["in_flight"]:
+        assert monotonic() < end
+    return counters
+
+
+@pytest.fixture
+def fresh(simulator):
+    simulator.control("POST", "/reset")
+    return simulator
+
+
+def test_counters_add_up(fresh):
+    fresh.chat("one two")
+    fresh.chat(model="other")
+    fresh.chat("one two three", fault="cut-after-events", stream=True)
+    fresh.request("GET", "/v1/models")
+    found = settled(fresh)
+    assert (found["received"], found["completed"], found["failed"], found["cancelled"]) == (3, 1, 2, 0)
+
+
+def test_cancelled_request_stops_generating(fresh):
+    fresh.control("PATCH", "/config", {"inter-token-latency": "50ms"})
+    try:
+        body = json.dumps({"messages": [{"role": "user", "content": "a " * 100}], "stream": True}).encode()
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n"
+        with fresh.connect() as sock:
+            sock.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+            assert sock.recv(1000)
+        found = settled(fresh)
+        assert (found["cancelled"], found["completed"], found["running"]) == (1, 0, 0)
+        assert found["generated_tokens"] < 20
+    finally:
+        fresh.control("PATCH", "/config", {"inter-token-latency": "0"})
+
+
+def test_cancelled_while_waiting_in_the_queue(fresh):
+    fresh.control("PATCH", "/config", {"max-num-seqs": 1, "time-to-first-token": "300ms"})
+    try:
+        body = b'{"messages":[]}'
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n"
+        data = head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+        with fresh.connect() as first, fresh.connect() as second:
+            first.sendall(data)
+            second.sendall(data)
+            while fresh.stats()["waiting"] != 1:
+                pass
+            second.close()
+            while fresh.stats()["waiting"]:
+                pass
+            assert first.recv(1000).startswith(b"HTTP/1.1 200")
+        assert settled(fresh)["cancelled"] == 1
+    finally:
+        fresh.control("PATCH", "/config", {"max-num-seqs": 64, "time-to-first-token": "0"})
+
+
+def test_faults_on_and_off(fresh):
+    assert fresh.control("POST", "/faults", {"fault": ["status:code=500,first=1"]}).json == {
+        "faults": ["status:code=500,first=1"]
+    }
+    assert [fresh.chat().status for _ in range(2)] == [500, 200]
+    assert fresh.stats()["faults"] == [{"fault": "status:code=500,first=1", "struck": 1}]
+    fresh.control("POST", "/faults", {"fault": "status"})
+    assert fresh.control("DELETE", "/faults").status == 204
+    assert fresh.chat().status == 200
+
+
+def test_scenario_at_run_time(fresh):
+    assert fresh.control("PUT", "/scenario", b"rules:\n  - answer: {text: scripted}\n").status == 400
+    raw = b"rules:\n  - answer: {text: scripted}\n"
+    answer = fresh.raw(
+        b"PUT /scenario HTTP/1.1\r\nHost: t\r\nConnection: close\r\nContent-Type: application/yaml\r\n"
+        b"Content-Length: %d\r\n\r\n" % len(raw) + raw,
+        fresh.control_port,
+    )
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert fresh.chat("x").json["choices"][0]["message"]["content"] == "scripted"
+    assert fresh.control("PUT", "/scenario", {"name": "capitals"}).status == 200
+    assert "Paris" in fresh.chat("capital of France?").body.decode()
+    assert fresh.control("DELETE", "/scenario").status == 204
+    assert fresh.chat("x").json["choices"][0]["message"]["content"] == "x"
+
+
+def test_recorded_requests_have_masked_secrets(fresh):
+    fresh.request("GET", "/v1/models?x=1", headers={"Authorization": "Bearer sk-12345678", "X-Note": "kept"})
+    (found,) = fresh.control("GET", "/requests?limit=1").json["requests"]
+    assert (found["method"], found["path"], found["query"], found["status"]) == ("GET", "/v1/models", "x=1", 200)
+    assert found["headers"]["x-note"] == "kept"
+    assert found["headers"]["authorization"] == "***"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "part"),
+    [
+        ("PATCH", "/config", {"port": 1}, 422, "cannot be changed"),
+        ("PATCH", "/config", {"time-to-first-token": "5"}, 400, "has no unit"),
+        ("PATCH", "/config", {"mode": "loud"}, 400, "'loud'"),
+        ("POST", "/faults", {"fault": "nothing"}, 400, "unknown fault"),
+        ("POST", "/faults", {"fault": "never-listen"}, 422, "fault of the process"),
+        ("POST", "/faults", {}, 400, "'fault' is required"),
+        ("PUT", "/scenario", {"name": "nowhere"}, 400, "nowhere"),
+        ("GET", "/requests?limit=x", None, 400, "'limit'"),
+        ("GET", "/nowhere", None, 404, "/nowhere"),
+        ("POST", "/stats", {}, 405, "takes no POST"),
+    ],
+)
+def test_wrong_control_requests(fresh, method, path, body, status, part):
+    answer = fresh.control(method, path, body)
+    assert answer.status == status
+    assert list(answer.json) == ["error"]
+    assert part in answer.json["error"]

@@ -1,0 +1,115 @@
+"""Scripted answers, and what is wrong in their file."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+import pytest
+
+from InferenceLibrary.errors import ProfileError
+from InferenceLibrary.simulator.scenario import load_scenario, parse_scenario
+
+FILE = """
+rules:
+  - match: {header: {X-Case: "^limited$"}, first: 2}
+    answer: {status: 503, error: Busy, headers: {Retry-After: "1"}}
+  - match: {header: {X-Case: limited}}
+    answer: {text: At last.}
+  - match: {prompt: "(?i)weather"}
+    answer:
+      tool_calls: [{name: get_weather, arguments: {city: Paris}}]
+  - match: {prompt: exact, stream: true}
+    answer: {tokens: [Hel, lo, "!"], time_to_first_token: 100ms, inter_token_latency: 50ms}
+  - match: {prompt: count}
+    answer: {text: a b, usage: {completion_tokens: 99}, finish_reason: content_filter}
+  - match: {prompt: cut}
+    answer: {text: one two three, fault: "cut-after-events:events=2"}
+  - match: {prompt: nth, nth: [2, 4]}
+    answer: {text: even}
+  - match: {model: fake-model, path: /v1/completions}
+    answer: {text: from completions, headers: {X-Scripted: "yes"}}
+"""
+
+
+@pytest.fixture
+def scripted(start_simulator, tmp_path):
+    file = tmp_path / "scenario.yaml"
+    file.write_text(FILE)
+    return start_simulator("--scenario", str(file), "--mode", "echo")
+
+
+def content(answer):
+    return answer.json["choices"][0]["message"]["content"]
+
+
+def test_fails_twice_then_succeeds(scripted):
+    body = {"messages": [{"role": "user", "content": "x"}]}
+    answers = [scripted.request("POST", "/v1/chat/completions", body, {"X-Case": "limited"}) for _ in range(3)]
+    assert [answer.status for answer in answers] == [503, 503, 200]
+    assert answers[0].headers["retry-after"] == "1"
+    assert answers[0].json["error"]["message"] == "Busy"
+    assert content(answers[2]) == "At last."
+
+
+def test_tool_calls(scripted):
+    choice = scripted.chat("How is the weather?").json["choices"][0]
+    assert choice["finish_reason"] == "tool_calls"
+    assert choice["message"]["tool_calls"][0]["function"] == {"name": "get_weather", "arguments": '{"city":"Paris"}'}
+
+
+def test_tokens_and_latency(scripted):
+    begin = monotonic()
+    answer = scripted.chat("exact", stream=True)
+    assert monotonic() - begin >= 0.2
+    assert [chunk["choices"][0]["delta"].get("content") for chunk in answer.data[1:4]] == ["Hel", "lo", "!"]
+    assert content(scripted.chat("exact")) == "exact"
+
+
+def test_usage_and_finish_reason(scripted):
+    body = scripted.chat("count").json
+    assert body["usage"]["completion_tokens"] == 99
+    assert body["choices"][0]["finish_reason"] == "content_filter"
+
+
+def test_fault(scripted):
+    assert len(scripted.chat("cut", stream=True).data) == 2
+
+
+def test_nth_request(scripted):
+    assert [content(scripted.chat("nth")) for _ in range(5)] == ["nth", "even", "nth", "even", "nth"]
+
+
+def test_path_and_headers(scripted):
+    answer = scripted.complete("x")
+    assert answer.json["choices"][0]["text"] == "from completions"
+    assert answer.headers["x-scripted"] == "yes"
+
+
+def test_limits_hold(scripted):
+    assert scripted.complete("x", max_tokens=1).json["choices"][0] | {"index": 0} == {
+        "index": 0,
+        "text": "from",
+        "logprobs": None,
+        "finish_reason": "length",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("rules: 3", "s.yaml:1: key 'rules': expected `array`"),
+        ("rules:\n  - answer: {txt: hi}", "s.yaml:2: key 'rules[0].answer.txt': unknown key"),
+        ("rules:\n  - match: {prompt: '('}\n    answer: {text: a}", "rules[0]: '(' is no regular expression"),
+        ("rules:\n  - answer: {text: a, fault: nothing}", "rules[0]: unknown fault 'nothing'"),
+        ("rules:\n  - answer: {text: a, time_to_first_token: '5'}", "rules[0]: '5' has no unit"),
+        ("rules: [", "s.yaml"),
+    ],
+)
+def test_wrong_files_are_refused_with_the_place(text, part):
+    with pytest.raises(ProfileError) as caught:
+        parse_scenario(text, "s.yaml")
+    assert part in str(caught.value)
+
+
+def test_shipped_scenario_is_found_by_name():
+    assert load_scenario("capitals").find("/v1/completions", {}, {"prompt": "The capital of France is"}) is not None
