@@ -6,11 +6,18 @@ the call returns. Here the call runs in a daemon thread and the main thread wait
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+_SHORT_WAIT = 0.1
+"""Seconds that a cancelled call gets to end, before the caller goes on; less than a timeout may be late."""
+
+_LAST_WAIT = 5.0
+"""Seconds that it gets at the end of the process."""
 
 
 class _Box(Generic[T]):
@@ -48,6 +55,9 @@ def run_interruptibly(work: Callable[[], T], limit: float, cancel: Callable[[], 
     finally:
         if not finished.is_set():
             cancel()
+            # An interpreter that ends beneath native code aborts the process.
+            atexit.register(thread.join, _LAST_WAIT)
+            finished.wait(_SHORT_WAIT)
     if box.error is not None:
         raise box.error
     return box.result

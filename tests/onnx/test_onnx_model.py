@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -302,3 +303,18 @@ def test_a_run_measures_itself(models: dict[str, Path]) -> None:
     started = time.perf_counter()
     result = load_model(models["mlp"]).run("[[1, 2, 3]]")
     assert 0 < result.elapsed < time.perf_counter() - started
+
+
+def test_a_process_can_end_after_a_cancelled_run(tmp_path: Path) -> None:
+    """Native code in a daemon thread must not be cut off by the end of the interpreter: that aborts the process."""
+    path = endless_model(tmp_path / "endless.onnx")
+    code = (
+        "import sys\nfrom InferenceLibrary.errors import ModelError\n"
+        "from InferenceLibrary.onnx.model import load_model\n"
+        "try: load_model(sys.argv[1]).run('[1]', timeout=0.1)\n"
+        "except ModelError as error: print(error)\n"
+    )
+    command = [sys.executable, "-c", code, str(path)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "was not done" in ended.stdout
