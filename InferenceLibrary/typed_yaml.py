@@ -17,6 +17,9 @@ from InferenceLibrary.errors import ProfileError, describe
 T = TypeVar("T")
 Path = tuple[str | int, ...]
 
+_MOST_KEYS = 100_000
+"""Bound on files whose aliases multiply."""
+
 
 def parse_yaml(text: str, source: str, kind: type[T]) -> T:
     """Return `text` as an object of `kind`, a `msgspec.Struct` class or a container of such.
@@ -32,46 +35,67 @@ def parse_yaml(text: str, source: str, kind: type[T]) -> T:
     import msgspec
     import yaml
 
+    lines: dict[Path, int] = {}
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        _index_lines(yaml.compose(text, Loader=yaml.SafeLoader), (), lines, source)
         data = yaml.safe_load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{source}:{mark.line + 1}" if mark else source
         problem = getattr(error, "problem", None) or str(error)
         raise ProfileError(describe(f"{place} is not YAML", got=problem)) from None
-    lines: dict[Path, int] = {}
-    _index_lines(node, (), lines, source)
+    except RecursionError:
+        raise ProfileError(f"{source} is nested too deeply.") from None
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        # PyYAML lets its constructors fail as they like: `2020-13-45` and `0x_` are scalars of a type, and no values.
+        raise ProfileError(describe(f"{source} is not YAML", got=f"a value that cannot be read ({error})")) from None
     if data is None:
         data = {}
     _refuse_unknown_keys(data, kind, (), source, lines)
+    return _convert(data, kind, (), source, lines)
+
+
+def _convert(data: Any, kind: type[T], path: Path, source: str, lines: Mapping[Path, int]) -> T:
+    import msgspec
+
     try:
         return msgspec.convert(data, kind, strict=True)
     except msgspec.ValidationError as error:
-        message, _, where = str(error).partition(" - at `")
-        path = _path_of(where.rstrip("`"))
-        raise ProfileError(f"{_place(source, path, lines)}: {_lower_first(message)}.") from None
+        message, _, where = str(error).partition(" - at ")
+        inner, in_key, outer = where.partition("`key` in ")
+        path = (*path, *_path_of((outer if in_key else inner).strip("`")))
+        prefix = "a key of it: " if in_key else ""
+        raise ProfileError(f"{_place(source, path, lines)}: {prefix}{_lower_first(message)}.") from None
 
 
-def _index_lines(node: Any, path: Path, lines: dict[Path, int], source: str) -> None:
-    """Fill `lines` with the line of every key and item, and refuse doubled keys, which YAML would drop silently."""
+def _index_lines(node: Any, path: Path, lines: dict[Path, int], source: str, within: tuple[Any, ...] = ()) -> None:
+    """Fill `lines` with the line of every key and item; refuse doubled keys, which YAML would drop silently, and aliases
+    of what they stand in, which have no end.
+    """
     import yaml
 
     if node is None:
         return
-    lines.setdefault(path, node.start_mark.line + 1)
+    line = node.start_mark.line + 1
+    if any(node is outer for outer in within):
+        raise ProfileError(f"{source}:{line}: key '{_dotted(path)}' holds itself.")
+    lines.setdefault(path, line)
+    if len(lines) > _MOST_KEYS:
+        raise ProfileError(f"{source} has more than {_MOST_KEYS:,} keys and items, its aliases resolved.")
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
+            where = f"{source}:{key.start_mark.line + 1}"
+            if not isinstance(key, yaml.ScalarNode):
+                raise ProfileError(f"{where}: a key must be a text, not a list or a mapping.")
             if key.value in seen:
-                where = f"{source}:{key.start_mark.line + 1}"
                 raise ProfileError(f"{where}: key '{_dotted((*path, key.value))}' is given twice.")
             seen.add(key.value)
             lines[(*path, key.value)] = key.start_mark.line + 1
-            _index_lines(value, (*path, key.value), lines, source)
+            _index_lines(value, (*path, key.value), lines, source, (*within, node))
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
-            _index_lines(item, (*path, index), lines, source)
+            _index_lines(item, (*path, index), lines, source, (*within, node))
 
 
 def _refuse_unknown_keys(data: Any, kind: Any, path: Path, source: str, lines: Mapping[Path, int]) -> None:
@@ -91,6 +115,8 @@ def _refuse_unknown_keys(data: Any, kind: Any, path: Path, source: str, lines: M
     elif origin is dict and isinstance(data, dict):
         for key, value in data.items():
             _refuse_unknown_keys(value, get_args(kind)[1], (*path, str(key)), source, lines)
+            # msgspec does not tell which key of a mapping holds the wrong value.
+            _convert(value, get_args(kind)[1], (*path, str(key)), source, lines)
     elif isinstance(kind, type) and issubclass(kind, msgspec.Struct) and isinstance(data, dict):
         hints = typing.get_type_hints(kind, include_extras=True)
         fields = {field.encode_name: hints[field.name] for field in msgspec.structs.fields(kind)}
