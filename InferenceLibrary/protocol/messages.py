@@ -74,7 +74,7 @@ def read_error(text: str) -> ErrorBody | None:
     """
     try:
         data = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(data, dict):
         return None

@@ -57,6 +57,10 @@ class Event(NamedTuple):
     """Byte offset behind the blank line that closed the block."""
 
 
+_RETRY_DIGITS = 18
+"""More are no time that anybody waits, and Python refuses to read thousands of them."""
+
+
 class SSEDecoder:
     """Turns bytes into events. `feed` pieces as they come, then `close` once.
 
@@ -166,7 +170,7 @@ class SSEDecoder:
                 self.last_id = value
             case "id":
                 self.notes.append(Note(Oddity.NULL_IN_ID, offset, text))
-            case "retry" if value.isascii() and value.isdigit():
+            case "retry" if value.isascii() and value.isdigit() and len(value) <= _RETRY_DIGITS:
                 self._retry = int(value)
             case "retry":
                 self.notes.append(Note(Oddity.BAD_RETRY, offset, text))

@@ -157,7 +157,14 @@ def test_any_stream_at_any_cuts_gives_the_same(lines: list[tuple[bytes, bytes]],
 @given(st.binary(max_size=200))
 def test_no_bytes_make_it_fail(raw: bytes) -> None:
     events, notes = decode(raw)
-    assert len(events) + len(notes) <= raw.count(b"\n") + raw.count(b"\r") + 2
+    lines = raw.count(b"\n") + raw.count(b"\r") + 1
+    assert len(events) + len(notes) <= 2 * lines + 1, "at most two notes a line, and one about the end"
+
+
+def test_a_retry_of_thousands_of_digits_is_no_number() -> None:
+    events, notes = decode(b"retry: " + b"9" * 5000 + b"\ndata: a\n\n")
+    assert [event.retry for event in events] == [None]
+    assert [note.oddity for note in notes] == [Oddity.BAD_RETRY]
 
 
 def as_the_standard_says(raw: bytes) -> list[tuple[str, str, str]]:
