@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 _UNITS = {
     "ms": 0.001,
+    "millisecond": 0.001,
     "milliseconds": 0.001,
     "s": 1.0,
     "sec": 1.0,
@@ -13,8 +15,11 @@ _UNITS = {
     "seconds": 1.0,
     "m": 60.0,
     "min": 60.0,
+    "minute": 60.0,
     "minutes": 60.0,
     "h": 3600.0,
+    "hour": 3600.0,
+    "hours": 3600.0,
 }
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", re.IGNORECASE)
 
@@ -26,6 +31,8 @@ def parse_duration(value: str | float) -> float:
         ValueError: The text is no duration.
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
+        if not 0 <= value < math.inf:
+            raise ValueError(f"expected a duration from 0 s on, got {value}")
         return float(value)
     match = _DURATION.fullmatch(str(value))
     if match is None or match[2].lower() not in _UNITS:

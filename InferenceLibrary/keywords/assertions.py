@@ -46,14 +46,19 @@ def check_number(
     """
     if operator is None:
         return value
+    if isinstance(operator, str):
+        # From Python; Robot has converted it already.
+        operator = AssertionOperator[operator]
     if operator not in _COMPARISONS:
         return float_str_verify_assertion(value, operator, expected, name, message)
     limit = to_quantity(expected, unit)
     if not _COMPARISONS[operator](value, limit):
-        raise CheckFailure(
-            message
-            or f"{name[:1].upper()}{name[1:]}: expected {operator.name} {show(limit, unit)}, got {show(value, unit)}."
-        )
+        expected_text, got = show(limit, unit), show(value, unit)
+        if expected_text == got:
+            # They differ by less than is shown of them.
+            expected_text, got = f"{limit!r} {unit}".strip(), f"{value!r} {unit}".strip()
+        symbol = str(operator.value)
+        raise CheckFailure(message or f"{name[:1].upper()}{name[1:]}: expected {symbol} {expected_text}, got {got}.")
     return value
 
 
