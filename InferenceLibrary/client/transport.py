@@ -109,7 +109,12 @@ class WatchedStream(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        return WatchedStream(self._inner.start_tls(ssl_context, server_hostname, timeout))
+        wire = _wire.get()
+        name, seconds, patience = wire.bound("connect", wire.limits.connect) if wire else ("connect", 0.0, timeout)
+        try:
+            return WatchedStream(self._inner.start_tls(ssl_context, server_hostname, patience))
+        except httpcore.ConnectTimeout:
+            raise LimitExceeded(name, seconds) from None
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
