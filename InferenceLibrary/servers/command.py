@@ -64,6 +64,9 @@ def build_command(
         if not on_line and f"{{{name}}}" not in " ".join(command):
             continue
         value = given.get(name)
+        if value == "" and on_line and not option.required:
+            # Given as empty: neither the environment's nor the profile's value is wanted.
+            continue
         if value is None and option.environment:
             value = environment.get(option.environment)
         if value is None or value == "":

@@ -138,7 +138,7 @@ class Profile(_Part, frozen=True):
     """Feature to reason: what `Skip Unless Server Supports` skips."""
     hints: list[Hint] = []
     name: str = ""
-    """Set by the loader: the file's name without suffix."""
+    """How messages call it; the file's name without suffix by default."""
 
 
 def profile_names() -> list[str]:
@@ -169,18 +169,21 @@ def load_profile(name_or_path: str) -> Profile:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ProfileError(f"Profile {path} cannot be read: {error}.") from None
-    profile = msgspec.structs.replace(parse_yaml(text, str(path), Profile), name=path.stem)
+    profile = parse_yaml(text, str(path), Profile)
     _check(profile, str(path))
-    return profile
+    return msgspec.structs.replace(profile, name=profile.name or path.stem)
 
 
 def _check(profile: Profile, source: str) -> None:
-    """Refuse what the types cannot: durations, patterns and placeholders that nothing fills."""
+    """Refuse what the types cannot: durations, paths, patterns, formats, and placeholders that nothing fills."""
     for key, value in (("ready.timeout", profile.ready.timeout), ("stop.grace", profile.stop.grace)):
         try:
             parse_duration(value)
         except ValueError as error:
             raise ProfileError(f"{source}: key '{key}': {error}.") from None
+    if profile.ready.health is not None and not profile.ready.health.path.startswith("/"):
+        path = profile.ready.health.path
+        raise ProfileError(f"{source}: key 'ready.health.path': expected a path such as /health, got '{path}'.")
     patterns = [(f"hints[{index}].pattern", hint.pattern) for index, hint in enumerate(profile.hints)]
     commands: list[tuple[str, list[str], dict[str, Option]]] = []
     options: dict[str, Option] = {}
@@ -202,7 +205,15 @@ def _check(profile: Profile, source: str) -> None:
             re.compile(pattern)
         except re.error as error:
             raise ProfileError(f"{source}: key '{key}': not a regular expression: {error}.") from None
+    if profile.start is not None and profile.start.announcement is not None:
+        groups = re.compile(profile.start.announcement).groupindex
+        if not {"url", "port"} & set(groups):
+            raise ProfileError(
+                f"{source}: key 'start.announcement': expected a group that holds the address, (?P<url>...) or "
+                f"(?P<port>...), got '{profile.start.announcement}'."
+            )
     for key, command, known in commands:
+        _check_formats(known, key.partition(".")[0], source)
         allowed = {"port", "host", "model", "python", *known}
         for name in re.findall(r"\{(\w+)\}", " ".join(command)):
             if name not in allowed:
@@ -210,3 +221,17 @@ def _check(profile: Profile, source: str) -> None:
                     f"{source}: key '{key}': nothing fills the placeholder '{{{name}}}'. "
                     f"Allowed: {', '.join(sorted(allowed))}."
                 )
+
+
+def _check_formats(options: dict[str, Option], section: str, source: str) -> None:
+    """Refuse a format that could not be written."""
+    for name, option in options.items():
+        values = {"value": ""} | ({"milliseconds": "", "seconds": ""} if option.type == "duration" else {})
+        try:
+            option.format.format(**values)
+        except (ValueError, LookupError, AttributeError):
+            allowed = ", ".join(f"{{{value}}}" for value in values)
+            raise ProfileError(
+                f"{source}: key '{section}.options.{name}.format': expected text with one of {allowed}, "
+                f"got '{option.format}'."
+            ) from None

@@ -131,7 +131,7 @@ def probe(base_url: str, health: Health | None) -> str:
     try:
         connection.request("GET", parts.path.rstrip("/") + health.path, headers={"Connection": "close"})
         status = connection.getresponse().status
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, UnicodeError) as error:
         return _reason(error)
     finally:
         connection.close()

@@ -53,7 +53,7 @@ def resolve_target(target: str | None, model: str | None, environment: Mapping[s
     if not model and origin == "VLLM_BACKEND_URL":
         model = environment.get("VLLM_MODEL_NAME")
     port = environment.get("TEST_PORT")
-    if port and not (port.isdigit() and 0 < int(port) < 65536):
+    if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         raise TargetError(f"TEST_PORT: expected a port from 1 to 65535, got '{port}'.")
     return Target(
         name,
