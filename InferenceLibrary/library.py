@@ -116,14 +116,32 @@ class InferenceLibrary(
         self.context.enter(data.id)
 
     def end_test(self, data: Any, result: Any) -> None:
+        self._mask(result)
         self._report(self.context.leave(data.id))
         self.context.current_test = ""
 
     def end_suite(self, data: Any, result: Any) -> None:
+        self._mask(result)
         self._report(self.context.leave(data.id))
+
+    def end_body_item(self, data: Any, result: Any) -> None:
+        self._mask(result)
+
+    def log_message(self, message: Any) -> None:
+        """Known secrets are masked in whatever is logged, also by Robot itself and by other libraries."""
+        self._mask(message)
+
+    message = log_message
 
     def close(self) -> None:
         self._report(self.context.close())
+
+    def _mask(self, result: Any) -> None:
+        text = result.message
+        if text:
+            masked = self.context.redactor(text)
+            if masked != text:
+                result.message = masked
 
     def _locate_output(self) -> None:
         try:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 MASK = "***"
 
@@ -15,7 +16,10 @@ _HARMLESS_NAME = re.compile(
     r"(tokens|tokenizer|first[-_]token|token[-_]latency|per[-_]token|token[-_]ids?)", re.IGNORECASE
 )
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}")
+_URL_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^/\s@]+@")
 _SHORTEST_SECRET = 4
+_LONG_SECRET = 8
+"""From this length on a secret is masked inside of words too; `test` as a key must not garble `latest`."""
 
 
 def is_secret_name(name: str) -> bool:
@@ -28,15 +32,28 @@ class Redactor:
 
     def __init__(self) -> None:
         self._values: set[str] = set()
+        self._known: re.Pattern[str] | None = None
 
     def add(self, value: str) -> None:
         """Remember a secret. Values shorter than four characters are not masked: they would garble every text."""
-        if len(value) >= _SHORTEST_SECRET:
-            self._values.add(value)
+        value = value.strip()
+        if len(value) < _SHORTEST_SECRET or value in self._values:
+            return
+        # Also as it stands in JSON, in a Python literal and in a URL.
+        self._values |= {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
+        self._values |= {repr(value)[1:-1], "".join(_url_quoted(value))}
+        longest_first = sorted(self._values, key=len, reverse=True)
+        self._known = re.compile("|".join(map(_pattern_of, longest_first)))
+
+    @property
+    def knows_any(self) -> bool:
+        """Whether a secret has been remembered."""
+        return self._known is not None
 
     def __call__(self, text: str) -> str:
-        for value in sorted(self._values, key=len, reverse=True):
-            text = text.replace(value, MASK)
+        if self._known is not None:
+            text = self._known.sub(MASK, text)
+        text = _URL_PASSWORD.sub(rf"\1{MASK}@", text)
         return _BEARER.sub(lambda match: f"{match.group(1)} {MASK}", text)
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
@@ -53,9 +70,11 @@ class Redactor:
                 mask_next = False
                 continue
             name, equals, _value = argument.partition("=")
-            if argument.startswith("-") and is_secret_name(name):
-                mask_next = not equals
-                shown.append(f"{name}={MASK}" if equals else argument)
+            if equals and is_secret_name(name) and " " not in name:
+                shown.append(f"{name}={MASK}")
+            elif argument.startswith("-") and is_secret_name(name):
+                mask_next = True
+                shown.append(argument)
             else:
                 shown.append(self(argument))
         return shown
@@ -63,3 +82,15 @@ class Redactor:
     def environment(self, environment: Mapping[str, str]) -> dict[str, str]:
         """Return environment variables fit for a log."""
         return self.headers(environment)
+
+
+def _pattern_of(value: str) -> str:
+    pattern = re.escape(value)
+    return pattern if len(value) >= _LONG_SECRET else rf"(?<!\w){pattern}(?!\w)"
+
+
+def _url_quoted(value: str) -> Iterator[str]:
+    """Percent-encoding (RFC 3986, 2); urllib would cost its import."""
+    for byte in value.encode("utf-8", "surrogatepass"):
+        character = chr(byte)
+        yield character if character.isascii() and (character.isalnum() or character in "-._~") else f"%{byte:02X}"

@@ -5,7 +5,10 @@ No `from __future__ import annotations` here: Robot needs real annotations of th
 
 import ast
 import json
+import math
+import warnings
 from datetime import timedelta
+from string import ascii_letters
 from typing import Any
 
 from robot.api.types import Secret
@@ -72,9 +75,14 @@ def _literal(text: str) -> Any:
         return json.loads(text)
     except ValueError as error:
         reason = str(error)
+    except RecursionError:
+        raise ValueError("Expected JSON or a Python literal, got one that is nested too deeply.") from None
     try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+        with warnings.catch_warnings():
+            # Python warns of odd escapes and calls; the reader of a log has no use for it.
+            warnings.simplefilter("ignore")
+            return ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         raise ValueError(f"Expected JSON or a Python literal; as JSON it fails with: {reason}.") from None
 
 
@@ -93,22 +101,33 @@ def to_quantity(value: Any, unit: str) -> float:
     """
     if isinstance(value, timedelta):
         return value.total_seconds()
-    if isinstance(value, int | float):
-        return float(value)
     text = str(value).strip()
-    if unit == "s":
-        return float(timestr_to_secs(text))
-    if unit == "B":
-        number = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ ")
-        suffix = text[len(number) :].strip().lower()
-        if suffix and suffix not in _BYTE_UNITS:
-            raise ValueError(f"Expected bytes with a unit of {', '.join(_BYTE_UNITS)}, got '{text}'.")
-        return float(number) * _BYTE_UNITS.get(suffix, 1)
-    return float(text.removesuffix(unit).strip() if unit else text)
+    kind = {"s": "a time such as 200 ms", "B": f"bytes with a unit of {', '.join(_BYTE_UNITS)}"}.get(
+        unit, f"a number of {unit}" if unit else "a number"
+    )
+    try:
+        if isinstance(value, int | float):
+            number = float(value)
+        elif unit == "s":
+            number = float(timestr_to_secs(text))
+        elif unit == "B":
+            digits = text.rstrip(ascii_letters + " ")
+            number = float(digits) * _BYTE_UNITS[text[len(digits) :].strip().lower() or "b"]
+        else:
+            number = float(text.removesuffix(unit).strip() if unit else text)
+    except (ValueError, KeyError, OverflowError):
+        raise ValueError(f"Expected {kind}, got '{text}'.") from None
+    if math.isnan(number):
+        # Every comparison with it is false, and `!=` would always hold.
+        raise ValueError(f"Expected {kind}, got '{text}'.")
+    return number
 
 
 class Texts(list[str]):
-    """One text or several: plain text is one; a JSON array or Python list of texts is several."""
+    """One text or several: plain text is one; a JSON array or Python list of texts is several.
+
+    Items of a list variable may be Robot secrets where a keyword says so.
+    """
 
 
 def to_texts(value: str | list | tuple) -> Texts:  # type: ignore[type-arg]
@@ -120,7 +139,7 @@ def to_texts(value: str | list | tuple) -> Texts:  # type: ignore[type-arg]
     if isinstance(value, str) and not value.lstrip().startswith("["):
         return Texts([value])
     data = _literal(value) if isinstance(value, str) else value
-    if not all(isinstance(item, str) for item in data):
+    if not all(isinstance(item, str | Secret) for item in data):
         raise ValueError(f'Expected texts such as ["one", "two"], got {_kind(data)}.')
     return Texts(data)
 
@@ -133,11 +152,6 @@ def refuse_reply(value: object) -> Reply:
 def refuse_stream(value: object) -> Stream:
     """The stream that `Stream Chat` or `Stream Completion` returned."""
     raise ValueError(f"Expected a stream of Stream Chat or Stream Completion, got {_kind(value)}.")
-
-
-def reveal(secret: Secret | None) -> str | None:
-    """Return what a Robot secret holds. For the transport only."""
-    return None if secret is None else str(secret.value)
 
 
 CONVERTERS: dict[type, Any] = {

@@ -153,7 +153,7 @@ class Client:
         )
         text = raw.decode("utf-8", "replace")
         elapsed = time.perf_counter() - started
-        reply = Reply(status, answer_headers, text, elapsed, decode_json(text), attempts, url)
+        reply = Reply(status, answer_headers, text, elapsed, decode_json(text), attempts, url, self.redact)
         if expected_status is not None and status != expected_status:
             raise self._refused(method, path, reply, expected_status)
         return reply
@@ -186,7 +186,7 @@ class Client:
         """
         limits = limits or self.stream_limits or self.limits
         url = self._url(path)
-        recorder = Recorder(limits, cancel_after)
+        recorder = Recorder(limits, cancel_after, self.redact)
 
         def attempt(wire: Wire) -> tuple[int, dict[str, str], Any]:
             with self._new_session(keep_alive=False) as session:
@@ -208,7 +208,8 @@ class Client:
         )
         if not recorder.is_event_stream:
             text = raw.decode("utf-8", "replace")
-            reply = Reply(status, answer_headers, text, time.perf_counter() - started, decode_json(text), attempts, url)
+            elapsed = time.perf_counter() - started
+            reply = Reply(status, answer_headers, text, elapsed, decode_json(text), attempts, url, self.redact)
             if status != 200:
                 raise self._refused("POST", path, reply, 200)
             got = f"{answer_headers.get('content-type', 'no content type')}: {shorten(text)!r}"
@@ -330,12 +331,14 @@ class Client:
         sent = {"accept-encoding": "identity", **self.headers, **(headers or {})}
         if self.api_key and not any(name.lower() == "authorization" for name in sent):
             sent["authorization"] = f"Bearer {self.api_key}"
-        if body is None:
-            return session.build_request(method, url, headers=sent)
-        if not any(name.lower() == "content-type" for name in sent):
+        if body is not None and not any(name.lower() == "content-type" for name in sent):
             sent["content-type"] = "application/json"
-        content = body if isinstance(body, str | bytes) else jsonlib.dumps(body, ensure_ascii=False).encode()
-        return session.build_request(method, url, headers=sent, content=content)
+        # Any text can be sent; what the other side makes of it is for the test to see.
+        raw = [(_encoded(name), _encoded(value)) for name, value in sent.items()]
+        content = _encoded(body) if isinstance(body, str) else body
+        if content is not None and not isinstance(content, bytes):
+            content = _written(body)
+        return session.build_request(method, url, headers=raw, content=content)
 
     def _session(self) -> httpx.Client:
         with self._lock:
@@ -394,3 +397,15 @@ class Client:
             detail=("Last lines of the server's log", log) if log else None,
         )
         return self.redact(text)
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _written(body: Any) -> bytes:
+    """Return JSON; half a surrogate pair, which UTF-8 cannot hold, as an escape."""
+    try:
+        return jsonlib.dumps(body, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return jsonlib.dumps(body).encode()

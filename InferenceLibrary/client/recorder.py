@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from InferenceLibrary.client.limits import Limits
@@ -22,8 +22,9 @@ class TooLarge(Exception):
 class Recorder:
     """Records one event stream."""
 
-    def __init__(self, limits: Limits, cancel_after: int | None) -> None:
+    def __init__(self, limits: Limits, cancel_after: int | None, redact: Callable[[str], str] = str) -> None:
         self._limits = limits
+        self._redact = redact
         self._cancel_after = cancel_after
         self.is_event_stream = False
 
@@ -31,7 +32,7 @@ class Recorder:
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         self.is_event_stream = response.status_code == 200 and kind == "text/event-stream"
         self._wire = wire
-        self._stream = Stream(response.status_code, headers_of(response))
+        self._stream = Stream(response.status_code, headers_of(response), redact=self._redact)
         self._raw = bytearray()
 
     def record(self, pieces: Iterator[bytes]) -> None:
@@ -45,7 +46,7 @@ class Recorder:
                 arrival = self._wire.reads[-1][0] - self._wire.sent
                 self._raw += piece
                 for event in decoder.feed(piece):
-                    chunk = Chunk(event, arrival, decode_json(event.data))
+                    chunk = Chunk(event, arrival, decode_json(event.data), self._redact)
                     self._stream.chunks.append(chunk)
                     tokens += chunk.has_token
                 if self._cancel_after is not None and tokens >= self._cancel_after:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -60,6 +61,8 @@ class Reply:
     """The decoded body, None when it is not JSON."""
     attempts: tuple[Attempt, ...] = ()
     url: str = ""
+    redact: Callable[[str], str] = str
+    """Masks secrets where it is shown: what came back stays as it came, so that a test can look for a leaked key."""
 
     @property
     def text(self) -> str:
@@ -114,11 +117,12 @@ class Reply:
 
     def __str__(self) -> str:
         if read_pieces(self.json):
-            said = f'"{shorten(self.text or self.reasoning)}" ({self.finish_reason}, {self.usage or "no usage"})'
+            said = f'"{shorten(self.redact(self.text or self.reasoning))}"'
+            said += f" ({self.finish_reason}, {self.usage or 'no usage'})"
         else:
-            said = str(self.error) if self.error else shorten(self.body)
+            said = str(self.error) if self.error else shorten(self.redact(self.body))
         tries = f", {len(self.attempts)} attempts" if len(self.attempts) > 1 else ""
-        return f"{self.status} in {milliseconds(self.elapsed)}{tries}: {said}"
+        return self.redact(f"{self.status} in {milliseconds(self.elapsed)}{tries}: {said}")
 
     __repr__ = __str__
 
@@ -132,6 +136,8 @@ class Chunk:
     """Seconds from the sending of the request to the read that completed the event."""
     json: Any = None
     """The decoded data, None for `[DONE]` and for what is not JSON."""
+    redact: Callable[[str], str] = str
+    """Masks secrets where it is shown."""
 
     @property
     def text(self) -> str:
@@ -179,7 +185,7 @@ class Chunk:
         return next((getattr(piece, name) for piece in read_pieces(self.json) if piece.index == 0), None)
 
     def __str__(self) -> str:
-        return f"{self.arrival * 1000:.1f} ms: {shorten(self.event.data)}"
+        return f"{self.arrival * 1000:.1f} ms: {shorten(self.redact(self.event.data))}"
 
     __repr__ = __str__
 
@@ -205,6 +211,8 @@ class Stream:
     """Whether we closed the connection on purpose."""
     attempts: tuple[Attempt, ...] = ()
     url: str = ""
+    redact: Callable[[str], str] = str
+    """Masks secrets where it is shown."""
 
     @property
     def text(self) -> str:
@@ -269,7 +277,8 @@ class Stream:
         end = "cancelled" if self.cancelled else self.broken or self.finish_reason or "no finish reason"
         first = milliseconds(self.time_to_first_token)
         return (
-            f'{self.status} in {milliseconds(self.elapsed)}: "{shorten(self.text or self.reasoning)}" '
+            f"{self.status} in {milliseconds(self.elapsed)}: "
+            f'"{shorten(self.redact(self.text or self.reasoning))}" '
             f"({len(self.tokens)} chunks with text of {len(self.chunks)}, first after {first}, {end})"
         )
 
@@ -277,8 +286,8 @@ class Stream:
 
 
 def decode_json(text: str) -> Any:
-    """Return decoded JSON, None when the text is none."""
+    """Return decoded JSON, None when the text is none, or is nested beyond reading."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

@@ -11,9 +11,10 @@ from robot.api.deco import keyword
 
 from InferenceLibrary.client.records import Reply, Stream, milliseconds
 from InferenceLibrary.errors import CheckFailure, InferenceError
+from InferenceLibrary.keywords.arguments import plain_mapping
 from InferenceLibrary.keywords.assertions import check_number, check_text
 from InferenceLibrary.keywords.base import KeywordGroup
-from InferenceLibrary.types import JsonObject, Messages, Texts, seconds
+from InferenceLibrary.types import JsonObject, Messages, Texts, seconds, to_messages, to_texts
 
 
 class ChatKeywords(KeywordGroup):
@@ -73,8 +74,7 @@ class ChatKeywords(KeywordGroup):
         ```
         """
         found = self.context.servers.get(server)
-        if system is not None:
-            messages = Messages([{"role": "system", "content": system}, *messages])
+        messages = with_system(messages, system)
         reply: Reply = found.client.chat(
             messages,
             expected_status=expected_status,
@@ -181,7 +181,7 @@ class ChatKeywords(KeywordGroup):
         from InferenceLibrary.client.at_once import at_once
 
         found = self.context.servers.get(server)
-        asked = [prompt for prompt in prompts for _ in range(count)]
+        asked = [prompt for prompt in to_texts(prompts) for _ in range(count)]
         if not asked:
             raise CheckFailure("There is nothing to ask: expected at least one prompt and a count of at least 1.")
         sending = self._sending(found, JsonObject(), timeout)
@@ -542,7 +542,7 @@ class ChatKeywords(KeywordGroup):
         limits = (server.client.stream_limits if stream else None) or server.client.limits
         if timeout is not None:
             limits = limits._replace(total=seconds(timeout))
-        return {"headers": {name: str(value) for name, value in headers.items()}, "limits": limits}
+        return {"headers": plain_mapping(self.context, headers), "limits": limits}
 
     def _logged(self, what: str, server: Any, request: Any, answer: Reply | Stream) -> None:
         self.log.info(f"{what} on {server.name}: {answer}")
@@ -569,6 +569,12 @@ def generation_options(
         "temperature": temperature,
         "top_p": top_p,
         "seed": seed,
-        "stop": list(stop) if stop else None,
+        "stop": to_texts(stop) if stop else None,
         "extra": extra,
     }
+
+
+def with_system(messages: Messages, system: str | None) -> Messages:
+    """Return the messages of a call; from Python they may come as plain text."""
+    asked = to_messages(messages)
+    return asked if system is None else Messages([{"role": "system", "content": system}, *asked])

@@ -15,8 +15,9 @@ from robot.libraries.BuiltIn import BuiltIn
 from InferenceLibrary.client.records import milliseconds
 from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.errors import CheckFailure, ServerError, describe
+from InferenceLibrary.keywords.arguments import plain, plain_mapping
 from InferenceLibrary.keywords.base import KeywordGroup
-from InferenceLibrary.types import JsonObject, Texts, reveal, seconds
+from InferenceLibrary.types import JsonObject, Texts, seconds
 
 _START_ARGUMENTS = ("port", "alias", "model", "timeout", "wait_for", "arguments", "environment", "cwd", "api_key")
 
@@ -55,8 +56,8 @@ class ServerKeywords(KeywordGroup):
             timeout: Time that the whole start may take; the profile's by default.
             wait_for: What makes it ready: `health`, or a first generated token by `chat` or `completion`; the
                 profile's choice by default.
-            arguments: Further command line arguments, one text or a list.
-            environment: Environment variables for the process, as a JSON object.
+            arguments: Further command line arguments, one text or a list; items may be Robot secrets.
+            environment: Environment variables for the process, as a JSON object; values may be Robot secrets.
             cwd: Working directory of the process.
             api_key: Key that calls send as `Authorization: Bearer`.
             options: Options that the profile allows, by name, such as `seed=1`; others are refused.
@@ -88,11 +89,11 @@ class ServerKeywords(KeywordGroup):
             StartSettings(
                 port=port,
                 model=model,
-                options=options,
-                arguments=arguments,
-                environment={key: str(value) for key, value in environment.items()},
+                options={option: self._revealed(value) for option, value in options.items()},
+                arguments=[plain(self.context, argument) for argument in arguments],
+                environment=plain_mapping(self.context, environment),
                 cwd=cwd,
-                api_key=reveal(api_key),
+                api_key=self._key(api_key),
                 limits=self.context.limits,
                 timeout=seconds(timeout) or self.context.start_timeout,
                 first_token=first_token,
@@ -149,7 +150,7 @@ class ServerKeywords(KeywordGroup):
             Should Contain    ${models}    fake-model
         ```
         """
-        return self._connect(url, alias, model, reveal(api_key), headers, profile, check)
+        return self._connect(url, alias, model, self._key(api_key), headers, profile, check)
 
     def _connect(
         self,
@@ -174,7 +175,7 @@ class ServerKeywords(KeywordGroup):
             limits=self.context.limits,
             redact=self.context.redactor,
         )
-        server.client.headers.update({name: str(value) for name, value in headers.items()})
+        server.client.headers.update(plain_mapping(self.context, headers))
         if check:
             self._check_health(server, "Nobody answers as expected", Deadline(0.0))
             if server.client.model is None and loaded.name == "openai":
@@ -223,7 +224,7 @@ class ServerKeywords(KeywordGroup):
         key = builtin.get_variable_value("${API_KEY}") or os.environ.get("INFERENCE_API_KEY")
         secret = Secret(str(key)) if key and not isinstance(key, Secret) else key or None
         if target.is_url:
-            server = self._connect(target.name, None, target.model, reveal(secret), JsonObject(), "openai", True)
+            server = self._connect(target.name, None, target.model, self._key(secret), JsonObject(), "openai", True)
         else:
             server = self.start_server(target.name, port=target.port, model=target.model, api_key=secret)
         limits = server.client.limits
@@ -434,6 +435,15 @@ class ServerKeywords(KeywordGroup):
         reason = found.profile.lacks.get(feature)
         if reason is not None:
             raise SkipExecution(f"{found.name} lacks '{feature}': {reason}.")
+
+    def _revealed(self, value: Any) -> Any:
+        """Return an option's value; what it holds of secrets is masked from now on."""
+        if isinstance(value, list | tuple):
+            return [self._revealed(item) for item in value]
+        return plain(self.context, value) if isinstance(value, Secret) else value
+
+    def _key(self, secret: Secret | None) -> str | None:
+        return None if secret is None else plain(self.context, secret)
 
     def _check_health(self, server: Any, what: str, deadline: Deadline) -> None:
         from InferenceLibrary.servers.readiness import probe

@@ -11,7 +11,7 @@ from robot.api.deco import keyword
 from InferenceLibrary.client.records import Stream
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.assertions import check_number
-from InferenceLibrary.keywords.chat import ChatKeywords, generation_options
+from InferenceLibrary.keywords.chat import ChatKeywords, generation_options, with_system
 from InferenceLibrary.types import JsonObject, Messages, Texts
 
 
@@ -77,8 +77,7 @@ class StreamKeywords(ChatKeywords):
         ```
         """
         found = self.context.servers.get(server)
-        if system is not None:
-            messages = Messages([{"role": "system", "content": system}, *messages])
+        messages = with_system(messages, system)
         stream: Stream = found.client.stream_chat(
             messages,
             include_usage=include_usage,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.errors import ServerError, describe
+from InferenceLibrary.redaction import Redactor
 
 TAIL_LINES = 12
 _TAIL_BYTES = 16_384
@@ -45,6 +46,9 @@ class ServerProcess:
             ServerError: The program cannot be executed.
         """
         self.log_path = log_path
+        self._stopped = False
+        if cwd is not None and not cwd.is_dir():
+            raise ServerError(describe(f"'{argv[0]}' cannot be started in '{cwd}'", got="no such directory"))
         with log_path.open("wb") as log:
             try:
                 self._popen = subprocess.Popen(
@@ -63,6 +67,9 @@ class ServerProcess:
                 else:
                     hint = "check the command of the profile."
                 raise ServerError(describe(f"'{argv[0]}' cannot be executed", got=reason, hint=hint)) from None
+            except ValueError as error:
+                # A null byte somewhere, or an equals sign in the name of a variable.
+                raise ServerError(describe(f"'{argv[0]}' cannot be started", got=str(error))) from None
         self.pid = self._popen.pid
 
     @property
@@ -103,12 +110,26 @@ class ServerProcess:
             text = log.read().decode("utf-8", "replace")
         return [plain(line) for line in text.splitlines()[-lines:]]
 
+    def mask_log(self, redact: Redactor) -> None:
+        """Take secrets out of its output, once nothing writes it any more. Programs log keys that they are given."""
+        if not redact.knows_any or not self.log_path.exists():
+            return
+        masked = self.log_path.with_name(self.log_path.name + ".masked")
+        with self.log_path.open("rb") as log, masked.open("wb") as copy:
+            for line in log:
+                text = line.decode("utf-8", "surrogateescape")
+                copy.write(redact(text).encode("utf-8", "surrogateescape"))
+        masked.replace(self.log_path)
+
     def stop(self, grace: float) -> bool:
         """End it: TERM, `grace` seconds, then KILL to the whole process group. Return whether TERM was enough.
 
         Raises:
             ServerError: Something of its group still runs after KILL.
         """
+        if self._stopped:
+            # The number of the group may have gone to somebody else.
+            return True
         graceful = True
         try:
             if self.running:
@@ -121,6 +142,7 @@ class ServerProcess:
             gone = wait_until(lambda: not self.running and not self._group_lives(), deadline)
         if not gone:
             raise ServerError(describe(f"Process group {self.pid} survived KILL", after=deadline.elapsed))
+        self._stopped = True
         return graceful
 
     def _signal(self, number: signal.Signals) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from InferenceLibrary.client.http import Client
 from InferenceLibrary.client.limits import Limits
@@ -92,7 +93,10 @@ class Server:
         self.client.close()
         if self.process is None:
             return True
-        return self.process.stop(parse_duration(self.profile.stop.grace) if grace is None else grace)
+        try:
+            return self.process.stop(parse_duration(self.profile.stop.grace) if grace is None else grace)
+        finally:
+            self.process.mask_log(self.client.redact)
 
     def close(self) -> None:
         self.stop()
@@ -111,10 +115,22 @@ def connect(
     Raises:
         ServerError: The URL is none.
     """
-    if not re.match(r"https?://[^/\s]+", url):
+    if not _is_address(url):
         raise ServerError(describe(f"'{url}' is no URL of a server", expected="http://host:port or https://host"))
     client = Client(url, name=name, model=model or profile.model, api_key=api_key, limits=limits, redact=redact)
     return Server(name, profile, url, client)
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    host = parts.hostname or ""
+    # Longer labels and empty ones cannot be looked up.
+    labels = all(0 < len(label) < 64 for label in host.removesuffix(".").split("."))
+    return parts.scheme in {"http", "https"} and labels and not re.search(r"\s", url) and port != 0
 
 
 def start(
@@ -146,6 +162,10 @@ def start(
                 f"Profile '{profile.name}' cannot be started: it has no 'start' section",
                 hint="Connect To Server with its URL.",
             )
+        )
+    if settings.port is not None and not 0 <= settings.port < 65536:
+        raise ServerError(
+            describe(f"Server '{name}' cannot be started", expected="a port from 0 to 65535", got=str(settings.port))
         )
     if settings.port and not is_free(settings.port):
         raise ServerError(
@@ -216,3 +236,4 @@ def _start_once(
     finally:
         if not ready:
             process.stop(grace=1.0)
+            process.mask_log(redact)
