@@ -32,7 +32,6 @@ def parse_yaml(text: str, source: str, kind: type[T]) -> T:
     Raises:
         ProfileError: The text is not YAML, a key is unknown or doubled, or a value has the wrong type.
     """
-    import msgspec
     import yaml
 
     lines: dict[Path, int] = {}
@@ -69,8 +68,9 @@ def _convert(data: Any, kind: type[T], path: Path, source: str, lines: Mapping[P
 
 
 def _index_lines(node: Any, path: Path, lines: dict[Path, int], source: str, within: tuple[Any, ...] = ()) -> None:
-    """Fill `lines` with the line of every key and item; refuse doubled keys, which YAML would drop silently, and aliases
-    of what they stand in, which have no end.
+    """Fill `lines` with the line of every key and item.
+
+    Refused are doubled keys, which YAML would drop silently, and aliases of what they stand in, which have no end.
     """
     import yaml
 

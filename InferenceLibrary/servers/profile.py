@@ -176,14 +176,7 @@ def load_profile(name_or_path: str) -> Profile:
 
 def _check(profile: Profile, source: str) -> None:
     """Refuse what the types cannot: durations, paths, patterns, formats, and placeholders that nothing fills."""
-    for key, value in (("ready.timeout", profile.ready.timeout), ("stop.grace", profile.stop.grace)):
-        try:
-            parse_duration(value)
-        except ValueError as error:
-            raise ProfileError(f"{source}: key '{key}': {error}.") from None
-    if profile.ready.health is not None and not profile.ready.health.path.startswith("/"):
-        path = profile.ready.health.path
-        raise ProfileError(f"{source}: key 'ready.health.path': expected a path such as /health, got '{path}'.")
+    _check_readiness(profile, source)
     patterns = [(f"hints[{index}].pattern", hint.pattern) for index, hint in enumerate(profile.hints)]
     commands: list[tuple[str, list[str], dict[str, Option]]] = []
     options: dict[str, Option] = {}
@@ -206,12 +199,7 @@ def _check(profile: Profile, source: str) -> None:
         except re.error as error:
             raise ProfileError(f"{source}: key '{key}': not a regular expression: {error}.") from None
     if profile.start is not None and profile.start.announcement is not None:
-        groups = re.compile(profile.start.announcement).groupindex
-        if not {"url", "port"} & set(groups):
-            raise ProfileError(
-                f"{source}: key 'start.announcement': expected a group that holds the address, (?P<url>...) or "
-                f"(?P<port>...), got '{profile.start.announcement}'."
-            )
+        _check_announcement(profile.start.announcement, source)
     for key, command, known in commands:
         _check_formats(known, key.partition(".")[0], source)
         allowed = {"port", "host", "model", "python", *known}
@@ -221,6 +209,25 @@ def _check(profile: Profile, source: str) -> None:
                     f"{source}: key '{key}': nothing fills the placeholder '{{{name}}}'. "
                     f"Allowed: {', '.join(sorted(allowed))}."
                 )
+
+
+def _check_readiness(profile: Profile, source: str) -> None:
+    for key, value in (("ready.timeout", profile.ready.timeout), ("stop.grace", profile.stop.grace)):
+        try:
+            parse_duration(value)
+        except ValueError as error:
+            raise ProfileError(f"{source}: key '{key}': {error}.") from None
+    if profile.ready.health is not None and not profile.ready.health.path.startswith("/"):
+        path = profile.ready.health.path
+        raise ProfileError(f"{source}: key 'ready.health.path': expected a path such as /health, got '{path}'.")
+
+
+def _check_announcement(pattern: str, source: str) -> None:
+    if not {"url", "port"} & set(re.compile(pattern).groupindex):
+        raise ProfileError(
+            f"{source}: key 'start.announcement': expected a group that holds the address, (?P<url>...) or "
+            f"(?P<port>...), got '{pattern}'."
+        )
 
 
 def _check_formats(options: dict[str, Option], section: str, source: str) -> None:
