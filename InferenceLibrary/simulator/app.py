@@ -62,6 +62,8 @@ class App:
         self.waiting: deque[tuple[Exchange, Callable[[], None]]] = deque()
         self.on_idle: Callable[[], None] | None = None
         self.on_ended: list[Callable[[Exchange], None]] = []
+        # Each gives headers for every answer.
+        self.header_sources: list[Callable[[Exchange], tuple[tuple[str, str], ...]]] = []
         self._ids = 0
         seed = os.urandom(8).hex() if settings.seed is None else settings.seed
         self.chance = Draws("chance", seed)
@@ -224,9 +226,10 @@ class App:
 
     def answer_headers(self, exchange: Exchange) -> tuple[tuple[str, str], ...]:
         """Return headers that every answer bears."""
+        headers = [header for source in self.header_sources for header in source(exchange)]
         if self.settings.enable_request_id_headers:
-            return (("X-Request-Id", exchange.request.headers.get("x-request-id") or self.new_id("req-")),)
-        return ()
+            headers.append(("X-Request-Id", exchange.request.headers.get("x-request-id") or self.new_id("req-")))
+        return tuple(headers)
 
     def ended(self, exchange: Exchange) -> None:
         """Keep account of an exchange that is over."""

@@ -158,10 +158,21 @@ class Exchange:
         self._timer = self.app.timers.at(monotonic(), self._advance)
 
     def resume(self) -> None:
-        """Go on when the client reads again."""
+        """Go on when the client reads again, or what a step waits for has come."""
         if self._waits and not self.outcome:
             self._waits = False
             self._advance()
+
+    def pause(self) -> bool:
+        """For a step that waits for an event: `resume` calls it once more. Returns true."""
+        self._waits = True
+        return True
+
+    def replace(self, steps: Iterator[Step]) -> None:
+        """Drop what is left of the answer, and play other steps at once."""
+        self.app.timers.cancel(self._timer)
+        self._waits = False
+        self.play(steps, monotonic())
 
     def again(self, seconds: float) -> bool:
         """For a step that waits for something: call it once more, `seconds` from now. Returns true."""

@@ -1,32 +1,222 @@
-"""The worker personality."""
+"""worker-orcd: one model, jobs by POST /execute, their tokens as typed events; both eras of its wire format."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
-from InferenceLibrary.simulator.drafts import Draft, deliver
+from InferenceLibrary.simulator.drafts import EVENT_STREAM, Draft, Event, chunk, deliver, event_bytes, head_bytes
+from InferenceLibrary.simulator.generation import Generator
+from InferenceLibrary.simulator.openai_requests import Ask
+from InferenceLibrary.simulator.personalities.worker_requests import Invalid, Job, Rejected, parse_body, read_job
+from InferenceLibrary.simulator.tokens import count_tokens
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from InferenceLibrary.simulator.api_errors import ApiError
     from InferenceLibrary.simulator.app import App, Handler
-    from InferenceLibrary.simulator.exchange import Exchange
+    from InferenceLibrary.simulator.engine import Output
+    from InferenceLibrary.simulator.exchange import Exchange, Step
+    from InferenceLibrary.simulator.personalities.worker_settings import WorkerSettings
+
+_EXECUTE = "/execute"
+_TEXT = "text/plain; charset=utf-8"
+# Status of an HTTP error to its code, and whether a job may be sent again.
+_CODES = {
+    400: ("INVALID_REQUEST", False),
+    404: ("NOT_FOUND", False),
+    405: ("INVALID_REQUEST", False),
+    408: ("INFERENCE_TIMEOUT", True),
+    413: ("INVALID_REQUEST", False),
+    499: ("CANCELLED", False),
+    503: ("WORKER_UNHEALTHY", True),
+    507: ("VRAM_OOM", True),
+}
+_UUID_LENGTHS = (8, 4, 4, 4, 12)
 
 
 class Worker:
     """`--as worker`."""
 
-    generating: frozenset[str] = frozenset()
+    generating = frozenset({_EXECUTE})
     open_paths = frozenset({"/health"})
 
     def __init__(self, app: App) -> None:
         self.app = app
-        self.routes: dict[str, dict[str, Handler]] = {"/health": {"GET": self.health}}
+        self.settings = cast("WorkerSettings", app.settings)
+        self._load_model()
+        # The limits of the worker are those of POST /execute; the engine's own must never come before them.
+        self.settings.max_model_len = max(self.settings.max_model_len, 1 << 17)
+        self.generator = Generator(app)
+        self.jobs: dict[str, list[Exchange]] = {}
+        app.header_sources.append(self._correlation)
+        self.routes: dict[str, dict[str, Handler]] = {
+            "/health": {"GET": self.health},
+            _EXECUTE: {"POST": self.execute},
+            "/cancel": {"POST": self.cancel},
+            "/cancel/*": {"POST": self.cancel},
+        }
+
+    def _load_model(self) -> None:
+        """Refuse a model file that does not exist or is no GGUF file; a mere name needs no file."""
+        from InferenceLibrary.simulator.server import StartError
+
+        model = self.settings.model
+        if self.settings.stub_mode or not ("/" in model or model.endswith(".gguf")):
+            return
+        try:
+            with Path(model).open("rb") as file:
+                magic = file.read(4)
+        except OSError as error:
+            raise StartError(f"failed to load model '{model}': {error.strerror}") from None
+        if magic != b"GGUF":
+            raise StartError(f"failed to load model '{model}': invalid GGUF magic {magic.hex() or 'nothing'}")
 
     def error(self, error: ApiError, path: str = "") -> Draft:
-        return Draft(error.status, body={"message": error.message})
+        if isinstance(error, Invalid):
+            return Draft(400, body={"errors": error.errors})
+        from_body = path == _EXECUTE and error.status in {400, 415} and error.kind is None
+        if isinstance(error, Rejected) or from_body:
+            return Draft(error.status, content_type=_TEXT, body=error.message.encode("utf-8", "replace"))
+        if error.status in {404, 405} and error.kind is None:
+            return Draft(error.status)
+        code, retriable = _CODES.get(error.status, ("INTERNAL", True))
+        body = {"code": error.kind or code, "message": error.message, "retriable": retriable}
+        return Draft(error.status, body=body)
 
     def before(self, exchange: Exchange) -> bool:
+        exchange.json = parse_body(exchange.request)
         return False
 
+    def _correlation(self, exchange: Exchange) -> tuple[tuple[str, str], ...]:
+        given = exchange.request.headers.get("x-correlation-id", "")
+        parts = given.split("-")
+        hexadecimal = all(char in "0123456789abcdefABCDEF" for part in parts for char in part)
+        if tuple(map(len, parts)) != _UUID_LENGTHS or not hexadecimal:
+            text = f"{self.app.chance.bits():016x}{self.app.chance.bits():016x}"
+            given = f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
+        return (("X-Correlation-ID", given),)
+
     def health(self, exchange: Exchange) -> None:
-        deliver(exchange, Draft(body={"status": "healthy"}))
+        settings = self.settings
+        body = {"status": "healthy", "worker_id": settings.worker_id, "vram_bytes": settings.vram_bytes}
+        deliver(exchange, Draft(body=body))
+
+    def execute(self, exchange: Exchange) -> None:
+        job = read_job(exchange.json)
+        ask = Ask(
+            model=self.settings.model,
+            prompts=[job.prompt],
+            prompt_tokens=count_tokens(job.prompt),
+            echo_text=job.prompt,
+            stream=True,
+            max_tokens=job.max_tokens,
+            seed=job.seed,
+            temperature=job.temperature,
+            # A worker under test generates as many tokens as it is asked for, so that they can be counted.
+            ignore_eos=True,
+        )
+        whole = self.generator.outputs(exchange, ask)[0]
+        ask.stop = job.stop
+        output = self.generator.outputs(exchange, ask)[0] if job.stop else whole
+        matched = _matched(whole.text, job.stop)
+        self.generator.note(exchange, ask, output, "job-")
+        exchange.id = job.job_id
+        self.jobs.setdefault(job.job_id, []).append(exchange)
+        exchange.at_end(self._forget)
+        self.app.when_free(exchange, lambda: self._send(exchange, job, ask, output, matched))
+
+    def _forget(self, exchange: Exchange) -> None:
+        running = self.jobs.get(exchange.id, [])
+        if exchange in running:
+            running.remove(exchange)
+        if not running:
+            self.jobs.pop(exchange.id, None)
+
+    def _send(self, exchange: Exchange, job: Job, ask: Ask, output: Output, matched: str | None) -> None:
+        exchange.status = 200
+        first, gaps = self.generator.times(exchange, ask, output.count)
+        waits = [gaps] * max(0, output.count - 1) if isinstance(gaps, float) else gaps
+        events = [self._event("started", job_id=job.job_id, model=self.settings.model, started_at=_now())]
+        spent = 0.0
+        for index, token in enumerate(output.tokens):
+            event = self._event("token", t=token, i=index)
+            event.kind, event.tokens = "token", 1
+            event.delay = waits[index - 1] if index else first
+            spent += event.delay
+            events.append(event)
+            every = self.settings.metrics_every
+            if every and (index + 1) % every == 0:
+                events.append(self._metrics(index + 1, spent))
+        end: dict[str, Any] = {"tokens_out": output.count, "decode_time_ms": round(spent * 1000)}
+        end["stop_reason"] = self._stop_reason(output, matched)
+        if matched is not None:
+            end["stop_sequence_matched"] = matched
+        events.append(self._event("end", **end))
+        draft = Draft(content_type=EVENT_STREAM, headers=[("Cache-Control", "no-cache")], events=events)
+        if exchange.scripted is not None:
+            exchange.scripted.change(draft)
+        deliver(exchange, draft)
+
+    def _event(self, kind: str, **fields: Any) -> Event:
+        """Return an event in the form of the era."""
+        return Event({"type": kind, **fields}, kind, name=kind if self.settings.era == "seed" else "")
+
+    def _metrics(self, tokens: int, spent: float) -> Event:
+        speed = round(tokens / spent, 2) if spent else 0.0
+        return self._event("metrics", tokens_per_sec=speed, vram_bytes=self.settings.vram_bytes)
+
+    def _stop_reason(self, output: Output, matched: str | None) -> str:
+        if matched is not None:
+            reason = "stop_sequence"
+        elif output.finish == "length":
+            reason = "max_tokens"
+        else:
+            # The first era has no word for a model that ended by itself, and says this.
+            reason = "max_tokens" if self.settings.era == "seed" else "eos"
+        return reason if self.settings.era == "seed" else reason.upper()
+
+    def cancel(self, exchange: Exchange) -> None:
+        """End a job: its stream gets an error event at once. A job that is over or unknown is as good as cancelled."""
+        path = exchange.request.path
+        if path == "/cancel":
+            data = parse_body(exchange.request)
+            if not isinstance(data.get("job_id"), str):
+                raise Rejected(422, "Failed to deserialize the JSON body into the target type: missing field `job_id`")
+            job_id = data["job_id"]
+        else:
+            job_id = path.removeprefix("/cancel/")
+        for job in list(self.jobs.get(job_id, ())):
+            self._break_off(job)
+        deliver(exchange, Draft(202, body={"job_id": job_id, "status": "cancelled"}))
+
+    def _break_off(self, exchange: Exchange) -> None:
+        error = self._event("error", code="CANCELLED", message="Job cancelled by client")
+        exchange.replace(self._last_words(exchange, error, exchange.status == 0))
+
+    def _last_words(self, exchange: Exchange, event: Event, waits: bool) -> Iterator[Step]:
+        """Yield the end of a cancelled stream, and its head when the job still waits for its place."""
+        draft = Draft(content_type=EVENT_STREAM, framing="close" if exchange.request.version == "1.0" else "chunked")
+        data = event_bytes(event)
+        if waits:
+            exchange.status = 200
+            yield head_bytes(exchange, draft, None)
+        yield data if draft.framing == "close" else chunk(data) + b"0\r\n\r\n"
+        yield _end_as_cancelled
+
+
+def _end_as_cancelled(exchange: Exchange) -> bool:
+    exchange.finish("cancelled")
+    return True
+
+
+def _matched(text: str, stops: list[str]) -> str | None:
+    """Return the stop sequence that comes first in the text."""
+    found = [(place, stop) for stop in stops if (place := text.find(stop)) >= 0]
+    return min(found)[1] if found else None
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()

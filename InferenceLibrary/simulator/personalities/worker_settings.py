@@ -17,4 +17,4 @@ class WorkerSettings(Settings):
     stub_mode: bool = flag("bool", False, "start without a model file")
     era: str = flag("era", "seed", "seed: events have an `event:` line; late: only typed JSON, capital stop reasons")
     vram_bytes: int = flag("int", 1_500_000_000, "memory of the pretended model on the pretended GPU", low=0)
-    metrics_every: int = flag("int", 0, "a metrics event after every so many tokens; 0 sends none", low=0)
+    metrics_every: int = flag("int", 16, "a metrics event after every so many tokens; 0 sends none", low=0)
