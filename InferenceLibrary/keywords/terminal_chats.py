@@ -86,7 +86,7 @@ class TerminalChatKeywords(TerminalGroup):
             rows=rows,
             env=plain_mapping(self.context, environment),
             cwd=cwd,
-            recording=self.context.artifact("terminals", words[0], "cast"),
+            recording=self.context.artifact("terminals", Path(words[0]).name, "cast"),
             redactor=self.context.redactor,
         )
         return self._register(terminal, alias)

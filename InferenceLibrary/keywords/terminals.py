@@ -61,7 +61,7 @@ class TerminalKeywords(TerminalGroup):
         from InferenceLibrary.terminal.session import Terminal
 
         words = tuple(plain(self.context, part) for part in command)
-        recording = self.context.artifact("terminals", words[0] if words else "terminal", "cast")
+        recording = self.context.artifact("terminals", Path(words[0]).name if words else "terminal", "cast")
         terminal = Terminal(
             words,
             columns=columns,

@@ -13,6 +13,8 @@ from collections.abc import Coroutine
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, TypeVar
 
+from InferenceLibrary.errors import TerminalError
+
 T = TypeVar("T")
 
 _SLICE = 0.1
@@ -37,6 +39,8 @@ class LoopThread:
                 except FutureTimeoutError:
                     if future.done():
                         return future.result()
+                    if not self._thread.is_alive():
+                        raise TerminalError("The terminal's event loop has ended.") from None
         finally:
             future.cancel()
 

@@ -12,12 +12,15 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-_ESCAPE = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI
+_TOKEN = re.compile(
+    r"\x1b\[(?P<parameters>[0-?]*)[ -/]*(?P<final>[@-~])"  # CSI
     r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)"  # OSC, DCS, SOS, PM, APC up to their end
     r"|\x1b[ -/]*[0-~]"  # two-character escapes and character sets
+    r"|[\x00-\x07\x0e-\x1f\x7f]"  # control characters that move nothing
+    r"|(?P<move>[\r\b])"
+    r"|(?P<text>[^\x00-\x08\x0d-\x1f\x7f]+)"
 )
-_ERASE_LINE = re.compile(r"\x1b\[([012]?)K")
+_PLAIN = re.compile(r"[^\x00-\x08\x0d-\x1f\x7f]*")
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,11 @@ class RecordingReader:
         self._rest = b""
         self._began = time.monotonic()
 
+    @staticmethod
+    def now() -> float:
+        """The present time on the clock of the events."""
+        return time.monotonic()
+
     def read(self) -> list[Output]:
         """Return the new output events."""
         with self._path.open("rb") as file:
@@ -55,40 +63,40 @@ class RecordingReader:
         *lines, self._rest = (self._rest + data).split(b"\n")
         events = [json.loads(line) for line in lines if line.startswith(b"[")]
         if events:
-            self._began = min(self._began, time.monotonic() - events[-1][0])
+            self._began = min(self._began, self.now() - events[-1][0])
         return [Output(self._began + after, data) for after, kind, data in events if kind == "o"]
 
 
 def plain_text(stream: str) -> str:
     """Return what a stream of terminal output leaves on endless lines.
 
-    Colours and other sequences are dropped; carriage return, backspace and erase-line act on the present line. Fit for
-    programs that write line after line; a full-screen program is looked at on its screen.
+    Colours and other sequences are dropped; carriage return, backspace and erase-line act on the present line, where
+    every code point counts as one cell. Fit for programs that write line after line; a full-screen program is looked at
+    on its screen.
     """
-    lines: list[str] = []
-    for raw in stream.replace("\r\n", "\n").split("\n"):
-        lines.append(_present_line(raw))
-    return "\n".join(lines)
+    return "\n".join(_line(raw) for raw in stream.replace("\r\n", "\n").split("\n"))
 
 
-def _present_line(raw: str) -> str:
-    if "\x1b" in raw:
-        raw = _ERASE_LINE.sub(lambda match: "\x00" if match.group(1) in {"", "0"} else "\x01", raw)
-        raw = _ESCAPE.sub("", raw)
-    if not any(mark in raw for mark in "\r\b\x00\x01\x07"):
+def _line(raw: str) -> str:
+    if _PLAIN.fullmatch(raw):
         return raw
     cells: list[str] = []
     column = 0
-    for character in raw:
-        if character == "\r":
-            column = 0
-        elif character == "\b":
-            column = max(0, column - 1)
-        elif character == "\x00":
-            del cells[column:]
-        elif character == "\x01":
-            cells[:] = [" "] * column
-        elif character != "\x07":
-            cells[column : column + 1] = [character]
-            column += 1
+    for token in _TOKEN.finditer(raw):
+        if text := token["text"]:
+            cells += [" "] * (column - len(cells))
+            cells[column : column + len(text)] = text
+            column += len(text)
+        elif token["move"]:
+            column = 0 if token["move"] == "\r" else max(0, column - 1)
+        elif token["final"] == "K":
+            _erase(cells, column, token["parameters"])
     return "".join(cells)
+
+
+def _erase(cells: list[str], column: int, mode: str) -> None:
+    """EL: 0 erases from the cursor to the end of the line, 1 from its beginning to the cursor, 2 all of it."""
+    if mode in {"", "0", "2"}:
+        del cells[column:]
+    if mode in {"1", "2"}:
+        cells[:column] = [" "] * min(column, len(cells))

@@ -78,9 +78,9 @@ class Terminal:
         self._mark = new_mark()
         program = find_program(command[0] if command else "", env={**os.environ, **(env or {})}, cwd=cwd)
         self.name = program.name
+        self._terminal = _new_emulator()
         self._folder = tempfile.TemporaryDirectory(prefix="inference-terminal-", ignore_cleanup_errors=True)
         self.recording = recording or Path(self._folder.name) / "recording.cast"
-        self._terminal = _new_emulator()
         self._loop = LoopThread(f"terminal-{self.name}")
         try:
             self._loop.call(self._start(str(program), {**(env or {}), **self._mark}, cwd))
@@ -288,6 +288,9 @@ class Terminal:
             reason = str(error).removeprefix("failed to open session: ")
             raise TerminalError(describe(f"No terminal could be opened for '{program}'", got=reason)) from None
         self.pid = started["shell_pid"]
+        await self._record()
+
+    async def _record(self) -> None:
         self.recording.parent.mkdir(parents=True, exist_ok=True)
         await self._terminal.start_recording(str(self.recording))
         self.output = RecordingReader(self.recording)

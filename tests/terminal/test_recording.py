@@ -1,0 +1,67 @@
+"""Recordings read while they are written, and the plain text in streams of terminal output."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from InferenceLibrary.terminal.recording import RecordingReader, plain_text
+
+
+@pytest.mark.parametrize(
+    ("stream", "text"),
+    [
+        ("a\r\nb", "a\nb"),
+        ("\x1b[1;31mred\x1b[0m", "red"),
+        ("\x1b]0;title\x07x\x1b]8;;http://a\x1b\\link\x1b]8;;\x1b\\", "xlink"),
+        ("loading |\b/\b-\b \b\rdone   ", "done     "),
+        ("12345\rab", "ab345"),
+        ("12345\r\x1b[Kab", "ab"),
+        ("abc\x1b[1Kd", "   d"),
+        ("abc\x1b[2Kd", "   d"),
+        ("a\x01b\x00c\x07", "abc"),
+        ("\b\bx", "x"),
+        ("tab\tstop", "tab\tstop"),
+    ],
+)
+def test_what_a_stream_leaves(stream: str, text: str) -> None:
+    assert plain_text(stream) == text
+
+
+@given(st.text(st.characters(exclude_categories=["Cc", "Cs"])))
+def test_text_without_control_characters_is_left_as_it_is(text: str) -> None:
+    assert plain_text(text) == text
+    assert plain_text(f"\x1b[32m{text}\x1b[0m") == text
+
+
+@given(st.text())
+def test_no_stream_is_refused(stream: str) -> None:
+    plain_text(stream)
+
+
+def test_events_are_read_once_and_never_in_halves(tmp_path: Path) -> None:
+    path = tmp_path / "x.cast"
+    lines = json.dumps({"version": 2}) + "\n" + json.dumps([0.0, "o", "é1"]) + "\n" + json.dumps([0.5, "o", "2"]) + "\n"
+    data = (lines + json.dumps([0.6, "r", "80x24"]) + "\n").encode()
+    path.write_bytes(b"")
+    reader = RecordingReader(path)
+    seen = []
+    for byte in range(len(data)):
+        with path.open("ab") as file:
+            file.write(data[byte : byte + 1])
+        seen += reader.read()
+    assert [event.data for event in seen] == ["é1", "2"]
+    assert reader.read() == []
+
+
+def test_times_are_on_the_monotonic_clock_and_never_in_the_future(tmp_path: Path) -> None:
+    path = tmp_path / "x.cast"
+    path.write_text('[0.0, "o", "a"]\n[1000.0, "o", "b"]\n')
+    reader = RecordingReader(path)
+    first, second = reader.read()
+    assert second.time - first.time == pytest.approx(1000)
+    assert second.time <= reader.now()

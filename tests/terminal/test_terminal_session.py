@@ -1,0 +1,263 @@
+"""Programs in a terminal: driven, looked at, and ended whatever they do."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+
+import pytest
+
+from InferenceLibrary.errors import BinaryError, MissingExtraError, TerminalError
+from InferenceLibrary.redaction import Redactor
+from InferenceLibrary.terminal import session
+
+Start = Callable[..., session.Terminal]
+Lives = Callable[[int], bool]
+LONG = 20.0
+"""Seconds that what must come may take on a busy machine."""
+
+
+def test_python_is_typed_at_and_leaves_with_its_code(start: Start) -> None:
+    terminal = start(sys.executable, "-q")
+    terminal.wait_for_text(">>>", timeout=LONG)
+    terminal.type_text("6 * 7\n")
+    terminal.wait_for_text("^42$", regexp=True, timeout=LONG)
+    terminal.type_text("exit(3)")
+    terminal.press_keys("Enter")
+    assert terminal.wait_exit(timeout=LONG).exit_code == 3
+
+
+def test_a_signal_ends_a_program(start: Start) -> None:
+    terminal = start("cat")
+    terminal.press_keys("Ctrl+C")
+    screen = terminal.wait_exit(timeout=LONG)
+    assert (screen.exit_code, screen.exit_signal) == (None, "SIGINT")
+
+
+def test_keys_reach_the_program(start: Start) -> None:
+    reads = "import sys, tty; tty.setraw(0); print('ready', end='\\r\\n', flush=True)\n"
+    terminal = start(sys.executable, "-c", f"{reads}while 1: print(ascii(sys.stdin.read(1)), end='\\r\\n', flush=True)")
+    terminal.wait_for_text("ready", timeout=LONG)
+    for key, shown in (("Tab", r"'\t'"), ("Escape", r"'\x1b'"), ("Ctrl+A", r"'\x01'"), ("Backspace", r"'\x7f'")):
+        terminal.press_keys(key)
+        terminal.wait_for_text(shown, timeout=LONG)
+
+
+def test_a_text_may_be_found_in_what_has_scrolled_off(start: Start) -> None:
+    terminal = start("sh", "-c", "seq 1000 2000; cat", rows=10)
+    terminal.wait_for_text("2000", timeout=LONG)
+    assert not terminal.screen().contains("1000")
+    terminal.wait_for_text("1000", timeout=LONG, scrollback=True)
+    assert terminal.scrollback_contains("^1500$", regexp=True)
+
+
+def test_a_text_that_does_not_come_is_told_with_the_screen_and_the_last_keys(start: Start) -> None:
+    terminal = start("sh", "-c", "echo hello; cat")
+    terminal.type_text("abc")
+    terminal.press_keys("Enter")
+    with pytest.raises(TerminalError) as error:
+        terminal.wait_for_text("goodbye", timeout=0.3)
+    first, *rest = str(error.value).splitlines()
+    assert "(terminal 'sh'): expected 'goodbye' within 0.3 s, got this screen after 0.3" in first
+    assert first.endswith("; the program runs.")
+    assert "    │hello" in rest
+    assert rest[-1] == "    Last keys: typed 'abc'; Enter"
+    assert "hello" in error.value.screen
+
+
+def test_a_program_that_ends_is_not_waited_for(start: Start) -> None:
+    terminal = start("sh", "-c", "echo bye; exit 7")
+    with pytest.raises(TerminalError, match=r"; the program ended with exit code 7\.") as error:
+        terminal.wait_for_text("never", timeout=1000)
+    assert "│bye" in str(error.value)
+    with pytest.raises(TerminalError, match=r"'x' cannot be typed .* expected a running program, got its end"):
+        terminal.type_text("x")
+
+
+def test_a_screen_that_goes_on_changing_is_not_stable(start: Start) -> None:
+    clock = "import time\nfor n in range(10_000): print(n, end='\\r', flush=True); time.sleep(0.02)"
+    terminal = start(sys.executable, "-c", clock)
+    with pytest.raises(TerminalError, match=r"expected no change for 0.2 s, within 0.6 s, got \d+ changes"):
+        terminal.wait_stable(timeout=0.6, quiet=0.2)
+
+
+def test_a_program_that_does_not_end_is_told(start: Start) -> None:
+    with pytest.raises(TerminalError, match=r"The program did not end .* expected its end within 0.2 s"):
+        start("cat").wait_exit(timeout=0.2)
+
+
+def test_resizing_is_told_to_the_program(start: Start) -> None:
+    terminal = start("sh", "-c", "trap 'stty size' WINCH; stty size; while :; do sleep 0.05; done", columns=50, rows=9)
+    terminal.wait_for_text("9 50", timeout=LONG)
+    terminal.resize(70, 12)
+    screen = terminal.wait_for_text("12 70", timeout=LONG)
+    assert (screen.columns, screen.rows) == (70, 12)
+
+
+def test_wide_characters_emoji_and_combining_marks(start: Start) -> None:
+    text = "日本語👩‍👩‍👧‍👦e\u0301 ünïcödé"
+    terminal = start("cat")
+    terminal.type_text(text)
+    assert terminal.wait_for_text(text, timeout=LONG).contains(text)
+
+
+def test_a_terminal_of_one_cell(start: Start, tmp_path: Path) -> None:
+    terminal = start("sh", "-c", "echo hi; cat", columns=1, rows=1)
+    terminal.wait_for_text("h\ni", timeout=LONG, scrollback=True)
+    assert terminal.screenshot(tmp_path / "one.svg").read_text().startswith("<svg")
+    with pytest.raises(TerminalError, match="expected 'x'"):
+        terminal.wait_for_text("x", timeout=0.1)
+
+
+@pytest.mark.parametrize("size", [(0, 5), (5, 0), (5000, 5)])
+def test_a_size_that_no_terminal_has(size: tuple[int, int]) -> None:
+    with pytest.raises(TerminalError, match="no usable size: expected 1 to 1000 columns and rows"):
+        session.Terminal(["cat"], columns=size[0], rows=size[1])
+
+
+def test_questions_to_the_terminal_are_answered(start: Start) -> None:
+    ask = "import sys, tty; tty.setcbreak(0); sys.stdout.write('\\x1b[6n'); sys.stdout.flush()\n"
+    terminal = start(sys.executable, "-c", f"{ask}print(ascii(sys.stdin.read(6))); sys.stdin.read(1)")
+    terminal.wait_for_text(r"'\x1b[1;1R'", timeout=LONG)
+
+
+def test_binary_garbage_is_shown_and_survived(start: Start) -> None:
+    garbage = "import os; os.write(1, bytes(range(256)) * 200); os.write(1, b'\\x1bc\\r\\nDONE'); input()"
+    terminal = start(sys.executable, "-c", garbage)
+    terminal.wait_for_text("DONE", timeout=LONG)
+
+
+def test_a_flood_is_consumed_in_bounded_memory_and_recorded_in_part(start: Start, tmp_path: Path) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    flood = "yes 'some line of text that is forty characters' | head -c 100000000; echo; echo FLOOD OVER; cat"
+    terminal = start("sh", "-c", flood, recording=tmp_path / "flood.cast")
+    terminal.wait_for_text("FLOOD OVER", timeout=300)
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+    assert grown < 100_000_000
+    assert (tmp_path / "flood.cast").stat().st_size < 100_000_000
+
+
+def test_closing_ends_a_program_that_ignores_hang_up_and_its_children(
+    start: Start, lives: Lives, tmp_path: Path
+) -> None:
+    pids = tmp_path / "pids"
+    ignore = "trap '' HUP TERM INT"
+    children = (
+        f"sleep 100 & echo $! > {pids}; setsid sh -c 'echo $$ >> {pids}; exec sleep 100' & sleep 0.2; echo up; cat"
+    )
+    terminal = start("sh", "-c", f"{ignore}; {children}")
+    terminal.wait_for_text("up", timeout=LONG)
+    started = [int(line) for line in pids.read_text().split()]
+    assert len(started) == 2
+    assert all(map(lives, started))
+    terminal.close()
+    assert terminal.pid is not None
+    assert not any(map(lives, [terminal.pid, *started]))
+    terminal.close()
+    with pytest.raises(TerminalError, match="The terminal is closed"):
+        terminal.press_keys("q")
+    assert "up" in terminal.screen().text
+
+
+class Interruption(BaseException):
+    """What a time limit or Ctrl-C raises."""
+
+
+@pytest.fixture
+def interrupt() -> Iterator[Callable[[], None]]:
+    """Raise an exception in the main thread soon, from a signal handler, as a time limit does."""
+
+    def raise_it(_number: int, _frame: FrameType | None) -> None:
+        raise Interruption
+
+    before = signal.signal(signal.SIGALRM, raise_it)
+    yield lambda: signal.setitimer(signal.ITIMER_REAL, 0.2) and None
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("wait", ["wait_for_text", "wait_stable", "wait_exit"])
+def test_an_interruption_ends_a_wait_and_not_the_program(
+    start: Start, lives: Lives, interrupt: Callable[[], None], wait: str
+) -> None:
+    terminal = start("sh", "-c", "while :; do date +%N; sleep 0.01; done")
+    arguments = ["never"] if wait == "wait_for_text" else []
+    interrupt()
+    with pytest.raises(Interruption):
+        getattr(terminal, wait)(*arguments, timeout=1000)
+    assert terminal.pid is not None
+    assert lives(terminal.pid)
+    assert not terminal.screen().ended
+
+
+def test_an_interrupted_start_leaves_no_program(
+    tmp_path: Path, lives: Lives, interrupt: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pids = tmp_path / "pids"
+
+    async def take_long(_self: session.Terminal) -> None:
+        await asyncio.sleep(1000)
+
+    monkeypatch.setattr(session.Terminal, "_record", take_long)
+    interrupt()
+    with pytest.raises(Interruption):
+        session.Terminal(["sh", "-c", f"echo $$ > {pids}; exec sleep 100"])
+    assert not lives(int(pids.read_text()))
+
+
+def test_the_recording_is_kept_and_secrets_are_masked_in_all_that_is_written(start: Start, tmp_path: Path) -> None:
+    redactor = Redactor()
+    redactor.add("hunter22")
+    terminal = start("sh", "-c", "echo the key is hunter22; cat", recording=tmp_path / "x.cast", redactor=redactor)
+    terminal.wait_for_text("key is", timeout=LONG)
+    picture = terminal.screenshot(tmp_path / "x.svg")
+    with pytest.raises(TerminalError) as error:
+        terminal.wait_for_text("never", timeout=0.1)
+    terminal.close()
+    for text in (picture.read_text(), (tmp_path / "x.cast").read_text(), str(error.value), error.value.screen):
+        assert "the key is" in text.replace("\xa0", " ")
+        assert "hunter22" not in text
+
+
+def test_a_screenshot_is_small(start: Start, tmp_path: Path) -> None:
+    terminal = start("sh", "-c", "seq 1 100; cat", columns=100, rows=30)
+    terminal.wait_for_text("100", timeout=LONG)
+    assert terminal.screenshot(tmp_path / "x.svg").stat().st_size < 20_000
+
+
+def test_styles_and_colours_are_in_the_cells(start: Start) -> None:
+    terminal = start("sh", "-c", r"printf 'a\033[1;31mred\033[0mb'; cat")
+    terminal.wait_for_text("aredb", timeout=LONG)
+    assert [(cell.char, cell.bold, cell.fg) for cell in terminal.cells_of("red")] == [
+        ("r", True, 1),
+        ("e", True, 1),
+        ("d", True, 1),
+    ]
+    assert not terminal.cells_of("a")[0].bold
+    assert terminal.cells_of("nowhere") == []
+
+
+def test_clicks_reach_a_program_that_asks_for_them(start: Start) -> None:
+    code = "import sys, tty; tty.setraw(0); print('\\x1b[?1000h\\x1b[?1006h', end='ready', flush=True)\n"
+    terminal = start(sys.executable, "-c", f"{code}print(ascii(sys.stdin.read(9))); sys.stdin.read(100)")
+    terminal.wait_for_text("ready", timeout=LONG)
+    terminal.click(4, 2)
+    terminal.wait_for_text("[<0;5;3M", timeout=LONG)
+    with pytest.raises(TerminalError, match=r"The click is off the screen .* expected a cell of 80 x 24"):
+        terminal.click(80, 0)
+
+
+def test_a_program_that_is_missing_is_told() -> None:
+    with pytest.raises(BinaryError, match="Program 'no-such-program' does not exist"):
+        session.Terminal(["no-such-program"])
+
+
+def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tui_test", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'robotframework-inferencelibrary\[terminal\]'"):
+        session.Terminal(["cat"])

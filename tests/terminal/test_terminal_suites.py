@@ -1,0 +1,107 @@
+"""Terminal keywords in Robot: what they say when they fail, and what a time limit or Ctrl-C leaves running."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from inner_suites import INNER, InnerRun, finish_inner, run_inner, start_inner
+
+from InferenceLibrary.deadline import wait_until
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="the programs of these suites are POSIX")
+CHATTY = Path(__file__).parent / "programs" / "chatty.py"
+
+MESSAGES = {
+    "No Terminal Is Open": "No terminal is open. Hint: use Start Terminal",
+    "A Program That Is Missing": "Program 'no-such-program-here' does not exist: expected a file on the PATH, got none",
+    "A Program That Dies At Once": "; the program ended with exit code 3.",
+    "A Text That Does Not Come": "(terminal 'sh'): expected 'goodbye' within 0.3 s, got this screen after 0.3",
+    "A Text That Should Be There": "The text is not on the screen (terminal 'sh'): expected 'goodbye', got",
+    "A Text That Should Not Be There": "The text is on the screen (terminal 'sh'): expected no /Trace.*/, got",
+    "A Pattern That Is None": "/(/ is no regular expression: got missing ), unterminated subpattern",
+    "A Key That Is None": "There is no key 'Etner': expected one character or one of Enter,",
+    "Typing At A Program That Has Ended": "cannot be typed (terminal 'true'): expected a running program, got its end",
+    "A Program That Does Not End": "expected its end within 0.2 s, got a running program after 0.2",
+    "Another Exit Code": "The program ended otherwise (terminal 'sh'): expected exit code 0, got exit code 3",
+    "A Signal Where An Exit Code Is Right": "(terminal 'cat'): expected exit code 0, got signal SIGINT",
+    "A Screen That Goes On Changing": "expected no change for 0.1 s, within 0.5 s, got",
+    "A Row That Is None": "There is no such row (terminal 'cat'): expected -1 to 4, got 7",
+    "A Row That Is Another": "'hello' (str) should be 'goodbye' (str)",
+    "Another Style": "The text 'red' is drawn otherwise (terminal 'sh'): expected foreground 2, got foreground 1",
+    "A Size That Is None": "The terminal has no usable size: expected 1 to 1000 columns and rows, got 0 x 24.",
+    "A Chat That Never Shows A Prompt": "No prompt came (terminal 'python",
+    "A Chat That Dies While It Answers": "The program ended while it answered (terminal 'python",
+    "An Answer That Does Not End": "expected its end within 0.3 s, got no text after 0.3",
+    "A Question To What Is No Chat": "It is no chat terminal (terminal 'cat'); the program runs. Hint:",
+    "An Option That The Profile Has Not": "The terminal of profile 'simulator' has no option 'sceanrio': expected",
+    "A Profile Without A Terminal": "The terminal of 'openai' cannot be used: only its URL is known, not its program.",
+    "A First Token Where There Is No Answer": "Expected an answer of Ask In Terminal, got str 'hello'.",
+}
+
+
+@pytest.fixture(scope="module")
+def failures(tmp_path_factory: pytest.TempPathFactory) -> InnerRun:
+    pytest.importorskip("tui_test")
+    variables = ("--variable", f"PYTHON:{sys.executable}", "--variable", f"CHATTY:{CHATTY}")
+    return run_inner("terminal_failures.robot", tmp_path_factory.mktemp("out"), *variables)
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_message(failures: InnerRun, name: str) -> None:
+    assert failures[name].status == "FAIL"
+    assert MESSAGES[name] in failures[name].first_line
+
+
+def test_every_test_of_the_suite_is_read_and_nothing_is_left_running(failures: InnerRun) -> None:
+    assert set(failures.tests) == set(MESSAGES)
+    assert failures.leftovers == []
+
+
+def test_a_failure_shows_the_screen_and_leaves_a_picture_and_the_recording(failures: InnerRun) -> None:
+    test = failures["A Text That Does Not Come"]
+    assert "    │hello there" in test.message
+    assert "    Last keys: typed 'abc'; Enter" in test.message
+    links = [part.partition('"')[0] for part in "".join(test.log).split('href="')[1:]]
+    assert [link for link in links if link.endswith(".svg")]
+    assert [link for link in links if link.endswith(".cast")]
+    assert all((failures.output_dir / link).is_file() for link in links)
+
+
+def test_no_message_is_a_traceback(failures: InnerRun) -> None:
+    assert not [name for name, test in failures.tests.items() if "Traceback (most recent" in test.message]
+
+
+def test_time_limits_stop_every_wait_and_leave_nothing_running(tmp_path: Path, lives: Callable[[int], bool]) -> None:
+    pytest.importorskip("tui_test")
+    pids = tmp_path / "pids"
+    pids.mkdir()
+    run = run_inner("terminal_time_limits.robot", tmp_path / "out", "--variable", f"PIDS:{pids}")
+    assert {test.message for test in run.tests.values()} == {"Keyword timeout 300 milliseconds exceeded."}
+    assert len(list(pids.iterdir())) == len(run.tests)
+    started = [int(pid) for file in pids.iterdir() for pid in file.read_text().split()]
+    assert [pid for pid in started if lives(pid)] == []
+    assert run.leftovers == []
+
+
+@pytest.mark.parametrize("test", ["Wait For Screen Text", "Terminal Should Exit", "Run Binary", "Ask In Terminal"])
+def test_control_c_stops_the_run_and_leaves_nothing_running(tmp_path: Path, test: str) -> None:
+    pytest.importorskip("tui_test")
+    pids = tmp_path / "pids"
+    pids.mkdir()
+    # Without the limit, so that Ctrl-C alone can be what stops it.
+    suite = tmp_path / "unlimited.robot"
+    suite.write_text((INNER / "terminal_time_limits.robot").read_text().replace("    [Timeout]    0.3 s\n", ""))
+    options = ("--variable", f"PIDS:{pids}", "--test", test)
+    process, mark = start_inner(suite, tmp_path / "out", *options)
+    try:
+        assert wait_until(lambda: any(file.read_text().strip() for file in pids.iterdir()), 60)
+        process.send_signal(signal.SIGINT)
+    finally:
+        run = finish_inner(process, mark, tmp_path / "out")
+    assert run[test].message == "Execution terminated by signal"
+    assert run.leftovers == []
