@@ -1,14 +1,15 @@
 *** Settings ***
-Documentation       The server's program on the command line: it is there, tells its version and help, refuses bad arguments.
+Documentation    The server's program on the command line: it is there, tells its version and help, and refuses
+...              bad arguments.
 ...
-...                 What a program prints where, and which exit code stands for bad arguments, is said by the profile.
+...              What a program prints where, and which exit code stands for bad arguments, is said by the profile.
 
-Resource            ../../resources/target.resource
+Resource         ../../resources/target.resource
 
-Suite Setup         Use Target
-Test Setup          Skip Unless Server Supports    binary
+Suite Setup      Use Target
+Test Setup       Skip Unless Server Supports    binary
 
-Test Tags           binary
+Test Tags        binary
 
 
 *** Test Cases ***
@@ -26,7 +27,8 @@ It Explains Itself
     Help Should Mention    --port    --host    --help
 
 Bad Arguments Are Refused With A Reason
-    [Documentation]    Refused means: an exit code of its own, no crash, a message that names the argument, nothing left behind.
+    [Documentation]    Refused means: the exit code for it, no crash, a message that names the argument, and nothing
+    ...    left behind.
     [Template]    Arguments Should Be Rejected
     --no-such-option
     --port    not-a-number

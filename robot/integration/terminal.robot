@@ -1,15 +1,15 @@
 *** Settings ***
-Documentation       A chat in a real terminal, driven as a person drives it: ask, read the screen, interrupt, leave.
+Documentation    A chat in a real terminal, driven as a person drives it: ask, read the screen, interrupt, leave.
 ...
-...                 The terminal is a pseudo-terminal with an emulator behind it, so what is checked is what a person sees.
-...                 A recording of every terminal lies beside the log, for `asciinema play`.
+...              The terminal is a pseudo-terminal with an emulator behind it, so what is checked is what a person sees.
+...              A recording of every terminal lies beside the log, for `asciinema play`.
 
-Resource            ../../resources/target.resource
+Resource         ../../resources/target.resource
 
-Suite Setup         Use Target
-Test Setup          Skip Unless Server Supports    terminal
+Suite Setup      Use Target
+Test Setup       Skip Unless Server Supports    terminal
 
-Test Tags           terminal
+Test Tags        terminal
 
 
 *** Test Cases ***
@@ -59,7 +59,7 @@ A Narrow Terminal Loses Nothing
 
 *** Keywords ***
 Start A Slow Chat
-    [Documentation]    A chat whose answers last long enough to be interrupted; real models are slow enough by themselves.
+    [Documentation]    Answers that last long enough to be interrupted; real models are slow enough by themselves.
     ${server} =    Get Server
     IF    'scripted answers' in $server.profile.lacks
         Start Chat Terminal

@@ -1,12 +1,12 @@
 *** Settings ***
-Documentation       Every test here must fail; another test reads its message.
+Documentation    Every test here must fail; another test reads its message.
 
-Library             InferenceLibrary
+Library          InferenceLibrary
 
 
 *** Variables ***
-${PYTHON}       python
-${CHATTY}       chatty.py
+${PYTHON}    python
+${CHATTY}    chatty.py
 
 
 *** Test Cases ***

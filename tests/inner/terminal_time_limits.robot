@@ -1,13 +1,13 @@
 *** Settings ***
-Documentation       Every test here must be stopped by its time limit; another test looks for what is left running.
+Documentation    Every test here must be stopped by its time limit; another test looks for what is left running.
 
-Library             InferenceLibrary
+Library          InferenceLibrary
 
 
 *** Variables ***
-${PIDS}             .
-${CHANGES}          while :; do date +%N; sleep 0.01; done
-${QUIET CHAT}       printf '> '; cat > /dev/null
+${PIDS}          .
+${CHANGES}       while :; do date +%N; sleep 0.01; done
+${QUIET CHAT}    printf '> '; cat > /dev/null
 
 
 *** Test Cases ***
