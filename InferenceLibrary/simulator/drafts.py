@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
 DONE = "[DONE]"
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 @dataclass(slots=True)
@@ -55,7 +56,7 @@ class Draft:
 
 def to_json(data: Any) -> bytes:
     """Return compact JSON in UTF-8."""
-    return json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
+    return _encode(data).encode("utf-8", "replace")
 
 
 def event_bytes(event: Event) -> bytes:

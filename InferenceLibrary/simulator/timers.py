@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import asyncio
 
 # Work due within this many seconds is done in the same wake-up.
-_SLACK = 30e-6
+_SLACK = 50e-6
 _ABSOLUTE = 1  # TFD_TIMER_ABSTIME
 
 
@@ -58,8 +58,6 @@ class Timers:
             self._dead = 0
 
     def _wake(self) -> None:
-        if self._clock is not None:
-            self._clock.clear()
         self._armed = 0.0
         self._running = True
         try:
@@ -76,7 +74,10 @@ class Timers:
         finally:
             self._running = False
             if self._heap:
+                # Setting the clock anew also clears that it rang.
                 self._arm(self._heap[0][0])
+            elif self._clock is not None:
+                self._clock.clear()
 
     def _arm(self, due: float) -> None:
         self._armed = due

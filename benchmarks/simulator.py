@@ -1,0 +1,327 @@
+"""Measure the simulator: start, size, burst, pace, idle streams; with yardsticks of the same run.
+
+    python benchmarks/simulator.py            all figures
+    python benchmarks/simulator.py --rounds 1 quick
+
+CPU time is what counts (user and system time of the server process from /proc), as medians over rounds that are
+interleaved with the yardsticks. The server is pinned to the first core, the client to the second where there are two.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import select
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+CORES = sorted(os.sched_getaffinity(0))
+SERVER_CORE, CLIENT_CORE = CORES[0], CORES[-1]
+TICK = os.sysconf("SC_CLK_TCK")
+YARDSTICK = "import asyncio, socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen()"
+
+
+class Server:
+    """A simulator process pinned to one core."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.begin = time.perf_counter()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "InferenceLibrary.simulator", "--port", "0", *arguments],
+            stdout=subprocess.PIPE,
+            preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CORE}),  # noqa: PLW1509 - no threads here
+        )
+        assert self.process.stdout is not None
+        self.port = int(self.process.stdout.readline().rsplit(b":", 1)[1])
+
+    def cpu(self) -> float:
+        """Seconds of CPU time so far, to the nanosecond where the kernel tells."""
+        try:
+            return int(Path(f"/proc/{self.process.pid}/schedstat").read_text().split()[0]) / 1e9
+        except (OSError, IndexError, ValueError):
+            fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+            return (int(fields[11]) + int(fields[12])) / TICK
+
+    def pss(self) -> float:
+        """Proportional set size in MB."""
+        for line in Path(f"/proc/{self.process.pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) / 1024
+        return 0.0
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port))
+
+    def close(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(10)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+def request(tokens: int, *, usage: bool = True) -> bytes:
+    """Return a streaming chat request for exactly so many tokens."""
+    body = {
+        "model": "fake-model",
+        "messages": [{"role": "user", "content": "Tell me about the weather, please, and be brief."}],
+        "stream": True,
+        "max_tokens": tokens,
+        "ignore_eos": True,
+    }
+    if usage:
+        body["stream_options"] = {"include_usage": True}
+    data = json.dumps(body).encode()
+    head = "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: "
+    return f"{head}{len(data)}\r\n\r\n".encode() + data
+
+
+def start() -> dict[str, float]:
+    """From exec to the first 200 on /health, next to a Python that imports asyncio and binds a socket."""
+    begin = time.perf_counter()
+    subprocess.run([sys.executable, "-c", YARDSTICK], check=True)
+    yardstick = time.perf_counter() - begin
+    server = Server()
+    with server.connect() as sock:
+        sock.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b" 200 " in sock.recv(1000)
+    taken = time.perf_counter() - server.begin
+    pss = server.pss()
+    server.close()
+    return {"start ms": taken * 1e3, "yardstick ms": yardstick * 1e3, "start ratio": taken / yardstick, "pss MB": pss}
+
+
+def burst(seconds: float = 2.0, connections: int = 16, tokens: int = 100, *flags: str) -> dict[str, float]:
+    """Streams without delay: SSE chunks a CPU second of the server."""
+    server = Server("--max-num-seqs", "1000", *flags)
+    data = request(tokens)
+    socks = [server.connect() for _ in range(connections)]
+    poll = select.epoll()
+    by_fd = {sock.fileno(): sock for sock in socks}
+    for sock in socks:
+        poll.register(sock, select.EPOLLIN)
+        sock.sendall(data)
+    buffer = bytearray(1 << 20)
+    streams, received, tails = 0, 0, dict.fromkeys(by_fd, b"")
+    before, end = server.cpu(), time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        for fd, _ in poll.poll(1):
+            size = by_fd[fd].recv_into(buffer)
+            received += size
+            tail = tails[fd] + bytes(buffer[max(0, size - 16) : size])
+            tails[fd] = tail[-16:]
+            if tails[fd].endswith(b"\r\n0\r\n\r\n"):
+                streams += 1
+                tails[fd] = b""
+                by_fd[fd].sendall(data)
+    used = server.cpu() - before
+    for sock in socks:
+        sock.close()
+    server.close()
+    # Each token, and the chunks for role, finish reason, usage and [DONE].
+    chunks = streams * (tokens + 4)
+    return {
+        "burst chunks/CPU-s": chunks / used,
+        "burst streams/CPU-s": streams / used,
+        "MB/CPU-s": received / used / 1e6,
+    }
+
+
+def paced(connections: int = 256, tokens: int = 100, rounds: int = 2) -> dict[str, float]:
+    """Streams at 200 ms and 20 ms, spread over the period: lateness, gaps, CPU a chunk."""
+    first, gap = 0.2, 0.02
+    server = Server("--max-num-seqs", "1000", "--time-to-first-token", "200ms", "--inter-token-latency", "20ms")
+    data = request(tokens, usage=False)
+    poll = select.epoll()
+    socks = [server.connect() for _ in range(connections)]
+    by_fd = {}
+    for sock in socks:
+        sock.setblocking(False)
+        poll.register(sock, select.EPOLLIN)
+        by_fd[sock.fileno()] = sock
+    buffer = bytearray(1 << 16)
+    late: list[float] = []
+    gaps: list[float] = []
+    chunks = 0
+    period = first + gap * tokens
+    before = server.cpu()
+    for _ in range(rounds):
+        begin = time.perf_counter()
+        starts = [(begin + period * place / connections, sock) for place, sock in enumerate(socks)]
+        sent: dict[int, float] = {}
+        previous: dict[int, float] = {}
+        open_streams = connections
+        while open_streams:
+            now = time.perf_counter()
+            while starts and starts[0][0] <= now:
+                _, sock = starts.pop(0)
+                sent[sock.fileno()] = time.perf_counter()
+                sock.send(data)
+            for fd, _ in poll.poll(max(0.0, starts[0][0] - time.perf_counter()) if starts else 1):
+                size = by_fd[fd].recv_into(buffer)
+                now = time.perf_counter()
+                part = bytes(memoryview(buffer)[:size])
+                count = part.count(b'"delta":{"content":"')
+                chunks += part.count(b"data: ")
+                if count and b'"finish_reason":null' in part:
+                    if fd in previous:
+                        gaps.append(now - previous[fd])
+                    else:
+                        late.append(now - sent[fd] - first)
+                    previous[fd] = now
+                if part.endswith(b"\r\n0\r\n\r\n"):
+                    open_streams -= 1
+                    previous.pop(fd, None)
+    used = server.cpu() - before
+    for sock in socks:
+        sock.close()
+    server.close()
+    late.sort()
+    gaps.sort()
+    floor = bare_writes(connections)
+    return {
+        "TTFT late p50 ms": percentile(late, 50) * 1e3,
+        "TTFT late p99 ms": percentile(late, 99) * 1e3,
+        "gap p1 ms": percentile(gaps, 1) * 1e3,
+        "gap p50 ms": percentile(gaps, 50) * 1e3,
+        "gap p99 ms": percentile(gaps, 99) * 1e3,
+        "paced us/chunk": used / chunks * 1e6,
+        "bare write us": floor * 1e6,
+        "paced over bare": used / chunks / floor,
+    }
+
+
+BARE = """
+import select, socket, time
+listener = socket.create_server(("127.0.0.1", 0)); print(listener.getsockname()[1], flush=True)
+socks = [listener.accept()[0] for _ in range({count})]
+data, due, poll = b"x" * 260, time.monotonic(), select.epoll()
+before, writes = time.process_time(), 0
+end = due + 2
+while due < end:
+    due += {gap}
+    wait = due - time.monotonic()
+    if wait > 0:
+        time.sleep(wait)
+    socks[writes % {count}].send(data); writes += 1
+print((time.process_time() - before) / writes, flush=True)
+"""
+
+
+def bare_writes(connections: int) -> float:
+    """Return the CPU seconds of one sleep and one write, at the same pace, in a loop that does nothing else."""
+    code = BARE.format(count=connections, gap=0.02 / connections)
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CORE}),  # noqa: PLW1509 - no threads here
+    ) as process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+        socks = [socket.create_connection(("127.0.0.1", port)) for _ in range(connections)]
+        poll = select.epoll()
+        by_fd = {sock.fileno(): sock for sock in socks}
+        for sock in socks:
+            poll.register(sock, select.EPOLLIN)
+        while process.poll() is None:
+            for fd, _ in poll.poll(0.1):
+                if not by_fd[fd].recv(65536):
+                    poll.unregister(fd)
+        found = float(process.stdout.readline())
+        for sock in socks:
+            sock.close()
+    return found
+
+
+def idle(streams: int = 1000) -> dict[str, float]:
+    """Streams that wait for their first token: memory above none."""
+    server = Server("--max-num-seqs", "10000", "--time-to-first-token", "60s", "--inter-token-latency", "20ms")
+    with server.connect() as sock:
+        sock.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        sock.recv(1000)
+    before = server.pss()
+    socks = []
+    for _ in range(streams):
+        sock = server.connect()
+        sock.sendall(request(100))
+        socks.append(sock)
+    for sock in socks:
+        sock.recv(100)
+    grown = server.pss() - before
+    for sock in socks:
+        sock.close()
+    server.process.kill()
+    server.process.wait()
+    assert server.process.stdout is not None
+    server.process.stdout.close()
+    return {f"{streams} idle streams MB": grown}
+
+
+def writes() -> dict[str, float]:
+    """Segments of a stream of 50 tokens when one write a token is asked for; the kernel may join some on the way."""
+    server = Server("--one-write-per-token")
+    with server.connect() as sock:
+        sock.sendall(request(50))
+        time.sleep(0.5)
+        fields = _tcp_segments(sock)
+    server.close()
+    return {"segments for 50 tokens": fields}
+
+
+def _tcp_segments(sock: socket.socket) -> float:
+    """Data segments received, from tcp_info (Linux; tcpi_data_segs_in stands at byte 152)."""
+    info = sock.getsockopt(socket.IPPROTO_TCP, 11, 192)
+    return int.from_bytes(info[152:156], sys.byteorder)
+
+
+def percentile(ordered: list[float], percent: float) -> float:
+    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))] if ordered else 0.0
+
+
+TARGETS = {
+    "start ratio": ("<=", 2.0),
+    "pss MB": ("<=", 30.0),
+    "burst chunks/CPU-s": (">=", 1_000_000.0),
+    "TTFT late p99 ms": ("<=", 3.0),
+    "gap p1 ms": (">=", 19.5),
+    "gap p99 ms": ("<=", 20.5),
+    "paced us/chunk": ("<=", 10.0),
+    "1000 idle streams MB": ("<=", 60.0),
+    "segments for 50 tokens": (">=", 25.0),
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", choices=["start", "burst", "paced", "idle", "writes"])
+    options = parser.parse_args()
+    os.sched_setaffinity(0, {CLIENT_CORE})
+    parts = {"start": start, "burst": burst, "paced": paced, "idle": idle, "writes": writes}
+    found: dict[str, list[float]] = {}
+    for _ in range(options.rounds):
+        for name, part in parts.items():
+            if options.only in {None, name}:
+                for key, value in part().items():
+                    found.setdefault(key, []).append(value)
+    missed = 0
+    print(f"{'figure':<26} {'median':>12}  target")
+    for key, values in found.items():
+        median = statistics.median(values)
+        target = ""
+        if key in TARGETS:
+            sign, limit = TARGETS[key]
+            met = median <= limit if sign == "<=" else median >= limit
+            missed += not met
+            target = f"{sign} {limit:,.10g} {'met' if met else 'MISSED'}"
+        print(f"{key:<26} {median:>12,.2f}  {target}")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
