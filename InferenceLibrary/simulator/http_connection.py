@@ -22,6 +22,7 @@ MAX_HEADER_BYTES = 64 * 1024
 MAX_PIPELINED = 16
 # How long a refused sender may go on sending before the connection is cut.
 _LINGER_SECONDS = 1.0
+_LINGER_BYTES = 8 * 1024 * 1024
 _DIRECT_WRITES = sys.platform != "win32"
 
 REASONS = {
@@ -67,6 +68,7 @@ class Connection(asyncio.Protocol):
         "_body",
         "_body_bytes",
         "_discarding",
+        "_dropped",
         "_fd",
         "_head_bytes",
         "_headers",
@@ -74,7 +76,6 @@ class Connection(asyncio.Protocol):
         "_queue",
         "_refused",
         "_target",
-        "accepted_faults",
         "current",
         "peer",
         "transport",
@@ -92,6 +93,7 @@ class Connection(asyncio.Protocol):
         self._head_bytes = 0
         self._refused: tuple[int, str] | None = None
         self._discarding = False
+        self._dropped = 0
         self._fd = -1
         self.current: Exchange | None = None
         self.transport: Any = None
@@ -122,12 +124,15 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._discarding:
+            self._dropped += len(data)
+            if self._dropped > _LINGER_BYTES:
+                self.transport.abort()
             return
         self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._refuse(400, "Protocol upgrades are not supported")
+            pass  # refused when its headers were read
         except httptools.HttpParserError as error:
             self._refuse(400, f"The request is not HTTP: {error}")
         if self._refused is None and not self._body_bytes and self._head_bytes > MAX_HEADER_BYTES:
@@ -165,6 +170,8 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         self._head_bytes = 0
         headers = self._headers
+        if self._parser.should_upgrade():
+            self._refuse(400, "Protocol upgrades are not supported")
         limit = self._app.max_body_bytes
         length = headers.get("content-length", "")
         if length.isdigit() and int(length) > limit:
