@@ -72,6 +72,13 @@ def _check(settings: Settings) -> None:
             except ValueError as error:
                 raise OptionError(f"--fault: {error}") from None
     _check_texts(settings)
+    if settings.dataset_path:
+        from InferenceLibrary.simulator.dataset import DatasetError, load_dataset
+
+        try:
+            load_dataset(settings.dataset_path, settings.dataset_table_name)
+        except DatasetError as error:
+            raise OptionError(f"--dataset-path: {error}") from None
     if settings.scenario:
         from InferenceLibrary.errors import InferenceError
         from InferenceLibrary.simulator.scenario import load_scenario

@@ -9,6 +9,7 @@ from InferenceLibrary.simulator.draws import Draws
 from InferenceLibrary.simulator.tokens import random_length, random_tokens, tokenize
 
 if TYPE_CHECKING:
+    from InferenceLibrary.simulator.dataset import Dataset
     from InferenceLibrary.simulator.openai_requests import Ask
     from InferenceLibrary.simulator.settings import Settings
 
@@ -38,6 +39,11 @@ class Engine:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._count = 0
+        self._dataset: Dataset | None = None
+        if settings.dataset_path:
+            from InferenceLibrary.simulator.dataset import load_dataset
+
+            self._dataset = load_dataset(settings.dataset_path, settings.dataset_table_name)
 
     def draws(self, ask: Ask, prompt: str, index: int) -> Draws:
         """Return the random source of one choice."""
@@ -57,8 +63,11 @@ class Engine:
             limit: Most tokens, from the request or from what the context has left.
             text: The answer, when it is scripted.
         """
+        known = None if self._dataset is None else self._dataset.find(prompt) or self._dataset.find(ask.echo_text)
         if text is not None:
             tokens = tokenize(text)
+        elif known is not None:
+            tokens = known
         elif self._settings.mode == "echo":
             tokens = tokenize(ask.echo_text if len(ask.prompts) == 1 else prompt)
         else:
@@ -70,7 +79,13 @@ class Engine:
             tokens = random_tokens(draws, length)
         capped = len(tokens) > limit
         # A random answer that fills the limit was stopped by it, as upstream counts.
-        full = text is None and self._settings.mode == "random" and len(tokens) == limit and ask.max_tokens is not None
+        full = (
+            text is None
+            and known is None
+            and self._settings.mode == "random"
+            and len(tokens) == limit
+            and ask.max_tokens is not None
+        )
         output = Output(tokens[:limit] if capped else tokens, "length" if capped or full else "stop")
         if ask.stop:
             cut_at_stop(output, ask.stop)

@@ -7,7 +7,6 @@ concatenation a token. A test compares the bytes with those of the general way.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
 from json.encoder import encode_basestring
 from typing import TYPE_CHECKING
 
@@ -39,18 +38,21 @@ def _quote(tokens: list[str]) -> list[bytes]:
         return list(map(_quoted.__getitem__, tokens))
 
 
-@cache
+_made: dict[str, tuple[bytes, bytes, bytes]] = {}
+
+
 def _choices(shape: Shape) -> tuple[bytes, bytes, bytes]:
     """Return the choices of the opening chunk (empty without one), and of a token's before and after the token."""
+    if shape.prefix not in _made:
+        _made[shape.prefix] = _make_choices(shape)
+    return _made[shape.prefix]
+
+
+def _make_choices(shape: Shape) -> tuple[bytes, bytes, bytes]:
     first = shape.first(0)
     opening = b"" if first is None else to_json([first])
     before, after = to_json([shape.token(0, _MARK, Ask("", [], 0), 0)]).split(to_json(_MARK))
     return opening, before, after
-
-
-@cache
-def _closing(shape: Shape, finish: str) -> bytes:
-    return to_json([shape.last(0, finish)])
 
 
 def fast_stream(
@@ -71,7 +73,7 @@ def fast_stream(
     after += _NO_USAGE
     constant = len(before) + len(after)
     opening = chunk(start + opening_choice + _NO_USAGE) if opening_choice else b""
-    closing = chunk(start + _closing(shape, output.finish) + _NO_USAGE)
+    closing = chunk(start + to_json([shape.last(0, output.finish)]) + _NO_USAGE)
     if ask.include_usage:
         closing += chunk(b'%b[],"usage":%b}\n\n' % (start, to_json(usage_of(ask, [output]))))
     closing += _END
