@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from InferenceLibrary.client.limits import Limits
-from InferenceLibrary.errors import TargetError
+from InferenceLibrary.errors import InferenceError, TargetError
 from InferenceLibrary.redaction import Redactor
 
 
@@ -150,6 +150,8 @@ class Context:
         """`${OUTPUT_DIR}` in a Robot run."""
         self.redactor = Redactor()
         self.current_test = ""
+        self.last_failure: InferenceError | None = None
+        """The error of the call that failed last, for keywords that judge it."""
         self._owners: list[str] = [RUN]
         self._registries: dict[str, Registry[Any]] = {}
         self._artifacts = itertools.count(1)

@@ -14,11 +14,15 @@ from robot.libraries.BuiltIn import BuiltIn, RobotNotRunningError
 from InferenceLibrary import __version__
 from InferenceLibrary.client.limits import Limits
 from InferenceLibrary.context import Context
+from InferenceLibrary.keywords.answers import AnswerKeywords
 from InferenceLibrary.keywords.arguments import CONVERTERS as RESULT_CONVERTERS
 from InferenceLibrary.keywords.binaries import BinaryKeywords
+from InferenceLibrary.keywords.chat import ChatKeywords
+from InferenceLibrary.keywords.concurrency import ConcurrencyKeywords
 from InferenceLibrary.keywords.monitors import MonitorKeywords
 from InferenceLibrary.keywords.onnx import OnnxKeywords
 from InferenceLibrary.keywords.performance import PerformanceKeywords
+from InferenceLibrary.keywords.retries import RetryKeywords
 from InferenceLibrary.keywords.screens import ScreenKeywords
 from InferenceLibrary.keywords.servers import ServerKeywords
 from InferenceLibrary.keywords.streams import StreamKeywords
@@ -36,7 +40,11 @@ from InferenceLibrary.types import CONVERTERS
 )
 class InferenceLibrary(
     ServerKeywords,
+    ChatKeywords,
     StreamKeywords,
+    AnswerKeywords,
+    RetryKeywords,
+    ConcurrencyKeywords,
     BinaryKeywords,
     TerminalKeywords,
     ScreenKeywords,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from assertionengine import AssertionOperator
@@ -11,51 +10,28 @@ from robot.api.deco import keyword
 from InferenceLibrary.client.records import Stream
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.assertions import check_number
-from InferenceLibrary.keywords.chat import ChatKeywords, generation_options, with_system
-from InferenceLibrary.types import JsonObject, Messages, Texts
+from InferenceLibrary.keywords.calling import CallGroup, with_system
+from InferenceLibrary.keywords.shared_arguments import GENERATION, SENDING, STREAMING, takes
+from InferenceLibrary.types import Messages
 
 
-class StreamKeywords(ChatKeywords):
+class StreamKeywords(CallGroup):
     """Streamed answers and checks of them."""
 
     @keyword(tags=["stream"])
+    @takes(GENERATION, STREAMING, SENDING)
     def stream_chat(
         self,
         messages: Messages,
         *,
         system: str | None = None,
-        model: str | None = None,
-        max_tokens: int | None = None,
-        temperature: float | None = None,
-        top_p: float | None = None,
-        seed: int | None = None,
-        stop: Texts | None = None,
-        include_usage: bool = False,
-        cancel_after: int | None = None,
-        allow_broken: bool = False,
-        extra: JsonObject = JsonObject(),  # noqa: B008 - read, never changed
-        headers: JsonObject = JsonObject(),  # noqa: B008 - read, never changed
-        timeout: timedelta | None = None,
-        server: Any = None,
+        **options: Any,
     ) -> Stream:
         """Ask for a streamed chat answer, read it to its end and record every event with its arrival.
 
         Args:
             messages: As for [Chat], like all that is not named here.
             system: A system message put before them.
-            model: Model to ask for; the server's by default.
-            max_tokens: Longest answer in tokens.
-            temperature: Sampling temperature.
-            top_p: Nucleus sampling.
-            seed: Seed of the sampling.
-            stop: One text or several at which generation stops.
-            include_usage: Whether to ask for a chunk with the usage (`stream_options.include_usage`).
-            cancel_after: Close the connection after so many chunks with text.
-            allow_broken: Whether to return a stream that broke off instead of failing.
-            extra: Further keys of the request, as a JSON object.
-            headers: Further headers, as a JSON object.
-            timeout: Time limit for the whole stream.
-            server: Alias, handle or object; None for the current one.
 
         Returns:
             The stream: `${stream.text}`, `${stream.time_to_first_token}` and `${stream.gaps}` in seconds,
@@ -76,54 +52,23 @@ class StreamKeywords(ChatKeywords):
             Stream Should End With Done    ${stream}
         ```
         """
-        found = self.context.servers.get(server)
+        call = self._call(options, stream=True)
         messages = with_system(messages, system)
-        stream: Stream = found.client.stream_chat(
-            messages,
-            include_usage=include_usage,
-            cancel_after=cancel_after,
-            allow_broken=allow_broken,
-            **generation_options(model, max_tokens, temperature, top_p, seed, stop, extra),
-            **self._sending(found, headers, timeout, stream=True),
-        )
-        return self._logged_stream("streamed chat", found, messages, stream)
+        with self._failures_kept():
+            stream: Stream = call.server.client.stream_chat(messages, **call.generation, **call.sending)
+        return self._logged_stream("streamed chat", call.server, messages, stream)
 
     @keyword(tags=["stream"])
+    @takes(GENERATION, STREAMING, SENDING)
     def stream_completion(
         self,
         prompt: str,
-        *,
-        model: str | None = None,
-        max_tokens: int | None = None,
-        temperature: float | None = None,
-        top_p: float | None = None,
-        seed: int | None = None,
-        stop: Texts | None = None,
-        include_usage: bool = False,
-        cancel_after: int | None = None,
-        allow_broken: bool = False,
-        extra: JsonObject = JsonObject(),  # noqa: B008 - read, never changed
-        headers: JsonObject = JsonObject(),  # noqa: B008 - read, never changed
-        timeout: timedelta | None = None,
-        server: Any = None,
+        **options: Any,
     ) -> Stream:
         """Ask for a streamed text completion, read it to its end and record it.
 
         Args:
             prompt: The text to continue.
-            model: As for [Stream Chat], like all that follow.
-            max_tokens: Longest answer in tokens.
-            temperature: Sampling temperature.
-            top_p: Nucleus sampling.
-            seed: Seed of the sampling.
-            stop: One text or several at which generation stops.
-            include_usage: Whether to ask for a chunk with the usage.
-            cancel_after: Close the connection after so many chunks with text.
-            allow_broken: Whether to return a stream that broke off instead of failing.
-            extra: Further keys of the request, as a JSON object.
-            headers: Further headers, as a JSON object.
-            timeout: Time limit for the whole stream.
-            server: Alias, handle or object; None for the current one.
 
         Returns:
             The stream, as from [Stream Chat].
@@ -141,16 +86,10 @@ class StreamKeywords(ChatKeywords):
             Stream Should Have At Least 5 Chunks    ${stream}
         ```
         """
-        found = self.context.servers.get(server)
-        stream: Stream = found.client.stream_completion(
-            prompt,
-            include_usage=include_usage,
-            cancel_after=cancel_after,
-            allow_broken=allow_broken,
-            **generation_options(model, max_tokens, temperature, top_p, seed, stop, extra),
-            **self._sending(found, headers, timeout, stream=True),
-        )
-        return self._logged_stream("streamed completion", found, prompt, stream)
+        call = self._call(options, stream=True)
+        with self._failures_kept():
+            stream: Stream = call.server.client.stream_completion(prompt, **call.generation, **call.sending)
+        return self._logged_stream("streamed completion", call.server, prompt, stream)
 
     @keyword(tags=["stream", "assertion"])
     def stream_should_end_with_done(self, stream: Stream) -> None:

@@ -1,0 +1,203 @@
+"""Keywords that judge the text, the end and the usage of an answer, whole or streamed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from assertionengine import AssertionOperator
+from robot.api.deco import keyword
+
+from InferenceLibrary.client.records import Reply, Stream
+from InferenceLibrary.errors import CheckFailure
+from InferenceLibrary.keywords.assertions import check_number, check_text
+from InferenceLibrary.keywords.base import KeywordGroup
+
+
+class AnswerKeywords(KeywordGroup):
+    """Checks and getters of answers."""
+
+    @keyword(tags=["chat", "assertion"])
+    def reply_should_contain(self, answer: Reply | Stream, expected: str, *, ignore_case: bool = False) -> None:
+        """Check that the text of an answer contains a text.
+
+        Args:
+            answer: A reply or a stream.
+            expected: Text that must be there; not empty.
+            ignore_case: Whether upper and lower case are the same.
+
+        Raises:
+            CheckFailure: It is not there.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Capital
+            Start Server    simulator
+            ${reply} =    Chat    What is the capital of France?
+            Reply Should Contain    ${reply}    paris    ignore_case=True
+        ```
+        """
+        if not expected:
+            raise CheckFailure("Every text contains the empty text: expected a text to look for.")
+        text, wanted = (answer.text.lower(), expected.lower()) if ignore_case else (answer.text, expected)
+        if wanted not in text:
+            raise CheckFailure(f"Reply: expected a text that contains '{expected}', got '{answer.text}'.")
+
+    @keyword(tags=["chat", "assertion"])
+    def finish_reason_should_be(self, answer: Reply | Stream, expected: str) -> None:
+        """Check why generation ended.
+
+        Args:
+            answer: A reply or a stream.
+            expected: `stop`, `length`, `tool_calls`, `content_filter` or what the server has.
+
+        Raises:
+            CheckFailure: It ended for another reason, or none is given.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Cut Off
+            Start Server    simulator
+            ${reply} =    Chat    What is the capital of France?    max_tokens=3
+            Finish Reason Should Be    ${reply}    length
+        ```
+        """
+        if answer.finish_reason != expected:
+            raise CheckFailure(f"Finish reason: expected '{expected}', got {answer.finish_reason!r} in {answer}.")
+
+    @keyword(tags=["chat", "assertion"])
+    def usage_should_add_up(self, answer: Reply | Stream) -> None:
+        """Check that an answer has usage, that prompt and completion tokens are the total, and that something was used.
+
+        Args:
+            answer: A reply, or a stream asked for with `include_usage=True`.
+
+        Raises:
+            CheckFailure: Usage is missing, incomplete, or does not add up.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Usage
+            Start Server    simulator
+            ${reply} =    Chat    Hello
+            Usage Should Add Up    ${reply}
+        ```
+        """
+        usage = answer.usage
+        if usage is None:
+            hint = " Hint: ask for it with include_usage=True." if isinstance(answer, Stream) else ""
+            raise CheckFailure(f"Usage: expected prompt, completion and total tokens, got none.{hint}")
+        prompt, completion, total = usage.prompt_tokens, usage.completion_tokens, usage.total_tokens
+        if prompt is None or completion is None or total is None:
+            raise CheckFailure(f"Usage: expected prompt, completion and total tokens as whole numbers, got {usage}.")
+        if prompt + completion != total:
+            raise CheckFailure(f"Usage: expected {prompt} + {completion} = {prompt + completion} tokens, got {total}.")
+        if prompt < 1 or completion < 0:
+            raise CheckFailure(f"Usage: expected at least one prompt token and no negative count, got {usage}.")
+        if answer.text and completion == 0:
+            raise CheckFailure(f"Usage: expected completion tokens for the text '{answer.text[:40]}', got 0.")
+
+    @keyword(tags=["chat", "getter"])
+    def get_text(
+        self,
+        answer: Reply | Stream,
+        assertion_operator: AssertionOperator | None = None,
+        assertion_expected: Any = None,
+        message: str | None = None,
+    ) -> Any:
+        """Return the text of an answer, checked inline when an operator is given.
+
+        Args:
+            answer: A reply or a stream.
+            assertion_operator: `==`, `contains`, `matches` and so on.
+            assertion_expected: The other side.
+            message: Replaces the text of the failure.
+
+        Returns:
+            The text.
+
+        Raises:
+            AssertionError: The assertion does not hold.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Capital
+            Start Server    simulator
+            ${reply} =    Chat    What is the capital of France?
+            Get Text    ${reply}    matches    (?i)paris
+        ```
+        """
+        return check_text(answer.text, assertion_operator, assertion_expected, "Text", message)
+
+    @keyword(tags=["chat", "getter"])
+    def get_elapsed_time(
+        self,
+        answer: Reply | Stream,
+        assertion_operator: AssertionOperator | None = None,
+        assertion_expected: Any = None,
+        message: str | None = None,
+    ) -> Any:
+        """Return the seconds that a call took, its retries included, checked inline when an operator is given.
+
+        Args:
+            answer: A reply or a stream.
+            assertion_operator: `<`, `>=` and so on.
+            assertion_expected: The other side, with a unit: `2 s`, `300 ms`.
+            message: Replaces the text of the failure.
+
+        Returns:
+            Seconds.
+
+        Raises:
+            CheckFailure: The comparison does not hold.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Latency Is Kept
+            Start Server    simulator    time_to_first_token=50 ms
+            ${reply} =    Chat    Hello
+            Get Elapsed Time    ${reply}    >=    50 ms
+        ```
+        """
+        return check_number(answer.elapsed, assertion_operator, assertion_expected, "elapsed time", "s", message)
+
+    @keyword(tags=["chat", "getter"])
+    def get_total_tokens(
+        self,
+        answer: Reply | Stream,
+        assertion_operator: AssertionOperator | None = None,
+        assertion_expected: Any = None,
+        message: str | None = None,
+    ) -> Any:
+        """Return the total tokens of an answer's usage, checked inline when an operator is given.
+
+        Args:
+            answer: A reply, or a stream asked for with `include_usage=True`.
+            assertion_operator: `<`, `==` and so on.
+            assertion_expected: The other side.
+            message: Replaces the text of the failure.
+
+        Returns:
+            Tokens.
+
+        Raises:
+            CheckFailure: There is no usage, or the comparison does not hold.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Small
+            Start Server    simulator
+            ${reply} =    Chat    Hello    max_tokens=5
+            Get Total Tokens    ${reply}    <    100
+        ```
+        """
+        if answer.usage is None or answer.usage.total_tokens is None:
+            raise CheckFailure("Total tokens: expected usage in the answer, got none.")
+        return check_number(
+            answer.usage.total_tokens, assertion_operator, assertion_expected, "total tokens", "tokens", message
+        )

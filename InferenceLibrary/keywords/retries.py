@@ -1,0 +1,90 @@
+"""Keywords on retries: the policy, and checks of what was tried again."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from robot.api.deco import keyword
+
+from InferenceLibrary.client.records import Reply, Stream
+from InferenceLibrary.errors import CheckFailure
+from InferenceLibrary.keywords.base import KeywordGroup
+
+
+class RetryKeywords(KeywordGroup):
+    """When a failed call is made again."""
+
+    @keyword(tags=["chat"])
+    def use_retry_policy(
+        self,
+        *,
+        max_retries: int,
+        initial_backoff: timedelta = timedelta(seconds=1),
+        max_backoff: timedelta = timedelta(seconds=60),
+        backoff_factor: float = 2.0,
+        jitter: float = 0.1,
+        server: Any = None,
+    ) -> None:
+        """Set how failed calls to a server are made again. Without it none is.
+
+        The wait before retry k (from 0) is `min(initial_backoff * backoff_factor^k, max_backoff) * (1 ± jitter)`; a
+        `Retry-After` header that asks for longer is obeyed. Status 429, 5xx and missing answers are retried, within
+        the time limit of the call.
+
+        Args:
+            max_retries: Retries beyond the first attempt; 0 turns retrying off.
+            initial_backoff: Wait before the first retry.
+            max_backoff: Longest wait.
+            backoff_factor: Growth from wait to wait, 1 or more.
+            jitter: Random part of a wait, 0 to 1.
+            server: Alias, handle or object; None for the current one.
+
+        Raises:
+            ValueError: The policy is contradictory; the message names what is wrong.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Third Time Lucky
+            Start Server    simulator    fault=status:code=503,first=2
+            Use Retry Policy    max_retries=2    initial_backoff=10 ms
+            ${reply} =    Chat    Hello
+            Attempts Should Be    ${reply}    3
+        ```
+        """
+        from InferenceLibrary.client.retry import RetryPolicy
+
+        found = self.context.servers.get(server)
+        found.client.retry = RetryPolicy(
+            max_retries=max_retries,
+            initial_backoff=initial_backoff.total_seconds(),
+            max_backoff=max_backoff.total_seconds(),
+            backoff_factor=backoff_factor,
+            jitter=jitter,
+        )
+        self.log.info(f"Calls to {found.name}: {found.client.retry}.")
+
+    @keyword(tags=["chat", "assertion"])
+    def attempts_should_be(self, answer: Reply | Stream, expected: int) -> None:
+        """Check how many attempts a call took.
+
+        Args:
+            answer: A reply or a stream.
+            expected: Attempts, the first one included.
+
+        Raises:
+            CheckFailure: It took more or fewer; the message lists them.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        First Try
+            Start Server    simulator
+            ${reply} =    Chat    Hello
+            Attempts Should Be    ${reply}    1
+        ```
+        """
+        if len(answer.attempts) != expected:
+            listed = "\n".join(f"    {attempt}" for attempt in answer.attempts)
+            raise CheckFailure(f"Expected {expected} attempts, got {len(answer.attempts)}:\n{listed}")

@@ -1,0 +1,73 @@
+"""Arguments that many keywords share, described once.
+
+A keyword takes them as `**options`; `takes` gives it the real signature and documentation, which Robot, Libdoc and
+editors read: every name is known, converted and checked as if it had been written out.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, NamedTuple, TypeVar
+
+from InferenceLibrary.types import JsonObject, Texts
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Shared(NamedTuple):
+    """One argument: named only, and None when it is not given."""
+
+    name: str
+    type: Any
+    doc: str
+    default: Any = None
+
+
+GENERATION = (
+    Shared("model", str | None, "Model to ask for; the server's by default."),
+    Shared("max_tokens", int | None, "Longest answer in tokens."),
+    Shared("temperature", float | None, "Sampling temperature."),
+    Shared("top_p", float | None, "Nucleus sampling."),
+    Shared("seed", int | None, "Seed of the sampling."),
+    Shared("stop", Texts | None, "One text or several at which generation stops."),
+)
+"""What shapes an answer."""
+
+STREAMING = (
+    Shared("include_usage", bool, "Whether to ask for a chunk with the usage (`stream_options.include_usage`).", False),
+    Shared("cancel_after", int | None, "Close the connection after so many chunks with text."),
+    Shared("allow_broken", bool, "Whether to return a stream that broke off instead of failing.", False),
+)
+"""What a streamed call takes besides."""
+
+SENDING = (
+    Shared("extra", JsonObject | None, "Further keys of the request, as a JSON object; they win over the arguments."),
+    Shared("headers", JsonObject | None, "Further headers, as a JSON object."),
+    Shared("timeout", timedelta | None, "Time limit for the whole call, its retries included."),
+    Shared("server", Any, "Alias, handle or object; None for the current one."),
+)
+"""How a request is sent, and where."""
+
+
+def takes(*groups: tuple[Shared, ...]) -> Callable[[F], F]:
+    """Give a keyword the arguments of these groups in place of its `**options`."""
+    added = [argument for group in groups for argument in group]
+
+    def decorate(function: F) -> F:
+        signature = inspect.signature(function)
+        own = [part for part in signature.parameters.values() if part.kind is not inspect.Parameter.VAR_KEYWORD]
+        new = [
+            inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=item.default, annotation=item.type)
+            for item in added
+        ]
+        function.__signature__ = signature.replace(parameters=[*own, *new])  # type: ignore[attr-defined]
+        function.__annotations__.pop("options", None)
+        function.__annotations__.update({item.name: item.type for item in added})
+        head, separator, rest = (function.__doc__ or "").partition("\n\n        Returns:")
+        lines = "".join(f"\n            {item.name}: {item.doc}" for item in added)
+        function.__doc__ = head + lines + separator + rest
+        return function
+
+    return decorate
