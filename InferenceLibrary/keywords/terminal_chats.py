@@ -210,4 +210,11 @@ class TerminalChatKeywords(TerminalGroup):
         words = command_of(self.context, found, "terminal", options)
         part = found.terminal
         assert part is not None  # command_of has refused a profile without it
-        return words, ChatStyle(prompt=part.prompt, answer_end=part.answer_end, quit_command=part.quit_command)
+        return words, ChatStyle(
+            prompt=part.prompt,
+            answer_end=part.answer_end,
+            quit_command=part.quit_command,
+            quit_keys=part.quit_keys,
+            interrupt_keys=part.interrupt_keys,
+            continuation=part.continuation,
+        )

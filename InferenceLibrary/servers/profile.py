@@ -111,6 +111,12 @@ class Terminal(_Part, frozen=True):
     answer_end: str | None = None
     """Pattern of the text that closes an answer (a line of statistics); None: the next prompt does."""
     quit_command: str = "/exit"
+    quit_keys: tuple[str, ...] = ("Ctrl+D",)
+    """Keys that leave at the prompt."""
+    interrupt_keys: tuple[str, ...] = ("Ctrl+C",)
+    """Keys that stop an answer."""
+    continuation: str | None = None
+    """What is typed before Enter to go on on the next line; None: a question has one line."""
     options: dict[str, Option] = {}
 
 

@@ -65,12 +65,12 @@ class Screen:
 
     def contains(self, wanted: str, *, regexp: bool = False) -> bool:
         """Whether a text is on the screen; also one that the edge of the screen breaks."""
-        return any(matches(text, wanted, regexp=regexp) for text in (self.text, self.unwrapped))
+        return contains(self.text, self.columns, wanted, regexp=regexp)
 
     def framed(self) -> list[str]:
         """The screen in a frame, for an error or a log."""
         lines = self.text.splitlines() or [""]
-        edge = "─" * min(self.columns, 100)
+        edge = "─" * min(self.columns, 40)
         shown = [f"│{line}" for line in lines]
         left_out = self.rows - len(lines)
         if left_out > 0:
@@ -81,6 +81,11 @@ class Screen:
 def matches(text: str, wanted: str, *, regexp: bool) -> bool:
     """Whether `wanted` occurs in `text`: as it stands, or as a regular expression with ^ and $ at every line."""
     return re.search(wanted, text, re.MULTILINE) is not None if regexp else wanted in text
+
+
+def contains(text: str, columns: int, wanted: str, *, regexp: bool) -> bool:
+    """Whether a text occurs in rows of that width; also one that the edge of the screen breaks."""
+    return matches(text, wanted, regexp=regexp) or matches(unwrap(text, columns), wanted, regexp=regexp)
 
 
 def unwrap(text: str, columns: int) -> str:
@@ -102,6 +107,8 @@ def unwrap(text: str, columns: int) -> str:
 
 def display_width(text: str) -> int:
     """Cells that a text takes: 2 for wide characters, 0 for marks that combine with the one before."""
+    if text.isascii():
+        return len(text)
     width = 0
     joined = False
     for character in text:

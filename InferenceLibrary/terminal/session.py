@@ -20,7 +20,7 @@ from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.terminal.keys import key_name
 from InferenceLibrary.terminal.loop import LoopThread
 from InferenceLibrary.terminal.recording import RecordingReader
-from InferenceLibrary.terminal.screen import Cursor, Screen, matches, signal_name, unwrap
+from InferenceLibrary.terminal.screen import Cursor, Screen, contains, signal_name
 
 SCROLLBACK = 10_000
 """Rows that are kept of what has scrolled off the screen."""
@@ -151,8 +151,7 @@ class Terminal:
 
     def scrollback_contains(self, wanted: str, *, regexp: bool = False) -> bool:
         """Whether a text is on the screen or in what has scrolled off it."""
-        text = self.scrollback()
-        return any(matches(part, wanted, regexp=regexp) for part in (text, unwrap(text, self._last.columns)))
+        return contains(self.scrollback(), self._last.columns, wanted, regexp=regexp)
 
     def screenshot(self, path: Path) -> Path:
         """Write the screen as an SVG picture."""
@@ -181,7 +180,7 @@ class Terminal:
             if not scrollback:
                 return False
             text = await self._terminal.text(full=True)
-            return any(matches(part, wanted, regexp=regexp) for part in (text, unwrap(text, screen.columns)))
+            return contains(text, screen.columns, wanted, regexp=regexp)
 
         started = time.monotonic()
         screen, found = self._loop.call(self._watch(check, timeout))
