@@ -104,7 +104,7 @@ def _refuse_unknown_keys(data: Any, kind: Any, path: Path, source: str, lines: M
 
     origin = get_origin(kind)
     if origin in {Union, types.UnionType}:
-        structured = [option for option in get_args(kind) if _fits(data, option)]
+        structured = [option for option in get_args(kind) if _fits(data, option) and _has_tag(data, option)]
         if structured:
             _refuse_unknown_keys(data, structured[0], path, source, lines)
     elif origin is typing.Annotated:
@@ -120,6 +120,9 @@ def _refuse_unknown_keys(data: Any, kind: Any, path: Path, source: str, lines: M
     elif isinstance(kind, type) and issubclass(kind, msgspec.Struct) and isinstance(data, dict):
         hints = typing.get_type_hints(kind, include_extras=True)
         fields = {field.encode_name: hints[field.name] for field in msgspec.structs.fields(kind)}
+        tag_field = kind.__struct_config__.tag_field
+        if tag_field is not None:
+            fields[tag_field] = Any
         for key, value in data.items():
             if key not in fields:
                 close = difflib.get_close_matches(str(key), fields, n=1)
@@ -138,6 +141,12 @@ def _fits(data: Any, option: Any) -> bool:
     if isinstance(data, dict):
         return base is dict or (isinstance(base, type) and issubclass(base, msgspec.Struct))
     return isinstance(data, list) and base in {list, tuple}
+
+
+def _has_tag(data: Any, option: Any) -> bool:
+    """Whether data bears the tag that tells a struct from the others of a union; one without a tag stands alone."""
+    config = getattr(option, "__struct_config__", None)
+    return config is None or config.tag_field is None or data.get(config.tag_field) == config.tag
 
 
 def _path_of(text: str) -> Path:

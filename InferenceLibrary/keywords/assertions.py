@@ -54,7 +54,7 @@ def check_number(
     limit = to_quantity(expected, unit)
     if not _COMPARISONS[operator](value, limit):
         expected_text, got = show(limit, unit), show(value, unit)
-        if expected_text == got:
+        if expected_text == got and value != limit:
             # They differ by less than is shown of them.
             expected_text, got = f"{limit!r} {unit}".strip(), f"{value!r} {unit}".strip()
         symbol = str(operator.value)

@@ -1,0 +1,125 @@
+"""Secrets are masked, and what only looks like one stays readable."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from InferenceLibrary.redaction import MASK, Redactor, is_secret_name
+
+
+def knowing(*secrets: str) -> Redactor:
+    redact = Redactor()
+    for secret in secrets:
+        redact.add(secret)
+    return redact
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Authorization",
+        "X-API-Key",
+        "--api-key",
+        "api_key",
+        "HF_TOKEN",
+        "PASSWORD",
+        "passwd",
+        "Set-Cookie",
+        "AWS_SECRET",
+    ],
+)
+def test_names_of_secrets(name: str) -> None:
+    assert is_secret_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["max_tokens", "--max-tokens", "tokenizer", "time_to_first_token", "token_ids", "prefill-time-per-token", "model"],
+)
+def test_names_that_only_look_like_secrets(name: str) -> None:
+    assert not is_secret_name(name)
+
+
+def test_a_known_secret_is_masked_everywhere() -> None:
+    redact = knowing("sk-abcdefgh")
+    assert redact("key sk-abcdefgh, again:sk-abcdefghij") == "key ***, again:***ij"
+    assert redact("nothing here") == "nothing here"
+
+
+def test_a_short_secret_is_masked_as_a_word_only() -> None:
+    redact = knowing("test")
+    assert redact("the latest test, 'test' and testing") == "the latest ***, '***' and testing"
+
+
+def test_what_is_too_short_is_no_secret() -> None:
+    redact = knowing("abc", "", "  ")
+    assert not redact.knows_any
+    assert redact("abc") == "abc"
+
+
+def test_the_longer_of_two_secrets_wins() -> None:
+    assert knowing("abcdefgh", "abcdefgh-and-more")("abcdefgh-and-more") == MASK
+
+
+@given(
+    st.text(st.characters(exclude_categories=["Cs"]), min_size=12, max_size=30).filter(lambda t: len(t.strip()) > 11)
+)
+def test_a_secret_is_masked_in_every_writing(secret: str) -> None:
+    secret = secret.strip()
+    redact = knowing(secret)
+    for written in (
+        secret,
+        json.dumps(secret),
+        json.dumps(secret, ensure_ascii=False),
+        repr(secret),
+        quote(secret, ""),
+    ):
+        shown = redact(f"<<{written}>>")
+        assert secret not in shown or secret in MASK * 20
+        assert MASK in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Authorization: Bearer abcdef123", "Authorization: Bearer ***"),
+        ("authorization: basic dXNlcjpwYXNz", "authorization: basic ***"),
+        ("the bearer of news", "the bearer of news"),
+        ("http://me:hunter2@host/v1", "http://me:***@host/v1"),
+        ("http://host:8000/a@b", "http://host:8000/a@b"),
+    ],
+)
+def test_what_looks_like_a_credential_is_masked(text: str, shown: str) -> None:
+    assert Redactor()(text) == shown
+
+
+def test_headers_are_masked_by_name_and_by_value() -> None:
+    headers = {"authorization": "x", "x-api-key": "y", "x-echo": "you sent sk-abcdefgh", "content-type": "text/plain"}
+    assert knowing("sk-abcdefgh").headers(headers) == {
+        "authorization": MASK,
+        "x-api-key": MASK,
+        "x-echo": "you sent ***",
+        "content-type": "text/plain",
+    }
+    assert Redactor().environment({"HF_TOKEN": "x", "PATH": "/bin"}) == {"HF_TOKEN": MASK, "PATH": "/bin"}
+
+
+@pytest.mark.parametrize(
+    ("argv", "shown"),
+    [
+        (["serve", "--api-key", "x", "--port", "1"], ["serve", "--api-key", MASK, "--port", "1"]),
+        (["serve", "--api-key=x"], ["serve", f"--api-key={MASK}"]),
+        (["env", "HF_TOKEN=x", "serve"], ["env", f"HF_TOKEN={MASK}", "serve"]),
+        (["serve", "--max-tokens", "5"], ["serve", "--max-tokens", "5"]),
+        (["serve", "say sk-abcdefgh"], ["serve", f"say {MASK}"]),
+        (["serve", "--password"], ["serve", "--password"]),
+        (["ask", "is my token = x?"], ["ask", "is my token = x?"]),
+    ],
+)
+def test_command_lines_are_masked(argv: list[str], shown: list[str]) -> None:
+    assert knowing("sk-abcdefgh").argv(argv) == shown
