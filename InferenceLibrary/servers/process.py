@@ -1,27 +1,75 @@
-"""A server process: started in a session of its own, its output in a file, ended with everything that it started."""
+"""A server process under its guard: its output in a file, ended with everything that it started."""
 
 from __future__ import annotations
 
+import contextlib
+import marshal
 import os
-import re
 import signal
+import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.errors import ServerError, describe
-from InferenceLibrary.redaction import Redactor
+from InferenceLibrary.servers import process_tree
+from InferenceLibrary.servers.output import TAIL_LINES, OutputFile, plain
 
-TAIL_LINES = 12
-_TAIL_BYTES = 16_384
+__all__ = ["MARK", "TAIL_LINES", "Exit", "Left", "ServerProcess", "plain"]
+
+_START_BUDGET = 20.0
+"""Seconds until the guard must have told the server's number; it takes hundredths."""
 _KILL_BUDGET = 5.0
+_GUARD = "import sys; sys.path.append(sys.argv[1]); import guard; guard.main()"
+
+MARK = "INFERENCE_LIBRARY_SERVER"
+"""Variable in the environment of a server and all that it starts, by which what was left behind is found."""
 
 
-class ServerProcess:
+class Exit(NamedTuple):
+    """How a process truly ended, as the kernel told its parent."""
+
+    code: int
+    """Exit code, negative for a signal."""
+    core_dumped: bool = False
+    max_rss: int = 0
+    """Peak of resident memory in bytes."""
+    user: float = 0.0
+    """Seconds of processor time in the program."""
+    system: float = 0.0
+    """Seconds of processor time in the kernel."""
+    lifetime: float = 0.0
+    """Seconds from its start to its end."""
+
+    def __str__(self) -> str:
+        if self.code >= 0:
+            return f"exit code {self.code}"
+        core = " (core dumped)" if self.core_dumped else ""
+        try:
+            return f"signal {signal.Signals(-self.code).name}{core}"
+        except ValueError:
+            return f"signal {-self.code}{core}"
+
+
+class Left(NamedTuple):
+    """A process that outlived the server that had started it."""
+
+    pid: int
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.name} (pid {self.pid})"
+
+
+class ServerProcess(OutputFile):
     """A running server program.
 
-    Its standard input is empty, standard output and error go to one file: no pipe can fill and block it.
+    Its standard input is empty, standard output and error go to one file: no pipe can fill and block it. A guard, a
+    small process of its own, is its parent and ends it when this process dies, whatever the reason.
     """
 
     kind = "process"
@@ -33,6 +81,10 @@ class ServerProcess:
         *,
         environment: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        restart: bool = False,
+        daemon: bool = False,
+        mark: str | None = None,
+        portable: bool = False,
     ) -> None:
         """Start it.
 
@@ -41,36 +93,73 @@ class ServerProcess:
             log_path: File for its output; written anew.
             environment: Variables set beside those of this process.
             cwd: Its working directory; this process's own by default.
+            restart: Whether it is started again whenever it ends by itself.
+            daemon: Whether it may put itself into the background: when it ends with 0 and has left a process behind,
+                that one is the server. Linux only.
+            mark: Value of the variable by which all that it starts is found again; a random one by default.
+            portable: Whether the guard does without what only Linux has, as it must elsewhere.
 
         Raises:
             ServerError: The program cannot be executed.
         """
         self.log_path = log_path
-        self._stopped = False
+        self.exit: Exit | None = None
+        """How it ended; None while it runs."""
+        self.left: tuple[Left, ...] = ()
+        """What it had started and did not take along when it ended; the guard has ended it since."""
+        self.drops: list[Exit] = []
+        """How often it ended and was started again, with `restart`."""
+        self.on_event: Callable[[str], None] = lambda line: None
+        """Told what happens to it meanwhile; set by whoever keeps a register."""
+        self._mark = f"{MARK}={mark or os.urandom(8).hex()}"
+        self._lock = threading.Lock()
+        self._words: list[tuple[Any, ...]] = []
+        self._incoming = b""
+        self._guard_gone = False
+        self._all_gone = False
+        self._let_go = False
         if cwd is not None and not cwd.is_dir():
             raise ServerError(describe(f"'{argv[0]}' cannot be started in '{cwd}'", got="no such directory"))
-        with log_path.open("wb") as log:
-            try:
-                self._popen = subprocess.Popen(
-                    list(argv),
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    env={**os.environ, **(environment or {})},
-                    cwd=cwd,
+        values = {**os.environ, **(environment or {}), MARK: self._mark.partition("=")[2]}
+        _refuse_unspeakable(argv, values)
+        log_path.write_bytes(b"")
+        settings = {
+            "argv": list(argv),
+            "environment": values,
+            "cwd": str(cwd or Path.cwd()),
+            "log": str(log_path.absolute()),
+            "watch": _watched(),
+            "restart": restart,
+            "daemon": daemon,
+            "portable": portable,
+            "mark": self._mark,
+        }
+        self._channel, theirs = socket.socketpair()
+        started = False
+        try:
+            with theirs:
+                self._guard = subprocess.Popen(
+                    [sys.executable, "-I", "-S", "-c", _GUARD, str(Path(__file__).parent)],
+                    stdin=theirs.fileno(),
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    cwd="/",
                     start_new_session=True,
                 )
-            except OSError as error:
-                reason = (error.strerror or str(error)).lower()
-                if reason == "exec format error":
-                    hint = "a script needs a first line such as #!/bin/sh, a binary must fit this machine."
-                else:
-                    hint = "check the command of the profile."
-                raise ServerError(describe(f"'{argv[0]}' cannot be executed", got=reason, hint=hint)) from None
-            except ValueError as error:
-                # A null byte somewhere, or an equals sign in the name of a variable.
-                raise ServerError(describe(f"'{argv[0]}' cannot be started", got=str(error))) from None
-        self.pid = self._popen.pid
+            self._say("start", settings)
+            self.pid = self._await_start(argv[0])
+            started = True
+        finally:
+            if not started:
+                # Its end of the socket closes, and the guard ends what it may have started.
+                self._channel.close()
+        seen = process_tree.look(self.pid)
+        self._started = seen.started if seen else ""
+
+    @property
+    def guard_pid(self) -> int:
+        """Process id of the guard."""
+        return int(self._guard.pid)
 
     @property
     def label(self) -> str:
@@ -79,102 +168,224 @@ class ServerProcess:
     @property
     def exit_code(self) -> int | None:
         """Exit code, negative for a signal, None while it runs."""
-        return self._popen.poll()
+        self._listen()
+        return None if self.exit is None else self.exit.code
 
     @property
     def running(self) -> bool:
         return self.exit_code is None
 
+    @property
+    def guarded(self) -> bool:
+        """Whether its guard lives."""
+        self._listen()
+        return not self._guard_gone
+
     def how_it_ended(self) -> str | None:
         """Return `exit code 3` or `signal SIGSEGV`, None while it runs."""
-        code = self.exit_code
-        if code is None:
-            return None
-        if code >= 0:
-            return f"exit code {code}"
-        try:
-            return f"signal {signal.Signals(-code).name}"
-        except ValueError:
-            return f"signal {-code}"
+        return None if self.running else str(self.exit)
 
-    def log_text(self, start: int = 0) -> str:
-        """Return its output from byte `start` on."""
-        with self.log_path.open("rb") as log:
-            log.seek(start)
-            return log.read().decode("utf-8", "replace")
+    def tree(self) -> list[process_tree.Seen]:
+        """Return the living processes of the server: itself and all that it started."""
+        if self._all_gone:
+            return []
+        everyone = process_tree.everyone()
+        below = process_tree.descendants(self._guard.pid, everyone)
+        return below or [each for each in (everyone.get(self.pid),) if each and each.lives and self.running]
 
-    def log_tail(self, lines: int = TAIL_LINES) -> list[str]:
-        """Return the last lines of its output, without escape sequences."""
-        with self.log_path.open("rb") as log:
-            log.seek(max(0, self.log_path.stat().st_size - _TAIL_BYTES))
-            text = log.read().decode("utf-8", "replace")
-        return [plain(line) for line in text.splitlines()[-lines:]]
+    def send_signal(self, number: signal.Signals, *, whole_tree: bool = False) -> None:
+        """Send a signal to the server, or to it and all that it started."""
+        if self.running:
+            self._say("signal", int(number), whole_tree)
 
-    def mask_log(self, redact: Redactor) -> None:
-        """Take secrets out of its output, once nothing writes it any more. Programs log keys that they are given."""
-        if not redact.knows_any or not self.log_path.exists():
-            return
-        masked = self.log_path.with_name(self.log_path.name + ".masked")
-        with self.log_path.open("rb") as log, masked.open("wb") as copy:
-            for line in log:
-                text = line.decode("utf-8", "surrogateescape")
-                copy.write(redact(text).encode("utf-8", "surrogateescape"))
-        masked.replace(self.log_path)
+    def stop(self, grace: float, *, number: signal.Signals = signal.SIGTERM, whole_group: bool = True) -> bool:
+        """End it: TERM, `grace` seconds, then KILL for the whole tree. Return whether it ended by itself in time.
 
-    def stop(self, grace: float) -> bool:
-        """End it: TERM, `grace` seconds, then KILL to the whole process group. Return whether TERM was enough.
+        Args:
+            grace: Seconds until KILL.
+            number: The first signal.
+            whole_group: Whether the first signal goes to its process group, or to the server alone.
 
         Raises:
-            ServerError: Something of its group still runs after KILL.
+            ServerError: Something of it still runs after KILL.
         """
-        if self._stopped:
-            # The number of the group may have gone to somebody else.
+        if self._all_gone or self._let_go:
             return True
-        graceful = True
+        finished = False
         try:
+            graceful = True
             if self.running:
-                self._signal(signal.SIGTERM)
+                self._say("stop", int(number), grace, whole_group)
                 graceful = wait_until(lambda: not self.running, grace)
+            # What it left behind is told of, and ended, shortly after.
+            finished = wait_until(self._ended_whole, 2.0 if graceful else 0.0)
         finally:
-            # Also after a graceful end, and also when an interruption arrives meanwhile: children may have stayed.
-            self._signal(signal.SIGKILL)
-            deadline = Deadline(_KILL_BUDGET)
-            gone = wait_until(lambda: not self.running and not self._group_lives(), deadline)
-        if not gone:
-            raise ServerError(describe(f"Process group {self.pid} survived KILL", after=deadline.elapsed))
-        self._stopped = True
+            # Also when an interruption arrives meanwhile.
+            if not finished:
+                self._kill_all()
         return graceful
 
-    def _signal(self, number: signal.Signals) -> None:
-        try:
-            os.killpg(self.pid, number)
-        except (ProcessLookupError, PermissionError):
-            # Gone already; macOS answers EPERM for a group of zombies.
-            return
+    def kill(self) -> None:
+        """End it and all that it started by KILL, at once.
 
-    def _group_lives(self) -> bool:
-        """Whether a process of the group runs; a zombie that its parent has not fetched does not count."""
-        try:
-            os.killpg(self.pid, 0)
-        except (ProcessLookupError, PermissionError):
+        Raises:
+            ServerError: Something of it still runs.
+        """
+        if not self._all_gone and not self._let_go:
+            self._kill_all()
+
+    def settle(self) -> None:
+        """After its end, wait until what it left behind is told of and ended."""
+        if not self.running:
+            wait_until(self._ended_whole, 2.0)
+
+    def let_go(self) -> None:
+        """Let it live on without us; its guard stays with it."""
+        self._say("keep")
+        self._let_go = True
+        self._channel.close()
+        # Not ours to wait for any more; without this, Popen warns of it.
+        self._guard.returncode = 0
+
+    def _kill_all(self) -> None:
+        self._say("kill")
+        deadline = Deadline(_KILL_BUDGET)
+        if not wait_until(self._ended_whole, deadline):
+            still = ", ".join(f"{seen.name} (pid {seen.pid})" for seen in self.tree()) or f"its guard {self._guard.pid}"
+            raise ServerError(describe(f"Process {self.pid} survived KILL", got=still, after=deadline.elapsed))
+
+    def _ended_whole(self) -> bool:
+        """Whether the guard told that nothing lives any more, and is gone itself."""
+        self._listen()
+        if not self._guard_gone:
             return False
-        proc = Path("/proc")
-        if not proc.is_dir():
-            return True
-        for stat in proc.glob("[0-9]*/stat"):
+        if not self._all_gone:
+            self._sweep()
+        return self._all_gone
+
+    def _sweep(self) -> None:
+        """The guard was killed: end what the kernel did not end with it."""
+        own = process_tree.look(self.pid)
+        left = [own] if own is not None and own.lives and own.started == self._started else []
+        left += process_tree.bearers(self._mark)
+        for seen in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(seen.pid, signal.SIGKILL)
+        self._all_gone = not left
+
+    def _await_start(self, program: str) -> int:
+        deadline = Deadline(_START_BUDGET)
+        while not self._words:
+            self._channel.settimeout(max(deadline.remaining, 0.001))
             try:
-                # Behind the name in parentheses: state, parent, process group (proc_pid_stat(5)).
-                state, _parent, group = stat.read_text().rpartition(")")[2].split()[:3]
-            except (OSError, ValueError):
-                continue
-            if int(group) == self.pid and state not in {"Z", "X"}:
-                return True
-        return False
+                data = self._channel.recv(65536)
+            except TimeoutError:
+                data = b""
+            if not data:
+                raise ServerError(
+                    describe(f"'{program}' cannot be started", got="no word of its guard", after=deadline.elapsed)
+                )
+            self._incoming += data
+            self._words, self._incoming = _split(self._incoming)
+        self._channel.setblocking(False)
+        word = self._words.pop(0)
+        if word[0] == "started":
+            return int(word[1])
+        self._guard.wait(_KILL_BUDGET)
+        if word[0] == "failed":
+            raise _not_executed(program, word[1], word[2])
+        raise ServerError(describe(f"'{program}' cannot be started", got=f"its guard failed: {word[1:]}"))
+
+    def _say(self, *word: Any) -> None:
+        data = marshal.dumps(word)
+        # A guard that is gone hears nothing; the next look at it tells.
+        with contextlib.suppress(OSError):
+            self._channel.sendall(len(data).to_bytes(4, "big") + data)
+
+    def _listen(self) -> None:
+        """Take in what the guard has told."""
+        if self._guard_gone or self._let_go:
+            return
+        with self._lock:
+            closed = False
+            while not closed:
+                try:
+                    data = self._channel.recv(65536)
+                except BlockingIOError:
+                    break
+                except OSError:
+                    data = b""
+                closed = not data
+                self._incoming += data
+            words, self._incoming = _split(self._incoming)
+            for word in [*self._words, *words]:
+                self._take(word)
+            self._words = []
+            if closed and not self._guard_gone:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._guard.wait(_KILL_BUDGET)
+                self._channel.close()
+                self._guard_gone = True
+                if self.exit is None:
+                    # Stopped between two lives; or the guard was killed, and the kernel ended the server with it.
+                    self.exit = self.drops[-1] if self.drops and self._all_gone else Exit(-signal.SIGKILL)
+
+    def _take(self, word: tuple[Any, ...]) -> None:
+        match word:
+            case ("exited", *facts):
+                self.exit = Exit(*facts)
+            case ("dropped", *facts):
+                self.drops.append(Exit(*facts))
+                self.on_event(f"it ended with {self.drops[-1]} and is started again")
+            case ("moved", pid, why):
+                self.pid = pid
+                self.on_event(f"process {pid} is the server now ({why})")
+            case ("left", left):
+                self.left = tuple(Left(pid, name) for pid, name in left)
+            case ("gone",):
+                self._all_gone = True
 
 
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-_]|[\x00-\x08\x0b-\x1f\x7f]")
+def _split(data: bytes) -> tuple[list[tuple[Any, ...]], bytes]:
+    """Return the whole words at the beginning of `data`, and the rest."""
+    words = []
+    while len(data) >= 4 and len(data) >= 4 + (size := int.from_bytes(data[:4], "big")):
+        words.append(marshal.loads(data[4 : 4 + size]))
+        data = data[4 + size :]
+    return words, data
 
 
-def plain(line: str) -> str:
-    """Return a line of output without terminal escapes and control characters."""
-    return _ESCAPES.sub("", line)
+def _watched() -> list[int]:
+    """Return whose end the server must not outlive: ours, and pabot's where it started us."""
+    found = [os.getpid()]
+    try:
+        line = Path(f"/proc/{os.getppid()}/cmdline").read_bytes().decode("utf-8", "replace")
+    except OSError:
+        return found
+    if any(Path(part).name in {"pabot", "pabot.exe"} or part == "pabot.pabot" for part in line.split("\0")):
+        found.append(os.getppid())
+    return found
+
+
+def _refuse_unspeakable(argv: Sequence[str], environment: Mapping[str, str]) -> None:
+    """What the system cannot hand over: a null byte anywhere, an equals sign in the name of a variable."""
+    reason = None
+    if any("\0" in text for text in (*argv, *environment, *environment.values())):
+        reason = "embedded null byte"
+    elif any("=" in name or not name for name in environment):
+        reason = "illegal environment variable name"
+    if reason is not None:
+        raise ServerError(describe(f"'{argv[0]}' cannot be started", got=reason))
+
+
+def _not_executed(program: str, number: int, step: str) -> ServerError:
+    reason = os.strerror(number).lower()
+    if step == "cwd":
+        return ServerError(describe(f"'{program}' cannot be started in its working directory", got=reason))
+    if reason == "exec format error" or "bad cpu" in reason:
+        hint = "a script needs a first line such as #!/bin/sh, a binary must fit this machine."
+    elif reason == "no such file or directory":
+        hint = "the interpreter that its first line names, or its loader, is missing: see head -1 or file."
+    else:
+        hint = "check the command of the profile."
+    return ServerError(describe(f"'{program}' cannot be executed", got=reason, hint=hint))

@@ -1,0 +1,130 @@
+"""Who descends from whom, among the processes of this machine.
+
+The guard uses this too, and it starts with every server: so the module imports nothing but `os`, and neither `typing`
+nor the package around it. Linux is asked through /proc; elsewhere `ps` is run.
+"""
+
+from __future__ import annotations
+
+import os
+
+ENDED = "ZX"
+"""States of processes that have ended: a zombie waits for its parent only."""
+
+
+class Seen:
+    """One process as it was seen."""
+
+    __slots__ = ("group", "name", "parent", "pid", "started", "state")
+
+    def __init__(self, pid: int, parent: int, group: int, state: str, started: str, name: str) -> None:
+        self.pid = pid
+        self.parent = parent
+        self.group = group
+        self.state = state
+        self.started = started
+        """When it started, in the words of the system: tells it from a later process of the same number."""
+        self.name = name
+
+    @property
+    def lives(self) -> bool:
+        return self.state[:1] not in ENDED
+
+
+def on_linux() -> bool:
+    """Whether /proc tells about processes."""
+    return os.path.exists("/proc/self/stat")  # noqa: PTH110 - pathlib would cost the guard its import
+
+
+def look(pid: int) -> Seen | None:
+    """Return one process, None when there is none of that number."""
+    if on_linux():
+        return _read(pid)
+    return _from_ps(f"-p {int(pid)}").get(pid)
+
+
+def everyone(portable: bool = False) -> dict[int, Seen]:
+    """Return all processes by number."""
+    if portable or not on_linux():
+        return _from_ps("-A")
+    found = {}
+    for entry in os.listdir("/proc"):  # noqa: PTH208 - see above
+        if entry.isdigit():
+            seen = _read(int(entry))
+            if seen is not None:
+                found[seen.pid] = seen
+    return found
+
+
+def descendants(root: int, among: dict[int, Seen] | None = None) -> list[Seen]:
+    """Return the living processes below `root`, parents before their children, `root` excluded."""
+    among = everyone() if among is None else among
+    children: dict[int, list[Seen]] = {}
+    for seen in among.values():
+        children.setdefault(seen.parent, []).append(seen)
+    found: list[Seen] = []
+    waiting = [root]
+    visited = set()
+    while waiting:
+        parent = waiting.pop(0)
+        if parent in visited:
+            continue
+        visited.add(parent)
+        for child in children.get(parent, []):
+            waiting.append(child.pid)
+            if child.lives:
+                found.append(child)
+    return found
+
+
+def bearers(mark: str) -> list[Seen]:
+    """Return the living processes whose environment holds the entry `mark`, as far as the system tells."""
+    if not on_linux():
+        everyone_else = _from_ps("-A")
+        # macOS and the BSDs differ in the letter; where neither is known nothing is found.
+        with os.popen("LC_ALL=C ps -A -E -ww -o pid= -o command= 2>/dev/null") as output:
+            lines = [line.split() for line in output]
+        numbers = [int(line[0]) for line in lines if mark in line[1:]]
+        return [everyone_else[number] for number in numbers if number in everyone_else]
+    wanted = mark.encode()
+    found = []
+    for entry in os.listdir("/proc"):  # noqa: PTH208
+        if not entry.isdigit():
+            continue
+        try:
+            with open(f"/proc/{entry}/environ", "rb") as file:  # noqa: PTH123
+                environment = file.read()
+        except OSError:  # it ended, or belongs to somebody else
+            continue
+        if wanted in environment.split(b"\0"):
+            seen = _read(int(entry))
+            if seen is not None and seen.lives:
+                found.append(seen)
+    return found
+
+
+def _read(pid: int) -> Seen | None:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return None
+    # The name stands in parentheses and may hold anything, parentheses too (proc_pid_stat(5)).
+    name, _, rest = text.partition("(")[2].rpartition(")")
+    fields = rest.split()
+    if len(fields) < 20:
+        return None
+    return Seen(pid, int(fields[1]), int(fields[2]), fields[0], fields[19], name)
+
+
+def _from_ps(which: str) -> dict[int, Seen]:
+    """`lstart` is a date of five words, in macOS, the BSDs and procps alike."""
+    with os.popen(f"LC_ALL=C ps {which} -o pid= -o ppid= -o pgid= -o stat= -o lstart= -o comm=") as output:
+        lines = output.read().splitlines()
+    found = {}
+    for line in lines:
+        fields = line.split(None, 9)
+        if len(fields) == 10 and fields[0].isdigit():
+            pid, parent, group = int(fields[0]), int(fields[1]), int(fields[2])
+            found[pid] = Seen(pid, parent, group, fields[3], " ".join(fields[4:9]), os.path.basename(fields[9]))  # noqa: PTH119
+    return found
