@@ -23,6 +23,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
+    called = os.path.basename(sys.argv[0]) if arguments is None else ""  # noqa: PTH119 - pathlib is not needed yet
+    program, words = _mistralrs(called, words)
+    if program is not None:
+        from InferenceLibrary.simulator.personalities.mistralrs_cli import main as mistralrs
+
+        return mistralrs(program, words)
     if "--help" in words or "-h" in words:
         return _print_help()
     if "--version" in words:
@@ -56,6 +62,19 @@ def _run(arguments: Sequence[str] | None) -> int:
         return 1
 
 
+def _mistralrs(called: str, words: list[str]) -> tuple[str | None, list[str]]:
+    """Whether mistral.rs is meant, by the name we are called by or by --as; return its program, and the other words."""
+    if called.startswith("mistralrs"):
+        return called, words
+    for place, word in enumerate(words):
+        for name in ("mistralrs", "mistralrs-server", "mistralrs-bench"):
+            if word == f"--as={name}":
+                return ("" if name == "mistralrs" else name), [*words[:place], *words[place + 1 :]]
+            if word == "--as" and words[place + 1 : place + 2] == [name]:
+                return ("" if name == "mistralrs" else name), [*words[:place], *words[place + 2 :]]
+    return None, words
+
+
 def _check(settings: Settings) -> None:
     """Refuse what only the parts behind the flags can judge."""
     from InferenceLibrary.simulator.options import OptionError
@@ -72,6 +91,10 @@ def _check(settings: Settings) -> None:
             except ValueError as error:
                 raise OptionError(f"--fault: {error}") from None
     _check_texts(settings)
+    try:
+        settings.check()
+    except ValueError as error:
+        raise OptionError(str(error)) from None
     if settings.dataset_path:
         from InferenceLibrary.simulator.dataset import DatasetError, load_dataset
 

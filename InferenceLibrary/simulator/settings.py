@@ -123,6 +123,13 @@ class Settings:
         """Names that the base model answers to; the first one is echoed."""
         return self.served_model_name or [self.model]
 
+    def check(self) -> None:
+        """Refuse what a single value cannot show.
+
+        Raises:
+            ValueError: It is wrong; the text is one line and names the flag.
+        """
+
 
 CHOICES = {
     "mode": ("random", "echo"),

@@ -18,6 +18,7 @@ PERSONALITIES = {
     "service": ("service", "Service", "inference-service: models to load, orchestration of several, a queue"),
     "gateway": ("gateway", "Gateway", "llm-gateway: routes by model to --upstream servers"),
     "router": ("router", "Router", "the API router: keys, limits, budgets, weighted --backends with failover"),
+    "mistralrs": ("mistralrs", "MistralRs", "mistral.rs: takes the command lines of mistralrs-server and mistralrs"),
 }
 # Personalities with flags of their own: module and class of their settings.
 _SETTINGS = {
