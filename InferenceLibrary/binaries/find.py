@@ -57,6 +57,17 @@ def find_program(program: str, *, env: Mapping[str, str] | None = None, cwd: Pat
     return path
 
 
+def check_directory(cwd: Path | None) -> None:
+    """Refuse a working directory that is none.
+
+    Raises:
+        BinaryError: It does not exist or is no directory.
+    """
+    if cwd is not None and not cwd.is_dir():
+        got = f"the file '{cwd}'" if cwd.exists() else f"'{cwd}', which does not exist"
+        raise BinaryError(describe("The working directory cannot be used", expected="a directory", got=got))
+
+
 def _is_path(program: str) -> bool:
     return os.sep in program or (os.altsep is not None and os.altsep in program) or program.startswith("~")
 

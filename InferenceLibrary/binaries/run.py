@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from InferenceLibrary.binaries.find import find_program
+from InferenceLibrary.binaries.find import check_directory, find_program
 from InferenceLibrary.binaries.result import RunResult
 from InferenceLibrary.binaries.sessions import Member, end_session, members, new_mark
 from InferenceLibrary.deadline import Deadline, wait_until
@@ -57,8 +57,7 @@ def run_program(
     redactor = redactor or Redactor()
     mark = new_mark()
     environment = {**os.environ, **(env or {}), **mark}
-    if cwd is not None and not cwd.is_dir():
-        raise BinaryError(describe("The working directory cannot be used", expected="a directory", got=f"'{cwd}'"))
+    check_directory(cwd)
     program = find_program(command[0] if command else "", env=environment, cwd=cwd)
     shown = (command[0], *redactor.argv(list(command[1:])))
     with tempfile.TemporaryDirectory(prefix="inference-run-", ignore_cleanup_errors=True) as folder:

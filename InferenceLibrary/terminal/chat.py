@@ -85,20 +85,24 @@ class ChatTerminal(Terminal):
             TerminalError: It does not, or it has ended.
         """
         deadline = Deadline(timeout)
-        ended = False
+        ready = ended = False
 
-        def ready() -> bool:
-            nonlocal ended
+        def settled() -> bool:
+            nonlocal ready, ended
             self._collect()
-            ended = self.screen().ended
-            return ended or self._at_prompt(self._stream())
+            screen = self.screen()
+            ended = screen.ended
+            ready = self._is_prompt(screen.before_cursor) or self._at_prompt(self._stream())
+            return ended or ready
 
-        wait_until(ready, deadline, longest=0.02)
-        if ended or not self._at_prompt(self._stream()):
+        wait_until(settled, deadline, longest=0.02)
+        if ended or not ready:
             raise self.error(
-                "No prompt came", expected=f"/{self.style.prompt}/ within {timeout:g} s", got="this screen",
+                "No prompt came",
+                expected=f"/{self.style.prompt}/ within {timeout:g} s",
+                got="the program's end" if ended else "this screen",
                 after=deadline.elapsed,
-            )  # fmt: skip
+            )
         return self.screen()
 
     def ask(self, question: str, *, timeout: float = 60.0, interrupt_after: int | None = None) -> TerminalAnswer:
@@ -210,8 +214,10 @@ class ChatTerminal(Terminal):
         return "".join(event.data for event in self._events)
 
     def _at_prompt(self, stream: str) -> bool:
-        last_line = plain_text(stream).rpartition("\n")[2]
-        return re.fullmatch(self.style.prompt, last_line) is not None
+        return self._is_prompt(plain_text(stream).rpartition("\n")[2])
+
+    def _is_prompt(self, line: str) -> bool:
+        return re.fullmatch(self.style.prompt, line) is not None
 
     def _finished(self, stream: str, *, interrupted: bool, now: float) -> bool:
         if not self._at_prompt(stream):
@@ -225,7 +231,7 @@ class ChatTerminal(Terminal):
         """Split what came after Enter: the answer, whether its end was marked, what follows before the prompt."""
         text = plain_text(stream).removeprefix("\n")
         head, newline, last_line = text.rpartition("\n")
-        if re.fullmatch(self.style.prompt, last_line):
+        if self._is_prompt(last_line):
             text = head if newline else ""
         match = re.search(self.style.answer_end, text, re.MULTILINE) if self.style.answer_end is not None else None
         return (text, False, "") if match is None else (text[: match.start()], True, text[match.start() :])

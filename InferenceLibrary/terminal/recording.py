@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,6 +66,23 @@ class RecordingReader:
         if events:
             self._began = min(self._began, self.now() - events[-1][0])
         return [Output(self._began + after, data) for after, kind, data in events if kind == "o"]
+
+
+def redact_recording(path: Path, redact: Callable[[str], str]) -> None:
+    """Mask secrets in a finished recording.
+
+    A secret that came in several events cannot be masked in one; such a recording becomes a single event.
+    """
+    if not path.exists():
+        return
+    header, *lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    events = [json.loads(line) for line in lines if line.startswith("[") and line.endswith("]")]
+    masked = [[at, kind, redact(data)] for at, kind, data in events]
+    whole = "".join(data for _, kind, data in masked if kind == "o")
+    if redact(whole) != whole:
+        masked = [[0.0, "o", redact(whole)]]
+    if masked != events:
+        path.write_text("\n".join([header, *map(json.dumps, masked)]) + "\n", encoding="utf-8")
 
 
 def plain_text(stream: str) -> str:

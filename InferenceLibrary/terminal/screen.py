@@ -59,6 +59,13 @@ class Screen:
         return "the program runs" if self.exit_code is None else f"the program ended with exit code {self.exit_code}"
 
     @property
+    def before_cursor(self) -> str:
+        """What stands in the cursor's row to the left of it."""
+        rows = self.text.split("\n")
+        row = rows[self.cursor.row] if self.cursor.row < len(rows) else ""
+        return row.ljust(self.cursor.column)[: self.cursor.column]
+
+    @property
     def unwrapped(self) -> str:
         """The text with the lines joined that only the edge of the screen broke."""
         return unwrap(self.text, self.columns)

@@ -10,27 +10,29 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from InferenceLibrary.binaries.find import find_program
+from InferenceLibrary.binaries.find import check_directory, find_program
 from InferenceLibrary.binaries.sessions import end_session, new_mark
-from InferenceLibrary.errors import MissingExtraError, TerminalError, describe
+from InferenceLibrary.errors import TerminalError, describe
 from InferenceLibrary.redaction import Redactor
+from InferenceLibrary.terminal.emulator import Emulator
 from InferenceLibrary.terminal.keys import key_name
 from InferenceLibrary.terminal.loop import LoopThread
-from InferenceLibrary.terminal.recording import RecordingReader
-from InferenceLibrary.terminal.screen import Cursor, Screen, contains, signal_name
+from InferenceLibrary.terminal.recording import RecordingReader, redact_recording
+from InferenceLibrary.terminal.screen import Cursor, Screen, contains
 
-SCROLLBACK = 10_000
-"""Rows that are kept of what has scrolled off the screen."""
-RECORDING_LIMIT = 20_000_000
-"""Bytes after which a recording is ended, so that a flood does not fill the disk."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.02
 _DRAIN = 0.2
 """Seconds that the last output of an ended program may take to reach the screen."""
-_SPAWN_LIMIT = 3.0
 _ACTIONS = 12
+_NO_PICTURE = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="640" height="40"><text x="10" y="25">'
+    "The screen shows a secret in parts that cannot be masked; no picture is kept.</text></svg>"
+)
+"""In place of a picture in which the edge of the screen or a change of colour breaks a secret."""
 
 
 class Terminal:
@@ -70,38 +72,43 @@ class Terminal:
             )
         self.command = tuple(command)
         self.redactor = redactor or Redactor()
-        self.pid: int | None = None
         self.actions: deque[str] = deque(maxlen=_ACTIONS)
         self._last = Screen("", columns, rows, Cursor(0, 0))
-        self._spawn: asyncio.Future[Any] | None = None
         self._closed = False
         self._mark = new_mark()
+        check_directory(cwd)
         program = find_program(command[0] if command else "", env={**os.environ, **(env or {})}, cwd=cwd)
         self.name = program.name
-        self._terminal = _new_emulator()
         self._folder = tempfile.TemporaryDirectory(prefix="inference-terminal-", ignore_cleanup_errors=True)
         self.recording = recording or Path(self._folder.name) / "recording.cast"
+        try:
+            self._emulator = Emulator(self.recording, Path(self._folder.name))
+        except BaseException:
+            self._folder.cleanup()
+            raise
         self._loop = LoopThread(f"terminal-{self.name}")
         try:
-            self._loop.call(self._start(str(program), {**(env or {}), **self._mark}, cwd))
+            words = [str(program), *self.command[1:]]
+            self._loop.call(self._emulator.start(words, columns, rows, {**(env or {}), **self._mark}, cwd))
         except BaseException:
             self.close()
             raise
+        self.output = RecordingReader(self.recording)
 
     # What is done to the program ---------------------------------------------------------------------------------
 
     def type_text(self, text: str) -> None:
         """Type text as it stands; a line feed in it is the Enter key."""
-        self._must_run(f"'{_short(text)}' cannot be typed")
-        self.actions.append(f"typed '{_short(text)}'")
-        self._loop.call(self._terminal.write(text.replace("\r\n", "\n").replace("\n", "\r")))
+        self._must_run(f"'{self._short(text)}' cannot be typed")
+        self.actions.append(f"typed '{self._short(text)}'")
+        self._loop.call(self._emulator.write(text.replace("\r\n", "\n").replace("\n", "\r")))
 
     def press_keys(self, *keys: str) -> None:
         """Press keys, one after the other: `Ctrl+C`, `Enter`, `Up`, `q`."""
         names = [key_name(key) for key in keys]
         self._must_run(f"{', '.join(names)} cannot be pressed")
         self.actions.append(" ".join(names))
-        self._loop.call(self._terminal.press(*names))
+        self._loop.call(self._emulator.press(names))
 
     def click(self, column: int, row: int, *, button: str = "left") -> None:
         """Click on a cell; the top left one is column 0, row 0."""
@@ -112,7 +119,7 @@ class Terminal:
                 "The click is off the screen", expected=f"a cell of {size}", got=f"column {column}, row {row}"
             )
         self.actions.append(f"{button} click at column {column}, row {row}")
-        self._loop.call(self._terminal.mouse.click(column, row, button=button))
+        self._loop.call(self._emulator.click(column, row, button))
 
     def resize(self, columns: int, rows: int) -> None:
         """Give the terminal another size; the program is told (SIGWINCH)."""
@@ -121,7 +128,7 @@ class Terminal:
                 "The terminal cannot get that size", expected="1 to 1000 columns and rows", got=f"{columns} x {rows}"
             )
         self.actions.append(f"resized to {columns} x {rows}")
-        self._loop.call(self._terminal.resize(columns, rows))
+        self._loop.call(self._emulator.resize(columns, rows))
 
     # What is seen of it -------------------------------------------------------------------------------------------
 
@@ -131,7 +138,7 @@ class Terminal:
 
     def scrollback(self) -> str:
         """Return what has scrolled off the screen, and the screen."""
-        return self._last.text if self._closed else str(self._loop.call(self._terminal.text(full=True)))
+        return self._last.text if self._closed else self._loop.call(self._emulator.scrollback())
 
     def cells_of(self, text: str) -> list[Any]:
         """Return the cells of every place where a text stands within one row; blanks in it are left out."""
@@ -156,8 +163,13 @@ class Terminal:
     def screenshot(self, path: Path) -> Path:
         """Write the screen as an SVG picture."""
         self._must_be_open("no picture can be taken")
-        self._loop.call(self._terminal.screenshot(str(path)))
-        path.write_text(self.redactor(path.read_text(encoding="utf-8")), encoding="utf-8")
+        screen = self.screen()
+        self._loop.call(self._emulator.screenshot(path))
+        picture = path.read_text(encoding="utf-8")
+        masked = self.redactor(picture)
+        if masked == picture and self._safe(screen) is not screen:
+            masked = _NO_PICTURE
+        path.write_text(masked, encoding="utf-8")
         return path
 
     def wait_for_text(self, wanted: str, *, timeout: float, regexp: bool = False, scrollback: bool = False) -> Screen:
@@ -172,14 +184,14 @@ class Terminal:
         Raises:
             TerminalError: It did not come in time, or the program ended without showing it.
         """
-        self._must_be_open(f"nothing can be awaited: '{_short(wanted)}'")
+        self._must_be_open(f"nothing can be awaited: '{self._short(wanted)}'")
 
         async def check(screen: Screen) -> bool:
             if screen.contains(wanted, regexp=regexp):
                 return True
             if not scrollback:
                 return False
-            text = await self._terminal.text(full=True)
+            text = await self._emulator.scrollback()
             return contains(text, screen.columns, wanted, regexp=regexp)
 
         started = time.monotonic()
@@ -250,6 +262,11 @@ class Terminal:
         return screen
 
     @property
+    def pid(self) -> int | None:
+        """The program's process id; None when it could not be started."""
+        return self._emulator.pid
+
+    @property
     def closed(self) -> bool:
         """Whether the terminal has been closed."""
         return self._closed
@@ -268,59 +285,20 @@ class Terminal:
             if self.pid is not None and os.name == "posix":
                 end_session(self.pid, self._mark, polite=signal.SIGHUP, grace=0.3)
             with contextlib.suppress(TerminalError):
-                self._loop.call(self._release())
+                self._loop.call(self._emulator.close())
             self._loop.close()
-            self._redact_recording()
+            redact_recording(self.recording, self.redactor)
             self._folder.cleanup()
 
     # Inside the loop ----------------------------------------------------------------------------------------------
 
-    async def _start(self, program: str, env: dict[str, str], cwd: Path | None) -> None:
-        spawning = self._terminal.run(
-            program, *self.command[1:], cols=self._last.columns, rows=self._last.rows, cwd=cwd and str(cwd), env=env
-        )
-        # A cancelled spawn would go on unseen; shielded, it can be waited for and then ended.
-        self._spawn = asyncio.ensure_future(spawning)
-        try:
-            started = await asyncio.shield(self._spawn)
-        except _tui_error() as error:
-            reason = str(error).removeprefix("failed to open session: ")
-            raise TerminalError(describe(f"No terminal could be opened for '{program}'", got=reason)) from None
-        self.pid = started["shell_pid"]
-        await self._record()
-
-    async def _record(self) -> None:
-        self.recording.parent.mkdir(parents=True, exist_ok=True)
-        await self._terminal.start_recording(str(self.recording))
-        self.output = RecordingReader(self.recording)
-        self._guard = asyncio.ensure_future(self._bound_recording())
-
-    async def _bound_recording(self) -> None:
-        while self.recording.stat().st_size < RECORDING_LIMIT:  # noqa: ASYNC110 - nothing tells when a file grows
-            await asyncio.sleep(0.1)
-        await self._terminal.stop_recording()
-
     async def _look(self) -> Screen:
-        try:
-            state = await self._terminal.state()
-        except _tui_error() as error:
-            raise TerminalError(describe(f"Terminal '{self.name}' cannot be looked at", got=str(error))) from None
-        cursor = state.cursor
-        self._last = Screen(
-            text=state.text,
-            columns=state.cols,
-            rows=state.rows,
-            cursor=Cursor(cursor["x"], cursor["y"], cursor.get("visible", True)),
-            exit_code=None if state.exit_signal else state.exited,
-            exit_signal=signal_name(state.exit_signal) if state.exit_signal else None,
-            alternate=state.modes.get("alternate_screen", False),
-            title=state.title,
-        )
+        self._last = await self._emulator.look()
         return self._last
 
     async def _look_at_cells(self) -> tuple[Screen, list[Any]]:
         screen = await self._look()
-        return screen, list(await self._terminal.cells(0, 0, screen.columns, screen.rows))
+        return screen, await self._emulator.cells(screen.columns, screen.rows)
 
     async def _watch(
         self, check: Callable[[Screen], Any], budget: float, *, give_up_at_end: bool = True
@@ -342,19 +320,10 @@ class Terminal:
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
     async def _settle(self) -> None:
-        """See the last screen, and know the process of a spawn that was interrupted."""
-        if self._spawn is not None and self.pid is None:
-            done, _ = await asyncio.wait([self._spawn], timeout=_SPAWN_LIMIT)
-            if done and self._spawn.exception() is None:
-                self.pid = self._spawn.result()["shell_pid"]
-        elif self.pid is not None:
+        """See the last screen, and know the process of a start that was interrupted."""
+        await self._emulator.settle()
+        if self.pid is not None:
             await self._look()
-
-    async def _release(self) -> None:
-        try:
-            await self._terminal.close()
-        except _tui_error() as error:
-            raise TerminalError(str(error)) from None
 
     # Errors -------------------------------------------------------------------------------------------------------
 
@@ -371,7 +340,7 @@ class Terminal:
         """Return an error that shows the program's state, the last keys and the screen."""
         return TerminalError(
             self.failure_text(what, expected=expected, got=got, after=after, hint=hint, screen=screen),
-            screen=self.redactor((screen or self._last).text),
+            screen=self._safe(screen or self._last).text,
         )
 
     def failure_text(
@@ -385,7 +354,7 @@ class Terminal:
         screen: Screen | None = None,
     ) -> str:
         """Return the text of an error or a failed check, with the screen below it."""
-        screen = screen or self._last
+        screen = self._safe(screen or self._last)
         text = describe(
             f"{what} (terminal '{self.name}')",
             expected=expected,
@@ -407,29 +376,15 @@ class Terminal:
         if screen.ended:
             raise self.error(consequence, expected="a running program", got="its end", screen=screen)
 
-    def _redact_recording(self) -> None:
-        if not self.recording.exists():
-            return
-        text = self.recording.read_text(encoding="utf-8", errors="replace")
-        redacted = self.redactor(text)
-        if redacted != text:
-            self.recording.write_text(redacted, encoding="utf-8")
+    def _short(self, text: str) -> str:
+        """A text for a message. Masked first: half a secret would not be known as one."""
+        text = self.redactor(text)
+        shown = text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
+        return shown if len(shown) <= 60 else f"{shown[:57]}..."
 
-
-def _new_emulator() -> Any:
-    try:
-        from tui_test import TuiTest
-    except ImportError:
-        raise MissingExtraError("tui-test", "terminal", "A terminal") from None
-    return TuiTest.ephemeral("inference", profile={"scrollback": SCROLLBACK})
-
-
-def _tui_error() -> type[Exception]:
-    from tui_test.errors import TuiTestError
-
-    return TuiTestError
-
-
-def _short(text: str) -> str:
-    shown = text.encode("unicode_escape").decode("ascii") if not text.isprintable() else text
-    return shown if len(shown) <= 60 else f"{shown[:57]}..."
+    def _safe(self, screen: Screen) -> Screen:
+        """The screen with secrets masked, also those that its edge breaks."""
+        if self.redactor(screen.unwrapped) == screen.unwrapped:
+            return screen
+        masked = self.redactor(screen.text)
+        return replace(screen, text=masked if masked != screen.text else self.redactor(screen.unwrapped))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from InferenceLibrary.terminal.recording import RecordingReader, plain_text
+from InferenceLibrary.terminal.recording import RecordingReader, plain_text, redact_recording
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,19 @@ def test_times_are_on_the_monotonic_clock_and_never_in_the_future(tmp_path: Path
     first, second = reader.read()
     assert second.time - first.time == pytest.approx(1000)
     assert second.time <= reader.now()
+
+
+@pytest.mark.parametrize("parts", [["the hunter22 key"], ["the hun", "ter22 key"], list("the hunter22 key")])
+def test_secrets_are_masked_also_when_they_come_in_pieces(tmp_path: Path, parts: list[str]) -> None:
+    path = tmp_path / "x.cast"
+    events = [json.dumps([index / 10, "o", part]) for index, part in enumerate(parts)]
+    path.write_text("\n".join([json.dumps({"version": 2}), *events]) + "\n")
+    redact_recording(path, lambda text: text.replace("hunter22", "***"))
+    assert "".join(event.data for event in RecordingReader(path).read()) == "the *** key"
+
+
+def test_a_recording_without_secrets_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "x.cast"
+    path.write_text('{"version": 2}\n[0.1, "o", "a"]\n[0.2, "r", "80x24"]\n')
+    redact_recording(path, lambda text: text.replace("hunter22", "***"))
+    assert path.read_text() == '{"version": 2}\n[0.1, "o", "a"]\n[0.2, "r", "80x24"]\n'

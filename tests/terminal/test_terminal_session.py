@@ -14,7 +14,7 @@ import pytest
 
 from InferenceLibrary.errors import BinaryError, MissingExtraError, TerminalError
 from InferenceLibrary.redaction import Redactor
-from InferenceLibrary.terminal import session
+from InferenceLibrary.terminal import emulator, session
 
 Start = Callable[..., session.Terminal]
 Lives = Callable[[int], bool]
@@ -200,14 +200,37 @@ def test_an_interrupted_start_leaves_no_program(
 ) -> None:
     pids = tmp_path / "pids"
 
-    async def take_long(_self: session.Terminal) -> None:
+    async def take_long(self: emulator.Emulator) -> None:
+        pids.write_text(str(self.pid))
         await asyncio.sleep(1000)
 
-    monkeypatch.setattr(session.Terminal, "_record", take_long)
+    monkeypatch.setattr(emulator.Emulator, "_record", take_long)
     interrupt()
     with pytest.raises(Interruption):
-        session.Terminal(["sh", "-c", f"echo $$ > {pids}; exec sleep 100"])
+        session.Terminal(["sleep", "100"])
     assert not lives(int(pids.read_text()))
+
+
+def test_a_start_that_is_interrupted_before_the_process_is_known_leaves_none(
+    lives: Lives, interrupt: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tui_test import TuiTest
+
+    started: list[int] = []
+    run = TuiTest.run
+
+    async def run_slowly(self: TuiTest, *arguments: str, **options: object) -> object:
+        result = await run(self, *arguments, **options)  # type: ignore[arg-type]
+        started.append(result["shell_pid"] or 0)
+        await asyncio.sleep(0.5)
+        return result
+
+    monkeypatch.setattr(TuiTest, "run", run_slowly)
+    interrupt()
+    with pytest.raises(Interruption):
+        session.Terminal(["sleep", "100"])
+    assert len(started) == 1
+    assert not lives(started[0])
 
 
 def test_the_recording_is_kept_and_secrets_are_masked_in_all_that_is_written(start: Start, tmp_path: Path) -> None:
@@ -222,6 +245,27 @@ def test_the_recording_is_kept_and_secrets_are_masked_in_all_that_is_written(sta
     for text in (picture.read_text(), (tmp_path / "x.cast").read_text(), str(error.value), error.value.screen):
         assert "the key is" in text.replace("\xa0", " ")
         assert "hunter22" not in text
+
+
+def test_a_secret_that_the_edge_of_the_screen_breaks_is_masked_too(start: Start, tmp_path: Path) -> None:
+    redactor = Redactor()
+    redactor.add("hunter22")
+    terminal = start("sh", "-c", "echo the key: hunter22; cat", columns=12, redactor=redactor)
+    terminal.wait_for_text("hunter22", timeout=LONG)
+    picture = terminal.screenshot(tmp_path / "x.svg").read_text()
+    with pytest.raises(TerminalError) as error:
+        terminal.wait_for_text("never", timeout=0.1)
+    assert "│the key: ***" in str(error.value)
+    assert "hunt" not in str(error.value)
+    assert "no picture is kept" in picture
+
+
+def test_a_long_secret_is_masked_before_it_is_cut(start: Start) -> None:
+    redactor = Redactor()
+    redactor.add("s3cret" * 20)
+    terminal = start("cat", redactor=redactor)
+    terminal.type_text("s3cret" * 20)
+    assert list(terminal.actions) == ["typed '***'"]
 
 
 def test_a_screenshot_is_small(start: Start, tmp_path: Path) -> None:
@@ -255,6 +299,11 @@ def test_clicks_reach_a_program_that_asks_for_them(start: Start) -> None:
 def test_a_program_that_is_missing_is_told() -> None:
     with pytest.raises(BinaryError, match="Program 'no-such-program' does not exist"):
         session.Terminal(["no-such-program"])
+
+
+def test_a_working_directory_that_is_none_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BinaryError, match="The working directory cannot be used: expected a directory"):
+        session.Terminal(["cat"], cwd=tmp_path / "none")
 
 
 def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from inner_suites import INNER, InnerRun, finish_inner, run_inner, start_inner
+from inner_suites import INNER, InnerRun, finish_inner, run_inner, run_text, start_inner
 
 from InferenceLibrary.deadline import wait_until
 
@@ -105,3 +105,32 @@ def test_control_c_stops_the_run_and_leaves_nothing_running(tmp_path: Path, test
         run = finish_inner(process, mark, tmp_path / "out")
     assert run[test].message == "Execution terminated by signal"
     assert run.leftovers == []
+
+
+def test_a_secret_that_is_typed_is_in_nothing_that_the_run_writes(tmp_path: Path) -> None:
+    pytest.importorskip("tui_test")
+    suite = """
+*** Settings ***
+Library    InferenceLibrary
+
+*** Variables ***
+${KEY: Secret}    %{TYPED_KEY}
+
+*** Test Cases ***
+Typed
+    Start Terminal    cat
+    Type Text    ${KEY}
+    Press Keys    Enter
+    Wait For Screen Text    hunter    timeout=5 s
+    Take Terminal Screenshot
+    ${screen} =    Get Screen
+    Screen Should Contain    goodbye
+
+Given As An Argument And In The Environment
+    ${result} =    Run Binary    sh    -c    echo $0 $VARIABLE    ${KEY}    environment={"VARIABLE": "x"}
+    Should Be Equal    ${result.exit_code}    ${1}
+"""
+    run = run_text(suite, tmp_path, "--loglevel", "TRACE", env={"TYPED_KEY": "hunter22"})
+    assert run["Typed"].first_line.startswith("The text is not on the screen")
+    assert run["Given As An Argument And In The Environment"].status == "FAIL"
+    assert "hunter22" not in run.everything()
