@@ -209,7 +209,7 @@ class ServerProcess(OutputFile):
         Raises:
             ServerError: Something of it still runs after KILL.
         """
-        if self._all_gone or self._let_go:
+        if self._let_go or (self._all_gone and self._guard_gone):
             return True
         finished = False
         try:
@@ -231,7 +231,7 @@ class ServerProcess(OutputFile):
         Raises:
             ServerError: Something of it still runs.
         """
-        if not self._all_gone and not self._let_go:
+        if not self._let_go and not (self._all_gone and self._guard_gone):
             self._kill_all()
 
     def settle(self) -> None:
