@@ -39,7 +39,8 @@ A Second Question Follows The First
 Control C Stops An Answer And Not The Program
     [Setup]    Run Keywords    Skip Unless Server Supports    terminal    AND    Tag The Origin Of Answers
     Start A Slow Chat
-    ${answer} =    Ask In Terminal    Tell me a very long story, please.    interrupt_after=10
+    ${answer} =    Ask In Terminal    Tell me a very long story about a terminal, a robot and the sea, please.
+    ...    interrupt_after=10
     Skip If    'inferred' in $TEST_TAGS and not $answer.interrupted
     ...    The model answered before Ctrl+C could reach it. A larger model can be interrupted: set TEST_MODEL_FILE.
     Should Be True    ${answer.interrupted}
@@ -74,5 +75,5 @@ Start A Slow Chat
     IF    'scripted answers' in $server.profile.lacks
         Start Chat Terminal
     ELSE
-        Start Chat Terminal    options={"inter_token_latency": "50 ms"}
+        Start Chat Terminal    options={"mode": "echo", "inter_token_latency": "50 ms"}
     END
