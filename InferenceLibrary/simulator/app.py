@@ -143,6 +143,20 @@ class App:
         draft.headers.extend(error.headers)
         deliver(exchange, draft)
 
+    def crashed(self, exchange: Exchange, error: Exception) -> None:
+        """Answer 500 after a mistake of the simulator itself, and show it on stderr; cut what is half sent."""
+        import traceback
+
+        sys.stderr.write("".join(traceback.format_exception(error)))
+        exchange.faults = []
+        if exchange.outcome or exchange.connection.transport.is_closing():
+            return
+        if exchange.playing:
+            exchange.broken()
+            exchange.connection.reset()
+        else:
+            self.fail(exchange, ApiError(500, "The simulator made a mistake; its stderr says more"))
+
     def error_body(self, status: int, message: str) -> tuple[str, bytes]:
         """Return content type and body of an error outside of any request."""
         from InferenceLibrary.simulator.drafts import to_json
@@ -221,6 +235,8 @@ class App:
                 start()
             except ApiError as error:
                 self.fail(exchange, error)
+            except Exception as error:  # noqa: BLE001 - a mistake of ours must not leave the client waiting
+                self.crashed(exchange, error)
 
     # Ends
 

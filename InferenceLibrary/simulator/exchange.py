@@ -129,7 +129,18 @@ class Exchange:
             self._due = start
         self._advance()
 
+    @property
+    def playing(self) -> bool:
+        """Whether an answer has begun."""
+        return self._steps is not None
+
     def _advance(self) -> None:
+        try:
+            self._go_on()
+        except Exception as error:  # noqa: BLE001 - a mistake of ours must not leave the client waiting
+            self.app.crashed(self, error)
+
+    def _go_on(self) -> None:
         self._timer = None
         steps = self._steps
         connection = self.connection

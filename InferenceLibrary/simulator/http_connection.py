@@ -221,7 +221,10 @@ class Connection(asyncio.Protocol):
     def _start(self, request: Request) -> None:
         exchange = Exchange(self._app, self, request)
         self.current = exchange
-        self._app.handle(exchange)
+        try:
+            self._app.handle(exchange)
+        except Exception as error:  # noqa: BLE001 - a mistake of ours must not leave the client waiting
+            self._app.crashed(exchange, error)
 
     def ended(self, keep_alive: bool) -> None:
         """Go on after an answer: the next request in line, or the end of the connection."""

@@ -67,7 +67,7 @@ class TerminalChat:
                     return 0
                 continue
             try:
-                self._answer(line)
+                self.answer(line)
             except KeyboardInterrupt:
                 self._write("\n")
 
@@ -121,7 +121,8 @@ class TerminalChat:
             self._temperature = value
         self._write(f"Set {name} to {value:g}.\n")
 
-    def _answer(self, text: str) -> None:
+    def answer(self, text: str) -> None:
+        """Answer one text, token by token, with the statistics below."""
         self._messages.append({"role": "user", "content": text})
         system = [{"role": "system", "content": self._system}] if self._system else []
         texts = [message["content"] for message in (*system, *self._messages)]
@@ -148,8 +149,14 @@ class TerminalChat:
         self._write(
             f"\n\nStats:\n{self._first_label}: {prefill:.2f}s\n"
             f"Prompt: {prompt_tokens} tokens, {prompt_tokens / prefill:.2f} T/s\n"
-            f"Decode: {len(shown)} tokens, {rate:.2f} T/s\n\n"
+            f"Decode: {len(shown)} tokens, {rate:.2f} T/s\n{self._sampling_line()}\n"
         )
+
+    def _sampling_line(self) -> str:
+        if self._mark == "\\":
+            return ""
+        temperature = "default" if self._temperature is None else f"{self._temperature:g}"
+        return f"Sampling: temperature {temperature}\n"
 
     def _generate(self, text: str, texts: list[str], prompt_tokens: int) -> tuple[Output, float, float]:
         settings = self._settings
@@ -175,14 +182,14 @@ class TerminalChat:
         sys.stdout.flush()
 
 
-def chat_in_terminal(settings: Settings) -> int:
+def chat_in_terminal(settings: Settings, mark: str = "\\", first_label: str = "Time to first token") -> int:
     """Run the chat; return the exit code."""
     for stream in (sys.stdin, sys.stdout):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(encoding="utf-8", errors="replace")
     try:
-        return TerminalChat(settings).run()
+        return TerminalChat(settings, mark, first_label).run()
     except BrokenPipeError:
         # The reader has gone; Python would complain once more when it closes stdout.
         sys.stdout = None

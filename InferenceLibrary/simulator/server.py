@@ -67,8 +67,9 @@ def warn(text: str) -> None:
 class Server:
     """One simulator process."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, announcement: str = "listening on {url}") -> None:
         self.settings = settings
+        self._announcement = announcement
         self.exit_code = 0
         self.ignores_signals = False
         self.loop: asyncio.AbstractEventLoop
@@ -145,7 +146,7 @@ class Server:
             self.loop.create_server(lambda: Connection(self.app), sock=sock, backlog=_BACKLOG)
         )
         self._listeners.append(listener)
-        lines = [f"listening on {url_of(sock)}"]
+        lines = [self._announcement.format(url=url_of(sock))]
         if self.settings.control_port is not None:
             from InferenceLibrary.simulator.control import listen_for_control
 

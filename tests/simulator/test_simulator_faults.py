@@ -660,6 +660,27 @@ def test_wrong_faults_are_refused(text, part):
         parse_fault(text)
 
 
+@pytest.mark.parametrize(
+    "path", ["/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages", "/v1/embeddings"]
+)
+def test_no_fault_upsets_an_answer_that_it_is_not_for(start_simulator, path):
+    simulator = start_simulator("--mode", "echo")
+    body = {
+        "model": "fake-model",
+        "messages": [{"role": "user", "content": "a b"}],
+        "prompt": "a b",
+        "input": "a b",
+        "max_tokens": 5,
+    }
+    without_end = {"stall", "huge-body", "compression-bomb", "endless-stream", "endless-line", "slow-drip"}
+    without_end |= {"stuck-after-error", "first-request-hangs"}
+    for kind in all_kinds().values():
+        if not kind.of_process and kind.name not in without_end:
+            for stream in (False, True):
+                simulator.request("POST", path, {**body, "stream": stream}, {"X-Inference-Fault": kind.name})
+    assert simulator.errors() == ""
+
+
 def test_catalogue_is_printed(run_cli):
     text = run_cli("--list-faults").stdout
     listed = json.loads(run_cli("--list-faults", "--json").stdout)

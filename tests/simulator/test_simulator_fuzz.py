@@ -261,4 +261,6 @@ def _read(sock: socket.socket) -> bytes:
             found += part
     except ConnectionError:
         pass
+    except TimeoutError:
+        pytest.fail(f"no end after {found[-300:]!r}")
     return found

@@ -51,4 +51,5 @@ model_unlisted = define("model-unlisted", "lists other models than it serves", b
 def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
     if isinstance(draft.body, dict):
         for model in draft.body.get("data", ()):
-            model["id"] += "-other"
+            if "id" in model:
+                model["id"] += "-other"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.simulator.drafts import Event
+from InferenceLibrary.simulator.drafts import Event, event_bytes
 from InferenceLibrary.simulator.faults.events import all_objects, events_of, middle
 from InferenceLibrary.simulator.faults.spec import Values, define
 
@@ -51,7 +51,7 @@ gap = define("sequence-gap", "the sequence numbers leave one out", breaks=("RS4"
 
 @gap.draft
 def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
-    found = [event for event in draft.events or () if isinstance(event.data, dict)]
+    found = [event for event in draft.events or () if "sequence_number" in event.data]
     for event in found[len(found) // 2 :]:
         event.data["sequence_number"] += 1
 
@@ -102,7 +102,8 @@ part_done = define("done-event-missing", "does not close a content part", breaks
 def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
     _drop(draft, "response.content_part.done")
     for number, event in enumerate(draft.events or ()):
-        event.data["sequence_number"] = number
+        if "sequence_number" in event.data:
+            event.data["sequence_number"] = number
 
 
 item_id = define("item-id-changes", "a delta bears the id of another item", breaks=("RS7",), paths=_RESPONSES)
@@ -222,9 +223,7 @@ no_signature = define("signature-missing", "a thinking block has no signature", 
 @no_signature.draft
 def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
     if draft.events is not None:
-        draft.events = [
-            event for event in draft.events if "signature" not in str((event.data.get("delta") or {}).get("type"))
-        ]
+        draft.events = [event for event in draft.events if b"signature_delta" not in event_bytes(event)]
     else:
         for block in draft.body.get("content", ()) if isinstance(draft.body, dict) else ():
             block.pop("signature", None)

@@ -10,6 +10,7 @@ from InferenceLibrary.simulator.api_errors import ApiError
 from InferenceLibrary.simulator.drafts import Draft, deliver
 from InferenceLibrary.simulator.openai_requests import Ask, read_json, take
 from InferenceLibrary.simulator.personalities.llm_d import LlmD
+from InferenceLibrary.simulator.personalities.mistralrs_settings import MistralRsSettings
 
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.app import App
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 _TYPES = {429: "rate_limit_error"}
 _CODES = {404: "model_not_found", 429: "rate_limit_exceeded", 413: "payload_too_large", 415: "unsupported_media_type"}
-OLD_ERA = "MISTRALRS_ERA_OLD"
 
 
 class MistralRs(LlmD):
@@ -27,7 +27,7 @@ class MistralRs(LlmD):
 
     def __init__(self, app: App) -> None:
         super().__init__(app)
-        self._old = app.settings.hash_seed == OLD_ERA
+        self._old = isinstance(app.settings, MistralRsSettings) and app.settings.older_generation
         self._loaded = True
         self._since = int(time())
         self._requests: dict[tuple[str, str, int], int] = {}
@@ -114,7 +114,9 @@ class MistralRs(LlmD):
         deliver(exchange, Draft(body={"status": "ok"}))
 
     def _openapi(self, exchange: Exchange) -> None:
-        paths = {path: {method.lower(): {} for method in handlers} for path, handlers in self.routes.items()}
+        paths: dict[str, dict[str, dict[str, str]]] = {
+            path: {method.lower(): {} for method in handlers} for path, handlers in self.routes.items()
+        }
         deliver(exchange, Draft(body={"openapi": "3.1.0", "info": {"title": "Mistral.rs"}, "paths": paths}))
 
     def _docs(self, exchange: Exchange) -> None:

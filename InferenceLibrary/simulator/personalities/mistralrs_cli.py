@@ -28,6 +28,7 @@ from InferenceLibrary.simulator.personalities.mistralrs_flags import (
     take_number,
     usage_error,
 )
+from InferenceLibrary.simulator.personalities.mistralrs_settings import MistralRsSettings
 from InferenceLibrary.simulator.settings import Settings
 
 OLD_VERSION = "0.6.0"
@@ -53,8 +54,9 @@ def main(program: str, words: Sequence[str]) -> int:
         if command == "run" and "-i" not in theirs[: theirs.index("run")]:
             program = "mistralrs"
     try:
-        settings = parse_options(ours, os.environ)
-        settings.personality = "mistralrs"
+        settings = parse_options(["--as", "mistralrs", *ours], os.environ)
+        assert isinstance(settings, MistralRsSettings)
+        settings.older_generation = program != "mistralrs"
         return _new(settings, theirs) if program == "mistralrs" else _old(program, settings, theirs)
     except UsageError as error:
         sys.stderr.write(f"{error}\n")
@@ -104,9 +106,11 @@ def _old(program: str, settings: Settings, words: list[str]) -> int:
     if not rest:
         raise usage_error(program, f"'{program}' requires a subcommand but one was not provided")
     command = OLD_COMMANDS[rest[0]]
-    model, _ = read_flags(f"{program} {command.name}", command, rest[1:])
+    flags = {**command.flags, "port": "p", "serve-ip": ""}
+    late = Command(command.name, command.about, flags, {"interactive-mode": "i", "dry-run": ""}, command.required)
+    model, _ = read_flags(f"{program} {command.name}", late, rest[1:])
     check_required(program, command, model)
-    settings.hash_seed = "MISTRALRS_ERA_OLD"
+    given = {**given, **{name: value for name, value in model.items() if name not in command.flags}}
     settings.seed = take_number(program, given, "seed", 0) if "seed" in given else settings.seed
     port = take_number(program, given, "port", 1234, 65535) if program == "mistralrs-server" else 0
     file = _load(

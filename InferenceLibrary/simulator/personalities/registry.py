@@ -26,6 +26,7 @@ _SETTINGS = {
     "service": ("service_settings", "ServiceSettings"),
     "gateway": ("gateway_settings", "GatewaySettings"),
     "router": ("router_settings", "RouterSettings"),
+    "mistralrs": ("mistralrs_settings", "MistralRsSettings"),
 }
 
 
