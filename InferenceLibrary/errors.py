@@ -66,21 +66,48 @@ class RequestError(InferenceError):
         headers: dict[str, str] | None = None,
         body: str = "",
         attempts: tuple[Any, ...] = (),
+        cancelled: bool = False,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.headers = headers or {}
         self.body = body
         self.attempts = attempts
+        self.cancelled = cancelled
+
+    @property
+    def error(self) -> Any:
+        """What the refusal says: an object with `message`, `type`, `code` and `param`; None when it says nothing."""
+        from InferenceLibrary.protocol.errors import read_refusal
+
+        return read_refusal(self.status or 0, self.body)
+
+    @property
+    def category(self) -> str:
+        """RATE_LIMIT, SERVER_ERROR, INVALID_REQ, AUTH_ERROR, PARSE_ERROR or UNKNOWN."""
+        from InferenceLibrary.protocol.errors import categorize
+
+        return categorize(self.status, cancelled=self.cancelled)
 
 
 class StreamError(InferenceError):
     """A stream broke off or was not a stream. `stream` holds what had arrived."""
 
-    def __init__(self, message: str, *, event_index: int = 0, stream: Any = None) -> None:
+    def __init__(
+        self, message: str, *, event_index: int = 0, stream: Any = None, category: str = "PARSE_ERROR"
+    ) -> None:
         super().__init__(message)
         self.event_index = event_index
         self.stream = stream
+        self.category = category
+        self.status: int | None = stream.status if stream is not None else None
+        self.headers: dict[str, str] = stream.headers if stream is not None else {}
+        self.attempts: tuple[Any, ...] = stream.attempts if stream is not None else ()
+
+    @property
+    def error(self) -> Any:
+        """What an error event of the stream says, as for a refusal; None when there was none."""
+        return self.stream.error if self.stream is not None else None
 
 
 class BinaryError(InferenceError):

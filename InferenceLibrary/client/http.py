@@ -7,29 +7,32 @@ more when a reused one dies before the first byte of the answer.
 
 from __future__ import annotations
 
-import json as jsonlib
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from InferenceLibrary.client.bodies import TooLarge, bounded, generation_body, unpacked
+from InferenceLibrary.client.cancellation import Cancellation
 from InferenceLibrary.client.limits import Limits
-from InferenceLibrary.client.recorder import Recorder, TooLarge, bounded, describe_problem, headers_of, network_errors
+from InferenceLibrary.client.problems import describe_problem, network_errors
+from InferenceLibrary.client.recorder import Recorder, headers_of
 from InferenceLibrary.client.records import Attempt, Reply, Stream, decode_json, shorten
 from InferenceLibrary.client.retry import RetryPolicy
+from InferenceLibrary.client.sessions import Sessions, build_request
 from InferenceLibrary.deadline import pause
 from InferenceLibrary.errors import RequestError, StreamError, describe
+from InferenceLibrary.protocol.errors import PARSE_ERROR, categorize
 from InferenceLibrary.redaction import Redactor
 
 if TYPE_CHECKING:
-    import httpx
-
     from InferenceLibrary.client.transport import Wire
 
 CHAT = "/v1/chat/completions"
 COMPLETIONS = "/v1/completions"
 MODELS = "/v1/models"
+
+CANCELLED = "a call that was cancelled"
 
 _LAST_WORDS = 0.2
 """Seconds in which a server whose connection broke may turn out to have died."""
@@ -68,8 +71,7 @@ class Client:
 
     def __post_init__(self) -> None:
         self.base_url = self.base_url.rstrip("/").removesuffix("/v1")
-        self._shared: httpx.Client | None = None
-        self._lock = threading.Lock()
+        self._sessions = Sessions(tls=self.base_url.startswith("https:"))
         if self.api_key:
             self.redact.add(self.api_key)
 
@@ -79,11 +81,11 @@ class Client:
         Raises:
             RequestError: No answer, a status other than the expected one, or a body that is not JSON.
         """
-        return self._generate(CHAT, {"messages": messages}, expected_status, options)
+        return self.generate(CHAT, {"messages": messages}, expected_status=expected_status, **options)
 
     def complete(self, prompt: str, *, expected_status: int = 200, **options: Any) -> Reply:
         """Ask for one text completion, like `chat`."""
-        return self._generate(COMPLETIONS, {"prompt": prompt}, expected_status, options)
+        return self.generate(COMPLETIONS, {"prompt": prompt}, expected_status=expected_status, **options)
 
     def stream_chat(self, messages: list[dict[str, Any]], **options: Any) -> Stream:
         """Ask for a streamed chat answer and record it. Options: as for `chat`, and those of `stream`.
@@ -92,11 +94,44 @@ class Client:
             RequestError: No answer, or a status other than 200.
             StreamError: The answer is no event stream, or broke off.
         """
-        return self._generate_stream(CHAT, {"messages": messages}, options)
+        return self.generate_stream(CHAT, {"messages": messages}, **options)
 
     def stream_completion(self, prompt: str, **options: Any) -> Stream:
         """Ask for a streamed text completion and record it, like `stream_chat`."""
-        return self._generate_stream(COMPLETIONS, {"prompt": prompt}, options)
+        return self.generate_stream(COMPLETIONS, {"prompt": prompt}, **options)
+
+    def generate(self, path: str, body: dict[str, Any], *, expected_status: int = 200, **options: Any) -> Reply:
+        """Post `body` with the keys for the options (see `generation_body`); expect a JSON object. As `send` else."""
+        sending = {name: options.pop(name) for name in ("limits", "retry", "headers") if name in options}
+        whole = body | generation_body(self.model, **options)
+        reply = self.send("POST", path, body=whole, expected_status=expected_status, **sending)
+        return self.checked(path, reply) if expected_status == 200 else reply
+
+    def generate_stream(self, path: str, body: dict[str, Any], **options: Any) -> Stream:
+        """Post `body` with `stream: true` and the keys for the options; record the answer. As `stream` else."""
+        names = ("limits", "retry", "headers", "cancel_after", "allow_broken", "cancellation", "watch")
+        sending = {name: options.pop(name) for name in names if name in options}
+        usage = {"stream_options": {"include_usage": True}} if options.pop("include_usage", False) else {}
+        whole = body | {"stream": True} | usage | generation_body(self.model, **options)
+        return self.stream(path, body=whole, **sending)
+
+    def checked(self, path: str, reply: Reply) -> Reply:
+        """Return a reply that holds a JSON object.
+
+        Raises:
+            RequestError: It does not, or is an error in spite of its status.
+        """
+        problem = None
+        kind = reply.headers.get("content-type", "no content type")
+        if reply.bad_utf8 is not None:
+            problem = f"bytes that are no UTF-8 at byte {reply.bad_utf8} of the body"
+        elif not isinstance(reply.json, dict):
+            problem = f"{kind}: {shorten(reply.body)!r}"
+        elif reply.error is not None and "choices" not in reply.json:
+            problem = f"{reply.status} with an error as its body: {reply.error}"
+        if problem is not None:
+            raise self._error("POST", path, reply.attempts, "a JSON object", problem, reply)
+        return reply
 
     def models(self) -> list[str]:
         """Return the ids that the model list gives.
@@ -139,12 +174,14 @@ class Client:
         url = self._url(path)
 
         def attempt(wire: Wire) -> tuple[int, dict[str, str], Any]:
-            request = self._request(self._session(), method, url, body, headers)
-            response = self._session().send(request, stream=True)
+            session = self._sessions.shared()
+            request = build_request(session, method, url, body, {**self.headers, **(headers or {})}, self.api_key)
+            response = session.send(request, stream=True)
             try:
                 raw = b"".join(bounded(response.iter_raw(), limits.body))
             finally:
                 response.close()
+            raw = unpacked(raw, response.headers.get("content-encoding", ""), limits.body)
             return response.status_code, headers_of(response), raw
 
         started = time.perf_counter()
@@ -154,6 +191,7 @@ class Client:
         text = raw.decode("utf-8", "replace")
         elapsed = time.perf_counter() - started
         reply = Reply(status, answer_headers, text, elapsed, decode_json(text), attempts, url, self.redact)
+        reply.bad_utf8 = bad_utf8_in(raw)
         if expected_status is not None and status != expected_status:
             raise self._refused(method, path, reply, expected_status)
         return reply
@@ -168,6 +206,8 @@ class Client:
         retry: RetryPolicy | None = None,
         cancel_after: int | None = None,
         allow_broken: bool = False,
+        cancellation: Cancellation | None = None,
+        watch: Callable[[Stream], None] | None = None,
     ) -> Stream:
         """Post a request that is answered by an event stream; read it to its end and record it.
 
@@ -179,6 +219,8 @@ class Client:
             retry: In place of the client's policy; a stream that has begun is not tried again.
             cancel_after: Close the connection after so many chunks with output.
             allow_broken: Return a stream that broke off instead of raising.
+            cancellation: Lets another thread end the stream.
+            watch: Is given the stream as soon as it begins; it grows while it is read.
 
         Raises:
             RequestError: No answer, or a status other than 200.
@@ -186,11 +228,12 @@ class Client:
         """
         limits = limits or self.stream_limits or self.limits
         url = self._url(path)
-        recorder = Recorder(limits, cancel_after, self.redact)
+        recorder = Recorder(limits, cancel_after, self.redact, cancellation, watch)
 
         def attempt(wire: Wire) -> tuple[int, dict[str, str], Any]:
-            with self._new_session(keep_alive=False) as session:
-                request = self._request(session, "POST", url, body, headers)
+            with self._sessions.new(keep_alive=False) as session:
+                sent = {**self.headers, **(headers or {})}
+                request = build_request(session, "POST", url, body, sent, self.api_key)
                 response = session.send(request, stream=True)
                 try:
                     recorder.begin(response, wire)
@@ -198,13 +241,14 @@ class Client:
                         recorder.record(response.iter_raw())
                         return response.status_code, headers_of(response), b""
                     answer = b"".join(bounded(response.iter_raw(), limits.body))
+                    answer = unpacked(answer, response.headers.get("content-encoding", ""), limits.body)
                     return response.status_code, headers_of(response), answer
                 finally:
                     response.close()
 
         started = time.perf_counter()
         status, answer_headers, raw, attempts, wire = self._attempts(
-            "POST", path, attempt, limits, retry or self.retry, started, 200
+            "POST", path, attempt, limits, retry or self.retry, started, 200, cancellation
         )
         if not recorder.is_event_stream:
             text = raw.decode("utf-8", "replace")
@@ -213,7 +257,8 @@ class Client:
             if status != 200:
                 raise self._refused("POST", path, reply, 200)
             got = f"{answer_headers.get('content-type', 'no content type')}: {shorten(text)!r}"
-            raise StreamError(self._describe("POST", path, "an event stream (text/event-stream)", got, reply.elapsed))
+            text = self._describe("POST", path, "an event stream (text/event-stream)", got, reply.elapsed)
+            raise StreamError(text, category=PARSE_ERROR)
         stream = recorder.finish(attempts, url, time.perf_counter() - started, wire)
         if stream.broken and not allow_broken:
             arrived = f"{stream.broken} after {len(stream.chunks)} events ({shorten(stream.text, 40)!r})"
@@ -221,52 +266,13 @@ class Client:
                 self._describe("POST", path, "a stream with a proper end", arrived, stream.elapsed, broken=True),
                 event_index=len(stream.chunks),
                 stream=stream,
+                category=categorize(None, stream.error) if stream.error or stream.interrupted else PARSE_ERROR,
             )
         return stream
 
     def close(self) -> None:
         """Close the connections."""
-        if self._shared is not None:
-            self._shared.close()
-            self._shared = None
-
-    def _generate(self, path: str, body: dict[str, Any], expected_status: int, options: dict[str, Any]) -> Reply:
-        sending = {name: options.pop(name) for name in ("limits", "retry", "headers") if name in options}
-        whole = body | self._generation_body(**options)
-        reply = self.send("POST", path, body=whole, expected_status=expected_status, **sending)
-        if expected_status == 200 and not isinstance(reply.json, dict):
-            kind = reply.headers.get("content-type", "no content type")
-            raise self._error("POST", path, reply.attempts, "a JSON object", f"{kind}: {shorten(reply.body)!r}", reply)
-        return reply
-
-    def _generate_stream(self, path: str, body: dict[str, Any], options: dict[str, Any]) -> Stream:
-        names = ("limits", "retry", "headers", "cancel_after", "allow_broken")
-        sending = {name: options.pop(name) for name in names if name in options}
-        include_usage = options.pop("include_usage", False)
-        whole = body | {"stream": True} | ({"stream_options": {"include_usage": True}} if include_usage else {})
-        return self.stream(path, body=whole | self._generation_body(**options), **sending)
-
-    def _generation_body(
-        self,
-        *,
-        model: str | None = None,
-        max_tokens: int | None = None,
-        temperature: float | None = None,
-        top_p: float | None = None,
-        seed: int | None = None,
-        stop: list[str] | None = None,
-        extra: Mapping[str, Any] | None = None,
-    ) -> dict[str, Any]:
-        """Return the request keys for the given options; `extra` is taken as it is and wins."""
-        given = {
-            "model": model or self.model,
-            "max_tokens": max_tokens,
-            "temperature": temperature,
-            "top_p": top_p,
-            "seed": seed,
-            "stop": stop,
-        }
-        return {name: value for name, value in given.items() if value is not None} | dict(extra or {})
+        self._sessions.close()
 
     def _attempts(
         self,
@@ -277,13 +283,14 @@ class Client:
         retry: RetryPolicy,
         started: float,
         expected_status: int | None,
+        cancellation: Cancellation | None = None,
     ) -> tuple[int, dict[str, str], Any, tuple[Attempt, ...], Wire]:
         """Run attempts until one stands; return status, headers, body, all attempts and the last one's wire."""
         from InferenceLibrary.client.transport import LimitExceeded, Wire
 
         done: list[Attempt] = []
         while True:
-            wire = Wire(limits, started)
+            wire = Wire(limits, started, cancellation=cancellation)
             status: int | None = None
             headers: dict[str, str] = {}
             raw: Any = b""
@@ -292,17 +299,22 @@ class Client:
                 status, headers, raw = self._send_twice_if_stale(attempt, wire)
             except LimitExceeded as error:
                 problem = f"no answer within the {error}" if not wire.reads else f"an answer cut by the {error}"
+                problem += f" ({wire.arrived})"
             except TooLarge as error:
                 problem = str(error)
             except network_errors() as error:
                 problem = describe_problem(error)
+            cancelled = cancellation is not None and cancellation.requested
+            if cancelled and status is None:
+                problem = CANCELLED
             elapsed = time.perf_counter() - wire.sent
             last = Attempt(len(done) + 1, status, problem, elapsed)
             retried = retry.retries(status) and status != expected_status and len(done) < retry.max_retries
+            retried = retried and not cancelled
             wait = retry.wait(len(done), headers) if retried else 0.0
             if retried and wire.remaining > wait:
                 done.append(last._replace(wait=wait))
-                pause(wait)
+                (cancellation.pause if cancellation else pause)(wait)
                 continue
             done.append(last)
             if problem is None:
@@ -324,38 +336,6 @@ class Client:
                     raise
                 wire.reads.clear()
                 return attempt(wire)
-
-    def _request(
-        self, session: httpx.Client, method: str, url: str, body: Any, headers: Mapping[str, str] | None
-    ) -> httpx.Request:
-        sent = {"accept-encoding": "identity", **self.headers, **(headers or {})}
-        if self.api_key and not any(name.lower() == "authorization" for name in sent):
-            sent["authorization"] = f"Bearer {self.api_key}"
-        if body is not None and not any(name.lower() == "content-type" for name in sent):
-            sent["content-type"] = "application/json"
-        # Any text can be sent; what the other side makes of it is for the test to see.
-        raw = [(_encoded(name), _encoded(value)) for name, value in sent.items()]
-        content = _encoded(body) if isinstance(body, str) else body
-        if content is not None and not isinstance(content, bytes):
-            content = _written(body)
-        return session.build_request(method, url, headers=raw, content=content)
-
-    def _session(self) -> httpx.Client:
-        with self._lock:
-            if self._shared is None:
-                self._shared = self._new_session(keep_alive=True)
-            return self._shared
-
-    def _new_session(self, *, keep_alive: bool) -> httpx.Client:
-        import httpx
-
-        from InferenceLibrary.client.transport import WatchedTransport
-
-        return httpx.Client(
-            transport=WatchedTransport(tls=self.base_url.startswith("https:"), keep_alive=keep_alive),
-            trust_env=False,
-            timeout=None,
-        )
 
     def _url(self, path: str) -> str:
         return path if path.startswith(("http://", "https://")) else f"{self.base_url}/{path.lstrip('/')}"
@@ -382,6 +362,7 @@ class Client:
             headers=self.redact.headers(reply.headers) if reply else {},
             body=self.redact(reply.body) if reply else "",
             attempts=attempts,
+            cancelled=bool(attempts) and attempts[-1].error == CANCELLED,
         )
 
     def _describe(self, method: str, path: str, expected: str, got: str, after: float, *, broken: bool = False) -> str:
@@ -397,15 +378,3 @@ class Client:
             detail=("Last lines of the server's log", log) if log else None,
         )
         return self.redact(text)
-
-
-def _encoded(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
-
-
-def _written(body: Any) -> bytes:
-    """Return JSON; half a surrogate pair, which UTF-8 cannot hold, as an escape."""
-    try:
-        return jsonlib.dumps(body, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return jsonlib.dumps(body).encode()

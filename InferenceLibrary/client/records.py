@@ -8,8 +8,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from InferenceLibrary.protocol.messages import DONE, ErrorBody, Usage, read_error, read_pieces, read_usage
+from InferenceLibrary.protocol.errors import ErrorBody, error_of, read_refusal
+from InferenceLibrary.protocol.messages import (
+    DONE,
+    Piece,
+    TokenLogprob,
+    ToolCall,
+    Usage,
+    join_tool_calls,
+    merge_usage,
+    read_pieces,
+    read_usage,
+)
 from InferenceLibrary.protocol.sse import Event, Note
+from InferenceLibrary.protocol.typed_messages import is_typed
 
 _SHOWN = 80
 
@@ -63,6 +75,8 @@ class Reply:
     url: str = ""
     redact: Callable[[str], str] = str
     """Masks secrets where it is shown: what came back stays as it came, so that a test can look for a leaked key."""
+    bad_utf8: int | None = None
+    """Offset of the first bytes of the body that are no UTF-8, None when all are; `body` has U+FFFD there."""
 
     @property
     def text(self) -> str:
@@ -91,6 +105,16 @@ class Reply:
         return [piece.text for piece in read_pieces(self.json)]
 
     @property
+    def tool_calls(self) -> list[ToolCall]:
+        """The tools that the first choice calls: `.name`, `.id`, `.arguments` as text and `.input` decoded."""
+        return list(self._first("tool_calls") or ())
+
+    @property
+    def logprobs(self) -> list[TokenLogprob]:
+        """Log probabilities of the first choice's tokens; empty when none were asked for."""
+        return list(self._first("logprobs") or ())
+
+    @property
     def usage(self) -> Usage | None:
         return read_usage(self.json)
 
@@ -104,8 +128,15 @@ class Reply:
 
     @property
     def error(self) -> ErrorBody | None:
-        """What an error answer says, None when it is none."""
-        return read_error(self.body)
+        """What an error answer says, None when it is none. The text of a refusal that is no JSON is its message."""
+        return read_refusal(self.status, self.body)
+
+    @property
+    def category(self) -> str | None:
+        """Category of a refusal: RATE_LIMIT, SERVER_ERROR, INVALID_REQ, AUTH_ERROR, UNKNOWN; None for a good answer."""
+        from InferenceLibrary.protocol.errors import categorize
+
+        return categorize(self.status) if self.status >= 400 else None
 
     def _first(self, name: str) -> Any:
         pieces = read_pieces(self.json)
@@ -138,6 +169,7 @@ class Chunk:
     """The decoded data, None for `[DONE]` and for what is not JSON."""
     redact: Callable[[str], str] = str
     """Masks secrets where it is shown."""
+    _pieces: list[Piece] | None = None
 
     @property
     def text(self) -> str:
@@ -164,12 +196,26 @@ class Chunk:
 
     @property
     def id(self) -> str | None:
-        value = self.json.get("id") if isinstance(self.json, dict) else None
+        if not isinstance(self.json, dict):
+            return None
+        inner = self.json.get("response", self.json.get("message"))
+        value = self.json.get("id", inner.get("id") if isinstance(inner, dict) else None)
         return None if value is None else str(value)
 
     @property
     def error(self) -> ErrorBody | None:
-        return read_error(self.event.data)
+        return error_of(self.json)
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """Pieces of tool calls of the first choice."""
+        return self._piece("tool_calls") or ()
+
+    @property
+    def type(self) -> str | None:
+        """The type of a typed event, such as `response.completed` or `message_stop`."""
+        value = self.json.get("type") if isinstance(self.json, dict) else None
+        return value if isinstance(value, str) else None
 
     @property
     def is_done(self) -> bool:
@@ -178,11 +224,22 @@ class Chunk:
 
     @property
     def has_token(self) -> bool:
-        """Whether it carries output: text or reasoning that is not empty."""
-        return bool(self.text or self.reasoning)
+        """Whether it carries output: text or reasoning that is not empty, or a piece of a tool call."""
+        return bool(self.text or self.reasoning or self.tool_calls)
+
+    def texts(self) -> list[tuple[int, str]]:
+        """Index and content of every choice in this chunk."""
+        return [(piece.index, piece.text) for piece in self.pieces]
+
+    @property
+    def pieces(self) -> list[Piece]:
+        """What each choice of this chunk holds."""
+        if self._pieces is None:
+            self._pieces = read_pieces(self.json)
+        return self._pieces
 
     def _piece(self, name: str) -> Any:
-        return next((getattr(piece, name) for piece in read_pieces(self.json) if piece.index == 0), None)
+        return next((getattr(piece, name) for piece in self.pieces if piece.index == 0), None)
 
     def __str__(self) -> str:
         return f"{self.arrival * 1000:.1f} ms: {shorten(self.redact(self.event.data))}"
@@ -207,6 +264,8 @@ class Stream:
     """Seconds from the start of the call until the connection was done with."""
     broken: str | None = None
     """How the stream broke off, None when it ended properly."""
+    interrupted: bool = False
+    """Whether the connection or a limit broke it, rather than what the server sent."""
     cancelled: bool = False
     """Whether we closed the connection on purpose."""
     attempts: tuple[Attempt, ...] = ()
@@ -222,6 +281,25 @@ class Stream:
     @property
     def reasoning(self) -> str:
         return "".join(chunk.reasoning for chunk in self.chunks)
+
+    @property
+    def texts(self) -> list[str]:
+        """Joined content of every choice."""
+        joined: dict[int, str] = {}
+        for chunk in self.chunks:
+            for index, text in chunk.texts():
+                joined[index] = joined.get(index, "") + text
+        return [joined[index] for index in sorted(joined)]
+
+    @property
+    def tool_calls(self) -> list[ToolCall]:
+        """The joined tool calls of the first choice."""
+        return join_tool_calls(piece for chunk in self.chunks for piece in chunk.tool_calls)
+
+    @property
+    def logprobs(self) -> list[TokenLogprob]:
+        """Log probabilities of the first choice's tokens; empty when none were asked for."""
+        return [item for chunk in self.chunks for piece in chunk.pieces if piece.index == 0 for item in piece.logprobs]
 
     @property
     def tokens(self) -> list[Chunk]:
@@ -245,13 +323,15 @@ class Stream:
 
     @property
     def usage(self) -> Usage | None:
-        """The last usage that a chunk carried."""
-        return next((chunk.usage for chunk in reversed(self.chunks) if chunk.usage), None)
+        """The last word of the chunks on each count."""
+        return merge_usage(chunk.usage for chunk in self.chunks if chunk.usage)
 
     @property
     def ids(self) -> list[str | None]:
         """The distinct ids of the JSON chunks, in order; one id is as it should be."""
-        return list(dict.fromkeys(chunk.id for chunk in self.chunks if chunk.json is not None))
+        found = [chunk.id for chunk in self.chunks if chunk.json is not None and not is_typed(chunk.json)]
+        typed: list[str | None] = [chunk.id for chunk in self.chunks if is_typed(chunk.json) and chunk.id is not None]
+        return list(dict.fromkeys(found + typed))
 
     @property
     def id(self) -> str | None:
@@ -260,6 +340,7 @@ class Stream:
     @property
     def model(self) -> str | None:
         objects = [chunk.json for chunk in self.chunks if isinstance(chunk.json, dict)]
+        objects += [data.get("response", data.get("message")) or {} for data in objects if is_typed(data)]
         return next((str(data["model"]) for data in objects if data.get("model")), None)
 
     @property

@@ -17,6 +17,7 @@ from typing import Any
 import httpcore
 import httpx
 
+from InferenceLibrary.client.cancellation import Cancellation
 from InferenceLibrary.client.limits import Limits
 
 
@@ -42,6 +43,22 @@ class Wire:
     """When a connection was made for this attempt; None when one was reused or none came about."""
     reads: list[tuple[float, int]] = field(default_factory=list)
     """(time, bytes) of each read."""
+    progress: float | None = None
+    """When the answer last went on, for the limit of silence: a read, or of a stream an event."""
+    silence: str = "between-reads"
+    cancellation: Cancellation | None = None
+
+    def by_events(self) -> None:
+        """From now on only events end a silence, not comments and pieces of events."""
+        self.silence = "between-events"
+
+    @property
+    def arrived(self) -> str:
+        """What there is of an answer, for an error: `connected after 3 ms, 120 bytes arrived`."""
+        size = sum(count for _, count in self.reads)
+        if not size:
+            return "nothing had arrived"
+        return f"{size:,} bytes had arrived, the last after {self.reads[-1][0] - self.sent:.3f} s"
 
     @property
     def elapsed(self) -> float:
@@ -51,12 +68,24 @@ class Wire:
     def remaining(self) -> float:
         return self.limits.total - self.elapsed
 
-    def bound(self, limit: str, seconds: float | None) -> tuple[str, float, float]:
-        """Return the tighter of a limit and what is left of the total: (name, configured seconds, seconds to wait)."""
+    def bound(self, limit: str, seconds: float | None, since: float | None = None) -> tuple[str, float, float]:
+        """Return the tighter of a limit and what is left of the total: (name, configured seconds, seconds to wait).
+
+        Args:
+            limit: Name of the limit.
+            seconds: How long it is, None for none.
+            since: From when it counts, None for now.
+
+        Raises:
+            LimitExceeded: It is over already.
+        """
         remaining = max(self.remaining, 0.001)
-        if seconds is None or remaining < seconds:
+        left = seconds if seconds is None or since is None else seconds - (time.perf_counter() - since)
+        if left is None or seconds is None or remaining < left:
             return "total time", self.limits.total, remaining
-        return limit, seconds, seconds
+        if left <= 0:
+            raise LimitExceeded(limit, seconds)
+        return limit, seconds, left
 
 
 _wire: ContextVar[Wire | None] = ContextVar("wire", default=None)
@@ -82,15 +111,20 @@ class WatchedStream(httpcore.NetworkStream):
         wire = _wire.get()
         if wire is None:
             return self._inner.read(max_bytes, timeout)
-        kind, limit = ("between-reads", wire.limits.between) if wire.reads else ("first-byte", wire.limits.first_byte)
-        name, seconds, patience = wire.bound(kind, limit)
         if wire.remaining <= 0:
             raise LimitExceeded("total time", wire.limits.total)
+        if wire.progress is None:
+            name, seconds, patience = wire.bound("first-byte", wire.limits.first_byte)
+        else:
+            name, seconds, patience = wire.bound(wire.silence, wire.limits.between, wire.progress)
         try:
             data = self._inner.read(max_bytes, patience)
         except httpcore.ReadTimeout:
             raise LimitExceeded(name, seconds) from None
-        wire.reads.append((time.perf_counter(), len(data)))
+        now = time.perf_counter()
+        wire.reads.append((now, len(data)))
+        if wire.progress is None or wire.silence == "between-reads":
+            wire.progress = now
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -112,7 +146,10 @@ class WatchedStream(httpcore.NetworkStream):
         wire = _wire.get()
         name, seconds, patience = wire.bound("connect", wire.limits.connect) if wire else ("connect", 0.0, timeout)
         try:
-            return WatchedStream(self._inner.start_tls(ssl_context, server_hostname, patience))
+            stream = self._inner.start_tls(ssl_context, server_hostname, patience)
+            if wire is not None and wire.cancellation is not None:
+                wire.cancellation.attach(stream.get_extra_info("socket"))
+            return WatchedStream(stream)
         except httpcore.ConnectTimeout:
             raise LimitExceeded(name, seconds) from None
 
@@ -142,6 +179,8 @@ class WatchedBackend(httpcore.NetworkBackend):
             raise LimitExceeded(name, seconds) from None
         if wire is not None:
             wire.connected = time.perf_counter()
+            if wire.cancellation is not None:
+                wire.cancellation.attach(stream.get_extra_info("socket"))
         return WatchedStream(stream)
 
 

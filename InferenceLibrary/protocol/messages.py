@@ -1,12 +1,14 @@
-"""Read the answers of OpenAI-compatible servers: replies, stream chunks, usage and the five error shapes of the field.
+"""Read the answers of OpenAI-compatible servers: replies, stream chunks, usage, tool calls, log probabilities.
 
 Readers are lenient where servers differ (absent and null content, text in `reasoning_content` or `reasoning`), because
-judging is not their business: the raw object is always kept beside what was read.
+judging is not their business: the raw object is always kept beside what was read. The Responses API and Anthropic's
+messages are read by `typed_messages`.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -25,18 +27,40 @@ class Usage(NamedTuple):
         return f"{self.prompt_tokens} + {self.completion_tokens} = {self.total_tokens} tokens"
 
 
-class ErrorBody(NamedTuple):
-    """What an error answer says, whichever shape it has."""
+class ToolCall(NamedTuple):
+    """A call of a tool, or in a stream a piece of one."""
 
-    message: str
-    type: str | None = None
-    code: str | None = None
-    """As text, whether the server sent text or a number."""
-    param: str | None = None
+    place: int
+    """Index among the calls of one answer."""
+    id: str | None
+    name: str | None
+    arguments: str
+    """JSON text as the server sent it."""
+
+    @property
+    def input(self) -> Any:
+        """The decoded arguments, None when they are no JSON."""
+        try:
+            return json.loads(self.arguments or "{}")
+        except (ValueError, RecursionError):
+            return None
 
     def __str__(self) -> str:
-        facts = ", ".join(f"{name} {value}" for name, value in (("type", self.type), ("code", self.code)) if value)
-        return f"{self.message} ({facts})" if facts else self.message
+        return f"{self.name}({self.arguments})"
+
+
+class TokenLogprob(NamedTuple):
+    """The log probability of one token, and of those that could have stood in its place."""
+
+    token: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def margin(self) -> float | None:
+        """How much likelier it was than the best other token; None when no other is known."""
+        others = [logprob for token, logprob in self.top if token != self.token]
+        return self.logprob - max(others) if others else None
 
 
 @dataclass(eq=False, repr=False)
@@ -48,72 +72,140 @@ class Piece:
     reasoning: str = ""
     role: str | None = None
     finish_reason: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 def read_usage(data: Any) -> Usage | None:
     """Return the usage of a reply or chunk object, None when it has none."""
-    usage = data.get("usage") if isinstance(data, dict) else None
+    if not isinstance(data, dict):
+        return None
+    usage = data.get("usage")
+    if usage is None and "type" in data:
+        # Typed events carry the whole answer inside.
+        inner = data.get("response", data.get("message"))
+        usage = inner.get("usage") if isinstance(inner, dict) else None
     if not isinstance(usage, dict):
         return None
-    return Usage(*(_integer(usage.get(f"{name}_tokens")) for name in ("prompt", "completion", "total")))
+    total = _integer(usage.get("total_tokens"))
+    if "prompt_tokens" in usage or "completion_tokens" in usage or ("total_tokens" in usage and total is None):
+        return Usage(_integer(usage.get("prompt_tokens")), _integer(usage.get("completion_tokens")), total)
+    prompt, completion = _integer(usage.get("input_tokens")), _integer(usage.get("output_tokens"))
+    if "total_tokens" not in usage and prompt is not None and completion is not None:
+        # Anthropic's API has no total.
+        total = prompt + completion
+    return Usage(prompt, completion, total)
+
+
+def merge_usage(parts: Iterable[Usage]) -> Usage | None:
+    """Return what the usages of a stream say together: the last word on each count counts."""
+    merged: Usage | None = None
+    for part in parts:
+        if merged is None:
+            merged = part
+            continue
+        prompt = merged.prompt_tokens if part.prompt_tokens is None else part.prompt_tokens
+        completion = merged.completion_tokens if part.completion_tokens is None else part.completion_tokens
+        total = part.total_tokens
+        if part.prompt_tokens is None and prompt is not None and completion is not None:
+            total = prompt + completion
+        merged = Usage(prompt, completion, total)
+    return merged
 
 
 def read_pieces(data: Any) -> list[Piece]:
-    """Return the choices of a chat or completion object, of a whole reply or of a stream chunk."""
-    choices = data.get("choices") if isinstance(data, dict) else None
-    if not isinstance(choices, list):
-        return []
-    return [_piece(choice) for choice in choices if isinstance(choice, dict)]
-
-
-def read_error(text: str) -> ErrorBody | None:
-    """Return what an error body says; None when it holds no error.
-
-    Shapes: `{"error": {"message": ...}}` (OpenAI), `{"error": "text", "error_type": ...}` (TGI), `{"object": "error",
-    "message": ...}` (older vLLM), `{"detail": ...}` (FastAPI), `{"type": "error", "error": {...}}` (Anthropic).
-    """
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+    """Return the choices of an answer, of a whole reply or of a stream's event."""
     if not isinstance(data, dict):
-        return None
-    error = data.get("error")
-    if isinstance(error, dict):
-        return _error(error)
-    if isinstance(error, str):
-        return ErrorBody(error, _text(data.get("error_type")), _text(data.get("code")))
-    if data.get("object") == "error":
-        return _error(data)
-    if "detail" in data:
-        detail = data["detail"]
-        return ErrorBody(detail if isinstance(detail, str) else json.dumps(detail, ensure_ascii=False))
-    return None
+        return []
+    choices = data.get("choices")
+    if isinstance(choices, list):
+        return [_piece(choice) for choice in choices if isinstance(choice, dict)]
+    if "type" in data or data.get("object") == "response":
+        from InferenceLibrary.protocol.typed_messages import read_typed
+
+        return read_typed(data)
+    return []
+
+
+def join_tool_calls(pieces: Iterable[ToolCall]) -> list[ToolCall]:
+    """Join the pieces of a stream's tool calls, in the order of their first pieces."""
+    joined: dict[int, ToolCall] = {}
+    for piece in pieces:
+        call = joined.get(piece.place)
+        if call is None:
+            joined[piece.place] = piece
+        else:
+            joined[piece.place] = ToolCall(
+                piece.place, call.id or piece.id, call.name or piece.name, call.arguments + piece.arguments
+            )
+    return list(joined.values())
 
 
 def _piece(choice: dict[str, Any]) -> Piece:
     body = choice.get("delta", choice.get("message"))
     if not isinstance(body, dict):
         body = {"content": choice.get("text")}
+    calls, logprobs = body.get("tool_calls"), choice.get("logprobs")
     return Piece(
         index=_integer(choice.get("index")) or 0,
-        text=_content(body.get("content")),
-        reasoning=_content(body.get("reasoning_content", body.get("reasoning"))),
+        text=content_text(body.get("content")),
+        reasoning=content_text(body.get("reasoning_content") or body.get("reasoning")),
         role=_text(body.get("role")),
         finish_reason=_text(choice.get("finish_reason")),
+        tool_calls=_tool_calls(calls) if isinstance(calls, list) else (),
+        logprobs=tuple(_logprobs(logprobs)) if isinstance(logprobs, dict) else (),
     )
 
 
-def _content(value: Any) -> str:
+def _tool_calls(calls: list[Any]) -> tuple[ToolCall, ...]:
+    found = []
+    for place, call in enumerate(calls):
+        if not isinstance(call, dict):
+            continue
+        given = call.get("function")
+        function = given if isinstance(given, dict) else {}
+        index = _integer(call.get("index"))
+        found.append(
+            ToolCall(
+                place if index is None else index,
+                _text(call.get("id")),
+                _text(function.get("name")),
+                arguments_text(function.get("arguments")),
+            )
+        )
+    return tuple(found)
+
+
+def _logprobs(logprobs: dict[str, Any]) -> Iterable[TokenLogprob]:
+    """The form of chats (`content`) and that of completions (`tokens`, `token_logprobs`, `top_logprobs`)."""
+    content = logprobs.get("content")
+    if isinstance(content, list):
+        for item in content:
+            if isinstance(item, dict) and _is_number(item.get("logprob")):
+                top = item.get("top_logprobs") or []
+                others = ((str(one.get("token")), float(one["logprob"])) for one in top if _is_number(one["logprob"]))
+                yield TokenLogprob(str(item.get("token")), float(item["logprob"]), tuple(others))
+        return
+    tokens, values = logprobs.get("tokens") or [], logprobs.get("token_logprobs") or []
+    tops = logprobs.get("top_logprobs") or [None] * len(tokens)
+    for token, value, top in zip(tokens, values, tops, strict=False):
+        if _is_number(value):
+            best = top if isinstance(top, dict) else {}
+            yield TokenLogprob(str(token), float(value), tuple((str(name), float(one)) for name, one in best.items()))
+
+
+def content_text(value: Any) -> str:
     """Text, or the joined text of content parts."""
     if isinstance(value, list):
-        return "".join(part.get("text", "") for part in value if isinstance(part, dict))
+        return "".join(str(part.get("text") or "") for part in value if isinstance(part, dict))
     return value if isinstance(value, str) else ""
 
 
-def _error(error: dict[str, Any]) -> ErrorBody:
-    message = _text(error.get("message")) or json.dumps(error, ensure_ascii=False)
-    return ErrorBody(message, _text(error.get("type")), _text(error.get("code")), _text(error.get("param")))
+def arguments_text(value: Any) -> str:
+    """Arguments of a tool call as JSON text; some servers send an object."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _text(value: Any) -> str | None:
@@ -122,3 +214,7 @@ def _text(value: Any) -> str | None:
 
 def _integer(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,58 @@
+"""httpx sessions over watched connections, and the requests that go through them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from InferenceLibrary.client.bodies import encoded, written
+
+if TYPE_CHECKING:
+    import httpx
+
+
+class Sessions:
+    """The shared session of one client, made when first needed, and fresh ones for streams."""
+
+    def __init__(self, *, tls: bool) -> None:
+        self._tls = tls
+        self._shared: httpx.Client | None = None
+        self._lock = threading.Lock()
+
+    def shared(self) -> httpx.Client:
+        """Return the session that reuses connections."""
+        with self._lock:
+            if self._shared is None:
+                self._shared = self.new(keep_alive=True)
+            return self._shared
+
+    def new(self, *, keep_alive: bool) -> httpx.Client:
+        import httpx
+
+        from InferenceLibrary.client.transport import WatchedTransport
+
+        transport = WatchedTransport(tls=self._tls, keep_alive=keep_alive)
+        return httpx.Client(transport=transport, trust_env=False, timeout=None)
+
+    def close(self) -> None:
+        if self._shared is not None:
+            self._shared.close()
+            self._shared = None
+
+
+def build_request(
+    session: httpx.Client, method: str, url: str, body: Any, headers: Mapping[str, str], api_key: str | None
+) -> httpx.Request:
+    """Return a request. Text and bytes are sent as they are, everything else as JSON; None sends no body."""
+    sent = {"accept-encoding": "identity", **headers}
+    if api_key and not any(name.lower() == "authorization" for name in sent):
+        sent["authorization"] = f"Bearer {api_key}"
+    if body is not None and not any(name.lower() == "content-type" for name in sent):
+        sent["content-type"] = "application/json"
+    # Any text can be sent; what the other side makes of it is for the test to see.
+    raw = [(encoded(name), encoded(value)) for name, value in sent.items()]
+    content = encoded(body) if isinstance(body, str) else body
+    if content is not None and not isinstance(content, bytes):
+        content = written(body)
+    return session.build_request(method, url, headers=raw, content=content)
