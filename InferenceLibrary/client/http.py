@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.client.bodies import TooLarge, bounded, generation_body, unpacked
 from InferenceLibrary.client.cancellation import Cancellation
+from InferenceLibrary.client.endings import bad_utf8_in
 from InferenceLibrary.client.limits import Limits
 from InferenceLibrary.client.problems import describe_problem, network_errors
 from InferenceLibrary.client.recorder import Recorder, headers_of
