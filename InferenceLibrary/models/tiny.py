@@ -36,6 +36,7 @@ class ModelFile:
     size: int
     parameters: int
     context_length: int
+    format: str = "gguf"
 
     def __str__(self) -> str:
         size = f"{self.size / 1e6:.1f} MB" if self.size >= 100_000 else f"{self.size} bytes"

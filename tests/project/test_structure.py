@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "InferenceLibrary"
 
-RING_1 = {"errors", "deadline", "durations", "redaction", "typed_yaml", "stats", "charts", "protocol"}
+RING_1 = {"errors", "deadline", "durations", "redaction", "typed_yaml", "stats", "charts", "protocol", "modelfiles"}
 """Pure: no I/O, no Robot."""
 RING_2 = {"binaries", "client", "load", "models", "monitor", "onnx", "servers", "terminal"}
 """I/O, no Robot: a Python API of its own."""
