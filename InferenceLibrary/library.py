@@ -19,6 +19,7 @@ from InferenceLibrary.keywords.arguments import CONVERTERS as RESULT_CONVERTERS
 from InferenceLibrary.keywords.binaries import BinaryKeywords
 from InferenceLibrary.keywords.chat import ChatKeywords
 from InferenceLibrary.keywords.concurrency import ConcurrencyKeywords
+from InferenceLibrary.keywords.containers import ContainerKeywords
 from InferenceLibrary.keywords.monitors import MonitorKeywords
 from InferenceLibrary.keywords.onnx import OnnxKeywords
 from InferenceLibrary.keywords.performance import PerformanceKeywords
@@ -40,6 +41,7 @@ from InferenceLibrary.types import CONVERTERS
 )
 class InferenceLibrary(
     ServerKeywords,
+    ContainerKeywords,
     ChatKeywords,
     StreamKeywords,
     AnswerKeywords,
