@@ -27,7 +27,7 @@ class Relay:
         exchange: The request to answer.
         answered: Called with an answer in one piece, of any status; also with a stream when faults shall change it.
         failed: Called when there is no answer.
-        streams: Called when a stream begins; returns the headers that it gets here.
+        streams: Called when a stream begins; returns the headers that it gets here. None: streams are collected too.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Relay:
         exchange: Exchange,
         answered: Callable[[Answer], None],
         failed: Callable[[Failure], None],
-        streams: Callable[[Call], Headers] = lambda _call: [],
+        streams: Callable[[Call], Headers] | None,
     ) -> None:
         self._exchange = exchange
         self._answered = answered
@@ -60,7 +60,7 @@ class Relay:
     def head(self, call: Call) -> None:
         kind = call.headers.get("content-type", "").partition(";")[0].strip().lower()
         exchange = self._exchange
-        if call.status == 200 and kind == EVENT_STREAM and not exchange.faults:
+        if call.status == 200 and kind == EVENT_STREAM and not exchange.faults and self._streams is not None:
             self._passing = True
             exchange.status = 200
             exchange.replace(self._steps(self._streams(call)))

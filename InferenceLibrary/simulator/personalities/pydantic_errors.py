@@ -62,8 +62,17 @@ def read_body(request: Request) -> dict[str, Any]:
     return data
 
 
-def check_chat(data: dict[str, Any], choices: Mapping[str, Sequence[str]] | None = None) -> None:
-    """Refuse a chat request with wrong fields; `choices` are further fields with the words that they allow.
+def check_chat(
+    data: dict[str, Any],
+    choices: Mapping[str, Sequence[str]] | None = None,
+    more: Sequence[dict[str, Any]] = (),
+) -> None:
+    """Refuse a chat request with wrong fields.
+
+    Args:
+        data: The request.
+        choices: Further fields with the words that they allow.
+        more: What else is wrong with it.
 
     Raises:
         Unprocessable: Something is wrong; all of it is named.
@@ -92,6 +101,7 @@ def check_chat(data: dict[str, Any], choices: Mapping[str, Sequence[str]] | None
         if value is not None and value not in words:
             expected = f"{', '.join(map(repr, words[:-1]))} or {words[-1]!r}"
             found.append(problem("literal_error", [name], f"Input should be {expected}", value, expected=expected))
+    found += more
     if found:
         raise Unprocessable(found)
 
