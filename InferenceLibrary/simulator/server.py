@@ -96,6 +96,8 @@ class Server:
             self._build()
             if process_faults is not None:
                 process_faults.attach(self, sock)
+            # Requests are answered from here on, but uvloop drops what is signalled before the loop runs for good.
+            _hold_signals(True)
             for number in (signal.SIGTERM, signal.SIGINT):
                 self._on_signal(number)
             if sock is not None:
@@ -103,8 +105,10 @@ class Server:
             if not is_loopback(settings.host):
                 warn(f"listens on {settings.host}, which others may reach; there is no protection but --api-key")
             _spare_the_collector()
+            self.loop.call_soon(_hold_signals, False)
             self.loop.run_forever()
         finally:
+            _hold_signals(False)
             self.app.timers.close()
             self.loop.close()
             if self._truth is not None:
@@ -199,6 +203,12 @@ class Server:
         open_answers = sum(connection.current is not None for connection in self.app.connections)
         warn(f"stops with {open_answers} answers open after {self.settings.drain_timeout:g} s")
         self.loop.stop()
+
+
+def _hold_signals(hold: bool) -> None:
+    """Let TERM and INT wait at the door, or in."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK if hold else signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
 
 
 def _spare_the_collector() -> None:
