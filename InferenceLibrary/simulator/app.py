@@ -64,6 +64,10 @@ class App:
         self.on_ended: list[Callable[[Exchange], None]] = []
         # Each gives headers for every answer.
         self.header_sources: list[Callable[[Exchange], tuple[tuple[str, str], ...]]] = []
+        pod = {"x-inference-pod": os.environ.get("POD_NAME"), "x-inference-namespace": os.environ.get("POD_NAMESPACE")}
+        self._pod_headers = [(name, value) for name, value in pod.items() if value]
+        if pod["x-inference-pod"]:
+            self._pod_headers.append(("x-inference-port", str(settings.port)))
         self._ids = 0
         seed = os.urandom(8).hex() if settings.seed is None else settings.seed
         self.chance = Draws("chance", seed)
@@ -243,6 +247,7 @@ class App:
     def answer_headers(self, exchange: Exchange) -> tuple[tuple[str, str], ...]:
         """Return headers that every answer bears."""
         headers = [header for source in self.header_sources for header in source(exchange)]
+        headers += self._pod_headers
         if self.settings.enable_request_id_headers:
             headers.append(("X-Request-Id", exchange.request.headers.get("x-request-id") or self.new_id("req-")))
         return tuple(headers)

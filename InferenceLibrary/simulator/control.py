@@ -52,8 +52,9 @@ class Control:
     generating: frozenset[str] = frozenset()
     open_paths: frozenset[str] = frozenset()
 
-    def __init__(self, app: App) -> None:
-        self._app = app
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._app = server.app
         self.routes: dict[str, dict[str, Handler]] = {
             "/health": {"GET": lambda exchange: deliver(exchange, Draft(body={"status": "ok"}))},
             "/config": {"GET": self.config, "PATCH": self.change_config},
@@ -63,6 +64,7 @@ class Control:
             "/requests": {"GET": self.requests, "DELETE": self.clear_requests},
             "/scenario": {"GET": self.scenario, "PUT": self.load_scenario, "DELETE": self.clear_scenario},
             "/reset": {"POST": self.reset},
+            "/listening": {"GET": self.listening, "PUT": self.set_listening},
         }
 
     def error(self, error: ApiError, _path: str = "") -> Draft:
@@ -112,7 +114,7 @@ class Control:
             faults = [parse_fault(str(text)) for text in ([asked] if isinstance(asked, str) else asked)]
         except ValueError as error:
             raise ApiError(400, str(error)) from None
-        of_process = next((fault.kind.name for fault in faults if fault.kind.of_process), None)
+        of_process = next((item.kind.name for item in faults if item.kind.of_process and not item.kind.on_answer), None)
         if of_process:
             raise ApiError(422, f"'{of_process}' is a fault of the process: give it on the command line")
         self._app.faults = [*self._app.faults, *faults]
@@ -170,9 +172,23 @@ class Control:
         self._app.ledger.clear()
         deliver(exchange, Draft(204))
 
+    def listening(self, exchange: Exchange) -> None:
+        deliver(exchange, Draft(body={"listening": self._server.listening}))
+
+    def set_listening(self, exchange: Exchange) -> None:
+        """Refuse new connections, as a server does that is down, or take them again."""
+        from InferenceLibrary.simulator.server import StartError
+
+        wanted = take(read_json(exchange.request, any_type=True), "listening", (bool,))
+        try:
+            self._server.refuse(not wanted)
+        except StartError as error:
+            raise ApiError(409, str(error)) from None
+        deliver(exchange, Draft(body={"listening": wanted}))
+
 
 def listen_for_control(server: Server, sock: socket.socket) -> Any:
     """Serve the control API on a bound socket; return the listener."""
     app = App(Settings(record_requests=0), server.app.timers)
-    app.personality = Control(server.app)
+    app.personality = Control(server)
     return server.loop.run_until_complete(server.loop.create_server(lambda: Connection(app), sock=sock))

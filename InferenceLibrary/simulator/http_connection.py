@@ -105,7 +105,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
         sock = transport.get_extra_info("socket")
-        if _DIRECT_WRITES and sock is not None:
+        if _DIRECT_WRITES and sock is not None and transport.get_extra_info("sslcontext") is None:
             self._fd = sock.fileno()
         self._app.connections.add(self)
         self._app.on_connect(self)

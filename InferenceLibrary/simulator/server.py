@@ -74,7 +74,10 @@ class Server:
         self.ignores_signals = False
         self.loop: asyncio.AbstractEventLoop
         self.app: App
+        self.port = 0
         self._listeners: list[Any] = []
+        self._listener: Any = None
+        self._task: Any = None
         self._signals = 0
         self._truth: TextIO | None = None
 
@@ -91,7 +94,8 @@ class Server:
         sock = (
             None if process_faults is not None and process_faults.never_listens else bind(settings.host, settings.port)
         )
-        self.loop = new_event_loop()
+        tls = self._tls()
+        self.loop = new_event_loop(tls=tls is not None)
         try:
             self._build()
             if process_faults is not None:
@@ -101,7 +105,7 @@ class Server:
             for number in (signal.SIGTERM, signal.SIGINT):
                 self._on_signal(number)
             if sock is not None:
-                self._listen(sock)
+                self._listen(sock, tls)
             if not is_loopback(settings.host):
                 warn(f"listens on {settings.host}, which others may reach; there is no protection but --api-key")
             _spare_the_collector()
@@ -143,14 +147,20 @@ class Server:
             self.app.scenario = load_scenario(settings.scenario)
         self.app.personality = make_personality(settings.personality, self.app)
 
-    def _listen(self, sock: socket.socket) -> None:
-        from InferenceLibrary.simulator.http_connection import Connection
+    def _tls(self) -> Any:
+        """Return the TLS context, or None for plain HTTP."""
+        settings = self.settings
+        if not (settings.ssl_certfile or settings.self_signed_certs):
+            return None
+        from InferenceLibrary.simulator.tls import tls_context
 
-        listener = self.loop.run_until_complete(
-            self.loop.create_server(lambda: Connection(self.app), sock=sock, backlog=_BACKLOG)
-        )
-        self._listeners.append(listener)
-        lines = [self._announcement.format(url=url_of(sock))]
+        return tls_context(settings)
+
+    def _listen(self, sock: socket.socket, tls: Any = None) -> None:
+        self.port = sock.getsockname()[1]
+        self._serve_on(sock, tls)
+        url = url_of(sock) if tls is None else url_of(sock).replace("http:", "https:", 1)
+        lines = [self._announcement.format(url=url)]
         if self.settings.control_port is not None:
             from InferenceLibrary.simulator.control import listen_for_control
 
@@ -159,11 +169,42 @@ class Server:
             lines.insert(0, f"control on {url_of(control)}")
         announce(lines)
 
+    def _serve_on(self, sock: socket.socket, tls: Any) -> None:
+        from InferenceLibrary.simulator.http_connection import Connection
+
+        async def serve() -> None:
+            create = self.loop.create_server
+            self._listener = await create(lambda: Connection(self.app), sock=sock, backlog=_BACKLOG, ssl=tls)
+
+        if self.loop.is_running():
+            self._task = self.loop.create_task(serve())
+        else:
+            self.loop.run_until_complete(serve())
+
+    def refuse(self, refuse: bool) -> None:
+        """Refuse new connections as if nobody listened, or take them again, on the same port.
+
+        Raises:
+            StartError: Somebody else has taken the port.
+        """
+        if refuse and self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        elif not refuse and self._listener is None:
+            self._serve_on(bind(self.settings.host, self.port), self._tls())
+
+    @property
+    def listening(self) -> bool:
+        """Whether new connections are taken."""
+        return self._listener is not None
+
     def stop_listening(self) -> None:
         """Accept no more connections."""
-        for listener in self._listeners:
-            listener.close()
+        for listener in (*self._listeners, self._listener):
+            if listener is not None:
+                listener.close()
         self._listeners.clear()
+        self._listener = None
 
     def _on_signal(self, number: signal.Signals) -> None:
         try:

@@ -76,6 +76,36 @@ def test_crash_in_mid_stream(start_simulator):
     assert simulator.process.wait(5) == 3
 
 
+def test_crash_by_header_and_by_control(start_simulator):
+    simulator = start_simulator("--mode", "echo")
+    assert simulator.chat("a b c", fault="crash-after:signal=KILL,events=1", stream=True).data[-1]["choices"][0][
+        "delta"
+    ]
+    assert simulator.process.wait(5) == -9
+    simulator = start_simulator("--control-port", "0")
+    assert simulator.control("POST", "/faults", {"fault": "out-of-memory:after=1,code=137"}).status == 200
+    assert simulator.chat().status == 200
+    assert simulator.chat().raw == b""
+    assert simulator.process.wait(5) == 137
+    assert "CUDA out of memory" in simulator.errors()
+
+
+def test_connections_are_truly_refused_while_it_does_not_listen(start_simulator):
+    simulator = start_simulator("--control-port", "0")
+    assert simulator.control("GET", "/listening").json == {"listening": True}
+    for _ in range(2):
+        assert simulator.control("PUT", "/listening", {"listening": False}).status == 200
+    with pytest.raises(ConnectionRefusedError):
+        simulator.connect()
+    assert simulator.control("PUT", "/listening", {"listening": True}).json == {"listening": True}
+    assert simulator.chat().status == 200
+    simulator.control("PUT", "/listening", {"listening": False})
+    with socket.create_server(("127.0.0.1", simulator.port)):
+        answer = simulator.control("PUT", "/listening", {"listening": True})
+    assert (answer.status, "address already in use" in answer.json["error"]) == (409, True)
+    assert simulator.stop() == 0
+
+
 def test_log_flood_does_not_stop_the_server(start_simulator):
     simulator = start_simulator("--fault", "log-flood:bytes=20000000")
     end, found = monotonic() + 10, 0

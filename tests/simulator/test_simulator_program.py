@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -171,6 +173,33 @@ def test_real_ssl_is_there_for_who_needs_it_later():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "2\n"
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the program openssl")
+def test_https_with_a_certificate_made_at_the_start(start_simulator):
+    simulator = start_simulator("--self-signed-certs", "--mode", "echo")
+    assert simulator.lines[-1].startswith("listening on https://127.0.0.1:")
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with context.wrap_socket(simulator.connect()) as sock:
+        sock.sendall(_chat("one two").replace(b"Host: t", b"Host: t\r\nConnection: close"))
+        raw = b""
+        while part := sock.recv(65536):
+            raw += part
+    assert raw.endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
+
+
+def test_certificate_that_is_none(run_cli, tmp_path):
+    (tmp_path / "c.pem").write_text("no certificate")
+    done = run_cli("--port", "0", "--ssl-certfile", str(tmp_path / "c.pem"))
+    assert done.returncode == 1
+    assert "cannot use the certificate" in done.stderr
+
+
+def test_pod_headers(start_simulator):
+    simulator = start_simulator(env={"POD_NAME": "pod-1", "POD_NAMESPACE": "tests"})
+    headers = simulator.chat().headers
+    assert (headers["x-inference-pod"], headers["x-inference-namespace"]) == ("pod-1", "tests")
 
 
 def _chat(text: str) -> bytes:

@@ -8,7 +8,8 @@ import sys
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.simulator.faults.spec import Fault, Parameter, define, parse_fault
+from InferenceLibrary.simulator.drafts import Frame
+from InferenceLibrary.simulator.faults.spec import Fault, Parameter, Values, define, parse_fault
 
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.exchange import Exchange
@@ -92,7 +93,7 @@ class ProcessFaults:
         memory = self._faults.get("out-of-memory")
         if memory is not None:
             values = {"signal": "", "events": 0, "message": _OUT_OF_MEMORY, **memory.values}
-            _Crash(Fault(memory.kind, values, memory.text), server.app)
+            _Crash(Fault(crash_after, values, memory.text), server.app)
         app = server.app
         if "never-ready" in self._faults:
             never = parse_fault("status:code=503,message=The server is not ready")
@@ -142,46 +143,56 @@ class _Flood:
         self._timers.at(monotonic() + self._PERIOD, self._next)
 
 
+def _end(values: Values) -> None:
+    """End this process at once, as the fault says."""
+    if values["message"]:
+        sys.stderr.write(f"{values['message']}\n")
+        sys.stderr.flush()
+    if values["signal"]:
+        os.kill(os.getpid(), _signal(values["signal"]))
+    os._exit(values["code"])
+
+
+def _signal(name: str) -> int:
+    return getattr(signal, f"SIG{name.upper().removeprefix('SIG')}", signal.SIGKILL)
+
+
+@crash_after.answer
+def _(_exchange: Exchange, values: Values) -> bool:
+    # Asked for by a header or the control API: now.
+    if not values["events"]:
+        _end(values)
+    return False
+
+
+@crash_after.frames
+def _(frames: list[Frame], values: Values, _exchange: Exchange) -> list[Frame]:
+    def end(_: Exchange) -> bool:
+        _end(values)
+        return True
+
+    return [*frames[: values["events"] + 1], Frame(end)]
+
+
+@out_of_memory.answer
+def _(_exchange: Exchange, values: Values) -> bool:
+    _end({"signal": "", "message": _OUT_OF_MEMORY, **values})
+    return True
+
+
 class _Crash:
-    """Counts requests and ends the process."""
+    """Counts requests, and gives the one that is not survived the fault."""
 
     def __init__(self, fault: Fault, app: Any) -> None:
-        self._values = fault.values
+        self._fault = fault
         self._seen = 0
         self._before = app.personality.before
         app.personality.before = self.before
 
     def before(self, exchange: Exchange) -> bool:
         self._seen += 1
-        if self._seen >= self._values["requests"]:
-            if not self._values["events"]:
-                self.crash()
-            watched = parse_fault(f"cut-after-events:events={self._values['events'] + 1}")
-            watched.kind = _crash_kind(self)
-            exchange.faults.append(watched)
+        if self._seen >= self._fault.values["requests"]:
+            if not self._fault.values["events"]:
+                _end(self._fault.values)
+            exchange.faults.append(Fault(crash_after, self._fault.values, self._fault.text))
         return bool(self._before(exchange))
-
-    def crash(self) -> None:
-        if self._values["message"]:
-            sys.stderr.write(f"{self._values['message']}\n")
-            sys.stderr.flush()
-        if self._values["signal"]:
-            number = getattr(signal, f"SIG{self._values['signal'].upper().removeprefix('SIG')}")
-            os.kill(os.getpid(), number)
-        os._exit(self._values["code"])
-
-
-def _crash_kind(crash: _Crash) -> Any:
-    from InferenceLibrary.simulator.drafts import Frame
-    from InferenceLibrary.simulator.faults.spec import FaultKind
-
-    def end(_exchange: Exchange) -> bool:
-        crash.crash()
-        return True
-
-    def frames(found: list[Frame], values: dict[str, Any], _exchange: Exchange) -> list[Frame]:
-        return [*found[: values["events"]], Frame(end)]
-
-    kind = FaultKind("crash-after", "")
-    kind.on_frames = frames
-    return kind
