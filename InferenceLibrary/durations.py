@@ -37,4 +37,5 @@ def parse_duration(value: str | float) -> float:
     match = _DURATION.fullmatch(str(value))
     if match is None or match[2].lower() not in _UNITS:
         raise ValueError(f"expected a duration with a unit, such as 200ms, 2s or 1min, got '{value}'")
-    return float(match[1]) * _UNITS[match[2].lower()]
+    # Rounded to nanoseconds: 700 ms are 0.7 s and not 0.7000000000000001.
+    return round(float(match[1]) * _UNITS[match[2].lower()], 9)

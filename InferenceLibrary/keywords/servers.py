@@ -79,7 +79,7 @@ class ServerKeywords(KeywordGroup):
         ```
         """
         from InferenceLibrary.servers.profile import load_profile
-        from InferenceLibrary.servers.server import StartSettings, start
+        from InferenceLibrary.servers.starting import StartSettings, start
 
         loaded = load_profile(profile)
         name = alias or loaded.name
@@ -213,10 +213,9 @@ class ServerKeywords(KeywordGroup):
             Should Not Be Empty    ${models}
         ```
         """
-        from InferenceLibrary.servers.target import SKIP_VARIABLE, is_skipped, resolve_target
+        from InferenceLibrary.servers.target import resolve_target
 
-        if is_skipped(os.environ):
-            raise SkipExecution(f"{SKIP_VARIABLE}=true skips all integration tests. Unset it to run them.")
+        self.skip_if_integration_tests_are_off()
         builtin = BuiltIn()
         target = resolve_target(
             builtin.get_variable_value("${TARGET}"), builtin.get_variable_value("${MODEL}"), os.environ
@@ -444,6 +443,31 @@ class ServerKeywords(KeywordGroup):
 
     def _key(self, secret: Secret | None) -> str | None:
         return None if secret is None else plain(self.context, secret)
+
+    @keyword(tags=["skip"])
+    def skip_if_integration_tests_are_off(self) -> None:
+        """Skip when the environment says `SKIP_INTEGRATION_TESTS=true`.
+
+        [Use Target] does it by itself; this is the `Suite Setup` of suites that need no server.
+
+        Raises:
+            TargetError: The variable is neither true nor false.
+
+        Example:
+        ```robotframework
+        *** Settings ***
+        Suite Setup    Skip If Integration Tests Are Off
+
+        *** Test Cases ***
+        A Model Made On The Spot
+            ${path} =    Create Onnx Model    mlp
+            Load Onnx Model    ${path}
+        ```
+        """
+        from InferenceLibrary.servers.target import SKIP_VARIABLE, is_skipped
+
+        if is_skipped(os.environ):
+            raise SkipExecution(f"{SKIP_VARIABLE}=true skips all integration tests. Unset it to run them.")
 
     def _check_health(self, server: Any, what: str, deadline: Deadline) -> None:
         from InferenceLibrary.servers.readiness import probe

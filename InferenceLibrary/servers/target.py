@@ -83,7 +83,8 @@ def _duration(environment: Mapping[str, str], variable: str) -> float | None:
     if not value:
         return None
     try:
-        seconds = float(value) if value.strip().replace(".", "", 1).isdigit() else parse_duration(value)
+        bare = value.isascii() and value.strip().replace(".", "", 1).isdigit()
+        seconds = float(value) if bare else parse_duration(value)
     except ValueError as error:
         raise TargetError(f"{variable}: {error}.") from None
     if seconds <= 0:

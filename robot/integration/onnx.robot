@@ -5,6 +5,8 @@ Documentation    ONNX models: made on the spot, loaded, run, compared, and on th
 
 Library          InferenceLibrary
 
+Suite Setup      Skip If Integration Tests Are Off
+
 Test Tags        onnx
 
 
