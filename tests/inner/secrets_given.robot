@@ -1,13 +1,13 @@
 *** Settings ***
-Documentation       A key given as a Robot secret, to a server that says it wherever it can. It must show up nowhere.
+Documentation    A key given as a Robot secret, to a server that says it wherever it can. It must show up nowhere.
 
-Library             Collections
-Library             InferenceLibrary
+Library          Collections
+Library          InferenceLibrary
 
 
 *** Variables ***
-${KEY: Secret}      %{PLANTED}
-${LINE: Secret}     Bearer ${KEY}
+${KEY: Secret}     %{PLANTED}
+${LINE: Secret}    Bearer ${KEY}
 
 
 *** Test Cases ***

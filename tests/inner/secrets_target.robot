@@ -1,9 +1,9 @@
 *** Settings ***
-Documentation       A key that Use Target reads, to a server that says it wherever it can. It must show up nowhere.
+Documentation    A key that Use Target reads, to a server that says it wherever it can. It must show up nowhere.
 
-Library             InferenceLibrary
+Library          InferenceLibrary
 
-Suite Setup         Use Target
+Suite Setup      Use Target
 
 
 *** Test Cases ***

@@ -17,7 +17,8 @@ from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.servers.ports import free_port, is_free
 from InferenceLibrary.servers.profile import Health, Profile, load_profile
 from InferenceLibrary.servers.readiness import generate_one, probe
-from InferenceLibrary.servers.server import Server, StartSettings, connect, start
+from InferenceLibrary.servers.server import Server, connect
+from InferenceLibrary.servers.starting import StartSettings, start
 
 HELLO = [{"role": "user", "content": "Hi"}]
 Begin = Callable[..., Server]
@@ -52,7 +53,7 @@ def begin(tmp_path: Path) -> Iterator[Begin]:
 def test_a_profile_of_ones_own(begin: Begin, tmp_path: Path) -> None:
     server = begin(write_own_server(tmp_path), options={"words": ["a", "b"]}, arguments=["--last"])
     assert (server.name, server.model, server.base_url) == ("mine", "own", server.client.base_url)
-    assert list(server.stages) == ["healthy"]
+    assert list(server.stages) == ["spawned", "listening", "healthy"]
     assert server.log_path is not None
     port = server.base_url.rpartition(":")[2]
     assert f"arguments ['{port}', '--words', 'a', '--words', 'b', '--last']" in server.log_path.read_text()
@@ -159,13 +160,13 @@ def test_an_announced_port_is_read(begin: Begin, tmp_path: Path) -> None:
         "ready: {health: {path: /}, first_token: none, timeout: 20s}\n"
     )
     server = begin(profile)
-    assert list(server.stages) == ["listening", "healthy"]
+    assert list(server.stages) == ["spawned", "listening", "healthy"]
     assert not server.base_url.endswith(":0")
 
 
 def test_the_first_token_is_awaited(begin: Begin) -> None:
     server = begin("simulator", first_token="chat")
-    assert list(server.stages) == ["listening", "healthy", "first token"]
+    assert list(server.stages) == ["spawned", "listening", "healthy", "first token"]
     with pytest.raises(ServerError) as caught:
         begin(
             "simulator",

@@ -1,0 +1,125 @@
+"""The variables that choose the target, in real runs: what they do, what their errors say, and the loud skip."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from inner_suites import InnerRun, run_inner
+
+from InferenceLibrary.redaction import Redactor
+from InferenceLibrary.servers.ports import free_port
+from InferenceLibrary.servers.profile import load_profile
+from InferenceLibrary.servers.server import Server, StartSettings, start
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that runs outside of the inner runs."""
+    folder = tmp_path_factory.mktemp("simulator")
+    server = start(
+        load_profile("simulator"),
+        StartSettings(arguments=["--served-model-name", "first", "second"]),
+        name="outside",
+        new_log=lambda: folder / "simulator.log",
+        redact=Redactor(),
+    )
+    yield server
+    server.close()
+
+
+def run(folder: Path, *options: str, **environment: str) -> InnerRun:
+    return run_inner("target_use.robot", folder, *options, env=environment)
+
+
+def facts(run: InnerRun) -> dict[str, str]:
+    outcome = run["Use It"]
+    assert outcome.status == "PASS", outcome.message
+    return dict(re.findall(r"\b(\w+)=(\S+)", "\n".join(outcome.log)))
+
+
+def test_the_default_is_the_simulator(tmp_path: Path) -> None:
+    found = facts(run(tmp_path, "--exclude", "limits"))
+    assert (found["name"], found["model"], found["started"]) == ("simulator", "fake-model", "True")
+    assert (found["call"], found["stream"]) == ("60.0", "60.0")
+    assert found["metadata"] == "simulator"
+
+
+def test_a_url_is_connected_to(tmp_path: Path, simulator: Server) -> None:
+    found = facts(run(tmp_path, "--exclude", "limits", INFERENCE_TARGET=simulator.base_url))
+    assert (found["url"], found["started"]) == (simulator.base_url, "False")
+    assert found["model"] == found["asked"] == "first", "the first of the model list"
+    assert simulator.process is not None
+    assert simulator.process.running, "it was only let go"
+
+
+def test_vllm_url_and_model(tmp_path: Path, simulator: Server) -> None:
+    environment = {"VLLM_BACKEND_URL": f"{simulator.base_url}/v1", "VLLM_MODEL_NAME": "second"}
+    found = facts(run(tmp_path, "--exclude", "limits", **environment))
+    assert (found["url"], found["model"], found["asked"]) == (simulator.base_url, "second", "first")
+
+
+@pytest.mark.parametrize("variable", ["INFERENCE_SERVICE_URL", "LLM_GATEWAY_URL"])
+def test_other_urls_of_the_field(tmp_path: Path, simulator: Server, variable: str) -> None:
+    assert facts(run(tmp_path, "--exclude", "limits", **{variable: simulator.base_url}))["url"] == simulator.base_url
+
+
+def test_variables_of_the_run_go_before_the_environment(tmp_path: Path, simulator: Server) -> None:
+    options = ("--exclude", "limits", "--variable", f"TARGET:{simulator.base_url}", "--variable", "MODEL:second")
+    found = facts(run(tmp_path, *options, INFERENCE_TARGET="no-such-target"))
+    assert (found["url"], found["model"]) == (simulator.base_url, "second")
+
+
+def test_port_and_limits_take_effect(tmp_path: Path) -> None:
+    port = free_port()
+    environment = {"TEST_PORT": str(port), "INTEGRATION_TEST_TIMEOUT": "700ms", "STREAM_TEST_TIMEOUT": "0.5"}
+    done = run(tmp_path, **environment)
+    found = facts(done)
+    assert found["url"] == f"http://127.0.0.1:{port}"
+    assert (found["call"], found["stream"]) == ("0.7", "0.5")
+    call, stream = done["A Call Keeps Its Limit"], done["A Stream Keeps Its Limit"]
+    assert "no answer within the total time limit of 0.7 s" in call.first_line
+    assert "no end within the total time limit of 0.5 s" in stream.first_line
+    assert done.leftovers == []
+
+
+def test_the_limit_of_calls_is_that_of_streams_too(tmp_path: Path) -> None:
+    found = facts(run(tmp_path, "--exclude", "limits", INTEGRATION_TEST_TIMEOUT="9"))
+    assert (found["call"], found["stream"]) == ("9.0", "9.0")
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"TEST_PORT": "http"}, r"TEST_PORT: expected a port from 1 to 65535, got 'http'\."),
+        ({"STREAM_TEST_TIMEOUT": "soon"}, r"STREAM_TEST_TIMEOUT: expected a duration with a unit, .*, got 'soon'\."),
+        ({"SKIP_INTEGRATION_TESTS": "ture"}, r"SKIP_INTEGRATION_TESTS: expected true or false, got 'ture'\."),
+        ({"INFERENCE_TARGET": "simulatr"}, r"No profile 'simulatr': .* Did you mean 'simulator'\?.*"),
+        ({"INFERENCE_TARGET": "http://127.0.0.1:99999"}, r"'http://127.0.0.1:99999' is no URL of a server: .*"),
+        ({"VLLM_BACKEND_URL": "localhost:8000"}, r"No profile 'localhost:8000': .*"),
+        ({"LLM_GATEWAY_URL": "http://127.0.0.1:9"}, r"Nobody answers as expected: .* got connection refused .*"),
+        ({"INFERENCE_TARGET": "openai"}, r"Profile 'openai' cannot be started: .*"),
+    ],
+)
+def test_a_variable_that_cannot_be_used_is_told(tmp_path: Path, environment: dict[str, str], message: str) -> None:
+    outcome = run(tmp_path, "--exclude", "limits", **environment)["Use It"]
+    assert outcome.status == "FAIL"
+    assert re.fullmatch(message, outcome.first_line), outcome.message
+    assert "Traceback" not in outcome.message
+
+
+SUITES = sorted(path.name for path in (ROOT / "robot" / "integration").glob("*.robot"))
+
+
+def test_skipping_is_loud_in_every_suite(tmp_path: Path) -> None:
+    done = run_inner(ROOT / "robot" / "integration", tmp_path, env={"SKIP_INTEGRATION_TESTS": "true"})
+    assert len(done.tests) > 3 * len(SUITES)
+    for name, outcome in done.tests.items():
+        assert outcome.status == "SKIP", f"{name}: {outcome.status} {outcome.message}"
+        assert "SKIP_INTEGRATION_TESTS=true skips all integration tests. Unset it to run them." in outcome.message
+    assert done.return_code == 0
+    assert not (tmp_path / "inference").exists(), "nothing was started"
