@@ -198,6 +198,14 @@ class ServerProcess(OutputFile):
         if self.running:
             self._say("signal", int(number), whole_tree)
 
+    def pause(self) -> None:
+        """Stop it and all that it started in their tracks."""
+        self.send_signal(signal.SIGSTOP, whole_tree=True)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self.send_signal(signal.SIGCONT, whole_tree=True)
+
     def stop(self, grace: float, *, number: signal.Signals = signal.SIGTERM, whole_group: bool = True) -> bool:
         """End it: TERM, `grace` seconds, then KILL for the whole tree. Return whether it ended by itself in time.
 

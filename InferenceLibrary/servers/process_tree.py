@@ -78,26 +78,26 @@ def descendants(root: int, among: dict[int, Seen] | None = None) -> list[Seen]:
 
 
 def bearers(mark: str) -> list[Seen]:
-    """Return the living processes whose environment holds the entry `mark`, as far as the system tells."""
+    """Return the living processes with an entry in their environment that begins with `mark`."""
     if not on_linux():
         everyone_else = _from_ps("-A")
         # macOS and the BSDs differ in the letter; where neither is known nothing is found.
         with os.popen("LC_ALL=C ps -A -E -ww -o pid= -o command= 2>/dev/null") as output:
             lines = [line.split() for line in output]
-        numbers = [int(line[0]) for line in lines if mark in line[1:]]
+        numbers = [int(line[0]) for line in lines if any(word.startswith(mark) for word in line[1:])]
         return [everyone_else[number] for number in numbers if number in everyone_else]
     wanted = mark.encode()
     found = []
-    for entry in os.listdir("/proc"):  # noqa: PTH208
-        if not entry.isdigit():
+    for number in os.listdir("/proc"):  # noqa: PTH208
+        if not number.isdigit():
             continue
         try:
-            with open(f"/proc/{entry}/environ", "rb") as file:  # noqa: PTH123
+            with open(f"/proc/{number}/environ", "rb") as file:  # noqa: PTH123
                 environment = file.read()
         except OSError:  # it ended, or belongs to somebody else
             continue
-        if wanted in environment.split(b"\0"):
-            seen = _read(int(entry))
+        if wanted in environment and any(entry.startswith(wanted) for entry in environment.split(b"\0")):
+            seen = _read(int(number))
             if seen is not None and seen.lives:
                 found.append(seen)
     return found

@@ -11,6 +11,7 @@ import msgspec
 
 from InferenceLibrary.durations import parse_duration
 from InferenceLibrary.errors import ProfileError
+from InferenceLibrary.servers.sizes import parse_bytes
 from InferenceLibrary.typed_yaml import parse_yaml
 
 SHIPPED = Path(__file__).parent / "profiles"
@@ -40,6 +41,15 @@ class Option(_Part, frozen=True):
     """What to do when it is missing or cannot be found."""
 
 
+class Gpu(_Part, frozen=True):
+    """What GPUs must be like before the server starts, and are again after it has ended."""
+
+    most_used: str = "1 GB"
+    """Memory in use on each GPU, at most; drivers and desktops hold some hundred megabytes."""
+    wait: str = "30s"
+    """How long the memory of a server that has just ended may take to come free."""
+
+
 class Start(_Part, frozen=True):
     """How the process is started."""
 
@@ -50,6 +60,14 @@ class Start(_Part, frozen=True):
     announcement: str | None = None
     """Pattern of the line that tells where the server listens; its group `url` or `port` is read and port 0 is passed.
     Without one, a free port is chosen and passed."""
+    restart: bool = False
+    """Whether the program is started again whenever it ends by itself, as a forwarder that drops. Its port is chosen
+    and passed, so that it stays; an announcement then only tells that it listens."""
+    daemon: bool = False
+    """Whether the program puts itself into the background: when it ends with 0, what it left behind is the server.
+    Linux only."""
+    gpu: Gpu | None = None
+    """Refuse to start where GPU memory is held by others. None: do not look."""
     options: dict[str, Option] = {}
 
 
@@ -58,6 +76,23 @@ class Health(_Part, frozen=True):
 
     path: str = "/health"
     statuses: list[int] = msgspec.field(default_factory=lambda: [200])
+    bodies: list[Literal["any", "empty", "ok", "status"]] = msgspec.field(default_factory=lambda: ["any"])
+    """Accepted bodies: `empty`; the text `ok` in any case; a JSON object whose `status` is `ok`, `healthy`, `ready`,
+    `up` or `running`; or any."""
+
+
+class Budgets(_Part, frozen=True):
+    """How long each stage of a start may take, counted from the end of the one before; by default what is left of
+    `timeout`."""
+
+    listening: str | None = None
+    """Until the port accepts connections, or is announced."""
+    healthy: str | None = None
+    """Until the health route answers as expected; loading a model falls into this stage or the one before."""
+    model_listed: str | None = None
+    """Until the model list names the model."""
+    first_token: str | None = None
+    """Until a token has been generated."""
 
 
 class Ready(_Part, frozen=True):
@@ -68,14 +103,21 @@ class Ready(_Part, frozen=True):
     first_token: Literal["chat", "completion", "none"] = "chat"
     """The generation that must give a token before the server counts as ready; servers that list a model or answer
     health checks may still be minutes away from it."""
+    model_list: str | None = None
+    """Path of the model list that must name the model, such as `/v1/models`. None: the list is not asked."""
     timeout: str = "60s"
+    """How long the whole start may take."""
+    budgets: Budgets = Budgets()
 
 
 class Stop(_Part, frozen=True):
-    """How the process is ended: TERM, then KILL for the whole process group."""
+    """How the process is ended: a signal, a grace, then KILL for all that it started."""
 
     grace: str = "10s"
-    """How long TERM may take."""
+    """How long the signal may take."""
+    signal: Literal["TERM", "INT", "QUIT", "HUP"] = "TERM"
+    to: Literal["group", "server"] = "group"
+    """Who gets the signal: the server's process group, as from a terminal, or the server alone, as in a container."""
 
 
 class Probe(_Part, frozen=True):
@@ -120,6 +162,20 @@ class Terminal(_Part, frozen=True):
     options: dict[str, Option] = {}
 
 
+class Metrics(_Part, frozen=True):
+    """Prometheus metrics, and which of them say what. A name that is not given is not known of this server."""
+
+    path: str = "/metrics"
+    running: list[str] = []
+    """Requests at work or waiting; all zero: the server is idle."""
+    requests: str | None = None
+    """Counter of requests that ended well."""
+    prompt_tokens: str | None = None
+    """Counter of prompt tokens."""
+    generation_tokens: str | None = None
+    """Counter of generated tokens."""
+
+
 class Hint(_Part, frozen=True):
     """A cause that is known by the words in the log."""
 
@@ -140,6 +196,7 @@ class Profile(_Part, frozen=True):
     stop: Stop = Stop()
     binary: Binary | None = None
     terminal: Terminal | None = None
+    metrics: Metrics | None = None
     lacks: dict[str, str] = {}
     """Feature to reason: what `Skip Unless Server Supports` skips."""
     hints: list[Hint] = []
@@ -218,11 +275,23 @@ def _check(profile: Profile, source: str) -> None:
 
 
 def _check_readiness(profile: Profile, source: str) -> None:
-    for key, value in (("ready.timeout", profile.ready.timeout), ("stop.grace", profile.stop.grace)):
+    durations = [("ready.timeout", profile.ready.timeout), ("stop.grace", profile.stop.grace)]
+    stages = msgspec.structs.asdict(profile.ready.budgets)
+    durations += [(f"ready.budgets.{stage}", budget) for stage, budget in stages.items() if budget is not None]
+    if profile.start is not None and profile.start.gpu is not None:
+        durations.append(("start.gpu.wait", profile.start.gpu.wait))
+        try:
+            parse_bytes(profile.start.gpu.most_used)
+        except ValueError as error:
+            raise ProfileError(f"{source}: key 'start.gpu.most_used': {error}.") from None
+    for key, value in durations:
         try:
             parse_duration(value)
         except ValueError as error:
             raise ProfileError(f"{source}: key '{key}': {error}.") from None
+    listing = profile.ready.model_list
+    if listing is not None and not listing.startswith("/"):
+        raise ProfileError(f"{source}: key 'ready.model_list': expected a path such as /v1/models, got '{listing}'.")
     if profile.ready.health is not None and not profile.ready.health.path.startswith("/"):
         path = profile.ready.health.path
         raise ProfileError(f"{source}: key 'ready.health.path': expected a path such as /health, got '{path}'.")

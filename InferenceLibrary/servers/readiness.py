@@ -1,31 +1,48 @@
-"""When a server is ready, in stages; each failure says which stage, what was seen, and why the process ended."""
+"""When a server is ready, in stages; each failure says which stage, what was seen, and why the process ended.
+
+Spawned, listening, healthy, model listed, first token: each stage has a budget of its own within that of the whole.
+"""
 
 from __future__ import annotations
 
-import http.client
 import re
-import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from InferenceLibrary.client.http import Client
 from InferenceLibrary.deadline import Deadline, wait_until
-from InferenceLibrary.errors import RequestError, ServerError, StreamError, describe
+from InferenceLibrary.durations import parse_duration
+from InferenceLibrary.errors import ServerError, describe
 from InferenceLibrary.redaction import Redactor
-from InferenceLibrary.servers.profile import Health, Profile
+from InferenceLibrary.servers.causes import find_cause
+from InferenceLibrary.servers.listeners import foreign_holder
+from InferenceLibrary.servers.output import LogFollower, OutputFile, last_line
+from InferenceLibrary.servers.probes import OK, ask_token, connects, generate_one, lists_model, probe
+from InferenceLibrary.servers.process import ServerProcess
+from InferenceLibrary.servers.profile import Profile
 from InferenceLibrary.servers.program import Program
 
-_PROBE_TIMEOUT = 2.0
+__all__ = ["ForeignServerError", "Watch", "generate_one", "probe"]
 
-KNOWN_CAUSES: tuple[tuple[str, str], ...] = (
-    (r"address (is )?already in use|EADDRINUSE", "the port is taken: leave it to the library, or stop its holder."),
-    (r"out of memory|OutOfMemoryError", "memory ran out: use a smaller model or free the GPU."),
-    (r"(error while loading shared libraries|cannot open shared object file)", "a shared library is missing: see ldd."),
-    (r"no such file or directory|failed to (open|load) model|model .*not found", "a file is missing: check the paths."),
-    (r"unrecognized arguments?|unknown (flag|option|argument)|invalid (argument|option)|no such option",
-     "the program does not know an argument: compare the command line with its --help."),
+SPAWNED, LISTENING, HEALTHY, MODEL_LISTED, FIRST_TOKEN = (
+    "spawned", "listening", "healthy", "model listed", "first token"
 )  # fmt: skip
-"""Words in a log and what they hint at."""
+STAGES = (SPAWNED, LISTENING, HEALTHY, MODEL_LISTED, FIRST_TOKEN)
+
+PROGRESS_EVERY = 5.0
+"""Seconds between lines about a stage that lasts."""
+LONG_LOAD = 2.0
+"""Seconds of a start from which on the end of a stage is worth a line on the console."""
+_REFUSED_FOR_GOOD = 2.0
+"""Seconds that a refusal must last; gateways answer 404 until their backends have come."""
+_ENDS_BY_ITSELF = 1.0
+"""Seconds in which a server whose port is taken should notice it and end."""
+_LONGEST_LINE = 120
+
+
+class ForeignServerError(ServerError):
+    """Another program listens on the port on which ours was started."""
 
 
 @dataclass
@@ -38,6 +55,15 @@ class Watch:
     deadline: Deadline
     redact: Redactor
     stages: dict[str, float] = field(default_factory=dict)
+    """Seconds from the start at which each stage was reached."""
+    report: Callable[[str], None] = lambda line: None
+    """Takes a line when a stage ends."""
+    progress: Callable[[str], None] = lambda line: None
+    """Takes the lines that are worth to be seen while one waits: those about long loads."""
+
+    def spawned(self) -> None:
+        """The process was started."""
+        self._reached(SPAWNED)
 
     def announced_url(self) -> str:
         """Wait for the line that tells where the process listens and return its URL.
@@ -47,114 +73,175 @@ class Watch:
         """
         assert self.profile.start is not None
         pattern = re.compile(self.profile.start.announcement or "")
-        found: list[str] = []
+        found: list[re.Match[str]] = []
+        follower = LogFollower(self.process, pattern) if isinstance(self.process, OutputFile) else None
 
         def announced() -> bool:
-            match = pattern.search(self.process.log_text())
-            if match is None:
-                return False
-            groups = match.groupdict()
-            found.append(groups.get("url") or f"http://127.0.0.1:{groups['port']}")
-            return True
+            match = follower.find() if follower else pattern.search(self.process.log_text())
+            if match is not None:
+                found.append(match)
+            return match is not None
 
-        self._await(
-            "listening", announced, lambda: f"no line that matches '{pattern.pattern}'", "the announced address"
-        )
-        return found[0].rstrip("/")
+        self._await(LISTENING, announced, lambda: f"no line that matches '{pattern.pattern}'", "the announced address")
+        groups = found[0].groupdict()
+        return _reachable((groups.get("url") or f"http://127.0.0.1:{groups['port']}").rstrip("/"))
 
-    def until_ready(self, client: Client, first_token: str) -> None:
-        """Wait for health and for a first generated token.
+    def listening(self, base_url: str) -> None:
+        """Wait until the port accepts connections, unless that was announced; it must be the process that listens.
 
         Raises:
+            ForeignServerError: Another program listens there.
             ServerError: The process ended, or the time is over.
+        """
+        parts = urlsplit(base_url)
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        if LISTENING not in self.stages:
+            last = [""]
+
+            def connected() -> bool:
+                last[0] = connects(host, port)
+                return last[0] == OK
+
+            self._await(LISTENING, connected, lambda: last[0], f"a listener on port {port}")
+        if isinstance(self.process, ServerProcess) and host in {"127.0.0.1", "localhost", "::1"}:
+            self._refuse_foreigner(self.process, port)
+
+    def until_ready(self, client: Client, first_token: str) -> None:
+        """Wait for health, for the model in the list of models, and for a first generated token.
+
+        Raises:
+            ServerError: The process ended, the time is over, or the server refuses for good.
         """
         health = self.profile.ready.health
         last = ["nothing"]
 
         def healthy() -> bool:
             last[0] = probe(client.base_url, health)
-            return last[0] == "ok"
+            return last[0] == OK
 
         expected = f"{' or '.join(map(str, health.statuses))} on GET {health.path}" if health else "a listening port"
-        self._await("healthy", healthy, lambda: last[0], expected)
-        if first_token == "none":
-            return
+        if HEALTHY not in self.stages:
+            self._await(HEALTHY, healthy, lambda: last[0], expected)
+        listing = self.profile.ready.model_list
+        if listing is not None and MODEL_LISTED not in self.stages:
+
+            def listed() -> bool:
+                last[0] = lists_model(client, listing)
+                return last[0] == OK
+
+            wanted = f"the model '{client.model}'" if client.model else "a model"
+            self._await(MODEL_LISTED, listed, lambda: last[0], f"{wanted} on GET {listing}")
+        if first_token != "none":
+            self._await_token(client, first_token, last)
+
+    def _await_token(self, client: Client, first_token: str, last: list[str]) -> None:
+        refused: list[Deadline] = []
+        budget = self._budget(FIRST_TOKEN)
 
         def generated() -> bool:
-            last[0] = generate_one(client, first_token, self.deadline.remaining)
-            return last[0] == "ok"
+            last[0], final = ask_token(client, first_token, budget.remaining)
+            if final:
+                refused.append(refused[0] if refused else Deadline(_REFUSED_FOR_GOOD))
+            else:
+                refused.clear()
+            return last[0] == OK or bool(refused and refused[0].expired)
 
-        self._await("first token", generated, lambda: last[0], f"a first token from a {first_token}")
+        expected = f"a first token from a {first_token}"
+        self._await(FIRST_TOKEN, generated, lambda: last[0], expected, budget)
+        if last[0] != OK:
+            del self.stages[FIRST_TOKEN]
+            what = f"Server '{self.name}' is not ready ({FIRST_TOKEN})"
+            hint = "it refuses the request: check the model's name, the key, and ready.first_token of the profile."
+            raise self._failure(what, expected, last[0], f"{self.process.label} runs", hint)
 
-    def _await(self, stage: str, check: object, got: object, expected: str) -> None:
-        assert callable(check)
-        assert callable(got)
-        reached = wait_until(lambda: not self.process.running or check(), self.deadline)
+    def _await(
+        self,
+        stage: str,
+        check: Callable[[], bool],
+        got: Callable[[], str],
+        expected: str,
+        budget: Deadline | None = None,
+    ) -> None:
+        budget = budget or self._budget(stage)
+        next_line = [PROGRESS_EVERY]
+
+        def done() -> bool:
+            if not self.process.running or check():
+                return True
+            if budget.elapsed >= next_line[0]:
+                next_line[0] = budget.elapsed + PROGRESS_EVERY
+                self.progress(self._line(f"waiting until it is {stage}, {self.deadline.elapsed:.0f} s, {got()}"))
+            return False
+
+        reached = wait_until(done, budget)
         # A foreign server on the port would answer for a process that has just ended.
         ended = self.process.how_it_ended()
         if ended is not None:
             raise self._failure(f"Server '{self.name}' ended before it was ready", expected, ended)
         if not reached:
             state = f"{self.process.label} runs"
-            raise self._failure(f"Server '{self.name}' is not ready ({stage})", expected, got(), state)
-        self.stages[stage] = self.deadline.elapsed
+            hint = None
+            if not self.deadline.expired:
+                key = f"ready.budgets.{stage.replace(' ', '_')}"
+                state = f"the stage's budget is {budget.budget:g} s; {state}"
+                hint = f"give it more time with {key} in the profile, or read its log."
+            raise self._failure(f"Server '{self.name}' is not ready ({stage})", expected, got(), state, hint)
+        self._reached(stage)
 
-    def _failure(self, what: str, expected: str, got: str, state: str | None = None) -> ServerError:
+    def _budget(self, stage: str) -> Deadline:
+        """Return the stage's own time limit, or what is left of the whole."""
+        own = getattr(self.profile.ready.budgets, stage.replace(" ", "_"))
+        left = self.deadline.remaining
+        return Deadline(left if own is None else min(parse_duration(own), left))
+
+    def _reached(self, stage: str) -> None:
+        self.stages[stage] = self.deadline.elapsed
+        line = self._line(f"{stage} after {self.stages[stage]:.2f} s")
+        (self.progress if self.stages[stage] >= LONG_LOAD else self.report)(line)
+
+    def _line(self, what: str) -> str:
+        last = self.redact(last_line(self.process)) if isinstance(self.process, OutputFile) else ""
+        shown = last if len(last) <= _LONGEST_LINE else f"{last[:_LONGEST_LINE]}…"
+        return f"Server '{self.name}': {what}" + (f"; its log: {shown}" if shown else "")
+
+    def _refuse_foreigner(self, process: ServerProcess, port: int) -> None:
+        holder = foreign_holder(port, [seen.pid for seen in process.tree()])
+        if holder is None:
+            return
+        # Most servers say themselves that the port is taken, and better.
+        wait_until(lambda: not process.running, _ENDS_BY_ITSELF)
+        ended = process.how_it_ended()
+        expected = f"its own listener on port {port}"
+        if ended is not None:
+            raise self._failure(f"Server '{self.name}' ended before it was ready", expected, ended)
+        what = f"Server '{self.name}' is not ready ({LISTENING})"
+        hint = "another program answers there: leave the port to the library, or stop its holder."
+        error = self._failure(what, expected, f"one of {holder}", f"{process.label} runs", hint)
+        raise ForeignServerError(str(error))
+
+    def _failure(
+        self, what: str, expected: str, got: str, state: str | None = None, hint: str | None = None
+    ) -> ServerError:
         log = [self.redact(line) for line in self.process.log_tail()]
-        causes = [(hint.pattern, hint.hint) for hint in self.profile.hints] + list(KNOWN_CAUSES)
-        text = "\n".join(log)
-        hint = next((hint for pattern, hint in causes if re.search(pattern, text, re.IGNORECASE)), None)
-        if hint is None and state is not None:
-            hint = "give it more time with timeout=..., or read its log."
+        cause = find_cause(log, got if state is None else None, self.profile.hints)
+        if state is not None:
+            cause = cause or hint or "give it more time with timeout=..., or read its log."
         detail = (f"Last lines of {self.process.log_path}", log or ["(it wrote nothing)"])
         return ServerError(
             self.redact(
                 describe(
-                    what, expected=expected, got=got, after=self.deadline.elapsed, state=state, hint=hint, detail=detail
+                    what,
+                    expected=expected,
+                    got=got,
+                    after=self.deadline.elapsed,
+                    state=state,
+                    hint=cause,
+                    detail=detail,
                 )
             )
         )
 
 
-def probe(base_url: str, health: Health | None) -> str:
-    """Ask once; return `ok` or what was seen instead. Over http.client, which costs no import."""
-    parts = urlsplit(base_url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    if health is None:
-        try:
-            socket.create_connection((parts.hostname or "", port), _PROBE_TIMEOUT).close()
-        except OSError as error:
-            return _reason(error)
-        return "ok"
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", port, timeout=_PROBE_TIMEOUT)
-    try:
-        connection.request("GET", parts.path.rstrip("/") + health.path, headers={"Connection": "close"})
-        status = connection.getresponse().status
-    except (OSError, http.client.HTTPException, UnicodeError) as error:
-        return _reason(error)
-    finally:
-        connection.close()
-    return "ok" if status in health.statuses else f"status {status}"
-
-
-def generate_one(client: Client, kind: str, budget: float) -> str:
-    """Ask for one token; return `ok` or what was seen instead."""
-    limits = client.limits._replace(total=max(budget, 0.1))
-    options = {"max_tokens": 1, "limits": limits, "allow_broken": True}
-    try:
-        if kind == "chat":
-            stream = client.stream_chat([{"role": "user", "content": "Hi"}], **options)
-        else:
-            stream = client.stream_completion("Hi", **options)
-    except (RequestError, StreamError) as error:
-        return str(error).splitlines()[0]
-    return "ok" if stream.tokens else f"a stream without a token: {stream}"
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, ConnectionRefusedError):
-        return "connection refused"
-    if isinstance(error, TimeoutError):
-        return f"no answer within {_PROBE_TIMEOUT:g} s"
-    return str(error) or type(error).__name__
+def _reachable(url: str) -> str:
+    """A server that announces that it listens everywhere is reached on this machine."""
+    return re.sub(r"//(0\.0\.0\.0|\[::\])(?=[:/]|$)", "//127.0.0.1", url)

@@ -2,49 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from InferenceLibrary.client.http import Client
 from InferenceLibrary.client.limits import Limits
-from InferenceLibrary.deadline import Deadline, wait_until
+from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.durations import parse_duration
 from InferenceLibrary.errors import ServerError, describe
 from InferenceLibrary.redaction import Redactor
-from InferenceLibrary.servers import readiness
-from InferenceLibrary.servers.command import build_command
-from InferenceLibrary.servers.ports import LOOPBACK, free_port, is_free
-from InferenceLibrary.servers.process import ServerProcess
+from InferenceLibrary.servers.ports import Reservation
+from InferenceLibrary.servers.process import Exit, Left, ServerProcess
 from InferenceLibrary.servers.profile import Profile
 from InferenceLibrary.servers.program import Program
-
-_PORT_TRIES = 5
-_ADDRESS_IN_USE = re.compile(r"address (is )?already in use|EADDRINUSE|errno 98|bind.*failed", re.IGNORECASE)
-
-
-@dataclass
-class StartSettings:
-    """What one start is asked to do, beyond the profile."""
-
-    port: int | None = None
-    model: str | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-    arguments: Sequence[str] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
-    cwd: Path | None = None
-    api_key: str | None = field(default=None, repr=False)
-    limits: Limits = field(default_factory=Limits)
-    timeout: float | None = None
-    """Seconds for the whole start; the profile's by default."""
-    first_token: str | None = None
-    """In place of the profile's `ready.first_token`."""
-    also_allowed: Sequence[str] = ()
-    """Names that the caller takes beside the options, for the error about an unknown one."""
 
 
 class Server:
@@ -60,6 +34,21 @@ class Server:
         self.process = process
         self.stages: dict[str, float] = {}
         """Seconds from the start at which each stage of readiness was reached."""
+        self.keep = False
+        """Whether it lives on when its owner ends, and after the run."""
+        self.log_mark = 0
+        """Size of its log when the present test began."""
+        self.end_was_wanted = False
+        """Whether its end was asked for; an end by itself is told of, whatever its exit code."""
+        self.gpu_before: dict[int, int] | None = None
+        """Bytes in use on each GPU before it was started; None when nobody looked."""
+        self.restarter: Callable[[], None] | None = None
+        """Starts it again in place; set by whoever started it."""
+        self.reservation: Reservation | None = None
+        self.on_end: Callable[[], None] = lambda: None
+        """Called when nothing of it lives any more."""
+        self.on_keep: Callable[[], None] = lambda: None
+        """Called when it is let go, to live on."""
 
     @property
     def pid(self) -> int | None:
@@ -73,6 +62,22 @@ class Server:
     @property
     def log_path(self) -> Path | None:
         return self.process.log_path if self.process else None
+
+    @property
+    def port(self) -> int | None:
+        return urlsplit(self.base_url).port
+
+    @property
+    def exit(self) -> Exit | None:
+        """How its process truly ended: code, core dump, peak memory, processor time; None while it runs."""
+        if not isinstance(self.process, ServerProcess) or self.process.running:
+            return None
+        return self.process.exit
+
+    @property
+    def left(self) -> tuple[Left, ...]:
+        """What its process had started and did not take along when it ended; it has been ended since."""
+        return self.process.left if isinstance(self.process, ServerProcess) else ()
 
     def state(self, patience: float = 0.0) -> tuple[str | None, list[str]]:
         """Return what is known after a failure: how the process ended and its last lines; nothing while it runs.
@@ -93,13 +98,79 @@ class Server:
         self.client.close()
         if self.process is None:
             return True
+        self.end_was_wanted = self.end_was_wanted or self.process.running
+        patience = parse_duration(self.profile.stop.grace) if grace is None else grace
         try:
-            return self.process.stop(parse_duration(self.profile.stop.grace) if grace is None else grace)
+            if isinstance(self.process, ServerProcess):
+                how = self.profile.stop
+                number = signal.Signals[f"SIG{how.signal}"]
+                return self.process.stop(patience, number=number, whole_group=how.to == "group")
+            return self.process.stop(patience)
         finally:
-            self.process.mask_log(self.client.redact)
+            self._ended()
+
+    def kill(self) -> None:
+        """End it and all that it started by KILL, at once.
+
+        Raises:
+            ServerError: It is not ours, or something of it still runs.
+        """
+        program = self._own("killed", "kill")
+        self.end_was_wanted = True
+        self.client.close()
+        try:
+            program.kill()
+        finally:
+            self._ended()
+
+    def pause(self) -> None:
+        """Stop it and all that it started in their tracks: connections stay open, nothing answers."""
+        self._own("paused", "pause").pause()
+
+    def resume(self) -> None:
+        """Let it go on after `pause`."""
+        self._own("resumed", "resume").resume()
+
+    def restart(self) -> None:
+        """Start it again as it was started, at the same address where that is free."""
+        if self.restarter is None:
+            raise self._not_ours("restarted")
+        self.restarter()
 
     def close(self) -> None:
+        """End it, unless it is kept: then it is let go."""
+        if self.keep and isinstance(self.process, ServerProcess) and self.process.running:
+            self.client.close()
+            self.on_keep()
+            self.process.let_go()
+            return
         self.stop()
+
+    def _ended(self) -> None:
+        assert self.process is not None
+        self.process.mask_log(self.client.redact)
+        if self.reservation is not None:
+            self.reservation.release()
+        self.on_end()
+
+    def _own(self, what: str, action: str) -> Any:
+        if self.process is None or not hasattr(self.process, action):
+            raise self._not_ours(what)
+        if not self.process.running:
+            raise ServerError(
+                describe(f"Server '{self.name}' cannot be {what}", got=f"one that ended: {self.process.how_it_ended()}")
+            )
+        return self.process
+
+    def _not_ours(self, what: str) -> ServerError:
+        kind = self.process.kind if self.process else "remote server"
+        return ServerError(
+            describe(
+                f"Server '{self.name}' cannot be {what}",
+                expected="a process that the library started",
+                got=f"a {kind}",
+            )
+        )
 
     def __str__(self) -> str:
         return f"{self.name} at {self.base_url}" + (f" (pid {self.pid})" if self.pid else "")
@@ -131,109 +202,3 @@ def _is_address(url: str) -> bool:
     # Longer labels and empty ones cannot be looked up.
     labels = all(0 < len(label) < 64 for label in host.removesuffix(".").split("."))
     return parts.scheme in {"http", "https"} and labels and not re.search(r"\s", url) and port != 0
-
-
-def start(
-    profile: Profile,
-    settings: StartSettings,
-    *,
-    name: str,
-    new_log: Callable[[], Path],
-    redact: Redactor,
-    report: Callable[[str], None] = lambda line: None,
-) -> Server:
-    """Start a process by its profile and wait until it is ready. After a failure or interruption nothing is left.
-
-    Args:
-        profile: The kind of server.
-        settings: What this start asks for.
-        name: Name for messages.
-        new_log: Gives a new path for the log file.
-        redact: Masks secrets.
-        report: Takes lines about the start: the command line.
-
-    Raises:
-        ProfileError: An option is unknown or wrong.
-        ServerError: The program cannot be started, ended early, or was not ready in time.
-    """
-    if profile.start is None:
-        raise ServerError(
-            describe(
-                f"Profile '{profile.name}' cannot be started: it has no 'start' section",
-                hint="Connect To Server with its URL.",
-            )
-        )
-    if settings.port is not None and not 0 <= settings.port < 65536:
-        raise ServerError(
-            describe(f"Server '{name}' cannot be started", expected="a port from 0 to 65535", got=str(settings.port))
-        )
-    if settings.port and not is_free(settings.port):
-        raise ServerError(
-            describe(
-                f"Server '{name}' cannot be started on port {settings.port}: address already in use",
-                hint="stop what listens there, or leave the port to the library.",
-            )
-        )
-    for attempt in itertools.count(1):
-        announced = profile.start.announcement is not None
-        port = settings.port or (0 if announced else free_port())
-        try:
-            return _start_once(profile, settings, port, name=name, log=new_log(), redact=redact, report=report)
-        except PortTaken as error:
-            if settings.port or attempt >= _PORT_TRIES:
-                raise ServerError(str(error)) from None
-    raise AssertionError("unreachable")
-
-
-class PortTaken(ServerError):
-    """The process ended because somebody else was faster on its port."""
-
-
-def _start_once(
-    profile: Profile,
-    settings: StartSettings,
-    port: int,
-    *,
-    name: str,
-    log: Path,
-    redact: Redactor,
-    report: Callable[[str], None],
-) -> Server:
-    assert profile.start is not None
-    model = settings.model or profile.model
-    argv = build_command(
-        profile.start.command,
-        profile.start.options,
-        settings.options,
-        source=profile.name,
-        placeholders={"port": str(port), "host": LOOPBACK, "model": model or ""},
-        arguments=settings.arguments,
-        also_allowed=settings.also_allowed,
-    )
-    if settings.api_key:
-        redact.add(settings.api_key)
-    report(f"Starting {name}: {' '.join(redact.argv(argv))}")
-    environment = {**profile.start.environment, **settings.environment}
-    deadline = Deadline(settings.timeout or parse_duration(profile.ready.timeout))
-    process = ServerProcess(argv, log, environment=environment, cwd=settings.cwd)
-    ready = False
-    try:
-        watch = readiness.Watch(name, process, profile, deadline, redact)
-        base_url = watch.announced_url() if port == 0 else f"http://{LOOPBACK}:{port}"
-        client = Client(
-            base_url, name=name, model=model, api_key=settings.api_key, limits=settings.limits, redact=redact
-        )
-        server = Server(name, profile, base_url, client, process)
-        client.state = server.state
-        watch.until_ready(client, settings.first_token or profile.ready.first_token)
-        server.stages = watch.stages
-        ready = True
-        return server
-    except ServerError as error:
-        if not process.running and any(_ADDRESS_IN_USE.search(line) for line in process.log_tail()):
-            raise PortTaken(str(error)) from None
-        raise
-    finally:
-        if not ready:
-            process.stop(grace=1.0)
-            process.mask_log(redact)

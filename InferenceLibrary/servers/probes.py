@@ -1,0 +1,113 @@
+"""Questions to a server that may not be ready yet; each is asked once and answered by `ok` or what was seen instead."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from urllib.parse import urlsplit
+
+from InferenceLibrary.client.http import Client
+from InferenceLibrary.errors import RequestError, StreamError
+from InferenceLibrary.servers.profile import Health
+
+OK = "ok"
+PROBE_TIMEOUT = 2.0
+_MOST_BODY = 65_536
+_WELL = {"ok", "healthy", "ready", "up", "running"}
+_FINAL_REFUSALS = {400, 401, 403, 404, 422}
+
+
+def probe(base_url: str, health: Health | None) -> str:
+    """Ask for the health. Over http.client, which costs no import.
+
+    Args:
+        base_url: The server's address.
+        health: The request, and the answers that are accepted; None: a connection is enough.
+    """
+    parts = urlsplit(base_url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    if health is None:
+        return connects(parts.hostname or "", port)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.hostname or "", port, timeout=PROBE_TIMEOUT)
+    try:
+        connection.request("GET", parts.path.rstrip("/") + health.path, headers={"Connection": "close"})
+        response = connection.getresponse()
+        body = b"" if "any" in health.bodies else response.read(_MOST_BODY)
+    except (OSError, http.client.HTTPException, UnicodeError) as error:
+        return reason(error)
+    finally:
+        connection.close()
+    return judge_health(health, response.status, body)
+
+
+def connects(host: str, port: int) -> str:
+    """Try to connect."""
+    try:
+        socket.create_connection((host, port), PROBE_TIMEOUT).close()
+    except (OSError, UnicodeError) as error:
+        return reason(error)
+    return OK
+
+
+def judge_health(health: Health, status: int, body: bytes) -> str:
+    """Return whether an answer is one of those that count as healthy."""
+    if status not in health.statuses:
+        return f"status {status}"
+    if "any" in health.bodies:
+        return OK
+    text = body.decode("utf-8", "replace").strip()
+    if ("empty" in health.bodies and not text) or ("ok" in health.bodies and text.lower() == "ok"):
+        return OK
+    if "status" in health.bodies:
+        try:
+            data = json.loads(text)
+        except ValueError:
+            data = None
+        if isinstance(data, dict) and str(data.get("status", "")).lower() in _WELL:
+            return OK
+    shown = text if len(text) <= 80 else f"{text[:80]}…"
+    return f"status {status} with the body {shown!r}"
+
+
+def lists_model(client: Client, path: str) -> str:
+    """Ask for the list of models: it must name the client's model, or any when the client has none."""
+    try:
+        reply = client.send("GET", path, limits=client.limits._replace(total=PROBE_TIMEOUT))
+    except RequestError as error:
+        return str(error).splitlines()[0]
+    if reply.status != 200:
+        return f"status {reply.status}"
+    data = reply.json.get("data") if isinstance(reply.json, dict) else None
+    names = [str(item.get("id")) for item in data if isinstance(item, dict)] if isinstance(data, list) else []
+    if client.model in names or (client.model is None and names):
+        return OK
+    return f"a list of {', '.join(names)}" if names else "a list without a model"
+
+
+def generate_one(client: Client, kind: str, budget: float) -> str:
+    """Ask for one token, by a streamed `chat` or `completion`."""
+    return ask_token(client, kind, budget)[0]
+
+
+def ask_token(client: Client, kind: str, budget: float) -> tuple[str, bool]:
+    """Ask for one token; return what was seen, and whether it is a refusal that time will not change."""
+    limits = client.limits._replace(total=max(budget, 0.1))
+    options = {"max_tokens": 1, "limits": limits, "allow_broken": True}
+    try:
+        if kind == "chat":
+            stream = client.stream_chat([{"role": "user", "content": "Hi"}], **options)
+        else:
+            stream = client.stream_completion("Hi", **options)
+    except (RequestError, StreamError) as error:
+        return str(error).splitlines()[0], getattr(error, "status", None) in _FINAL_REFUSALS
+    return (OK if stream.tokens else f"a stream without a token: {stream}"), False
+
+
+def reason(error: Exception) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
+    if isinstance(error, TimeoutError):
+        return f"no answer within {PROBE_TIMEOUT:g} s"
+    return str(error) or type(error).__name__

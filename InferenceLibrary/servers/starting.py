@@ -1,0 +1,266 @@
+"""The start of a process by its profile: command line, port, guard, register, readiness; nothing is left on failure."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from InferenceLibrary.client.http import Client
+from InferenceLibrary.client.limits import Limits
+from InferenceLibrary.deadline import Deadline
+from InferenceLibrary.durations import parse_duration
+from InferenceLibrary.errors import ServerError, describe
+from InferenceLibrary.redaction import Redactor
+from InferenceLibrary.servers import readiness
+from InferenceLibrary.servers.command import build_command
+from InferenceLibrary.servers.gpu_gate import await_free_memory
+from InferenceLibrary.servers.ports import LOOPBACK, free_port, is_free, reserve
+from InferenceLibrary.servers.process import ServerProcess
+from InferenceLibrary.servers.profile import Profile
+from InferenceLibrary.servers.running import REGISTER, end_leftovers
+from InferenceLibrary.servers.server import Server
+from InferenceLibrary.servers.sizes import parse_bytes
+
+_PORT_TRIES = 5
+_ADDRESS_IN_USE = re.compile(
+    r"address (is )?already in use|EADDRINUSE|errno 98|bind.*failed|couldn't bind|could not bind", re.IGNORECASE
+)
+_FAILED_GRACE = 1.0
+"""Seconds after TERM for a server that did not become ready; after an interruption it has none."""
+
+
+@dataclass
+class StartSettings:
+    """What one start is asked to do, beyond the profile."""
+
+    port: int | None = None
+    model: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    arguments: Sequence[str] = field(default=(), repr=False)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    cwd: Path | None = None
+    api_key: str | None = field(default=None, repr=False)
+    limits: Limits = field(default_factory=Limits)
+    timeout: float | None = None
+    """Seconds for the whole start; the profile's by default."""
+    first_token: str | None = None
+    """In place of the profile's `ready.first_token`."""
+    also_allowed: Sequence[str] = ()
+    """Names that the caller takes beside the options, for the error about an unknown one."""
+
+
+class Surroundings(NamedTuple):
+    """What a start needs of its caller."""
+
+    name: str
+    """For messages."""
+    new_log: Callable[[], Path]
+    """Gives a new path for a log file."""
+    redact: Redactor
+    report: Callable[[str], None]
+    """Takes lines about the start: the command line, the stages."""
+    progress: Callable[[str], None]
+    """Takes the lines of a long start that are to be seen while one waits."""
+
+
+class PortTaken(ServerError):
+    """The process ended because somebody else was faster on its port."""
+
+
+def start(
+    profile: Profile,
+    settings: StartSettings,
+    *,
+    name: str,
+    new_log: Callable[[], Path],
+    redact: Redactor,
+    report: Callable[[str], None] = lambda line: None,
+    progress: Callable[[str], None] | None = None,
+) -> Server:
+    """Start a process by its profile and wait until it is ready. After a failure or interruption nothing is left.
+
+    Args:
+        profile: The kind of server.
+        settings: What this start asks for.
+        name: Name for messages.
+        new_log: Gives a new path for the log file.
+        redact: Masks secrets.
+        report: Takes lines about the start: the command line, the stages.
+        progress: Takes the lines of a long start that are to be seen while one waits; `report` by default.
+
+    Raises:
+        ProfileError: An option is unknown or wrong.
+        ServerError: The program cannot be started, ended early, or was not ready in time.
+    """
+    surroundings = Surroundings(name, new_log, redact, report, progress or report)
+    _refuse_impossible(profile, settings, name)
+    for line in end_leftovers():
+        surroundings.progress(f"Ended what a dead run had left behind: {line}.")
+    gpu_before = _pass_gpu_gate(profile, settings, surroundings)
+    server = _start_on_some_port(profile, settings, surroundings)
+    server.gpu_before = gpu_before
+
+    def restart() -> None:
+        _restart(server, profile, settings, surroundings)
+
+    server.restarter = restart
+    return server
+
+
+def _refuse_impossible(profile: Profile, settings: StartSettings, name: str) -> None:
+    if profile.start is None:
+        raise ServerError(
+            describe(
+                f"Profile '{profile.name}' cannot be started: it has no 'start' section",
+                hint="Connect To Server with its URL.",
+            )
+        )
+    if settings.port is not None and not 0 <= settings.port < 65536:
+        raise ServerError(
+            describe(f"Server '{name}' cannot be started", expected="a port from 0 to 65535", got=str(settings.port))
+        )
+    if settings.port and not is_free(settings.port):
+        raise ServerError(
+            describe(
+                f"Server '{name}' cannot be started on port {settings.port}: address already in use",
+                hint="stop what listens there, or leave the port to the library.",
+            )
+        )
+
+
+def _pass_gpu_gate(profile: Profile, settings: StartSettings, surroundings: Surroundings) -> dict[int, int] | None:
+    """Refuse to start on GPUs that others hold; return how much is in use on each, None when nobody looked."""
+    gate = profile.start.gpu if profile.start else None
+    if gate is None:
+        return None
+    environment = {**dict(profile.start.environment if profile.start else {}), **settings.environment}
+    try:
+        uses, missing = await_free_memory(
+            parse_bytes(gate.most_used), parse_duration(gate.wait), environment or None, surroundings.progress
+        )
+    except ServerError as error:
+        raise ServerError(f"Server '{surroundings.name}' is not started: {error}") from None
+    if missing:
+        surroundings.progress(f"GPU memory was not looked at before the start: {missing}")
+        return None
+    return {use.gpu: use.used for use in uses}
+
+
+def _start_on_some_port(profile: Profile, settings: StartSettings, surroundings: Surroundings) -> Server:
+    assert profile.start is not None
+    announced = profile.start.announcement is not None and not profile.start.restart
+    for attempt in itertools.count(1):
+        reservation = None if settings.port or announced else reserve(free_port)
+        port = settings.port or (reservation.port if reservation else 0)
+        started = False
+        try:
+            server = _start_once(profile, settings, port, surroundings)
+            server.reservation = reservation
+            started = True
+            return server
+        except PortTaken as error:
+            if settings.port or attempt >= _PORT_TRIES:
+                raise ServerError(str(error)) from None
+            surroundings.report(f"Port {port} was taken by somebody else; trying another.")
+        finally:
+            if not started and reservation is not None:
+                reservation.release()
+    raise AssertionError("unreachable")
+
+
+def _start_once(profile: Profile, settings: StartSettings, port: int, surroundings: Surroundings) -> Server:
+    assert profile.start is not None
+    name, new_log, redact, report, progress = surroundings
+    model = settings.model or profile.model
+    argv = build_command(
+        profile.start.command,
+        profile.start.options,
+        settings.options,
+        source=profile.name,
+        placeholders={"port": str(port), "host": LOOPBACK, "model": model or ""},
+        arguments=settings.arguments,
+        also_allowed=settings.also_allowed,
+    )
+    if settings.api_key:
+        redact.add(settings.api_key)
+    report(f"Starting {name}: {' '.join(redact.argv(argv))}")
+    environment = {**profile.start.environment, **settings.environment}
+    deadline = Deadline(settings.timeout or parse_duration(profile.ready.timeout))
+    process: ServerProcess | None = None
+    grace: float | None = 0.0
+    number, mark = REGISTER.expect()
+    try:
+        process = ServerProcess(
+            argv,
+            new_log(),
+            environment=environment,
+            cwd=settings.cwd,
+            restart=profile.start.restart,
+            daemon=profile.start.daemon,
+            mark=mark,
+        )
+        REGISTER.started(number, name, process)
+        watch = readiness.Watch(name, process, profile, deadline, redact, report=report, progress=progress)
+        watch.spawned()
+        base_url = watch.announced_url() if profile.start.announcement is not None else f"http://{LOOPBACK}:{port}"
+        watch.listening(base_url)
+        client = Client(
+            base_url, name=name, model=model, api_key=settings.api_key, limits=settings.limits, redact=redact
+        )
+        server = Server(name, profile, base_url, client, process)
+        client.state = server.state
+        watch.until_ready(client, settings.first_token or profile.ready.first_token)
+        server.stages = watch.stages
+        _register(server, process, number)
+        grace = None
+        return server
+    except readiness.ForeignServerError as error:
+        raise PortTaken(str(error)) from None
+    except ServerError as error:
+        grace = _FAILED_GRACE
+        if process and not process.running and any(_ADDRESS_IN_USE.search(line) for line in process.log_tail()):
+            raise PortTaken(str(error)) from None
+        raise
+    finally:
+        if grace is not None:
+            if process is not None:
+                process.stop(grace)
+                process.mask_log(redact)
+            REGISTER.ended(number)
+
+
+def _register(server: Server, process: ServerProcess, number: int) -> None:
+    def moved(line: str) -> None:
+        REGISTER.moved(number, process)
+
+    process.on_event = moved
+    server.on_end = lambda: REGISTER.ended(number)
+    server.on_keep = lambda: REGISTER.kept(number)
+    REGISTER.reached(number, server.base_url)
+
+
+def _restart(server: Server, profile: Profile, settings: StartSettings, surroundings: Surroundings) -> None:
+    """Stop a server and start it again in place: at its old address where that is free."""
+    old = server.port
+    server.stop()
+    again: Server | None = None
+    if old and is_free(old):
+        try:
+            again = _start_once(profile, settings, old, surroundings)
+        except PortTaken:
+            if settings.port:
+                raise
+    elif settings.port:
+        _refuse_impossible(profile, settings, surroundings.name)
+    if again is None:
+        again = _start_on_some_port(profile, settings, surroundings)
+    server.process, server.stages, server.on_end, server.on_keep = (
+        again.process, again.stages, again.on_end, again.on_keep
+    )  # fmt: skip
+    server.reservation = again.reservation
+    server.base_url = server.client.base_url = again.base_url
+    server.end_was_wanted, server.log_mark = False, 0
