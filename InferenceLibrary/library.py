@@ -19,6 +19,7 @@ from InferenceLibrary.keywords.arguments import CONVERTERS as RESULT_CONVERTERS
 from InferenceLibrary.keywords.binaries import BinaryKeywords
 from InferenceLibrary.keywords.chat import ChatKeywords
 from InferenceLibrary.keywords.concurrency import ConcurrencyKeywords
+from InferenceLibrary.keywords.containers import CONVERTERS as CONTAINER_CONVERTERS
 from InferenceLibrary.keywords.containers import ContainerKeywords
 from InferenceLibrary.keywords.monitors import MonitorKeywords
 from InferenceLibrary.keywords.onnx import OnnxKeywords
@@ -29,6 +30,9 @@ from InferenceLibrary.keywords.servers import ServerKeywords
 from InferenceLibrary.keywords.streams import StreamKeywords
 from InferenceLibrary.keywords.terminal_chats import TerminalChatKeywords
 from InferenceLibrary.keywords.terminals import TerminalKeywords
+from InferenceLibrary.keywords.wire_types import CONVERTERS as WIRE_CONVERTERS
+from InferenceLibrary.keywords.workers import CONVERTERS as JOB_CONVERTERS
+from InferenceLibrary.keywords.workers import WorkerKeywords
 from InferenceLibrary.types import CONVERTERS
 
 
@@ -37,7 +41,7 @@ from InferenceLibrary.types import CONVERTERS
     version=__version__,
     doc_format="MARKDOWN",
     listener="SELF",
-    converters=CONVERTERS | RESULT_CONVERTERS,
+    converters=CONVERTERS | RESULT_CONVERTERS | CONTAINER_CONVERTERS | WIRE_CONVERTERS,
 )
 class InferenceLibrary(
     ServerKeywords,
@@ -47,6 +51,7 @@ class InferenceLibrary(
     AnswerKeywords,
     RetryKeywords,
     ConcurrencyKeywords,
+    WorkerKeywords,
     BinaryKeywords,
     TerminalKeywords,
     ScreenKeywords,
@@ -92,6 +97,11 @@ class InferenceLibrary(
 
     [Chat] and [Complete] return a reply, [Stream Chat] and [Stream Completion] a stream. Times are seconds. A chunk is
     one event of a stream; a server may put several tokens into one.
+
+    ## Jobs of a worker
+
+    [Execute Job] sends a job to a worker (`POST /execute`) and returns its typed events; [Events Should Be In Order],
+    [Token Count Should Be] and [Job Should Have Completed] judge them.
 
     ## Errors and skips
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +18,37 @@ from InferenceLibrary.client.records import milliseconds
 from InferenceLibrary.errors import InferenceError, ServerError, describe
 from InferenceLibrary.keywords.arguments import plain, plain_mapping
 from InferenceLibrary.keywords.base import KeywordGroup
-from InferenceLibrary.types import JsonObject, Texts, seconds
+from InferenceLibrary.types import JsonObject, Texts, seconds, to_texts
+
+
+class CommandLine(list[Any]):
+    """The words of a command line.
+
+    Give one text, which is split as a shell would, a JSON array or Python list of words, or a list variable, whose
+    items may be Robot secrets.
+    """
+
+
+def to_command_line(value: str | list[Any] | tuple[Any, ...]) -> CommandLine:
+    """Convert to words.
+
+    Raises:
+        ValueError: A quotation is not closed, or the text begins with `[` but is no list.
+    """
+    if not isinstance(value, str):
+        return CommandLine(value)
+    if value.lstrip().startswith("["):
+        return CommandLine(to_texts(value))
+    import shlex
+
+    try:
+        return CommandLine(shlex.split(value))
+    except ValueError as error:
+        raise ValueError(f"Expected words as a shell has them, got {value!r}: {str(error).lower()}.") from None
+
+
+CONVERTERS: dict[type, Any] = {CommandLine: to_command_line}
+"""What these keywords take besides the common types; the library registers it at Robot Framework."""
 
 
 class ContainerKeywords(KeywordGroup):
@@ -26,7 +59,7 @@ class ContainerKeywords(KeywordGroup):
         self,
         image: str,
         *,
-        command: Texts = Texts(),  # noqa: B008 - read, never changed
+        command: CommandLine = CommandLine(),  # noqa: B008 - read, never changed
         port: int = 8000,
         ports: JsonObject = JsonObject(),  # noqa: B008 - read, never changed
         environment: JsonObject = JsonObject(),  # noqa: B008 - read, never changed
@@ -41,6 +74,7 @@ class ContainerKeywords(KeywordGroup):
         api_key: Secret | None = None,
         pull: Literal["missing", "always", "never"] = "missing",
         extra: JsonObject = JsonObject(),  # noqa: B008 - read, never changed
+        **unknown: Any,
     ) -> Any:
         """Start a server in a container and wait until it is ready.
 
@@ -52,8 +86,8 @@ class ContainerKeywords(KeywordGroup):
 
         Args:
             image: Image, with tag or digest. It is pulled within `timeout` when the engine lacks it.
-            command: Arguments for the image's entry point: one text, split as a shell would, or a list,
-                whose items may be Robot secrets.
+            command: Arguments for the image's entry point: one text, split as a shell would, or a list, whose
+                items may be Robot secrets.
             port: Port inside the container on which the server listens.
             ports: Further ports to publish, inside to outside, such as `{"9090": null}`; null takes a free one, which
                 [Get Container Port] tells. With the server's own port in it, the outside port is fixed.
@@ -70,6 +104,7 @@ class ContainerKeywords(KeywordGroup):
             api_key: Key that calls send as `Authorization: Bearer`.
             pull: When the image is pulled.
             extra: Further options of the docker SDK's `containers.create`, such as `{"shm_size": "1g"}`.
+            unknown: Other names are refused.
 
         Returns:
             The server, as from [Start Server]; `${server.process.id}` and `${server.process.name}` are the
@@ -92,12 +127,13 @@ class ContainerKeywords(KeywordGroup):
         from InferenceLibrary.servers.container import start_container
         from InferenceLibrary.servers.profile import load_profile
 
+        _refuse("Start Container", self.start_container, unknown)
         name = alias or _short(image)
         server = start_container(
             image,
             load_profile(profile),
             self._settings(
-                command=self._words(command),
+                command=[plain(self.context, word) for word in command],
                 port=port,
                 ports=ports,
                 environment=plain_mapping(self.context, environment),
@@ -135,6 +171,7 @@ class ContainerKeywords(KeywordGroup):
         wait_for: Literal["profile", "health", "chat", "completion"] = "profile",
         timeout: timedelta | None = None,
         api_key: Secret | None = None,
+        **unknown: Any,
     ) -> Any:
         """Start the services of a compose file and wait until the one that is talked to is ready.
 
@@ -156,6 +193,7 @@ class ContainerKeywords(KeywordGroup):
             wait_for: What makes it ready, as in [Start Container].
             timeout: Time that the whole start may take, pulls included; the profile's by default.
             api_key: Key that calls send as `Authorization: Bearer`.
+            unknown: Other names are refused.
 
         Returns:
             The server, as from [Start Server]; `${server.process.name}` is the project's name.
@@ -182,6 +220,7 @@ class ContainerKeywords(KeywordGroup):
         from InferenceLibrary.servers.compose import ComposeSettings, start_compose
         from InferenceLibrary.servers.profile import load_profile
 
+        _refuse("Start Compose", self.start_compose, unknown)
         name = alias or file.stem
         server = start_compose(
             file,
@@ -317,17 +356,6 @@ class ContainerKeywords(KeywordGroup):
             **others,
         )
 
-    def _words(self, command: Texts) -> list[str]:
-        """One text is split as a shell would; a list is taken as it is."""
-        if len(command) != 1 or not isinstance(command[0], str):
-            return [plain(self.context, word) for word in command]
-        import shlex
-
-        try:
-            return shlex.split(command[0])
-        except ValueError as error:
-            raise ServerError(describe("command cannot be split into words", got=f"{error}: '{command[0]}'")) from None
-
     def _opened(self, server: Any, alias: str | None, logs: dict[str, Path]) -> Any:
         self.context.servers.add(server, alias)
         stages = ", ".join(f"{stage} after {milliseconds(when)}" for stage, when in server.stages.items())
@@ -358,6 +386,17 @@ class ContainerKeywords(KeywordGroup):
                 )
             )
         return containers.get(service) or containers[f"{service}-1"]
+
+
+def _refuse(name: str, method: Callable[..., Any], unknown: dict[str, Any]) -> None:
+    """Robot would take a misspelt name for a positional argument and say no more than that there are too many."""
+    if not unknown:
+        return
+    allowed = [argument for argument in inspect.signature(method).parameters if argument != "unknown"]
+    given = next(iter(unknown))
+    close = difflib.get_close_matches(given, allowed, n=1)
+    hint = f"did you mean '{close[0]}'?" if close else None
+    raise ServerError(describe(f"{name} has no argument '{given}'", expected=f"one of {', '.join(allowed)}", hint=hint))
 
 
 def _short(image: str) -> str:

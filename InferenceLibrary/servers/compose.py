@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from InferenceLibrary.deadline import Deadline
+from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.errors import ServerError, describe
 from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.servers.compose_command import ComposeCommand
@@ -26,6 +27,8 @@ from InferenceLibrary.servers.server import Server
 
 _SHORT_GRACE = 1.0
 _DOWN_BUDGET = 60.0
+_AFTERMATH = 1.0
+"""Seconds in which the engine finishes what a killed program had asked of it."""
 
 
 @dataclass
@@ -106,8 +109,8 @@ class ComposeProject:
 
     def log_tail(self, lines: int = TAIL_LINES) -> list[str]:
         """Return the last lines of the service that has failed, else of the one that is talked to."""
-        source = self.main if self.running else self._ended()[1]
-        return source.log_tail(lines)
+        service, source = ("", self.main) if self.running else self._ended()
+        return ([] if source is self.main else [f"(service {service})"]) + source.log_tail(lines)
 
     def mask_log(self, redact: Redactor) -> None:
         """Take secrets out of all outputs."""
@@ -208,11 +211,13 @@ def _give_up(engine: Engine, command: ComposeCommand, running: ComposeProject | 
     if running is not None:
         running.stop(_SHORT_GRACE)
         return
-    take_down(engine, command)
-    if settled:
+    # The engine may still create what a killed `up` had asked for. Who was interrupted is not kept waiting for it: the
+    # watcher looks once more after this run.
+    in_time = isinstance(sys.exception(), ServerError)
+    take_down(engine, command, 0.0 if settled or not in_time else _AFTERMATH)
+    if settled or in_time:
         WATCHER.release()
         engine.close()
-    # Else the engine may still create what an interrupted `up` had asked for: the watcher removes it after this run.
 
 
 def _containers(engine: Engine, project: str, new_log: Callable[[str], Path]) -> dict[str, Container]:
@@ -227,19 +232,23 @@ def _containers(engine: Engine, project: str, new_log: Callable[[str], Path]) ->
     return found
 
 
-def take_down(engine: Engine, command: ComposeCommand) -> None:
-    """Remove everything of a project, also what an interrupted start has left half made.
+def take_down(engine: Engine, command: ComposeCommand, aftermath: float = 0.0) -> None:
+    """Remove everything of a project, and what comes of it within `aftermath` seconds.
 
     Raises:
         ServerError: Something of it is left.
     """
     left: list[str] = []
     deadline = Deadline(_DOWN_BUDGET)
-    for _ in range(3):
+
+    def gone() -> bool:
         with suppress(*api_errors()):
-            left = remove_project(engine.client.api, command.project)
-            if not left:
-                return
+            left[:] = remove_project(engine.client.api, command.project)
+            return not left and deadline.elapsed >= aftermath
+        return False
+
+    if wait_until(gone, deadline, first=0.05, longest=0.25):
+        return
     raise ServerError(
         describe(f"Compose project {command.project} cannot be taken down", got=", ".join(left), after=deadline.elapsed)
     )
@@ -252,5 +261,5 @@ def _not_started(name: str, file: Path, reason: str, lines: list[str], deadline:
         got=reason,
         after=deadline.elapsed,
         hint=hint or "run it by hand: docker compose --file FILE up",
-        detail=("What compose wrote", lines),
+        detail=("What compose wrote", lines or ["(nothing)"]),
     )

@@ -19,11 +19,13 @@ from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.errors import describe
 from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.servers.container_watcher import WATCHER
-from InferenceLibrary.servers.engine import Engine, EngineMissingError
+from InferenceLibrary.servers.engine import Engine, EngineMissingError, engine_words
 
 _CANDIDATES = (("docker", "compose"), ("docker-compose",), ("podman", "compose"))
 _PROBE_TIMEOUT = 20
-_NOISE = re.compile(r"^(time=\"[^\"]*\" level=(warning|info)|\s*(Network|Volume|Container|Image) .* \w+$|\s*$)")
+_NOISE = re.compile(
+    r"^(time=\"[^\"]*\" level=(warning|info)|\s*(Network|Volume|Container|Image) .* \w+$|\s+\S+ Pull(ing|ed)|\s*$)"
+)
 
 
 @dataclass(frozen=True)
@@ -40,18 +42,16 @@ class Done:
         return self.exit_code != 0
 
     def lines(self, redact: Redactor) -> list[str]:
-        """What it wrote to standard error, without its progress and warnings."""
-        found = [redact(line.rstrip()) for line in self.stderr.splitlines() if not _NOISE.match(line)]
-        return found[-12:]
+        """What it wrote to standard error, without its progress and warnings; those when there is nothing else."""
+        written = [redact(line.rstrip()) for line in self.stderr.splitlines() if line.strip()]
+        return ([line for line in written if not _NOISE.match(line)] or written)[-12:]
 
     def reason(self, redact: Redactor) -> str:
         """Why it failed, in one line."""
         if self.exit_code is None:
             return "no end of it within the time limit"
         lines = self.lines(redact) or [f"exit code {self.exit_code}"]
-        return re.sub(r"^Error response from daemon: |^(?:service|validating) (?=\S+: )", "", lines[-1].strip()).rstrip(
-            "."
-        )
+        return engine_words(lines[-1])
 
 
 class ComposeCommand:

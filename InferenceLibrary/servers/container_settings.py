@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import textwrap
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -133,7 +134,12 @@ class ContainerSettings:
             close = difflib.get_close_matches(key, allowed, n=1)
             hint = f"use the argument {instead}." if instead else f"did you mean '{close[0]}'?" if close else None
             raise ServerError(
-                describe(f"extra: '{key}' is no option here", expected=f"one of {', '.join(allowed)}", hint=hint)
+                describe(
+                    f"extra: '{key}' is no option here",
+                    expected="an option of the docker SDK's containers.create, such as shm_size",
+                    hint=hint,
+                    detail=("Allowed", textwrap.wrap(", ".join(allowed), 110)),
+                )
             )
         return dict(self.extra)
 

@@ -259,6 +259,8 @@ _CAUSES: tuple[tuple[str, str], ...] = (
     (r"executable file not found|no such file or directory.*(exec|init)|stat .*no such file",
      "the image has no such program: check command."),
     (r"container-init|catatonit|docker-init", 'the engine has no init: extra={"init": false}.'),
+    (r"pull access denied|manifest unknown|manifest for .* not found|no such host|https?://\S+/v2/",
+     "check the name of the image, or bring it by hand: docker pull, docker load < file.tar."),
     (r"no space left", "the engine's disk is full: docker system df."),
 )  # fmt: skip
 
@@ -270,6 +272,11 @@ def cause_of(text: str) -> str | None:
 
 def one_line(error: Exception) -> str:
     """Return the engine's own words from an error of the SDK, on one line."""
-    text = str(getattr(error, "explanation", None) or error)
-    text = re.sub(r"^Error response from daemon: ", "", text)
+    return engine_words(str(getattr(error, "explanation", None) or error))
+
+
+def engine_words(text: str) -> str:
+    """Return what an engine says on one line, without what tells nothing."""
+    text = re.sub(r"Error response from daemon: ", "", text)
+    text = re.sub(r"driver failed programming external connectivity on endpoint \S+( \(\w+\))?: ", "", text)
     return " ".join(text.split())[:600].rstrip(".")
