@@ -33,6 +33,8 @@ from InferenceLibrary.keywords.terminals import TerminalKeywords
 from InferenceLibrary.keywords.wire_types import CONVERTERS as WIRE_CONVERTERS
 from InferenceLibrary.keywords.workers import CONVERTERS as JOB_CONVERTERS
 from InferenceLibrary.keywords.workers import WorkerKeywords
+from InferenceLibrary.keywords.workers import CONVERTERS as JOB_CONVERTERS
+from InferenceLibrary.keywords.workers import WorkerKeywords
 from InferenceLibrary.types import CONVERTERS
 
 
@@ -41,7 +43,7 @@ from InferenceLibrary.types import CONVERTERS
     version=__version__,
     doc_format="MARKDOWN",
     listener="SELF",
-    converters=CONVERTERS | RESULT_CONVERTERS | CONTAINER_CONVERTERS | WIRE_CONVERTERS,
+    converters=CONVERTERS | RESULT_CONVERTERS | CONTAINER_CONVERTERS | WIRE_CONVERTERS | JOB_CONVERTERS,
 )
 class InferenceLibrary(
     ServerKeywords,
@@ -97,6 +99,11 @@ class InferenceLibrary(
 
     [Chat] and [Complete] return a reply, [Stream Chat] and [Stream Completion] a stream. Times are seconds. A chunk is
     one event of a stream; a server may put several tokens into one.
+
+    ## Jobs of a worker
+
+    [Execute Job] sends a job to a worker (`POST /execute`) and returns its typed events; [Events Should Be In Order],
+    [Token Count Should Be] and [Job Should Have Completed] judge them.
 
     ## Jobs of a worker
 

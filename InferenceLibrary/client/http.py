@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.client.bodies import TooLarge, bounded, generation_body, unpacked
 from InferenceLibrary.client.cancellation import Cancellation
-from InferenceLibrary.client.endings import bad_utf8_in
+from InferenceLibrary.client.endings import bad_utf8_in, improper_end
 from InferenceLibrary.client.limits import Limits
 from InferenceLibrary.client.problems import describe_problem, network_errors
 from InferenceLibrary.client.recorder import Recorder, headers_of
@@ -209,6 +209,7 @@ class Client:
         allow_broken: bool = False,
         cancellation: Cancellation | None = None,
         watch: Callable[[Stream], None] | None = None,
+        ending: Callable[[Stream], str | None] = improper_end,
     ) -> Stream:
         """Post a request that is answered by an event stream; read it to its end and record it.
 
@@ -222,6 +223,8 @@ class Client:
             allow_broken: Return a stream that broke off instead of raising.
             cancellation: Lets another thread end the stream.
             watch: Is given the stream as soon as it begins; it grows while it is read.
+            ending: Says what is wrong with the end of a stream whose bytes came whole; that of the OpenAI API and its
+                like by default.
 
         Raises:
             RequestError: No answer, or a status other than 200.
@@ -229,7 +232,7 @@ class Client:
         """
         limits = limits or self.stream_limits or self.limits
         url = self._url(path)
-        recorder = Recorder(limits, cancel_after, self.redact, cancellation, watch)
+        recorder = Recorder(limits, cancel_after, self.redact, cancellation, watch, ending)
 
         def attempt(wire: Wire) -> tuple[int, dict[str, str], Any]:
             with self._sessions.new(keep_alive=False) as session:

@@ -29,12 +29,14 @@ class Recorder:
         redact: Callable[[str], str] = str,
         cancellation: Cancellation | None = None,
         watch: Callable[[Stream], None] | None = None,
+        ending: Callable[[Stream], str | None] = improper_end,
     ) -> None:
         self._limits = limits
         self._redact = redact
         self._cancel_after = cancel_after
         self._cancellation = cancellation
         self._watch = watch
+        self._ending = ending
         self.is_event_stream = False
 
     def begin(self, response: httpx.Response, wire: Wire) -> None:
@@ -81,7 +83,7 @@ class Recorder:
         elif self._stream.broken is not None:
             self._stream.interrupted = True
         else:
-            self._stream.broken = improper_end(self._stream)
+            self._stream.broken = self._ending(self._stream)
 
     def finish(self, attempts: tuple[Attempt, ...], url: str, elapsed: float, wire: Wire) -> Stream:
         stream = self._stream

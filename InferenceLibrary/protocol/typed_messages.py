@@ -33,6 +33,11 @@ def read_typed(data: dict[str, Any]) -> list[Piece]:
         return [_response_event(kind, data)]
     if kind.startswith(("message_", "content_block_")):
         return [_message_event(kind, data)]
+    if kind == "token" and isinstance(data.get("t"), str):
+        # A worker's job; see `client.jobs`.
+        return [Piece(text=data["t"])]
+    if kind == "end" and "stop_reason" in data:
+        return [Piece(finish_reason=_text(data["stop_reason"]))]
     return []
 
 

@@ -1,0 +1,359 @@
+"""Keywords for workers: jobs by `POST /execute`, answered by a stream of typed events."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import timedelta
+from typing import Any, Literal
+
+from robot.api.deco import keyword
+
+from InferenceLibrary.client.jobs import TERMINAL, Job
+from InferenceLibrary.client.records import Reply, milliseconds
+from InferenceLibrary.errors import CheckFailure, InferenceError, RequestError
+from InferenceLibrary.keywords.calling import CallGroup
+from InferenceLibrary.types import JsonObject, Texts, to_texts
+
+_numbers = itertools.count(1)
+_MIDDLE = ("token", "metrics")
+
+
+class WorkerKeywords(CallGroup):
+    """Jobs of a worker and checks of their events."""
+
+    @keyword(tags=["worker"])
+    def execute_job(
+        self,
+        prompt: str,
+        *,
+        job_id: str | None = None,
+        max_tokens: int = 16,
+        temperature: float | None = None,
+        seed: int | None = None,
+        top_p: float | None = None,
+        top_k: int | None = None,
+        stop: Texts | None = None,
+        cancel_after: int | None = None,
+        allow_broken: bool = False,
+        extra: JsonObject | None = None,
+        headers: JsonObject | None = None,
+        timeout: timedelta | None = None,
+        server: Any = None,
+    ) -> Job:
+        """Have a worker run a job (`POST /execute`), read its events to the end and record them.
+
+        Args:
+            prompt: The text to continue.
+            job_id: Id of the job; a new one by default.
+            max_tokens: Longest answer in tokens.
+            temperature: Sampling temperature.
+            seed: Seed of the sampling.
+            top_p: Nucleus sampling.
+            top_k: How many tokens are considered; 0 for all.
+            stop: One text or several at which generation stops.
+            cancel_after: Ask the worker to cancel the job after so many tokens (`POST /cancel/...`), and go on
+                reading: its last event must tell.
+            allow_broken: Whether to return a job whose stream broke off instead of failing.
+            extra: Further keys of the request, as a JSON object; they win over the arguments.
+            headers: Further headers, as a JSON object.
+            timeout: Time limit for the whole job.
+            server: Alias, handle or object; None for the current one.
+
+        Returns:
+            The job: `${job.text}`, `${job.tokens}`, `${job.events}` (each with `.type`, `.data` and `.arrival` in
+            seconds), `${job.started}`, `${job.end}`, `${job.error}`, `${job.stop_reason}` in lower case,
+            `${job.time_to_first_token}`, `${job.gaps}` and `${job.elapsed}` in seconds, `${job.stream}`.
+
+        Raises:
+            RequestError: No answer in time, or another status than 200.
+            StreamError: The answer is no event stream, broke off, or ended without an `end` or `error` event.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Five Tokens
+            Start Server    worker
+            ${job} =    Execute Job    Hello    max_tokens=5
+            Job Should Have Completed    ${job}
+            Token Count Should Be    ${job}    5
+        ```
+        """
+        from InferenceLibrary.client.jobs import execute
+
+        call = self._call({"server": server, "timeout": timeout, "headers": headers}, stream=True)
+        given: dict[str, Any] = {"temperature": temperature, "seed": seed, "top_p": top_p, "top_k": top_k}
+        given["stop"] = to_texts(stop) if stop else None
+        body = self._body(prompt, job_id, max_tokens, given, extra)
+        with self._failures_kept():
+            job = execute(
+                call.server.client,
+                body,
+                limits=call.sending["limits"],
+                headers=call.sending["headers"],
+                cancel_after=cancel_after,
+                allow_broken=allow_broken,
+            )
+        self.log.info(f"{job} on {call.server.name}")
+        self.log.debug("\n".join(str(event) for event in job.events[:200]))
+        return job
+
+    @keyword(tags=["worker"])
+    def execute_jobs_at_once(
+        self,
+        prompts: Texts,
+        *,
+        count: int = 1,
+        max_tokens: int = 16,
+        timeout: timedelta | None = None,
+        server: Any = None,
+    ) -> list[Job]:
+        """Have a worker run several jobs at the same time, each on a connection of its own.
+
+        Args:
+            prompts: One text or several, one job each.
+            count: How often each prompt is sent.
+            max_tokens: Longest answer in tokens.
+            timeout: Time limit for each job.
+            server: Alias, handle or object; None for the current one.
+
+        Returns:
+            The jobs, in the order of the prompts.
+
+        Raises:
+            CheckFailure: A job failed, or there was nothing to run.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Four At Once
+            Start Server    worker
+            ${jobs} =    Execute Jobs At Once    Hello    count=4
+            Length Should Be    ${jobs}    4
+        ```
+        """
+        from InferenceLibrary.client.at_once import at_once
+        from InferenceLibrary.client.jobs import execute
+
+        call = self._call({"server": server, "timeout": timeout}, stream=True)
+        bodies = [self._body(prompt, None, max_tokens, {}, None) for prompt in to_texts(prompts) for _ in range(count)]
+        if not bodies:
+            raise CheckFailure("There is nothing to run: expected at least one prompt and a count of at least 1.")
+
+        def run(body: dict[str, Any]) -> Job:
+            return execute(call.server.client, body, limits=call.sending["limits"], headers=call.sending["headers"])
+
+        results = at_once([lambda body=body: run(body) for body in bodies])  # type: ignore[misc]
+        jobs = [result for result in results if isinstance(result, Job)]
+        slowest = milliseconds(max((job.elapsed for job in jobs), default=None))
+        self.log.info(f"{len(results)} jobs at once on {call.server.name}: {len(jobs)} ended, slowest after {slowest}.")
+        for result in results:
+            self.log.debug(str(result))
+        failures = [result for result in results if isinstance(result, InferenceError)]
+        if failures:
+            raise CheckFailure(f"{len(failures)} of {len(results)} jobs at once failed; the first: {failures[0]}")
+        return jobs
+
+    @keyword(tags=["worker"])
+    def cancel_job(
+        self,
+        job_id: str,
+        *,
+        by: Literal["path", "body"] = "path",
+        allow_missing: bool = False,
+        server: Any = None,
+    ) -> Reply:
+        """Ask a worker to cancel a job. Cancelling what is over or unknown is no error: it is as good as cancelled.
+
+        Args:
+            job_id: Id of the job.
+            by: `path` sends `POST /cancel/JOB_ID`, `body` sends `POST /cancel` with a JSON body.
+            allow_missing: Whether 404 and 405 are accepted, from workers that have no such route.
+            server: Alias, handle or object; None for the current one.
+
+        Returns:
+            The reply.
+
+        Raises:
+            RequestError: No answer, or no status from 200 to 299.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Cancelling Twice Is No Error
+            Start Server    worker
+            Cancel Job    job-1
+            ${reply} =    Cancel Job    job-1    by=body
+            Should Be Equal As Integers    ${reply.status}    202
+        ```
+        """
+        from InferenceLibrary.client.jobs import cancel
+
+        found = self.context.servers.get(server)
+        reply = cancel(found.client, job_id, by=by)
+        self._logged(f"cancel job {job_id}", found, job_id, reply)
+        if not (200 <= reply.status < 300 or (allow_missing and reply.status in {404, 405})):
+            raise RequestError(
+                f"Job {job_id} was not cancelled: expected a status from 200 to 299, got {reply.status}. "
+                "Hint: allow_missing=True accepts a worker without that route.",
+                status=reply.status,
+            )
+        return reply
+
+    @keyword(tags=["worker", "assertion"])
+    def events_should_be_in_order(self, job: Job) -> None:
+        """Check the order of a job's events: `started`, then tokens and metrics, then one `end` or `error`, no more.
+
+        Tokens must be numbered from 0 without a gap. An `event:` line, where there is one, must say what the JSON
+        says. A job that failed before it started may have an `error` alone.
+
+        Args:
+            job: What [Execute Job] returned.
+
+        Raises:
+            CheckFailure: An event stands in the wrong place; the message says which.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Order
+            Start Server    worker
+            ${job} =    Execute Job    Hello
+            Events Should Be In Order    ${job}
+        ```
+        """
+        events = job.events
+        types = [event.type for event in events]
+        if not events:
+            raise CheckFailure(f"Order of {job.job_id}: expected events, got none.")
+        if types != ["error"] and types[0] != "started":
+            raise CheckFailure(f"Order of {job.job_id}: expected 'started' as the first event, got {events[0]}.")
+        following = 0
+        for number, event in enumerate(events, start=1):
+            where = f"event {number} of {len(events)}"
+            if event.name is not None and event.data.get("type") not in {None, event.name}:
+                raise CheckFailure(
+                    f"Order of {job.job_id}: expected one type in {where}, got '{event.name}' in its event line and "
+                    f"'{event.data['type']}' in its JSON."
+                )
+            if event.type == "token":
+                index = event.data.get("i")
+                if index != following:
+                    raise CheckFailure(f"Order of {job.job_id}: expected token {following} in {where}, got {index}.")
+                following += 1
+            if 1 < number < len(events) and event.type not in _MIDDLE:
+                raise CheckFailure(
+                    f"Order of {job.job_id}: expected only tokens and metrics between the first event and the last, "
+                    f"got '{event.type}' in {where}."
+                )
+        if types[-1] not in TERMINAL:
+            raise CheckFailure(
+                f"Order of {job.job_id}: expected 'end' or 'error' as the last event, got '{types[-1]}' in event "
+                f"{len(events)} of {len(events)}."
+            )
+
+    @keyword(tags=["worker", "assertion"])
+    def token_count_should_be(self, job: Job, expected: int) -> None:
+        """Check how many tokens a job sent, and that its end says the same.
+
+        Args:
+            job: What [Execute Job] returned.
+            expected: Tokens.
+
+        Raises:
+            CheckFailure: It sent more or fewer, or counts otherwise in its `end` event.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Three Tokens
+            Start Server    worker
+            ${job} =    Execute Job    Hello    max_tokens=3
+            Token Count Should Be    ${job}    3
+        ```
+        """
+        sent = len(job.tokens)
+        if sent != expected:
+            raise CheckFailure(f"Tokens of {job.job_id}: expected {expected}, got {sent}, then {job.outcome}.")
+        told = (job.end or {}).get("tokens_out", sent)
+        if told != sent:
+            raise CheckFailure(f"Tokens of {job.job_id}: expected tokens_out {sent} as sent, got {told}.")
+
+    @keyword(tags=["worker", "assertion"])
+    def job_should_have_completed(self, job: Job, *, stop_reason: str | None = None) -> None:
+        """Check that a job ended well: an `end` event, not cancelled, no error, the id and the count as they were.
+
+        Args:
+            job: What [Execute Job] returned.
+            stop_reason: Why it must have ended; upper and lower case are the same.
+
+        Raises:
+            CheckFailure: It failed, was cancelled, broke off, or ended for another reason.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Stop Sequence
+            Start Server    worker
+            ${job} =    Execute Job    Write JSON    max_tokens=100    stop=}
+            Job Should Have Completed    ${job}    stop_reason=stop_sequence
+            Should Be Equal    ${job.stop_sequence_matched}    }
+        ```
+        """
+        end = job.end
+        if end is None or job.stop_reason in {"cancelled", "error"}:
+            raise CheckFailure(
+                f"Job {job.job_id} did not complete: expected an end, got {job.outcome} after {len(job.tokens)} tokens."
+            )
+        started_as = (job.started or {}).get("job_id")
+        if started_as != job.job_id:
+            raise CheckFailure(f"Job {job.job_id}: expected its id in the started event, got {started_as!r}.")
+        if end.get("tokens_out") != len(job.tokens):
+            raise CheckFailure(
+                f"Job {job.job_id}: expected tokens_out {len(job.tokens)} as sent, got {end.get('tokens_out')}."
+            )
+        if stop_reason is not None and job.stop_reason != stop_reason.lower():
+            raise CheckFailure(
+                f"Job {job.job_id}: expected stop reason {stop_reason}, got {job.stop_reason} after "
+                f"{len(job.tokens)} tokens."
+            )
+
+    @keyword(tags=["worker", "assertion"])
+    def job_should_have_been_cancelled(self, job: Job) -> None:
+        """Check that a job was cancelled and that its last event says so.
+
+        Args:
+            job: What [Execute Job] returned, with `cancel_after`.
+
+        Raises:
+            CheckFailure: It ended otherwise.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Cancelled In The Middle
+            Start Server    worker    inter_token_latency=20 ms
+            ${job} =    Execute Job    Hello    max_tokens=500    cancel_after=3
+            Job Should Have Been Cancelled    ${job}
+        ```
+        """
+        if not job.was_cancelled:
+            raise CheckFailure(
+                f"Job {job.job_id} was not cancelled: expected stop reason or error code cancelled, got {job.outcome} "
+                f"after {len(job.tokens)} tokens."
+            )
+
+    def _body(
+        self, prompt: str, job_id: str | None, max_tokens: int, given: dict[str, Any], extra: JsonObject | None
+    ) -> dict[str, Any]:
+        body: dict[str, Any] = {"job_id": job_id or f"job-{next(_numbers)}", "prompt": prompt, "max_tokens": max_tokens}
+        body |= {name: value for name, value in given.items() if value is not None}
+        return body | dict(extra or {})
+
+
+def refuse_job(value: object) -> Job:
+    """The job that `Execute Job` returned."""
+    raise ValueError(f"Expected a job of Execute Job, got {type(value).__name__} {value!r}.")
+
+
+CONVERTERS: dict[type, Any] = {Job: refuse_job}
+"""What these keywords take besides the common types; the library registers it at Robot Framework."""
