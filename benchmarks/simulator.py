@@ -18,7 +18,10 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from collections import deque
+from itertools import pairwise
 from pathlib import Path
 
 CORES = sorted(os.sched_getaffinity(0))
@@ -133,67 +136,89 @@ def burst(seconds: float = 2.0, connections: int = 16, tokens: int = 100, *flags
 
 
 def paced(connections: int = 256, tokens: int = 100, rounds: int = 2) -> dict[str, float]:
-    """Streams at 200 ms and 20 ms, spread over the period: lateness, gaps, CPU a chunk."""
-    first, gap = 0.2, 0.02
-    server = Server("--max-num-seqs", "1000", "--time-to-first-token", "200ms", "--inter-token-latency", "20ms")
-    data = request(tokens, usage=False)
-    poll = select.epoll()
-    socks = [server.connect() for _ in range(connections)]
-    by_fd = {}
-    for sock in socks:
-        sock.setblocking(False)
-        poll.register(sock, select.EPOLLIN)
-        by_fd[sock.fileno()] = sock
-    buffer = bytearray(1 << 16)
-    late: list[float] = []
-    gaps: list[float] = []
-    chunks = 0
-    period = first + gap * tokens
-    before = server.cpu()
-    for _ in range(rounds):
-        begin = time.perf_counter()
-        starts = [(begin + period * place / connections, sock) for place, sock in enumerate(socks)]
-        sent: dict[int, float] = {}
-        previous: dict[int, float] = {}
-        open_streams = connections
-        while open_streams:
-            now = time.perf_counter()
-            while starts and starts[0][0] <= now:
-                _, sock = starts.pop(0)
-                sent[sock.fileno()] = time.perf_counter()
-                sock.send(data)
-            for fd, _ in poll.poll(max(0.0, starts[0][0] - time.perf_counter()) if starts else 1):
-                size = by_fd[fd].recv_into(buffer)
-                now = time.perf_counter()
-                part = bytes(memoryview(buffer)[:size])
-                count = part.count(b'"delta":{"content":"')
-                chunks += part.count(b"data: ")
-                if count and b'"finish_reason":null' in part:
-                    if fd in previous:
-                        gaps.append(now - previous[fd])
-                    else:
-                        late.append(now - sent[fd] - first)
-                    previous[fd] = now
-                if part.endswith(b"\r\n0\r\n\r\n"):
-                    open_streams -= 1
-                    previous.pop(fd, None)
-    used = server.cpu() - before
-    for sock in socks:
-        sock.close()
-    server.close()
-    late.sort()
-    gaps.sort()
-    floor = bare_writes(connections)
+    """Streams at 200 ms and 20 ms, spread over the period: lateness, gaps, CPU a chunk.
+
+    The times are those of the server's truth file; "seen" are the client's, which add the noise of the client's core.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        truth = Path(folder) / "truth.jsonl"
+        flags = ["--time-to-first-token", "200ms", "--inter-token-latency", "20ms", "--truth-file", str(truth)]
+        server = Server("--max-num-seqs", "1000", *flags)
+        before = server.cpu()
+        client = PacedClient(server, connections, tokens)
+        for _ in range(rounds):
+            client.round()
+        used = server.cpu() - before
+        client.close()
+        server.close()
+        records = [json.loads(line) for line in truth.read_text().splitlines()]
+    floor, bare_late = bare_writes(connections)
+    late = sorted(record["tokens"][0] - record["received"] - FIRST for record in records)
+    gaps = sorted(later - earlier for record in records for earlier, later in pairwise(record["tokens"]))
     return {
         "TTFT late p50 ms": percentile(late, 50) * 1e3,
         "TTFT late p99 ms": percentile(late, 99) * 1e3,
         "gap p1 ms": percentile(gaps, 1) * 1e3,
         "gap p50 ms": percentile(gaps, 50) * 1e3,
         "gap p99 ms": percentile(gaps, 99) * 1e3,
-        "paced us/chunk": used / chunks * 1e6,
+        "seen TTFT late p50 ms": percentile(sorted(client.late), 50) * 1e3,
+        "seen TTFT late p99 ms": percentile(sorted(client.late), 99) * 1e3,
+        "seen gap p1 ms": percentile(sorted(client.gaps), 1) * 1e3,
+        "seen gap p99 ms": percentile(sorted(client.gaps), 99) * 1e3,
+        "paced us/chunk": used / client.chunks * 1e6,
+        "bare late p99 ms": bare_late * 1e3,
         "bare write us": floor * 1e6,
-        "paced over bare": used / chunks / floor,
+        "paced over bare": used / client.chunks / floor,
     }
+
+
+FIRST, GAP = 0.2, 0.02
+
+
+class PacedClient:
+    """Many streams in one loop; notes when tokens arrive."""
+
+    def __init__(self, server: Server, connections: int, tokens: int) -> None:
+        self._data = request(tokens, usage=False)
+        self._period = FIRST + GAP * tokens
+        self._socks = [server.connect() for _ in range(connections)]
+        self._by_fd = {sock.fileno(): sock for sock in self._socks}
+        self._poll = select.epoll()
+        for sock in self._socks:
+            sock.setblocking(False)
+            self._poll.register(sock, select.EPOLLIN)
+        self.late: list[float] = []
+        self.gaps: list[float] = []
+        self.chunks = 0
+
+    def round(self) -> None:
+        """Run one stream on each connection; the starts are spread over the length of a stream."""
+        begin, count = time.perf_counter(), len(self._socks)
+        starts = deque((begin + self._period * place / count, sock) for place, sock in enumerate(self._socks))
+        sent: dict[int, float] = {}
+        previous: dict[int, float] = {}
+        still_open = count
+        while still_open:
+            while starts and starts[0][0] <= time.perf_counter():
+                sock = starts.popleft()[1]
+                sent[sock.fileno()] = time.perf_counter()
+                sock.send(self._data)
+            wait = max(0.0, starts[0][0] - time.perf_counter()) if starts else 1
+            for fd, _ in self._poll.poll(wait):
+                part = self._by_fd[fd].recv(65536)
+                now = time.perf_counter()
+                self.chunks += part.count(b"data: ")
+                if b'"delta":{"content":"' in part:
+                    if fd in previous:
+                        self.gaps.append(now - previous[fd])
+                    else:
+                        self.late.append(now - sent[fd] - FIRST)
+                    previous[fd] = now
+                still_open -= part.endswith(b"\r\n0\r\n\r\n")
+
+    def close(self) -> None:
+        for sock in self._socks:
+            sock.close()
 
 
 BARE = """
@@ -201,20 +226,25 @@ import select, socket, time
 listener = socket.create_server(("127.0.0.1", 0)); print(listener.getsockname()[1], flush=True)
 socks = [listener.accept()[0] for _ in range({count})]
 data, due, poll = b"x" * 260, time.monotonic(), select.epoll()
-before, writes = time.process_time(), 0
+before, writes, late = time.process_time(), 0, []
 end = due + 2
 while due < end:
     due += {gap}
     wait = due - time.monotonic()
     if wait > 0:
         time.sleep(wait)
+    late.append(time.monotonic() - due)
     socks[writes % {count}].send(data); writes += 1
-print((time.process_time() - before) / writes, flush=True)
+late.sort()
+print((time.process_time() - before) / writes, late[len(late) * 99 // 100], flush=True)
 """
 
 
-def bare_writes(connections: int) -> float:
-    """Return the CPU seconds of one sleep and one write, at the same pace, in a loop that does nothing else."""
+def bare_writes(connections: int) -> tuple[float, float]:
+    """Return CPU seconds and p99 lateness of one sleep and one write, at the same pace, in a loop that does only this.
+
+    Its lateness is the machine's: where it is large, the times above say nothing about the simulator.
+    """
     code = BARE.format(count=connections, gap=0.02 / connections)
     with subprocess.Popen(
         [sys.executable, "-c", code],
@@ -232,10 +262,10 @@ def bare_writes(connections: int) -> float:
             for fd, _ in poll.poll(0.1):
                 if not by_fd[fd].recv(65536):
                     poll.unregister(fd)
-        found = float(process.stdout.readline())
+        used, late = map(float, process.stdout.readline().split())
         for sock in socks:
             sock.close()
-    return found
+    return used, late
 
 
 def idle(streams: int = 1000) -> dict[str, float]:

@@ -135,12 +135,6 @@ class Exchange:
         return self._steps is not None
 
     def _advance(self) -> None:
-        try:
-            self._go_on()
-        except Exception as error:  # noqa: BLE001 - a mistake of ours must not leave the client waiting
-            self.app.crashed(self, error)
-
-    def _go_on(self) -> None:
         self._timer = None
         steps = self._steps
         connection = self.connection
@@ -154,6 +148,9 @@ class Exchange:
                 step = next(steps)
             except StopIteration:
                 self.finish()
+                return
+            except Exception as error:  # noqa: BLE001 - a mistake of ours must not leave the client waiting
+                self.app.crashed(self, error)
                 return
             kind = type(step)
             if kind is bytes:

@@ -346,5 +346,5 @@ def test_truth_file_has_a_time_for_each_token(start_simulator, tmp_path):
     assert begin <= line["received"] <= line["tokens"][0]
     assert line["tokens"] == sorted(line["tokens"])
     assert len(line["tokens"]) == 3
-    assert line["tokens"][2] - line["tokens"][0] >= 0.0395  # a wake-up may serve what is due in 30 us
+    assert line["tokens"][2] - line["tokens"][0] >= 0.039  # the first may be late
     assert line["tokens"][-1] <= end
