@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.servers.ports import LOOPBACK, is_free
@@ -51,11 +52,11 @@ class Standing:
         self.log = self.state.with_suffix(".log")
 
     def up(self, engine: str) -> int:
-        if self.state.exists() and self._healthy():
+        if self._stands():
             print(f"A simulator stands at http://{LOOPBACK}:{self.port} already.")
             return 0
-        if self.state.exists():
-            self.down()
+        if self.state.exists() and self.down() != 0:
+            return 1
         if not is_free(self.port):
             return self._fail(f"port {self.port} is taken by another program. Hint: stop it, or use another PORT=...")
         if engine == "docker" or (engine == "auto" and engine_answers()):
@@ -66,12 +67,12 @@ class Standing:
         if not self.state.exists():
             print(f"No simulator of ours stands on port {self.port}.")
             return 0
-        known = json.loads(self.state.read_text(encoding="utf-8"))
+        known = self._known()
         if known["kind"] == "container":
             done = self._compose("down", "--volumes", "--remove-orphans")
             if done.returncode != 0:
                 return self._fail(f"docker compose down failed:\n{done.stderr.strip()}")
-        elif not self._end_process(known["pid"], known["started"]):
+        elif known["kind"] == "process" and not self._end_process(known["pid"], known["started"]):
             return self._fail(f"process {known['pid']} did not end within {STOP_SECONDS:g} s.")
         self.state.unlink()
         self.log.unlink(missing_ok=True)
@@ -81,18 +82,37 @@ class Standing:
     def logs(self) -> int:
         if not self.state.exists():
             return self._fail(f"no simulator of ours stands on port {self.port}. Hint: make test-integration-up")
-        if json.loads(self.state.read_text(encoding="utf-8"))["kind"] == "container":
+        if self._known()["kind"] == "container":
             done = self._compose("logs", "--no-color")
             sys.stdout.write(done.stdout)
             sys.stderr.write(done.stderr)
             return done.returncode
-        sys.stdout.write(self.log.read_text(encoding="utf-8", errors="replace"))
+        if self.log.exists():
+            sys.stdout.write(self.log.read_text(encoding="utf-8", errors="replace"))
         return 0
+
+    def _known(self) -> dict[str, Any]:
+        """Return how it was started; of a file that was cut off, that nothing is known."""
+        try:
+            known = json.loads(self.state.read_text(encoding="utf-8"))
+        except ValueError:
+            known = None
+        return known if isinstance(known, dict) and "kind" in known else {"kind": "unknown"}
+
+    def _stands(self) -> bool:
+        """Whether what answers on the port is what was started, and not a foreign server after ours has died."""
+        if not self.state.exists() or not self._healthy():
+            return False
+        known = self._known()
+        return known["kind"] == "container" or (
+            known["kind"] == "process" and start_time(known["pid"]) == known["started"]
+        )
 
     def _up_process(self) -> int:
         program = shutil.which("inference-simulator", path=str(Path(sys.executable).parent))
         if program is None:
             return self._fail(f"inference-simulator is not beside {sys.executable}. Hint: make install")
+        self.log.parent.mkdir(exist_ok=True)
         with self.log.open("wb") as log:
             process = subprocess.Popen(
                 [program, "--host", LOOPBACK, "--port", str(self.port), *ARGUMENTS, *PACE],
@@ -108,6 +128,7 @@ class Standing:
             process.kill()
             process.wait()
             self.state.unlink()
+            self.log.unlink()
             return self._fail(f"the simulator did not get ready on port {self.port}:\n{tail}")
         # Its parent ends now; nobody is to be told of its end.
         process.returncode = 0

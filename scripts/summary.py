@@ -22,9 +22,14 @@ REPORTS = {
 
 
 def count(report: Path) -> Counter[str]:
-    """Return passed, failed and skipped tests of one xunit file."""
+    """Return passed, failed and skipped tests of one xunit file; one that was cut off counts as a failure."""
     totals: Counter[str] = Counter()
-    for case in ElementTree.parse(report).iter("testcase"):
+    try:
+        cases = list(ElementTree.parse(report).iter("testcase"))
+    except ElementTree.ParseError as error:
+        print(f"{report} cannot be read: {error}")
+        return Counter({"failed": 1})
+    for case in cases:
         kinds = {child.tag for child in case}
         totals["failed" if kinds & {"failure", "error"} else "skipped" if "skipped" in kinds else "passed"] += 1
     return totals
@@ -32,7 +37,7 @@ def count(report: Path) -> Counter[str]:
 
 def main(results: Path) -> int:
     total: Counter[str] = Counter()
-    steps = {path.name: path.read_text().strip() == "pass" for path in sorted((results / "steps").iterdir())}
+    steps = {path.name: path.read_text().strip() == "pass" for path in sorted(results.glob("steps/*"))}
     if not steps:
         print("No step has run.")
         return 1
