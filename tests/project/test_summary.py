@@ -1,0 +1,101 @@
+"""The closing line of CI: it counts what ran, and nothing that failed is lost."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+import summary
+
+CASES = {
+    "passed": "<testcase name='a'/>",
+    "failed": "<testcase name='a'><failure/></testcase>",
+    "error": "<testcase name='a'><error/></testcase>",
+    "skipped": "<testcase name='a'><skipped/></testcase>",
+}
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    (tmp_path / "steps").mkdir()
+    return tmp_path
+
+
+def step(results: Path, name: str, outcome: str, *cases: str) -> None:
+    (results / "steps" / name).write_text(f"{outcome}\n")
+    if cases:
+        report = results / summary.REPORTS[name]
+        report.parent.mkdir(exist_ok=True)
+        report.write_text(f"<testsuites><testsuite>{''.join(CASES[case] for case in cases)}</testsuite></testsuites>")
+
+
+def closing(results: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    code = summary.main(results)
+    return code, capsys.readouterr().out.splitlines()[-1]
+
+
+def test_all_runners_are_added_up(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    step(results, "lint", "pass")
+    step(results, "test", "pass", "passed", "passed", "skipped")
+    step(results, "test-integration", "pass", "passed", "skipped")
+    assert closing(results, capsys) == (0, "4 passed, 0 failed, 2 skipped")
+
+
+@pytest.mark.parametrize("kind", ["failed", "error"])
+def test_a_failed_test_fails(results: Path, capsys: pytest.CaptureFixture[str], kind: str) -> None:
+    step(results, "test", "fail", "passed", kind)
+    assert closing(results, capsys) == (1, "1 passed, 1 failed, 0 skipped")
+
+
+def test_a_failed_step_without_tests_is_a_failure(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    step(results, "lint", "fail")
+    step(results, "docs", "pass")
+    assert closing(results, capsys) == (1, "1 passed, 1 failed, 0 skipped")
+
+
+def test_a_step_that_failed_although_its_tests_passed_is_a_failure(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    step(results, "test", "fail", "passed")
+    assert closing(results, capsys) == (1, "1 passed, 1 failed, 0 skipped")
+
+
+def test_a_step_that_died_before_its_report_is_a_failure(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    step(results, "test", "fail")
+    assert closing(results, capsys) == (1, "0 passed, 1 failed, 0 skipped")
+
+
+def test_a_report_that_was_cut_off_is_a_failure(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    step(results, "test", "fail", "passed")
+    report = results / summary.REPORTS["test"]
+    report.write_text(report.read_text()[:-20])
+    assert closing(results, capsys) == (1, "0 passed, 1 failed, 0 skipped")
+
+
+def test_both_runners_of_the_real_server_count(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    step(results, "test-real", "pass", "passed", "skipped")
+    report = results / summary.REPORTS["test-real-pytest"]
+    report.parent.mkdir(exist_ok=True)
+    report.write_text(f"<testsuite>{CASES['passed']}</testsuite>")
+    assert closing(results, capsys) == (0, "2 passed, 0 failed, 1 skipped")
+
+
+def test_a_real_server_that_cannot_be_built_is_one_skip(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    step(results, "test-real", "pass")
+    (results / "real").mkdir()
+    (results / "real" / "SKIPPED.txt").write_text("no compiler")
+    assert closing(results, capsys) == (0, "0 passed, 0 failed, 1 skipped")
+
+
+def test_a_failed_real_run_is_a_failure(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    step(results, "test-real", "fail", "passed")
+    assert closing(results, capsys) == (1, "1 passed, 1 failed, 0 skipped")
+
+
+@pytest.mark.parametrize("folder", ["steps", "nothing"])
+def test_nothing_that_ran_is_no_success(tmp_path: Path, capsys: pytest.CaptureFixture[str], folder: str) -> None:
+    (tmp_path / folder).mkdir()
+    assert closing(tmp_path, capsys) == (1, "No step has run.")
