@@ -67,7 +67,9 @@ class ContainerSettings:
         import msgspec
 
         if not self.health.startswith("/"):
-            raise ServerError(describe("The health path is wrong", expected="a path such as /health", got=self.health))
+            raise ServerError(
+                describe("The health path is wrong", expected="a path such as /health", got=f"'{self.health}'")
+            )
         ready = msgspec.structs.replace(profile.ready, health=Health(path=self.health))
         return msgspec.structs.replace(profile, ready=ready)
 

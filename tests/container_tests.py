@@ -1,0 +1,31 @@
+"""What the tests of containers share: the engine, the image, and what a run has left behind."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+from InferenceLibrary.servers.engine import Engine, connect_engine, missing_part
+from InferenceLibrary.servers.owner import RUN_LABEL
+
+IMAGE = os.environ.get("INFERENCE_SIMULATOR_IMAGE", "inference-simulator:local")
+HOW_TO_RUN = "run them with: make test-containers"
+
+
+def engine_or_skip(compose: bool = False) -> Engine:
+    """Return the engine; skip loudly where there is none, or not the image."""
+    missing = missing_part(IMAGE, compose)
+    if missing is not None:
+        pytest.skip(f"{missing} These tests: {HOW_TO_RUN}")
+    return connect_engine()
+
+
+def labelled(engine: Engine, pid: int | None = None) -> list[str]:
+    """Return names of all that carries our label: containers, networks, volumes; only of one runner, by its pid."""
+    api = engine.client.api
+    filters: dict[str, Any] = {"label": RUN_LABEL if pid is None else f"inferencelibrary.pid={pid}"}
+    found = [item["Names"][0].lstrip("/") for item in api.containers(all=True, filters=filters)]
+    found += [item["Name"] for item in api.networks(filters=filters)]
+    return found + [item["Name"] for item in api.volumes(filters=filters).get("Volumes") or []]
