@@ -16,14 +16,17 @@ from InferenceLibrary.client.limits import Limits
 from InferenceLibrary.context import Context
 from InferenceLibrary.keywords.answers import AnswerKeywords
 from InferenceLibrary.keywords.arguments import CONVERTERS as RESULT_CONVERTERS
+from InferenceLibrary.keywords.background_streams import BackgroundStreamKeywords
 from InferenceLibrary.keywords.binaries import BinaryKeywords
 from InferenceLibrary.keywords.chat import ChatKeywords
 from InferenceLibrary.keywords.concurrency import ConcurrencyKeywords
 from InferenceLibrary.keywords.containers import CONVERTERS as CONTAINER_CONVERTERS
 from InferenceLibrary.keywords.containers import ContainerKeywords
+from InferenceLibrary.keywords.failures import FailureKeywords
 from InferenceLibrary.keywords.monitors import MonitorKeywords
 from InferenceLibrary.keywords.onnx import OnnxKeywords
 from InferenceLibrary.keywords.performance import PerformanceKeywords
+from InferenceLibrary.keywords.recordings import RecordingKeywords
 from InferenceLibrary.keywords.retries import RetryKeywords
 from InferenceLibrary.keywords.screens import ScreenKeywords
 from InferenceLibrary.keywords.servers import ServerKeywords
@@ -31,8 +34,6 @@ from InferenceLibrary.keywords.streams import StreamKeywords
 from InferenceLibrary.keywords.terminal_chats import TerminalChatKeywords
 from InferenceLibrary.keywords.terminals import TerminalKeywords
 from InferenceLibrary.keywords.wire_types import CONVERTERS as WIRE_CONVERTERS
-from InferenceLibrary.keywords.workers import CONVERTERS as JOB_CONVERTERS
-from InferenceLibrary.keywords.workers import WorkerKeywords
 from InferenceLibrary.keywords.workers import CONVERTERS as JOB_CONVERTERS
 from InferenceLibrary.keywords.workers import WorkerKeywords
 from InferenceLibrary.types import CONVERTERS
@@ -52,6 +53,9 @@ class InferenceLibrary(
     StreamKeywords,
     AnswerKeywords,
     RetryKeywords,
+    RecordingKeywords,
+    FailureKeywords,
+    BackgroundStreamKeywords,
     ConcurrencyKeywords,
     WorkerKeywords,
     BinaryKeywords,
@@ -99,11 +103,6 @@ class InferenceLibrary(
 
     [Chat] and [Complete] return a reply, [Stream Chat] and [Stream Completion] a stream. Times are seconds. A chunk is
     one event of a stream; a server may put several tokens into one.
-
-    ## Jobs of a worker
-
-    [Execute Job] sends a job to a worker (`POST /execute`) and returns its typed events; [Events Should Be In Order],
-    [Token Count Should Be] and [Job Should Have Completed] judge them.
 
     ## Jobs of a worker
 

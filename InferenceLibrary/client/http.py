@@ -12,14 +12,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.client.bodies import TooLarge, bounded, generation_body, unpacked
+from InferenceLibrary.client.bodies import TooLarge, bounded, chat_body, generation_body, unpacked
 from InferenceLibrary.client.cancellation import Cancellation
 from InferenceLibrary.client.endings import bad_utf8_in, improper_end
 from InferenceLibrary.client.limits import Limits
 from InferenceLibrary.client.problems import describe_problem, network_errors
 from InferenceLibrary.client.recorder import Recorder, headers_of
 from InferenceLibrary.client.records import Attempt, Reply, Stream, decode_json, shorten
-from InferenceLibrary.client.retry import RetryPolicy
+from InferenceLibrary.client.retry import RetryPolicy, retry_after
 from InferenceLibrary.client.sessions import Sessions, build_request
 from InferenceLibrary.deadline import pause
 from InferenceLibrary.errors import RequestError, StreamError, describe
@@ -104,7 +104,7 @@ class Client:
     def generate(self, path: str, body: dict[str, Any], *, expected_status: int = 200, **options: Any) -> Reply:
         """Post `body` with the keys for the options (see `generation_body`); expect a JSON object. As `send` else."""
         sending = {name: options.pop(name) for name in ("limits", "retry", "headers") if name in options}
-        whole = body | generation_body(self.model, **options)
+        whole = body | (chat_body if path == CHAT else generation_body)(self.model, **options)
         reply = self.send("POST", path, body=whole, expected_status=expected_status, **sending)
         return self.checked(path, reply) if expected_status == 200 else reply
 
@@ -113,7 +113,8 @@ class Client:
         names = ("limits", "retry", "headers", "cancel_after", "allow_broken", "cancellation", "watch")
         sending = {name: options.pop(name) for name in names if name in options}
         usage = {"stream_options": {"include_usage": True}} if options.pop("include_usage", False) else {}
-        whole = body | {"stream": True} | usage | generation_body(self.model, **options)
+        keys = (chat_body if path == CHAT else generation_body)(self.model, **options)
+        whole = body | {"stream": True} | usage | keys
         return self.stream(path, body=whole, **sending)
 
     def checked(self, path: str, reply: Reply) -> Reply:
@@ -312,7 +313,9 @@ class Client:
             if cancelled and status is None:
                 problem = CANCELLED
             elapsed = time.perf_counter() - wire.sent
-            last = Attempt(len(done) + 1, status, problem, elapsed)
+            last = Attempt(
+                len(done) + 1, status, problem, elapsed, started=wire.sent - started, retry_after=retry_after(headers)
+            )
             retried = retry.retries(status) and status != expected_status and len(done) < retry.max_retries
             retried = retried and not cancelled
             wait = retry.wait(len(done), headers) if retried else 0.0

@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from InferenceLibrary.protocol.errors import ErrorBody, error_of, read_refusal
@@ -51,11 +52,17 @@ class Attempt(NamedTuple):
     elapsed: float
     """Seconds that it took."""
     wait: float = 0.0
-    """Seconds waited after it."""
+    """Seconds that were to be waited after it."""
+    started: float = 0.0
+    """Seconds from the start of the call until it began."""
+    retry_after: float | None = None
+    """Seconds that its answer asked to wait for."""
 
     def __str__(self) -> str:
         outcome = self.error or f"status {self.status}"
-        return f"{self.number}: {outcome} in {milliseconds(self.elapsed)}, then waited {milliseconds(self.wait)}"
+        asked = f" (Retry-After {self.retry_after:g} s)" if self.retry_after is not None else ""
+        waited = f", then waited {milliseconds(self.wait)}" if self.wait else ""
+        return f"{self.number}: {outcome}{asked} in {milliseconds(self.elapsed)}{waited}"
 
 
 # Without the methods that nobody calls, a dataclass costs a sixth at import: see the budget of the library.
@@ -272,6 +279,8 @@ class Stream:
     url: str = ""
     redact: Callable[[str], str] = str
     """Masks secrets where it is shown."""
+    recording: Path | None = None
+    """The file that it is recorded in."""
 
     @property
     def text(self) -> str:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from InferenceLibrary.client.records import Attempt
+
+_ROUNDING = 1e-9
+_CLOCK = 0.001
+"""Seconds by which a sleep may seem short: clocks of different grain."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,24 @@ class RetryPolicy:
     def base_wait(self, retry: int) -> float:
         """Seconds before retry number `retry` (from 0), without jitter."""
         return min(self.initial_backoff * self.backoff_factor**retry, self.max_backoff)
+
+    def deviations(self, attempts: Sequence[Attempt]) -> list[str]:
+        """Return where recorded waits leave the policy: out of the bounds of the jitter, or not truly waited."""
+        found = []
+        for retry, (attempt, following) in enumerate(itertools.pairwise(attempts)):
+            base = self.base_wait(retry)
+            low, high = base * (1 - self.jitter), base * (1 + self.jitter)
+            if attempt.retry_after is not None:
+                low, high = max(low, attempt.retry_after), max(high, attempt.retry_after)
+            if not low - _ROUNDING <= attempt.wait <= high + _ROUNDING:
+                expected = f"{low:.4g} s" if high == low else f"{low:.4g} to {high:.4g} s"
+                found.append(f"wait {retry + 1}: expected {expected}, got {attempt.wait:.4g} s")
+            truly = following.started - attempt.started - attempt.elapsed
+            if truly < attempt.wait - _CLOCK:
+                found.append(f"wait {retry + 1}: expected {attempt.wait:.4g} s between the attempts, got {truly:.4g} s")
+        if len(attempts) > self.max_retries + 1:
+            found.append(f"attempts: expected at most {self.max_retries + 1}, got {len(attempts)}")
+        return found
 
     def wait(self, retry: int, headers: Mapping[str, str]) -> float:
         """Seconds to wait before retry number `retry` (from 0), after an answer with these headers."""

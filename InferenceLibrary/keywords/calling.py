@@ -11,8 +11,17 @@ from InferenceLibrary.client.records import Reply, Stream
 from InferenceLibrary.errors import RequestError, StreamError
 from InferenceLibrary.keywords.arguments import plain_mapping
 from InferenceLibrary.keywords.base import KeywordGroup
-from InferenceLibrary.keywords.shared_arguments import GENERATION, STREAMING
+from InferenceLibrary.keywords.shared_arguments import GENERATION, STREAMING, TOOLS
+from InferenceLibrary.keywords.wire_types import chosen
 from InferenceLibrary.types import Messages, seconds, to_messages, to_texts
+
+_LIMITS = {
+    "timeout": "total",
+    "connect_timeout": "connect",
+    "first_byte_timeout": "first_byte",
+    "silence_timeout": "between",
+}
+"""Arguments of keywords and the limits that they set."""
 
 
 class Call(NamedTuple):
@@ -32,12 +41,13 @@ class CallGroup(KeywordGroup):
         """Sort the shared arguments of a keyword."""
         server = self.context.servers.get(options.get("server"))
         limits = (server.client.stream_limits if stream else None) or server.client.limits
-        timeout = options.get("timeout")
-        if timeout is not None:
-            limits = limits._replace(total=seconds(timeout))
-        generation = {item.name: options.get(item.name) for item in GENERATION}
+        given = {limit: seconds(options.get(argument)) for argument, limit in _LIMITS.items()}
+        limits = limits._replace(**{limit: value for limit, value in given.items() if value is not None})
+        generation = {item.name: options.get(item.name) for item in (*GENERATION, *TOOLS)}
         if generation["stop"]:
             generation["stop"] = to_texts(generation["stop"])
+        if generation["tool_choice"]:
+            generation["tool_choice"] = chosen(generation["tool_choice"])
         generation["extra"] = options.get("extra") or {}
         sending = {"headers": plain_mapping(self.context, options.get("headers")), "limits": limits}
         if stream:

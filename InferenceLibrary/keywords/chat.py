@@ -8,7 +8,7 @@ from robot.api.deco import keyword
 
 from InferenceLibrary.client.records import Reply
 from InferenceLibrary.keywords.calling import CallGroup, with_system
-from InferenceLibrary.keywords.shared_arguments import GENERATION, SENDING, takes
+from InferenceLibrary.keywords.shared_arguments import GENERATION, SENDING, TOOLS, takes
 from InferenceLibrary.types import Messages
 
 
@@ -16,7 +16,7 @@ class ChatKeywords(CallGroup):
     """Chats, completions, model lists, and requests of any kind."""
 
     @keyword(tags=["chat"])
-    @takes(GENERATION, SENDING)
+    @takes(GENERATION, TOOLS, SENDING)
     def chat(
         self,
         messages: Messages,

@@ -1,16 +1,39 @@
-"""Keywords that call a server several times at once, to see that it serves all of them."""
+"""Keywords that call a server several times at once, to see that it serves all of them, each with its own answer."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 from robot.api.deco import keyword
 
-from InferenceLibrary.client.records import Reply, milliseconds
+from InferenceLibrary.client.records import Reply, Stream, milliseconds
+from InferenceLibrary.deadline import Deadline
 from InferenceLibrary.errors import CheckFailure, InferenceError
 from InferenceLibrary.keywords.calling import CallGroup
 from InferenceLibrary.types import Texts, to_texts
+
+_SHOWN = 5
+
+
+class Results(list[Any]):
+    """What calls at once gave, in the order of their prompts: replies, streams, or the errors of failed calls."""
+
+    def __init__(self, results: list[Any], prompts: list[str], elapsed: float) -> None:
+        super().__init__(results)
+        self.prompts = prompts
+        self.elapsed = elapsed
+        """Seconds until the last was done."""
+
+    @property
+    def failures(self) -> list[InferenceError]:
+        return [result for result in self if isinstance(result, InferenceError)]
+
+    def __str__(self) -> str:
+        return f"{len(self) - len(self.failures)} of {len(self)} succeeded in {milliseconds(self.elapsed)}"
+
+    __repr__ = __str__
 
 
 class ConcurrencyKeywords(CallGroup):
@@ -26,7 +49,7 @@ class ConcurrencyKeywords(CallGroup):
         timeout: timedelta | None = None,
         allow_failures: bool = False,
         server: Any = None,
-    ) -> list[Reply | InferenceError]:
+    ) -> Results:
         """Ask several chats at the same time, each on a connection of its own.
 
         Args:
@@ -52,28 +75,227 @@ class ConcurrencyKeywords(CallGroup):
             Length Should Be    ${replies}    10
         ```
         """
+        call = self._call({"server": server, "timeout": timeout})
+
+        def ask(prompt: str) -> Reply:
+            message = [{"role": "user", "content": prompt}]
+            reply: Reply = call.server.client.chat(message, max_tokens=max_tokens, **call.sending)
+            return reply
+
+        return self._at_once("chats", call.server, prompts, count, ask, allow_failures)
+
+    @keyword(tags=["stream"])
+    def stream_chat_at_once(
+        self,
+        prompts: Texts,
+        *,
+        count: int = 1,
+        max_tokens: int | None = None,
+        timeout: timedelta | None = None,
+        allow_failures: bool = False,
+        server: Any = None,
+    ) -> Results:
+        """Ask several streamed chats at the same time, like [Chat At Once].
+
+        Args:
+            prompts: One text or several, one chat each.
+            count: How often each prompt is asked.
+            max_tokens: Longest answer in tokens.
+            timeout: Time limit for each stream.
+            allow_failures: Whether to return the errors of failed streams instead of failing.
+            server: Alias, handle or object; None for the current one.
+
+        Returns:
+            The streams in the order of the prompts; with `allow_failures` an error in the place of a failed one.
+
+        Raises:
+            CheckFailure: A stream failed, or there was nothing to ask.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Five Streams
+            Start Server    simulator
+            ${streams} =    Stream Chat At Once    What is the capital of France?    count=5
+            FOR    ${stream}    IN    @{streams}
+                Stream Should End With Done    ${stream}
+            END
+        ```
+        """
+        call = self._call({"server": server, "timeout": timeout}, stream=True)
+
+        def ask(prompt: str) -> Stream:
+            message = [{"role": "user", "content": prompt}]
+            stream: Stream = call.server.client.stream_chat(message, max_tokens=max_tokens, **call.sending)
+            return stream
+
+        return self._at_once("streams", call.server, prompts, count, ask, allow_failures)
+
+    @keyword(tags=["chat", "assertion"])
+    def all_requests_should_succeed(self, results: Any, *, within: timedelta | None = None) -> None:
+        """Check that every call of [Chat At Once] or [Stream Chat At Once] succeeded.
+
+        Args:
+            results: What it returned, with `allow_failures=True`.
+            within: Time limit for all of them together.
+
+        Raises:
+            CheckFailure: One failed, or they took too long; the message lists the first failures.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Ten
+            Start Server    simulator
+            ${results} =    Chat At Once    Hello    count=10    allow_failures=True
+            All Requests Should Succeed    ${results}    within=10 s
+        ```
+        """
+        self._rate(results, 100.0)
+        if within is not None and results.elapsed > within.total_seconds():
+            raise CheckFailure(
+                f"{len(results)} requests at once: expected all within {milliseconds(within.total_seconds())}, "
+                f"got {milliseconds(results.elapsed)}."
+            )
+
+    @keyword(name="At Least ${percent:[0-9.]+} % Should Succeed", tags=["chat", "assertion"])
+    def at_least_percent_should_succeed(self, percent: float, results: Any) -> None:
+        """Check which part of the calls of [Chat At Once] or [Stream Chat At Once] succeeded.
+
+        Args:
+            percent: Percent of the calls, above 0.
+            results: What it returned, with `allow_failures=True`.
+
+        Raises:
+            CheckFailure: Fewer succeeded; the message lists the first failures.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Most
+            Start Server    simulator    fault=status:code=503,first=2
+            ${results} =    Chat At Once    Hello    count=10    allow_failures=True
+            At Least 80 % Should Succeed    ${results}
+        ```
+        """
+        self._rate(results, percent)
+
+    @keyword(tags=["chat", "assertion"])
+    def only_these_statuses_should_occur(self, results: Any, *statuses: int) -> None:
+        """Check that the calls of [Chat At Once] or [Stream Chat At Once] ended in these HTTP statuses and no others.
+
+        Args:
+            results: What it returned, with `allow_failures=True`.
+            statuses: The statuses; each may occur or not. A call without an answer has none and is refused.
+
+        Raises:
+            CheckFailure: Another status occurred, or a call got no answer.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Overload Is Told
+            Start Server    simulator    fault=status:code=503,first=2
+            ${results} =    Chat At Once    Hello    count=5    allow_failures=True
+            Only These Statuses Should Occur    ${results}    200    503
+        ```
+        """
+        if not statuses:
+            raise CheckFailure("Statuses: expected at least one to allow.")
+        counts: dict[Any, int] = {}
+        for result in results:
+            status = getattr(result, "status", None)
+            counts[status] = counts.get(status, 0) + 1
+        listed = ", ".join(f"{count} x {status or 'no answer'}" for status, count in counts.items())
+        if not results or set(counts) - set(statuses):
+            allowed = ", ".join(map(str, statuses))
+            raise CheckFailure(
+                f"Statuses: expected only {allowed}, got {listed or 'no results'}.{self._first(results)}"
+            )
+        self.log.info(f"Statuses: {listed}.")
+
+    @keyword(tags=["chat", "assertion"])
+    def each_answer_should_belong_to_its_request(self, results: Any) -> None:
+        """Check that no answers were mixed up: each holds its whole prompt and no other one, and no two share an id.
+
+        It needs prompts that differ and a server that repeats them, such as the simulator with `mode=echo`, or a model
+        told to.
+
+        Args:
+            results: What [Chat At Once] or [Stream Chat At Once] returned.
+
+        Raises:
+            CheckFailure: An answer lacks its prompt, holds another one, or shares its id.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Nothing Is Mixed Up
+            Start Server    simulator    mode=echo    scenario=
+            ${prompts} =    Evaluate    [f'message number {n}.' for n in range(20)]
+            ${results} =    Stream Chat At Once    ${prompts}
+            Each Answer Should Belong To Its Request    ${results}
+        ```
+        """
+        if len(set(results.prompts)) < 2 or len(set(results.prompts)) < len(results.prompts):
+            raise CheckFailure("Isolation: expected prompts that all differ; equal ones cannot be told apart.")
+        ids: dict[str, int] = {}
+        for number, (prompt, result) in enumerate(zip(results.prompts, results, strict=True)):
+            if isinstance(result, InferenceError):
+                raise CheckFailure(f"Isolation: expected an answer to request {number}, got: {result}")
+            if prompt not in result.text:
+                raise CheckFailure(f"Isolation: expected '{prompt}' in answer {number}, got '{result.text[:200]}'.")
+            strange = [other for other in results.prompts if other not in prompt and other in result.text]
+            if strange:
+                raise CheckFailure(f"Isolation: answer {number} to '{prompt}' holds that of '{strange[0]}'.")
+            if result.id is not None and ids.setdefault(result.id, number) != number:
+                raise CheckFailure(f"Isolation: answers {ids[result.id]} and {number} share the id '{result.id}'.")
+        self.log.info(f"{len(results)} answers, each to its own request.")
+
+    def _at_once(
+        self,
+        what: str,
+        server: Any,
+        prompts: Texts,
+        count: int,
+        ask: Callable[[str], Any],
+        allow_failures: bool,
+    ) -> Results:
         from InferenceLibrary.client.at_once import at_once
 
-        call_of = self._call({"server": server, "timeout": timeout})
-        found = call_of.server
         asked = [prompt for prompt in to_texts(prompts) for _ in range(count)]
         if not asked:
             raise CheckFailure("There is nothing to ask: expected at least one prompt and a count of at least 1.")
-
-        def call(prompt: str) -> Reply:
-            message = [{"role": "user", "content": prompt}]
-            reply: Reply = found.client.chat(message, max_tokens=max_tokens, **call_of.sending)
-            return reply
-
-        results = at_once([lambda prompt=prompt: call(prompt) for prompt in asked])  # type: ignore[misc]
-        failures = [result for result in results if isinstance(result, InferenceError)]
-        slowest = max((result.elapsed for result in results if isinstance(result, Reply)), default=None)
+        deadline = Deadline(0.0)
+        found = at_once([lambda prompt=prompt: ask(prompt) for prompt in asked])  # type: ignore[misc]
+        results = Results(found, asked, deadline.elapsed)
+        slowest = max((item.elapsed for item in results if not isinstance(item, InferenceError)), default=None)
         self.log.info(
-            f"{len(results)} chats at once on {found.name}: {len(results) - len(failures)} answered, "
-            f"{len(failures)} failed, slowest after {milliseconds(slowest)}."
+            f"{len(results)} {what} at once on {server.name}: {len(results) - len(results.failures)} answered, "
+            f"{len(results.failures)} failed, slowest after {milliseconds(slowest)}."
         )
         for prompt, result in zip(asked, results, strict=True):
             self.log.debug(f"{prompt!r} -> {result}")
+        failures = results.failures
         if failures and not allow_failures:
-            raise CheckFailure(f"{len(failures)} of {len(results)} chats at once failed; the first: {failures[0]}")
+            raise CheckFailure(f"{len(failures)} of {len(results)} {what} at once failed; the first: {failures[0]}")
         return results
+
+    def _rate(self, results: Any, percent: float) -> None:
+        if not 0 < percent <= 100:
+            raise CheckFailure(f"Pass rate: expected a percentage above 0 and up to 100, got {percent:g}.")
+        if not results:
+            raise CheckFailure("Pass rate: expected results of calls, got none.")
+        good = sum(not isinstance(result, InferenceError) for result in results)
+        rate = 100 * good / len(results)
+        if rate < percent:
+            raise CheckFailure(
+                f"Requests at once: expected at least {percent:g} % to succeed, got {rate:.3g} % "
+                f"({good} of {len(results)}).{self._first(results)}"
+            )
+        self.log.info(f"{good} of {len(results)} requests succeeded ({rate:.3g} %).")
+
+    @staticmethod
+    def _first(results: Any) -> str:
+        failures = [str(result).splitlines()[0] for result in results if isinstance(result, InferenceError)]
+        return "".join(f"\n    {failure}" for failure in failures[:_SHOWN])

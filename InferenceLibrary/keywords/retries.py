@@ -88,3 +88,38 @@ class RetryKeywords(KeywordGroup):
         if len(answer.attempts) != expected:
             listed = "\n".join(f"    {attempt}" for attempt in answer.attempts)
             raise CheckFailure(f"Expected {expected} attempts, got {len(answer.attempts)}:\n{listed}")
+
+    @keyword(tags=["chat", "assertion"])
+    def backoff_should_follow_the_policy(self, answer: Any, *, server: Any = None) -> None:
+        """Check the recorded waits between attempts against the server's retry policy.
+
+        Wait k (from 0) must lie within `min(initial_backoff * backoff_factor^k, max_backoff) * (1 ± jitter)`, or be
+        what a longer `Retry-After` asked for; the attempts must truly lie so far apart, and be no more than the policy
+        allows.
+
+        Args:
+            answer: A reply or stream that took several attempts, or the error of [Request Should Fail].
+            server: The server that was called: alias, handle or object; None for the current one.
+
+        Raises:
+            CheckFailure: There was only one attempt, or a wait differs; the message lists the attempts.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Patience
+            Start Server    simulator    fault=status:code=503,first=2
+            Use Retry Policy    max_retries=2    initial_backoff=20 ms    jitter=0.2
+            ${reply} =    Chat    Hello
+            Backoff Should Follow The Policy    ${reply}
+        ```
+        """
+        policy = self.context.servers.get(server).client.retry
+        listed = "\n".join(f"    {attempt}" for attempt in answer.attempts)
+        if len(answer.attempts) < 2:
+            raise CheckFailure(f"Backoff: expected at least two attempts, got {len(answer.attempts)}:\n{listed}")
+        deviations = policy.deviations(answer.attempts)
+        if deviations:
+            raise CheckFailure(f"Backoff: {'; '.join(deviations)}. The attempts:\n{listed}")
+        waits = ", ".join(f"{attempt.wait * 1000:.0f} ms" for attempt in answer.attempts[:-1])
+        self.log.info(f"The waits {waits} follow {policy}.")

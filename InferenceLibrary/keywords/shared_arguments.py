@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, NamedTuple, TypeVar
 
+from InferenceLibrary.keywords.wire_types import ResponseFormat, ToolChoice, Tools
 from InferenceLibrary.types import JsonObject, Texts
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -30,10 +31,22 @@ GENERATION = (
     Shared("max_tokens", int | None, "Longest answer in tokens."),
     Shared("temperature", float | None, "Sampling temperature."),
     Shared("top_p", float | None, "Nucleus sampling."),
+    Shared("top_k", int | None, "Sampling from the best so many tokens; not in OpenAI's own API."),
+    Shared("frequency_penalty", float | None, "Penalty by how often a token occurred."),
+    Shared("presence_penalty", float | None, "Penalty for tokens that occurred."),
     Shared("seed", int | None, "Seed of the sampling."),
     Shared("stop", Texts | None, "One text or several at which generation stops."),
+    Shared("n", int | None, "How many choices to answer with: `${reply.texts}`."),
+    Shared("logprobs", int | None, "Log probabilities of the tokens, each with so many alternatives."),
 )
 """What shapes an answer."""
+
+TOOLS = (
+    Shared("tools", Tools | None, "Functions that the model may call: JSON with `name` and `parameters`."),
+    Shared("tool_choice", ToolChoice | None, "`auto`, `none`, `required`, or the name of the tool to call."),
+    Shared("response_format", ResponseFormat | None, "`json_object`, or a JSON schema that the answer must fit."),
+)
+"""What a chat takes besides."""
 
 STREAMING = (
     Shared("include_usage", bool, "Whether to ask for a chunk with the usage (`stream_options.include_usage`).", False),
@@ -46,6 +59,9 @@ SENDING = (
     Shared("extra", JsonObject | None, "Further keys of the request, as a JSON object; they win over the arguments."),
     Shared("headers", JsonObject | None, "Further headers, as a JSON object."),
     Shared("timeout", timedelta | None, "Time limit for the whole call, its retries included."),
+    Shared("connect_timeout", timedelta | None, "Time limit for the connection."),
+    Shared("first_byte_timeout", timedelta | None, "Time limit from the request to the first byte of the answer."),
+    Shared("silence_timeout", timedelta | None, "Longest silence inside the answer: between the events of a stream."),
     Shared("server", Any, "Alias, handle or object; None for the current one."),
 )
 """How a request is sent, and where."""

@@ -10,16 +10,17 @@ from robot.api.deco import keyword
 from InferenceLibrary.client.records import Stream
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.assertions import check_number
-from InferenceLibrary.keywords.calling import CallGroup, with_system
-from InferenceLibrary.keywords.shared_arguments import GENERATION, SENDING, STREAMING, takes
+from InferenceLibrary.keywords.calling import with_system
+from InferenceLibrary.keywords.recordings import RecordingGroup
+from InferenceLibrary.keywords.shared_arguments import GENERATION, SENDING, STREAMING, TOOLS, takes
 from InferenceLibrary.types import Messages
 
 
-class StreamKeywords(CallGroup):
+class StreamKeywords(RecordingGroup):
     """Streamed answers and checks of them."""
 
     @keyword(tags=["stream"])
-    @takes(GENERATION, STREAMING, SENDING)
+    @takes(GENERATION, TOOLS, STREAMING, SENDING)
     def stream_chat(
         self,
         messages: Messages,
@@ -256,8 +257,3 @@ class StreamKeywords(CallGroup):
         return check_number(
             stream.time_to_first_token, assertion_operator, assertion_expected, "time to first token", "s", message
         )
-
-    def _logged_stream(self, what: str, server: Any, request: Any, stream: Stream) -> Stream:
-        self._logged(what, server, request, stream)
-        self.log.debug("\n".join(str(chunk) for chunk in stream.chunks[:200]))
-        return stream

@@ -27,6 +27,11 @@ METHODS = {
 EXAMPLE = re.compile(r"```robotframework\n(.*?)```", re.DOTALL)
 
 
+def prefix_of(name: str) -> str:
+    """Words of a keyword's name that a test may bear."""
+    return " ".join(re.sub(r"[^A-Za-z ]", "", name).split())
+
+
 def example_of(name: str) -> str:
     examples = EXAMPLE.findall(inspect.getdoc(METHODS[name]) or "")
     assert len(examples) == 1, f"{name} has {len(examples)} examples: expected one"
@@ -63,7 +68,7 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> InnerRun:
         text = example_of(name)
         settings, _, rest = text.partition("*** Test Cases ***")
         head = settings or "*** Settings ***\n"
-        body = re.sub(r"^(\S.*)$", rf"{re.sub(r'[^A-Za-z ]', '', name)} - \1", rest, flags=re.MULTILINE)
+        body = re.sub(r"^(\S.*)$", rf"{prefix_of(name)} - \1", rest, flags=re.MULTILINE)
         needed = "Library    InferenceLibrary\nLibrary    Collections\n"
         file = re.sub(r"\W+", "_", name).lower()
         (suites / f"{file}.robot").write_text(f"{head.rstrip()}\n{needed}\n*** Test Cases ***{body}", encoding="utf-8")
@@ -74,7 +79,7 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> InnerRun:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_the_example_of_a_keyword_runs(examples: InnerRun, name: str) -> None:
-    prefix = re.sub(r"[^A-Za-z ]", "", name)
+    prefix = prefix_of(name)
     outcomes = {test: outcome for test, outcome in examples.tests.items() if test.startswith(f"{prefix} - ")}
     assert outcomes, f"the example of {name} has no test"
     for test, outcome in outcomes.items():

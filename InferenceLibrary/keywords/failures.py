@@ -1,0 +1,161 @@
+"""Keywords that expect a call to fail, and judge how."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Literal
+
+from robot.api.deco import keyword
+from robot.errors import ExecutionFailed
+from robot.libraries.BuiltIn import BuiltIn
+from robot.running.model import Argument
+from robot.utils import escape
+
+from InferenceLibrary.client.records import Reply, milliseconds, shorten
+from InferenceLibrary.deadline import Deadline
+from InferenceLibrary.errors import CheckFailure, InferenceError, RequestError, StreamError
+from InferenceLibrary.keywords.base import KeywordGroup
+
+Category = Literal["RATE_LIMIT", "SERVER_ERROR", "INVALID_REQ", "AUTH_ERROR", "PARSE_ERROR", "UNKNOWN"]
+
+
+class FailureKeywords(KeywordGroup):
+    """Refusals and failed calls."""
+
+    @keyword(tags=["chat", "assertion"])
+    def request_should_fail(
+        self,
+        name: str,
+        *arguments: Any,
+        status: int | None = None,
+        code: str | None = None,
+        error_type: str | None = None,
+        param: str | None = None,
+        category: Category | None = None,
+        error_contains: str | None = None,
+        within: timedelta | None = None,
+        **named: Any,
+    ) -> Any:
+        """Run a keyword that calls a server and expect the call to fail; return its error.
+
+        The expectations are arguments of this keyword; all others go to the called one.
+
+        Args:
+            name: The keyword that calls: [Chat], [Stream Chat], or one of yours.
+            arguments: Its arguments.
+            status: HTTP status of the refusal; any failure counts when not given.
+            code: Code of the error, as text, whether the server sends text or a number.
+            error_type: Type of the error: `invalid_request_error`.
+            param: Parameter that the error names.
+            category: Category: `RATE_LIMIT` (429), `SERVER_ERROR` (5xx, no answer), `INVALID_REQ` (400, 422),
+                `AUTH_ERROR` (401, 403), `PARSE_ERROR` (an unreadable answer), `UNKNOWN` (the rest).
+            error_contains: Text that the whole message contains, whatever its case.
+            within: Time limit for the failure.
+            named: Named arguments of the called keyword.
+
+        Returns:
+            The error: `${error.status}`, `${error.error.message}`, `${error.error.code}`, `${error.category}`,
+            `${error.headers}`, `${error.body}`, `${error.attempts}`; of a broken stream `${error.stream}`.
+
+        Raises:
+            CheckFailure: The call succeeded, or failed otherwise than expected.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Unknown Model
+            Start Server    simulator
+            ${error} =    Request Should Fail    Chat    Hello    model=gpt-99    status=404
+            Should Contain    ${error.error.message}    gpt-99
+        ```
+        """
+        self.context.last_failure = None
+        # Robot has replaced the variables; what they held must not be read as variables again.
+        given = [escape(value) if isinstance(value, str) else value for value in arguments]
+        given += [Argument(key, escape(value) if isinstance(value, str) else value) for key, value in named.items()]
+        deadline = Deadline(0.0)
+        try:
+            result = BuiltIn().run_keyword(name, *given)
+        except ExecutionFailed as failure:
+            error: Any = self._last_failure()
+            if failure.dont_continue or failure.skip or error is None or str(error) not in str(failure):
+                raise
+        else:
+            raise CheckFailure(f"{name}: expected the request to fail, got {shorten(str(result), 200)}.")
+        if within is not None and deadline.elapsed > within.total_seconds():
+            raise CheckFailure(
+                f"{name}: expected a failure within {milliseconds(within.total_seconds())}, "
+                f"got it after {milliseconds(deadline.elapsed)}: {error}"
+            )
+        self._judge(error, status, code, error_type, param, category, error_contains)
+        self.log.info(f"Failed as expected: {error}")
+        return error
+
+    @keyword(tags=["chat", "assertion"])
+    def error_should_be(
+        self,
+        answer: Any,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        error_type: str | None = None,
+        param: str | None = None,
+        category: Category | None = None,
+        error_contains: str | None = None,
+    ) -> None:
+        """Check what a refusal says.
+
+        Args:
+            answer: A reply with an error (of a call with `expected_status`), or what [Request Should Fail] returned.
+            status: HTTP status.
+            code: Code of the error, as text, whether the server sends text or a number.
+            error_type: Type of the error.
+            param: Parameter that the error names.
+            category: Category, as for [Request Should Fail].
+            error_contains: Text that the message contains, whatever its case.
+
+        Raises:
+            CheckFailure: It is no error, or another one; the message names what differs.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Unknown Model
+            Start Server    simulator
+            ${reply} =    Chat    Hello    model=gpt-99    expected_status=404
+            Error Should Be    ${reply}    category=UNKNOWN    error_contains=gpt-99
+        ```
+        """
+        if not isinstance(answer, Reply | RequestError | StreamError):
+            raise ValueError(f"Expected a reply or the error of a call, got {type(answer).__name__}.")
+        self._judge(answer, status, code, error_type, param, category, error_contains)
+
+    def _last_failure(self) -> InferenceError | None:
+        return self.context.last_failure
+
+    def _judge(
+        self,
+        answer: Any,
+        status: int | None,
+        code: str | None,
+        error_type: str | None,
+        param: str | None,
+        category: str | None,
+        contains: str | None,
+    ) -> None:
+        error = answer.error
+        wanted = {
+            "status": (status, answer.status),
+            "code": (code, getattr(error, "code", None)),
+            "type": (error_type, getattr(error, "type", None)),
+            "param": (param, getattr(error, "param", None)),
+            "category": (category, answer.category),
+        }
+        said = answer.body if isinstance(answer, Reply) else str(answer)
+        for what, (expected, got) in wanted.items():
+            if expected is not None and expected != got:
+                raise CheckFailure(f"Error: expected {what} {expected}, got {got} in: {said}")
+        if contains is not None and contains.lower() not in f"{said}\n{error}".lower():
+            raise CheckFailure(f"Error: expected a message that contains '{contains}', got: {said}")
+        if isinstance(answer, Reply) and answer.status < 400 and error is None:
+            raise CheckFailure(f"Error: expected a refusal, got {answer}.")

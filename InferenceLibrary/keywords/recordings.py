@@ -1,0 +1,109 @@
+"""Keywords for recorded streams: shown in the log, kept in files, judged again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from robot.api.deco import keyword
+
+from InferenceLibrary.client.records import Stream
+from InferenceLibrary.errors import CheckFailure
+from InferenceLibrary.keywords.calling import CallGroup
+
+_LARGEST = 5 * 2**20
+"""Bytes of a stream that is still recorded in a file by itself."""
+
+
+class RecordingGroup(CallGroup):
+    """Base of the keyword classes that make streams."""
+
+    def _logged_stream(self, what: str, server: Any, request: Any, stream: Stream) -> Stream:
+        """Log a stream with its picture, and record it in a file beside the log."""
+        self._logged(what, server, request, stream)
+        self.log.debug("\n".join(str(chunk) for chunk in stream.chunks[:200]))
+        if len(stream.raw) > _LARGEST:
+            self.log.info(f"Not recorded: {len(stream.raw):,} bytes are more than {_LARGEST:,}.")
+            return stream
+        self._keep(stream, request)
+        return stream
+
+    def _keep(self, stream: Stream, request: Any) -> None:
+        from InferenceLibrary.client.recordings import write_recording
+        from InferenceLibrary.client.stream_picture import stream_picture
+
+        path = self.context.artifact("streams", "stream", "json")
+        write_recording(stream, request, path, self.context.redactor)
+        stream.recording = path
+        if stream.tokens:
+            picture = path.with_suffix(".svg")
+            picture.write_text(stream_picture(stream), encoding="utf-8")
+            self.log.picture("Text over time", picture)
+        self.log.file("Recording", path)
+
+
+class RecordingKeywords(RecordingGroup):
+    """Streams from files."""
+
+    @keyword(tags=["stream"])
+    def replay_stream(self, path: Path) -> Stream:
+        """Read a recorded stream from a file and judge it again: its bytes are decoded anew, its times are kept.
+
+        Every stream of [Stream Chat] and its like is recorded in `OUTPUT_DIR/inference/streams`; its path is
+        `${stream.recording}`, and the log links it.
+
+        Args:
+            path: The recording.
+
+        Returns:
+            The stream, as from [Stream Chat].
+
+        Raises:
+            StreamError: The file cannot be read, or is no recording.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Again
+            Start Server    simulator
+            ${stream} =    Stream Chat    What is the capital of France?
+            ${again} =    Replay Stream    ${stream.recording}
+            Reply Should Contain    ${again}    Paris
+            Stream Should End With Done    ${again}
+        ```
+        """
+        from InferenceLibrary.client.recordings import read_recording
+
+        stream = read_recording(path, self.context.redactor)
+        stream.recording = path
+        self.log.info(f"Replayed {path.name}: {stream}")
+        return stream
+
+    @keyword(tags=["stream", "assertion"])
+    def stream_should_not_stall(self, stream: Stream, *, most: int = 0) -> None:
+        """Check that the text of a stream came evenly.
+
+        A stall is a gap between chunks with text of more than 50 ms and five times the median gap.
+
+        Args:
+            stream: What [Stream Chat] or its like returned.
+            most: Stalls that are borne.
+
+        Raises:
+            CheckFailure: There are more; the message tells when.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Even
+            Start Server    simulator    inter_token_latency=5 ms
+            ${stream} =    Stream Chat    What is the capital of France?
+            Stream Should Not Stall    ${stream}    most=1
+        ```
+        """
+        from InferenceLibrary.client.stream_picture import stalls_of
+
+        stalls = stalls_of(stream)
+        if len(stalls) > most:
+            listed = ", ".join(f"{(end - start) * 1000:.0f} ms at {start:.3f} s" for start, end in stalls[:5])
+            raise CheckFailure(f"Stalls of a stream: expected at most {most}, got {len(stalls)}: {listed}.")
