@@ -154,7 +154,16 @@ def refuse_stream(value: object) -> Stream:
     raise ValueError(f"Expected a stream of Stream Chat or Stream Completion, got {_kind(value)}.")
 
 
+def refuse_plain_secret(value: str, library: Any) -> Secret:
+    """A Robot secret, such as `${KEY: Secret}    %{MY_KEY}`. Plain text is refused: Robot would log it."""
+    # Robot shows the refused value in its error; the library masks there what it knows.
+    if value.strip().upper() != "NONE":
+        library.context.redactor.add(value)
+    raise ValueError("Expected a Robot secret, such as ${KEY: Secret}    %{MY_KEY}.")
+
+
 CONVERTERS: dict[type, Any] = {
+    Secret: refuse_plain_secret,
     JsonObject: to_json_object,
     Messages: to_messages,
     Texts: to_texts,

@@ -46,9 +46,7 @@ def check_number(
     """
     if operator is None:
         return value
-    if isinstance(operator, str):
-        # From Python; Robot has converted it already.
-        operator = AssertionOperator[operator]
+    operator = _converted(operator)
     if operator not in _COMPARISONS:
         return float_str_verify_assertion(value, operator, expected, name, message)
     limit = to_quantity(expected, unit)
@@ -70,7 +68,12 @@ def check_text(
     Raises:
         AssertionError: The assertion does not hold.
     """
-    return verify_assertion(value, operator, expected, name, message)
+    return verify_assertion(value, _converted(operator), expected, name, message)
+
+
+def _converted(operator: AssertionOperator | str | None) -> AssertionOperator | None:
+    """From Python an operator may come as text; Robot has converted it already."""
+    return AssertionOperator[operator] if isinstance(operator, str) else operator
 
 
 def show(value: float, unit: str) -> str:

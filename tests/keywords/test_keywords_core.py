@@ -1,0 +1,313 @@
+"""The keywords from plain Python, without a Robot run; what they leave in the log; two processes of pabot."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from inner_suites import InnerRun, marked_processes, run_inner
+from own_server import write_own_server
+from robot.api import SkipExecution
+from robot.api.types import Secret
+
+from InferenceLibrary import InferenceLibrary
+from InferenceLibrary.errors import CheckFailure, RequestError, ServerError, TargetError
+
+ROOT = Path(__file__).resolve().parents[2]
+FRANCE = "What is the capital of France?"
+
+
+@pytest.fixture
+def lib(tmp_path: Path) -> Iterator[InferenceLibrary]:
+    lib = InferenceLibrary(timeout=timedelta(seconds=30))
+    lib.context.output_dir = tmp_path
+    yield lib
+    lib.close()
+
+
+def test_a_chat_without_robot(lib: InferenceLibrary) -> None:
+    server = lib.start_server("simulator")
+    reply = lib.chat(FRANCE, system="Be terse.", stop="nowhere", max_tokens=20)
+    lib.reply_should_contain(reply, "Paris")
+    lib.finish_reason_should_be(reply, "stop")
+    lib.usage_should_add_up(reply)
+    assert lib.get_text(reply, "contains", "Paris") == reply.text
+    assert lib.get_elapsed_time(reply, "<", "20 s") == reply.elapsed
+    assert lib.list_models() == ["fake-model"]
+    assert len(lib.chat_at_once("Hello", count=2)) == 2
+    assert lib.get_server() is server
+    lib.server_should_be_healthy()
+    lib.wait_until_server_is_ready(timeout=timedelta(seconds=5))
+    assert "listening on" in lib.get_server_log()
+
+
+def test_a_stream_without_robot(lib: InferenceLibrary) -> None:
+    lib.start_server("simulator")
+    stream = lib.stream_chat(FRANCE, include_usage=True)
+    lib.stream_should_end_with_done(stream)
+    lib.stream_should_be_in_order(stream)
+    lib.stream_should_have_one_id(stream)
+    lib.stream_should_have_at_least_chunks(3, stream)
+    assert lib.get_time_to_first_token(stream, ">", 0) == stream.time_to_first_token
+    assert lib.stream_completion(FRANCE, max_tokens=5).finish_reason == "length"
+
+
+def test_close_ends_everything(lib: InferenceLibrary) -> None:
+    servers = [lib.start_server("simulator", alias=alias) for alias in ("one", "two")]
+    assert lib.get_server() is servers[1]
+    assert lib.switch_server("one") is servers[0]
+    lib.close()
+    assert all(not server.process.running for server in servers)
+    with pytest.raises(TargetError, match=r"^No server is open\."):
+        lib.get_server()
+    lib.close()
+
+
+def test_stopping_one_and_all(lib: InferenceLibrary) -> None:
+    first, second, third = (lib.start_server("simulator") for _ in range(3))
+    lib.stop_server(second)
+    assert (first.process.running, second.process.running, third.process.running) == (True, False, True)
+    lib.stop_all_servers()
+    assert not first.process.running
+    assert not third.process.running
+    lib.stop_all_servers()
+
+
+def test_a_remote_server_is_let_go(lib: InferenceLibrary) -> None:
+    started = lib.start_server("simulator")
+    remote = lib.connect_to_server(f"{started.base_url}/v1/", alias="remote")
+    assert (remote.base_url, remote.model, remote.pid) == (started.base_url, "fake-model", None)
+    with pytest.raises(ServerError, match="has no log here: it was not started by the library"):
+        lib.get_server_log("remote")
+    lib.stop_server("remote")
+    assert started.process.running
+    assert lib.chat("Hello").status == 200, "the other one is the current one again"
+
+
+def test_secrets_are_taken_in_headers_and_environment(lib: InferenceLibrary, tmp_path: Path) -> None:
+    key = Secret("sk-abcdefgh")
+    lib.start_server(str(write_own_server(tmp_path)), environment={"A": key})
+    reply = lib.chat("Hello", headers={"Authorization": key})
+    assert reply.headers["x-your-key"] == "sk-abcdefgh", "what came is not changed"
+    assert "sk-abcdefgh" not in f"{reply}{reply!r}"
+    stream = lib.stream_chat("Hello", headers={"Authorization": key})
+    assert stream.text == "key sk-abcdefgh"
+    assert "sk-abcdefgh" not in f"{stream}{stream.chunks}"
+
+
+def test_a_server_that_lacks_something_is_skipped_with_the_reason(lib: InferenceLibrary) -> None:
+    started = lib.start_server("simulator")
+    lib.skip_unless_server_supports("fault injection")
+    lib.connect_to_server(started.base_url, alias="far")
+    with pytest.raises(SkipExecution, match=r"^far lacks 'fault injection': a server of yours does nothing wrong"):
+        lib.skip_unless_server_supports("fault injection")
+
+
+def test_switching_all_tests_off(lib: InferenceLibrary, monkeypatch: pytest.MonkeyPatch) -> None:
+    lib.skip_if_integration_tests_are_off()
+    monkeypatch.setenv("SKIP_INTEGRATION_TESTS", "yes")
+    with pytest.raises(SkipExecution, match="SKIP_INTEGRATION_TESTS=true skips all integration tests"):
+        lib.skip_if_integration_tests_are_off()
+
+
+@pytest.mark.parametrize(
+    ("usage", "message"),
+    [
+        (None, "got none"),
+        ({"prompt_tokens": 1}, "as whole numbers"),
+        ({"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 3}, r"expected 1 \+ 1 = 2 tokens, got 3"),
+        ({"prompt_tokens": 0, "completion_tokens": 1, "total_tokens": 1}, "at least one prompt token"),
+        ({"prompt_tokens": 3, "completion_tokens": -1, "total_tokens": 2}, "no negative count"),
+        ({"prompt_tokens": 1, "completion_tokens": 0, "total_tokens": 1}, "expected completion tokens for the text"),
+        ({"prompt_tokens": 1, "completion_tokens": 1.0, "total_tokens": 2}, "as whole numbers"),
+    ],
+)
+def test_usage_that_does_not_add_up(lib: InferenceLibrary, usage: dict[str, int] | None, message: str) -> None:
+    from InferenceLibrary.client.records import Reply
+
+    data = {"choices": [{"index": 0, "message": {"content": "Hi"}}]} | ({"usage": usage} if usage else {})
+    with pytest.raises(CheckFailure, match=message):
+        lib.usage_should_add_up(Reply(200, {}, "", 0.1, data))
+
+
+def events(*data: str) -> Any:
+    """A stream of these events."""
+    from InferenceLibrary.client.records import Chunk, Stream, decode_json
+    from InferenceLibrary.protocol.sse import SSEDecoder
+
+    raw = "".join(f"data: {item}\n\n" for item in data).encode()
+    chunks = [Chunk(event, 0.1, decode_json(event.data)) for event in SSEDecoder().feed(raw)]
+    return Stream(200, {}, chunks)
+
+
+ROLE = '{"id":"1","choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}'
+TEXT = '{"id":"1","choices":[{"index":0,"delta":{"content":"Hi"}}]}'
+END = '{"id":"1","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}'
+USAGE = '{"id":"1","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}'
+DONE = "[DONE]"
+
+
+def test_a_stream_in_order(lib: InferenceLibrary) -> None:
+    lib.stream_should_be_in_order(events(ROLE, TEXT, TEXT, END, USAGE, DONE))
+    lib.stream_should_be_in_order(events(TEXT, END))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ((TEXT, ROLE, END), r"expected the role before any text, got role 'assistant' in event 2\."),
+        ((ROLE, END, TEXT), "expected no text behind the finish reason, got event 3"),
+        ((ROLE, TEXT, END, END), "got a second one in event 4"),
+        ((ROLE, TEXT, USAGE, END), r"expected the usage behind the finish reason, got it in event 3\."),
+        ((ROLE, TEXT, DONE), r"expected one finish reason, got none in 3 events\."),
+        ((), r"expected one finish reason, got none in 0 events\."),
+    ],
+)
+def test_a_stream_out_of_order(lib: InferenceLibrary, data: tuple[str, ...], message: str) -> None:
+    with pytest.raises(CheckFailure, match=message):
+        lib.stream_should_be_in_order(events(*data))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ((TEXT, END), "expected exactly one .DONE. as the last of 2 events, got 0"),
+        ((TEXT, END, DONE, DONE), "got 2"),
+        ((TEXT, END, DONE, USAGE), "got 1, the last event being"),
+        ((), "no event at all"),
+    ],
+)
+def test_a_stream_without_a_proper_done(lib: InferenceLibrary, data: tuple[str, ...], message: str) -> None:
+    with pytest.raises(CheckFailure, match=message):
+        lib.stream_should_end_with_done(events(*data))
+
+
+def test_checks_of_streams_that_fail(lib: InferenceLibrary) -> None:
+    stream = events(ROLE, TEXT, END, DONE)
+    lib.stream_should_have_at_least_chunks(1, stream)
+    with pytest.raises(CheckFailure, match="expected at least 2 chunks with text, got 1"):
+        lib.stream_should_have_at_least_chunks(2, stream)
+    with pytest.raises(CheckFailure, match="expected a number from 1"):
+        lib.stream_should_have_at_least_chunks(0, stream)
+    with pytest.raises(CheckFailure, match="got 2: '1', '2'"):
+        lib.stream_should_have_one_id(events(TEXT, TEXT.replace('"1"', '"2"')))
+    for none in (events(DONE), events('{"id":"","choices":[]}'), events('{"choices":[]}')):
+        with pytest.raises(CheckFailure, match="expected one that is not empty"):
+            lib.stream_should_have_one_id(none)
+    with pytest.raises(CheckFailure, match="expected a chunk with text, got none"):
+        lib.get_time_to_first_token(events(ROLE, END))
+
+
+def test_checks_of_replies_that_fail(lib: InferenceLibrary) -> None:
+    stream = events(ROLE, TEXT, END, DONE)
+    with pytest.raises(CheckFailure, match="expected a text that contains 'hi', got 'Hi'"):
+        lib.reply_should_contain(stream, "hi")
+    lib.reply_should_contain(stream, "hi", ignore_case=True)
+    with pytest.raises(CheckFailure, match="Every text contains the empty text"):
+        lib.reply_should_contain(stream, "")
+    with pytest.raises(CheckFailure, match="Finish reason: expected 'length', got 'stop'"):
+        lib.finish_reason_should_be(stream, "length")
+    with pytest.raises(CheckFailure, match="Expected 3 attempts, got 0"):
+        lib.attempts_should_be(stream, 3)
+    with pytest.raises(CheckFailure, match="Total tokens: expected usage in the answer, got none"):
+        lib.get_total_tokens(stream)
+
+
+def test_calls_at_once_that_fail(lib: InferenceLibrary) -> None:
+    lib.start_server("simulator", fault="status:code=503,first=1")
+    with pytest.raises(CheckFailure, match=r"^1 of 3 chats at once failed; the first: POST .* got 503"):
+        lib.chat_at_once("Hello", count=3)
+    lib.start_server("simulator", fault="status:code=503,first=1")
+    results = lib.chat_at_once("Hello", count=3, allow_failures=True)
+    assert sum(isinstance(result, RequestError) for result in results) == 1
+    with pytest.raises(CheckFailure, match="There is nothing to ask"):
+        lib.chat_at_once([], count=3)
+
+
+@pytest.fixture(scope="module")
+def logged(tmp_path_factory: pytest.TempPathFactory) -> InnerRun:
+    return run_inner("core_in_the_log.robot", tmp_path_factory.mktemp("log"), "--loglevel", "TRACE")
+
+
+def test_foreign_text_is_escaped_in_the_log(logged: InnerRun) -> None:
+    assert logged["Foreign Text Is Escaped"].status == "PASS", logged["Foreign Text Is Escaped"].message
+    output = (logged.output_dir / "output.xml").read_text("utf-8")
+    html = re.findall(r"<msg [^>]*html=\"true\"[^>]*>(.*?)</msg>", output, re.DOTALL)
+    assert html, "links are logged as HTML"
+    for message in html:
+        # Escaped once for XML; twice where the text is foreign.
+        assert "&lt;script" not in message
+    assert '&lt;script&gt;alert("from the model")' in output, "as plain text it is there"
+    log = (logged.output_dir / "log.html").read_text("utf-8")
+    assert "<script>alert" not in log
+
+
+def test_links_of_the_log_lead_to_files_beside_it(logged: InnerRun) -> None:
+    output = (logged.output_dir / "output.xml").read_text("utf-8")
+    links = re.findall(r"&lt;a href=\"([^\"]*)\"", output)
+    assert links
+    for link in links:
+        assert not link.startswith(("/", "file:", ".."))
+        assert (logged.output_dir / link).is_file()
+
+
+@pytest.mark.parametrize(
+    ("test", "status", "message"),
+    [
+        ("The Engine Evaluates", "PASS", ""),
+        ("The Engine Refuses", "FAIL", "elapsed time"),
+        ("A Failure Shows Foreign Text", "FAIL", "Reply: expected a text that contains 'Paris', got '<script>"),
+        ("An Assertion Of The Wrong Unit", "FAIL", "Expected a time such as 200 ms, got '5 apples'."),
+        (
+            "A Key In Plain Text Is Refused",
+            "FAIL",
+            "Argument 'api_key' got value '***' that cannot be converted to Secret",
+        ),
+    ],
+)
+def test_inline_assertions_and_refusals_in_a_run(logged: InnerRun, test: str, status: str, message: str) -> None:
+    assert logged[test].status == status
+    assert message in logged[test].message
+    assert "Traceback" not in logged[test].message
+
+
+def test_the_word_none_is_no_secret(logged: InnerRun) -> None:
+    assert logged["No Key At All"].status == "PASS", logged["No Key At All"].message
+    assert "the word None stays" in logged["No Key At All"].log
+
+
+@pytest.mark.slow
+def test_suites_pass_in_two_processes(tmp_path: Path) -> None:
+    suites = [str(ROOT / "robot" / "integration" / name) for name in ("api.robot", "streaming.robot")]
+    mark = "pabot-of-test"
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pabot.pabot",
+            "--processes",
+            "2",
+            "--pabotlibport",
+            "0",
+            "--outputdir",
+            tmp_path,
+            *suites,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "INFERENCE_TEST_MARK": mark, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 of 2" in done.stdout or "PASSED" in done.stdout
+    assert (tmp_path / "output.xml").is_file()
+    assert marked_processes(mark) == {}
