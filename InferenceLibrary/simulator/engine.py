@@ -89,6 +89,9 @@ class Engine:
         output = Output(tokens[:limit] if capped else tokens, "length" if capped or full else "stop")
         if ask.stop:
             cut_at_stop(output, ask.stop)
+        if ask.do_remote_decode:
+            # Another server goes on from here: this one gives the first token only.
+            output.tokens, output.finish = output.tokens[:1], "remote_decode"
         return output
 
 

@@ -6,7 +6,6 @@ from array import array
 from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeAlias
-from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.app import App
@@ -38,12 +37,18 @@ class Request:
         path, _, self.query = target.partition("?")
         if path.startswith(("http://", "https://")):
             path = "/" + path.split("/", 3)[3] if path.count("/") > 2 else "/"
-        self.path = unquote(path) if "%" in path else path
+        self.path = _unquoted(path) if "%" in path else path
         self.headers = headers
         self.body = body
         self.received = received
         self.keep_alive = keep_alive
         self.version = version
+
+
+def _unquoted(path: str) -> str:
+    from urllib.parse import unquote
+
+    return unquote(path)
 
 
 class Exchange:

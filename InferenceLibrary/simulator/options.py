@@ -7,10 +7,8 @@ that it lacks: a list flag takes all words up to the next flag, and `--flag=valu
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Mapping, Sequence
 from math import isfinite
-from pathlib import Path
 from typing import Any
 
 from InferenceLibrary.simulator.durations import parse_duration
@@ -106,6 +104,8 @@ def _read_flags(arguments: Sequence[str]) -> dict[str, Any]:
 
 
 def _read_config(path: str) -> dict[str, Any]:
+    from pathlib import Path
+
     import yaml
 
     try:
@@ -128,6 +128,8 @@ def _read_config(path: str) -> dict[str, Any]:
 
 
 def _suggest(name: str) -> str:
+    import difflib
+
     close = difflib.get_close_matches(name, FIELDS, n=1)
     return f"; did you mean --{close[0]}?" if close else "; --help lists the flags"
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from InferenceLibrary.simulator.app import App, Handler
     from InferenceLibrary.simulator.engine import Output
     from InferenceLibrary.simulator.exchange import Exchange
+    from InferenceLibrary.simulator.responses import Stored
 
 _MESSAGES = "/v1/messages"
 _OUT_OF_REACH = (
@@ -35,13 +36,11 @@ class LlmD:
     open_paths = frozenset({"/health", "/health/ready", "/metrics"})
 
     def __init__(self, app: App) -> None:
-        from InferenceLibrary.simulator.responses import Stored
-
         self.app = app
         self.generator = Generator(app)
         self.metrics = Metrics(app)
         self.admin = Admin(app, self.metrics)
-        self.stored = Stored()
+        self._stored: Stored | None = None
         self.routes: dict[str, dict[str, Handler]] = {
             "/health": {"GET": self.health},
             "/health/ready": {"GET": self.ready},
@@ -55,6 +54,15 @@ class LlmD:
             **{path: {"POST": self.out_of_reach, "GET": self.out_of_reach} for path in _OUT_OF_REACH},
             "/v1/responses/*": {"GET": self.stored_response, "DELETE": self.stored_response, "POST": self.cancel},
         }
+
+    @property
+    def stored(self) -> Stored:
+        """Responses that can be asked for later."""
+        if self._stored is None:
+            from InferenceLibrary.simulator.responses import Stored
+
+            self._stored = Stored()
+        return self._stored
 
     def error(self, error: ApiError, path: str = "") -> Draft:
         if path.startswith(_MESSAGES):
