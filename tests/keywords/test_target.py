@@ -5,31 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from inner_suites import InnerRun, run_inner
 
-from InferenceLibrary.redaction import Redactor
+from InferenceLibrary import InferenceLibrary
 from InferenceLibrary.servers.ports import free_port
-from InferenceLibrary.servers.profile import load_profile
-from InferenceLibrary.servers.server import Server, StartSettings, start
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A server that runs outside of the inner runs."""
-    folder = tmp_path_factory.mktemp("simulator")
-    server = start(
-        load_profile("simulator"),
-        StartSettings(arguments=["--served-model-name", "first", "second"]),
-        name="outside",
-        new_log=lambda: folder / "simulator.log",
-        redact=Redactor(),
-    )
-    yield server
-    server.close()
+    library = InferenceLibrary()
+    library.context.output_dir = tmp_path_factory.mktemp("simulator")
+    yield library.start_server("simulator", arguments=["--served-model-name", "first", "second"])
+    library.close()
 
 
 def run(folder: Path, *options: str, **environment: str) -> InnerRun:
@@ -49,7 +42,7 @@ def test_the_default_is_the_simulator(tmp_path: Path) -> None:
     assert found["metadata"] == "simulator"
 
 
-def test_a_url_is_connected_to(tmp_path: Path, simulator: Server) -> None:
+def test_a_url_is_connected_to(tmp_path: Path, simulator: Any) -> None:
     found = facts(run(tmp_path, "--exclude", "limits", INFERENCE_TARGET=simulator.base_url))
     assert (found["url"], found["started"]) == (simulator.base_url, "False")
     assert found["model"] == found["asked"] == "first", "the first of the model list"
@@ -57,18 +50,18 @@ def test_a_url_is_connected_to(tmp_path: Path, simulator: Server) -> None:
     assert simulator.process.running, "it was only let go"
 
 
-def test_vllm_url_and_model(tmp_path: Path, simulator: Server) -> None:
+def test_vllm_url_and_model(tmp_path: Path, simulator: Any) -> None:
     environment = {"VLLM_BACKEND_URL": f"{simulator.base_url}/v1", "VLLM_MODEL_NAME": "second"}
     found = facts(run(tmp_path, "--exclude", "limits", **environment))
     assert (found["url"], found["model"], found["asked"]) == (simulator.base_url, "second", "first")
 
 
 @pytest.mark.parametrize("variable", ["INFERENCE_SERVICE_URL", "LLM_GATEWAY_URL"])
-def test_other_urls_of_the_field(tmp_path: Path, simulator: Server, variable: str) -> None:
+def test_other_urls_of_the_field(tmp_path: Path, simulator: Any, variable: str) -> None:
     assert facts(run(tmp_path, "--exclude", "limits", **{variable: simulator.base_url}))["url"] == simulator.base_url
 
 
-def test_variables_of_the_run_go_before_the_environment(tmp_path: Path, simulator: Server) -> None:
+def test_variables_of_the_run_go_before_the_environment(tmp_path: Path, simulator: Any) -> None:
     options = ("--exclude", "limits", "--variable", f"TARGET:{simulator.base_url}", "--variable", "MODEL:second")
     found = facts(run(tmp_path, *options, INFERENCE_TARGET="no-such-target"))
     assert (found["url"], found["model"]) == (simulator.base_url, "second")
