@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -52,8 +53,8 @@ class Registry(Generic[R]):
         self._recent: list[int] = []
         self._handles = itertools.count(1)
 
-    def add(self, resource: R, alias: str | None = None) -> int:
-        """Register under the present owner, make it the current one, return its handle.
+    def add(self, resource: R, alias: str | None = None, owner: str | None = None) -> int:
+        """Register under the present owner, or another, make it the current one, return its handle.
 
         A second resource under an alias in use takes the alias over; the first stays reachable by its handle.
         """
@@ -61,7 +62,7 @@ class Registry(Generic[R]):
             if alias is not None and entry.alias == alias:
                 entry.alias = None
         handle = next(self._handles)
-        self._entries[handle] = _Entry(handle, resource, alias, self._owner())
+        self._entries[handle] = _Entry(handle, resource, alias, owner or self._owner())
         self._recent.append(handle)
         return handle
 
@@ -150,6 +151,8 @@ class Context:
         """`${OUTPUT_DIR}` in a Robot run."""
         self.redactor = Redactor()
         self.current_test = ""
+        self.stopped_servers: deque[Any] = deque(maxlen=32)
+        """Servers that a keyword stopped, the last one at the end: they can still be asked how they ended."""
         self.last_failure: InferenceError | None = None
         """The error of the call that failed last, for keywords that judge it."""
         self._owners: list[str] = [RUN]

@@ -23,12 +23,15 @@ from InferenceLibrary.keywords.concurrency import ConcurrencyKeywords
 from InferenceLibrary.keywords.containers import CONVERTERS as CONTAINER_CONVERTERS
 from InferenceLibrary.keywords.containers import ContainerKeywords
 from InferenceLibrary.keywords.failures import FailureKeywords
+from InferenceLibrary.keywords.gpu import GpuKeywords
+from InferenceLibrary.keywords.lifecycle import LifecycleKeywords
 from InferenceLibrary.keywords.monitors import MonitorKeywords
 from InferenceLibrary.keywords.onnx import OnnxKeywords
 from InferenceLibrary.keywords.performance import PerformanceKeywords
 from InferenceLibrary.keywords.recordings import RecordingKeywords
 from InferenceLibrary.keywords.retries import RetryKeywords
 from InferenceLibrary.keywords.screens import ScreenKeywords
+from InferenceLibrary.keywords.server_logs import ServerLogKeywords, list_kept, mark_logs, tell_of_servers
 from InferenceLibrary.keywords.servers import ServerKeywords
 from InferenceLibrary.keywords.streams import StreamKeywords
 from InferenceLibrary.keywords.terminal_chats import TerminalChatKeywords
@@ -48,6 +51,9 @@ from InferenceLibrary.types import CONVERTERS
 )
 class InferenceLibrary(
     ServerKeywords,
+    LifecycleKeywords,
+    ServerLogKeywords,
+    GpuKeywords,
     ContainerKeywords,
     ChatKeywords,
     StreamKeywords,
@@ -97,7 +103,8 @@ class InferenceLibrary(
     ## Ownership
 
     What a test opens is closed when the test ends, what a suite setup opens when the suite ends, on pass, failure,
-    time limit and Ctrl-C alike.
+    time limit and Ctrl-C alike, and also when Robot Framework itself is killed. `Start Server    ...    keep=True` opts
+    out. When a test fails, what each live server wrote during it is attached to its log.
 
     ## Replies and streams
 
@@ -139,10 +146,12 @@ class InferenceLibrary(
 
     def start_test(self, data: Any, result: Any) -> None:
         self.context.current_test = data.name
+        mark_logs(self.context)
         self.context.enter(data.id)
 
     def end_test(self, data: Any, result: Any) -> None:
         self._mask(result)
+        tell_of_servers(self.context, result.failed)
         self._report(self.context.leave(data.id))
         self.context.current_test = ""
 
@@ -160,6 +169,7 @@ class InferenceLibrary(
     message = log_message
 
     def close(self) -> None:
+        list_kept(self.context)
         self._report(self.context.close())
 
     def _mask(self, result: Any) -> None:

@@ -45,6 +45,11 @@ class Log:
         """Write a line to the console of the run."""
         logger.console(self._context.redactor(line))
 
+    def progress(self, line: str) -> None:
+        """Write a line of something long to the log and to the console."""
+        self.info(line)
+        self.console(line)
+
     def file(self, caption: str, path: Path) -> None:
         """Log a link to a file beside the log."""
         logger.info(f'{self._shown(caption)}: <a href="{self._href(path)}">{self._shown(path.name)}</a>', html=True)

@@ -20,6 +20,7 @@ from InferenceLibrary.client.problems import describe_problem, network_errors
 from InferenceLibrary.client.recorder import Recorder, headers_of
 from InferenceLibrary.client.records import Attempt, Reply, Stream, decode_json, shorten
 from InferenceLibrary.client.retry import RetryPolicy, retry_after
+from InferenceLibrary.client.route import Route
 from InferenceLibrary.client.sessions import Sessions, build_request
 from InferenceLibrary.deadline import pause
 from InferenceLibrary.errors import RequestError, StreamError, describe
@@ -57,6 +58,7 @@ class Client:
         redact: Masks secrets in errors.
         state: Tells what is known of the other side after a failure: `the process exited with code 1`, and the last
             lines of its log. Its argument is how many seconds it may wait for news.
+        route: TLS options and proxy.
     """
 
     base_url: str
@@ -69,10 +71,11 @@ class Client:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     redact: Redactor = field(default_factory=Redactor, repr=False)
     state: Callable[[float], tuple[str | None, list[str]]] = field(default=lambda patience: (None, []), repr=False)
+    route: Route = field(default_factory=Route, repr=False)
 
     def __post_init__(self) -> None:
         self.base_url = self.base_url.rstrip("/").removesuffix("/v1")
-        self._sessions = Sessions(tls=self.base_url.startswith("https:"))
+        self._sessions = Sessions(self.base_url, self.route)
         if self.api_key:
             self.redact.add(self.api_key)
 

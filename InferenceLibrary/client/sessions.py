@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.client.bodies import encoded, written
+from InferenceLibrary.client.route import Route
 
 if TYPE_CHECKING:
     import httpx
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
 class Sessions:
     """The shared session of one client, made when first needed, and fresh ones for streams."""
 
-    def __init__(self, *, tls: bool) -> None:
-        self._tls = tls
+    def __init__(self, base_url: str, route: Route) -> None:
+        self._base_url = base_url
+        self._route = route
         self._shared: httpx.Client | None = None
         self._lock = threading.Lock()
 
@@ -32,7 +34,9 @@ class Sessions:
 
         from InferenceLibrary.client.transport import WatchedTransport
 
-        transport = WatchedTransport(tls=self._tls, keep_alive=keep_alive)
+        context = self._route.context() if self._base_url.startswith("https:") else None
+        proxy = self._route.proxy_for(self._base_url)
+        transport = WatchedTransport(context=context, keep_alive=keep_alive, proxy=proxy)
         return httpx.Client(transport=transport, trust_env=False, timeout=None)
 
     def close(self) -> None:
@@ -50,6 +54,11 @@ def build_request(
         sent["authorization"] = f"Bearer {api_key}"
     if body is not None and not any(name.lower() == "content-type" for name in sent):
         sent["content-type"] = "application/json"
+    strange = next((name for name in sent if not name.isascii()), None)
+    if strange is not None:
+        import httpcore
+
+        raise httpcore.LocalProtocolError(f"Illegal header name {strange!r}")
     # Any text can be sent; what the other side makes of it is for the test to see.
     raw = [(encoded(name), encoded(value)) for name, value in sent.items()]
     content = encoded(body) if isinstance(body, str) else body

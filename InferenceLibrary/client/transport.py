@@ -8,6 +8,7 @@ interface of httpcore.
 from __future__ import annotations
 
 import contextlib
+import ssl
 import time
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
@@ -185,15 +186,33 @@ class WatchedBackend(httpcore.NetworkBackend):
 
 
 class WatchedTransport(httpx.BaseTransport):
-    """httpx over watched connections. HTTP/1.1; certificates are verified for `https`."""
+    """httpx over watched connections, HTTP/1.1.
 
-    def __init__(self, *, tls: bool, keep_alive: bool) -> None:
-        self._pool = httpcore.ConnectionPool(
-            ssl_context=httpx.create_ssl_context() if tls else None,
-            max_connections=None,
-            max_keepalive_connections=None if keep_alive else 0,
-            network_backend=WatchedBackend(),
-        )
+    Args:
+        context: What TLS connections are made with; None for `http`.
+        keep_alive: Whether connections are used again.
+        proxy: URL of a proxy on the way.
+    """
+
+    def __init__(self, *, context: ssl.SSLContext | None, keep_alive: bool, proxy: str | None = None) -> None:
+        most_kept = None if keep_alive else 0
+        backend = WatchedBackend()
+        self._pool: httpcore.ConnectionPool
+        if proxy is None:
+            self._pool = httpcore.ConnectionPool(
+                context, max_connections=None, max_keepalive_connections=most_kept, network_backend=backend
+            )
+        else:
+            address = httpx.URL(proxy)
+            login = (address.username.encode(), address.password.encode()) if address.username else None
+            self._pool = httpcore.HTTPProxy(
+                str(address.copy_with(username=None, password=None)),
+                proxy_auth=login,
+                ssl_context=context,
+                max_connections=None,
+                max_keepalive_connections=most_kept,
+                network_backend=backend,
+            )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         assert isinstance(request.stream, httpx.SyncByteStream)

@@ -13,16 +13,28 @@ from robot.api.types import Secret
 from robot.libraries.BuiltIn import BuiltIn
 
 from InferenceLibrary.client.records import milliseconds
-from InferenceLibrary.deadline import Deadline, wait_until
+from InferenceLibrary.context import RUN
+from InferenceLibrary.deadline import Deadline
 from InferenceLibrary.errors import CheckFailure, ServerError, describe
 from InferenceLibrary.keywords.arguments import plain, plain_mapping
-from InferenceLibrary.keywords.base import KeywordGroup
+from InferenceLibrary.keywords.connecting import ConnectionKeywords
 from InferenceLibrary.types import JsonObject, Texts, seconds
 
-_START_ARGUMENTS = ("port", "alias", "model", "timeout", "wait_for", "arguments", "environment", "cwd", "api_key")
+_START_ARGUMENTS = (
+    "port",
+    "alias",
+    "model",
+    "timeout",
+    "wait_for",
+    "keep",
+    "arguments",
+    "environment",
+    "cwd",
+    "api_key",
+)
 
 
-class ServerKeywords(KeywordGroup):
+class ServerKeywords(ConnectionKeywords):
     """Servers: start, connect, switch, judge, stop."""
 
     @keyword(tags=["server"])
@@ -35,6 +47,7 @@ class ServerKeywords(KeywordGroup):
         model: str | None = None,
         timeout: timedelta | None = None,
         wait_for: Literal["profile", "health", "chat", "completion"] = "profile",
+        keep: bool = False,
         arguments: Texts = Texts(),  # noqa: B008 - read, never changed
         environment: JsonObject = JsonObject(),  # noqa: B008 - read, never changed
         cwd: Path | None = None,
@@ -44,8 +57,10 @@ class ServerKeywords(KeywordGroup):
         """Start a server by its profile and wait until it is ready.
 
         The process gets a session of its own, a free port, and a log file in the output folder. It is stopped when the
-        test or suite that started it ends, however that ends. When it does not become ready, the error holds the last
-        lines of its log.
+        test or suite that started it ends, however that ends, and also when Robot Framework itself is killed: a guard
+        process ends it then, with all that it started. It is ready after stages: spawned, listening, healthy, model
+        listed, first token. When it does not become ready, the error names the stage and holds the last lines of its
+        log.
 
         Args:
             profile: Name of a profile that comes with the library (`rfinference profiles` lists them), or the path of
@@ -56,6 +71,8 @@ class ServerKeywords(KeywordGroup):
             timeout: Time that the whole start may take; the profile's by default.
             wait_for: What makes it ready: `health`, or a first generated token by `chat` or `completion`; the
                 profile's choice by default.
+            keep: Whether it lives on when the test, the suite and the run end. What was kept is listed at the end of
+                the run; `rfinference servers stop` ends it.
             arguments: Further command line arguments, one text or a list; items may be Robot secrets.
             environment: Environment variables for the process, as a JSON object; values may be Robot secrets.
             cwd: Working directory of the process.
@@ -103,85 +120,14 @@ class ServerKeywords(KeywordGroup):
             new_log=lambda: self.context.artifact("servers", name, "log"),
             redact=self.context.redactor,
             report=self.log.info,
+            progress=self.log.progress,
         )
-        self.context.servers.add(server, alias)
+        server.keep = keep
+        self.context.servers.add(server, alias, RUN if keep else None)
         stages = ", ".join(f"{stage} after {milliseconds(when)}" for stage, when in server.stages.items())
         self.log.info(f"Server {server} is ready: {stages}.")
         if server.log_path is not None:
             self.log.file("Its log", server.log_path)
-        return server
-
-    @keyword(tags=["server"])
-    def connect_to_server(
-        self,
-        url: str,
-        *,
-        alias: str | None = None,
-        model: str | None = None,
-        api_key: Secret | None = None,
-        headers: JsonObject = JsonObject(),  # noqa: B008 - read, never changed
-        profile: str = "openai",
-        check: bool = True,
-    ) -> Any:
-        """Connect to a server that already runs. It is never stopped by the library.
-
-        Args:
-            url: Scheme, host and port, with or without `/v1`: `http://127.0.0.1:8000`.
-            alias: Name for `server=` arguments and for [Switch Server].
-            model: Model to ask for; the first of the server's list by default.
-            api_key: Key that calls send as `Authorization: Bearer`.
-            headers: Headers that every call sends, as a JSON object.
-            profile: Profile that tells what kind of server it is.
-            check: Whether to fail at once when nothing answers there.
-
-        Returns:
-            The server, as from [Start Server].
-
-        Raises:
-            ServerError: The URL is none, or nobody answers there.
-
-        Example:
-        ```robotframework
-        *** Test Cases ***
-        Two Names For One Server
-            ${started} =    Start Server    simulator
-            Connect To Server    ${started.base_url}    alias=remote
-            ${models} =    List Models    server=remote
-            Should Contain    ${models}    fake-model
-        ```
-        """
-        return self._connect(url, alias, model, self._key(api_key), headers, profile, check)
-
-    def _connect(
-        self,
-        url: str,
-        alias: str | None,
-        model: str | None,
-        api_key: str | None,
-        headers: JsonObject,
-        profile: str,
-        check: bool,
-    ) -> Any:
-        from InferenceLibrary.servers.profile import load_profile
-        from InferenceLibrary.servers.server import connect
-
-        loaded = load_profile(profile)
-        server = connect(
-            url,
-            loaded,
-            name=alias or url,
-            model=model,
-            api_key=api_key,
-            limits=self.context.limits,
-            redact=self.context.redactor,
-        )
-        server.client.headers.update(plain_mapping(self.context, headers))
-        if check:
-            self._check_health(server, "Nobody answers as expected", Deadline(0.0))
-            if server.client.model is None and loaded.name == "openai":
-                server.client.model = next(iter(server.client.models()), None)
-        self.context.servers.add(server, alias)
-        self.log.info(f"Connected to {server}, model {server.model}.")
         return server
 
     @keyword(tags=["server"])
@@ -282,15 +228,20 @@ class ServerKeywords(KeywordGroup):
         return found
 
     @keyword(tags=["server"])
-    def stop_server(self, server: Any = None, *, grace: timedelta | None = None) -> None:
-        """Stop a server: TERM, then KILL for its whole process group. One that we only connected to is let go.
+    def stop_server(
+        self, server: Any = None, *, grace: timedelta | None = None, expect_graceful: timedelta | None = None
+    ) -> None:
+        """Stop a server: TERM, then KILL for all that it started. One that we only connected to is let go.
 
         Args:
             server: Alias, handle or object; None for the current one.
             grace: Time that it has after TERM; the profile's by default.
+            expect_graceful: Time in which it must end by itself after TERM; it is an error when it does not, or when it
+                had ended before.
 
         Raises:
             ServerError: Something of it still runs after KILL.
+            CheckFailure: It did not end by itself within `expect_graceful`.
 
         Example:
         ```robotframework
@@ -302,11 +253,20 @@ class ServerKeywords(KeywordGroup):
         ```
         """
         found = self.context.servers.get(server)
+        ended_before = found.process.how_it_ended() if found.process else None
         deadline = Deadline(0.0)
-        graceful = found.stop(seconds(grace))
+        patience = expect_graceful if expect_graceful is not None else grace
+        graceful = found.stop(seconds(patience))
+        took = deadline.elapsed
         self.context.servers.close(found)
+        self.context.stopped_servers.append(found)
+        if expect_graceful is not None:
+            self._judge_end(found, ended_before, graceful, expect_graceful, took)
+        if ended_before is not None and not found.end_was_wanted:
+            self.log.warn(f"Server '{found.name}' had ended by itself before it was stopped: {ended_before}.")
         how = "" if graceful else ", by KILL: TERM was not enough"
-        self.log.info(f"Stopped {found} in {milliseconds(deadline.elapsed)}{how}.")
+        ended = f", {found.process.how_it_ended()}" if found.process else ""
+        self.log.info(f"Stopped {found} in {milliseconds(took)}{how}{ended}.")
 
     @keyword(tags=["server"])
     def stop_all_servers(self) -> None:
@@ -331,88 +291,6 @@ class ServerKeywords(KeywordGroup):
             raise failures[0][1]
         self.log.info(f"Stopped {count} servers.")
 
-    @keyword(tags=["server", "assertion"])
-    def server_should_be_healthy(self, server: Any = None) -> None:
-        """Check that a server's health route answers as its profile expects.
-
-        Args:
-            server: Alias, handle or object; None for the current one.
-
-        Raises:
-            CheckFailure: It answers otherwise, or not at all.
-
-        Example:
-        ```robotframework
-        *** Test Cases ***
-        Health
-            Start Server    simulator
-            Server Should Be Healthy
-        ```
-        """
-        found = self.context.servers.get(server)
-        try:
-            self._check_health(found, f"Server '{found.name}' is not healthy", Deadline(0.0))
-        except ServerError as error:
-            raise CheckFailure(str(error)) from None
-        self.log.info(f"Server {found} is healthy.")
-
-    @keyword(tags=["server", "wait"])
-    def wait_until_server_is_ready(self, server: Any = None, *, timeout: timedelta = timedelta(seconds=60)) -> None:
-        """Wait until a server's health route answers as its profile expects.
-
-        Args:
-            server: Alias, handle or object; None for the current one.
-            timeout: Longest wait.
-
-        Raises:
-            ServerError: It did not become ready in time, or its process ended.
-
-        Example:
-        ```robotframework
-        *** Test Cases ***
-        Connect And Wait
-            ${started} =    Start Server    simulator
-            Connect To Server    ${started.base_url}    check=False
-            Wait Until Server Is Ready    timeout=10 s
-        ```
-        """
-        found = self.context.servers.get(server)
-        deadline = Deadline(timeout.total_seconds())
-        self._check_health(found, f"Server '{found.name}' is not ready", deadline)
-        self.log.info(f"Server {found} is ready after {milliseconds(deadline.elapsed)}.")
-
-    @keyword(tags=["server"])
-    def get_server_log(self, server: Any = None) -> str:
-        """Return what a server's process has written to standard output and error so far.
-
-        Args:
-            server: Alias, handle or object; None for the current one.
-
-        Returns:
-            The text, secrets masked.
-
-        Raises:
-            ServerError: The server was not started by the library, so its output is elsewhere.
-
-        Example:
-        ```robotframework
-        *** Test Cases ***
-        What It Wrote
-            Start Server    simulator
-            ${log} =    Get Server Log
-            Should Contain    ${log}    listening on
-        ```
-        """
-        found = self.context.servers.get(server)
-        if found.process is None:
-            raise ServerError(
-                describe(
-                    f"Server '{found.name}' has no log here: it was not started by the library",
-                    hint="start it with Start Server.",
-                )
-            )
-        return self.context.redactor(found.process.log_text())
-
     @keyword(tags=["server", "skip"])
     def skip_unless_server_supports(self, feature: str, server: Any = None) -> None:
         """Skip the test when the server's profile says that it lacks a feature, with the profile's reason.
@@ -434,6 +312,23 @@ class ServerKeywords(KeywordGroup):
         reason = found.profile.lacks.get(feature)
         if reason is not None:
             raise SkipExecution(f"{found.name} lacks '{feature}': {reason}.")
+
+    def _judge_end(self, found: Any, before: str | None, graceful: bool, patience: timedelta, took: float) -> None:
+        if found.process is None:
+            raise ServerError(
+                describe(f"How server '{found.name}' ends cannot be judged: the library did not start it")
+            )
+        log = [self.context.redactor(line) for line in found.process.log_tail()]
+        what = f"Server '{found.name}' did not stop gracefully"
+        detail = ("Last lines of its log", log or ["(it wrote nothing)"])
+        if before is not None:
+            text = describe(what, expected="one that runs", got=f"one that had ended with {before}", detail=detail)
+            raise CheckFailure(text)
+        if not graceful:
+            expected = f"its end within {seconds(patience):g} s after {found.profile.stop.signal}"
+            raise CheckFailure(
+                describe(what, expected=expected, got="none, and it was killed", after=took, detail=detail)
+            )
 
     def _revealed(self, value: Any) -> Any:
         """Return an option's value; what it holds of secrets is masked from now on."""
@@ -468,30 +363,3 @@ class ServerKeywords(KeywordGroup):
 
         if is_skipped(os.environ):
             raise SkipExecution(f"{SKIP_VARIABLE}=true skips all integration tests. Unset it to run them.")
-
-    def _check_health(self, server: Any, what: str, deadline: Deadline) -> None:
-        from InferenceLibrary.servers.readiness import probe
-
-        health = server.profile.ready.health
-        last = [""]
-
-        def healthy() -> bool:
-            last[0] = probe(server.base_url, health)
-            return last[0] == "ok" or server.state()[0] is not None
-
-        reached = wait_until(healthy, deadline)
-        state, log = server.state()
-        if reached and state is None:
-            return
-        expected = f"{' or '.join(map(str, health.statuses))} on GET" if health else "a listening port at"
-        path = health.path if health else ""
-        text = describe(
-            what,
-            expected=f"{expected} {server.base_url}{path}",
-            got=last[0],
-            after=deadline.elapsed,
-            state=state,
-            hint=None if state else "is it running there, and is the URL right?",
-            detail=("Last lines of its log", log) if log else None,
-        )
-        raise ServerError(self.context.redactor(text))

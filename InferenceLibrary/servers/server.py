@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from InferenceLibrary.client.http import Client
 from InferenceLibrary.client.limits import Limits
+from InferenceLibrary.client.route import Route
 from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.durations import parse_duration
 from InferenceLibrary.errors import ServerError, describe
@@ -179,16 +180,29 @@ class Server:
 
 
 def connect(
-    url: str, profile: Profile, *, name: str, model: str | None, api_key: str | None, limits: Limits, redact: Redactor
+    url: str,
+    profile: Profile,
+    *,
+    name: str,
+    model: str | None,
+    api_key: str | None,
+    limits: Limits,
+    redact: Redactor,
+    route: Route | None = None,
 ) -> Server:
     """Return a server that already runs elsewhere.
 
     Raises:
-        ServerError: The URL is none.
+        ServerError: The URL is none, or the way to it cannot be gone.
     """
     if not _is_address(url):
         raise ServerError(describe(f"'{url}' is no URL of a server", expected="http://host:port or https://host"))
-    client = Client(url, name=name, model=model or profile.model, api_key=api_key, limits=limits, redact=redact)
+    route = route or Route()
+    if route != Route():
+        route.check(url)
+    client = Client(
+        url, name=name, model=model or profile.model, api_key=api_key, limits=limits, redact=redact, route=route
+    )
     return Server(name, profile, url, client)
 
 

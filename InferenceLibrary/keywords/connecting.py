@@ -1,0 +1,200 @@
+"""Keywords that connect to servers that run already, and ask whether they are healthy."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from robot.api.deco import keyword
+from robot.api.types import Secret
+
+from InferenceLibrary.client.records import milliseconds
+from InferenceLibrary.deadline import Deadline, wait_until
+from InferenceLibrary.errors import CheckFailure, RequestError, ServerError, describe
+from InferenceLibrary.keywords.arguments import plain, plain_mapping
+from InferenceLibrary.keywords.base import KeywordGroup
+from InferenceLibrary.types import JsonObject
+
+
+class ConnectionKeywords(KeywordGroup):
+    """Servers that run elsewhere; health."""
+
+    @keyword(tags=["server"])
+    def connect_to_server(
+        self,
+        url: str,
+        *,
+        alias: str | None = None,
+        model: str | None = None,
+        api_key: Secret | None = None,
+        headers: JsonObject = JsonObject(),  # noqa: B008 - read, never changed
+        profile: str = "openai",
+        check: bool = True,
+        verify: bool = True,
+        ca_file: Path | None = None,
+        client_certificate: Path | None = None,
+        client_key: Path | None = None,
+        proxy: str | Secret = "none",
+    ) -> Any:
+        """Connect to a server that already runs. It is never stopped by the library.
+
+        Args:
+            url: Scheme, host and port, with or without `/v1`: `http://127.0.0.1:8000`.
+            alias: Name for `server=` arguments and for [Switch Server].
+            model: Model to ask for; the first of the server's list by default.
+            api_key: Key that calls send as `Authorization: Bearer`.
+            headers: Headers that every call sends, as a JSON object; values may be Robot secrets.
+            profile: Profile that tells what kind of server it is.
+            check: Whether to fail at once when nothing answers there.
+            verify: Whether the certificate of an `https` server must be valid.
+            ca_file: Certificates that are trusted, in a PEM file.
+            client_certificate: Certificate to show to the server, in a PEM file.
+            client_key: Key of that certificate; in the same file by default.
+            proxy: `none`, `environment` for what `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` say, or a proxy's URL.
+
+        Returns:
+            The server, as from [Start Server].
+
+        Raises:
+            ServerError: The URL is none, a file is missing, or nobody answers there.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Two Names For One Server
+            ${started} =    Start Server    simulator
+            Connect To Server    ${started.base_url}    alias=remote
+            ${models} =    List Models    server=remote
+            Should Contain    ${models}    fake-model
+        ```
+        """
+        from InferenceLibrary.client.route import Route
+
+        route = Route(verify, ca_file, client_certificate, client_key, plain(self.context, proxy))
+        key = None if api_key is None else plain(self.context, api_key)
+        return self._connect(url, alias, model, key, headers, profile, check, route)
+
+    def _connect(
+        self,
+        url: str,
+        alias: str | None,
+        model: str | None,
+        api_key: str | None,
+        headers: JsonObject,
+        profile: str,
+        check: bool,
+        route: Any = None,
+    ) -> Any:
+        from InferenceLibrary.servers.profile import load_profile
+        from InferenceLibrary.servers.server import connect
+
+        loaded = load_profile(profile)
+        server = connect(
+            url,
+            loaded,
+            name=alias or url,
+            model=model,
+            api_key=api_key,
+            limits=self.context.limits,
+            redact=self.context.redactor,
+            route=route,
+        )
+        server.client.headers.update(plain_mapping(self.context, headers))
+        if check:
+            self._check_health(server, "Nobody answers as expected", Deadline(0.0))
+            if server.client.model is None and loaded.name == "openai":
+                server.client.model = next(iter(server.client.models()), None)
+        self.context.servers.add(server, alias)
+        self.log.info(f"Connected to {server}, model {server.model}.")
+        return server
+
+    @keyword(tags=["server", "assertion"])
+    def server_should_be_healthy(self, server: Any = None) -> None:
+        """Check that a server's health route answers as its profile expects.
+
+        Args:
+            server: Alias, handle or object; None for the current one.
+
+        Raises:
+            CheckFailure: It answers otherwise, or not at all.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Health
+            Start Server    simulator
+            Server Should Be Healthy
+        ```
+        """
+        found = self.context.servers.get(server)
+        try:
+            self._check_health(found, f"Server '{found.name}' is not healthy", Deadline(0.0))
+        except ServerError as error:
+            raise CheckFailure(str(error)) from None
+        self.log.info(f"Server {found} is healthy.")
+
+    @keyword(tags=["server", "wait"])
+    def wait_until_server_is_ready(self, server: Any = None, *, timeout: timedelta = timedelta(seconds=60)) -> None:
+        """Wait until a server's health route answers as its profile expects.
+
+        Args:
+            server: Alias, handle or object; None for the current one.
+            timeout: Longest wait.
+
+        Raises:
+            ServerError: It did not become ready in time, or its process ended.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Connect And Wait
+            ${started} =    Start Server    simulator
+            Connect To Server    ${started.base_url}    check=False
+            Wait Until Server Is Ready    timeout=10 s
+        ```
+        """
+        found = self.context.servers.get(server)
+        deadline = Deadline(timeout.total_seconds())
+        self._check_health(found, f"Server '{found.name}' is not ready", deadline)
+        self.log.info(f"Server {found} is ready after {milliseconds(deadline.elapsed)}.")
+
+    def _check_health(self, server: Any, what: str, deadline: Deadline) -> None:
+        health = server.profile.ready.health
+        last = [""]
+
+        def healthy() -> bool:
+            last[0] = _probe(server, health)
+            return last[0] == "ok" or server.state()[0] is not None
+
+        reached = wait_until(healthy, deadline)
+        state, log = server.state()
+        if reached and state is None:
+            return
+        expected = f"{' or '.join(map(str, health.statuses))} on GET" if health else "a listening port at"
+        path = health.path if health else ""
+        text = describe(
+            what,
+            expected=f"{expected} {server.base_url}{path}",
+            got=last[0],
+            after=deadline.elapsed,
+            state=state,
+            hint=None if state else "is it running there, and is the URL right?",
+            detail=("Last lines of its log", log) if log else None,
+        )
+        raise ServerError(self.context.redactor(text))
+
+
+def _probe(server: Any, health: Any) -> str:
+    """Ask for the health; the way over a proxy or with certificates of one's own only the client knows."""
+    from InferenceLibrary.client.route import Route
+    from InferenceLibrary.servers.probes import PROBE_TIMEOUT, judge_health, probe
+
+    if server.client.route == Route() or health is None:
+        return probe(server.base_url, health)
+    try:
+        limits = server.client.limits._replace(total=PROBE_TIMEOUT)
+        reply = server.client.send("GET", health.path, limits=limits)
+    except RequestError as error:
+        return str(error).splitlines()[0]
+    return judge_health(health, reply.status, reply.body.encode())

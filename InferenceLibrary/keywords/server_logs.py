@@ -1,0 +1,201 @@
+"""What servers wrote: keywords that judge it, and what the library shows of it by itself."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any, Literal
+
+from robot.api.deco import keyword
+
+from InferenceLibrary.context import Context
+from InferenceLibrary.deadline import Deadline, wait_until
+from InferenceLibrary.errors import CheckFailure, ServerError, describe
+from InferenceLibrary.keywords.base import KeywordGroup
+from InferenceLibrary.log import Log
+
+_MOST_ATTACHED = 1_000_000
+"""Bytes of a server's log that are attached to a failed test; the whole lies beside the log."""
+_SHOWN_LINES = 5
+
+
+class ServerLogKeywords(KeywordGroup):
+    """The output of servers."""
+
+    @keyword(tags=["server"])
+    def get_server_log(self, server: Any = None, *, since: Literal["start", "test"] = "start") -> str:
+        """Return what a server's process has written to standard output and error so far.
+
+        Args:
+            server: Alias, handle or object; None for the current one.
+            since: From the server's start on, or from that of the test.
+
+        Returns:
+            The text, secrets masked; of more than 16 MiB the last 16 MiB.
+
+        Raises:
+            ServerError: The server was not started by the library, so its output is elsewhere.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        What It Wrote
+            Start Server    simulator
+            ${log} =    Get Server Log
+            Should Contain    ${log}    listening on
+        ```
+        """
+        return self._text(server, since)[1]
+
+    @keyword(tags=["server", "assertion"])
+    def server_log_should_contain(
+        self,
+        pattern: str,
+        server: Any = None,
+        *,
+        since: Literal["start", "test"] = "test",
+        timeout: timedelta = timedelta(0),
+    ) -> str:
+        """Check that a server wrote something that matches, since the test began.
+
+        Args:
+            pattern: Regular expression, searched in each line; `(?i)` ignores case.
+            server: Alias, handle or object; None for the current one.
+            since: From the test's start on, or from that of the server.
+            timeout: How long to wait for it.
+
+        Returns:
+            The first line that matches.
+
+        Raises:
+            CheckFailure: No line matches.
+            ServerError: The server was not started by the library, or the pattern is none.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        It Says Where It Listens
+            Start Server    simulator
+            ${line} =    Server Log Should Contain    listening on http://.*:\\\\d+
+            Should Contain    ${line}    127.0.0.1
+        ```
+        """
+        compiled = _compiled(pattern)
+        deadline = Deadline(timeout.total_seconds())
+        found: list[str] = []
+
+        def written() -> bool:
+            found[:] = [line for line in self._text(server, since)[1].splitlines() if compiled.search(line)]
+            return bool(found)
+
+        if not wait_until(written, deadline):
+            name, text = self._text(server, since)
+            raise CheckFailure(
+                describe(
+                    f"The log of server '{name}' lacks what was expected since the {since} began",
+                    expected=f"a line that matches '{pattern}'",
+                    got=f"{len(text.splitlines())} lines that do not",
+                    after=deadline.elapsed if timeout else None,
+                    detail=("Last of them", text.splitlines()[-_SHOWN_LINES:] or ["(it wrote nothing)"]),
+                )
+            )
+        self.log.info(f"{len(found)} lines match '{pattern}', the first: {found[0]}")
+        return found[0]
+
+    @keyword(tags=["server", "assertion"])
+    def server_log_should_not_contain(
+        self, pattern: str, server: Any = None, *, since: Literal["start", "test"] = "test"
+    ) -> None:
+        """Check that a server wrote nothing that matches, since the test began.
+
+        Args:
+            pattern: Regular expression, searched in each line; `(?i)` ignores case.
+            server: Alias, handle or object; None for the current one.
+            since: From the test's start on, or from that of the server.
+
+        Raises:
+            CheckFailure: A line matches.
+            ServerError: The server was not started by the library, or the pattern is none.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        No Traceback
+            Start Server    simulator
+            Chat    Hello
+            Server Log Should Not Contain    (?i)traceback|error
+        ```
+        """
+        compiled = _compiled(pattern)
+        name, text = self._text(server, since)
+        lines = text.splitlines()
+        found = [(number, line) for number, line in enumerate(lines, 1) if compiled.search(line)]
+        if found:
+            raise CheckFailure(
+                describe(
+                    f"The log of server '{name}' holds what it should not, since the {since} began",
+                    expected=f"no line that matches '{pattern}'",
+                    got=f"{len(found)} of {len(lines)} lines",
+                    detail=("First of them", [f"{number}: {line}" for number, line in found[:_SHOWN_LINES]]),
+                )
+            )
+        self.log.info(f"None of {len(lines)} lines matches '{pattern}'.")
+
+    def _text(self, server: Any, since: str) -> tuple[str, str]:
+        found = self.context.servers.get(server)
+        if found.process is None:
+            raise ServerError(
+                describe(
+                    f"Server '{found.name}' has no log here: it was not started by the library",
+                    hint="start it with Start Server.",
+                )
+            )
+        start = found.log_mark if since == "test" else 0
+        return found.name, self.context.redactor(found.process.log_text(start))
+
+
+def mark_logs(context: Context) -> None:
+    """A test begins: remember where the logs of the live servers stand."""
+    for server in context.servers:
+        path = server.log_path
+        server.log_mark = path.stat().st_size if path is not None and path.exists() else 0
+
+
+def tell_of_servers(context: Context, failed: bool) -> None:
+    """A test ends: attach what live servers wrote during it, when it failed; tell who ended by itself."""
+    log = Log(context)
+    for server in context.servers:
+        if server.process is None:
+            continue
+        if not server.process.running and not server.end_was_wanted:
+            server.end_was_wanted = True
+            log.warn(f"Server '{server.name}' ended by itself during '{context.current_test}': {_how(server)}.")
+        path = server.log_path
+        if failed and path is not None and path.exists():
+            start = max(server.log_mark, path.stat().st_size - _MOST_ATTACHED)
+            cut = f" (its last {_MOST_ATTACHED:,} bytes)" if start > server.log_mark else ""
+            text = server.process.log_text(start)
+            if text.strip():
+                log.text(f"Log of server '{server.name}' during this test{cut}", text, "log")
+            else:
+                log.info(f"Server '{server.name}' wrote nothing during this test.")
+
+
+def list_kept(context: Context) -> None:
+    """The run ends: tell which servers live on, and how to end them."""
+    log = Log(context)
+    for server in context.servers:
+        if server.keep and server.process is not None and server.process.running:
+            log.console(f"Kept: server {server}. End it with: rfinference servers stop {server.pid}")
+
+
+def _how(server: Any) -> str:
+    how = str(server.process.how_it_ended())
+    return f"{how}, which says nothing of success here" if how == "exit code 0" else how
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise ServerError(describe(f"'{pattern}' is no regular expression", got=str(error))) from None
