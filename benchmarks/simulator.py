@@ -2,6 +2,8 @@
 
     python benchmarks/simulator.py            all figures
     python benchmarks/simulator.py --rounds 1 quick
+    python benchmarks/simulator.py --only burst --peer 'guidellm mock-server --port {port} --ttft-ms 0 --itl-ms 0'
+                                              streams without delay, and those of another server in the same rounds
 
 CPU time is what counts (user and system time of the server process from /proc), as medians over rounds that are
 interleaved with the yardsticks. The server is pinned to the first core, the client to the second where there are two.
@@ -13,6 +15,7 @@ import argparse
 import json
 import os
 import select
+import shlex
 import signal
 import socket
 import statistics
@@ -68,6 +71,45 @@ class Server:
         self.process.stdout.close()
 
 
+class Peer(Server):
+    """Another server, started by a command with {port} in it; its children count too."""
+
+    def __init__(self, command: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port = probe.getsockname()[1]
+        self.begin = time.perf_counter()
+        self.process = subprocess.Popen(
+            shlex.split(command.format(port=self.port)),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CORE}),  # noqa: PLW1509 - no threads here
+        )
+        end = time.perf_counter() + 120
+        while True:
+            try:
+                self.connect().close()
+                return
+            except ConnectionRefusedError:
+                assert time.perf_counter() < end, "the peer did not start"
+                assert self.process.poll() is None, "the peer ended"
+                time.sleep(0.1)
+
+    def cpu(self) -> float:
+        """Seconds of CPU time of the process and its descendants."""
+        total, pids = 0.0, [self.process.pid]
+        while pids:
+            folder = Path(f"/proc/{pids.pop()}")
+            for task in folder.glob("task/*"):
+                total += int((task / "schedstat").read_text().split()[0]) / 1e9
+                pids += map(int, (task / "children").read_text().split())
+        return total
+
+    def close(self) -> None:
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(10)
+
+
 def request(tokens: int, *, usage: bool = True) -> bytes:
     """Return a streaming chat request for exactly so many tokens."""
     body = {
@@ -99,9 +141,21 @@ def start() -> dict[str, float]:
     return {"start ms": taken * 1e3, "yardstick ms": yardstick * 1e3, "start ratio": taken / yardstick, "pss MB": pss}
 
 
-def burst(seconds: float = 2.0, connections: int = 16, tokens: int = 100, *flags: str) -> dict[str, float]:
+def burst() -> dict[str, float]:
     """Streams without delay: SSE chunks a CPU second of the server."""
-    server = Server("--max-num-seqs", "1000", *flags)
+    chunks, size = flood(Server("--max-num-seqs", "1000"), 2.0)
+    return {"burst chunks/CPU-s": chunks, "MB/CPU-s": size / 1e6}
+
+
+def beside(command: str) -> dict[str, float]:
+    """The same with another server, in turns."""
+    ours = flood(Server("--max-num-seqs", "1000"), 2.0)[0]
+    theirs = flood(Peer(command), 4.0)[0]
+    return {"burst chunks/CPU-s": ours, "peer chunks/CPU-s": theirs, "times the peer": ours / theirs}
+
+
+def flood(server: Server, seconds: float, connections: int = 16, tokens: int = 100) -> tuple[float, float]:
+    """Ask for stream after stream on each connection; return SSE chunks and bytes a CPU second."""
     data = request(tokens)
     socks = [server.connect() for _ in range(connections)]
     poll = select.epoll()
@@ -110,29 +164,23 @@ def burst(seconds: float = 2.0, connections: int = 16, tokens: int = 100, *flags
         poll.register(sock, select.EPOLLIN)
         sock.sendall(data)
     buffer = bytearray(1 << 20)
-    streams, received, tails = 0, 0, dict.fromkeys(by_fd, b"")
+    chunks, received, tails = 0, 0, dict.fromkeys(by_fd, b"")
     before, end = server.cpu(), time.perf_counter() + seconds
     while time.perf_counter() < end:
         for fd, _ in poll.poll(1):
             size = by_fd[fd].recv_into(buffer)
             received += size
+            chunks += buffer.count(b"data: {", 0, size)
             tail = tails[fd] + bytes(buffer[max(0, size - 16) : size])
             tails[fd] = tail[-16:]
             if tails[fd].endswith(b"\r\n0\r\n\r\n"):
-                streams += 1
                 tails[fd] = b""
                 by_fd[fd].sendall(data)
     used = server.cpu() - before
     for sock in socks:
         sock.close()
     server.close()
-    # Each token, and the chunks for role, finish reason, usage and [DONE].
-    chunks = streams * (tokens + 4)
-    return {
-        "burst chunks/CPU-s": chunks / used,
-        "burst streams/CPU-s": streams / used,
-        "MB/CPU-s": received / used / 1e6,
-    }
+    return chunks / used, received / used
 
 
 def paced(connections: int = 256, tokens: int = 100, rounds: int = 2) -> dict[str, float]:
@@ -317,6 +365,7 @@ TARGETS = {
     "start ratio": ("<=", 2.0),
     "pss MB": ("<=", 30.0),
     "burst chunks/CPU-s": (">=", 1_000_000.0),
+    "times the peer": (">=", 15.0),
     "TTFT late p99 ms": ("<=", 3.0),
     "gap p1 ms": (">=", 19.5),
     "gap p99 ms": ("<=", 20.5),
@@ -330,9 +379,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", choices=["start", "burst", "paced", "idle", "writes"])
+    parser.add_argument("--peer", default="", help="command that starts another server on {port}")
     options = parser.parse_args()
     os.sched_setaffinity(0, {CLIENT_CORE})
     parts = {"start": start, "burst": burst, "paced": paced, "idle": idle, "writes": writes}
+    if options.peer:
+        parts["burst"] = lambda: beside(options.peer)
     found: dict[str, list[float]] = {}
     for _ in range(options.rounds):
         for name, part in parts.items():
