@@ -13,7 +13,7 @@ EXTRAS   ?= $(shell if command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L >/
 ARTIFACTS := --artifacts svg,png,txt,json,jsonl,log,cast,bin --artifactsinsubfolders
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-all test-integration test-parallel test-real lint format docs clean \
+.PHONY: help install test test-all test-integration test-parallel test-real test-slow test-containers lint format docs clean \
 	test-integration-up test-integration-down test-integration-logs bench
 
 help: ## list the targets
@@ -34,10 +34,14 @@ test: $(STAMP) ## set up and run the fast tests
 	$(BIN)/python -m pytest -m "not slow and not real and not docker and not gpu" \
 		--junitxml $(RESULTS)/pytest/junit.xml $(PYTEST_OPTIONS)
 
-test-slow: $(STAMP) ## the tests that `make test` leaves out, but for those that need the real server
+test-slow: $(STAMP) ## the tests that `make test` leaves out, but for those of containers and of the real server
 	@mkdir -p $(RESULTS)/pytest-slow
-	$(BIN)/python -m pytest -m "(slow or docker or gpu) and not real" \
+	$(BIN)/python -m pytest -m "(slow or gpu) and not real and not docker" \
 		--junitxml $(RESULTS)/pytest-slow/junit.xml $(PYTEST_OPTIONS)
+
+test-containers: $(STAMP) ## the tests and suites that need a container engine; brings one up on Debian 12 as root
+	@mkdir -p $(RESULTS)/pytest-containers
+	@RESULTS=$(RESULTS) scripts/test_containers.sh
 
 test-integration: $(STAMP) ## set up and run the suites against the embedded simulator, into results/
 	@rm -rf $(RESULTS)/inference
@@ -52,7 +56,7 @@ test-parallel: $(STAMP) ## the same suites by pabot in two processes, into resul
 test-real: $(STAMP) ## build llama.cpp's server once, then run the suites and the tests that need it
 	PATH="$(CURDIR)/$(BIN):$$PATH" RESULTS=$(RESULTS) scripts/test_real.sh
 
-test-all: test test-slow test-integration test-parallel test-real ## all of the above
+test-all: test test-slow test-containers test-integration test-parallel test-real ## all of the above
 
 test-integration-up: $(STAMP) ## keep a simulator running on port 8100
 	@$(BIN)/python scripts/standing_simulator.py up --port $(PORT)

@@ -2,8 +2,9 @@
 
     standing_simulator.py up|down|logs [--port 8100] [--engine auto|docker|none]
 
-The container is what docker-compose.test.yml describes; INFERENCE_SIMULATOR_IMAGE names another image. `down` leaves
-nothing: no process, no container, no file.
+The container is what docker-compose.test.yml describes; INFERENCE_SIMULATOR_IMAGE names another image, and
+COMPOSE_PROFILES=latency,failures,lora starts its variants beside it. `down` leaves nothing: no process, no container,
+no file.
 """
 
 from __future__ import annotations
@@ -27,7 +28,11 @@ COMPOSE_FILE = ROOT / "docker-compose.test.yml"
 ARGUMENTS = ("--model", "fake-model", "--scenario", "capitals")
 PACE = ("--time-to-first-token", "20ms", "--inter-token-latency", "5ms")
 """So that a measurement finds tokens that arrive one after the other, as those of a real server do."""
+EVERY_PROFILE = ("--profile", "*")
+"""What is asked of compose about what stands, whichever variants were started."""
 READY_SECONDS = 60.0
+COMPOSE_SECONDS = 600.0
+"""A first start pulls the image."""
 STOP_SECONDS = 20.0
 
 
@@ -64,17 +69,17 @@ class Standing:
         return self._up_process()
 
     def down(self) -> int:
-        if not self.state.exists():
+        if not self.state.exists() and not self._forgotten_containers():
             print(f"No simulator of ours stands on port {self.port}.")
             return 0
         known = self._known()
         if known["kind"] == "container":
-            done = self._compose("down", "--volumes", "--remove-orphans")
+            done = self._compose(*EVERY_PROFILE, "down", "--volumes", "--remove-orphans")
             if done.returncode != 0:
                 return self._fail(f"docker compose down failed:\n{done.stderr.strip()}")
         elif known["kind"] == "process" and not self._end_process(known["pid"], known["started"]):
             return self._fail(f"process {known['pid']} did not end within {STOP_SECONDS:g} s.")
-        self.state.unlink()
+        self.state.unlink(missing_ok=True)
         self.log.unlink(missing_ok=True)
         print(f"The simulator on port {self.port} is gone.")
         return 0
@@ -83,7 +88,7 @@ class Standing:
         if not self.state.exists():
             return self._fail(f"no simulator of ours stands on port {self.port}. Hint: make test-integration-up")
         if self._known()["kind"] == "container":
-            done = self._compose("logs", "--no-color")
+            done = self._compose(*EVERY_PROFILE, "logs", "--no-color")
             sys.stdout.write(done.stdout)
             sys.stderr.write(done.stderr)
             return done.returncode
@@ -95,6 +100,9 @@ class Standing:
         """Return how it was started; of a file that was cut off, that nothing is known."""
         try:
             known = json.loads(self.state.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            # Somebody has emptied results/ while containers stood.
+            return {"kind": "container"}
         except ValueError:
             known = None
         return known if isinstance(known, dict) and "kind" in known else {"kind": "unknown"}
@@ -142,18 +150,35 @@ class Standing:
         self._remember({"kind": "container"})
         done = self._compose("up", "--detach")
         if done.returncode != 0:
-            self._compose("down", "--volumes", "--remove-orphans")
+            self._compose(*EVERY_PROFILE, "down", "--volumes", "--remove-orphans")
             self.state.unlink()
             return self._fail(
                 f"docker compose up failed:\n{done.stderr.strip()}\n"
                 "Hint: INFERENCE_SIMULATOR_IMAGE names another image; ENGINE=none starts a local process instead."
             )
         if not wait_until(self._healthy, READY_SECONDS, longest=0.2):
-            logs = self._compose("logs", "--no-color", "--tail", "10").stdout
+            logs = self._compose(*EVERY_PROFILE, "logs", "--no-color", "--tail", "10").stdout
             self.down()
             return self._fail(f"the container did not answer on port {self.port} within {READY_SECONDS:g} s:\n{logs}")
-        print(f"A simulator stands at http://{LOOPBACK}:{self.port} (container). make test-integration-down ends it.")
+        beside = [port for port in self._published() if port != self.port]
+        for port in beside:
+            wait_until(lambda port=port: healthy(port), READY_SECONDS, longest=0.2)
+        also = f", its variants on {', '.join(map(str, beside))}" if beside else ""
+        print(
+            f"A simulator stands at http://{LOOPBACK}:{self.port} (container){also}. "
+            "make test-integration-down ends it."
+        )
         return 0
+
+    def _published(self) -> list[int]:
+        """Ports of all services of the project."""
+        lines = self._compose(*EVERY_PROFILE, "ps", "--format", "json").stdout.splitlines()
+        ports = [part.get("PublishedPort", 0) for line in lines for part in json.loads(line).get("Publishers") or []]
+        return sorted({port for port in ports if port})
+
+    def _forgotten_containers(self) -> bool:
+        """Whether containers of ours stand although the file that remembers them is gone."""
+        return engine_answers() and bool(self._compose(*EVERY_PROFILE, "ps", "--all", "--quiet").stdout.strip())
 
     def _end_process(self, pid: int, started: str) -> bool:
         """End the process, unless its number has gone to another one since."""
@@ -169,27 +194,47 @@ class Standing:
         return False
 
     def _compose(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = ["docker", "compose", "--file", str(COMPOSE_FILE), "--project-name", f"inference-{self.port}"]
+        command = [
+            "docker",
+            "compose",
+            "--ansi",
+            "never",
+            "--file",
+            str(COMPOSE_FILE),
+            "--project-name",
+            f"inference-{self.port}",
+        ]
         environment = {**os.environ, "INFERENCE_SIMULATOR_PORT": str(self.port)}
-        return subprocess.run([*command, *arguments], capture_output=True, text=True, env=environment, check=False)
+        command += arguments
+        try:
+            return subprocess.run(
+                command, capture_output=True, text=True, env=environment, timeout=COMPOSE_SECONDS, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return subprocess.CompletedProcess(command, 124, "", f"no end of it within {COMPOSE_SECONDS:g} s")
 
     def _remember(self, facts: dict[str, object]) -> None:
         self.state.parent.mkdir(exist_ok=True)
         self.state.write_text(json.dumps(facts), encoding="utf-8")
 
     def _healthy(self) -> bool:
-        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=2)
-        try:
-            connection.request("GET", "/health")
-            return connection.getresponse().status == 200
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
+        return healthy(self.port)
 
     def _fail(self, text: str) -> int:
         print(f"standing simulator: {text}", file=sys.stderr)
         return 1
+
+
+def healthy(port: int) -> bool:
+    """Whether a server on a port of this machine says that it is healthy."""
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2)
+    try:
+        connection.request("GET", "/health")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def engine_answers() -> bool:

@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 REPORTS = {
     "test": "pytest/junit.xml",
     "test-slow": "pytest-slow/junit.xml",
+    "test-containers": "pytest-containers/junit.xml",
     "test-integration": "xunit.xml",
     "test-parallel": "parallel/xunit.xml",
     "test-real": "real/xunit.xml",

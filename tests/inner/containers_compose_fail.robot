@@ -45,7 +45,8 @@ Image Missing
     Start From    services: {sim: {image: "registry.invalid/nobody/nothing:1", ports: ["8000"]}}    timeout=20 s
 
 Exits At Once
-    Start From    services: {sim: {image: "${IMAGE}", ports: ["127.0.0.1::8000"], entrypoint: [sh, -c, "echo weights are broken; exit 3"]}}
+    Start From
+    ...    services: {sim: {image: "${IMAGE}", ports: ["127.0.0.1::8000"], entrypoint: [sh, -c, "echo weights are broken; exit 3"]}}
 
 Another Service Fails
     Start From

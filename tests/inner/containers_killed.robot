@@ -18,7 +18,8 @@ In A Wait
 
 In A Compose Wait
     [Tags]    compose
-    Create File    ${OUTPUT_DIR}/compose.yml
+    Create File
+    ...    ${OUTPUT_DIR}/compose.yml
     ...    services: {sim: {image: "${IMAGE}", ports: ["127.0.0.1::8000"], volumes: ["data:/data"]}}\nvolumes: {data: {}}
     Start Compose    ${OUTPUT_DIR}/compose.yml    health=/health    timeout=60 s
     Log To Console    waiting now
@@ -31,7 +32,8 @@ In A Start
 
 In A Compose Start
     [Tags]    compose-start
-    Create File    ${OUTPUT_DIR}/compose.yml
+    Create File
+    ...    ${OUTPUT_DIR}/compose.yml
     ...    services: {sim: {image: "${IMAGE}", ports: ["127.0.0.1::8000"], volumes: ["data:/data"]}}\nvolumes: {data: {}}
     Log To Console    waiting now
     Start Compose    ${OUTPUT_DIR}/compose.yml    health=/never    timeout=60 s
