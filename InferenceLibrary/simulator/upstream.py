@@ -41,7 +41,7 @@ def parse_address(text: str) -> Address:
     """
     parts = urlsplit(text)
     try:
-        port = parts.port or 80
+        port = 80 if parts.port is None else parts.port
     except ValueError:
         port = 0
     if parts.scheme != "http" or not parts.hostname or not port or parts.query or parts.fragment:

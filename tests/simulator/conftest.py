@@ -211,6 +211,20 @@ def start_simulator() -> Iterator[Callable[..., Simulator]]:
 
 
 @pytest.fixture(scope="module")
+def start_shared() -> Iterator[Callable[..., Simulator]]:
+    """Give a function that starts simulators, which end with the module."""
+    started: list[Simulator] = []
+
+    def begin(*arguments: str, env: dict[str, str] | None = None) -> Simulator:
+        started.append(start(*arguments, env=env))
+        return started[-1]
+
+    yield begin
+    for simulator in started:
+        close(simulator)
+
+
+@pytest.fixture(scope="module")
 def simulator() -> Iterator[Simulator]:
     """Give one simulator for the tests of a module: echo mode, with a seed and a control port."""
     simulator = start("--mode", "echo", "--seed", "1", "--control-port", "0", "--max-num-seqs", "64")
