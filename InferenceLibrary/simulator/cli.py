@@ -28,7 +28,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     if program is not None:
         from InferenceLibrary.simulator.personalities.mistralrs_cli import main as mistralrs
 
-        return mistralrs(program, words)
+        return mistralrs(program, words, _check)
     if "--help" in words or "-h" in words:
         return _print_help()
     if "--version" in words:

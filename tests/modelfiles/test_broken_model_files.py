@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import struct
@@ -177,10 +178,8 @@ BEGINS = [b"GGUF\3\0\0\0", b"GGUF\1\0\0\0", b"lmgg", b"fmgg\1\0\0\0", b"tjgg\3\0
 
 def never_fails_otherwise(data: bytes, expected: str | None = None) -> None:
     file = CountingFile(data)
-    try:
+    with contextlib.suppress(ModelFileError):
         read_model_info(file, expected, limit=LIMIT)
-    except ModelFileError:
-        pass
     assert file.bytes_read <= LIMIT
 
 

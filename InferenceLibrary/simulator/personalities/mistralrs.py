@@ -4,20 +4,69 @@ from __future__ import annotations
 
 import json
 from time import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.simulator.api_errors import ApiError
 from InferenceLibrary.simulator.drafts import Draft, deliver
+from InferenceLibrary.simulator.generation import Generator
+from InferenceLibrary.simulator.openai_answers import Shape, streamed_answer, usage_of, whole_answer
 from InferenceLibrary.simulator.openai_requests import Ask, read_json, take
 from InferenceLibrary.simulator.personalities.llm_d import LlmD
 from InferenceLibrary.simulator.personalities.mistralrs_settings import MistralRsSettings
 
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.app import App
+    from InferenceLibrary.simulator.engine import Output
     from InferenceLibrary.simulator.exchange import Exchange
 
-_TYPES = {429: "rate_limit_error"}
-_CODES = {404: "model_not_found", 429: "rate_limit_exceeded", 413: "payload_too_large", 415: "unsupported_media_type"}
+_CODES = {
+    404: "not_found",
+    409: "model_state_conflict",
+    413: "request_body_too_large",
+    415: "invalid_content_type",
+    429: "rate_limit_exceeded",
+    500: "internal_error",
+    503: "service_unavailable",
+}
+_NAMES_OF_MODELS = {"model", "model_id"}
+_SHORTEST = 1e-6
+
+
+class _Answers(Generator):
+    """Answers with the speeds in their usage; a stream bears its usage in the chunk with the finish reason."""
+
+    def _send(self, exchange: Exchange, shape: Shape, ask: Ask, outputs: list[Output]) -> None:
+        exchange.status = 200
+        steps = max((output.count for output in outputs), default=0)
+        first, gaps = self.times(exchange, ask, steps)
+        rest = sum(gaps) if isinstance(gaps, list) else gaps * max(0, steps - 1)
+        usage = {**usage_of(ask, outputs), **_speeds(ask.prompt_tokens, steps, first, rest)}
+        if ask.stream:
+            # The usage is always there, whatever stream_options say.
+            ask.include_usage = False
+            draft = streamed_answer(shape, exchange.id, exchange.model, ask, outputs, first, gaps)
+            for event in draft.events or ():
+                if event.kind == "finish":
+                    event.data["usage"] = usage
+        else:
+            draft = whole_answer(shape, exchange.id, exchange.model, ask, outputs)
+            draft.body["usage"] = usage
+            draft.delay = first + rest
+        if exchange.scripted is not None:
+            exchange.scripted.change(draft)
+        deliver(exchange, draft)
+
+
+def _speeds(prompt_tokens: int, tokens: int, first: float, rest: float) -> dict[str, float]:
+    total = first + rest
+    return {
+        "avg_tok_per_sec": round((prompt_tokens + tokens) / max(total, _SHORTEST), 4),
+        "avg_prompt_tok_per_sec": round(prompt_tokens / max(first, _SHORTEST), 4),
+        "avg_compl_tok_per_sec": round(tokens / max(rest, _SHORTEST), 4),
+        "total_time_sec": round(total, 6),
+        "total_prompt_time_sec": round(first, 6),
+        "total_completion_time_sec": round(rest, 6),
+    }
 
 
 class MistralRs(LlmD):
@@ -27,13 +76,17 @@ class MistralRs(LlmD):
 
     def __init__(self, app: App) -> None:
         super().__init__(app)
-        self._old = isinstance(app.settings, MistralRsSettings) and app.settings.older_generation
+        self.generator = _Answers(app)
+        settings = app.settings
+        self._old = isinstance(settings, MistralRsSettings) and settings.older_generation
+        self._no_metrics = isinstance(settings, MistralRsSettings) and settings.no_metrics
         self._loaded = True
         self._since = int(time())
         self._requests: dict[tuple[str, str, int], int] = {}
         app.on_ended.append(self._count)
-        kept = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses", "/v1/messages")
-        routes = {path: handlers for path, handlers in self.routes.items() if path.startswith(kept)}
+        kept = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses"]
+        kept += [] if self._old else ["/v1/messages"]
+        routes = {path: handlers for path, handlers in self.routes.items() if path.startswith(tuple(kept))}
         if not self._old:
             routes |= {
                 "/v1/models/unload": {"POST": self._unload},
@@ -59,17 +112,31 @@ class MistralRs(LlmD):
             return Draft(status, body={"message": error.message})
         if path.startswith("/v1/messages"):
             return super().error(error, path)
-        kind = _TYPES.get(error.status, "server_error" if error.status >= 500 else "invalid_request_error")
-        code = _CODES.get(error.status, "internal_error" if error.status >= 500 else "invalid_request")
+        kind = "server_error" if error.status >= 500 else "invalid_request_error"
+        if error.status == 429:
+            kind = "rate_limit_error"
+        code = _CODES.get(error.status, "internal_error" if error.status > 500 else None)
+        if error.status == 404 and error.param in _NAMES_OF_MODELS:
+            code = "model_not_found"
         body = {"error": {"message": error.message, "type": kind, "param": error.param, "code": code}}
         return Draft(error.status, body=body)
+
+    def body(self, exchange: Exchange) -> dict[str, Any]:
+        data = super().body(exchange)
+        form = data.get("response_format")
+        if isinstance(form, dict) and form.get("type") == "json_object":
+            raise ApiError(400, "`json_object` is not supported; use `json_schema`", param="response_format")
+        if not data.get("stream"):
+            # It is ignored here, where others refuse it.
+            data.pop("stream_options", None)
+        return data
 
     def check_model(self, ask: Ask) -> None:
         if ask.model == "default":
             ask.model = self.app.settings.names[0]
         super().check_model(ask)
-        if not self._loaded:
-            self._loaded = True
+        # A request for a model that was unloaded loads it again.
+        self._loaded = True
 
     def health(self, exchange: Exchange) -> None:
         deliver(exchange, Draft(content_type="text/plain; charset=utf-8", body=b"OK"))
@@ -128,6 +195,9 @@ class MistralRs(LlmD):
             self._requests[key] = self._requests.get(key, 0) + 1
 
     def _metrics(self, exchange: Exchange) -> None:
+        if self._no_metrics:
+            deliver(exchange, Draft(503, content_type="text/plain; charset=utf-8", body=b"metrics disabled"))
+            return
         lines = ["# TYPE http_requests_total counter"]
         for (method, path, status), count in sorted(self._requests.items()):
             labels = f'method="{method}",path={json.dumps(path)},status="{status}"'

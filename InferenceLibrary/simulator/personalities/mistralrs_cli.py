@@ -1,242 +1,173 @@
-"""The programs of mistral.rs: `mistralrs-server` and `mistralrs-bench` (older), `mistralrs serve|run|bench` (newer)."""
+"""The programs of mistral.rs: `mistralrs-server`, `mistralrs-bench` and `mistralrs`, from their words to their end."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from InferenceLibrary.deadline import wait_until
-from InferenceLibrary.simulator.model_files import ModelFile, ModelFileError, read_model_file
-from InferenceLibrary.simulator.options import OptionError, parse_options
-from InferenceLibrary.simulator.personalities.mistralrs_bench import new_bench, old_bench
-from InferenceLibrary.simulator.personalities.mistralrs_flags import (
-    KINDS,
-    NEW_COMMANDS,
-    NEW_GLOBAL,
-    OLD_BENCH,
-    OLD_COMMANDS,
-    OLD_GLOBAL,
-    UNSIMULATED,
-    Command,
-    UsageError,
-    check_required,
-    help_text,
-    read_flags,
-    take_number,
-    usage_error,
+from InferenceLibrary.simulator.personalities.mistralrs_clap import Exit, Parsed, parse
+from InferenceLibrary.simulator.personalities.mistralrs_commands import (
+    NEW_PROGRAM,
+    NOT_SIMULATED,
+    OLD_BENCHMARK,
+    program_of,
 )
+from InferenceLibrary.simulator.personalities.mistralrs_log import fail, line, log
 from InferenceLibrary.simulator.personalities.mistralrs_settings import MistralRsSettings
-from InferenceLibrary.simulator.settings import Settings
 
-OLD_VERSION = "0.6.0"
-NEW_VERSION = "0.9.5"
-PROGRAMS = ("mistralrs", "mistralrs-server", "mistralrs-bench")
-# The simulator's own flags, which may stand anywhere among those of mistral.rs.
-_OURS = {
-    "time-to-first-token", "time-to-first-token-std-dev", "inter-token-latency", "inter-token-latency-std-dev",
-    "prefill-overhead", "prefill-time-per-token", "scenario", "mode", "fault", "control-port", "truth-file",
-    "max-model-len", "max-num-seqs", "startup-duration", "drain-timeout", "dataset-path", "api-key",
-}  # fmt: skip
+if TYPE_CHECKING:
+    from InferenceLibrary.simulator.personalities.mistralrs_clap import Command
+    from InferenceLibrary.simulator.personalities.mistralrs_model import LoadedModel, ModelSource
+    from InferenceLibrary.simulator.settings import Settings
+
+DEFAULT_HOST = "127.0.0.1"
+# What both command lines could mean is theirs, not the simulator's.
+_THEIRS = frozenset({"port", "host", "seed", "model", "config", "v", "as"})
 
 
-def main(program: str, words: Sequence[str]) -> int:
-    """Run one of the programs; return its exit code: 0, 1 for what cannot be loaded, 2 for wrong arguments.
+def main(name: str, words: Sequence[str], check: Callable[[Settings], None]) -> int:
+    """Run one of the programs; return its exit code: 1 for what cannot be loaded, 2 for wrong arguments.
 
-    `program` is empty when it is not said; then the first word without a dash decides between the generations.
+    Args:
+        name: The program's name; empty when the words tell which one is meant.
+        words: The arguments; the simulator's own flags may stand among them.
+        check: Refuses settings of the simulator that cannot be.
     """
-    ours, theirs = _divide(words)
-    if not program:
-        command = next((word for word in theirs if not word.startswith("-")), "")
-        program = "mistralrs" if command in {*NEW_COMMANDS, *UNSIMULATED} - {"run"} else "mistralrs-server"
-        if command == "run" and "-i" not in theirs[: theirs.index("run")]:
-            program = "mistralrs"
+    own, rest = _own_flags(words)
+    program, rest = program_of(name, rest)
     try:
-        settings = parse_options(["--as", "mistralrs", *ours], os.environ)
-        assert isinstance(settings, MistralRsSettings)
-        settings.older_generation = program != "mistralrs"
-        return _new(settings, theirs) if program == "mistralrs" else _old(program, settings, theirs)
-    except UsageError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
+        parsed = parse(program, rest)
+    except Exit as end:
+        (sys.stderr if end.code else sys.stdout).write(end.text)
+        return end.code
+    if parsed.path[0] in NOT_SIMULATED:
+        return fail(f"`{program.name} {parsed.path[0]}` is not simulated")
+    from InferenceLibrary.simulator.options import OptionError, parse_options
+
+    try:
+        settings = parse_options([*own, "--as", "mistralrs"], os.environ)
+        check(settings)
     except OptionError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    except ModelFileError as error:
-        sys.stderr.write(f"Error: {error}\n")
-        return 1
+    assert isinstance(settings, MistralRsSettings)
+    settings.older_generation = program is not NEW_PROGRAM
+    return _Run(program, parsed, settings, own).run()
 
 
-def _divide(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    ours: list[str] = []
-    theirs: list[str] = []
-    rest = list(words)
-    while rest:
-        word = rest.pop(0)
-        name, equals, _ = word.removeprefix("--").partition("=")
-        if word.startswith("--") and name in _OURS:
-            ours += [word] if equals or not rest else [word, rest.pop(0)]
-        else:
-            theirs.append(word)
-    return ours, theirs
+def _own_flags(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Divide the words into the simulator's flags with their values, and the rest."""
+    from InferenceLibrary.simulator.options import FIELDS, use_flags_of
+    from InferenceLibrary.simulator.settings import Settings
+
+    use_flags_of(Settings)
+    own: list[str] = []
+    rest: list[str] = []
+    waiting = list(words)
+    while waiting:
+        word = waiting.pop(0)
+        name, equals, _ = word.partition("=")
+        flag = FIELDS.get(name[2:]) if name.startswith("--") and name[2:] not in _THEIRS else None
+        if flag is None:
+            rest.append(word)
+            continue
+        own.append(word)
+        if not equals and flag.metadata["kind"] != "bool" and waiting:
+            own.append(waiting.pop(0))
+    return own, rest
 
 
-def _asked(words: Sequence[str], *names: str) -> bool:
-    return any(name in words for name in names)
+class _Run:
+    def __init__(self, program: Command, parsed: Parsed, settings: MistralRsSettings, own: list[str]) -> None:
+        self._parsed = parsed
+        self._settings = settings
+        self._is_new = program is NEW_PROGRAM
+        self._is_bench = program is OLD_BENCHMARK
+        self._own = {word.partition("=")[0] for word in own}
 
+    def run(self) -> int:
+        from InferenceLibrary.simulator.personalities.mistralrs_model import LoadError, load_model
 
-def _log(target: str, text: str) -> None:
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    print(f"{now}  INFO {target}: {text}", flush=True)
+        parsed, settings = self._parsed, self._settings
+        source = self._source()
+        if source is None:
+            return fail("--model-id (-m) is required")
+        if not self._is_new and not self._is_bench:
+            log("mistralrs-server is deprecated. Please use `mistralrs serve` instead.", "mistralrs_server", "WARN")
+        try:
+            model = load_model(source)
+        except LoadError as error:
+            return fail(str(error))
+        if settings.startup_duration:
+            from InferenceLibrary.deadline import pause
 
+            pause(settings.startup_duration)
+        log("Model loaded.")
+        if parsed["dry-run"]:
+            log("Model loaded successfully; this is a dry run, so nothing is served.")
+            return 0
+        self._apply(model)
+        return self._go(model)
 
-def _old(program: str, settings: Settings, words: list[str]) -> int:
-    top = OLD_BENCH if program == "mistralrs-bench" else OLD_GLOBAL
-    if _asked(words, "--version", "-V"):
-        print(f"{program} {OLD_VERSION}")
-        return 0
-    if _asked(words, "--help", "-h") or words[:1] == ["help"]:
-        command = next((OLD_COMMANDS[word] for word in words if word in OLD_COMMANDS), None)
-        text = help_text(f"{program} {command.name}", command, {}) if command else help_text(program, top, OLD_COMMANDS)
-        print(text)
-        return 0
-    given, rest = read_flags(program, top, words, stop=tuple(OLD_COMMANDS))
-    if not rest:
-        raise usage_error(program, f"'{program}' requires a subcommand but one was not provided")
-    command = OLD_COMMANDS[rest[0]]
-    flags = {**command.flags, "port": "p", "serve-ip": ""}
-    late = Command(command.name, command.about, flags, {"interactive-mode": "i", "dry-run": ""}, command.required)
-    model, _ = read_flags(f"{program} {command.name}", late, rest[1:])
-    check_required(program, command, model)
-    given = {**given, **{name: value for name, value in model.items() if name not in command.flags}}
-    settings.seed = take_number(program, given, "seed", 0) if "seed" in given else settings.seed
-    port = take_number(program, given, "port", 1234, 65535) if program == "mistralrs-server" else 0
-    file = _load(
-        settings, command, model.get("quantized-model-id") or model["model-id"], model.get("quantized-filename")
-    )
-    _log("mistralrs_server", f"Model kind is: {command.name}, {file.tensors} tensors, architecture {file.architecture}")
-    _wait_for_loading(settings)
-    _log("mistralrs_server", "Model loaded.")
-    if "dry-run" in given:
-        return 0
-    if program == "mistralrs-bench":
-        prompt, gen = take_number(program, given, "n-prompt", 512), take_number(program, given, "n-gen", 128)
-        return old_bench(settings, prompt, gen, take_number(program, given, "repetitions", 5))
-    if "interactive-mode" in given:
-        return _chat(settings, "\\", "Time to first token")
-    if "port" not in given:
-        raise usage_error(program, "one of --port or --interactive-mode must be given")
-    settings.port, settings.host = port, given.get("serve-ip", "127.0.0.1")
-    return _serve(settings, "mistralrs_server", "OpenAI-compatible server listening on {url}.")
+    def _source(self) -> ModelSource | None:
+        from InferenceLibrary.simulator.personalities.mistralrs_model import ModelSource
 
+        parsed = self._parsed
+        command = parsed.path[-1]
+        category = "multimodal" if command in {"multimodal", "vision-plain"} else "text"
+        if self._is_new:
+            if parsed["model-id"] is None:
+                return None
+            return ModelSource(parsed["model-id"], parsed["quantized-file"] or "", parsed["format"] or "", category)
+        if command == "benchmark":
+            return ModelSource(parsed["model"], parsed["file"] or "")
+        if command in {"gguf", "ggml"}:
+            return ModelSource(parsed["quantized-model-id"], parsed["quantized-filename"], command)
+        return ModelSource(parsed["model-id"], "", "plain", category)
 
-def _new(settings: Settings, words: list[str]) -> int:
-    program = "mistralrs"
-    if _asked(words, "--version", "-V"):
-        print(f"{program} {NEW_VERSION}")
-        return 0
-    if _asked(words, "--help", "-h") or words[:1] == ["help"]:
-        found = next((NEW_COMMANDS[word] for word in words if word in NEW_COMMANDS), None)
-        print(
-            help_text(f"{program} {found.name}", found, {}) if found else help_text(program, NEW_GLOBAL, NEW_COMMANDS)
+    def _apply(self, model: LoadedModel) -> None:
+        """Give the simulator what the command line and the model say."""
+        parsed, settings = self._parsed, self._settings
+        settings.model = model.model_id
+        settings.host = parsed["host"] or parsed["serve-ip"] or DEFAULT_HOST
+        settings.port = 0 if parsed["port"] is None else parsed["port"]
+        settings.seed = parsed["seed"]
+        if parsed["max-seqs"]:
+            settings.max_num_seqs = parsed["max-seqs"]
+        if "--max-model-len" not in self._own and model.info.context_length:
+            settings.max_model_len = model.info.context_length
+        settings.enable_request_id_headers = self._is_new and not parsed["disable-request-id-header"]
+        settings.no_metrics = bool(parsed["disable-metrics"])
+        settings.startup_duration = 0.0  # it is over
+
+    def _go(self, model: LoadedModel) -> int:
+        parsed, settings = self._parsed, self._settings
+        command = parsed.path[0]
+        if self._is_bench or command in {"bench", "benchmark"}:
+            from InferenceLibrary.simulator.personalities.mistralrs_bench import run_bench
+
+            return run_bench(parsed, settings, model)
+        if (command == "run" and self._is_new) or parsed["interactive-mode"]:
+            from InferenceLibrary.simulator.personalities.mistralrs_chat import MistralChat, in_terminal
+
+            chat = MistralChat(settings, new=self._is_new, sees=model.source.category == "multimodal")
+            return in_terminal(lambda: chat.run() if parsed["input"] is None else chat.once(parsed["input"]))
+        if not self._is_new and parsed["port"] is None:
+            # Nothing to do: mistralrs-server without a port, an MCP port or -i ends.
+            return 0
+        return self._serve()
+
+    def _serve(self) -> int:
+        from InferenceLibrary.simulator.server import Server, StartError
+
+        announcement = (
+            line("Server listening on {url}", "mistralrs_cli::commands::serve")
+            if self._is_new
+            else line("OpenAI-compatible server listening on {url}.", "mistralrs_server")
         )
-        return 0
-    given, rest = read_flags(program, NEW_GLOBAL, words, stop=(*NEW_COMMANDS, *UNSIMULATED))
-    if not rest:
-        raise usage_error(program, f"'{program}' requires a subcommand but one was not provided")
-    name, *tail = rest
-    if name in UNSIMULATED:
-        sys.stderr.write(f"Error: `{program} {name}` is not simulated\n")
-        return 1
-    command = NEW_COMMANDS[name]
-    if tail and tail[0] in KINDS:
-        tail = tail[1:]
-    model, _ = read_flags(f"{program} {name}", command, tail)
-    if name == "doctor":
-        print('{"checks": [{"name": "cpu", "status": "ok"}]}' if "json" in model else "cpu: ok")
-        return 0
-    check_required(program, command, model)
-    settings.seed = take_number(program, given, "seed", 0) if "seed" in given else settings.seed
-    wanted = {"gguf": "gguf", "ggml": "ggml"}.get(
-        model.get("format", "gguf" if "quantized-file" in model else ""), "plain"
-    )
-    numbers = {
-        key: take_number(program, model, key, default) for key, default in _BENCH.items() if key in command.flags
-    }
-    settings.port = take_number(program, model, "port", 1234, 65535)
-    file = _load(settings, Command(wanted, ""), model["model-id"], model.get("quantized-file"))
-    _log("mistralrs_core", f"Loading {file.format} model, {file.tensors} tensors")
-    _wait_for_loading(settings)
-    _log("mistralrs_core", "Model loaded.")
-    if "dry-run" in model:
-        return 0
-    if name == "bench":
-        return new_bench(settings, numbers)
-    if name == "run":
-        if "input" in model:
-            return _one_shot(settings, model["input"])
-        return _chat(settings, "/", "CLI time to first token")
-    settings.host = model.get("host", "127.0.0.1")
-    return _serve(settings, "mistralrs_cli", "Server listening on {url}")
-
-
-_BENCH = {"prompt-len": 512, "gen-len": 128, "depth": 4, "iterations": 3, "warmup": 1}
-
-
-def _load(settings: Settings, command: Command, model: str, names: str | None) -> ModelFile:
-    """Read the files of the model.
-
-    Raises:
-        ModelFileError: One of them is missing or wrong.
-    """
-    base = Path(model)
-    settings.model = base.name or model
-    wanted = command.name if command.name in {"gguf", "ggml"} else "safetensors"
-    if names:
-        files = [base / name for part in names.split(";") for name in part.split() if name]
-        if not base.exists():
-            raise ModelFileError(f"'{model}' does not exist, and models are not fetched from anywhere")
-    elif base.is_dir():
-        files = sorted(base.glob("*.safetensors"))
-        if not files:
-            raise ModelFileError(f"'{model}' holds no .safetensors file")
-    else:
-        files = [base]
-        if not base.exists():
-            raise ModelFileError(f"'{model}' does not exist, and models are not fetched from anywhere")
-        wanted = ""
-    found = [read_model_file(file, wanted) for file in files]
-    return found[0]
-
-
-def _wait_for_loading(settings: Settings) -> None:
-    if settings.startup_duration:
-        wait_until(lambda: False, settings.startup_duration)
-
-
-def _chat(settings: Settings, mark: str, label: str) -> int:
-    from InferenceLibrary.simulator.interactive import chat_in_terminal
-
-    return chat_in_terminal(settings, mark, label)
-
-
-def _one_shot(settings: Settings, text: str) -> int:
-    from InferenceLibrary.simulator.interactive import TerminalChat
-
-    TerminalChat(settings, "/", "CLI time to first token").answer(text)
-    return 0
-
-
-def _serve(settings: Settings, target: str, line: str) -> int:
-    from InferenceLibrary.simulator.server import Server, StartError
-
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    server = Server(settings, f"{now}  INFO {target}: {line}")
-    settings.startup_duration = 0.0
-    try:
-        return server.run()
-    except StartError as error:
-        sys.stderr.write(f"Error: {error}\n")
-        return 1
+        try:
+            return Server(self._settings, announcement).run()
+        except StartError as error:
+            return fail(f"{error} (os error 98)" if "in use" in str(error) else str(error))

@@ -12,3 +12,4 @@ class MistralRsSettings(Settings):
     """As `Settings`, for `--as mistralrs`."""
 
     older_generation: bool = flag("bool", False, "routes and errors of v0.6.0 instead of the newest")
+    no_metrics: bool = flag("bool", False, "answer 503 on /metrics")
