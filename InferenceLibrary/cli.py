@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
+import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from InferenceLibrary import __version__
 from InferenceLibrary.errors import InferenceError
@@ -17,22 +20,157 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"rfinference {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    profiles = commands.add_parser("profiles", help="list the server profiles, or show one with its options")
-    profiles.add_argument("profile", nargs="?", help="name of a profile, or path of a YAML file")
-    commands.add_parser("doctor", help="tell what is installed, what is missing, and what to do about it")
+    _add_profiles(commands)
+    _add_servers(commands)
+    doctor = commands.add_parser("doctor", help="tell what is installed, what is missing, and what to do about it")
+    doctor.set_defaults(run=lambda arguments: _examine())
     arguments = parser.parse_args(argv)
     try:
-        if arguments.command == "doctor":
-            from InferenceLibrary.doctor import examine
-
-            return examine(print)
-        if arguments.profile:
-            _show_profile(arguments.profile)
-        else:
-            _list_profiles()
+        return int(arguments.run(arguments))
     except InferenceError as error:
         print(f"rfinference: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _add_profiles(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    profiles = commands.add_parser(
+        "profiles",
+        help="list the server profiles, show one with its options, check one, or print the schema",
+        usage="rfinference profiles [PROFILE | check PROFILE [NAME=VALUE ...] | schema]",
+    )
+    profiles.add_argument(
+        "words",
+        nargs="*",
+        metavar="PROFILE",
+        help="name of a profile, or path of a YAML file; `check` before it validates it and starts the server once, "
+        "with options as NAME=VALUE; `schema` alone prints the JSON Schema of profiles",
+    )
+    profiles.set_defaults(run=lambda arguments: _profiles(arguments.words, profiles))
+
+
+def _profiles(words: list[str], parser: argparse.ArgumentParser) -> int:
+    match words:
+        case []:
+            _list_profiles()
+        case ["schema"]:
+            _print_schema()
+        case ["check", profile, *options] if all("=" in option for option in options):
+            return _check_profile(profile, dict(option.split("=", 1) for option in options))
+        case [profile] if profile != "check":
+            _show_profile(profile)
+        case _:
+            parser.error(f"expected one profile, got: {' '.join(words)}")
+    return 0
+
+
+def _add_servers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    servers = commands.add_parser("servers", help="list or stop the servers that runs on this machine have started")
+    actions = servers.add_subparsers(dest="action", required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="list what runs: of living runs, kept, and left behind by dead runs")
+    listing.set_defaults(run=lambda arguments: _list_servers())
+    stop = actions.add_parser("stop", help="stop one server, or all that no living run owns")
+    which = stop.add_mutually_exclusive_group(required=True)
+    which.add_argument("pid", nargs="?", type=int, help="process id of a server, as `list` shows it")
+    which.add_argument("--all", action="store_true", help="all that were kept or left behind")
+    stop.set_defaults(run=lambda arguments: _stop_servers(arguments.pid))
+
+
+def _examine() -> int:
+    from InferenceLibrary.doctor import examine
+
+    return examine(print)
+
+
+def _list_servers() -> int:
+    from InferenceLibrary.servers.running import runs
+
+    rows = [("PID", "NAME", "URL", "STATE", "RUNS FOR", "LOG")]
+    for run in runs():
+        for server in run.servers:
+            if server.lives:
+                state = "kept" if server.kept else f"of run {run.runner.pid}" if run.lives else "left behind"
+                row = (str(server.server.pid), server.name, server.url, state, _age(server.since), server.log)
+                rows.append(row)
+    if len(rows) == 1:
+        print("No server runs.")
+        return 0
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+    return 0
+
+
+def _stop_servers(pid: int | None) -> int:
+    from InferenceLibrary.servers.running import end_leftovers, end_server, runs
+
+    found = [(run, server) for run in runs() for server in run.servers if server.lives]
+    if pid is None:
+        chosen = [(run, server) for run, server in found if server.kept or not run.lives]
+    else:
+        chosen = [(run, server) for run, server in found if pid in {server.server.pid, server.guard.pid}]
+        if not chosen:
+            known = ", ".join(str(server.server.pid) for _, server in found) or "none"
+            print(f"rfinference: no server with process id {pid}: expected one of {known}", file=sys.stderr)
+            return 1
+    failed = 0
+    for run, server in chosen:
+        gone = end_server(run, server)
+        failed += not gone
+        print(f"{'Stopped' if gone else 'Could not stop'} {server.name} (pid {server.server.pid})")
+    if pid is None:
+        for line in end_leftovers():
+            print(f"Ended {line}")
+        if not chosen:
+            print("Nothing to stop.")
+    return 1 if failed else 0
+
+
+def _age(since: float) -> str:
+    seconds = max(0, int(time.time() - since))
+    if seconds < 60:
+        return f"{seconds} s"
+    return f"{seconds // 60} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
+
+
+def _print_schema() -> None:
+    import json
+
+    from InferenceLibrary.servers.schema import profile_schema
+
+    print(json.dumps(profile_schema(), indent=2))
+
+
+def _check_profile(name: str, options: dict[str, str]) -> int:
+    """Validate a profile, start its server once, and tell the stages."""
+    from InferenceLibrary.redaction import Redactor
+    from InferenceLibrary.servers.profile import load_profile
+    from InferenceLibrary.servers.starting import StartSettings, start
+
+    profile = load_profile(name)
+    print(f"{profile.name}: valid")
+    if profile.start is None:
+        print(f"{profile.name}: is connected to, not started")
+        return 0
+    model = options.pop("model", None)
+    with tempfile.TemporaryDirectory(prefix="rfinference-") as folder:
+        server = start(
+            profile,
+            StartSettings(options=options, model=model, also_allowed=("model",)),
+            name=profile.name,
+            new_log=lambda: Path(folder) / f"{profile.name}.log",
+            redact=Redactor(),
+            report=print,
+        )
+        try:
+            print(f"{profile.name}: ready at {server.base_url}, model {server.model}")
+        finally:
+            graceful = server.stop()
+        how = server.process.how_it_ended() if server.process else ""
+        print(f"{profile.name}: stopped {'by itself' if graceful else 'by KILL'}, {how}")
+        if server.left:
+            print(f"{profile.name}: left behind {', '.join(map(str, server.left))}")
     return 0
 
 
