@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from wire_server import HOLD, WireServer, answer
 
 from InferenceLibrary.client.http import Client
 from InferenceLibrary.client.limits import Limits
+from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.errors import ProfileError, RequestError, ServerError
 from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.servers.ports import free_port, is_free
@@ -105,6 +108,53 @@ def test_ports_that_are_always_taken_are_told(begin: Begin, tmp_path: Path) -> N
         begin(unlucky(tmp_path, 99))
     assert "Address already in use" in str(caught.value)
     assert 2 <= len(begin.logs) <= 20  # type: ignore[attr-defined]
+
+
+LATE = """
+import os, pathlib, sys, time
+here = pathlib.Path(__file__)
+if not here.with_suffix(".port").exists():
+    here.with_suffix(".new").write_text(sys.argv[1])
+    here.with_suffix(".new").rename(here.with_suffix(".port"))
+    while not here.with_suffix(".taken").exists():
+        time.sleep(0.01)
+    time.sleep(0.5)
+"""
+"""Put before the server, its first start tells its port and binds it when somebody else has long taken it."""
+
+
+def test_another_server_on_the_port_is_not_taken_for_ours(begin: Begin, tmp_path: Path) -> None:
+    profile = write_own_server(tmp_path)
+    script = tmp_path / "own_server.py"
+    script.write_text(LATE + script.read_text())
+    foreign: list[HTTPServer] = []
+
+    class Everything(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    def take() -> None:
+        port = script.with_suffix(".port")
+        assert wait_until(port.exists, 20)
+        foreign.append(HTTPServer(("127.0.0.1", int(port.read_text())), Everything))
+        script.with_suffix(".taken").touch()
+        foreign[0].serve_forever(0.01)
+
+    thread = threading.Thread(target=take, daemon=True)
+    thread.start()
+    try:
+        server = begin(profile)
+    finally:
+        for each in foreign:
+            each.shutdown()
+            each.server_close()
+    assert server.base_url != f"http://127.0.0.1:{foreign[0].server_port}"
+    assert server.client.chat(HELLO).text == "key no key"
+    assert len(begin.logs) == 2  # type: ignore[attr-defined]
 
 
 def test_a_port_of_choice_is_not_replaced(begin: Begin, tmp_path: Path) -> None:
