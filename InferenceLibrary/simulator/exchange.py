@@ -21,7 +21,7 @@ _TURN = 64
 class Request:
     """A parsed request. Header names are lower case; `received` is monotonic seconds."""
 
-    __slots__ = ("body", "headers", "keep_alive", "method", "path", "query", "received", "version")
+    __slots__ = ("body", "body_bytes", "headers", "keep_alive", "method", "path", "query", "received", "version")
 
     def __init__(
         self,
@@ -40,9 +40,15 @@ class Request:
         self.path = _unquoted(path) if "%" in path else path
         self.headers = headers
         self.body = body
+        self.body_bytes = len(body)
         self.received = received
         self.keep_alive = keep_alive
         self.version = version
+
+    def keep_beginning(self, count: int) -> None:
+        """Forget the body but for its first bytes."""
+        if len(self.body) > count:
+            self.body = self.body[:count]
 
 
 def _unquoted(path: str) -> str:

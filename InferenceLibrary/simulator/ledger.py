@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from InferenceLibrary.simulator.exchange import Exchange
 
 
+_KEPT_OF_BODY = 4096
+
+
 class Ledger:
     """Counters since the start or the last reset; received = completed + failed + cancelled when idle."""
 
@@ -19,6 +22,7 @@ class Ledger:
         self._redactor = Redactor()
         self._redactor.add(api_key)
         self._truth = truth
+        self._texts: dict[str, list[str]] = {}
         self.recent: deque[Exchange] = deque(maxlen=keep)
         self.in_flight = 0
         self.clear()
@@ -41,6 +45,11 @@ class Ledger:
         self.in_flight += 1
         exchange.counted = True
 
+    def note_tokens(self, exchange: Exchange, tokens: list[str]) -> None:
+        """Keep the tokens of an answer until it has ended, where they are asked for."""
+        if self._truth is not None:
+            self._texts[exchange.id] = tokens
+
     def end(self, exchange: Exchange) -> None:
         if exchange.counted:
             self.in_flight -= 1
@@ -48,17 +57,21 @@ class Ledger:
             self.generated_tokens += exchange.tokens
             self.prompt_tokens += exchange.prompt_tokens
         if self.recent.maxlen:
+            # Bodies may be large: only the beginning is kept.
+            exchange.request.keep_beginning(_KEPT_OF_BODY)
+            exchange.json = None
             self.recent.append(exchange)
         if self._truth is not None and exchange.counted:
             self._write_truth(exchange, self._truth)
 
     def _write_truth(self, exchange: Exchange, file: TextIO) -> None:
         times = ",".join(f"{moment:.7f}" for moment in exchange.token_times or ())
+        texts = ",".join(map(_quoted, self._texts.pop(exchange.id, [])[: exchange.tokens]))
         client = exchange.request.headers.get("x-request-id", "")
         file.write(
             f'{{"id":"{exchange.id}","x_request_id":{_quoted(client)},"path":{_quoted(exchange.request.path)},'
             f'"received":{exchange.request.received:.7f},"ended":{monotonic():.7f},"outcome":"{exchange.outcome}",'
-            f'"status":{exchange.status},"tokens":[{times}]}}\n'
+            f'"status":{exchange.status},"tokens":[{times}],"texts":[{texts}]}}\n'
         )
         file.flush()
 
@@ -89,8 +102,8 @@ class Ledger:
             "path": request.path,
             "query": self._redactor(request.query),
             "headers": self._redactor.headers(request.headers),
-            "body": self._redactor(request.body[:4096].decode("utf-8", "replace")),
-            "body_bytes": len(request.body),
+            "body": self._redactor(request.body[:_KEPT_OF_BODY].decode("utf-8", "replace")),
+            "body_bytes": request.body_bytes,
             "received_at": round(time() - age, 6),
             "status": exchange.status,
             "outcome": exchange.outcome or "in_flight",

@@ -101,6 +101,13 @@ def test_recorded_requests_have_masked_secrets(fresh):
     assert found["headers"]["authorization"] == "***"
 
 
+def test_large_bodies_are_not_kept(fresh):
+    fresh.chat("a", padding="x" * 1_000_000)
+    (found,) = fresh.control("GET", "/requests?limit=1").json["requests"]
+    assert found["body_bytes"] > 1_000_000
+    assert len(found["body"]) == 4096
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "part"),
     [

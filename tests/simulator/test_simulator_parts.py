@@ -1,0 +1,183 @@
+"""Parts of the simulator by themselves: tokens, draws, latencies, durations, timers."""
+
+from __future__ import annotations
+
+import asyncio
+from statistics import mean, stdev
+from time import monotonic
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from InferenceLibrary.simulator.draws import Draws
+from InferenceLibrary.simulator.durations import parse_duration
+from InferenceLibrary.simulator.latency import Latency
+from InferenceLibrary.simulator.schema_values import value_for
+from InferenceLibrary.simulator.settings import Settings
+from InferenceLibrary.simulator.timers import Timers
+from InferenceLibrary.simulator.tokens import count_tokens, random_length, random_tokens, tokenize
+
+EXPECTED = [235, 236, 493, 651]
+
+
+@given(st.text())
+def test_tokens_join_to_the_text(text):
+    assert "".join(tokenize(text)) == text
+    assert count_tokens(text) == len(tokenize(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("one two, three", ["one", " two", ",", " three"]),
+        ("東京 é", ["東", "京", " é"]),
+        ("  two", ["  ", "two"]),
+        ("a\n\nb", ["a", "\n\n", "b"]),
+        ("👩‍👧", ["👩", "\u200d", "👧"]),
+    ],
+)
+def test_tokens(text, tokens):
+    assert tokenize(text) == tokens
+
+
+def test_random_text_has_the_length_asked_for():
+    for count in (0, 1, 7, 5000):
+        tokens = random_tokens(Draws(1), count)
+        assert len(tokens) == count
+        assert len(tokenize("".join(tokens))) == count
+
+
+def test_lengths_follow_upstreams_histogram():
+    draws = Draws(1)
+    lengths = [random_length(draws, 60, 1000) for _ in range(6000)]
+    shares = [sum(low < length <= low + 10 for length in lengths) / 60 for low in range(0, 60, 10)]
+    assert shares == pytest.approx([20, 30, 20, 5, 10, 15], abs=2)
+    free = [random_length(draws, None, 1000) for _ in range(4000)]
+    assert mean(free) == pytest.approx(40, abs=2)
+    assert min(free) >= 1
+
+
+def test_draws_are_the_same_on_every_machine():
+    draws = Draws("seed", 7)
+    assert [draws.below(1000) for _ in range(4)] == EXPECTED
+
+
+def test_normal_draws():
+    draws = Draws(3)
+    found = [draws.normal(10, 2) for _ in range(5000)]
+    assert mean(found) == pytest.approx(10, abs=0.15)
+    assert stdev(found) == pytest.approx(2, abs=0.1)
+
+
+def test_latencies_vary_within_bounds():
+    settings = Settings(seed=1, inter_token_latency=0.1, inter_token_latency_std_dev=0.03, time_to_first_token=1.0)
+    latency = Latency(settings)
+    gaps = latency.gaps(2000, 1)
+    assert isinstance(gaps, list)
+    assert 0.03 <= min(gaps) <= max(gaps) <= 0.17
+    assert mean(gaps) == pytest.approx(0.1, abs=0.005)
+    assert latency.first(100, 1) == 1.0
+
+
+def test_load_factor():
+    settings = Settings(time_factor_under_load=3.0, max_num_seqs=5, time_to_first_token=1.0, inter_token_latency=0.1)
+    latency = Latency(settings)
+    assert [latency.first(1, running) for running in (1, 3, 5)] == [1.0, 2.0, 3.0]
+    assert latency.gap(5) == pytest.approx(0.3)
+
+
+def test_prefill_and_transfer():
+    settings = Settings(prefill_overhead=0.1, prefill_time_per_token=0.01, kv_cache_transfer_time_per_token=0.002)
+    latency = Latency(settings)
+    assert latency.first(50, 1) == pytest.approx(0.6)
+    assert latency.first(50, 1, cached=20) == pytest.approx(0.4)
+    assert latency.first(50, 1, remote_prefill=True) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("200ms", 0.2),
+        ("1.5s", 1.5),
+        ("1m30s", 90),
+        ("0", 0),
+        ("50us", 5e-5),
+        ("2h", 7200),
+        ("100ns", 1e-7),
+        (".5s", 0.5),
+    ],
+)
+def test_durations(text, seconds):
+    assert parse_duration(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "5", "ms", "-5ms", "5 ms", "5mss", "1e3s"])
+def test_no_durations(text):
+    with pytest.raises(ValueError, match=r"duration|unit"):
+        parse_duration(text)
+
+
+def test_values_fit_their_schema():
+    schema = {
+        "type": "object",
+        "properties": {
+            "a": {"$ref": "#/$defs/small"},
+            "b": {"type": "array", "items": {"type": "boolean"}, "minItems": 2, "maxItems": 2},
+            "c": {"anyOf": [{"type": "null"}, {"type": "string"}]},
+            "d": {"type": "string", "minLength": 30, "maxLength": 35},
+            "e": {"const": 7},
+        },
+        "required": ["a", "b", "c", "d", "e"],
+        "$defs": {"small": {"type": "integer", "minimum": 3, "maximum": 4}},
+    }
+    for seed in range(50):
+        value = value_for(schema, Draws(seed), Settings())
+        assert value["a"] in {3, 4}
+        assert len(value["b"]) == 2
+        assert value["c"] is None
+        assert 30 <= len(value["d"]) <= 35
+        assert value["e"] == 7
+
+
+def test_recursive_schema_ends():
+    schema = {
+        "$ref": "#/$defs/n",
+        "$defs": {"n": {"type": "object", "properties": {"n": {"$ref": "#/$defs/n"}}, "required": ["n"]}},
+    }
+    assert value_for(schema, Draws(1), Settings())
+
+
+def test_timers_call_in_order_and_never_early():
+    async def run() -> list[tuple[int, float]]:
+        loop = asyncio.get_running_loop()
+        timers = Timers(loop)
+        found: list[tuple[int, float]] = []
+        done = loop.create_future()
+        begin = monotonic()
+        for number, delay in ((3, 0.03), (1, 0.01), (2, 0.02)):
+            due = begin + delay
+            timers.at(due, lambda number=number, due=due: found.append((number, monotonic() - due)))
+        cancelled = timers.at(begin + 0.015, lambda: found.append((9, 0.0)))
+        timers.cancel(cancelled)
+        timers.cancel(cancelled)
+        timers.at(begin + 0.05, lambda: done.set_result(None))
+        await done
+        timers.close()
+        return found
+
+    found = asyncio.run(run())
+    assert [number for number, _ in found] == [1, 2, 3]
+    assert all(late >= 0 for _, late in found)
+
+
+def test_cancelled_timers_are_forgotten():
+    async def run() -> int:
+        timers = Timers(asyncio.get_running_loop())
+        for _ in range(10_000):
+            timers.cancel(timers.at(monotonic() + 3600, lambda: None))
+        size = len(timers._heap)
+        timers.close()
+        return size
+
+    assert asyncio.run(run()) < 3000
