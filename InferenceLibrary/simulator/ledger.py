@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any, TextIO
@@ -65,14 +66,20 @@ class Ledger:
             self._write_truth(exchange, self._truth)
 
     def _write_truth(self, exchange: Exchange, file: TextIO) -> None:
-        times = ",".join(f"{moment:.7f}" for moment in exchange.token_times or ())
-        texts = ",".join(map(_quoted, self._texts.pop(exchange.id, [])[: exchange.tokens]))
-        client = exchange.request.headers.get("x-request-id", "")
-        file.write(
-            f'{{"id":"{exchange.id}","x_request_id":{_quoted(client)},"path":{_quoted(exchange.request.path)},'
-            f'"received":{exchange.request.received:.7f},"ended":{monotonic():.7f},"outcome":"{exchange.outcome}",'
-            f'"status":{exchange.status},"tokens":[{times}],"texts":[{texts}]}}\n'
-        )
+        request = exchange.request
+        record = {
+            "id": exchange.id,
+            "x_request_id": request.headers.get("x-request-id", ""),
+            "path": request.path,
+            "received": request.received,
+            "ended": monotonic(),
+            "outcome": exchange.outcome,
+            "status": exchange.status,
+            "tokens": list(exchange.token_times or ()),
+            "texts": self._texts.pop(exchange.id, [])[: exchange.tokens],
+        }
+        # One call of the encoder: other streams wait meanwhile.
+        file.write(json.dumps(record) + "\n")
         file.flush()
 
     def counters(self) -> dict[str, Any]:
@@ -111,9 +118,3 @@ class Ledger:
             "faults": [fault.text for fault in exchange.faults],
             "time_to_first_token": round(exchange.first_token - request.received, 6) if exchange.first_token else None,
         }
-
-
-def _quoted(text: str) -> str:
-    import json
-
-    return json.dumps(text)
