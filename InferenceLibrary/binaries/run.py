@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from typing import IO
 
 from InferenceLibrary.binaries.find import check_directory, find_program
 from InferenceLibrary.binaries.result import RunResult
-from InferenceLibrary.binaries.sessions import Member, end_session, members, new_mark
+from InferenceLibrary.binaries.sessions import Member, Session
 from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.errors import BinaryError, describe
 from InferenceLibrary.redaction import Redactor
@@ -41,7 +42,8 @@ def run_program(
     """Run a program to its end and return what it left.
 
     It gets a session of its own and files for its output, so that no pipe can fill up. Whatever ends this function (the
-    program's end, the time limit, too much output, an exception from a signal handler), the whole session is ended.
+    program's end, the time limit, too much output, an exception from a signal handler), the whole session is ended; the
+    death of this process too, by the watcher.
 
     Args:
         command: The program and its arguments.
@@ -55,8 +57,7 @@ def run_program(
         BinaryError: The program cannot be run, took too long, or wrote too much.
     """
     redactor = redactor or Redactor()
-    mark = new_mark()
-    environment = {**os.environ, **(env or {}), **mark}
+    environment = {**os.environ, **(env or {})}
     check_directory(cwd)
     program = find_program(command[0] if command else "", env=environment, cwd=cwd)
     shown = (command[0], *redactor.argv(list(command[1:])))
@@ -65,16 +66,18 @@ def run_program(
         files[2].write_text(stdin or "", encoding="utf-8")
         with files[0].open("wb") as out, files[1].open("wb") as err, files[2].open("rb") as source:
             deadline = Deadline(timeout)
-            process = _spawn([str(program), *command[1:]], source, out, err, environment, cwd, shown)
-            watch = _Watch(process, files[:2])
-            left: list[Member] = []
+            session = Session(Path(folder))
+            environment |= session.environment
+            process = None
             try:
+                process = _spawn([str(program), *command[1:]], source, out, err, environment, cwd, shown)
+                session.lead(process.pid)
+                watch = _Watch(process, files[:2])
                 in_time = wait_until(watch.over, deadline, first=0.001, longest=0.01)
                 elapsed = deadline.elapsed
+                left = _outliving(session) if watch.status is not None else []
             finally:
-                if watch.status is not None:
-                    left = _outliving(process.pid, mark)
-                _end(process, mark, polite=watch.status is None)
+                _end(process, session)
         stdout, stderr = (redactor(_read(path)) for path in files[:2])
     if watch.flooded:
         raise BinaryError(
@@ -185,25 +188,27 @@ def _spawn(
         raise BinaryError(describe(f"{' '.join(shown)} could not be started", got=reason, hint=hint)) from None
 
 
-def _outliving(session: int, mark: Mapping[str, str]) -> list[Member]:
+def _outliving(session: Session) -> list[Member]:
     """Return who is still there after the program; what is just ending is given a moment to do so."""
     if os.name != "posix":
         return []
-    wait_until(lambda: not members(session, mark), _FAREWELL)
-    return members(session, mark)
+    wait_until(lambda: not session.members(), _FAREWELL)
+    return session.members()
 
 
-def _end(process: subprocess.Popen[bytes], mark: Mapping[str, str], *, polite: bool) -> None:
-    if os.name == "posix":
-        end_session(process.pid, mark, polite=signal.SIGTERM if polite else None)
-    elif process.returncode is None:
-        process.kill()
-    if process.returncode is None:
-        try:
-            process.wait(timeout=2)
-        except subprocess.TimeoutExpired:
-            # In an uninterruptible system call: the kernel ends it when that returns. Reaped by the interpreter then.
-            return
+def _end(process: subprocess.Popen[bytes] | None, session: Session) -> None:
+    try:
+        if os.name == "posix":
+            ended = process is not None and process.returncode is not None
+            session.end(polite=None if ended else signal.SIGTERM)
+        elif process is not None and process.returncode is None:
+            process.kill()
+        if process is not None and process.returncode is None:
+            # In an uninterruptible system call the kernel ends it when that returns; the interpreter reaps it then.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=2)
+    finally:
+        session.release()
 
 
 def _read(path: Path) -> str:

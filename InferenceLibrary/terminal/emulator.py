@@ -7,7 +7,7 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +45,15 @@ class Emulator:
         self.pid: int | None = None
 
     async def start(
-        self, command: Sequence[str], columns: int, rows: int, env: Mapping[str, str], cwd: Path | None
+        self,
+        command: Sequence[str],
+        columns: int,
+        rows: int,
+        env: Mapping[str, str],
+        cwd: Path | None,
+        told: Callable[[int], None],
     ) -> None:
-        """Start the program, with the recording from its first byte on."""
+        """Start the program, with the recording from its first byte on; `told` is called with its process id."""
         gate = self._make_gate()
         held = list(command) if gate is None else ["/bin/sh", "-c", _GATE, "sh", str(gate), *command]
         spawning = self._tui.run(*held, cols=columns, rows=rows, cwd=cwd and str(cwd), env=dict(env))
@@ -56,6 +62,8 @@ class Emulator:
         with _translated(f"No terminal could be opened for '{command[0]}'"):
             started = await asyncio.shield(self._spawn)
         self.pid = started["shell_pid"]
+        if self.pid is not None:
+            told(self.pid)
         await self._record()
         if gate is not None:
             await self._open(gate, command[0])

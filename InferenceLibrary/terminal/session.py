@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from InferenceLibrary.binaries.find import check_directory, find_program
-from InferenceLibrary.binaries.sessions import end_session, new_mark
+from InferenceLibrary.binaries.sessions import Session
 from InferenceLibrary.errors import TerminalError, describe
 from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.terminal.emulator import Emulator
@@ -75,21 +75,23 @@ class Terminal:
         self.actions: deque[str] = deque(maxlen=_ACTIONS)
         self._last = Screen("", columns, rows, Cursor(0, 0))
         self._closed = False
-        self._mark = new_mark()
         check_directory(cwd)
         program = find_program(command[0] if command else "", env={**os.environ, **(env or {})}, cwd=cwd)
         self.name = program.name
         self._folder = tempfile.TemporaryDirectory(prefix="inference-terminal-", ignore_cleanup_errors=True)
         self.recording = recording or Path(self._folder.name) / "recording.cast"
+        self._session = Session(Path(self._folder.name))
         try:
             self._emulator = Emulator(self.recording, Path(self._folder.name))
         except BaseException:
+            self._session.release()
             self._folder.cleanup()
             raise
         self._loop = LoopThread(f"terminal-{self.name}")
         try:
             words = [str(program), *self.command[1:]]
-            self._loop.call(self._emulator.start(words, columns, rows, {**(env or {}), **self._mark}, cwd))
+            variables = {**(env or {}), **self._session.environment}
+            self._loop.call(self._emulator.start(words, columns, rows, variables, cwd, self._session.lead))
         except BaseException:
             self.close()
             raise
@@ -282,8 +284,9 @@ class Terminal:
                 self._loop.call(self._settle())
         finally:
             self._closed = True
-            if self.pid is not None and os.name == "posix":
-                end_session(self.pid, self._mark, polite=signal.SIGHUP, grace=0.3)
+            if os.name == "posix":
+                self._session.end(polite=signal.SIGHUP, grace=0.3)
+            self._session.release()
             with contextlib.suppress(TerminalError):
                 self._loop.call(self._emulator.close())
             self._loop.close()
