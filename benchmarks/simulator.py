@@ -33,6 +33,16 @@ TICK = os.sysconf("SC_CLK_TCK")
 YARDSTICK = "import asyncio, socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen()"
 
 
+REALTIME = "--realtime" in sys.argv
+
+
+def isolate(core: int) -> None:
+    """Stay on one core; with --realtime before everybody else there (needs the right to do so)."""
+    os.sched_setaffinity(0, {core})
+    if REALTIME:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(10))
+
+
 class Server:
     """A simulator process pinned to one core."""
 
@@ -41,7 +51,7 @@ class Server:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "InferenceLibrary.simulator", "--port", "0", *arguments],
             stdout=subprocess.PIPE,
-            preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CORE}),  # noqa: PLW1509 - no threads here
+            preexec_fn=lambda: isolate(SERVER_CORE),  # noqa: PLW1509 - no threads here
         )
         assert self.process.stdout is not None
         self.port = int(self.process.stdout.readline().rsplit(b":", 1)[1])
@@ -83,7 +93,7 @@ class Peer(Server):
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CORE}),  # noqa: PLW1509 - no threads here
+            preexec_fn=lambda: isolate(SERVER_CORE),  # noqa: PLW1509 - no threads here
         )
         end = time.perf_counter() + 120
         while True:
@@ -297,7 +307,7 @@ def bare_writes(connections: int) -> tuple[float, float]:
     with subprocess.Popen(
         [sys.executable, "-c", code],
         stdout=subprocess.PIPE,
-        preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CORE}),  # noqa: PLW1509 - no threads here
+        preexec_fn=lambda: isolate(SERVER_CORE),  # noqa: PLW1509 - no threads here
     ) as process:
         assert process.stdout is not None
         port = int(process.stdout.readline())
@@ -380,8 +390,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", choices=["start", "burst", "paced", "idle", "writes"])
     parser.add_argument("--peer", default="", help="command that starts another server on {port}")
+    parser.add_argument("--realtime", action="store_true", help="run before all others, where other work goes on")
     options = parser.parse_args()
-    os.sched_setaffinity(0, {CLIENT_CORE})
+    isolate(CLIENT_CORE)
     parts = {"start": start, "burst": burst, "paced": paced, "idle": idle, "writes": writes}
     if options.peer:
         parts["burst"] = lambda: beside(options.peer)
