@@ -62,6 +62,7 @@ class Guard:
         self.keep = False
         self.runner_gone = False
         self.told_left = False
+        self.told_to_end = False
         self.remembered: dict[int, str] = {}
         self.next_look = 0.0
         self.restart_at: float | None = None
@@ -81,7 +82,7 @@ class Guard:
         os.set_blocking(wake, False)
         signal.set_wakeup_fd(self.waker, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
-        signal.signal(signal.SIGTERM, lambda number, frame: self.abandon())
+        signal.signal(signal.SIGTERM, lambda number, frame: setattr(self, "told_to_end", True))
         os.set_blocking(CHANNEL, False)
         poll = select.poll()
         poll.register(wake, select.POLLIN)
@@ -300,6 +301,9 @@ class Guard:
     def advance(self) -> None:
         """Do what is due."""
         now = time.monotonic()
+        if self.told_to_end:
+            self.told_to_end = False
+            self.abandon()
         for pid in list(self.watched):
             if os.getppid() != pid and process_tree.look(pid) is None:
                 del self.watched[pid]

@@ -135,10 +135,12 @@ class ServerProcess(OutputFile):
             "mark": self._mark,
         }
         self._channel, theirs = socket.socketpair()
+        # Known before it runs: an interruption may arrive in the middle of its start.
+        self._guard: subprocess.Popen[bytes] = subprocess.Popen.__new__(subprocess.Popen)
         started = False
         try:
             with theirs:
-                self._guard = subprocess.Popen(
+                self._guard.__init__(  # type: ignore[misc]
                     [sys.executable, "-I", "-S", "-c", _GUARD, str(Path(__file__).parent)],
                     stdin=theirs.fileno(),
                     stdout=subprocess.DEVNULL,
@@ -151,8 +153,7 @@ class ServerProcess(OutputFile):
             started = True
         finally:
             if not started:
-                # Its end of the socket closes, and the guard ends what it may have started.
-                self._channel.close()
+                self._abandon_start()
         seen = process_tree.look(self.pid)
         self._started = seen.started if seen else ""
 
@@ -281,13 +282,22 @@ class ServerProcess(OutputFile):
                 os.kill(seen.pid, signal.SIGKILL)
         self._all_gone = not left
 
+    def _abandon_start(self) -> None:
+        """Leave nothing of a start that failed or was interrupted."""
+        self._say("kill")
+        # Its end of the socket closes, and the guard ends what it may have started.
+        self._channel.close()
+        if getattr(self._guard, "pid", None) is not None and self._guard.returncode is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._guard.wait(_KILL_BUDGET)
+
     def _await_start(self, program: str) -> int:
         deadline = Deadline(_START_BUDGET)
         while not self._words:
             self._channel.settimeout(max(deadline.remaining, 0.001))
             try:
                 data = self._channel.recv(65536)
-            except TimeoutError:
+            except OSError:  # its time is over, or it is gone with words unread
                 data = b""
             if not data:
                 raise ServerError(
