@@ -22,6 +22,7 @@ class Output:
     finish: str = "stop"
     tool_calls: list[dict[str, Any]] = field(default_factory=list)
     tool_tokens: int = 0
+    stopped_by: str = ""  # the stop string that ended it
 
     @property
     def text(self) -> str:
@@ -98,10 +99,10 @@ class Engine:
 def cut_at_stop(output: Output, stops: list[str]) -> None:
     """End the answer before the first stop string; no part of it stays."""
     text = output.text
-    places = [place for place in (text.find(stop) for stop in stops) if place >= 0]
+    places = [(place, stop) for place, stop in ((text.find(stop), stop) for stop in stops) if place >= 0]
     if not places:
         return
-    end = min(places)
+    end, output.stopped_by = min(places)
     output.finish = "stop"
     kept, length = [], 0
     for token in output.tokens:

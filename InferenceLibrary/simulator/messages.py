@@ -88,19 +88,16 @@ def thinks(data: dict[str, Any]) -> bool:
     return isinstance(thinking, dict) and thinking.get("type") == "enabled"
 
 
-def stop_reason(ask: Ask, output: Output, full_text: str | None) -> tuple[str, str | None]:
-    """Return stop reason and stop sequence; `full_text` is the text before it was cut at a stop sequence."""
-    if output.finish == "stop" and ask.stop and full_text is not None and full_text != output.text:
-        found = [stop for stop in ask.stop if full_text.startswith(output.text + stop)]
-        if found:
-            return "stop_sequence", found[0]
+def stop_reason(output: Output) -> tuple[str, str | None]:
+    """Return stop reason and stop sequence."""
+    if output.stopped_by:
+        return "stop_sequence", output.stopped_by
     return _STOP_REASONS.get(output.finish, output.finish), None
 
 
-def message_object(
-    message_id: str, model: str, ask: Ask, output: Output, reason: tuple[str, str | None], thinking: bool
-) -> dict[str, Any]:
+def message_object(message_id: str, model: str, ask: Ask, output: Output, thinking: bool) -> dict[str, Any]:
     """Return the message in one piece."""
+    reason, sequence = stop_reason(output)
     content: list[dict[str, Any]] = []
     if thinking:
         content.append({"type": "thinking", "thinking": _THOUGHT, "signature": _signature(message_id)})
@@ -121,8 +118,8 @@ def message_object(
         "role": "assistant",
         "model": model,
         "content": content,
-        "stop_reason": reason[0],
-        "stop_sequence": reason[1],
+        "stop_reason": reason,
+        "stop_sequence": sequence,
         "usage": {"input_tokens": ask.prompt_tokens, "output_tokens": output.count},
     }
 

@@ -148,7 +148,11 @@ def test_recursive_schema_ends():
     assert value_for(schema, Draws(1), Settings())
 
 
-def test_timers_call_in_order_and_never_early():
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+def test_timers_call_in_order_and_never_early(monkeypatch, platform):
+    # Elsewhere there is no timerfd, and the loop's own timers serve.
+    monkeypatch.setattr("InferenceLibrary.simulator.timers.sys.platform", platform)
+
     async def run() -> list[tuple[int, float]]:
         loop = asyncio.get_running_loop()
         timers = Timers(loop)
@@ -168,7 +172,8 @@ def test_timers_call_in_order_and_never_early():
 
     found = asyncio.run(run())
     assert [number for number, _ in found] == [1, 2, 3]
-    assert all(late >= 0 for _, late in found)
+    # The loop's own timers may be a clock tick early.
+    assert all(late >= (0 if platform == "linux" else -0.002) for _, late in found)
 
 
 def test_cancelled_timers_are_forgotten():

@@ -165,6 +165,25 @@ def test_start_imports_nothing_heavy():
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_serves_without_uvloop():
+    code = (
+        "import sys, threading, urllib.request\n"
+        "sys.modules['uvloop'] = None\n"
+        "from InferenceLibrary.simulator import server\n"
+        "from InferenceLibrary.simulator.cli import main\n"
+        "def ask(lines):\n"
+        "    def run():\n"
+        "        import os, signal\n"
+        "        print(urllib.request.urlopen(lines[0].split()[-1] + '/health').status, flush=True)\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    threading.Thread(target=run).start()\n"
+        "server.announce = ask\n"
+        "raise SystemExit(main(['--port', '0']))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "200\n", "")
+
+
 def test_real_ssl_is_there_for_who_needs_it_later():
     code = (
         "from InferenceLibrary.simulator.eventloop import new_event_loop\n"

@@ -32,6 +32,9 @@ def print_catalogue(as_json: bool = False) -> int:
         print(f"{kind.name:<{width}}  {kind.text}{rules}")
         for key, item in kind.parameters.items():
             print(f"{'':<{width}}    {key}={item.default}  {item.text}")
+    broken = {rule for kind in kinds.values() for rule in kind.breaks}
+    print()
+    print(f"{len(kinds)} faults; {len(broken)} rules of the wire are broken by at least one.")
     print()
     print("Every fault also takes:")
     for key, item in WHEN.items():

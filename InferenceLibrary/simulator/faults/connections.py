@@ -156,7 +156,9 @@ def _(steps: Iterator[Step], values: Values, _exchange: Exchange) -> Iterator[St
             yield step
 
 
-split = define("split-events", "sends each event in several writes, cut at any byte", pieces=Parameter("int", 3))
+split = define(
+    "split-events", "sends each event in several writes, cut at any byte", pieces=Parameter("int", 3, "how many")
+)
 
 
 @split.frames

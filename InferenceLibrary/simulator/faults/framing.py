@@ -167,7 +167,7 @@ comments = define(
     "comments",
     "legal: sends comments as keep-alive, before the first event too",
     breaks=("F6",),
-    text=Parameter("text", "keep-alive"),
+    text=Parameter("text", "keep-alive", "what they say"),
 )
 
 

@@ -91,7 +91,7 @@ def _(draft: Draft, values: Values, _exchange: Exchange) -> None:
     draft.headers.append(("X-Padding", "x" * values["bytes"]))
 
 
-many_headers = define("many-headers", "sends very many headers", count=Parameter("int", 1000))
+many_headers = define("many-headers", "sends very many headers", count=Parameter("int", 1000, "how many"))
 
 
 @many_headers.draft
@@ -103,7 +103,7 @@ content_type = define(
     "wrong-content-type",
     "tells another content type than the body has",
     breaks=("F1", "N9"),
-    type=Parameter("text", "text/plain"),
+    type=Parameter("text", "text/plain", "what is told"),
 )
 
 
@@ -137,7 +137,9 @@ def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
     draft.body = b""
 
 
-huge_body = define("huge-body", "answers with a body of many bytes", bytes=Parameter("int", 1_000_000_000))
+huge_body = define(
+    "huge-body", "answers with a body of many bytes", bytes=Parameter("int", 1_000_000_000, "its length")
+)
 
 
 @huge_body.wire
@@ -152,7 +154,11 @@ def _(_steps: Iterator[Step], values: Values, exchange: Exchange) -> Iterator[St
     yield b" " * (size % len(block))
 
 
-bomb = define("compression-bomb", "answers with gzip that unpacks to many bytes", bytes=Parameter("int", 100_000_000))
+bomb = define(
+    "compression-bomb",
+    "answers with gzip that unpacks to many bytes",
+    bytes=Parameter("int", 100_000_000, "its unpacked length"),
+)
 
 
 @bomb.draft
@@ -165,7 +171,7 @@ def _(draft: Draft, values: Values, _exchange: Exchange) -> None:
     draft.headers.append(("Content-Encoding", "gzip"))
 
 
-redirect = define("redirect-loop", "redirects to itself", status=Parameter("int", 307))
+redirect = define("redirect-loop", "redirects to itself", status=Parameter("int", 307, "the status"))
 
 
 @redirect.draft
@@ -177,7 +183,7 @@ def _(draft: Draft, values: Values, exchange: Exchange) -> None:
 early = define(
     "early-response",
     "answers as soon as the headers of the request are read, before its body",
-    status=Parameter("int", 413),
+    status=Parameter("int", 413, "the status"),
 )
 
 

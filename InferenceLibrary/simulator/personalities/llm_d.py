@@ -174,18 +174,13 @@ class LlmD:
             message_events,
             message_object,
             read_messages_request,
-            stop_reason,
             thinks,
         )
 
         data = self.body(exchange)
         ask = read_messages_request(data)
-        stops, ask.stop = ask.stop, []
-        full = self.generator.outputs(exchange, ask)[0].text if stops and self.app.settings.mode == "echo" else None
-        ask.stop = stops
         output = self._generate(exchange, ask, "msg_")
-        reason = stop_reason(ask, output, full)
-        message = message_object(exchange.id, exchange.model, ask, output, reason, thinks(data))
+        message = message_object(exchange.id, exchange.model, ask, output, thinks(data))
         if ask.stream:
             events = message_events(message, output)
             self.generator.run(exchange, ask, output, lambda: Draft(content_type=EVENT_STREAM, events=events))
