@@ -124,7 +124,7 @@ class ContainerKeywords(KeywordGroup):
             Should Not Be Empty    ${reply.text}
         ```
         """
-        from InferenceLibrary.servers.container import start_container
+        from InferenceLibrary.servers.container_starting import start_container
         from InferenceLibrary.servers.profile import load_profile
 
         _refuse("Start Container", self.start_container, unknown)
@@ -151,6 +151,7 @@ class ContainerKeywords(KeywordGroup):
             new_log=lambda: self.context.artifact("servers", name, "log"),
             redact=self.context.redactor,
             report=self.log.info,
+            progress=self.log.progress,
         )
         return self._opened(server, alias, {"Its log": server.log_path} if server.log_path else {})
 
@@ -217,7 +218,7 @@ class ContainerKeywords(KeywordGroup):
             Should Not Be Empty    ${reply.text}
         ```
         """
-        from InferenceLibrary.servers.compose import ComposeSettings, start_compose
+        from InferenceLibrary.servers.compose_starting import ComposeSettings, start_compose
         from InferenceLibrary.servers.profile import load_profile
 
         _refuse("Start Compose", self.start_compose, unknown)
@@ -238,6 +239,7 @@ class ContainerKeywords(KeywordGroup):
             new_log=lambda part: self.context.artifact("servers", f"{name} {part}", "log"),
             redact=self.context.redactor,
             report=self.log.info,
+            progress=self.log.progress,
         )
         containers = getattr(server.process, "containers", {})
         logs = {f"Log of {part}": container.log_path for part, container in containers.items()}

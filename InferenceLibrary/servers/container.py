@@ -1,35 +1,22 @@
-"""A server in a container: created with labels, its output followed into a file, removed with everything it has."""
+"""A container that a server runs in: its output followed into a file, removed with everything it has."""
 
 from __future__ import annotations
 
 import signal
-import sys
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from InferenceLibrary.client.http import Client
 from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.errors import ServerError, describe
-from InferenceLibrary.redaction import Redactor
-from InferenceLibrary.servers import readiness
-from InferenceLibrary.servers.container_leftovers import remove_orphans_once
 from InferenceLibrary.servers.container_log import ContainerLog
-from InferenceLibrary.servers.container_settings import ContainerSettings
-from InferenceLibrary.servers.container_watcher import WATCHER
-from InferenceLibrary.servers.engine import Engine, api_errors, cause_of, connect_engine, one_line, sdk
-from InferenceLibrary.servers.images import provide_image
+from InferenceLibrary.servers.engine import Engine, api_errors, one_line, sdk
 from InferenceLibrary.servers.output import TAIL_LINES, OutputFile
-from InferenceLibrary.servers.profile import Profile
-from InferenceLibrary.servers.program import Program
-from InferenceLibrary.servers.server import Server
+from InferenceLibrary.servers.process import Exit
 
 _KILL_BUDGET = 10.0
-_SHORT_GRACE = 1.0
-"""For a server that never got ready."""
-_CREATION = 0.3
-"""Seconds that a creation whose caller was interrupted is waited for."""
 _LOOK_EVERY = 0.25
 """Seconds for which the engine is not asked again while the container's output is open."""
 
@@ -103,6 +90,12 @@ class Container(OutputFile):
         return 128 - code if code - 128 in {*signal.Signals} else code
 
     @property
+    def exit(self) -> Exit | None:
+        """How it ended, with the time from its start to its end; None while it runs. Engines tell no more."""
+        code = self.exit_code
+        return None if code is None else Exit(code, lifetime=_lifetime(self._state()))
+
+    @property
     def running(self) -> bool:
         return bool(self._state().get("Running"))
 
@@ -160,11 +153,31 @@ class Container(OutputFile):
 
     def pause(self) -> None:
         """Freeze all of its processes."""
-        self._engine.client.api.pause(self.id)
+        self._ask("paused", self._engine.client.api.pause)
 
     def resume(self) -> None:
         """Let them go on."""
-        self._engine.client.api.unpause(self.id)
+        self._ask("resumed", self._engine.client.api.unpause)
+
+    def kill(self) -> None:
+        """End it by KILL. It stays, ended, until it is stopped.
+
+        Raises:
+            ServerError: It does not end.
+        """
+        if self.look().get("State", {}).get("Paused"):
+            self.resume()
+        self.send("SIGKILL")
+        deadline = Deadline(_KILL_BUDGET)
+        if not wait_until(lambda: not self.running, deadline):
+            raise ServerError(describe(f"{self.label} survived KILL".capitalize(), after=deadline.elapsed))
+
+    def _ask(self, what: str, action: Callable[[str], object]) -> None:
+        try:
+            action(self.id)
+        except api_errors() as error:
+            raise ServerError(describe(f"{self.label} cannot be {what}".capitalize(), got=one_line(error))) from None
+        self._seen_at = None
 
     def look(self) -> dict[str, Any]:
         """Ask the engine about it; what was seen last when it is gone.
@@ -232,6 +245,9 @@ class Container(OutputFile):
     def _end_state(self) -> None:
         state = self._seen.get("State")
         if state:
+            if state.get("Running"):
+                # Removed while it ran: by KILL.
+                state["ExitCode"] = 128 + signal.SIGKILL
             state["Running"] = False
             state["Pid"] = 0
         self._removed = True
@@ -239,135 +255,9 @@ class Container(OutputFile):
             self._follower.finish()
 
 
-def start_container(
-    image: str,
-    profile: Profile,
-    settings: ContainerSettings,
-    *,
-    name: str,
-    new_log: Callable[[], Path],
-    redact: Redactor,
-    report: Callable[[str], None] = lambda line: None,
-) -> Server:
-    """Start a container and wait until its server is ready. After a failure or interruption nothing is left.
-
-    Args:
-        image: Its name; pulled when the engine lacks it.
-        profile: The kind of server, for readiness, hints and the end.
-        settings: What this start asks for.
-        name: Name for messages.
-        new_log: Gives a new path for the log file.
-        redact: Masks secrets.
-        report: Takes lines about the start.
-
-    Raises:
-        EngineMissingError: No engine answers.
-        MissingExtraError: The docker SDK is not installed.
-        ServerError: The image cannot be had, the container cannot be started, ended early, or was not ready in time.
-    """
-    deadline = Deadline(settings.budget(profile))
-    engine = connect_engine()
-    options = settings.create_options(engine, name)
-    remove_orphans_once(engine)
-    provide_image(engine, image, settings.pull, deadline, report)
-    report(f"Starting {name}: {image} {' '.join(redact.argv(settings.command))}".rstrip())
-    WATCHER.hold(engine.address.url)
-    program: Container | None = None
-    ready = False
+def _lifetime(state: dict[str, Any]) -> float:
     try:
-        try:
-            container_id = engine.client.containers.create(image, list(settings.command) or None, **options).id
-            program = Container(engine, str(container_id), new_log(), removed=lambda: _let_go(engine))
-            program.start()
-        except api_errors(ServerError) as error:
-            text = redact(one_line(error))
-            raise ServerError(
-                describe(
-                    f"Server '{name}' cannot be started in a container of '{image}'", got=text, hint=cause_of(text)
-                )
-            ) from None
-        server = until_ready(
-            name,
-            program,
-            program.outside(settings.inside),
-            profile,
-            settings,
-            deadline,
-            redact,
-            engine.address.host,
-        )
-        ready = True
-        return server
-    finally:
-        if not ready:
-            _give_up(engine, program, options["name"])
-
-
-def _give_up(engine: Engine, program: Container | None, name: str) -> None:
-    if program is not None:
-        program.stop(grace=_SHORT_GRACE)
-    elif _discard(engine, name):
-        _let_go(engine)
-
-
-def _let_go(engine: Engine) -> None:
-    WATCHER.release()
-    engine.close()
-
-
-def _discard(engine: Engine, name: str) -> bool:
-    """Remove a container whose creation was interrupted or failed; return whether nothing of it can come any more."""
-
-    def gone() -> bool:
-        try:
-            engine.client.api.remove_container(name, force=True, v=True)
-        except api_errors():
-            return False
-        return True
-
-    # The engine goes on with a creation whose caller has hung up. What comes later still is for the watcher.
-    interrupted = sys.exc_info()[0] is not ServerError
-    return wait_until(gone, _CREATION if interrupted else 0.0) or not interrupted
-
-
-def until_ready(
-    name: str,
-    program: Program,
-    port: int,
-    profile: Profile,
-    settings: ContainerSettings,
-    deadline: Deadline,
-    redact: Redactor,
-    host: str,
-) -> Server:
-    """Ask from outside until the server behind a published port is ready.
-
-    Raises:
-        ServerError: It ended, or was not ready in time.
-    """
-    profile = settings.readiness_of(profile)
-    client = Client(
-        f"http://{host}:{port}",
-        name=name,
-        model=settings.model or profile.model,
-        api_key=settings.api_key,
-        limits=settings.limits,
-        redact=redact,
-    )
-    server = Server(name, profile, client.base_url, client, program)
-    client.state = server.state
-    watch = readiness.Watch(name, program, profile, deadline, redact)
-    ready = False
-    try:
-        watch.until_ready(client, "none")
-        if client.model is None and profile.name == "openai":
-            client.model = next(iter(client.models()), None)
-        first_token = settings.first_token or profile.ready.first_token
-        if first_token != "none":
-            watch.until_ready(client, first_token)
-        ready = True
-    finally:
-        if not ready:
-            client.close()
-    server.stages = watch.stages
-    return server
+        started, finished = (datetime.fromisoformat(state[key]) for key in ("StartedAt", "FinishedAt"))
+    except (KeyError, ValueError):
+        return 0.0
+    return max(0.0, (finished - started).total_seconds())

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Protocol
 
 from InferenceLibrary.redaction import Redactor
+from InferenceLibrary.servers.process import Exit
 
 
 class Program(Protocol):
     """The life of a server, whatever it runs in. Its output is in one file."""
 
-    log_path: Path
+    @property
+    def log_path(self) -> Path: ...
 
     @property
     def kind(self) -> str:
@@ -28,6 +30,10 @@ class Program(Protocol):
     @property
     def exit_code(self) -> int | None:
         """Exit code, negative for a signal, None while it runs."""
+
+    @property
+    def exit(self) -> Exit | None:
+        """How it truly ended, as far as that is told; None while it runs."""
 
     @property
     def running(self) -> bool: ...

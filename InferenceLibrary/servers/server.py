@@ -71,9 +71,7 @@ class Server:
     @property
     def exit(self) -> Exit | None:
         """How its process truly ended: code, core dump, peak memory, processor time; None while it runs."""
-        if not isinstance(self.process, ServerProcess) or self.process.running:
-            return None
-        return self.process.exit
+        return None if self.process is None or self.process.running else self.process.exit
 
     @property
     def left(self) -> tuple[Left, ...]:

@@ -1,0 +1,185 @@
+"""The start of a server in a container: image, watcher, creation, readiness; nothing is left on failure."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from InferenceLibrary.client.http import Client
+from InferenceLibrary.deadline import Deadline, wait_until
+from InferenceLibrary.errors import ServerError, describe
+from InferenceLibrary.redaction import Redactor
+from InferenceLibrary.servers import readiness
+from InferenceLibrary.servers.container import Container
+from InferenceLibrary.servers.container_leftovers import remove_orphans_once
+from InferenceLibrary.servers.container_settings import ContainerSettings
+from InferenceLibrary.servers.container_watcher import WATCHER
+from InferenceLibrary.servers.engine import Engine, api_errors, cause_of, connect_engine, one_line
+from InferenceLibrary.servers.images import provide_image
+from InferenceLibrary.servers.ports import is_free
+from InferenceLibrary.servers.profile import Profile
+from InferenceLibrary.servers.program import Program
+from InferenceLibrary.servers.server import Server
+from InferenceLibrary.servers.starting import Surroundings
+
+_FAILED_GRACE = 1.0
+"""Seconds after TERM for a server that did not become ready; after an interruption it has none."""
+_CREATION = 0.3
+"""Seconds that a creation whose caller was interrupted is waited for."""
+
+
+def start_container(
+    image: str,
+    profile: Profile,
+    settings: ContainerSettings,
+    *,
+    name: str,
+    new_log: Callable[[], Path],
+    redact: Redactor,
+    report: Callable[[str], None] = lambda line: None,
+    progress: Callable[[str], None] | None = None,
+) -> Server:
+    """Start a container and wait until its server is ready. After a failure or interruption nothing is left.
+
+    Args:
+        image: Its name; pulled when the engine lacks it.
+        profile: The kind of server, for readiness, hints and the end.
+        settings: What this start asks for.
+        name: Name for messages.
+        new_log: Gives a new path for the log file.
+        redact: Masks secrets.
+        report: Takes lines about the start.
+        progress: Takes the lines of a long start that are to be seen while one waits; `report` by default.
+
+    Raises:
+        EngineMissingError: No engine answers.
+        MissingExtraError: The docker SDK is not installed.
+        ServerError: The image cannot be had, the container cannot be started, ended early, or was not ready in time.
+    """
+    surroundings = Surroundings(name, new_log, redact, report, progress or report)
+    server = _start(image, profile, settings, surroundings)
+
+    def restart() -> None:
+        old = server.port
+        server.stop()
+        same = old is not None and is_free(old)
+        again = replace(settings, ports={**settings.ports, str(settings.port): old}) if same else settings
+        resume_as(server, _start(image, profile, again, surroundings))
+
+    server.restarter = restart
+    return server
+
+
+def resume_as(server: Server, again: Server) -> None:
+    """Let a server go on as another start of it."""
+    again.client.close()
+    server.process, server.stages = again.process, again.stages
+    server.base_url = server.client.base_url = again.base_url
+    server.end_was_wanted, server.log_mark = False, 0
+
+
+def _start(image: str, profile: Profile, settings: ContainerSettings, surroundings: Surroundings) -> Server:
+    name, new_log, redact, report, _ = surroundings
+    deadline = Deadline(settings.budget(profile))
+    profile = settings.readiness_of(profile)
+    engine = connect_engine()
+    options = settings.create_options(engine, name)
+    remove_orphans_once(engine)
+    provide_image(engine, image, settings.pull, deadline, surroundings.progress)
+    report(f"Starting {name}: {image} {' '.join(redact.argv(settings.command))}".rstrip())
+    WATCHER.hold(engine.address.url)
+    program: Container | None = None
+    ready = False
+    try:
+        try:
+            container_id = engine.client.containers.create(image, list(settings.command) or None, **options).id
+            program = Container(engine, str(container_id), new_log(), removed=lambda: _let_go(engine))
+            program.start()
+        except api_errors(ServerError) as error:
+            text = redact(one_line(error))
+            raise ServerError(
+                describe(
+                    f"Server '{name}' cannot be started in a container of '{image}'", got=text, hint=cause_of(text)
+                )
+            ) from None
+        port = program.outside(settings.inside)
+        server = until_ready(program, f"http://{engine.address.host}:{port}", profile, settings, deadline, surroundings)
+        ready = True
+        return server
+    finally:
+        if not ready:
+            _give_up(engine, program, options["name"], redact)
+
+
+def _give_up(engine: Engine, program: Container | None, name: str, redact: Redactor) -> None:
+    if program is not None:
+        try:
+            program.stop(failed_grace())
+        finally:
+            program.mask_log(redact)
+    elif _discard(engine, name):
+        _let_go(engine)
+
+
+def failed_grace() -> float:
+    """Return how many seconds a server has that is stopped because of the exception at hand."""
+    return _FAILED_GRACE if isinstance(sys.exception(), ServerError) else 0.0
+
+
+def _let_go(engine: Engine) -> None:
+    WATCHER.release()
+    engine.close()
+
+
+def _discard(engine: Engine, name: str) -> bool:
+    """Remove a container whose creation was interrupted or failed; return whether nothing of it can come any more."""
+
+    def gone() -> bool:
+        try:
+            engine.client.api.remove_container(name, force=True, v=True)
+        except api_errors():
+            return False
+        return True
+
+    # The engine goes on with a creation whose caller has hung up. What comes later still is for the watcher.
+    interrupted = not isinstance(sys.exception(), ServerError)
+    return wait_until(gone, _CREATION if interrupted else 0.0) or not interrupted
+
+
+def until_ready(
+    program: Program,
+    url: str,
+    profile: Profile,
+    settings: ContainerSettings,
+    deadline: Deadline,
+    surroundings: Surroundings,
+) -> Server:
+    """Ask from outside until the server behind a published port is ready.
+
+    Raises:
+        ServerError: It ended, or was not ready in time.
+    """
+    name, _, redact, report, progress = surroundings
+    model = settings.model or profile.model
+    client = Client(url, name=name, model=model, api_key=settings.api_key, limits=settings.limits, redact=redact)
+    server = Server(name, profile, url, client, program)
+    client.state = server.state
+    # An engine accepts connections on a published port from the start on: listening tells nothing here.
+    watch = readiness.Watch(name, program, profile, deadline, redact, report=report, progress=progress)
+    watch.spawned()
+    ready = False
+    try:
+        watch.until_ready(client, "none")
+        if client.model is None and profile.name == "openai":
+            client.model = next(iter(client.models()), None)
+        first_token = settings.first_token or profile.ready.first_token
+        if first_token != "none":
+            watch.until_ready(client, first_token)
+        ready = True
+    finally:
+        if not ready:
+            client.close()
+    server.stages = watch.stages
+    return server
