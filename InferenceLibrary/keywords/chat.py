@@ -130,7 +130,7 @@ class ChatKeywords(CallGroup):
         self,
         method: str,
         path: str,
-        body: str | None = None,
+        body: Any = None,
         *,
         expected_status: int | None = None,
         **options: Any,
