@@ -27,6 +27,7 @@ CORE = (
     "robotframework",
     "robotframework-assertion-engine",
     "robotframework-requests",
+    "fastjsonschema",
     "httpx",
     "httptools",
     "msgspec",

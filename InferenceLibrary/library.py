@@ -22,20 +22,26 @@ from InferenceLibrary.keywords.chat import ChatKeywords
 from InferenceLibrary.keywords.concurrency import ConcurrencyKeywords
 from InferenceLibrary.keywords.containers import CONVERTERS as CONTAINER_CONVERTERS
 from InferenceLibrary.keywords.containers import ContainerKeywords
+from InferenceLibrary.keywords.embeddings import EmbeddingKeywords
 from InferenceLibrary.keywords.failures import FailureKeywords
 from InferenceLibrary.keywords.gpu import GpuKeywords
 from InferenceLibrary.keywords.lifecycle import LifecycleKeywords
+from InferenceLibrary.keywords.metrics import MetricKeywords
+from InferenceLibrary.keywords.model_admin import ModelAdminKeywords
 from InferenceLibrary.keywords.monitors import MonitorKeywords
 from InferenceLibrary.keywords.onnx import OnnxKeywords
 from InferenceLibrary.keywords.performance import PerformanceKeywords
 from InferenceLibrary.keywords.recordings import RecordingKeywords
 from InferenceLibrary.keywords.retries import RetryKeywords
+from InferenceLibrary.keywords.sampling import SamplingKeywords
 from InferenceLibrary.keywords.screens import ScreenKeywords
 from InferenceLibrary.keywords.server_logs import ServerLogKeywords, list_kept, mark_logs, tell_of_servers
 from InferenceLibrary.keywords.servers import ServerKeywords
 from InferenceLibrary.keywords.streams import StreamKeywords
 from InferenceLibrary.keywords.terminal_chats import TerminalChatKeywords
 from InferenceLibrary.keywords.terminals import TerminalKeywords
+from InferenceLibrary.keywords.tools import ToolKeywords
+from InferenceLibrary.keywords.typed_apis import TypedApiKeywords
 from InferenceLibrary.keywords.wire_types import CONVERTERS as WIRE_CONVERTERS
 from InferenceLibrary.keywords.workers import CONVERTERS as JOB_CONVERTERS
 from InferenceLibrary.keywords.workers import WorkerKeywords
@@ -59,6 +65,12 @@ class InferenceLibrary(
     StreamKeywords,
     AnswerKeywords,
     RetryKeywords,
+    SamplingKeywords,
+    MetricKeywords,
+    ModelAdminKeywords,
+    TypedApiKeywords,
+    EmbeddingKeywords,
+    ToolKeywords,
     RecordingKeywords,
     FailureKeywords,
     BackgroundStreamKeywords,

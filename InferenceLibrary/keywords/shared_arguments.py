@@ -26,7 +26,7 @@ class Shared(NamedTuple):
     default: Any = None
 
 
-GENERATION = (
+SAMPLING = (
     Shared("model", str | None, "Model to ask for; the server's by default."),
     Shared("max_tokens", int | None, "Longest answer in tokens."),
     Shared("temperature", float | None, "Sampling temperature."),
@@ -36,6 +36,11 @@ GENERATION = (
     Shared("presence_penalty", float | None, "Penalty for tokens that occurred."),
     Shared("seed", int | None, "Seed of the sampling."),
     Shared("stop", Texts | None, "One text or several at which generation stops."),
+)
+"""What shapes an answer, in every API."""
+
+GENERATION = (
+    *SAMPLING,
     Shared("n", int | None, "How many choices to answer with: `${reply.texts}`."),
     Shared("logprobs", int | None, "Log probabilities of the tokens, each with so many alternatives."),
 )
@@ -48,12 +53,17 @@ TOOLS = (
 )
 """What a chat takes besides."""
 
-STREAMING = (
-    Shared("include_usage", bool, "Whether to ask for a chunk with the usage (`stream_options.include_usage`).", False),
+BREAKING = (
     Shared("cancel_after", int | None, "Close the connection after so many chunks with text."),
     Shared("allow_broken", bool, "Whether to return a stream that broke off instead of failing.", False),
 )
-"""What a streamed call takes besides."""
+"""How a stream may end."""
+
+STREAMING = (
+    Shared("include_usage", bool, "Whether to ask for a chunk with the usage (`stream_options.include_usage`).", False),
+    *BREAKING,
+)
+"""What a streamed call of the chat and completion APIs takes besides."""
 
 SENDING = (
     Shared("extra", JsonObject | None, "Further keys of the request, as a JSON object; they win over the arguments."),
@@ -81,9 +91,17 @@ def takes(*groups: tuple[Shared, ...]) -> Callable[[F], F]:
         function.__signature__ = signature.replace(parameters=[*own, *new])  # type: ignore[attr-defined]
         function.__annotations__.pop("options", None)
         function.__annotations__.update({item.name: item.type for item in added})
-        head, separator, rest = (function.__doc__ or "").partition("\n\n        Returns:")
-        lines = "".join(f"\n            {item.name}: {item.doc}" for item in added)
-        function.__doc__ = head + lines + separator + rest
+        function.__doc__ = _documented(function.__doc__ or "", added)
         return function
 
     return decorate
+
+
+def _documented(doc: str, added: list[Shared]) -> str:
+    """Put the lines of the arguments where `Args` ends, or make that section before the first other one."""
+    lines = "".join(f"\n            {item.name}: {item.doc}" for item in added)
+    start = doc.find("\n\n        Args:")
+    places = [doc.find(f"\n\n        {name}:", start + 1) for name in ("Returns", "Raises", "Example")]
+    place = min(found for found in places if found >= 0)
+    heading = "" if start >= 0 else "\n\n        Args:"
+    return doc[:place] + heading + lines + doc[place:]

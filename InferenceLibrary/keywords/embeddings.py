@@ -1,0 +1,200 @@
+"""Keywords for embeddings and reranking."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from assertionengine import AssertionOperator
+from robot.api.deco import keyword
+
+from InferenceLibrary.errors import CheckFailure
+from InferenceLibrary.keywords.assertions import check_number
+from InferenceLibrary.keywords.calling import CallGroup
+from InferenceLibrary.keywords.shared_arguments import SENDING, takes
+from InferenceLibrary.types import Texts, to_texts
+
+
+class EmbeddingKeywords(CallGroup):
+    """Vectors of texts, and texts put in order."""
+
+    @keyword(tags=["embeddings"])
+    @takes(SENDING)
+    def create_embeddings(
+        self,
+        texts: Texts,
+        *,
+        encoding: Literal["float", "base64"] = "float",
+        dimensions: int | None = None,
+        model: str | None = None,
+        **options: Any,
+    ) -> Any:
+        """Ask for the embeddings of texts (`POST /v1/embeddings`) and check their form.
+
+        There is one vector for each text, in order, all of one length. Base64 holds little-endian 32-bit floats.
+
+        Args:
+            texts: One text or several.
+            encoding: How the server shall send the numbers.
+            dimensions: Length that the vectors shall have.
+            model: Model to ask for; the server's by default.
+
+        Returns:
+            The embeddings: `${embeddings.vectors}`, `${embeddings.dimensions}`, `${embeddings.usage}`,
+            `${embeddings.reply}`.
+
+        Raises:
+            RequestError: No answer in time, or another status than 200.
+            CheckFailure: The answer is malformed, or not as asked for.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Two Vectors
+            Start Server    simulator
+            ${embeddings} =    Create Embeddings    ["one text", "another"]    dimensions=16
+            Length Should Be    ${embeddings.vectors}    2
+        ```
+        """
+        from InferenceLibrary.client.embeddings import read_embeddings
+
+        call = self._call(options)
+        inputs = list(to_texts(texts))
+        body = {"input": inputs if len(inputs) != 1 else inputs[0], "encoding_format": encoding}
+        with self._failures_kept():
+            reply = call.server.client.generate(
+                "/v1/embeddings", body, model=model, dimensions=dimensions, extra=options.get("extra"), **call.sending
+            )
+        try:
+            embeddings = read_embeddings(reply, len(inputs))
+        except ValueError as error:
+            raise CheckFailure(f"Embeddings: {error}.") from None
+        if dimensions is not None and embeddings.dimensions != dimensions:
+            raise CheckFailure(f"Embeddings: expected {dimensions} dimensions, got {embeddings.dimensions}.")
+        if embeddings.encoding != encoding:
+            raise CheckFailure(f"Embeddings: expected them as {encoding}, got {embeddings.encoding}.")
+        self.log.info(f"embeddings on {call.server.name}: {embeddings}")
+        return embeddings
+
+    @keyword(tags=["embeddings", "assertion"])
+    def embeddings_should_agree(self, first: Any, second: Any, *, tolerance: float = 1e-6) -> None:
+        """Check that two answers give the same vectors: as float and base64, alone and in a batch, on two servers.
+
+        Args:
+            first: What [Create Embeddings] returned.
+            second: The other one.
+            tolerance: The largest difference of two numbers.
+
+        Raises:
+            CheckFailure: They differ in number, length or value.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Both Forms
+            Start Server    simulator
+            ${plain} =    Create Embeddings    a text
+            ${packed} =    Create Embeddings    a text    encoding=base64
+            Embeddings Should Agree    ${plain}    ${packed}
+        ```
+        """
+        if len(first.vectors) != len(second.vectors) or first.dimensions != second.dimensions:
+            raise CheckFailure(f"Embeddings: expected the same form, got {first} and {second}.")
+        for index, (one, other) in enumerate(zip(first.vectors, second.vectors, strict=True)):
+            worst = max(abs(a - b) for a, b in zip(one, other, strict=True))
+            if worst > tolerance:
+                raise CheckFailure(
+                    f"Embeddings: expected equal vectors within {tolerance:g}, got a difference of {worst:g} "
+                    f"in vector {index}."
+                )
+
+    @keyword(tags=["embeddings", "getter"])
+    def get_similarity(
+        self,
+        embeddings: Any,
+        first: int = 0,
+        second: int = 1,
+        assertion_operator: AssertionOperator | None = None,
+        assertion_expected: Any = None,
+        message: str | None = None,
+    ) -> Any:
+        """Return the cosine similarity of two vectors of one answer, checked inline when an operator is given.
+
+        Args:
+            embeddings: What [Create Embeddings] returned.
+            first: Index of a vector, from 0.
+            second: Index of the other.
+            assertion_operator: `>`, `<=` and so on.
+            assertion_expected: The other side.
+            message: Replaces the text of the failure.
+
+        Returns:
+            From -1 to 1.
+
+        Raises:
+            CheckFailure: There is no such vector, or the comparison does not hold.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Same Text
+            Start Server    simulator
+            ${embeddings} =    Create Embeddings    ["a cat", "a cat"]
+            Get Similarity    ${embeddings}    0    1    >=    0.9999
+        ```
+        """
+        from InferenceLibrary.client.embeddings import cosine
+
+        try:
+            value = cosine(embeddings.vectors[first], embeddings.vectors[second])
+        except IndexError:
+            raise CheckFailure(f"Similarity: expected vectors {first} and {second}, got {embeddings}.") from None
+        except ValueError as error:
+            raise CheckFailure(f"Similarity: {error}.") from None
+        return check_number(value, assertion_operator, assertion_expected, "similarity", "", message)
+
+    @keyword(tags=["embeddings"])
+    @takes(SENDING)
+    def rerank(
+        self, query: str, documents: Texts, *, top_n: int | None = None, model: str | None = None, **options: Any
+    ) -> list[Any]:
+        """Ask for documents in the order of their relevance (`POST /v1/rerank`) and check the form of the answer.
+
+        Args:
+            query: What is looked for.
+            documents: The texts to put in order.
+            top_n: How many to return.
+            model: Model to ask for; the server's by default.
+
+        Returns:
+            The results, best first: `${results}[0][index]`, `${results}[0][relevance_score]`.
+
+        Raises:
+            RequestError: No answer in time, or another status than 200.
+            CheckFailure: Indices are wrong, or scores do not fall.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        No Reranker Here
+            Start Server    simulator
+            VAR    @{documents}    a cat    a dog
+            Request Should Fail    Rerank    pets    ${documents}    status=404
+        ```
+        """
+        call = self._call(options)
+        texts = list(to_texts(documents))
+        body = {"query": query, "documents": texts}
+        with self._failures_kept():
+            reply = call.server.client.generate(
+                "/v1/rerank", body, model=model, top_n=top_n, extra=options.get("extra"), **call.sending
+            )
+        results = reply.json.get("results")
+        if not isinstance(results, list) or not all(isinstance(item, dict) for item in results):
+            raise CheckFailure(f"Rerank: expected results, got {reply.body[:200]}.")
+        results.sort(key=lambda item: -float(item.get("relevance_score", 0)))
+        indices = [item.get("index") for item in results]
+        if len(set(indices)) != len(indices) or not set(indices) <= set(range(len(texts))):
+            raise CheckFailure(f"Rerank: expected different indices from 0 to {len(texts) - 1}, got {indices}.")
+        if len(results) != min(top_n or len(texts), len(texts)):
+            raise CheckFailure(f"Rerank: expected {min(top_n or len(texts), len(texts))} results, got {len(results)}.")
+        return results

@@ -1,0 +1,214 @@
+"""Keywords that read a server's metrics, and hold its counters against what was sent and got."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from assertionengine import AssertionOperator
+from robot.api.deco import keyword
+
+from InferenceLibrary.deadline import wait_until
+from InferenceLibrary.errors import CheckFailure, InferenceError, TargetError
+from InferenceLibrary.keywords.assertions import check_number
+from InferenceLibrary.keywords.base import KeywordGroup
+from InferenceLibrary.types import JsonObject
+
+if TYPE_CHECKING:
+    from InferenceLibrary.protocol.prometheus import Metrics
+
+_SETTLING = 2.0
+"""Seconds in which a server may still count what it has answered already."""
+
+
+class MetricKeywords(KeywordGroup):
+    """Prometheus metrics."""
+
+    @keyword(tags=["metrics"])
+    def get_metrics(self, *, server: Any = None) -> Any:
+        """Return what a server's metrics say now, to compare with later.
+
+        Args:
+            server: Alias, handle or object; None for the current one.
+
+        Returns:
+            The metrics: `${metrics.samples}`, `${metrics.names}`.
+
+        Raises:
+            RequestError: They cannot be had.
+            CheckFailure: A line cannot be read, or there are none.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Metrics
+            Start Server    simulator
+            ${metrics} =    Get Metrics
+            Should Contain    ${metrics.names}    vllm:num_requests_running
+        ```
+        """
+        found = self.context.servers.get(server)
+        metrics = self._metrics(found)
+        if metrics.bad_lines or not metrics.samples:
+            bad = metrics.bad_lines[0] if metrics.bad_lines else "no sample at all"
+            raise CheckFailure(f"Metrics of '{found.name}': expected lines of 'name{{labels}} value', got {bad!r}.")
+        self.log.info(f"{found.name}: {metrics}.")
+        return metrics
+
+    @keyword(tags=["metrics", "getter"])
+    def get_metric(
+        self,
+        name: str,
+        assertion_operator: AssertionOperator | None = None,
+        assertion_expected: Any = None,
+        message: str | None = None,
+        *,
+        labels: JsonObject = JsonObject(),  # noqa: B008 - read, never changed
+        server: Any = None,
+    ) -> Any:
+        """Return the value of a metric, summed over its labels, checked inline when an operator is given.
+
+        Args:
+            name: Name of the metric.
+            assertion_operator: `==`, `<` and so on.
+            assertion_expected: The other side.
+            message: Replaces the text of the failure.
+            labels: Only samples with these labels count.
+            server: Alias, handle or object; None for the current one.
+
+        Returns:
+            The value.
+
+        Raises:
+            CheckFailure: There is no such metric, or the comparison does not hold.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Nothing Runs
+            Start Server    simulator
+            Get Metric    vllm:num_requests_running    ==    0
+        ```
+        """
+        metrics = self._metrics(self.context.servers.get(server))
+        return check_number(
+            self._value(metrics, name, labels), assertion_operator, assertion_expected, name, "", message
+        )
+
+    @keyword(tags=["metrics", "assertion"])
+    def metric_should_have_risen(
+        self,
+        before: Any,
+        name: str,
+        *,
+        by: float,
+        labels: JsonObject = JsonObject(),  # noqa: B008 - read, never changed
+        server: Any = None,
+    ) -> None:
+        """Check by how much a counter has risen since earlier metrics. It gets 2 s to settle.
+
+        Args:
+            before: What [Get Metrics] returned before.
+            name: Name of the counter.
+            by: How much it should have risen.
+            labels: Only samples with these labels count.
+            server: Alias, handle or object; None for the current one.
+
+        Raises:
+            CheckFailure: It has risen by another amount, or is not there.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        One More
+            Start Server    simulator
+            ${before} =    Get Metrics
+            Chat    Hello
+            Metric Should Have Risen    ${before}    vllm:request_success_total    by=1
+        ```
+        """
+        found = self.context.servers.get(server)
+        start = before.value(name, labels) or 0.0
+        risen = 0.0
+
+        def settled() -> bool:
+            nonlocal risen
+            risen = (self._metrics(found).value(name, labels) or 0.0) - start
+            return risen == by
+
+        if not wait_until(settled, _SETTLING, first=0.01):
+            self._value(self._metrics(found), name, labels)
+            raise CheckFailure(f"Metric {name}: expected a rise by {by:g}, got {risen:g} (from {start:g}).")
+
+    @keyword(tags=["metrics", "assertion"])
+    def counters_should_match(self, before: Any, *answers: Any, server: Any = None) -> None:
+        """Hold a server's counters against the answers that were got since earlier metrics.
+
+        What the profile names is compared: requests that ended well, prompt tokens, generated tokens; the answers' own
+        usage is the measure. No other client may have called meanwhile. The counters get 2 s to settle.
+
+        Args:
+            before: What [Get Metrics] returned before.
+            answers: Every reply and stream since, or lists of them; those that failed do not count.
+            server: Alias, handle or object; None for the current one.
+
+        Raises:
+            CheckFailure: A counter has risen by another amount; an answer has no usage.
+            TargetError: The profile names no counters.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Both Sides Agree
+            Start Server    simulator
+            ${before} =    Get Metrics
+            ${reply} =    Chat    Hello
+            ${stream} =    Stream Chat    Hello    include_usage=True
+            Counters Should Match    ${before}    ${reply}    ${stream}
+        ```
+        """
+        found = self.context.servers.get(server)
+        names = found.profile.metrics
+        if names is None or not (names.requests or names.prompt_tokens or names.generation_tokens):
+            raise TargetError(f"The profile of '{found.name}' names no counters: it needs a section 'metrics'.")
+        flat = [one for answer in answers for one in (answer if isinstance(answer, list) else [answer])]
+        good = [answer for answer in flat if not isinstance(answer, InferenceError) and not answer.error]
+        usages = [answer.usage for answer in good]
+        if None in usages:
+            raise CheckFailure("Counters: expected usage in every answer. Hint: stream with include_usage=True.")
+        expected = {
+            names.requests: len(good),
+            names.prompt_tokens: sum(usage.prompt_tokens or 0 for usage in usages),
+            names.generation_tokens: sum(usage.completion_tokens or 0 for usage in usages),
+        }
+        wanted = {name: count for name, count in expected.items() if name is not None}
+        risen: dict[str, float] = {}
+
+        def settled() -> bool:
+            now = self._metrics(found)
+            for name in wanted:
+                risen[name] = (now.value(name) or 0.0) - (before.value(name) or 0.0)
+            return risen == wanted
+
+        if not wait_until(settled, _SETTLING, first=0.01):
+            wrong = [
+                f"{name} by {count}, got {risen[name]:g}" for name, count in wanted.items() if risen[name] != count
+            ]
+            raise CheckFailure(f"Counters: expected a rise of {'; '.join(wrong)} for {len(good)} answers.")
+        self.log.info("Counters match: " + ", ".join(f"{name} +{count}" for name, count in wanted.items()) + ".")
+
+    def _metrics(self, server: Any) -> Metrics:
+        from InferenceLibrary.client.metrics import fetch_metrics
+
+        return fetch_metrics(server.client, server.profile.metrics.path if server.profile.metrics else "/metrics")
+
+    @staticmethod
+    def _value(metrics: Metrics, name: str, labels: JsonObject) -> float:
+        value = metrics.value(name, labels)
+        if value is None:
+            import difflib
+
+            close = difflib.get_close_matches(name, metrics.names, n=1)
+            meant = f" Did you mean '{close[0]}'?" if close else ""
+            with_labels = f" with the labels {dict(labels)}" if labels else ""
+            raise CheckFailure(f"Metric {name}: there is no sample of it{with_labels}.{meant}")
+        return value

@@ -1,0 +1,253 @@
+"""Keywords for what servers do with models besides generating: tokens, models, adapters, sleep."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from robot.api.deco import keyword
+
+from InferenceLibrary.client.records import Reply
+from InferenceLibrary.errors import CheckFailure
+from InferenceLibrary.keywords.calling import CallGroup
+from InferenceLibrary.keywords.shared_arguments import SENDING, takes
+from InferenceLibrary.types import JsonObject
+
+
+class ModelAdminKeywords(CallGroup):
+    """Tokens, and models that come and go."""
+
+    @keyword(tags=["models"])
+    @takes(SENDING)
+    def tokenize(self, text: str, *, model: str | None = None, **options: Any) -> list[int]:
+        """Return the token ids of a text (`POST /tokenize`).
+
+        Args:
+            text: The text.
+            model: Model whose tokens they are; the server's by default.
+
+        Returns:
+            The ids.
+
+        Raises:
+            RequestError: No answer in time, or another status than 200.
+            CheckFailure: The answer holds no ids, or another count than it tells.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Tokens
+            Start Server    simulator
+            ${tokens} =    Tokenize    What is the capital of France?
+            Should Not Be Empty    ${tokens}
+        ```
+        """
+        # vLLM calls the text `prompt`, llama.cpp `content`; each ignores the other's key.
+        reply = self._post("/tokenize", {"prompt": text, "content": text}, options, model)
+        tokens = reply.json.get("tokens") if isinstance(reply.json, dict) else None
+        if not isinstance(tokens, list) or not all(isinstance(token, int) for token in tokens):
+            raise CheckFailure(f"Tokens: expected whole numbers in 'tokens', got {reply.body[:200]}.")
+        if reply.json.get("count", len(tokens)) != len(tokens):
+            raise CheckFailure(f"Tokens: expected {reply.json['count']}, as 'count' says, got {len(tokens)}.")
+        return tokens
+
+    @keyword(tags=["models"])
+    @takes(SENDING)
+    def detokenize(self, tokens: list[int], *, model: str | None = None, **options: Any) -> str:
+        """Return the text of token ids (`POST /detokenize`).
+
+        Args:
+            tokens: The ids, as a list variable or a JSON array.
+            model: Model whose tokens they are; the server's by default.
+
+        Returns:
+            The text.
+
+        Raises:
+            RequestError: No answer in time, or another status than 200.
+            CheckFailure: The answer holds no text.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        No Detokenizer Here
+            Start Server    simulator
+            Request Should Fail    Detokenize    [1, 2]    status=404
+        ```
+        """
+        reply = self._post("/detokenize", {"tokens": tokens}, options, model)
+        text = reply.json.get("prompt", reply.json.get("content")) if isinstance(reply.json, dict) else None
+        if not isinstance(text, str):
+            raise CheckFailure(f"Text of tokens: expected it in 'prompt' or 'content', got {reply.body[:200]}.")
+        return text
+
+    @keyword(tags=["models"])
+    @takes(SENDING)
+    def load_served_model(self, model: str, *, settings: JsonObject | None = None, **options: Any) -> Reply:
+        """Have a server load a model (`POST /v1/models/MODEL/load`; llama-server in router mode: `POST /models/load`).
+
+        Args:
+            model: Its id.
+            settings: Further keys of the request.
+
+        Returns:
+            The reply.
+
+        Raises:
+            RequestError: No answer in time, or the server refuses.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        One Model Only
+            Start Server    simulator
+            Request Should Fail    Load Served Model    another    status=404
+        ```
+        """
+        return self._model_action(model, "load", settings, options)
+
+    @keyword(tags=["models"])
+    @takes(SENDING)
+    def unload_served_model(self, model: str, **options: Any) -> Reply:
+        """Have a server unload a model (`POST /v1/models/MODEL/unload`).
+
+        Args:
+            model: Its id.
+
+        Returns:
+            The reply.
+
+        Raises:
+            RequestError: No answer in time, or the server refuses.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        One Model Only
+            Start Server    simulator
+            Request Should Fail    Unload Served Model    fake-model    status=404
+        ```
+        """
+        return self._model_action(model, "unload", None, options)
+
+    @keyword(tags=["lora"])
+    @takes(SENDING)
+    def load_adapter(self, name: str, path: str, **options: Any) -> Reply:
+        """Have a server load a LoRA adapter (`POST /v1/load_lora_adapter`). It is asked for as a model from then on.
+
+        Args:
+            name: The model name that it gets.
+            path: Where the server finds it.
+
+        Returns:
+            The reply.
+
+        Raises:
+            RequestError: No answer in time, or the server refuses.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Adapter
+            Start Server    simulator
+            Load Adapter    pirate    /adapters/pirate
+            ${reply} =    Chat    Hello    model=pirate
+            Should Be Equal    ${reply.model}    pirate
+        ```
+        """
+        return self._post("/v1/load_lora_adapter", {"lora_name": name, "lora_path": path}, options, None, named=False)
+
+    @keyword(tags=["lora"])
+    @takes(SENDING)
+    def unload_adapter(self, name: str, **options: Any) -> Reply:
+        """Have a server unload a LoRA adapter (`POST /v1/unload_lora_adapter`).
+
+        Args:
+            name: Its model name.
+
+        Returns:
+            The reply.
+
+        Raises:
+            RequestError: No answer in time, or the server refuses.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Come And Gone
+            Start Server    simulator
+            Load Adapter    pirate    /adapters/pirate
+            Unload Adapter    pirate
+            Request Should Fail    Chat    Hello    model=pirate    status=404
+        ```
+        """
+        return self._post("/v1/unload_lora_adapter", {"lora_name": name}, options, None, named=False)
+
+    @keyword(tags=["server"])
+    @takes(SENDING)
+    def put_server_to_sleep(self, *, level: int = 1, **options: Any) -> None:
+        """Have a server free its GPU memory and sleep (vLLM's `POST /sleep`).
+
+        Args:
+            level: 1 keeps the weights in main memory, 2 drops them.
+
+        Raises:
+            RequestError: No answer in time, or another status than 200.
+            CheckFailure: It says that it is awake.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Sleep
+            VAR    &{mode}    VLLM_SERVER_DEV_MODE=1
+            Start Server    simulator    arguments=--enable-sleep-mode    environment=${mode}
+            Put Server To Sleep
+            Wake Server Up
+        ```
+        """
+        self._post(f"/sleep?level={level}", None, options, None, named=False)
+        self._should_sleep(options, expected=True)
+
+    @keyword(tags=["server"])
+    @takes(SENDING)
+    def wake_server_up(self, **options: Any) -> None:
+        """Have a sleeping server serve again (vLLM's `POST /wake_up`).
+
+        Raises:
+            RequestError: No answer in time, or another status than 200.
+            CheckFailure: It says that it sleeps.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Awake
+            Start Server    simulator
+            Wake Server Up
+        ```
+        """
+        self._post("/wake_up", None, options, None, named=False)
+        self._should_sleep(options, expected=False)
+
+    def _should_sleep(self, options: dict[str, Any], *, expected: bool) -> None:
+        call = self._call(options)
+        reply = call.server.client.send("GET", "/is_sleeping", expected_status=200, **call.sending)
+        if not isinstance(reply.json, dict) or reply.json.get("is_sleeping") is not expected:
+            raise CheckFailure(f"Sleep: expected is_sleeping {str(expected).lower()}, got {reply.body[:200]}.")
+
+    def _model_action(self, model: str, action: str, settings: Any, options: dict[str, Any]) -> Reply:
+        path = f"/v1/models/{quote(model, safe='')}/{action}"
+        return self._post(path, dict(settings or {}), options, None, named=False)
+
+    def _post(
+        self, path: str, body: dict[str, Any] | None, options: dict[str, Any], model: str | None, *, named: bool = True
+    ) -> Reply:
+        call = self._call(options)
+        whole = dict(body or {}) | (options.get("extra") or {})
+        if named:
+            whole["model"] = model or call.server.client.model
+        with self._failures_kept():
+            reply: Reply = call.server.client.send(
+                "POST", path, body=whole if body is not None else None, expected_status=200, **call.sending
+            )
+        self._logged(path, call.server, whole, reply)
+        return reply

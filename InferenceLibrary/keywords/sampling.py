@@ -1,0 +1,162 @@
+"""Keywords for checks that know that models sample: pass rates, any of several words, agreement of answers."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from robot.api.deco import keyword
+from robot.errors import ExecutionFailed
+from robot.libraries.BuiltIn import BuiltIn
+from robot.utils import escape
+
+from InferenceLibrary.client.records import Reply, Stream
+from InferenceLibrary.errors import CheckFailure
+from InferenceLibrary.keywords.base import KeywordGroup
+
+
+class SamplingKeywords(KeywordGroup):
+    """Checks of answers that differ from call to call."""
+
+    @keyword(tags=["chat", "assertion"])
+    def pass_rate_should_be_at_least(
+        self, rate: float, of: str, name: str, *arguments: Any, confident: bool = False
+    ) -> float:
+        """Run a keyword several times and check how often it passes.
+
+        The log and the failure give the 95 % confidence interval of the rate (Wilson's): with few tries it is wide.
+
+        Args:
+            rate: The least part of the tries that pass, above 0 and up to 1.
+            of: How many tries: `of 20`, or `20`.
+            name: The keyword, such as one of yours that asks and checks.
+            arguments: Its arguments.
+            confident: Whether the lower end of the interval must reach the rate too.
+
+        Returns:
+            The rate that was found.
+
+        Raises:
+            CheckFailure: The rate is lower; the message lists what failed and how often.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Mostly Right
+            Start Server    simulator
+            Pass Rate Should Be At Least    0.9    of 20    Paris Should Be Known
+
+        *** Keywords ***
+        Paris Should Be Known
+            ${reply} =    Chat    What is the capital of France?
+            Reply Should Contain    ${reply}    Paris
+        ```
+        """
+        from InferenceLibrary.protocol.agreement import wilson_interval
+
+        match = re.fullmatch(r"(?:of )?(\d+)", str(of).strip())
+        if match is None or int(match[1]) < 1:
+            raise ValueError(f"Expected a number of tries such as 'of 20', got '{of}'.")
+        if not 0 < rate <= 1:
+            raise ValueError(f"Expected a rate above 0 and up to 1, got {rate:g}.")
+        tries = int(match[1])
+        given = [escape(value) if isinstance(value, str) else value for value in arguments]
+        passed, failures = 0, dict[str, int]()
+        for _ in range(tries):
+            try:
+                BuiltIn().run_keyword(name, *given)
+                passed += 1
+            except ExecutionFailed as error:
+                if error.dont_continue or error.skip:
+                    raise
+                line = str(error).splitlines()[0] if str(error) else "no message"
+                failures[line] = failures.get(line, 0) + 1
+        low, high = wilson_interval(passed, tries)
+        found = passed / tries
+        said = f"{passed} of {tries} passed ({found:.1%}, 95 % confidence {low:.1%} to {high:.1%})"
+        if found < rate or (confident and low < rate):
+            listed = "".join(f"\n    {count} x {line}" for line, count in failures.items())
+            sure = " with confidence" if confident and found >= rate else ""
+            raise CheckFailure(f"Pass rate of '{name}': expected at least {rate:.1%}{sure}, got {said}.{listed}")
+        self.log.info(f"Pass rate of '{name}': {said}.")
+        return found
+
+    @keyword(tags=["chat", "assertion"])
+    def reply_should_contain_any(self, answer: Reply | Stream, *texts: str, ignore_case: bool = True) -> str:
+        """Check that the text of an answer contains one of several texts.
+
+        Args:
+            answer: A reply or a stream.
+            texts: Texts one of which must be there.
+            ignore_case: Whether upper and lower case are the same.
+
+        Returns:
+            The first one that is there.
+
+        Raises:
+            CheckFailure: None is there.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Greeting
+            Start Server    simulator    mode=echo    scenario=
+            ${reply} =    Chat    Hello there
+            Reply Should Contain Any    ${reply}    hi    hello    good day
+        ```
+        """
+        if not texts or not all(texts):
+            raise CheckFailure("Reply: expected at least one text to look for, and none that is empty.")
+        said = answer.text.lower() if ignore_case else answer.text
+        for text in texts:
+            if (text.lower() if ignore_case else text) in said:
+                return text
+        listed = ", ".join(f"'{text}'" for text in texts)
+        raise CheckFailure(f"Reply: expected a text that contains one of {listed}, got '{answer.text}'.")
+
+    @keyword(tags=["chat", "assertion"])
+    def answers_should_agree(
+        self, first: Reply | Stream, second: Reply | Stream, *, near_tie: float | None = None
+    ) -> None:
+        """Check that two answers say the same: streamed and not, by two APIs, from two servers.
+
+        The texts and the names and arguments of tool calls are compared. Ask greedily (`temperature=0`) or with a seed.
+        Even then the choice between two tokens of almost equal probability may differ from batch to batch; with
+        `near_tie` and answers asked for with `logprobs`, texts may part at such a token.
+
+        Args:
+            first: A reply or a stream.
+            second: Another one.
+            near_tie: The largest difference of two log probabilities that counts as a tie, such as 0.1.
+
+        Raises:
+            CheckFailure: They differ; the message tells where, and the margin when it is known.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Streamed Or Not
+            Start Server    simulator
+            ${reply} =    Chat    What is the capital of France?
+            ${stream} =    Stream Chat    What is the capital of France?
+            Answers Should Agree    ${reply}    ${stream}
+        ```
+        """
+        from InferenceLibrary.protocol.agreement import first_difference
+
+        if not first.text and not first.tool_calls and not second.text:
+            raise CheckFailure("Agreement: expected answers with text or tool calls, got two empty ones.")
+        calls = [[(call.name, call.input) for call in answer.tool_calls] for answer in (first, second)]
+        if calls[0] != calls[1]:
+            raise CheckFailure(
+                f"Agreement: expected the same tool calls, got {first.tool_calls} and {second.tool_calls}."
+            )
+        difference = first_difference(first.text, second.text, first.logprobs, second.logprobs)
+        if difference is None:
+            return
+        if near_tie is not None and difference.margin is not None and difference.margin <= near_tie:
+            self.log.info(f"The answers part {difference}, a near tie: {difference.margin:.3g} nats.")
+            return
+        known = "" if difference.margin is None else f", the likelier token leads by {difference.margin:.3g} nats"
+        hint = "" if near_tie is None or difference.margin is not None else " Hint: ask both with logprobs=2."
+        raise CheckFailure(f"Agreement: expected the same text, got a difference {difference}{known}.{hint}")

@@ -1,0 +1,280 @@
+"""Keywords on tool calls, structured answers and log probabilities."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from robot.api.deco import keyword
+
+from InferenceLibrary.client.records import Reply, Stream
+from InferenceLibrary.errors import CheckFailure
+from InferenceLibrary.keywords.base import KeywordGroup
+from InferenceLibrary.keywords.wire_types import Tools
+from InferenceLibrary.types import JsonObject, Messages
+
+
+class ToolKeywords(KeywordGroup):
+    """What a model calls, and the form of what it says."""
+
+    @keyword(tags=["tools", "assertion"])
+    def tool_should_be_called(
+        self,
+        answer: Reply | Stream,
+        name: str,
+        arguments: JsonObject = JsonObject(),  # noqa: B008 - read, never changed
+    ) -> Any:
+        """Check that an answer calls a tool.
+
+        Args:
+            answer: A reply or a stream.
+            name: Name of the tool.
+            arguments: Arguments that the call must hold, beside others.
+
+        Returns:
+            The call: `${call.name}`, `${call.id}`, `${call.input}` (decoded arguments), `${call.arguments}` (text).
+
+        Raises:
+            CheckFailure: No such call.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Weather
+            Start Server    simulator
+            ${reply} =    Chat    Hi    tools={"name": "weather"}    tool_choice=required
+            Tool Should Be Called    ${reply}    weather
+        ```
+        """
+        for call in answer.tool_calls:
+            given = call.input if isinstance(call.input, dict) else {}
+            if call.name == name and all(key in given and given[key] == value for key, value in arguments.items()):
+                return call
+        wanted = f"{name}({json.dumps(arguments, ensure_ascii=False) if arguments else ''})"
+        got = ", ".join(map(str, answer.tool_calls)) or f"none, but the text '{answer.text[:200]}'"
+        raise CheckFailure(f"Tool calls: expected {wanted}, got {got}.")
+
+    @keyword(tags=["tools", "assertion"])
+    def no_tool_should_be_called(self, answer: Reply | Stream) -> None:
+        """Check that an answer calls no tool.
+
+        Args:
+            answer: A reply or a stream.
+
+        Raises:
+            CheckFailure: It calls one.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        None
+            Start Server    simulator
+            ${reply} =    Chat    Hi    tools={"name": "weather"}    tool_choice=none
+            No Tool Should Be Called    ${reply}
+        ```
+        """
+        if answer.tool_calls:
+            raise CheckFailure(f"Tool calls: expected none, got {', '.join(map(str, answer.tool_calls))}.")
+
+    @keyword(tags=["tools", "assertion"])
+    def tool_calls_should_be_sound(self, answer: Reply | Stream, tools: Tools | None = None) -> None:
+        """Check the tool calls of an answer: ids, names, arguments, and of a stream how the pieces come.
+
+        There is at least one call; each has an id of its own; names are among those offered; arguments are a JSON
+        object that fits the tool's schema. In a chat stream each piece has an index, and id and name come once.
+
+        Args:
+            answer: A reply or a stream.
+            tools: The tools that were offered.
+
+        Raises:
+            CheckFailure: Something is wrong; the message lists all.
+
+        Example:
+        ```robotframework
+        *** Variables ***
+        ${SCHEMA}    {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+
+        *** Test Cases ***
+        Weather
+            Start Server    simulator
+            VAR    ${tool}    {"name": "weather", "parameters": ${SCHEMA}}
+            ${stream} =    Stream Chat    Hi    tools=${tool}    tool_choice=weather
+            Tool Calls Should Be Sound    ${stream}    ${tool}
+        ```
+        """
+        from InferenceLibrary.protocol.tool_rules import piece_problems, tool_problems
+
+        calls = answer.tool_calls
+        if not calls:
+            raise CheckFailure(f"Tool calls: expected at least one, got the text '{answer.text[:200]}'.")
+        problems = tool_problems(calls, tools or ())
+        if isinstance(answer, Stream):
+            raw = [
+                item
+                for chunk in answer.chunks
+                if isinstance(chunk.json, dict)
+                for choice in (chunk.json.get("choices") or [])[:1]
+                for item in choice.get("delta", {}).get("tool_calls") or []
+            ]
+            if raw:
+                problems += piece_problems([piece for chunk in answer.chunks for piece in chunk.tool_calls], raw)
+        else:
+            problems += self._not_text(answer)
+        if problems:
+            raise CheckFailure(f"Tool calls: {'; '.join(problems)}.")
+        self.log.info(f"Tool calls: {', '.join(map(str, calls))}")
+
+    @keyword(tags=["tools"])
+    def add_tool_results(self, messages: Messages, answer: Reply | Stream, results: JsonObject) -> Messages:
+        """Return a conversation continued by the tool calls of an answer and what the tools gave.
+
+        Args:
+            messages: The conversation so far.
+            answer: The reply or stream that calls tools.
+            results: What each tool gave, by its name: text, or any JSON value.
+
+        Returns:
+            The messages for the next [Chat].
+
+        Raises:
+            CheckFailure: The answer calls a tool that has no result here, or none at all.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Two Turns
+            Start Server    simulator
+            ${reply} =    Chat    How warm is it?    tools={"name": "weather"}    tool_choice=weather
+            ${messages} =    Add Tool Results    How warm is it?    ${reply}    {"weather": {"celsius": 21}}
+            ${reply} =    Chat    ${messages}
+            Should Not Be Empty    ${reply.text}
+        ```
+        """
+        calls = answer.tool_calls
+        lacking = [call.name for call in calls if call.name not in results]
+        if not calls or lacking:
+            raise CheckFailure(
+                f"Tool results: expected a result for each call, got none for "
+                f"{', '.join(map(str, lacking)) or 'an answer without calls'}."
+            )
+        said = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in calls
+        ]
+        continued = Messages([*messages, {"role": "assistant", "content": answer.text or None, "tool_calls": said}])
+        for call in calls:
+            result = results[str(call.name)]
+            content = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
+            continued.append({"role": "tool", "tool_call_id": call.id, "content": content})
+        return continued
+
+    @keyword(tags=["chat"])
+    def add_turn(self, messages: Messages, answer: Reply | Stream, text: str) -> Messages:
+        """Return a conversation continued by an answer and the user's next words.
+
+        Args:
+            messages: The conversation so far.
+            answer: The reply or stream that answered it.
+            text: What the user says next.
+
+        Returns:
+            The messages for the next [Chat].
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Two Turns
+            Start Server    simulator
+            ${reply} =    Chat    What is the capital of France?
+            ${messages} =    Add Turn    What is the capital of France?    ${reply}    And the capital of Italy?
+            ${reply} =    Chat    ${messages}
+            Reply Should Contain    ${reply}    Rome
+        ```
+        """
+        return Messages([*messages, {"role": "assistant", "content": answer.text}, {"role": "user", "content": text}])
+
+    @keyword(tags=["chat", "assertion"])
+    def reply_should_fit_schema(self, answer: Reply | Stream, schema: JsonObject) -> Any:
+        """Check that the text of an answer is JSON that fits a schema.
+
+        Args:
+            answer: A reply or a stream.
+            schema: JSON schema (draft 4, 6 or 7).
+
+        Returns:
+            The decoded JSON.
+
+        Raises:
+            CheckFailure: The text is no JSON, or does not fit.
+
+        Example:
+        ```robotframework
+        *** Variables ***
+        ${SCHEMA}    {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+
+        *** Test Cases ***
+        A City
+            Start Server    simulator
+            ${reply} =    Chat    Name a city.    response_format=${SCHEMA}
+            ${data} =    Reply Should Fit Schema    ${reply}    ${SCHEMA}
+            Should Not Be Empty    ${data}[city]
+        ```
+        """
+        from InferenceLibrary.protocol.tool_rules import schema_problem
+
+        try:
+            data = json.loads(answer.text)
+        except (ValueError, RecursionError) as error:
+            raise CheckFailure(f"Reply: expected JSON, got '{answer.text[:200]}' ({error}).") from None
+        problem = schema_problem(data, schema)
+        if problem:
+            raise CheckFailure(f"Reply: expected JSON that fits the schema, got '{answer.text[:200]}': {problem}.")
+        return data
+
+    @keyword(tags=["chat", "assertion"])
+    def logprobs_should_be_sound(self, answer: Reply | Stream, *, alternatives: int | None = None) -> None:
+        """Check the log probabilities of an answer: one for each token, none above 0, the tokens make up the text.
+
+        Args:
+            answer: A reply or a stream asked for with `logprobs`.
+            alternatives: The most alternatives that each token may have: what was asked for.
+
+        Raises:
+            CheckFailure: There are none, or one is wrong.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Sure
+            Start Server    simulator
+            ${reply} =    Chat    Hello    logprobs=2
+            Logprobs Should Be Sound    ${reply}    alternatives=2
+        ```
+        """
+        items = answer.logprobs
+        if not items:
+            raise CheckFailure("Log probabilities: expected one for each token, got none. Hint: ask with logprobs=1.")
+        for number, item in enumerate(items, start=1):
+            values = [item.logprob, *(logprob for _, logprob in item.top)]
+            if any(math.isnan(value) or value > 1e-6 for value in values):
+                raise CheckFailure(f"Log probabilities: expected none above 0, got {max(values)} for token {number}.")
+            if alternatives is not None and len(item.top) > max(alternatives, 1):
+                raise CheckFailure(
+                    f"Log probabilities: expected at most {alternatives} alternatives, got {len(item.top)} "
+                    f"for token {number} ('{item.token}')."
+                )
+        joined = "".join(item.token for item in items)
+        if answer.text not in joined:
+            raise CheckFailure(f"Log probabilities: expected tokens that make up '{answer.text}', got '{joined}'.")
+
+    @staticmethod
+    def _not_text(reply: Reply) -> list[str]:
+        choices = reply.json.get("choices") if isinstance(reply.json, dict) else None
+        message = choices[0].get("message", {}) if choices else {}
+        return [
+            f"the arguments of {call['function'].get('name')} are no text: {call['function'].get('arguments')!r}"
+            for call in message.get("tool_calls") or []
+            if isinstance(call.get("function"), dict) and not isinstance(call["function"].get("arguments"), str)
+        ]
