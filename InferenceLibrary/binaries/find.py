@@ -37,13 +37,16 @@ Reason = tuple[str, str, str | None]
 _MACH_O = {b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"\xfe\xed\xfa\xcf"}
 
 
-def find_program(program: str, *, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Path:
+def find_program(
+    program: str, *, env: Mapping[str, str] | None = None, cwd: Path | None = None, hint: str | None = None
+) -> Path:
     """Return the file that a program's name or path stands for, found to be executable.
 
     Args:
         program: A name that is looked up beside the running Python and on the PATH, or a path.
         env: The environment whose PATH counts; None is ours.
         cwd: What a relative path is relative to; None is the working directory.
+        hint: How to come by it, for the error that it is missing.
 
     Raises:
         BinaryError: It is missing, a directory, not executable, or made for another machine; the message says which.
@@ -51,9 +54,12 @@ def find_program(program: str, *, env: Mapping[str, str] | None = None, cwd: Pat
     if not program.strip():
         raise BinaryError(describe("No program is named", expected="a name or a path", got="an empty text"))
     if not _is_path(program):
-        return _on_path(program, env)
+        return _on_path(program, env, hint)
     path = Path(os.path.normpath((cwd or Path.cwd()) / Path(program).expanduser()))
-    _refuse(path, _why_not(path))
+    reason = _why_not(path)
+    if reason is not None and hint is not None and not path.exists():
+        reason = (*reason[:2], _joined(reason[2], hint))
+    _refuse(path, reason)
     return path
 
 
@@ -72,7 +78,7 @@ def _is_path(program: str) -> bool:
     return os.sep in program or (os.altsep is not None and os.altsep in program) or program.startswith("~")
 
 
-def _on_path(program: str, env: Mapping[str, str] | None) -> Path:
+def _on_path(program: str, env: Mapping[str, str] | None, hint: str | None) -> Path:
     # Console scripts of a virtual environment count also where it is not activated.
     beside = str(Path(sys.executable).parent)
     search = os.pathsep.join([beside, (os.environ if env is None else env).get("PATH", os.defpath)])
@@ -88,18 +94,27 @@ def _on_path(program: str, env: Mapping[str, str] | None) -> Path:
             _refuse(candidate, _why_not(candidate))
     here = Path.cwd() / program
     if here.is_file():
-        hint = f"It stands in the working directory: write ./{program}"
+        advice = f"It stands in the working directory: write ./{program}"
+    elif hint is not None:
+        advice = _joined(_near(program, folders), hint)
     else:
-        hint = _near(program, folders) or "Give its path, or put its folder on the PATH"
+        advice = _near(program, folders) or "Give its path, or put its folder on the PATH"
     raise BinaryError(
         describe(
             f"Program '{program}' does not exist",
             expected="a file on the PATH",
             got="none",
-            hint=hint,
+            hint=advice,
             detail=("Searched", [str(folder) for folder in folders] or ["nothing: the PATH is empty"]),
         )
     )
+
+
+def _joined(near: str | None, hint: str) -> str:
+    """Both pieces of advice as sentences."""
+    if near is None:
+        return hint
+    return f"{near if near.endswith('?') else near + '.'} {hint[:1].upper()}{hint[1:]}"
 
 
 def _refuse(path: Path, reason: Reason | None) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from InferenceLibrary.binaries.find import find_program
 from InferenceLibrary.durations import parse_duration
 from InferenceLibrary.errors import ProfileError, ServerError, describe
 from InferenceLibrary.servers.profile import Option
@@ -46,7 +46,8 @@ def build_command(
 
     Raises:
         ProfileError: An option is unknown, missing, or has a value of the wrong type.
-        ServerError: A program or a file that an option names cannot be found.
+        BinaryError: A program cannot be found, or cannot be run.
+        ServerError: A file that an option names cannot be found.
     """
     environment = os.environ if environment is None else environment
     for name in given:
@@ -82,37 +83,8 @@ def build_command(
         elif on_line:
             flagged += [part for text in written for part in (str(option.flag), text)]
     argv = [_fill(part, values) for part in command]
-    argv[0] = find_program(argv[0])
+    argv[0] = str(find_program(argv[0], env=environment))
     return argv + flagged + list(arguments)
-
-
-def find_program(name: str, hint: str = "") -> str:
-    """Return the path of a program: as given, beside the running Python, or on the PATH.
-
-    Raises:
-        ServerError: It is not found, is a directory, or may not be executed.
-    """
-    if os.sep in name or (os.altsep and os.altsep in name):
-        path = Path(name).expanduser()
-        if not path.exists():
-            raise ServerError(
-                describe(f"The program '{name}' does not exist", hint=hint or "check the path, or build it first.")
-            )
-        if path.is_dir():
-            raise ServerError(describe(f"The program '{name}' is a directory", expected="an executable file"))
-        if not os.access(path, os.X_OK):
-            raise ServerError(describe(f"The program '{name}' is not executable", hint=f"chmod +x {name}"))
-        return str(path.absolute())
-    beside = shutil.which(name, path=str(Path(sys.executable).parent))
-    found = beside or shutil.which(name)
-    if found is None:
-        raise ServerError(
-            describe(
-                f"The program '{name}' was not found beside {sys.executable} or on the PATH",
-                hint=hint or "install it, or give its path.",
-            )
-        )
-    return found
 
 
 def _items(option: Option, value: Any) -> list[Any]:
@@ -142,7 +114,7 @@ def _written(source: str, name: str, option: Option, value: Any, environment: Ma
         kind = kinds.get(option.type, f"a {option.type}")
         raise ProfileError(f"Option '{name}' of profile '{source}': expected {kind}, got '{value}'.") from None
     if option.type == "program":
-        text = find_program(text, option.hint)
+        text = str(find_program(text, env=environment, hint=option.hint or None))
     elif option.type in {"path", "model-file"}:
         text = _found_file(name, option, text, environment)
     return option.format.format(value=text)

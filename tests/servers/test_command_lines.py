@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from InferenceLibrary.errors import ProfileError, ServerError
-from InferenceLibrary.servers.command import build_command, find_program
+from InferenceLibrary.errors import BinaryError, ProfileError, ServerError
+from InferenceLibrary.servers.command import build_command
 from InferenceLibrary.servers.profile import Option
 
 PYTHON = str(Path(sys.executable).absolute())
@@ -184,27 +184,31 @@ def test_a_program_is_looked_up(tmp_path: Path) -> None:
     option = Option(type="program", default="no-such-program-anywhere", hint="build it.")
     argv = build_command(["{opt}"], {"opt": option}, {"opt": str(program)}, source="mine", placeholders={})
     assert argv == [str(program)]
-    with pytest.raises(ServerError, match=r"'no-such-program-anywhere' was not found .* Hint: build it\."):
+    with pytest.raises(BinaryError, match=r"'no-such-program-anywhere' does not exist: .* Hint: build it\."):
         build_command(["{opt}"], {"opt": option}, {}, source="mine", placeholders={})
 
 
 @pytest.mark.parametrize(
     ("made", "message"),
     [
-        ("nothing", "The program '{path}' does not exist. Hint: check the path, or build it first."),
-        ("folder", "The program '{path}' is a directory: expected an executable file."),
-        ("text", "The program '{path}' is not executable. Hint: chmod +x {path}"),
+        ("nothing", "cannot be run: expected a file, got nothing at that path. Hint: build it."),
+        ("folder", "cannot be run: expected an executable file, got a directory."),
+        ("text", "got mode -rw-r--r-- without the right to execute. Hint: chmod +x {path}"),
+        ("empty", "cannot be run: expected a program, got an empty file."),
     ],
 )
-def test_what_is_no_program(tmp_path: Path, made: str, message: str) -> None:
+def test_what_is_no_program_is_told_as_by_the_binary_keywords(tmp_path: Path, made: str, message: str) -> None:
     path = tmp_path / "thing"
     if made == "folder":
         path.mkdir()
-    elif made == "text":
-        path.touch(mode=0o644)
-    with pytest.raises(ServerError) as caught:
-        find_program(str(path))
-    assert str(caught.value) == message.format(path=path)
+    elif made != "nothing":
+        path.touch()
+        path.chmod(0o644 if made == "text" else 0o755)
+    option = Option(type="program", hint="build it.")
+    with pytest.raises(BinaryError) as caught:
+        build_command(["{opt}"], {"opt": option}, {"opt": str(path)}, source="mine", placeholders={})
+    assert str(caught.value).startswith(f"Program '{path}' ")
+    assert message.format(path=path) in str(caught.value)
 
 
 def test_a_program_beside_the_running_python_goes_before_the_path(
@@ -216,6 +220,6 @@ def test_a_program_beside_the_running_python_goes_before_the_path(
         program.write_text("#!/bin/sh\n")
         program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'path'}{os.pathsep}{os.environ['PATH']}")
-    assert find_program("serve") == str(tmp_path / "path" / "serve")
+    assert build_command(["serve"], {}, {}, source="mine", placeholders={}) == [str(tmp_path / "path" / "serve")]
     monkeypatch.setattr(sys, "executable", str(tmp_path / "beside" / "python"))
-    assert find_program("serve") == str(tmp_path / "beside" / "serve")
+    assert build_command(["serve"], {}, {}, source="mine", placeholders={}) == [str(tmp_path / "beside" / "serve")]
