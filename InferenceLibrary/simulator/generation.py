@@ -71,6 +71,7 @@ class Generator:
         exchange.max_tokens = ask.max_tokens
         exchange.finish_reason = output.finish
         exchange.id = self.app.new_id(prefix)
+        self.app.ledger.note_tokens(exchange, output.tokens)
 
     def _call_tools(self, exchange: Exchange, ask: Ask, outputs: list[Output]) -> None:
         from InferenceLibrary.simulator.tools import call_tools, check_tools, format_answer

@@ -131,7 +131,9 @@ class TerminalChat:
         begin = due = monotonic()
         due += first
         shown: list[str] = []
+        times: list[float] = []
         arrived = begin
+        complete = False
         try:
             for place, token in enumerate(output.tokens):
                 if place:
@@ -139,10 +141,14 @@ class TerminalChat:
                 self._wait(due - monotonic())
                 if not place:
                     arrived = monotonic()
-                self._write(token)
+                # Noted first: an interruption may come when it is written and not yet noted.
                 shown.append(token)
+                times.append(monotonic())
+                self._write(token)
+            complete = True
         finally:
             self._messages.append({"role": "assistant", "content": "".join(shown)})
+            self._write_truth(begin, shown, times, "completed" if complete else "cancelled")
         end = monotonic()
         prefill, decode = max(arrived - begin, 1e-6), max(end - arrived, 1e-6)
         rate = (len(shown) - 1) / decode if len(shown) > 1 else 0.0
@@ -151,6 +157,15 @@ class TerminalChat:
             f"Prompt: {prompt_tokens} tokens, {prompt_tokens / prefill:.2f} T/s\n"
             f"Decode: {len(shown)} tokens, {rate:.2f} T/s\n{self._sampling_line()}\n"
         )
+
+    def _write_truth(self, begin: float, tokens: list[str], times: list[float], outcome: str) -> None:
+        if not self._settings.truth_file:
+            return
+        import json
+
+        record = {"path": "-i", "received": begin, "ended": monotonic(), "outcome": outcome, "status": 200}
+        with open(self._settings.truth_file, "a", encoding="utf-8") as file:  # noqa: PTH123
+            file.write(json.dumps({**record, "tokens": times, "texts": tokens}) + "\n")
 
     def _sampling_line(self) -> str:
         if self._mark == "\\":
@@ -188,6 +203,15 @@ def chat_in_terminal(settings: Settings, mark: str = "\\", first_label: str = "T
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(encoding="utf-8", errors="replace")
+    if settings.truth_file:
+        try:
+            with open(settings.truth_file, "a", encoding="utf-8"):  # noqa: PTH123
+                pass
+        except OSError as error:
+            sys.stderr.write(
+                f"inference-simulator: error: --truth-file: cannot write '{settings.truth_file}': {error.strerror}\n"
+            )
+            return 1
     try:
         return TerminalChat(settings, mark, first_label).run()
     except BrokenPipeError:

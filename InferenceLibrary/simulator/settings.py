@@ -68,7 +68,7 @@ class Settings:
     latency_calculator: str = flag("calculator", "", "'', constant or per-token")
     legacy_durations: bool = flag("bool", False, "take bare numbers as milliseconds, as up to v0.8")
     one_write_per_token: bool = flag("bool", False, "one TCP write a token, also without latency")
-    truth_file: str = flag("str", "", "JSON lines with the send time of every token (monotonic clock)")
+    truth_file: str = flag("str", "", "JSON lines with every token and its send time (monotonic clock)")
     # What goes wrong
     fault: list[str] = field(
         default_factory=list,
