@@ -1,4 +1,4 @@
-"""The truth file: every token that was sent, in the API and in the terminal chat, also of an answer that was cut off."""
+"""The truth file: every token that was sent, in the API and in the terminal chat, also when it was cut off."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ def test_the_tokens_of_an_answer_are_in_it(start_simulator, tmp_path, latency):
     for stream in (False, True):
         answer = simulator.chat('日本 one two\nthree 👩‍👩‍👧‍👦 "quoted"', stream=stream)
         texts.append(
-            "".join(part["choices"][0]["delta"].get("content") or "" for part in answer.data if part["choices"])
+            "".join(
+                part["choices"][0]["delta"].get("content") or ""
+                for part in answer.data
+                if isinstance(part, dict) and part["choices"]
+            )
             if stream
             else answer.json["choices"][0]["message"]["content"]
         )
