@@ -56,7 +56,7 @@ class Start(_Part, frozen=True):
     command: Annotated[list[str], msgspec.Meta(min_length=1)]
     """Arguments with placeholders: `{port}`, `{host}`, `{model}`, `{python}` and every option by name."""
     environment: dict[str, str] = {}
-    """Variables set for the process."""
+    """Variables set for the process; `{port}`, `{host}` and `{model}` are filled."""
     announcement: str | None = None
     """Pattern of the line that tells where the server listens; its group `url` or `port` is read and port 0 is passed.
     Without one, a free port is chosen and passed."""

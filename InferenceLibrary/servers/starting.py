@@ -176,19 +176,21 @@ def _start_once(profile: Profile, settings: StartSettings, port: int, surroundin
     assert profile.start is not None
     name, new_log, redact, report, progress = surroundings
     model = settings.model or profile.model
+    placeholders = {"port": str(port), "host": LOOPBACK, "model": model or ""}
     argv = build_command(
         profile.start.command,
         profile.start.options,
         settings.options,
         source=profile.name,
-        placeholders={"port": str(port), "host": LOOPBACK, "model": model or ""},
+        placeholders=placeholders,
         arguments=settings.arguments,
         also_allowed=settings.also_allowed,
     )
     if settings.api_key:
         redact.add(settings.api_key)
     report(f"Starting {name}: {' '.join(redact.argv(argv))}")
-    environment = {**profile.start.environment, **settings.environment}
+    own = {name: _filled(value, placeholders) for name, value in profile.start.environment.items()}
+    environment = own | dict(settings.environment)
     deadline = Deadline(settings.timeout or parse_duration(profile.ready.timeout))
     process: ServerProcess | None = None
     grace: float | None = 0.0
@@ -231,6 +233,11 @@ def _start_once(profile: Profile, settings: StartSettings, port: int, surroundin
                 process.stop(grace)
                 process.mask_log(redact)
             REGISTER.ended(number)
+
+
+def _filled(text: str, placeholders: Mapping[str, str]) -> str:
+    """Fill what is known; other braces belong to the value."""
+    return re.sub(r"\{(\w+)\}", lambda match: placeholders.get(match[1], match[0]), text)
 
 
 def _register(server: Server, process: ServerProcess, number: int) -> None:

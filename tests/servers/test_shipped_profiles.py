@@ -1,0 +1,120 @@
+"""The profiles that come with the library: each is valid, complete, and builds the command line that it means."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from InferenceLibrary.servers.command import build_command
+from InferenceLibrary.servers.profile import load_profile, profile_names
+from InferenceLibrary.servers.schema import key_descriptions, profile_schema
+
+NAMES = profile_names()
+EXPECTED = {
+    "simulator", "llama.cpp", "vllm", "mistralrs", "mistralrs-server", "tgi", "sglang", "ollama", "llm-d-inference-sim",
+    "litellm", "transformers", "llama-cpp-python", "worker-orcd", "kubectl-port-forward", "openai",
+}  # fmt: skip
+
+GIVEN = {
+    "vllm": {"model_path": "org/model", "max_model_len": 1024},
+    "tgi": {"model_path": "org/model"},
+    "sglang": {"model_path": "org/model"},
+    "litellm": {"config": "{file}"},
+    "llama-cpp-python": {"model_file": "{file}"},
+    "llama.cpp": {"model_file": "{file}"},
+    "mistralrs": {"model_path": "org/model"},
+    "mistralrs-server": {"model_folder": "{folder}", "model_filename": "m.gguf"},
+    "worker-orcd": {"model_file": "{file}"},
+    "kubectl-port-forward": {"resource": "svc/vllm", "namespace": "serving"},
+}
+LINES = {
+    "vllm": "vllm serve org/model --host 127.0.0.1 --port 8123 --served-model-name served --max-model-len 1024",
+    "tgi": "text-generation-launcher --model-id org/model --hostname 127.0.0.1 --port 8123",
+    "sglang": "python3 -m sglang.launch_server --model-path org/model --host 127.0.0.1 --port 8123 "
+    "--served-model-name served --enable-metrics",
+    "ollama": "ollama serve",
+    "litellm": "litellm --host 127.0.0.1 --port 8123 --config {file}",
+    "transformers": "transformers serve --host 127.0.0.1 --port 8123",
+    "llama-cpp-python": "python3 -m llama_cpp.server --host 127.0.0.1 --port 8123 --model_alias tiny --model {file} "
+    "--n_ctx 4096 --n_threads 1",
+    "mistralrs": "mistralrs serve --host 127.0.0.1 --port 8123 --no-ui -m org/model",
+    "mistralrs-server": "mistralrs-server --serve-ip 127.0.0.1 --port 8123 gguf -m {folder} -f m.gguf",
+    "worker-orcd": "worker-orcd --worker-id worker-under-test --port 8123 --callback-url "
+    "http://localhost:9999/callback --model {file} --gpu-device 0",
+    "kubectl-port-forward": "kubectl port-forward svc/vllm 8123:8000 --address 127.0.0.1 --namespace serving",
+}
+
+
+def test_all_are_there() -> None:
+    assert set(NAMES) >= EXPECTED
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_is_complete(name: str) -> None:
+    profile = load_profile(name)
+    assert profile.name == name
+    assert profile.title
+    if name not in {"openai"} and "simulator" not in profile.title.lower():
+        assert profile.homepage.startswith("https://")
+    for feature, reason in profile.lacks.items():
+        assert feature == feature.strip()
+        assert len(reason) > 10, "a skip says why"
+        assert not reason.endswith("."), "the keyword puts the full stop"
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_the_command_line(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    file = tmp_path / "file.gguf"
+    file.touch()
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for program in {line.split()[0] for line in LINES.values()}:
+        (programs / program).write_text("#!/bin/sh\n")
+        (programs / program).chmod(stat.S_IRWXU)
+    monkeypatch.setenv("PATH", str(programs))
+    monkeypatch.setattr("sys.executable", str(programs / "python3"))
+    profile = load_profile(name)
+    assert profile.start is not None
+
+    def filled(text: str) -> str:
+        return text.replace("{file}", str(file)).replace("{folder}", str(folder))
+
+    options = {key: filled(value) if isinstance(value, str) else value for key, value in GIVEN.get(name, {}).items()}
+    argv = build_command(
+        profile.start.command,
+        profile.start.options,
+        options,
+        source=name,
+        placeholders={"port": "8123", "host": "127.0.0.1", "model": profile.model or ""},
+        environment={"PATH": str(programs)},
+    )
+    assert Path(argv[0]).parent == programs
+    assert [Path(argv[0]).name, *argv[1:]] == filled(LINES[name]).split()
+
+
+@pytest.mark.parametrize("name", ["vllm", "tgi", "sglang", "worker-orcd"])
+def test_what_needs_a_gpu_looks_at_it_first(name: str) -> None:
+    start = load_profile(name).start
+    assert start is not None
+    assert start.gpu is not None
+
+
+def test_the_schema_describes_every_key_that_has_a_text() -> None:
+    schema = profile_schema()
+    json.dumps(schema)
+    parts = schema["$defs"]
+    assert {"Profile", "Start", "Option", "Health", "Ready", "Budgets", "Stop", "Gpu"} <= set(parts)
+    assert all(part.get("additionalProperties") is False for part in parts.values())
+    assert parts["Ready"]["properties"]["budgets"]["$ref"] == "#/$defs/Budgets"
+    assert "must name the model" in parts["Ready"]["properties"]["model_list"]["description"]
+    described = key_descriptions()
+    assert described["Stop"]["grace"] == "How long the signal may take."
+    for part, keys in described.items():
+        for key, text in keys.items():
+            if part in parts:
+                assert parts[part]["properties"][key]["description"] == text
