@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from InferenceLibrary.simulator.exchange import Exchange, Step
 
 _CACHE_LIMIT = 50_000
+# Tokens in one write, so that a long answer to a slow client does not lie in memory as a whole.
+_AT_ONCE = 1024
 _quoted: dict[str, bytes] = {}
 _MARK = "\ue000"
 _END = chunk(f"data: {DONE}\n\n".encode()) + b"0\r\n\r\n"
@@ -99,12 +101,19 @@ def fast_stream(
         return
     # The end of one chunk and the beginning of the next are one constant, so that a token costs one concatenation.
     joints = {size: b"%b%x\r\n%b" % (after, constant + size, before) for size in sizes}
-    frames = b"".join([joints[len(token)] + token for token in tokens])
-    frames = opening + frames[len(after) :] + after + closing if tokens else opening + closing
+    before_tokens = opening
     if first > 0:
         yield head
         yield first
-        yield frames
     else:
-        yield head + frames
-    exchange.sent_tokens(len(tokens))
+        before_tokens = head + opening
+    skip = len(after)
+    for start in range(0, len(tokens), _AT_ONCE):
+        part = tokens[start : start + _AT_ONCE]
+        frames = b"".join([joints[len(token)] + token for token in part])[skip:]
+        last = start + _AT_ONCE >= len(tokens)
+        yield before_tokens + frames + after + closing if last else before_tokens + frames
+        exchange.sent_tokens(len(part))
+        before_tokens, skip = b"", 0
+    if not tokens:
+        yield before_tokens + closing

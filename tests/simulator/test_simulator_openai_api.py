@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import socket
+import sys
 
 import pytest
 
@@ -92,6 +95,34 @@ def test_fast_and_general_stream_give_the_same_bytes(simulator, path, text):
         body = call(text, fault=fault, stream=True, stream_options={"include_usage": True}, max_tokens=50).body
         texts.append(re.sub(rb'"id":"[^"]+"|"created":\d+', b"", body))
     assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize("count", [1023, 1024, 1025, 2500])
+def test_long_streams_are_whole(start_simulator, count):
+    simulator = start_simulator("--max-model-len", "10000")
+    answer = simulator.chat("x", stream=True, max_tokens=count, ignore_eos=True, stream_options={"include_usage": True})
+    assert answer.raw.endswith(b"\r\n0\r\n\r\n")
+    assert len(answer.data) == count + 4
+    assert answer.data[-2]["usage"]["completion_tokens"] == count
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads tcp_info")
+def test_one_write_a_token_when_asked(start_simulator):
+    segments = []
+    for flags in ([], ["--one-write-per-token"]):
+        simulator = start_simulator("--mode", "echo", *flags)
+        body = json.dumps({"messages": [{"role": "user", "content": "a " * 60}], "stream": True}).encode()
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n"
+        with simulator.connect() as sock:
+            sock.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+            found = b""
+            while not found.endswith(b"\r\n0\r\n\r\n"):
+                found += sock.recv(65536)
+            info = sock.getsockopt(socket.IPPROTO_TCP, 11, 192)
+        # tcpi_data_segs_in; the kernel may join some of them on their way.
+        segments.append(int.from_bytes(info[152:156], sys.byteorder))
+    assert segments[0] <= 3
+    assert segments[1] > 20
 
 
 def test_stream_and_one_piece_say_the_same(start_simulator):
