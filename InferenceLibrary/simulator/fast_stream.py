@@ -108,10 +108,10 @@ def fast_stream(
     else:
         before_tokens = head + opening
     skip = len(after)
-    for start in range(0, len(tokens), _AT_ONCE):
-        part = tokens[start : start + _AT_ONCE]
+    for begin in range(0, len(tokens), _AT_ONCE):
+        part = tokens[begin : begin + _AT_ONCE]
         frames = b"".join([joints[len(token)] + token for token in part])[skip:]
-        last = start + _AT_ONCE >= len(tokens)
+        last = begin + _AT_ONCE >= len(tokens)
         yield before_tokens + frames + after + closing if last else before_tokens + frames
         exchange.sent_tokens(len(part))
         before_tokens, skip = b"", 0
