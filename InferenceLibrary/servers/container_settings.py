@@ -115,7 +115,7 @@ class ContainerSettings:
             return None
         request = sdk().types.DeviceRequest
         text = self.gpus.strip().removeprefix("device=")
-        if not re.fullmatch(r"all|\d+|[\w.-]+(,[\w.-]+)*", text):
+        if not re.fullmatch(r"all|[A-Za-z0-9][\w.-]*(,[A-Za-z0-9][\w.-]*)*", text):
             raise ServerError(describe("gpus is wrong", expected="all, a count, or device=0,1", got=f"'{self.gpus}'"))
         by_device = self.gpus.strip().startswith("device=") or not re.fullmatch(r"all|\d+", text)
         if engine.podman:

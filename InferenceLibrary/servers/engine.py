@@ -202,13 +202,13 @@ def missing_part(image: str | None = None, compose: bool = False) -> str | None:
             from InferenceLibrary.servers.compose_command import compose_program
 
             compose_program()
+    except (MissingExtraError, EngineMissingError) as error:
+        return str(error)
     except sdk().errors.NotFound:
         hint = (
             f"docker pull {image}, or docker load. In a checkout: docker build --tag {image} . makes the simulator's."
         )
         return describe(f"The container engine has no image '{image}'", hint=hint)
-    except (MissingExtraError, EngineMissingError) as error:
-        return str(error)
     return None
 
 

@@ -1,7 +1,7 @@
 *** Settings ***
 Documentation    Servers in containers and compose projects: start, talk, logs, ports, files, variants, and their end.
-...              They need a container engine and the simulator's image (`docker build --tag inference-simulator:local .`,
-...              or whatever SIMULATOR_IMAGE names), and skip where these are missing.
+...              They need a container engine and the simulator's image, and skip where these are missing. The image is
+...              made with `docker build --tag inference-simulator:local .`, or named by SIMULATOR_IMAGE.
 
 Library          Collections
 Library          OperatingSystem
@@ -81,6 +81,28 @@ A Container That Dies Is Told From One That Is Slow
     Start Simulator    command=--fault crash-after:code=7
     ${error} =    Run Keyword And Expect Error    *    Chat    Hello
     Should Contain    ${error}    its container ended with exit code 7
+
+A Paused Container Answers When It Goes On
+    Start Simulator
+    Pause Server
+    Run Keyword And Expect Error    *no answer within*    Chat    Hello    timeout=300 ms
+    Resume Server
+    Chat    Hello    max_tokens=2
+
+A Killed Container Is Restarted At Its Address
+    ${server} =    Start Simulator
+    VAR    ${address}    ${server.base_url}
+    Kill Server
+    Server Should Have Exited    signal=SIGKILL
+    Restart Server
+    Should Be Equal    ${server.base_url}    ${address}
+    Chat    Hello    max_tokens=2
+
+A Container Ends Gracefully And Leaves Nothing
+    Start Simulator
+    Stop Server    expect_graceful=5 s
+    Server Should Have Exited    code=0
+    Server Should Not Have Leaked
 
 A Stopped Container Is Gone
     ${server} =    Start Simulator
