@@ -155,7 +155,8 @@ class ServerLogKeywords(KeywordGroup):
 
 
 def mark_logs(context: Context) -> None:
-    """A test begins: remember where the logs of the live servers stand."""
+    """A test begins: remember where the logs of the live servers stand; what other tests stopped is theirs."""
+    context.stopped_servers.clear()
     for server in context.servers:
         path = server.log_path
         server.log_mark = path.stat().st_size if path is not None and path.exists() else 0
