@@ -1,0 +1,170 @@
+*** Settings ***
+Documentation    A gateway in front of other servers: routing by model, streams, providers, upstreams in trouble.
+...
+...              Runs against the simulator in place of llm-gateway, with simulators as its upstreams. LLM_GATEWAY_URL
+...              names the real one, LLM_GATEWAY_MODEL a model that it routes.
+
+Resource         ../../resources/systems.resource
+Variables        ../../resources/prompts.yaml
+
+Suite Setup      Prepare
+
+Test Tags        gateway    requires-gateway
+
+
+*** Variables ***
+${MODEL}    %{LLM_GATEWAY_MODEL=inference:phi-4}
+
+
+*** Test Cases ***
+The Gateway Is Healthy
+    [Tags]    smoke
+    ${reply} =    Send Request    GET    /health    expected_status=200
+    Should Be True    $reply.json['status'] in ('healthy', 'ok')
+
+Readiness Tells Of The Upstreams
+    ${reply} =    Send Request    GET    /health/ready
+    Should Be True    ${reply.status} in (200, 503)
+    Should Be True    $reply.json['status'] in ('ready', 'degraded', 'not_ready')
+
+Providers And Models Are Listed
+    [Tags]    smoke
+    ${providers} =    Send Request    GET    /v1/providers    expected_status=200
+    Should Be True    'providers' in $providers.json or 'data' in $providers.json
+    ${models} =    Send Request    GET    /v1/models    expected_status=200
+    Should Be True    isinstance($models.json['data'], list)
+
+A Model With A Prefix Is Routed
+    [Tags]    smoke
+    ${reply} =    Send Request    POST    /v1/chat/completions    ${{{'model': $MODEL, 'messages': $MESSAGES}}}
+    Should Be True    ${reply.status} in (200, 503)    ${reply}
+    Skip If    ${reply.status} == 503    The upstream of ${MODEL} has no room or is not loaded: ${reply}
+    Should Not Be Empty    ${reply.text}
+    Usage Should Add Up    ${reply}
+
+A Stream Comes Through To Its End
+    [Tags]    smoke
+    ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    model=${MODEL}    max_tokens=32
+    Stream Should Be In Order    ${stream}
+    Stream Should Have One Id    ${stream}
+    Stream Should End With Done    ${stream}
+
+A Model That Nobody Has Is Refused
+    VAR    &{body}    model=no-such-model-at-all    messages=${MESSAGES}
+    ${reply} =    Send Request    POST    /v1/chat/completions    ${body}
+    # llm-gateway answers 502; its documents allow the others.
+    Should Be True    ${reply.status} in (400, 404, 502, 503)    ${reply}
+    Should Not Be Empty    ${reply.error.message}
+
+Wrong Requests Are Refused
+    [Template]    Body Should Be Refused
+    {"model": "phi-4"}
+    {"messages": [{"role": "user", "content": "Hi"}]}
+    {"model": "phi-4", "messages": "Hi"}
+
+Ten Requests At Once Come Through
+    ${replies} =    Chat At Once    ${SHORT_PROMPT}    count=10    max_tokens=8
+    Length Should Be    ${replies}    10
+
+Each Spelling Of A Model Reaches Its Upstream
+    [Tags]    mock
+    [Template]    Model Should Reach Upstream
+    phi-4    one
+    inference:phi-4    one
+    local:phi-4    one
+    llama3    two
+    ollama/llama3    two
+    ollama:llama3    two
+
+A Stream Is Not Held Back
+    [Documentation]    The first token is here long before the last one: the gateway passes on what it gets.
+    [Tags]    mock
+    Skip Unless Server Supports    upstreams of our own
+    ${slow} =    Start Server    simulator    model=slow    alias=slow    inter_token_latency=40 ms
+    Start Server    gateway    upstream=inference=${slow.base_url}
+    ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    model=slow
+    Should Be True    $stream.time_to_first_token < 0.5 * $stream.elapsed
+    Should Be True    len($stream.gaps) > 2 and min($stream.gaps) > 0.02
+
+A Client That Leaves Ends The Work Of The Upstream
+    [Tags]    mock
+    Skip Unless Server Supports    upstreams of our own
+    ${slow} =    Start Server    simulator    model=slow    alias=slow    inter_token_latency=40 ms    mode=echo
+    ...    scenario=${EMPTY}    arguments=--control-port=0
+    Start Server    gateway    upstream=inference=${slow.base_url}
+    ${stream} =    Stream Chat    ${LONG_PROMPT}    model=slow    cancel_after=2
+    Should Be True    ${stream.cancelled}
+    Wait Until Keyword Succeeds    5 s    50 ms    Upstream Should Have Cancelled    slow
+
+An Upstream That Is Down Is A Provider Error
+    [Tags]    mock
+    Skip Unless Server Supports    upstreams of our own
+    ${upstream} =    Start Server    simulator    alias=short-lived
+    Stop Server    short-lived
+    Start Server    gateway    upstream=inference=${upstream.base_url};phi-4
+    ${reply} =    Chat    Hi    model=phi-4    expected_status=502
+    Should Be Equal    ${reply.json}[error][type]    provider_error
+    Should Be Equal    ${reply.json}[error][provider]    inference
+    Send Request    GET    /health    expected_status=200
+    Send Request    GET    /health/ready    expected_status=503
+
+An Upstream That Is Silent Is A Provider Error In Time
+    [Tags]    mock
+    Skip Unless Server Supports    upstreams of our own
+    ${silent} =    Start Server    simulator    model=phi-4    time_to_first_token=30 s
+    Start Server    gateway    upstream=inference=${silent.base_url};phi-4    upstream_timeout=200 ms
+    ${reply} =    Chat    Hi    model=phi-4    expected_status=502    timeout=10 s
+    Should Be Equal    ${reply.json}[error][code]    provider_timeout
+
+An Upstream That Is Full Says When To Come Again
+    [Tags]    mock
+    Skip Unless Server Supports    upstreams of our own
+    ${full} =    Start Server    simulator    model=phi-4    fault=status:code=503,retry_after=3
+    Start Server    gateway    upstream=inference=${full.base_url};phi-4
+    ${reply} =    Chat    Hi    model=phi-4    expected_status=503
+    Should Be Equal    ${reply.headers}[retry-after]    3
+
+A Stream That An Upstream Cuts Is Noticed
+    [Tags]    mock
+    Skip Unless Server Supports    upstreams of our own
+    ${cutting} =    Start Server    simulator    model=phi-4    fault=cut-after-events:events=3
+    Start Server    gateway    upstream=inference=${cutting.base_url}
+    Run Keyword And Expect Error    *expected a stream with a proper end, got a connection that broke off*3 events*
+    ...    Stream Chat    ${CAPITAL_OF_FRANCE}    model=phi-4
+
+
+*** Keywords ***
+Prepare
+    [Documentation]    Meets the gateway; a stand-in gets two simulators as upstreams.
+    VAR    ${upstreams}    ${None}
+    IF    not '%{LLM_GATEWAY_URL=}'
+        ${one} =    Start Server    simulator    model=phi-4    alias=one    arguments=--control-port=0
+        ${two} =    Start Server    simulator    model=llama3    alias=two    arguments=--control-port=0
+        VAR    @{upstreams}    inference=${one.base_url}    ollama=${two.base_url}
+    END
+    VAR    @{MESSAGES}    ${{{'role': 'user', 'content': 'Hi'}}}    scope=SUITE
+    ${server} =    Use System    %{LLM_GATEWAY_URL=}    gateway    llm-gateway    model=${MODEL}
+    ...    upstream=${upstreams}
+    VAR    ${GATEWAY}    ${server}    scope=SUITE
+
+Body Should Be Refused
+    [Documentation]    Sends a wrong chat and expects 422.
+    [Arguments]    ${body}
+    ${reply} =    Send Request    POST    /v1/chat/completions    ${body}    expected_status=422
+    Should Not Be Empty    ${reply.json}[detail]
+
+Model Should Reach Upstream
+    [Documentation]    Asks for a model and lets the upstream say that it was asked.
+    [Arguments]    ${model}    ${upstream}
+    Skip Unless Server Supports    upstreams of our own    server=${GATEWAY}
+    ${before} =    Get Counters    ${upstream}
+    Chat    Hi    model=${model}    server=${GATEWAY}
+    ${after} =    Get Counters    ${upstream}
+    Should Be Equal As Integers    ${after}[completed]    ${{$before['completed'] + 1}}
+
+Upstream Should Have Cancelled
+    [Documentation]    Passes when the upstream counts one cancelled request and none in flight.
+    [Arguments]    ${upstream}
+    ${counters} =    Get Counters    ${upstream}
+    Should Be Equal As Integers    ${counters}[cancelled]    1
+    Should Be Equal As Integers    ${counters}[in_flight]    0

@@ -1,0 +1,211 @@
+*** Settings ***
+Documentation    A service of several models: health, models, completions, orchestration, task types, priorities, load.
+...
+...              Runs against the simulator in place of inference-service. INFERENCE_SERVICE_URL names the real one,
+...              INFERENCE_SERVICE_MODEL one of its models; else the first loaded one is taken.
+
+Resource         ../../resources/systems.resource
+Variables        ../../resources/prompts.yaml
+
+Suite Setup      Prepare
+
+Test Tags        orchestration
+
+
+*** Variables ***
+${MODEL}    %{INFERENCE_SERVICE_MODEL=}
+
+
+*** Test Cases ***
+The Service Is Healthy
+    [Tags]    smoke
+    ${reply} =    Send Request    GET    /health    expected_status=200
+    Should Be Equal    ${reply.json}[status]    ok
+
+Readiness Says Which Models Are Loaded
+    [Tags]    smoke
+    ${reply} =    Send Request    GET    /health/ready    expected_status=200
+    Should Be Equal    ${reply.json}[status]    ready
+    Should Contain    ${reply.json}[loaded_models]    ${MODEL}
+
+A Service Without Models Is Not Ready
+    [Tags]    mock
+    Skip Unless Server Supports    fault injection
+    Start Server    service    loaded_models=none
+    ${reply} =    Send Request    GET    /health/ready    expected_status=503
+    Should Be Equal    ${reply.json}[status]    not_ready
+    Should Not Be Empty    ${reply.json}[reason]
+
+Models Are Listed With Their State
+    ${reply} =    Send Request    GET    /v1/models    expected_status=200
+    FOR    ${model}    IN    @{reply.json}[data]
+        Should Be True    $model['status'] in ('loaded', 'available')    ${model}
+        Should Be True    $model['memory_mb'] > 0 and $model['context_length'] > 0
+        Should Not Be Empty    ${model}[roles]
+    END
+
+A Completion Is Answered
+    [Tags]    smoke    requires-model
+    ${reply} =    Chat    What is 2 + 2?    model=${MODEL}    max_tokens=50
+    Should Start With    ${reply.id}    chatcmpl-
+    Should Be Equal    ${reply.json}[object]    chat.completion
+    Should Be True    $reply.finish_reason in ('stop', 'length', 'content_filter')
+    Usage Should Add Up    ${reply}
+
+A Stream Is Answered
+    [Tags]    smoke    requires-model
+    ${stream} =    Stream Chat    ${SHORT_PROMPT}    model=${MODEL}    max_tokens=16
+    Stream Should Have At Least 2 Chunks    ${stream}
+    Stream Should Have One Id    ${stream}
+    Stream Should Be In Order    ${stream}
+    Stream Should End With Done    ${stream}
+
+Each Mode Works With Its Models
+    [Documentation]    Metadata is checked where the service gives it; a mode that it refuses with 400 is skipped.
+    [Tags]    requires-model
+    [Template]    Mode Should Work
+    single    1
+    critique    2
+    debate    2
+    ensemble    2
+    pipeline    2
+
+Critique Really Asks Two Models
+    [Documentation]    The service itself says how many texts its models generated.
+    [Tags]    mock
+    Skip Unless Server Supports    counters
+    ${before} =    Get Generations
+    ${reply} =    Chat    ${SHORT_PROMPT}    model=${MODEL}    extra={"orchestration_mode": "critique"}
+    ${after} =    Get Generations
+    Should Be Equal As Integers    ${{sum($after.values()) - sum($before.values())}}    2
+    FOR    ${model}    IN    @{reply.json}[orchestration][models_used]
+        Should Be True    $after['${model}'] == $before.get('${model}', 0) + 1
+    END
+
+Too Few Models For A Mode Are Named
+    [Tags]    mock
+    Skip Unless Server Supports    fault injection
+    Start Server    service    loaded_models=phi-4
+    ${reply} =    Chat    Hi    extra={"orchestration_mode": "critique"}    expected_status=400
+    Should Be Equal    ${reply.json}[error][code]    VALIDATION_ERROR
+    Should Contain    ${reply.json}[error][message]    needs 2 loaded models
+
+Task Types And Priorities Are Taken
+    [Tags]    requires-model
+    [Template]    Request Should Be Answered
+    {"task_type": "code"}
+    {"task_type": "reasoning"}
+    {"priority": 1}
+    {"priority": 2}
+    {"priority": 3}
+
+Wrong Requests Are Refused
+    [Template]    Request Should Be Refused With
+    {"messages": []}    422
+    {"temperature": 9}    422
+    {"max_tokens": -1}    422
+    {"orchestration_mode": "chaos"}    200    400    422
+    {"task_type": "cooking"}    200    400    422
+
+A Model That Is Not Loaded Is 404
+    ${reply} =    Chat    Hi    model=no-such-model    expected_status=404
+    Should Contain    ${reply.json}[detail]    no-such-model
+
+Models Are Loaded And Unloaded
+    [Tags]    mock
+    Skip Unless Server Supports    changing models
+    Start Server    service
+    ${full} =    Send Request    POST    /v1/models/qwen2.5-7b/load    expected_status=507
+    Should Contain    ${full.json}[detail]    MB
+    Send Request    POST    /v1/models/deepseek-r1-7b/unload    expected_status=200
+    ${loaded} =    Send Request    POST    /v1/models/qwen2.5-7b/load    expected_status=200
+    Should Be Equal    ${loaded.json}[status]    loaded
+    Chat    Hi    model=qwen2.5-7b
+    Chat    Hi    model=deepseek-r1-7b    expected_status=404
+    Send Request    POST    /v1/models/no-such-model/load    expected_status=404
+
+A Model's Context Is Configured
+    [Tags]    mock
+    Skip Unless Server Supports    changing models
+    Start Server    service
+    ${changed} =    Send Request    PATCH    /v1/models/qwen2.5-7b/config    {"context_length": 64}
+    Should Be Equal    ${changed.json}[updated_fields]    ${{['context_length']}}
+    Send Request    PATCH    /v1/models/no-such-model/config    {"context_length": 64}    expected_status=404
+
+Five Requests At Once Are Answered
+    [Tags]    requires-model
+    ${replies} =    Chat At Once    ${SHORT_PROMPT}    count=5    max_tokens=8
+    Length Should Be    ${replies}    5
+
+A Full Queue Says When To Come Again
+    [Tags]    mock
+    Skip Unless Server Supports    fault injection
+    Start Server    service    queue_max_size=1    time_to_first_token=500 ms
+    ${results} =    Chat At Once    ${SHORT_PROMPT}    count=5    allow_failures=True
+    ${full} =    Evaluate    [result for result in $results if getattr(result, 'status', None) == 503]
+    Length Should Be    ${full}    3
+    FOR    ${error}    IN    @{full}
+        Should Be Equal    ${error.headers}[retry-after]    5
+        Should Contain    ${error.body}    "retry_after_seconds":5
+    END
+
+A Stream That Breaks Off Is Noticed
+    [Tags]    mock
+    Skip Unless Server Supports    fault injection
+    Run Keyword And Expect Error    *expected a stream with a proper end*after 3 events*
+    ...    Stream Chat    Hi    model=${MODEL}    headers={"X-Inference-Fault": "cut-after-events:events=3"}
+
+
+*** Keywords ***
+Prepare
+    [Documentation]    Meets the service, and takes its first loaded model unless one is given.
+    ${server} =    Use System    %{INFERENCE_SERVICE_URL=}    service    inference-service    control_port=0
+    IF    not $MODEL
+        ${reply} =    Send Request    GET    /v1/models    expected_status=200
+        ${loaded} =    Evaluate    [model['id'] for model in $reply.json['data'] if model['status'] == 'loaded']
+        Skip If    not $loaded    The service has no loaded model. POST /v1/models/NAME/load loads one.
+        VAR    ${MODEL}    ${loaded}[0]    scope=SUITE
+    END
+    Evaluate    setattr($server.client, 'model', $MODEL)
+
+Mode Should Work
+    [Documentation]    Asks in a mode, and compares the metadata with what the mode means.
+    [Arguments]    ${mode}    ${at_least}
+    VAR    ${messages}    ${{[{'role': 'user', 'content': 'Hi'}]}}
+    VAR    &{body}    model=${MODEL}    messages=${messages}    max_tokens=${20}    orchestration_mode=${mode}
+    ${reply} =    Send Request    POST    /v1/chat/completions    ${body}
+    Skip If    ${reply.status} == 400    The service refuses mode ${mode}: ${reply}
+    Should Be Equal As Integers    ${reply.status}    200
+    Should Not Be Empty    ${reply.text}
+    VAR    ${found}    ${reply.json.get('orchestration')}
+    Skip If    not $found    The service gives no orchestration metadata for mode ${mode}.
+    Metadata Should Fit    ${found}    ${mode}    ${at_least}
+
+Metadata Should Fit
+    [Documentation]    Checks the metadata of one answer.
+    [Arguments]    ${found}    ${mode}    ${at_least}
+    Should Be Equal    ${found}[mode]    ${mode}
+    ${used} =    Get Length    ${found}[models_used]
+    Should Be True    ${used} >= ${at_least}
+    Should Be True    ($mode == 'single') == (${used} == 1)
+    Should Be True    $found.get('rounds', 1) >= 1
+    Should Be True    0 <= $found.get('confidence', 0) <= 1
+    Should Be True    0 <= $found.get('agreement_score', 0) <= 1
+
+Request Should Be Answered
+    [Documentation]    Asks with further keys and expects a text.
+    [Arguments]    ${extra}
+    ${reply} =    Chat    ${SHORT_PROMPT}    model=${MODEL}    max_tokens=20    extra=${extra}
+    Should Not Be Empty    ${reply.text}
+
+Request Should Be Refused With
+    [Documentation]    Asks with wrong keys and expects one of the statuses.
+    [Arguments]    ${extra}    @{statuses}
+    VAR    &{body}    model=${MODEL}    messages=${{[{'role': 'user', 'content': 'Hi'}]}}    max_tokens=${5}
+    ${reply} =    Send Request    POST    /v1/chat/completions    ${{{**$body, **json.loads($extra)}}}
+    Should Contain    ${statuses}    ${{str($reply.status)}}
+
+Get Generations
+    [Documentation]    Returns how many texts each model of the service has generated so far.
+    ${counters} =    Get Counters
+    RETURN    ${counters}[generations]

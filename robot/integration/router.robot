@@ -1,0 +1,234 @@
+*** Settings ***
+Documentation    A router: keys, limits and budgets, weighted backends with failover, its headers, its admin routes.
+...
+...              Runs against the simulator in place of the API router, with simulators as its backends. ROUTER_URL
+...              names the real one, ROUTER_API_KEY a key for it, ROUTER_MODEL a model that it routes.
+
+Resource         ../../resources/systems.resource
+Library          Collections
+Variables        ../../resources/prompts.yaml
+
+Suite Setup      Prepare
+
+Test Tags        router
+
+
+*** Variables ***
+${KEY: Secret}    %{ROUTER_API_KEY=dev-test-key}
+${MODEL}          %{ROUTER_MODEL=gpt-4o}
+${CHAT}           /v1/chat/completions
+
+
+*** Test Cases ***
+The Router Is Healthy
+    [Tags]    smoke
+    ${reply} =    Send Request    GET    /v1/status/healthz    expected_status=200
+    Should Be Equal    ${reply.json}[status]    healthy
+
+Readiness Tells Of Every Component
+    [Tags]    smoke
+    ${reply} =    Send Request    GET    /v1/status/readyz
+    Should Be True    ${reply.status} in (200, 503)
+    FOR    ${component}    IN    redis    kafka    config_service    backend_registry
+        Should Contain    ${reply.json}[components]    ${component}
+    END
+
+The Capital Of France Comes Through The Router
+    [Tags]    smoke
+    ${reply} =    Chat    In one word, can you provide me the capital of France?    max_tokens=10    temperature=0.1
+    Reply Should Contain    ${reply}    Paris    ignore_case=True
+    Should Not Be Empty    ${reply.finish_reason}
+    Usage Should Add Up    ${reply}
+    Should Be True    $reply.usage.prompt_tokens > 0 and $reply.usage.completion_tokens > 0
+    Should Not Be Empty    ${reply.headers}[x-routing-backend]
+    Should Be True    $reply.headers['x-routing-decision'] in ('PRIMARY', 'FAILOVER', 'REGISTRY')
+
+A Key Is Taken As A Bearer And As A Header
+    VAR    &{headers}    X-API-Key=${KEY}
+    Status Should Be For    ${headers}    200
+    # The library itself sends Authorization: Bearer.
+    Chat    Hi    max_tokens=5
+
+Without A Good Key Nothing Is Answered
+    [Template]    Status Should Be For
+    {}    401
+    {"Authorization": "Bearer"}    401
+    {"X-API-Key": "no-such-key"}    401
+    {"Authorization": "Bearer no-such-key"}    401
+
+Wrong Requests Are Refused
+    [Template]    Body Should Be Refused
+    {"messages": [{"role": "user", "content": "Hi"}]}    VALIDATION_ERROR
+    {"model": "gpt-4o", "messages": []}    VALIDATION_ERROR
+    {"model": "gpt-4o"    INVALID_REQUEST
+
+Exhausted Budgets Are 402
+    [Tags]    mock
+    [Template]    Key Should Be Exhausted
+    dev-exhausted-budget-key    BUDGET_EXCEEDED    budget
+    dev-exhausted-quota-key    QUOTA_EXCEEDED    daily_quota
+
+Too Many Requests Are 429 And Told When To Come Again
+    [Tags]    mock
+    Skip Unless Server Supports    backends of our own
+    Start Router    rate_limit=1    rate_burst=2
+    Chat    Hi
+    Chat    Hi
+    ${reply} =    Chat    Hi    expected_status=429
+    Should Be Equal    ${reply.json}[code]    RATE_LIMIT_EXCEEDED
+    Should Be True    int($reply.headers['retry-after']) == $reply.json['retry_after_seconds'] > 0
+    Should Be Equal    ${reply.headers}[x-ratelimit-limit]    2
+    Should Be Equal    ${reply.headers}[x-ratelimit-remaining]    0
+    Should Be Equal As Integers    ${reply.json}[limit_context][limit]    2
+
+A Retry Waits As Long As The Router Says
+    [Tags]    mock
+    Skip Unless Server Supports    backends of our own
+    Start Router    rate_limit=1    rate_burst=1
+    Chat    Hi
+    Use Retry Policy    max_retries=3    initial_backoff=1 ms
+    ${reply} =    Chat    Hi
+    Should Be True    len($reply.attempts) > 1
+    Should Be True    $reply.attempts[0].wait >= 1
+
+The Router's Own API Answers And Keeps An Audit
+    VAR    &{body}    request_id=${{str(uuid.uuid4())}}    model=${MODEL}    payload=Hi
+    ${reply} =    Send Request    POST    /v1/inference    ${body}    expected_status=200
+    Should Be Equal    ${reply.json}[request_id]    ${body.request_id}
+    Should Not Be Empty    ${reply.json}[output][text]
+    Should Be True    $reply.json['usage']['tokens_output'] > 0
+    ${audit} =    Send Request    GET    /v1/audit/requests/${body.request_id}    expected_status=200
+    Should Be Equal    ${audit.json}[tokens_output]    ${reply.json}[usage][tokens_output]
+    Send Request    POST    /v1/inference    {"model": "${MODEL}", "payload": "Hi"}    expected_status=400
+
+A Stream Comes Through
+    Skip Unless Server Supports    streams
+    ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    max_tokens=32
+    Stream Should Be In Order    ${stream}
+    Stream Should End With Done    ${stream}
+    Should Not Be Empty    ${stream.headers}[x-routing-backend]
+
+Ten Requests At Once Come Through
+    ${replies} =    Chat At Once    ${SHORT_PROMPT}    count=10    max_tokens=5
+    Length Should Be    ${replies}    10
+
+Weights Decide Which Backend Is Asked
+    [Tags]    mock
+    Skip Unless Server Supports    backends of our own
+    Start Router    weights=${{[300, 100]}}
+    ${counts} =    Ask Often    60
+    Should Be True    $counts.get('one', 0) > $counts.get('two', 0) > 0
+
+Another Backend Answers When One Is Down
+    [Tags]    mock
+    Skip Unless Server Supports    backends of our own
+    ${dead} =    Start Server    simulator    alias=dead
+    Stop Server    dead
+    VAR    @{backends}    dead=${dead.base_url};weight=1    two=${BACKENDS}[two];weight=0
+    Start Server    router    backend=${backends}    api_key=${KEY}
+    ${reply} =    Chat    Hi
+    Should Be Equal    ${reply.headers}[x-routing-backend]    two
+    Should Be Equal    ${reply.headers}[x-routing-decision]    FAILOVER
+    ${decisions} =    Send Request    GET    /v1/admin/routing/decisions    expected_status=200
+    Should Be Equal As Integers    ${decisions.json}[count]    2
+
+A Degraded Backend Is Never Asked
+    [Tags]    mock
+    Skip Unless Server Supports    backends of our own
+    Start Router    weights=${{[100, 100]}}
+    Send Request    POST    /v1/admin/routing/backends/one/degrade    {"reason": "test"}    expected_status=200
+    ${counts} =    Ask Often    20
+    Should Be Equal    ${counts}    ${{{'two': 20}}}
+    Send Request    POST    /v1/admin/routing/backends/one/healthy    expected_status=200
+    Send Request    POST    /v1/admin/routing/backends/two/degrade    {}    expected_status=200
+    ${counts} =    Ask Often    5
+    Should Be Equal    ${counts}    ${{{'one': 5}}}
+
+What A Backend Refuses Is 502
+    [Tags]    mock
+    Skip Unless Server Supports    backends of our own
+    ${reply} =    Chat    Hi    model=no-such-model    expected_status=502
+    Should Be Equal    ${reply.json}[code]    BACKEND_ERROR
+    Should Contain    ${reply.json}[error]    backend returned status 404
+
+A Router Without Backends Is Not Ready
+    [Tags]    mock
+    Skip Unless Server Supports    backends of our own
+    Start Server    router    api_key=${KEY}
+    ${reply} =    Send Request    GET    /v1/status/readyz    expected_status=503
+    Should Be Equal    ${reply.json}[status]    degraded
+    Should Be Equal    ${reply.json}[components][backend_registry]    unhealthy
+    Chat    Hi    expected_status=500
+
+A Stream That A Backend Cuts Is Noticed
+    [Tags]    mock
+    Skip Unless Server Supports    backends of our own
+    ${cutting} =    Start Server    simulator    model=gpt-4o    fault=cut-after-events:events=3
+    Start Server    router    backend=one=${cutting.base_url}    api_key=${KEY}
+    Run Keyword And Expect Error    *expected a stream with a proper end*3 events*
+    ...    Stream Chat    ${CAPITAL_OF_FRANCE}
+
+
+*** Keywords ***
+Prepare
+    [Documentation]    Meets the router; a stand-in gets two simulators as backends.
+    VAR    &{BACKENDS}    &{EMPTY}    scope=SUITE
+    VAR    ${url}    %{ROUTER_URL=}
+    IF    $url
+        Use System    ${url}    router    api-router    model=${MODEL}    api_key=${KEY}
+    ELSE
+        Skip If Integration Tests Are Off
+        ${one} =    Start Server    simulator    model=gpt-4o    alias=one
+        ${two} =    Start Server    simulator    model=gpt-4o    alias=two
+        VAR    &{BACKENDS}    one=${one.base_url}    two=${two.base_url}    scope=SUITE
+        Start Router
+    END
+
+Start Router
+    [Documentation]    Starts a router with the two backends of the suite.
+    [Arguments]    ${weights}=${{[100, 100]}}    &{options}
+    VAR    @{backends}
+    ...    one=${BACKENDS}[one];weight=${weights}[0]
+    ...    two=${BACKENDS}[two];weight=${weights}[1]
+    Start Server    router    backend=${backends}    api_key=${KEY}    &{options}
+
+Ask Often
+    [Documentation]    Asks so many times, and returns how often each backend answered.
+    [Arguments]    ${count}
+    VAR    @{asked}    @{EMPTY}
+    FOR    ${_}    IN RANGE    ${count}
+        ${reply} =    Chat    Hi    max_tokens=1
+        Append To List    ${asked}    ${reply.headers}[x-routing-backend]
+    END
+    ${counts} =    Evaluate    dict(collections.Counter($asked))
+    RETURN    ${counts}
+
+Status Should Be For
+    [Documentation]    Asks with these headers and no key of the library's own, and expects a status.
+    [Arguments]    ${headers}    ${status}
+    VAR    &{body}    model=${MODEL}    messages=${{[{'role': 'user', 'content': 'Hi'}]}}    max_tokens=${5}
+    ${server} =    Get Server
+    Connect To Server    ${server.base_url}    alias=stranger    profile=api-router
+    TRY
+        ${reply} =    Send Request    POST    ${CHAT}    ${body}    headers=${headers}    expected_status=${status}
+    FINALLY
+        Switch Server    ${server}
+    END
+    IF    ${status} == 401
+        Should Be Equal    ${reply.json}[code]    AUTH_INVALID
+    END
+
+Body Should Be Refused
+    [Documentation]    Sends a wrong body and expects 400 with a code and a text.
+    [Arguments]    ${body}    ${code}
+    ${reply} =    Send Request    POST    ${CHAT}    ${body}    expected_status=400
+    Should Be Equal    ${reply.json}[code]    ${code}
+    Should Not Be Empty    ${reply.json}[error]
+
+Key Should Be Exhausted
+    [Documentation]    Asks with a key whose budget is used up.
+    [Arguments]    ${key}    ${code}    ${quota}
+    Skip Unless Server Supports    backends of our own
+    ${reply} =    Chat    Hi    headers={"X-API-Key": "${key}"}    expected_status=402
+    Should Be Equal    ${reply.json}[code]    ${code}
+    Should Be Equal    ${reply.json}[limit_context][quota_type]    ${quota}

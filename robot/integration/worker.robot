@@ -1,0 +1,203 @@
+*** Settings ***
+Documentation    Jobs of a worker: POST /execute, its typed events, limits, stop sequences, cancellation.
+...
+...              Runs against the simulator in place of worker-orcd. WORKER_TARGET names the real one: a URL, or the
+...              profile worker-orcd with TEST_MODEL_FILE.
+
+Resource         ../../resources/systems.resource
+Library          Collections
+Variables        ../../resources/prompts.yaml
+
+Suite Setup      Use System    %{WORKER_TARGET=}    worker    worker-orcd    inter_token_latency=1 ms    control_port=0
+
+Test Tags        worker
+
+
+*** Test Cases ***
+The Worker Is Healthy
+    [Tags]    smoke
+    ${reply} =    Send Request    GET    /health    expected_status=200
+    Should Be Equal    ${reply.json}[status]    healthy
+    IF    'vram_bytes' in $reply.json
+        Should Be True    ${reply.json}[vram_bytes] > 0
+    END
+
+The Worker Tells Its Id
+    [Tags]    mock
+    Skip Unless Server Supports    worker id
+    ${reply} =    Send Request    GET    /health    expected_status=200
+    Should Be Equal    ${reply.json}[worker_id]    worker-0
+
+A Job Brings Its Tokens In Order
+    [Tags]    smoke
+    ${job} =    Execute Job    Hello    max_tokens=5
+    Events Should Be In Order    ${job}
+    Job Should Have Completed    ${job}
+    Should Not Be Empty    ${job.text}
+    Should Be True    0 < len($job.tokens) <= 5
+
+A Worker In The Place Of The Real One Brings Exactly As Many Tokens As Asked
+    [Tags]    mock
+    Skip Unless Server Supports    exact token counts
+    FOR    ${count}    IN    ${1}    ${5}    ${100}
+        ${job} =    Execute Job    Hello    max_tokens=${count}
+        Token Count Should Be    ${job}    ${count}
+        Job Should Have Completed    ${job}    stop_reason=max_tokens
+    END
+
+The First Event Names The Job
+    ${job} =    Execute Job    Hello    job_id=the-job    max_tokens=2
+    Should Be Equal    ${job.started}[job_id]    the-job
+    Should Not Be Empty    ${job.started}[model]
+    Should Match Regexp    ${job.started}[started_at]    ^\\d{4}-\\d\\d-\\d\\dT
+
+Tokens Arrive One After Another
+    ${job} =    Execute Job    ${LONG_PROMPT}    max_tokens=20    seed=42    temperature=0.7
+    Should Be True    0 < $job.time_to_first_token <= $job.elapsed
+    Should Be Equal As Integers    ${{len($job.gaps)}}    ${{len($job.tokens) - 1}}
+    ${arrivals} =    Evaluate    [event.arrival for event in $job.events]
+    Should Be Equal    ${arrivals}    ${{sorted($arrivals)}}
+
+A Stop Sequence Ends The Job
+    [Tags]    mock
+    Skip Unless Server Supports    scripted answers
+    ${job} =    Execute Job    Describe Ada as JSON    max_tokens=100    stop=}
+    Job Should Have Completed    ${job}    stop_reason=stop_sequence
+    Should Be Equal    ${job.stop_sequence_matched}    }
+    Should Not Contain    ${job.text}    }
+    Should Start With    ${job.text}    {"name"
+
+The Same Seed Brings The Same Text
+    ${one} =    Execute Job    Write a haiku    max_tokens=20    seed=42    temperature=0.7
+    ${two} =    Execute Job    Write a haiku    max_tokens=20    seed=42    temperature=0.7
+    Should Not Be Empty    ${one.text}
+    Should Be Equal    ${one.text}    ${two.text}
+
+Five Jobs In A Row Are All Completed
+    FOR    ${number}    IN RANGE    5
+        ${job} =    Execute Job    Hello    job_id=row-${number}    max_tokens=5
+        Events Should Be In Order    ${job}
+        Job Should Have Completed    ${job}
+        Should Be Equal    ${job.started}[job_id]    row-${number}
+    END
+
+Concurrent Jobs Do Not Mix
+    ${jobs} =    Execute Jobs At Once    Hello    count=5    max_tokens=10
+    VAR    @{ids}    @{EMPTY}
+    FOR    ${job}    IN    @{jobs}
+        Events Should Be In Order    ${job}
+        Job Should Have Completed    ${job}
+        Append To List    ${ids}    ${job.started}[job_id]
+    END
+    List Should Not Contain Duplicates    ${ids}
+
+Values At Their Limits Are Taken
+    Skip Unless Server Supports    scripted answers
+    VAR    ${prompt}    ${{'x ' * 16384}}
+    ${job} =    Execute Job    ${prompt}    max_tokens=2048    temperature=2    top_p=1    timeout=60 s
+    Job Should Have Completed    ${job}
+
+All Wrong Values Are Named At Once
+    VAR    &{body}    job_id=${EMPTY}    prompt=secret-prompt    max_tokens=${0}    temperature=${9.5}
+    ${reply} =    Send Request    POST    /execute    ${body}    expected_status=400
+    ${fields} =    Evaluate    [error['field'] for error in $reply.json['errors']]
+    Should Be Equal    ${fields}    ${{['job_id', 'max_tokens', 'temperature']}}
+    Should Not Contain    ${reply.body}    secret-prompt
+    ${constraints} =    Evaluate    [error['constraint'] for error in $reply.json['errors']]
+    Should Be Equal    ${constraints}    ${{['non_empty', 'range(1..=2048)', 'range(0.0..=2.0)']}}
+
+A Wrong Value Is Refused With Its Limit
+    [Template]    Value Should Be Refused
+    job_id    ""    non_empty
+    prompt    ""    length(1..=32768)
+    max_tokens    0    range(1..=2048)
+    max_tokens    2049    range(1..=2048)
+    temperature    -0.1    range(0.0..=2.0)
+    temperature    2.1    range(0.0..=2.0)
+    top_p    1.1    range(0.0..=1.0)
+    repetition_penalty    2.1    range(0.0..=2.0)
+    min_p    -0.1    range(0.0..=1.0)
+
+What Is No Job Is Refused
+    [Template]    Body Should Be Refused
+    {"job_id":
+    \[]
+    {"job_id": "x", "max_tokens": 1}
+    {"job_id": "x", "prompt": 1, "max_tokens": 1}
+    {"job_id": "x", "prompt": "x", "max_tokens": -1}
+
+A Job Is Cancelled In The Middle
+    [Tags]    mock
+    Skip Unless Server Supports    cancellation
+    ${before} =    Get Counters
+    ${job} =    Execute Job    Hello    max_tokens=2000    cancel_after=5    timeout=30 s
+    Job Should Have Been Cancelled    ${job}
+    Events Should Be In Order    ${job}
+    Should Be True    5 <= len($job.tokens) < 2000
+    Should Be Equal As Integers    ${job.cancel_reply.status}    202
+    # The worker says so too: it generated no more than it sent.
+    ${after} =    Get Counters
+    Should Be Equal As Integers    ${after}[cancelled]    ${{$before['cancelled'] + 1}}
+    Should Be Equal As Integers    ${after}[generated_tokens]    ${{$before['generated_tokens'] + len($job.tokens)}}
+
+Cancelling What Is Over Is No Error
+    ${job} =    Execute Job    Hello    max_tokens=2
+    ${reply} =    Cancel Job    ${job.job_id}    allow_missing=True
+    Cancel Job    ${job.job_id}    by=body    allow_missing=True
+    Skip If    ${reply.status} == 404    This worker has no route to cancel a job.
+    Should Be Equal As Integers    ${reply.status}    202
+
+The Correlation Id Comes Back
+    VAR    ${id}    0f8fad5b-d9cb-469f-a165-70867728950e
+    ${job} =    Execute Job    Hello    max_tokens=2    headers={"X-Correlation-ID": "${id}"}
+    Should Be Equal    ${job.headers}[x-correlation-id]    ${id}
+
+Events Of The Later Era Are Understood
+    [Documentation]    Without `event:` lines, and with stop reasons in capitals.
+    [Tags]    mock
+    Skip Unless Server Supports    fault injection
+    Start Server    worker    era=late
+    ${job} =    Execute Job    Hello    max_tokens=5
+    Events Should Be In Order    ${job}
+    Token Count Should Be    ${job}    5
+    Job Should Have Completed    ${job}    stop_reason=max_tokens
+    Should Be Equal    ${job.end}[stop_reason]    MAX_TOKENS
+    Should Be Equal    ${job.events[0].name}    ${None}
+
+Metrics Come Between The Tokens
+    [Tags]    mock
+    Skip Unless Server Supports    fault injection
+    Start Server    worker    metrics_every=2
+    ${job} =    Execute Job    Hello    max_tokens=5
+    Should Be Equal    ${job.types}    ${{'started token token metrics token token metrics token end'.split()}}
+    Events Should Be In Order    ${job}
+
+A Stream That Breaks Off Is Noticed
+    [Tags]    mock
+    Skip Unless Server Supports    fault injection
+    VAR    ${fault}    {"X-Inference-Fault": "cut-after-events:events=3,how=reset"}
+    Run Keyword And Expect Error    *expected a stream with a proper end, got a connection that broke off*3 events*
+    ...    Execute Job    Hello    headers=${fault}
+    ${job} =    Execute Job    Hello    headers=${fault}    allow_broken=True
+    Run Keyword And Expect Error    *did not complete: expected an end*    Job Should Have Completed    ${job}
+    Run Keyword And Expect Error    *expected 'end' or 'error' as the last event, got 'token'*
+    ...    Events Should Be In Order    ${job}
+
+
+*** Keywords ***
+Value Should Be Refused
+    [Documentation]    Sends a job with one wrong value, given as JSON, and expects its constraint in the answer.
+    [Arguments]    ${field}    ${value}    ${constraint}
+    VAR    &{body}    job_id=job    prompt=Hello    max_tokens=${5}
+    Set To Dictionary    ${body}    ${field}=${{json.loads($value)}}
+    ${reply} =    Send Request    POST    /execute    ${body}    expected_status=400
+    Length Should Be    ${reply.json}[errors]    1
+    Should Be Equal    ${reply.json}[errors][0][field]    ${field}
+    Should Be Equal    ${reply.json}[errors][0][constraint]    ${constraint}
+
+Body Should Be Refused
+    [Documentation]    Sends a body that is no job. Servers of this kind answer 400 or 422 with text.
+    [Arguments]    ${body}
+    ${reply} =    Send Request    POST    /execute    ${body}
+    Should Be True    ${reply.status} in (400, 422)    ${reply}
+    Should Not Be Empty    ${reply.body}
