@@ -7,7 +7,9 @@ Library          Collections
 Library          OperatingSystem
 Library          InferenceLibrary
 
-Suite Setup      Skip Unless Container Engine Is Available    image=${SIMULATOR_IMAGE}    compose=True
+Suite Setup      Run Keywords
+...                  Skip If Integration Tests Are Off    AND
+...                  Skip Unless Container Engine Is Available    image=${SIMULATOR_IMAGE}    compose=True
 
 Test Tags        docker
 
