@@ -28,6 +28,7 @@ from InferenceLibrary.keywords.gpu import GpuKeywords
 from InferenceLibrary.keywords.lifecycle import LifecycleKeywords
 from InferenceLibrary.keywords.metrics import MetricKeywords
 from InferenceLibrary.keywords.model_admin import ModelAdminKeywords
+from InferenceLibrary.keywords.models import ModelKeywords
 from InferenceLibrary.keywords.monitors import MonitorKeywords
 from InferenceLibrary.keywords.onnx import OnnxKeywords
 from InferenceLibrary.keywords.performance import PerformanceKeywords
@@ -77,6 +78,7 @@ class InferenceLibrary(
     ConcurrencyKeywords,
     WorkerKeywords,
     BinaryKeywords,
+    ModelKeywords,
     TerminalKeywords,
     ScreenKeywords,
     TerminalChatKeywords,
@@ -131,7 +133,8 @@ class InferenceLibrary(
     ## Errors and skips
 
     The first line of every error says what failed, what was expected, what was got, after how long, and what to do.
-    Only keywords named `Skip ...`, and [Use Target] when asked to, skip; they say what is missing.
+    Only keywords named `Skip ...`, [Model Should Exist], [Use Model Program], and [Use Target] when asked to, skip;
+    they say what is missing.
 
     ## Secrets
 
