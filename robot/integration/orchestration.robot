@@ -54,7 +54,7 @@ A Completion Is Answered
 
 A Stream Is Answered
     [Tags]    smoke    requires-model
-    ${stream} =    Stream Chat    ${SHORT_PROMPT}    model=${MODEL}    max_tokens=16
+    ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    model=${MODEL}    max_tokens=32
     Stream Should Have At Least 2 Chunks    ${stream}
     Stream Should Have One Id    ${stream}
     Stream Should Be In Order    ${stream}
@@ -160,6 +160,7 @@ A Stream That Breaks Off Is Noticed
 Prepare
     [Documentation]    Meets the service, and takes its first loaded model unless one is given.
     ${server} =    Use System    %{INFERENCE_SERVICE_URL=}    service    inference-service    control_port=0
+    ...    scenario=capitals
     IF    not $MODEL
         ${reply} =    Send Request    GET    /v1/models    expected_status=200
         ${loaded} =    Evaluate    [model['id'] for model in $reply.json['data'] if model['status'] == 'loaded']

@@ -286,6 +286,31 @@ def test_faults_strike_jobs_too(worker):
     assert not cut.raw.endswith(b"0\r\n\r\n")
 
 
+@pytest.mark.parametrize(
+    ("fault", "types"),
+    [
+        ("error-mid-stream:events=3,code=VRAM_OOM", ["started", "token", "token", "error"]),
+        ("terminal-event-missing", ["started", "token", "token", "token"]),
+        ("terminal-event-twice", ["started", "token", "token", "token", "end", "end"]),
+        ("start-event-late", ["token", "started", "token", "token", "end"]),
+        ("lost-token", ["started", "token", "token", "end"]),
+        ("doubled-token", ["started", "token", "token", "token", "token", "end"]),
+    ],
+)
+def test_faults_of_typed_events(worker, start_simulator, fault, types):
+    assert [event["type"] for event in execute(worker, {"X-Inference-Fault": fault}).data] == types
+    faulty = start_simulator("--as", "worker", "--fault", fault)
+    assert [event["type"] for event in execute(faulty).data] == types
+    assert execute(faulty).headers["content-type"] == "text/event-stream"
+
+
+def test_an_error_in_the_stream_has_its_code(start_simulator):
+    worker = start_simulator("--as", "worker", "--fault", "error-mid-stream:code=TIMEOUT")
+    assert execute(worker).body.endswith(
+        b'event: error\ndata: {"type":"error","code":"TIMEOUT","message":"The engine died"}\n\n'
+    )
+
+
 def test_exit_codes(run_cli, start_simulator, tmp_path):
     wrong = tmp_path / "wrong.gguf"
     wrong.write_text("This is no model")

@@ -221,10 +221,14 @@ def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
         _insert_after(draft, event, Event(copy.deepcopy(event.data), "token"))
 
 
-def _error_event(exchange: Exchange) -> Event:
+def _error_event(exchange: Exchange, code: str = "") -> Event:
     from InferenceLibrary.simulator.api_errors import ApiError
     from InferenceLibrary.simulator.drafts import to_json
 
+    own = getattr(exchange.app.personality, "error_event", None)
+    if own is not None:
+        event: Event = own("The engine died", code)
+        return event
     draft = exchange.app.personality.error(ApiError(500, "The engine died"), exchange.request.path)
     body = draft.body if isinstance(draft.body, bytes) else to_json(draft.body)
     return Event(body, "error", name="error" if b'"type":"error"' in body else "")
@@ -234,6 +238,7 @@ error_mid = define(
     "error-mid-stream",
     "legal: sends an error object after some events, and ends",
     events=Parameter("int", 2, "how many events before"),
+    code=Parameter("text", "", "the error's code, where the system has such in its streams"),
 )
 
 
@@ -241,7 +246,7 @@ error_mid = define(
 def _(draft: Draft, values: Values, exchange: Exchange) -> None:
     if draft.events is not None:
         rest = [event for event in draft.events if event.kind == "done"]
-        draft.events = [*draft.events[: values["events"]], _error_event(exchange), *rest]
+        draft.events = [*draft.events[: values["events"]], _error_event(exchange, values["code"]), *rest]
 
 
 error_continues = define("error-then-continues", "goes on after an error object, to a finish reason", breaks=("C22",))

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 _RESPONSES = ("/v1/responses",)
 _MESSAGES = ("/v1/messages",)
 _BOTH = (*_RESPONSES, *_MESSAGES)
-_TERMINAL = ("response.completed", "response.incomplete", "response.failed", "message_stop")
+_TYPED = (*_BOTH, "/execute")
+# The last one ends the jobs of a worker.
+_TERMINAL = ("response.completed", "response.incomplete", "response.failed", "message_stop", "end")
 
 
 def _drop(draft: Draft, kind: str) -> None:
@@ -25,7 +27,7 @@ def _drop(draft: Draft, kind: str) -> None:
 
 
 name_differs = define(
-    "event-name-differs", "the `event:` line says another type than the data", breaks=("RS3", "A2"), paths=_BOTH
+    "event-name-differs", "the `event:` line says another type than the data", breaks=("RS3", "A2"), paths=_TYPED
 )
 
 
@@ -36,7 +38,7 @@ def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
         event.name = "something"
 
 
-no_type = define("event-type-missing", "an event's data has no type", breaks=("RS3", "A2"), paths=_BOTH)
+no_type = define("event-type-missing", "an event's data has no type", breaks=("RS3", "A2"), paths=_TYPED)
 
 
 @no_type.draft
@@ -57,7 +59,7 @@ def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
 
 
 no_terminal = define(
-    "terminal-event-missing", "ends without the event that says so", breaks=("RS5", "F9", "A1"), paths=_BOTH
+    "terminal-event-missing", "ends without the event that says so", breaks=("RS5", "F9", "A1"), paths=_TYPED
 )
 
 
@@ -67,7 +69,7 @@ def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
         _drop(draft, kind)
 
 
-twice = define("terminal-event-twice", "says twice that it is over", breaks=("RS5", "A1"), paths=_BOTH)
+twice = define("terminal-event-twice", "says twice that it is over", breaks=("RS5", "A1"), paths=_TYPED)
 
 
 @twice.draft
@@ -81,7 +83,7 @@ def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
 
 
 wrong_order = define(
-    "start-event-late", "sends an event before the one that begins the stream", breaks=("RS5", "A1"), paths=_BOTH
+    "start-event-late", "sends an event before the one that begins the stream", breaks=("RS5", "A1"), paths=_TYPED
 )
 
 

@@ -86,6 +86,10 @@ class Worker:
         body = {"code": error.kind or code, "message": error.message, "retriable": retriable}
         return Draft(error.status, body=body)
 
+    def error_event(self, message: str, code: str = "") -> Event:
+        """Return the event that ends a job which failed in its middle."""
+        return self._event("error", code=code or "INFERENCE_FAILED", message=message)
+
     def before(self, exchange: Exchange) -> bool:
         exchange.json = parse_body(exchange.request)
         return False

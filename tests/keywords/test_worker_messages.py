@@ -1,0 +1,49 @@
+# ruff: noqa: E501 - each message stands on one line, as the reader of a log sees it
+"""What a person reads when a job of a worker went wrong."""
+
+import re
+
+import pytest
+from inner_suites import InnerRun, run_inner
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> InnerRun:
+    return run_inner("worker_fail.robot", tmp_path_factory.mktemp("worker_fail"))
+
+
+MESSAGES = {
+    "Wrong Values": r"POST http://\S+/execute of server 'worker' failed: expected status 200, got 400: .*max_tokens must be at least 1.*",
+    "Stream Breaks Off": r"POST http://\S+/execute of server 'worker' failed: expected a stream with a proper end, got a connection that broke off \(.*\) after 3 events \('.*'\) after \d+\.\d+ s\.",
+    "No Terminal Event": r"POST http://\S+/execute of server 'worker' failed: expected a stream with a proper end, got an end without an end or error event, the last one was (token|metrics) after \d+ events \('.*'\) after \d+\.\d+ s\.",
+    "No Event Stream": r"POST http://\S+/execute of server 'worker' failed: expected an event stream \(text/event-stream\), got text/html.*",
+    "Over Before It Is Cancelled": r"Job job-\d+ was over before it could be cancelled: expected more than 3 tokens, got 3 tokens and then max_tokens\. Hint: give it more max_tokens, or a slower worker\.",
+    "Started Late": r"Order of the-job: expected 'started' as the first event, got [\d.]+ ms: {\"type\":\"token\",.*",
+    "Lost Token": r"Order of the-job: expected token 2 in event 4 of 5, got 3\.",
+    "Swapped Tokens": r"Order of the-job: expected token 0 in event 2 of 6, got 1\.",
+    "Two Ends": r"Order of the-job: expected only tokens and metrics between the first event and the last, got 'end' in event 6 of 7\.",
+    "Names Differ": r"Order of the-job: expected one type in event 4 of 6, got 'something' in its event line and 'token' in its JSON\.",
+    "Broken In The Middle": r"Order of the-job: expected 'end' or 'error' as the last event, got 'token' in event 3 of 3\.",
+    "Too Few Tokens": r"Tokens of few: expected 5, got 4, then max_tokens\.",
+    "Count Is Not As Sent": r"Tokens of miscounted: expected tokens_out 3 as sent, got 4\.",
+    "Completed With An Error": r"Job oom did not complete: expected an end, got error VRAM_OOM: The engine died after 1 tokens\.",
+    "Completed With Another Count": r"Job miscounted: expected tokens_out 3 as sent, got 4\.",
+    "Completed For Another Reason": r"Job stopped: expected stop reason stop_sequence, got max_tokens after 4 tokens\.",
+    "Not Cancelled": r"Job done was not cancelled: expected stop reason or error code cancelled, got max_tokens after 4 tokens\.",
+    "Cancel Is Refused": r"Job job-1 was not cancelled: expected a status from 200 to 299, got 404\. Hint: allow_missing=True accepts a worker without that route\.",
+    "Not A Job": r"ValueError: Argument 'job' got value 'nothing' that cannot be converted to Job: Expected a job of Execute Job, got str 'nothing'\.",
+    "Nothing To Run": r"There is nothing to run: expected at least one prompt and a count of at least 1\.",
+    "Several Fail": r"2 of 4 jobs at once failed; the first: POST http://\S+/execute of server 'worker' failed: expected status 200, got 503: .*",
+}
+
+
+@pytest.mark.parametrize("test", MESSAGES)
+def test_the_first_line_tells_it_all(run: InnerRun, test: str) -> None:
+    assert run[test].status == "FAIL"
+    assert re.fullmatch(MESSAGES[test], run[test].first_line), run[test].message
+
+
+def test_every_test_of_the_suite_is_read(run: InnerRun) -> None:
+    assert set(run.tests) == set(MESSAGES)
+    assert run.leftovers == []
+    assert "Traceback" not in run.console
