@@ -66,9 +66,10 @@ class RetryPolicy:
         for retry, (attempt, following) in enumerate(itertools.pairwise(attempts)):
             base = self.base_wait(retry)
             low, high = base * (1 - self.jitter), base * (1 + self.jitter)
+            rounding = _ROUNDING if attempt.retry_after is None else _CLOCK
             if attempt.retry_after is not None:
                 low, high = max(low, attempt.retry_after), max(high, attempt.retry_after)
-            if not low - _ROUNDING <= attempt.wait <= high + _ROUNDING:
+            if not low - rounding <= attempt.wait <= high + rounding:
                 expected = f"{low:.4g} s" if high == low else f"{low:.4g} to {high:.4g} s"
                 found.append(f"wait {retry + 1}: expected {expected}, got {attempt.wait:.4g} s")
             truly = following.started - attempt.started - attempt.elapsed

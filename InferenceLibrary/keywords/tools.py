@@ -93,13 +93,11 @@ class ToolKeywords(KeywordGroup):
 
         Example:
         ```robotframework
-        *** Variables ***
-        ${SCHEMA}    {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
-
         *** Test Cases ***
         Weather
             Start Server    simulator
-            VAR    ${tool}    {"name": "weather", "parameters": ${SCHEMA}}
+            VAR    ${city}    {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+            VAR    ${tool}    {"name": "weather", "parameters": ${city}}
             ${stream} =    Stream Chat    Hi    tools=${tool}    tool_choice=weather
             Tool Calls Should Be Sound    ${stream}    ${tool}
         ```
@@ -211,14 +209,12 @@ class ToolKeywords(KeywordGroup):
 
         Example:
         ```robotframework
-        *** Variables ***
-        ${SCHEMA}    {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
-
         *** Test Cases ***
         A City
             Start Server    simulator
-            ${reply} =    Chat    Name a city.    response_format=${SCHEMA}
-            ${data} =    Reply Should Fit Schema    ${reply}    ${SCHEMA}
+            VAR    ${schema}    {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+            ${reply} =    Chat    Name a city.    response_format=${schema}
+            ${data} =    Reply Should Fit Schema    ${reply}    ${schema}
             Should Not Be Empty    ${data}[city]
         ```
         """

@@ -174,7 +174,8 @@ class Scenario:
         """
         from InferenceLibrary.simulator.openai_requests import read_json
 
-        exchange.json = read_json(exchange.request)
+        if exchange.json is None:  # a fault may have read and changed it
+            exchange.json = read_json(exchange.request)
         script = self.find(exchange.request.path, exchange.request.headers, exchange.json)
         if script is None:
             return

@@ -13,13 +13,13 @@ Test Tags        api
 
 *** Test Cases ***
 Health Is Answered
-    [Tags]    smoke
+    [Tags]    smoke    covers:mistral-health
     Server Should Be Healthy
     ${response} =    GET On Session    target    ${HEALTH_PATH}    expected_status=200
     Should Be True    ${response.elapsed.total_seconds()} < 5
 
 Models Are Listed
-    [Tags]    smoke
+    [Tags]    smoke    covers:mistral-models
     Skip If    $KEY_IS_NEEDED    RequestsLibrary writes the keys that it sends into the log; List Models does not.
     ${response} =    GET On Session    target    /v1/models    expected_status=200
     Should Be Equal    ${response.json()}[object]    list
@@ -33,20 +33,21 @@ Models Are Listed
     Should Contain    ${ids}    ${server.model}
 
 Completion Is Answered
-    [Tags]    smoke
+    [Tags]    smoke    covers:batch-text-completion    covers:mistral-completions
     ${reply} =    Complete    Once upon a time    max_tokens=8
     Should Be Equal    ${reply.json}[object]    text_completion
     Should Not Be Empty    ${reply.text}
     Should Not Be Empty    ${reply.id}
 
 Chat Is Answered
-    [Tags]    smoke
+    [Tags]    smoke    covers:batch-chat-completion    covers:service-simple-chat    covers:mistral-chat-completions
     ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=16
     Should Be Equal    ${reply.json}[object]    chat.completion
     Should Be Equal    ${reply.role}    assistant
     Should Not Be Empty    ${reply.text}
 
 Chat Keeps The Structure Of The Protocol
+    [Tags]    covers:batch-response-structure    covers:router-response-format    covers:service-with-system
     ${reply} =    Chat    ${SHORT_PROMPT}    system=You are terse.    max_tokens=16
     FOR    ${key}    IN    id    object    created    model    choices    usage
         Should Contain    ${reply.json}    ${key}
@@ -56,6 +57,7 @@ Chat Keeps The Structure Of The Protocol
     Should Start With    ${reply.headers}[content-type]    application/json
 
 Usage Adds Up
+    [Tags]    covers:service-usage    covers:router-token-counts
     ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=16
     Usage Should Add Up    ${reply}
     ${longer} =    Chat    ${LONG_PROMPT}    max_tokens=16
@@ -68,6 +70,7 @@ The Token Limit Is Kept
     Should Be Equal As Integers    ${reply.usage.completion_tokens}    3
 
 Five Requests In A Row Are All Answered
+    [Tags]    covers:batch-sequential
     VAR    @{ids}    @{EMPTY}
     FOR    ${number}    IN RANGE    5
         ${reply} =    Chat    Request number ${number}    max_tokens=8
@@ -85,13 +88,14 @@ Ten Requests At Once Are All Answered
     END
 
 The Capital Of France Is Known
-    [Tags]    requires-model
+    [Tags]    requires-model    covers:router-capital
     Tag The Origin Of Answers
     ${reply} =    Chat    ${CAPITAL_OF_FRANCE}    max_tokens=32    temperature=0
     Reply Should Contain    ${reply}    Paris
     Finish Reason Should Be    ${reply}    stop
 
 Invalid Requests Are Refused
+    [Tags]    covers:router-validation
     [Template]    Request Should Be Refused
     {"messages": "not a list"}
     {"messages": [{"role": "user", "content": "Hi"}], "temperature": "hot"}
@@ -106,11 +110,51 @@ An Unknown Model Is Refused
     ${reply} =    Chat    ${SHORT_PROMPT}    model=no-such-model    expected_status=404
     Should Contain    ${reply.error.message}    no-such-model
 
+A Conversation Goes On
+    ${first} =    Chat    ${CAPITAL_OF_FRANCE}    max_tokens=32    temperature=0
+    ${messages} =    Add Turn    ${CAPITAL_OF_FRANCE}    ${first}    ${CAPITAL_OF_FRANCE}
+    Length Should Be    ${messages}    3
+    ${second} =    Chat    ${messages}    max_tokens=32    temperature=0
+    Should Not Be Empty    ${second.text}
+    Should Be True    $second.usage.prompt_tokens > $first.usage.prompt_tokens
+
+Content Parts Are Joined
+    VAR    ${parts}    [{"type": "text", "text": "What is the capital "}, {"type": "text", "text": "of France?"}]
+    ${reply} =    Chat    [{"role": "user", "content": ${parts}}]    max_tokens=32    temperature=0
+    Should Not Be Empty    ${reply.text}
+
+All Sampling Parameters Are Taken
+    ${reply} =    Chat
+    ...    ${SHORT_PROMPT}
+    ...    max_tokens=8
+    ...    temperature=0.7
+    ...    top_p=0.9
+    ...    top_k=40
+    ...    frequency_penalty=0.1
+    ...    presence_penalty=0.1
+    ...    seed=1
+    ...    stop=["###"]
+    Should Not Be Empty    ${reply.text}
+
+Prompts Of Every Kind Are Answered
+    [Tags]    covers:worker-prompts
+    [Template]    Prompt Should Be Answered
+    ${SIMPLE_PROMPT}    ${FAST}
+    ${HAIKU_PROMPT}    ${DEFAULT}
+    ${LONG_PROMPT}    ${LONG}
+
 An Unknown Path Is Not Found
     Send Request    GET    /v1/no-such-path    expected_status=404
 
 
 *** Keywords ***
+Prompt Should Be Answered
+    [Documentation]    Within the time and length that the configuration allows.
+    [Arguments]    ${prompt}    ${configuration}
+    ${reply} =    Chat    ${prompt}    max_tokens=${configuration}[max_tokens]    timeout=${configuration}[timeout]
+    Should Not Be Empty    ${reply.text}
+    Should Be True    ${reply.usage.completion_tokens} <= ${configuration}[max_tokens]
+
 Prepare
     [Documentation]    Starts or connects to the target, and opens a plain REST session to it.
     ${server} =    Use Target

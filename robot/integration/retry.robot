@@ -11,7 +11,7 @@ Test Tags        retry
 
 *** Test Cases ***
 Without Retries The First Failure Counts
-    [Tags]    mock
+    [Tags]    mock    covers:batch-no-retries
     Start Failing Server    status:code=503,first=1
     Run Keyword And Expect Error    *expected status 200, got 503*    Chat    ${SHORT_PROMPT}
     ${reply} =    Chat    ${SHORT_PROMPT}
@@ -26,6 +26,87 @@ With Retries A Passing Failure Is Overcome
     Should Be Equal As Integers    ${reply.attempts[0].status}    503
     Should Be Equal As Numbers    ${reply.attempts[0].wait}    0.02
     Should Be Equal As Numbers    ${reply.attempts[1].wait}    0.04
+
+Waits Grow By The Policy And Keep Their Jitter
+    [Tags]    mock    covers:batch-retry-configured    covers:batch-custom-config
+    Start Failing Server    status:code=503,first=5
+    Use Retry Policy    max_retries=5    initial_backoff=10 ms    max_backoff=60 ms    backoff_factor=2.0    jitter=0.1
+    ${reply} =    Chat    ${SHORT_PROMPT}
+    Attempts Should Be    ${reply}    6
+    Backoff Should Follow The Policy    ${reply}
+    Should Be True    0.009 <= $reply.attempts[0].wait <= 0.011
+    Should Be True    0.054 <= $reply.attempts[4].wait <= 0.066
+
+A Mixed Server Is Overcome By Retries
+    [Tags]    mock    covers:batch-mixed-failures
+    VAR    @{half}    --failure-injection-rate    50    --failure-types    server_error
+    Skip Unless Server Supports    fault injection
+    Start Server    simulator    seed=5    arguments=${half}
+    Use Retry Policy    max_retries=12    initial_backoff=2 ms    max_backoff=10 ms
+    FOR    ${number}    IN RANGE    5
+        ${reply} =    Chat    Request ${number}
+        Should Not Be Empty    ${reply.text}
+    END
+
+A Retry-After Date Is Obeyed
+    [Tags]    mock
+    ${soon} =    Evaluate    email.utils.formatdate(time.time() + 2, usegmt=True).replace(',', '')
+    Start Failing Server    status:code=429,first=1,retry_after=${soon}
+    Use Retry Policy    max_retries=1    initial_backoff=1 ms
+    ${reply} =    Chat    ${SHORT_PROMPT}
+    Attempts Should Be    ${reply}    2
+    Should Be True    0.5 < $reply.attempts[0].wait <= 2
+    Backoff Should Follow The Policy    ${reply}
+
+A Retry-After That Says Nothing Is Ignored
+    [Tags]    mock
+    Start Failing Server    retry-after-nonsense:first=1
+    Use Retry Policy    max_retries=1    initial_backoff=5 ms    jitter=0
+    ${reply} =    Chat    ${SHORT_PROMPT}
+    Should Be Equal As Numbers    ${reply.attempts[0].wait}    0.005
+
+No Answer At All Is Tried Again
+    [Tags]    mock
+    Start Failing Server    close-before-status:first=1
+    Use Retry Policy    max_retries=2    initial_backoff=5 ms
+    ${reply} =    Chat    ${SHORT_PROMPT}
+    Attempts Should Be    ${reply}    2
+    Should Be Equal    ${reply.attempts[0].status}    ${None}
+
+A Stream Is Retried Before It Begins, Not After
+    [Tags]    mock
+    Start Failing Server    status:code=503,first=1
+    Use Retry Policy    max_retries=2    initial_backoff=5 ms
+    ${stream} =    Stream Chat    ${SHORT_PROMPT}
+    Attempts Should Be    ${stream}    2
+    VAR    &{cut}    X-Inference-Fault=cut-after-events:events=2
+    ${error} =    Request Should Fail    Stream Chat    ${SHORT_PROMPT}    headers=${cut}
+    Length Should Be    ${error.attempts}    1
+
+A Key That Is Refused Is Not Tried Again
+    [Tags]    mock    covers:batch-auth-not-retried
+    Start Failing Server    status:code=401
+    Use Retry Policy    max_retries=3    initial_backoff=5 ms
+    ${error} =    Request Should Fail    Chat    ${SHORT_PROMPT}    status=401    category=AUTH_ERROR
+    Length Should Be    ${error.attempts}    1
+
+A Contradictory Policy Is Refused By Name
+    [Tags]    mock
+    Skip Unless Server Supports    fault injection
+    Start Server    simulator
+    Run Keyword And Expect Error    *max_retries must be 0 or more*    Use Retry Policy    max_retries=-1
+    Run Keyword And Expect Error    *jitter must lie between 0 and 1*    Use Retry Policy    max_retries=1    jitter=2
+    Run Keyword And Expect Error
+    ...    *backoff_factor must be 1 or more*
+    ...    Use Retry Policy
+    ...    max_retries=1
+    ...    backoff_factor=0.5
+    Run Keyword And Expect Error
+    ...    *max_backoff (1.0 s) is below initial_backoff*
+    ...    Use Retry Policy
+    ...    max_retries=1
+    ...    initial_backoff=2 s
+    ...    max_backoff=1 s
 
 A Rate Limit's Retry-After Is Obeyed
     [Tags]    mock

@@ -11,7 +11,7 @@ Test Tags        streaming
 
 *** Test Cases ***
 A Stream Comes In Order
-    [Tags]    smoke
+    [Tags]    smoke    covers:service-streaming    covers:worker-event-order
     ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    max_tokens=32    include_usage=True
     Stream Should Be In Order    ${stream}
     Stream Should Have At Least 3 Chunks    ${stream}
@@ -28,7 +28,7 @@ A Stream Says What A Reply Says
     Finish Reason Should Be    ${stream}    ${reply.finish_reason}
 
 A Stream Ends With Its Finish Reason And Done
-    [Tags]    smoke
+    [Tags]    smoke    covers:service-done
     ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    max_tokens=200    temperature=0
     Finish Reason Should Be    ${stream}    stop
     Stream Should End With Done    ${stream}
@@ -49,7 +49,7 @@ The First Token Comes Before The Last
     Should Be Equal As Integers    ${{len($stream.gaps)}}    ${{len($stream.tokens) - 1}}
 
 The Simulator Keeps Its Latencies
-    [Tags]    mock
+    [Tags]    mock    covers:batch-latency-simulation
     Skip Unless Server Supports    fault injection
     Start Server    simulator    time_to_first_token=80 ms    inter_token_latency=10 ms
     ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}
@@ -66,6 +66,54 @@ A Stream That Is Reset In The Middle Is Noticed
     Skip Unless Server Supports    fault injection
     Cut Should Be Noticed    reset
 
+A Streamed Completion Says What A Reply Says
+    ${stream} =    Stream Completion    ${CAPITAL_OF_FRANCE}    max_tokens=16    temperature=0    include_usage=True
+    ${reply} =    Complete    ${CAPITAL_OF_FRANCE}    max_tokens=16    temperature=0
+    Answers Should Agree    ${reply}    ${stream}
+    Usage Should Add Up    ${stream}
+
+A Recorded Stream Can Be Judged Again
+    ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    max_tokens=32    include_usage=True
+    ${again} =    Replay Stream    ${stream.recording}
+    Answers Should Agree    ${stream}    ${again}
+    Stream Should Be In Order    ${again}
+    Stream Should End With Done    ${again}
+    Should Be Equal    ${again.usage}    ${stream.usage}
+    Should Be Equal As Numbers    ${again.time_to_first_token}    ${stream.time_to_first_token}    precision=5
+
+Five Streams In A Row Are Whole
+    [Tags]    covers:worker-five-in-a-row
+    FOR    ${number}    IN RANGE    5
+        ${stream} =    Stream Chat    Request number ${number}    max_tokens=5
+        Stream Should Be In Order    ${stream}
+        Stream Should End With Done    ${stream}
+    END
+
+Legal Oddities Are Borne
+    [Tags]    mock
+    [Template]    Oddity Should Be Borne
+    comments
+    no-space
+    line-ends:kind=crlf
+    line-ends:kind=cr
+    data-in-lines
+    byte-order-mark
+    split-events:pieces=5
+    slow-drip:size=7,pause=0.0005
+    buffered
+
+Broken Streams Are Noticed
+    [Tags]    mock
+    [Template]    Break Should Be Noticed
+    cut-in-json:event=3    broke off
+    malformed-json:event=3    event 3, which is no JSON
+    invalid-utf8:event=3    no UTF-8
+    unfinished-event    inside an event
+    missing-last-chunk    broke off
+    bad-chunk    broke off
+    wrong-content-type    an event stream (text/event-stream)
+    error-mid-stream:events=2    an error event
+
 A Stream Without Done Is Noticed
     [Tags]    mock
     Skip Unless Server Supports    fault injection
@@ -74,6 +122,22 @@ A Stream Without Done Is Noticed
 
 
 *** Keywords ***
+Oddity Should Be Borne
+    [Documentation]    A stream with this legal oddity says the same as one without.
+    [Arguments]    ${oddity}
+    Skip Unless Server Supports    fault injection
+    VAR    &{headers}    X-Inference-Fault=${oddity}
+    ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    headers=${headers}
+    Should Be Equal    ${stream.text}    The capital of France is Paris.
+    Stream Should End With Done    ${stream}
+
+Break Should Be Noticed
+    [Documentation]    The call fails, and its error says so.
+    [Arguments]    ${fault}    ${told}
+    Skip Unless Server Supports    fault injection
+    VAR    &{headers}    X-Inference-Fault=${fault}
+    Request Should Fail    Stream Chat    ${CAPITAL_OF_FRANCE}    headers=${headers}    error_contains=${told}
+
 Cut Should Be Noticed
     [Documentation]    Has a stream cut after three events and expects the error, and the record of what had arrived.
     [Arguments]    ${how}

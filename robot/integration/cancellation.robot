@@ -1,0 +1,133 @@
+*** Settings ***
+Documentation    Calls that are given up: by a count of tokens, by time limits of every kind, by another hand.
+
+Resource         ../../resources/target.resource
+Variables        ../../resources/prompts.yaml
+
+Suite Setup      Use Target
+
+Test Tags        cancellation
+
+
+*** Variables ***
+${ENDLESS}    {"ignore_eos": true}
+
+
+*** Test Cases ***
+A Stream Is Cancelled After Three Tokens
+    [Tags]    smoke    covers:batch-cancelled
+    ${stream} =    Stream Chat    ${LONG_PROMPT}    max_tokens=200    cancel_after=3    extra=${ENDLESS}
+    Should Be True    ${stream.cancelled}
+    Should Be True    3 <= len($stream.tokens) < 200
+    The Server Should Forget It
+
+A Stream Is Cancelled From Elsewhere
+    [Tags]    covers:worker-cancel
+    Slow Down Where Possible
+    Start Stream    ${LONG_PROMPT}    max_tokens=200    extra=${ENDLESS}
+    Wait Until Stream Has 2 Tokens
+    ${stream} =    Cancel Stream
+    Should Be True    ${stream.cancelled}
+    Should Be Equal    ${stream.finish_reason}    ${None}
+    The Server Should Forget It
+
+Cancelling One Stream Leaves The Other
+    Slow Down Where Possible
+    Start Stream    ${LONG_PROMPT}    max_tokens=30    alias=kept    extra=${ENDLESS}
+    Start Stream    ${LONG_PROMPT}    max_tokens=200    alias=dropped    extra=${ENDLESS}
+    Wait Until Stream Has 1 Tokens    dropped
+    Cancel Stream    dropped
+    ${kept} =    Wait For Stream    kept
+    Finish Reason Should Be    ${kept}    length
+    Stream Should End With Done    ${kept}
+
+A Total Time Limit Ends A Stream And Tells What Had Arrived
+    [Tags]    mock    covers:batch-timeout
+    Start Simulator    inter_token_latency=100 ms
+    ${error} =    Request Should Fail
+    ...    Stream Chat
+    ...    ${LONG_PROMPT}
+    ...    max_tokens=100
+    ...    extra=${ENDLESS}
+    ...    timeout=350 ms
+    ...    error_contains=no end within the total time limit of 0.35 s
+    ...    category=SERVER_ERROR
+    ...    within=1 s
+    Should Be True    1 <= len($error.stream.tokens) <= 4
+    The Server Should Forget It
+
+A Very Short Time Limit Is Kept
+    [Tags]    mock    covers:batch-timeout
+    Start Simulator    time_to_first_token=5 s
+    Request Should Fail
+    ...    Chat
+    ...    ${SHORT_PROMPT}
+    ...    timeout=1 ms
+    ...    within=500 ms
+    ...    error_contains=within the total time limit of 0.001 s
+
+Waiting For The First Byte Has A Limit
+    [Tags]    mock
+    Start Simulator    time_to_first_token=30 s
+    Request Should Fail
+    ...    Chat
+    ...    ${SHORT_PROMPT}
+    ...    first_byte_timeout=200 ms
+    ...    error_contains=first-byte limit of 0.2 s (nothing had arrived)
+    ...    within=1 s
+
+Silence Inside A Stream Has A Limit
+    [Tags]    mock
+    Skip Unless Server Supports    fault injection
+    VAR    &{stalled}    X-Inference-Fault=stall:before=event,event=4,seconds=30
+    ${error} =    Request Should Fail
+    ...    Stream Chat
+    ...    ${CAPITAL_OF_FRANCE}
+    ...    headers=${stalled}
+    ...    silence_timeout=200 ms
+    ...    error_contains=between-events limit of 0.2 s
+    ...    within=1 s
+    Length Should Be    ${error.stream.chunks}    3
+
+A Stall Shorter Than The Limit Is Borne And Seen
+    [Tags]    mock
+    Skip Unless Server Supports    fault injection
+    VAR    &{stalled}    X-Inference-Fault=stall:before=event,event=4,seconds=0.3
+    ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    headers=${stalled}    silence_timeout=5 s
+    Run Keyword And Expect Error    *expected at most 0, got 1*    Stream Should Not Stall    ${stream}
+
+A Call That Runs Out Of Time Is Dropped By The Server
+    [Tags]    mock
+    Start Simulator    time_to_first_token=20 s
+    Request Should Fail    Chat    ${SHORT_PROMPT}    timeout=200 ms
+    Server Should Be Idle Within    2 s
+
+Ten Cancelled Streams Leave Nothing Behind
+    FOR    ${number}    IN RANGE    10
+        Log    Stream ${number}
+        ${stream} =    Stream Chat    ${LONG_PROMPT}    max_tokens=100    cancel_after=1    extra=${ENDLESS}
+        Should Be True    ${stream.cancelled}
+    END
+    The Server Should Forget It
+
+
+*** Keywords ***
+Start Simulator
+    [Documentation]    Starts a simulator of its own for this test.
+    [Arguments]    &{options}
+    Skip Unless Server Supports    fault injection
+    Start Server    simulator    &{options}
+
+Slow Down Where Possible
+    [Documentation]    Takes a slower simulator, so that there is time to act; a real server is slow enough.
+    ${server} =    Get Server
+    IF    'fault injection' not in $server.profile.lacks
+        Start Server    simulator    inter_token_latency=10 ms
+    END
+
+The Server Should Forget It
+    [Documentation]    Nothing is at work any more, and the next request is served.
+    Skip Unless Server Supports    metrics
+    Server Should Be Idle Within    2 s
+    ${next} =    Chat    ${SHORT_PROMPT}    max_tokens=4
+    Should Not Be Empty    ${next.text}

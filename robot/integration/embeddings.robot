@@ -1,0 +1,73 @@
+*** Settings ***
+Documentation    Vectors of texts: their form, both encodings, order, likeness, and what is refused.
+
+Resource         ../../resources/target.resource
+Variables        ../../resources/prompts.yaml
+
+Suite Setup      Use Target
+
+Test Tags        embeddings
+
+
+*** Test Cases ***
+A Text Has A Vector
+    Skip Unless Server Supports    embeddings
+    ${embeddings} =    Create Embeddings    A text about cats.
+    Should Be True    ${embeddings.dimensions} > 1
+    Should Be Equal    ${embeddings.reply.json}[object]    list
+    Should Be True    ${embeddings.usage.prompt_tokens} > 0
+
+Several Texts Keep Their Order
+    Skip Unless Server Supports    embeddings
+    ${both} =    Create Embeddings    ["the first text", "another one"]
+    ${first} =    Create Embeddings    the first text
+    ${second} =    Create Embeddings    another one
+    Should Be Equal    ${{[round(x, 5) for x in $both.vectors[0]]}}    ${{[round(x, 5) for x in $first.vectors[0]]}}
+    Should Be Equal    ${{[round(x, 5) for x in $both.vectors[1]]}}    ${{[round(x, 5) for x in $second.vectors[0]]}}
+
+Both Encodings Say The Same
+    Skip Unless Server Supports    embeddings
+    ${plain} =    Create Embeddings    ["one", "two", "three"]
+    ${packed} =    Create Embeddings    ["one", "two", "three"]    encoding=base64
+    Embeddings Should Agree    ${plain}    ${packed}
+
+The Same Text Has The Same Vector
+    Skip Unless Server Supports    embeddings
+    ${embeddings} =    Create Embeddings    ["a cat on a mat", "a cat on a mat", "stock exchange"]
+    Get Similarity    ${embeddings}    0    1    >=    0.9999
+    ${other} =    Get Similarity    ${embeddings}    0    2
+    Should Be True    ${other} < 0.999
+
+Dimensions Are Kept
+    Skip Unless Server Supports    embeddings
+    ${embeddings} =    Create Embeddings    a text    dimensions=64
+    Should Be Equal As Integers    ${embeddings.dimensions}    64
+
+Wrong Input Is Refused
+    [Template]    Input Should Be Refused
+    {"input": []}
+    {"input": 7}
+    {}
+    {"input": "x", "encoding_format": "morse"}
+
+Wrong Vectors Are Found Out
+    [Tags]    mock
+    [Template]    Fault In Vectors Should Be Found
+    embedding-index-wrong    expected index 0
+
+
+*** Keywords ***
+Input Should Be Refused
+    [Documentation]    A 4xx with an error object.
+    [Arguments]    ${body}
+    Skip Unless Server Supports    embeddings
+    ${reply} =    Send Request    POST    /v1/embeddings    ${body}
+    Should Be True    400 <= ${reply.status} < 500    ${body} was answered with ${reply.status}
+    Should Not Be Empty    ${reply.error.message}
+
+Fault In Vectors Should Be Found
+    [Documentation]    Embeddings with this fault are called malformed, in these words.
+    [Arguments]    ${fault}    ${told}
+    Skip Unless Server Supports    fault injection
+    VAR    &{headers}    X-Inference-Fault=${fault}
+    Run Keyword And Expect Error    *${told}*    Create Embeddings    ["a", "b"]    headers=${headers}

@@ -1,0 +1,92 @@
+*** Settings ***
+Documentation    Many requests at once, for their function: all are answered, none is mixed up, too many are told so.
+
+Library          Collections
+Resource         ../../resources/target.resource
+Variables        ../../resources/prompts.yaml
+
+Suite Setup      Use Target
+
+Test Tags        load
+
+
+*** Test Cases ***
+Ten Requests At Once Are Answered In Time
+    [Tags]    smoke    covers:service-ten-concurrent    covers:batch-concurrent
+    ${results} =    Chat At Once    ${SHORT_PROMPT}    count=10    max_tokens=8    timeout=30 s    allow_failures=True
+    All Requests Should Succeed    ${results}    within=30 s
+
+Ten Streams At Once Are Whole
+    ${streams} =    Stream Chat At Once    ${SHORT_PROMPT}    count=10    max_tokens=8    timeout=30 s
+    FOR    ${stream}    IN    @{streams}
+        Stream Should End With Done    ${stream}
+        Stream Should Have One Id    ${stream}
+    END
+
+Answers Are Not Mixed Up
+    [Tags]    mock    covers:worker-concurrent
+    Start Simulator    mode=echo    scenario=${EMPTY}    inter_token_latency=2 ms
+    ${prompts} =    Evaluate    [f'request number {n}, and no other.' for n in range(20)]
+    ${replies} =    Chat At Once    ${prompts}
+    Each Answer Should Belong To Its Request    ${replies}
+    ${streams} =    Stream Chat At Once    ${prompts}
+    Each Answer Should Belong To Its Request    ${streams}
+
+Short And Long Requests Share The Server
+    VAR    @{prompts}    ${SHORT_PROMPT}    ${LONG_PROMPT}    ${CAPITAL_OF_FRANCE}
+    ${results} =    Chat At Once    ${prompts}    count=3    max_tokens=16    allow_failures=True
+    All Requests Should Succeed    ${results}
+
+Some Failures Are Borne
+    [Tags]    mock    covers:service-pass-rate
+    Start Simulator    fault=status:code=503,first=2
+    ${results} =    Chat At Once    ${SHORT_PROMPT}    count=10    allow_failures=True
+    At Least 80 % Should Succeed    ${results}
+    Run Keyword And Expect Error    *got 80 % (8 of 10)*    At Least 81 % Should Succeed    ${results}
+    Run Keyword And Expect Error    *got 80 %*got 503*    All Requests Should Succeed    ${results}
+
+A Flood Is Answered Or Refused, Nothing Else
+    [Tags]    mock    covers:service-flood
+    VAR    @{small}    --max-num-seqs    2    --max-waiting-queue-length    3
+    Start Simulator    time_to_first_token=100 ms    arguments=${small}
+    ${results} =    Chat At Once    ${SHORT_PROMPT}    count=25    timeout=20 s    allow_failures=True
+    Only These Statuses Should Occur    ${results}    200    429
+    ${refused} =    Evaluate    [r for r in $results if r.status == 429]
+    Should Not Be Empty    ${refused}
+    ${next} =    Chat    ${SHORT_PROMPT}
+    Should Not Be Empty    ${next.text}
+
+An Unexpected Status Is Found Out
+    [Tags]    mock
+    Start Simulator    fault=status:code=500,first=1
+    ${results} =    Chat At Once    ${SHORT_PROMPT}    count=5    allow_failures=True
+    Run Keyword And Expect Error
+    ...    *expected only 200, 503, got*1 x 500*
+    ...    Only These Statuses Should Occur
+    ...    ${results}
+    ...    200
+    ...    503
+
+Answers Pass At A Rate
+    [Tags]    covers:router-capital-rate
+    Pass Rate Should Be At Least    0.8    of 5    The Capital Should Be Known
+
+A Server Goes On After A Storm Of Cancelled Calls
+    [Tags]    mock
+    Start Simulator    time_to_first_token=300 ms
+    ${results} =    Chat At Once    ${SHORT_PROMPT}    count=20    timeout=100 ms    allow_failures=True
+    Length Should Be    ${results.failures}    20
+    Server Should Be Idle Within    2 s
+
+
+*** Keywords ***
+Start Simulator
+    [Documentation]    Starts a simulator of its own for this test.
+    [Arguments]    &{options}
+    Skip Unless Server Supports    fault injection
+    Start Server    simulator    &{options}
+
+The Capital Should Be Known
+    [Documentation]    Asks for the capital of France and expects it in the answer, spelt in any way.
+    ${reply} =    Chat    ${CAPITAL_OF_FRANCE}    max_tokens=32    temperature=0
+    Reply Should Contain Any    ${reply}    Paris    Lutetia

@@ -1,0 +1,66 @@
+*** Settings ***
+Documentation    Adapters that are loaded, asked for, listed and unloaded while the server runs; sleep and waking.
+
+Resource         ../../resources/target.resource
+Variables        ../../resources/prompts.yaml
+
+Suite Setup      Use Target
+
+Test Tags        lora
+
+
+*** Test Cases ***
+An Adapter Given At The Start Is Served
+    [Tags]    mock    covers:batch-lora
+    Skip Unless Server Supports    adapters at run time
+    Start Server    simulator    arguments=["--lora-modules", "{\\"name\\": \\"adapter-1\\"}"]
+    ${models} =    List Models
+    Should Contain    ${models}    adapter-1
+    ${reply} =    Chat    ${SHORT_PROMPT}    model=adapter-1    max_tokens=8
+    Should Be Equal    ${reply.model}    adapter-1
+
+An Adapter Is Loaded And Unloaded
+    [Tags]    mock
+    Skip Unless Server Supports    adapters at run time
+    Load Adapter    pirate    /adapters/pirate
+    ${models} =    List Models
+    Should Contain    ${models}    pirate
+    ${reply} =    Chat    ${SHORT_PROMPT}    model=pirate    max_tokens=8
+    Should Not Be Empty    ${reply.text}
+    Unload Adapter    pirate
+    Request Should Fail    Chat    ${SHORT_PROMPT}    model=pirate    status=404
+
+An Unknown Adapter Cannot Be Unloaded
+    [Tags]    mock
+    Skip Unless Server Supports    adapters at run time
+    Request Should Fail    Unload Adapter    nobody    status=404
+
+Adapter And Base Are Served At Once
+    [Tags]    mock
+    Skip Unless Server Supports    adapters at run time
+    Load Adapter    second    /adapters/second
+    ${base} =    Chat    ${SHORT_PROMPT}    max_tokens=8
+    ${adapted} =    Chat    ${SHORT_PROMPT}    model=second    max_tokens=8
+    Should Not Be Equal    ${base.model}    ${adapted.model}
+    [Teardown]    Unload Adapter    second
+
+A Server Sleeps And Wakes
+    [Tags]    mock
+    Skip Unless Server Supports    sleep
+    VAR    &{mode}    VLLM_SERVER_DEV_MODE=1
+    Start Server    simulator    arguments=--enable-sleep-mode    environment=${mode}
+    Put Server To Sleep
+    Wake Server Up
+    ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=8
+    Should Not Be Empty    ${reply.text}
+
+A Text Has Tokens
+    ${few} =    Tokenize    ${SHORT_PROMPT}
+    ${many} =    Tokenize    ${LONG_PROMPT}
+    Should Be True    0 < len($few) < len($many)
+
+Tokens Have A Text
+    Skip Unless Server Supports    detokenize
+    ${tokens} =    Tokenize    What is the capital of France?
+    ${text} =    Detokenize    ${tokens}
+    Should Contain    ${text}    capital

@@ -1,0 +1,82 @@
+*** Settings ***
+Documentation    The Messages API of Anthropic: whole and streamed, blocks in order, counted tokens, tools, errors.
+
+Resource         ../../resources/target.resource
+Variables        ../../resources/prompts.yaml
+
+Suite Setup      Use Target
+
+Test Tags        messages
+
+
+*** Test Cases ***
+A Message Is Answered
+    Skip Unless Server Supports    messages
+    ${reply} =    Send Message    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
+    Should Be Equal    ${reply.json}[type]    message
+    Should Be Equal    ${reply.role}    assistant
+    Finish Reason Should Be    ${reply}    end_turn
+    Get Text    ${reply}    matches    ${PATTERN_CAPITAL_OF_FRANCE}
+    Usage Should Add Up    ${reply}
+
+A Streamed Message Comes In Order
+    Skip Unless Server Supports    messages
+    ${stream} =    Stream Message    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
+    Typed Events Should Be In Order    ${stream}
+    Finish Reason Should Be    ${stream}    end_turn
+    Stream Should Have At Least 3 Chunks    ${stream}
+
+Streamed And Whole Messages Agree
+    Skip Unless Server Supports    messages
+    ${reply} =    Send Message    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
+    ${stream} =    Stream Message    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
+    Answers Should Agree    ${reply}    ${stream}
+
+A Message Agrees With A Chat
+    Skip Unless Server Supports    messages
+    ${message} =    Send Message    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
+    ${chat} =    Chat    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
+    Answers Should Agree    ${message}    ${chat}
+
+Tokens Are Counted Without Generating
+    Skip Unless Server Supports    messages
+    ${count} =    Count Message Tokens    ${CAPITAL_OF_FRANCE}
+    Should Be True    ${count} > 0
+    ${longer} =    Count Message Tokens    ${LONG_PROMPT}
+    Should Be True    ${longer} > ${count}
+
+The Token Limit Is Told
+    Skip Unless Server Supports    messages
+    ${reply} =    Send Message    ${CAPITAL_OF_FRANCE}    max_tokens=3    temperature=0
+    Finish Reason Should Be    ${reply}    max_tokens
+
+A Message Uses A Tool
+    Skip Unless Server Supports    tool calls
+    ${reply} =    Send Message    ${SHORT_PROMPT}    tools={"name": "get_time"}    tool_choice=required
+    Tool Should Be Called    ${reply}    get_time
+    Finish Reason Should Be    ${reply}    tool_use
+    ${stream} =    Stream Message    ${SHORT_PROMPT}    tools={"name": "get_time"}    tool_choice=required
+    Tool Should Be Called    ${stream}    get_time
+    Typed Events Should Be In Order    ${stream}
+
+A Message Without Messages Is Refused
+    Skip Unless Server Supports    empty messages are refused
+    ${reply} =    Send Request    POST    /v1/messages    {"max_tokens": 5, "messages": []}
+    Should Be True    400 <= ${reply.status} < 500
+    Should Not Be Empty    ${reply.error.message}
+
+Disorder Is Found Out
+    [Tags]    mock
+    [Template]    Disorder In A Message Should Be Found
+    block-index-wrong    has index 1, expected 0
+    block-stop-missing    no content_block_stop
+
+
+*** Keywords ***
+Disorder In A Message Should Be Found
+    [Documentation]    A stream with this fault is called out of order, in these words.
+    [Arguments]    ${fault}    ${told}
+    Skip Unless Server Supports    fault injection
+    VAR    &{headers}    X-Inference-Fault=${fault}
+    ${stream} =    Stream Message    ${CAPITAL_OF_FRANCE}    headers=${headers}
+    Run Keyword And Expect Error    *${told}*    Typed Events Should Be In Order    ${stream}

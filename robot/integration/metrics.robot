@@ -1,0 +1,64 @@
+*** Settings ***
+Documentation    Counters of the server, held against what was sent and got.
+
+Resource         ../../resources/target.resource
+Variables        ../../resources/prompts.yaml
+
+Suite Setup      Use Target
+
+Test Tags        metrics
+
+
+*** Test Cases ***
+Metrics Can Be Read
+    Skip Unless Server Supports    metrics
+    ${metrics} =    Get Metrics
+    Should Not Be Empty    ${metrics.samples}
+
+Counters Match A Reply
+    Skip Unless Server Supports    metrics
+    ${before} =    Get Metrics
+    ${reply} =    Chat    ${CAPITAL_OF_FRANCE}    max_tokens=16
+    Counters Should Match    ${before}    ${reply}
+
+Counters Match A Stream
+    Skip Unless Server Supports    metrics
+    ${before} =    Get Metrics
+    ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    max_tokens=16    include_usage=True
+    Counters Should Match    ${before}    ${stream}
+
+Counters Match Many Answers
+    Skip Unless Server Supports    metrics
+    ${before} =    Get Metrics
+    ${replies} =    Chat At Once    ${SHORT_PROMPT}    count=8    max_tokens=8
+    ${completion} =    Complete    ${SHORT_PROMPT}    max_tokens=8
+    Counters Should Match    ${before}    ${replies}    ${completion}
+
+A Refused Request Is Not Counted As Served
+    Skip Unless Server Supports    metrics
+    ${before} =    Get Metrics
+    ${refused} =    Send Request    POST    /v1/chat/completions    {"messages": "wrong"}    expected_status=400
+    ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=8
+    Counters Should Match    ${before}    ${refused}    ${reply}
+
+Running Requests Are Shown
+    [Tags]    mock
+    Skip Unless Server Supports    fault injection
+    Start Server    simulator    time_to_first_token=20 s
+    Start Stream    ${SHORT_PROMPT}
+    Wait Until Keyword Succeeds    2 s    20 ms    Get Metric    vllm:num_requests_running    ==    1
+    Run Keyword And Expect Error    *is not idle*num_requests_running 1*    Server Should Be Idle Within    50 ms
+    Cancel Stream
+    Server Should Be Idle Within    2 s
+
+Frozen Counters Are Found Out
+    [Tags]    mock
+    Skip Unless Server Supports    fault injection
+    Start Server    simulator    fault=metrics-frozen
+    ${before} =    Get Metrics
+    ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=8
+    Run Keyword And Expect Error
+    ...    *expected a rise*got 0*
+    ...    Counters Should Match
+    ...    ${before}
+    ...    ${reply}

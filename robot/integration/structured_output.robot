@@ -1,0 +1,99 @@
+*** Settings ***
+Documentation    Answers in a form: JSON, schemas, stop strings, several choices, log probabilities.
+
+Resource         ../../resources/target.resource
+Resource         ../../resources/requests.resource
+Variables        ../../resources/prompts.yaml
+
+Suite Setup      Use Target
+
+Test Tags        structured-output
+
+
+*** Variables ***
+&{TEXT}          type=string
+&{NUMBER}        type=integer
+&{PROPERTIES}    name=${TEXT}    age=${NUMBER}
+@{REQUIRED}      name    age
+&{PERSON}        type=object    properties=${PROPERTIES}    required=${REQUIRED}    additionalProperties=${FALSE}
+
+
+*** Test Cases ***
+An Answer Fits Its Schema
+    [Tags]    covers:worker-prompt-json
+    Skip Unless Server Supports    response formats
+    ${reply} =    Chat    ${JSON_PROMPT}    response_format=${PERSON}    max_tokens=200
+    ${person} =    Reply Should Fit Schema    ${reply}    ${PERSON}
+    Should Not Be Empty    ${person}[name]
+
+A Streamed Answer Fits Its Schema
+    Skip Unless Server Supports    response formats
+    ${stream} =    Stream Chat    ${JSON_PROMPT}    response_format=${PERSON}    max_tokens=200
+    Reply Should Fit Schema    ${stream}    ${PERSON}
+
+A JSON Object Is JSON
+    Skip Unless Server Supports    response formats
+    ${reply} =    Chat    ${JSON_PROMPT}    response_format=json_object    max_tokens=200
+    VAR    &{any_object}    type=object
+    Reply Should Fit Schema    ${reply}    ${any_object}
+
+Free Text In Place Of JSON Is Found Out
+    [Tags]    mock
+    Skip Unless Server Supports    fault injection
+    VAR    &{fault}    X-Inference-Fault=ignores-response-format
+    ${reply} =    Chat    ${JSON_PROMPT}    response_format=${PERSON}    headers=${fault}
+    Run Keyword And Expect Error    *expected JSON*    Reply Should Fit Schema    ${reply}    ${PERSON}
+
+A Stop String Ends The Text And Is Not In It
+    [Tags]    covers:worker-stop-sequence
+    ${reply} =    Chat    ${CAPITAL_OF_FRANCE}    stop=is    max_tokens=32    temperature=0
+    Should Not Contain    ${reply.text}    is
+    Finish Reason Should Be    ${reply}    stop
+    ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    stop=is    max_tokens=32    temperature=0
+    Answers Should Agree    ${reply}    ${stream}
+
+One Of Several Stop Strings Is Enough
+    ${reply} =    Chat    ${CAPITAL_OF_FRANCE}    stop=["nowhere", "is"]    max_tokens=32    temperature=0
+    Should Not Contain    ${reply.text}    is
+
+A Flushed Stop String Is Found Out
+    [Tags]    mock
+    Skip Unless Server Supports    fault injection
+    VAR    &{fault}    X-Inference-Fault=ignores-stop
+    ${reply} =    Chat    ${CAPITAL_OF_FRANCE}    stop=is    headers=${fault}
+    Should Contain    ${reply.text}    is
+
+Several Choices Are Answered
+    Skip Unless Server Supports    several choices
+    ${reply} =    Chat    ${SHORT_PROMPT}    n=2    max_tokens=8
+    Length Should Be    ${reply.texts}    2
+    ${stream} =    Stream Chat    ${SHORT_PROMPT}    n=2    max_tokens=8
+    Length Should Be    ${stream.texts}    2
+
+Log Probabilities Are Sound
+    ${reply} =    Chat    ${CAPITAL_OF_FRANCE}    logprobs=2    max_tokens=8    temperature=0
+    Logprobs Should Be Sound    ${reply}    alternatives=2
+    ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    logprobs=2    max_tokens=8    temperature=0
+    Logprobs Should Be Sound    ${stream}    alternatives=2
+
+Wrong Log Probabilities Are Found Out
+    [Tags]    mock
+    Skip Unless Server Supports    fault injection
+    VAR    &{fault}    X-Inference-Fault=wrong-logprobs
+    ${reply} =    Chat    ${CAPITAL_OF_FRANCE}    logprobs=2    headers=${fault}
+    Run Keyword And Expect Error    *expected none above 0*    Logprobs Should Be Sound    ${reply}
+
+A Seed Repeats An Answer
+    ${first} =    Chat    ${SHORT_PROMPT}    seed=42    max_tokens=16    temperature=0.8
+    ${second} =    Chat    ${SHORT_PROMPT}    seed=42    max_tokens=16    temperature=0.8
+    Answers Should Agree    ${first}    ${second}
+
+Code Is Answered With Code
+    [Tags]    requires-model    covers:service-code-task    covers:mistral-prompt-patterns
+    Skip Unless Server Supports    code tasks
+    ${server} =    Get Server
+    IF    'scripted answers' not in $server.profile.lacks
+        Start Server    simulator    scenario=${CURDIR}/../../resources/answers.yaml
+    END
+    ${reply} =    Ask For Code
+    Get Text    ${reply}    matches    ${PATTERN_CODE_PROMPT}

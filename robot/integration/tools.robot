@@ -1,0 +1,93 @@
+*** Settings ***
+Documentation    Calls of tools: chosen, forced and forbidden, in one piece and streamed, and what follows them.
+
+Resource         ../../resources/target.resource
+Variables        ../../resources/prompts.yaml
+
+Suite Setup      Use Target
+
+Test Tags        tools
+
+
+*** Variables ***
+&{CITY}          type=string
+&{PROPERTIES}    city=${CITY}
+@{REQUIRED}      city
+&{PARAMETERS}    type=object    properties=${PROPERTIES}    required=${REQUIRED}
+&{WEATHER}       name=get_weather    description=Weather of a city    parameters=${PARAMETERS}
+&{CLOCK}         name=get_time    description=Time in a city    parameters=${PARAMETERS}
+@{TOOLS}         ${WEATHER}    ${CLOCK}
+
+
+*** Test Cases ***
+A Required Tool Is Called
+    Skip Unless Server Supports    tool calls
+    ${reply} =    Chat    How is the weather in Paris?    tools=${TOOLS}    tool_choice=required
+    Finish Reason Should Be    ${reply}    tool_calls
+    Tool Calls Should Be Sound    ${reply}    ${TOOLS}
+
+A Named Tool Is Called
+    Skip Unless Server Supports    tool calls
+    ${reply} =    Chat    How late is it in Paris?    tools=${TOOLS}    tool_choice=get_time
+    ${call} =    Tool Should Be Called    ${reply}    get_time
+    Should Not Be Empty    ${call.id}
+    Should Contain    ${call.input}    city
+
+A Forbidden Tool Is Not Called
+    Skip Unless Server Supports    tool calls
+    ${reply} =    Chat    How is the weather in Paris?    tools=${TOOLS}    tool_choice=none
+    No Tool Should Be Called    ${reply}
+
+A Streamed Call Comes In Order
+    Skip Unless Server Supports    tool calls
+    ${stream} =    Stream Chat    How is the weather in Paris?    tools=${TOOLS}    tool_choice=required
+    Tool Calls Should Be Sound    ${stream}    ${TOOLS}
+    Finish Reason Should Be    ${stream}    tool_calls
+    Stream Should End With Done    ${stream}
+
+Streamed And Whole Calls Are The Same
+    Skip Unless Server Supports    scripted answers
+    Start Server    simulator    seed=7
+    ${reply} =    Chat    How is the weather?    tools=${TOOLS}    tool_choice=required    seed=3
+    ${stream} =    Stream Chat    How is the weather?    tools=${TOOLS}    tool_choice=required    seed=3
+    Answers Should Agree    ${reply}    ${stream}
+
+The Result Of A Tool Is Taken
+    Skip Unless Server Supports    tool calls
+    VAR    ${question}    How warm is it in Paris?
+    ${reply} =    Chat    ${question}    tools=${TOOLS}    tool_choice=get_weather
+    ${messages} =    Add Tool Results    ${question}    ${reply}    {"get_weather": {"celsius": 21}}
+    Length Should Be    ${messages}    3
+    ${answer} =    Chat    ${messages}    max_tokens=32
+    Should Not Be Empty    ${answer.text}
+
+A Tool Without A Name Is Refused
+    Skip Unless Server Supports    tool calls
+    VAR    ${nameless}    {"tools": [{"type": "function", "function": {"description": "none"}}]}
+    Request Should Fail    Chat    ${SHORT_PROMPT}    extra=${nameless}    status=400    category=INVALID_REQ
+
+Broken Calls Are Found Out
+    [Tags]    mock
+    [Template]    Fault In Tool Calls Should Be Found
+    tool-index-missing    has no index
+    tool-index-wrong    indices of the calls
+    tool-name-missing    lacks name
+    tool-id-missing    no id
+    tool-id-repeated    bears id or name again
+    tool-arguments-broken    no JSON object
+    tool-arguments-misfit    do not fit its schema
+    tool-name-unknown    offered are
+
+
+*** Keywords ***
+Fault In Tool Calls Should Be Found
+    [Documentation]    A stream of tool calls with this fault is called unsound, in these words.
+    [Arguments]    ${fault}    ${told}
+    Skip Unless Server Supports    fault injection
+    VAR    &{headers}    X-Inference-Fault=${fault}
+    ${stream} =    Stream Chat
+    ...    How is the weather in Paris?
+    ...    tools=${TOOLS}
+    ...    tool_choice=get_weather
+    ...    headers=${headers}
+    Run Keyword And Expect Error    *${told}*    Tool Calls Should Be Sound    ${stream}    ${TOOLS}
