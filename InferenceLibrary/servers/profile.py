@@ -157,8 +157,12 @@ class Terminal(_Part, frozen=True):
     """Keys that leave at the prompt."""
     interrupt_keys: tuple[str, ...] = ("Ctrl+C",)
     """Keys that stop an answer."""
+    interrupt_exit_code: int = 0
+    """Exit code when they are pressed at the prompt."""
     continuation: str | None = None
     """What is typed before Enter to go on on the next line; None: a question has one line."""
+    commands: dict[str, str] = {}
+    """What is typed for which purpose: `help`, `clear`, `regenerate`, `model` and the like."""
     options: dict[str, Option] = {}
 
 
