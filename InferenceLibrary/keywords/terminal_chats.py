@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from assertionengine import AssertionOperator
 from robot.api.deco import keyword
 
-from InferenceLibrary.errors import TerminalError, describe
+from InferenceLibrary.errors import CheckFailure, TerminalError, describe
 from InferenceLibrary.keywords.arguments import command_of, plain, plain_mapping, profile_or_current
 from InferenceLibrary.keywords.assertions import check_number
 from InferenceLibrary.keywords.terminal_base import TerminalGroup, check_exit
@@ -31,9 +31,11 @@ class TerminalChatKeywords(TerminalGroup):
         *command: Any,
         profile: str | None = None,
         options: JsonObject | None = None,
+        arguments: list[str] | None = None,
         prompt: str | None = None,
         answer_end: str | None = None,
         quit_command: str | None = None,
+        continuation: str | None = None,
         columns: int = 80,
         rows: int = 24,
         environment: JsonObject | None = None,
@@ -47,9 +49,11 @@ class TerminalChatKeywords(TerminalGroup):
             command: The program and its arguments; by default those of the profile's `terminal:` section.
             profile: The profile; by default that of the current server.
             options: Options of that section, as a JSON object.
+            arguments: What the command line ends with, beside the profile's command and options.
             prompt: Regular expression for the line at which the program waits for a question.
             answer_end: Regular expression for the text that closes an answer, such as a line of statistics.
             quit_command: What is typed to leave.
+            continuation: What is typed before Enter to go on on the next line, for questions of several lines.
             columns: Width of the screen in cells.
             rows: Height of the screen in cells.
             environment: Variables set beside those of this process, as a JSON object.
@@ -76,7 +80,10 @@ class TerminalChatKeywords(TerminalGroup):
         from InferenceLibrary.terminal.chat import ChatStyle, ChatTerminal
 
         words, style = self._chat(command, profile, options)
-        changes = {"prompt": prompt, "answer_end": answer_end, "quit_command": quit_command}
+        words += tuple(arguments or ())
+        changes = {
+            "prompt": prompt, "answer_end": answer_end, "quit_command": quit_command, "continuation": continuation
+        }  # fmt: skip
         style = ChatStyle(**{**vars(style), **{key: value for key, value in changes.items() if value is not None}})
         terminal = ChatTerminal(
             words,
@@ -165,6 +172,118 @@ class TerminalChatKeywords(TerminalGroup):
         )
 
     @keyword(tags=["terminal", "chat"])
+    def enter_chat_command(
+        self, command: str, *words: Any, timeout: timedelta = _TEN_SECONDS, terminal: Any = None
+    ) -> str:
+        """Enter a command of the chat, and return what the program writes before its next prompt.
+
+        Args:
+            command: A name under `commands:` in the profile's `terminal:` section (`help`, `clear`, `regenerate`,
+                `model`), or the command as it is typed, such as `/help`.
+            words: What follows it.
+            timeout: How long until the prompt is back, or the program has ended.
+            terminal: Alias, handle or object of a chat terminal; by default the current terminal.
+
+        Raises:
+            TerminalError: The profile has no such command, or the prompt did not come back.
+
+        ```robotframework
+        *** Test Cases ***
+        The Chat Explains Itself
+            Start Chat Terminal    profile=simulator
+            ${help} =    Enter Chat Command    help
+            Should Contain    ${help}    exit
+            Leave Chat Terminal
+        ```
+        """
+        shell = self._chat_terminal(terminal)
+        with self._evidence(shell):
+            text = shell.enter(command, *(plain(self.context, word) for word in words), timeout=timeout.total_seconds())
+        self.log.info(f"{command}: {len(text.splitlines())} lines.")
+        self.log.text("Written", text)
+        return text
+
+    @keyword(tags=["terminal", "chat", "assertion"])
+    def terminal_reply_should_equal_what_the_server_sent(
+        self,
+        answer: TerminalAnswer | None,
+        truth_file: Path,
+        *,
+        layout: Literal["terminal", "program"] = "terminal",
+        record: int = -1,
+        timeout: timedelta = timedelta(seconds=1),
+        terminal: Any = None,
+    ) -> None:
+        """Check that the terminal shows exactly the tokens that the simulator sent.
+
+        Nothing may be lost, doubled, reordered or added, neither in the answer as the program wrote it nor on the
+        screen and above it. A row may end only where the text has a line's end or at the edge of the screen. Of an
+        interrupted answer, what is shown must be the beginning of what was sent. After [Resize Terminal] the new width
+        counts; the terminal itself may lose a wide character that is drawn in the very moment of resizing.
+
+        Args:
+            answer: What [Ask In Terminal] returned; `${NONE}` compares the screen alone, for full-screen programs.
+            truth_file: The file that the simulator, or its terminal chat, writes with the option `truth_file`.
+            layout: `terminal`: the terminal breaks long lines at its edge. `program`: the program breaks them itself,
+                at blanks, and may draw frames around them; blanks are then not compared.
+            record: Which answer of the file; -1 is the last.
+            timeout: How long the record may take to be there, and the screen to show it.
+            terminal: Alias, handle or object of a terminal; by default the current one.
+
+        Raises:
+            CheckFailure: The terminal shows something else; names the first token that is lost, doubled or swapped.
+            TerminalError: The file is no truth file.
+
+        ```robotframework
+        *** Test Cases ***
+        What Is Shown Is What Was Sent
+            ${truth} =    Set Variable    ${OUTPUT DIR}/truth.jsonl
+            Start Chat Terminal    profile=simulator    options={"truth_file": "${truth}"}    columns=24
+            ${answer} =    Ask In Terminal    What is the capital of France?
+            Terminal Reply Should Equal What The Server Sent    ${answer}    ${truth}
+            Leave Chat Terminal
+        ```
+        """
+        from InferenceLibrary.deadline import wait_until
+        from InferenceLibrary.terminal.truth import Sent, difference, read_truth, screen_difference
+
+        shell = self._terminal(terminal)
+        sent: Sent | None = None
+        trouble: str | None = None
+
+        def equal() -> bool:
+            nonlocal sent, trouble
+            records = read_truth(truth_file)
+            if not -len(records) <= record < len(records):
+                trouble = f"{len(records)} answers in {truth_file.name}"
+                return False
+            sent, trouble = records[record], None
+            if answer is not None:
+                trouble = difference(answer.text, sent, interrupted=answer.interrupted)
+                shown = Sent((answer.text,), sent.outcome) if answer.interrupted else sent
+            else:
+                shown = sent
+            trouble = trouble or screen_difference(
+                shell.scrollback().split("\n"),
+                shell.screen().columns,
+                shown,
+                question=None if answer is None else answer.question,
+                words=layout == "program",
+            )
+            return trouble is None
+
+        with self._evidence(shell):
+            if not wait_until(equal, timeout.total_seconds()):
+                raise CheckFailure(
+                    shell.failure_text(
+                        "The terminal does not show what the server sent",
+                        expected="its record" if sent is None else str(sent),
+                        got=trouble,
+                    )
+                )
+        self.log.info(f"The terminal shows what the server sent: {sent}.")
+
+    @keyword(tags=["terminal", "chat"])
     def leave_chat_terminal(
         self, exit_code: int = 0, *, timeout: timedelta = _TEN_SECONDS, terminal: Any = None
     ) -> None:
@@ -217,4 +336,5 @@ class TerminalChatKeywords(TerminalGroup):
             quit_keys=part.quit_keys,
             interrupt_keys=part.interrupt_keys,
             continuation=part.continuation,
+            commands=part.commands,
         )

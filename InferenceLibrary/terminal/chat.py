@@ -5,8 +5,8 @@ from __future__ import annotations
 import bisect
 import re
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from InferenceLibrary.deadline import Deadline, wait_until
@@ -34,6 +34,7 @@ class ChatStyle:
         quit_keys: Keys that leave at the prompt.
         interrupt_keys: Keys that stop an answer.
         continuation: What is typed before Enter to go on on the next line; None where a question has one line.
+        commands: What is typed for which purpose, such as `help` and `clear`.
     """
 
     prompt: str = r"> "
@@ -42,6 +43,7 @@ class ChatStyle:
     quit_keys: tuple[str, ...] = ("Ctrl+D",)
     interrupt_keys: tuple[str, ...] = ("Ctrl+C",)
     continuation: str | None = None
+    commands: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("prompt", "answer_end"):
@@ -49,10 +51,6 @@ class ChatStyle:
                 re.compile(getattr(self, name) or "")
             except re.error as error:
                 raise ProfileError(f"Chat style: '{name}' is no regular expression: {error}.") from None
-
-
-MISTRALRS = ChatStyle(prompt=r"(\[.*\] )?> ", answer_end=r"^Stats:", quit_command=r"\exit")
-LLAMA_CLI = ChatStyle(prompt=r"> ", answer_end=r"^\[ Prompt: [^\n]*t/s \| Generation: [^\n]*t/s \]", continuation="\\")
 
 
 class ChatTerminal(Terminal):
@@ -161,6 +159,52 @@ class ChatTerminal(Terminal):
             interrupted=interrupted,
             screen=self.screen(),
         )
+
+    def enter(self, name: str, *words: str, timeout: float = 10.0) -> str:
+        """Enter a command of the chat and return what the program writes before its next prompt, or before it ends.
+
+        Args:
+            name: A purpose that the style has a command for, or the command as it is typed, such as `/help`.
+            words: What follows the command.
+            timeout: Seconds until the prompt is back.
+
+        Raises:
+            TerminalError: There is no such command, or the prompt did not come back.
+        """
+        command = self.style.commands.get(name, name)
+        if command[:1].isalnum() and name not in self.style.commands:
+            raise self.error(
+                f"This chat has no command '{name}'",
+                expected=f"one of {', '.join(sorted(self.style.commands)) or 'none'}, or the command as it is typed",
+            )
+        self._type_line(" ".join([command, *words]))
+        self._collect()
+        self._events.clear()
+        self.press_keys("Enter")
+        deadline = Deadline(timeout)
+        ended = False
+
+        def answered() -> bool:
+            nonlocal ended
+            new = self._collect()
+            stream = self._stream()
+            silent_for = time.monotonic() - (self._events[-1].time if self._events else 0.0)
+            if self._at_prompt(stream) and silent_for >= _QUIET:
+                return True
+            ended = not new and self.screen().ended
+            return ended
+
+        if not wait_until(answered, deadline, first=_LOOK, longest=_LOOK):
+            self.screen()
+            raise self.error(
+                f"The prompt did not come back after '{command}'",
+                expected=f"/{self.style.prompt}/ within {timeout:g} s",
+                got="this screen",
+                after=deadline.elapsed,
+            )
+        text = plain_text(self._stream()).removeprefix("\n")
+        head, _, last_line = text.rpartition("\n")
+        return self.redactor((head if self._is_prompt(last_line) else text).strip())
 
     def leave(self, *, timeout: float = 10.0, keys: bool = False) -> Screen:
         """Leave the chat by its command (or its keys) and return the last screen, with the exit code.

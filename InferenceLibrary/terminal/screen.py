@@ -124,7 +124,11 @@ def display_width(text: str) -> int:
             continue
         if character == "\u200d":
             joined = True
-        elif character in _ZERO_WIDTH or unicodedata.category(character) in {"Mn", "Me", "Cf"}:
+        elif (
+            character in _ZERO_WIDTH
+            or "\u1160" <= character <= "\u11ff"  # vowels and finals of Hangul, drawn into the syllable's first
+            or unicodedata.category(character) in {"Mn", "Me", "Cf"}
+        ):
             continue
         else:
             width += 2 if unicodedata.east_asian_width(character) in {"W", "F"} else 1
