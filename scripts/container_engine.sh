@@ -15,7 +15,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin DEBIAN_FRONTEND=noninteractive
 
-HOME_DIR=${INFERENCE_ENGINE_HOME:-/var/lib/inference-container-engine}
+if [ "$(id -u)" = 0 ]; then state=/var/lib; else state=${XDG_CACHE_HOME:-$HOME/.cache}; fi
+HOME_DIR=${INFERENCE_ENGINE_HOME:-$state/inference-container-engine}
 RUN_DIR=/run/inference-container-engine
 SOCKET=$RUN_DIR/docker.sock
 PID_FILE=$RUN_DIR/dockerd.pid
@@ -138,8 +139,9 @@ build_image() {
     fi
     mkdir -p "$HOME_DIR"
     [ "$base" != "$LOCAL_BASE" ] || make_local_base
-    # The classic builder: BuildKit's needs the buildx plugin, which is not everywhere.
-    DOCKER_BUILDKIT=0 docker build --quiet --build-arg BASE="$base" --tag "$IMAGE" . >/dev/null 2>"$HOME_DIR/build.log" || {
+    # The classic builder where the plugin of the newer one is missing.
+    docker buildx version >/dev/null 2>&1 || export DOCKER_BUILDKIT=0
+    docker build --quiet --build-arg BASE="$base" --tag "$IMAGE" . >/dev/null 2>"$HOME_DIR/build.log" || {
         cat "$HOME_DIR/build.log" >&2
         fail "the image cannot be built"
     }

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from InferenceLibrary.client.http import Client
 from InferenceLibrary.deadline import Deadline, wait_until
@@ -16,7 +17,7 @@ from InferenceLibrary.servers.container import Container
 from InferenceLibrary.servers.container_leftovers import remove_orphans_once
 from InferenceLibrary.servers.container_settings import ContainerSettings
 from InferenceLibrary.servers.container_watcher import WATCHER
-from InferenceLibrary.servers.engine import Engine, api_errors, cause_of, connect_engine, one_line
+from InferenceLibrary.servers.engine import Engine, api_errors, cause_of, connect_engine, lacks_init, one_line
 from InferenceLibrary.servers.images import provide_image
 from InferenceLibrary.servers.ports import is_free
 from InferenceLibrary.servers.profile import Profile
@@ -94,8 +95,8 @@ def _start(image: str, profile: Profile, settings: ContainerSettings, surroundin
     ready = False
     try:
         try:
-            container_id = engine.client.containers.create(image, list(settings.command) or None, **options).id
-            program = Container(engine, str(container_id), new_log(), removed=lambda: _let_go(engine))
+            container_id = _create(engine, image, settings, options, report)
+            program = Container(engine, container_id, new_log(), removed=lambda: _let_go(engine))
             program.start()
         except api_errors(ServerError) as error:
             text = redact(one_line(error))
@@ -111,6 +112,21 @@ def _start(image: str, profile: Profile, settings: ContainerSettings, surroundin
     finally:
         if not ready:
             _give_up(engine, program, options["name"], redact)
+
+
+def _create(
+    engine: Engine, image: str, settings: ContainerSettings, options: dict[str, Any], report: Callable[[str], None]
+) -> str:
+    """Create the container; without an init where the engine has none, as Podman without catatonit."""
+    create = engine.client.containers.create
+    command = list(settings.command) or None
+    try:
+        return str(create(image, command, **options).id)
+    except api_errors() as error:
+        if "init" in settings.extra or not lacks_init(one_line(error)):
+            raise
+    report("The engine has no init (catatonit, docker-init): TERM may not reach the program until it asks for it.")
+    return str(create(image, command, **{**options, "init": False}).id)
 
 
 def _give_up(engine: Engine, program: Container | None, name: str, redact: Redactor) -> None:

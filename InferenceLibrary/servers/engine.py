@@ -251,18 +251,25 @@ def _missing(address: Address, reason: str) -> str:
     return describe(f"No container engine answers at {address.url} ({address.origin})", got=reason, hint=HOW_TO_GET_ONE)
 
 
+_NO_INIT = r"container-init|catatonit|docker-init"
+
 _CAUSES: tuple[tuple[str, str], ...] = (
+    (_NO_INIT, 'the engine has no init: install catatonit, or give extra={"init": false}.'),
     (r"port is already allocated|address already in use",
      "the port is taken: leave it to the library, or stop its holder."),
     (r"could not select device driver|nvidia-container|cdi device|unresolvable CDI",
      "the engine has no access to GPUs: install the NVIDIA container toolkit."),
     (r"executable file not found|no such file or directory.*(exec|init)|stat .*no such file",
      "the image has no such program: check command."),
-    (r"container-init|catatonit|docker-init", 'the engine has no init: extra={"init": false}.'),
     (r"pull access denied|manifest unknown|manifest for .* not found|no such host|https?://\S+/v2/",
      "check the name of the image, or bring it by hand: docker pull, docker load < file.tar."),
     (r"no space left", "the engine's disk is full: docker system df."),
 )  # fmt: skip
+
+
+def lacks_init(text: str) -> bool:
+    """Whether an engine's error says that it has no small init to run before the program."""
+    return re.search(_NO_INIT, text) is not None
 
 
 def cause_of(text: str) -> str | None:
