@@ -18,7 +18,7 @@ from pathlib import Path
 
 from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.servers.profile import load_profile
-from InferenceLibrary.servers.server import StartSettings, start
+from InferenceLibrary.servers.starting import StartSettings, start
 
 IMPORT_BUDGET = 0.015
 """Seconds that `import InferenceLibrary` may cost over Robot alone."""

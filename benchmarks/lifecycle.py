@@ -1,0 +1,376 @@
+"""What is left of servers when runs are killed, and what guarding them costs. Linux.
+
+    python benchmarks/lifecycle.py [kill] [interrupt] [overhead] [loud] [pabot] [--full]
+
+`kill`       robot is killed by SIGKILL at random moments: the runner alone, its group, the guard alone, the guard and
+             the runner (then the next start cleans up), pabot's parent; 2 s later nothing of a server may live
+`interrupt`  Ctrl-C, TERM, a test timeout and a suite timeout in each stage of a start: how long until it is over
+`overhead`   start to healthy, against a bare Popen and the same poll of the health route
+`loud`       a server that floods its log: is it blocked, does the runner grow
+`pabot`      many suites at once, two servers each: collisions, cross-talk, ports that stay taken
+
+Small counts by default, those of the acceptance by --full.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import http.client
+import os
+import random
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from datetime import datetime
+from pathlib import Path
+
+from robot.api import ExecutionResult, ResultVisitor
+
+from InferenceLibrary.deadline import wait_until
+from InferenceLibrary.redaction import Redactor
+from InferenceLibrary.servers.ports import free_port, is_free
+from InferenceLibrary.servers.process import MARK
+from InferenceLibrary.servers.process_tree import Seen, bearers
+from InferenceLibrary.servers.profile import load_profile
+from InferenceLibrary.servers.starting import StartSettings, start
+
+SERVER = Path(__file__).with_name("lifecycle_servers.py")
+BENCH = "INFERENCE_LIFECYCLE_BENCHMARK"
+ALLOWED = 2.0
+"""Seconds after which nothing of a killed run's servers may live."""
+KINDS = ("ordinary", "deaf", "double", "both")
+WAYS = ("runner", "group", "guard", "guard and runner", "pabot")
+PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+"""pabot looks for `robot` there."""
+STAGES = {"listening": "silent", "healthy": "loading", "model listed": "other", "first token": "hanging"}
+
+
+def write_profile(folder: Path, kind: str, size: int = 0) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{kind}.yaml"
+    model_list = "/v1/models" if kind in {"other", "hanging"} else "null"
+    first_token = "chat" if kind == "hanging" else "none"
+    path.write_text(
+        f"title: {kind}\nmodel: mine\n"
+        f"start: {{command: ['{{python}}', '-I', '-S', '{SERVER}', '{{port}}', {kind}, '{size}']}}\n"
+        f"ready: {{health: {{path: /health}}, model_list: {model_list}, first_token: {first_token}, timeout: 60s}}\n"
+        "stop: {grace: 1s}\n"
+    )
+    return path
+
+
+def of_servers(mark: str) -> list[Seen]:
+    """Processes of servers that a run with this mark started: they bear the library's mark too."""
+    found = []
+    for seen in bearers(f"{BENCH}={mark}"):
+        with contextlib.suppress(OSError):
+            if f"\0{MARK}=".encode() in b"\0" + Path(f"/proc/{seen.pid}/environ").read_bytes():
+                found.append(seen)
+    return found
+
+
+def guards(mark: str) -> list[Seen]:
+    found = []
+    for seen in bearers(f"{BENCH}={mark}"):
+        with contextlib.suppress(OSError):
+            if b"import guard" in Path(f"/proc/{seen.pid}/cmdline").read_bytes():
+                found.append(seen)
+    return found
+
+
+def launch(command: list[str], folder: Path) -> tuple[subprocess.Popen[bytes], str]:
+    mark = uuid.uuid4().hex
+    environment = {**os.environ, "PATH": PATH, BENCH: mark, "XDG_RUNTIME_DIR": str(folder)}
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    return process, mark
+
+
+def kill_once(folder: Path, way: str, kind: str, numbers: random.Random) -> tuple[int, list[Seen]]:
+    """Run robot, kill it, return how many processes of servers lived then, and what lives after the allowed time."""
+    profile = write_profile(folder, kind)
+    suites = folder / "suites"
+    suites.mkdir()
+    for name in ("one", "two") if way == "pabot" else ("one",):
+        (suites / f"{name}.robot").write_text(
+            "*** Settings ***\nLibrary    InferenceLibrary\n\n*** Test Cases ***\nLong\n"
+            f"    Start Server    {profile}\n    Start Server    {profile}\n    Sleep    20 s\n"
+        )
+    output = ["--outputdir", str(folder / "out"), str(suites)]
+    if way == "pabot":
+        command = [sys.executable, "-m", "pabot.pabot", "--processes", "2", "--no-pabotlib", *output]
+    else:
+        command = [sys.executable, "-m", "robot", *output]
+    process, mark = launch(command, folder)
+    try:
+        pause = numbers.uniform(0.2, 3.0 if way == "pabot" else 1.2)
+        if way in {"guard", "guard and runner"}:
+            wait_until(lambda: bool(guards(mark)), 20)
+            pause = numbers.uniform(0.0, 0.5)
+        time.sleep(pause)
+        alive = len(of_servers(mark))
+        for seen in guards(mark) if way.startswith("guard") else []:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(seen.pid, signal.SIGKILL)
+        if way == "guard":
+            # The runner lives and notices: the kernel ends the servers, the library what they had started.
+            time.sleep(0.2)
+            process.send_signal(signal.SIGINT)
+            process.wait(20)
+        elif way == "group":
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+        process.wait(20)
+        killed = time.monotonic()
+        if way == "guard and runner":
+            _start_and_stop(folder)
+        known = {seen.pid for seen in of_servers(mark)} if way == "pabot" else None
+        time.sleep(max(0.0, ALLOWED - (time.monotonic() - killed)))
+        left = of_servers(mark)
+        return alive, [seen for seen in left if known is None or seen.pid in known]
+    finally:
+        for seen in bearers(f"{BENCH}={mark}"):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(seen.pid, signal.SIGKILL)
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def _start_and_stop(folder: Path) -> None:
+    """The next start, in another run of the same user."""
+    code = (
+        "import sys; from pathlib import Path; from InferenceLibrary.redaction import Redactor\n"
+        "from InferenceLibrary.servers.profile import load_profile\n"
+        "from InferenceLibrary.servers.starting import StartSettings, start\n"
+        "start(load_profile('simulator'), StartSettings(), name='next', redact=Redactor(),\n"
+        "      new_log=lambda: Path(sys.argv[1])).close()\n"
+    )
+    environment = {**os.environ, "XDG_RUNTIME_DIR": str(folder)}
+    subprocess.run([sys.executable, "-c", code, str(folder / "next.log")], env=environment, check=True)
+
+
+def kill(rounds: int, seed: int) -> bool:
+    numbers = random.Random(seed)
+    left: dict[str, int] = dict.fromkeys(WAYS, 0)
+    done: dict[str, int] = dict.fromkeys(WAYS, 0)
+    alive: dict[str, int] = dict.fromkeys(WAYS, 0)
+    for number in range(rounds):
+        way, kind = WAYS[number % len(WAYS)], KINDS[number // len(WAYS) % len(KINDS)]
+        with tempfile.TemporaryDirectory() as folder:
+            lived, found = kill_once(Path(folder), way, kind, numbers)
+        done[way] += 1
+        alive[way] += lived
+        left[way] += bool(found)
+        for seen in found:
+            print(f"  LEFT after {way} / {kind}: {seen.name} (pid {seen.pid})", flush=True)
+    for way in WAYS:
+        print(f"killed {way:<18} {done[way]:4} runs with {alive[way]} processes of servers, "
+              f"{left[way]} runs with something left after {ALLOWED:g} s", flush=True)  # fmt: skip
+    return not any(left.values())
+
+
+class _Starts(ResultVisitor):
+    """When each Start Server began and ended."""
+
+    def __init__(self) -> None:
+        self.times: list[tuple[datetime, datetime, str]] = []
+
+    def start_keyword(self, keyword) -> None:  # type: ignore[no-untyped-def]
+        if keyword.name == "Start Server":
+            self.times.append((keyword.start_time, keyword.end_time, keyword.status))
+
+
+def interrupt_once(folder: Path, stage: str, how: str) -> tuple[float, int]:
+    """Return how many seconds after the interruption the keyword was over, and how many processes were left."""
+    profile = write_profile(folder, STAGES[stage])
+    limit = 1.0
+    setting = {"test timeout": f"    [Timeout]    {limit} s\n"}.get(how, "")
+    teardown = f"Test Timeout    {limit} s\n" if how == "suite timeout" else ""
+    suite = folder / "one.robot"
+    suite.write_text(
+        f"*** Settings ***\nLibrary    InferenceLibrary\n{teardown}\n*** Test Cases ***\nWait\n{setting}"
+        f"    Start Server    {profile}\n"
+    )
+    process, mark = launch([sys.executable, "-m", "robot", "--outputdir", str(folder / "out"), str(suite)], folder)
+    sent = 0.0
+    if not how.endswith("timeout"):
+        wait_until(lambda: bool(of_servers(mark)), 20)
+        time.sleep(0.4)
+        sent = time.time()
+        process.send_signal(signal.SIGINT if how == "Ctrl-C" else signal.SIGTERM)
+    process.wait(60)
+    left = len(bearers(f"{BENCH}={mark}"))
+    starts = _Starts()
+    ExecutionResult(str(folder / "out" / "output.xml")).visit(starts)
+    (began, ended, _), *_ = starts.times
+    if how.endswith("timeout"):
+        return (ended - began).total_seconds() - limit, left
+    return ended.timestamp() - sent, left
+
+
+def interrupt(rounds: int) -> bool:
+    good = True
+    for how in ("Ctrl-C", "TERM", "test timeout", "suite timeout"):
+        for stage in STAGES:
+            times, lefts = [], 0
+            for _ in range(rounds):
+                with tempfile.TemporaryDirectory() as folder:
+                    seconds, left = interrupt_once(Path(folder), stage, how)
+                times.append(seconds)
+                lefts += left
+            good = good and max(times) <= 0.3 and lefts == 0
+            print(
+                f"{how:<14} while {stage:<13} over after {max(times):6.3f} s at most, {lefts} processes left",
+                flush=True,
+            )
+    return good
+
+
+def overhead(rounds: int) -> bool:
+    """Compare the start by the library with a bare Popen and the same poll, in turns."""
+    guarded, bare, spawned = [], [], []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        profile = load_profile(str(write_profile(folder, "ordinary")))
+        for number in range(rounds + 1):
+            begun = time.perf_counter()
+            log = folder / f"{number}.log"
+            server = start(profile, StartSettings(), name="x", new_log=lambda log=log: log, redact=Redactor())  # type: ignore[misc]
+            took = time.perf_counter() - begun
+            spawned.append(server.stages["spawned"])
+            server.close()
+            other = _bare_start(folder / f"{number}.bare.log")
+            if number:  # the first round warms caches
+                guarded.append(took)
+                bare.append(other)
+    more = statistics.median(guarded) - statistics.median(bare)
+    print(f"start to healthy: bare Popen {statistics.median(bare) * 1000:.0f} ms, by the library "
+          f"{statistics.median(guarded) * 1000:.0f} ms, {more * 1000:+.0f} ms (medians of {rounds})")  # fmt: skip
+    print(f"guard and spawn alone: {statistics.median(spawned) * 1000:.0f} ms (median)", flush=True)
+    return more <= 0.1
+
+
+def _bare_start(log: Path) -> float:
+    port = free_port()
+    begun = time.perf_counter()
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(SERVER), str(port), "ordinary", "0"], stdout=output, stderr=output
+        )
+
+    def healthy() -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+        try:
+            connection.request("GET", "/health")
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+    wait_until(healthy, 20)
+    took = time.perf_counter() - begun
+    process.kill()
+    process.wait()
+    return took
+
+
+def loud(megabytes: int) -> bool:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        before = _resident()
+        begun = time.monotonic()
+        server = start(
+            load_profile(str(write_profile(folder, "loud", megabytes))),
+            StartSettings(),
+            name="loud",
+            new_log=lambda: folder / "loud.log",
+            redact=Redactor(),
+        )
+        ready = time.monotonic() - begun
+        assert server.process is not None
+        tail = server.process.log_tail
+        done = wait_until(lambda: bool(tail()) and tail()[-1] == "all is written", 300, longest=0.5)
+        took = time.monotonic() - begun
+        grown = _resident() - before
+        size = (folder / "loud.log").stat().st_size
+        server.close()
+    print(f"loud: {size / 1e6:.0f} MB of log in {took:.1f} s, ready after {ready:.2f} s, the runner grew by "
+          f"{grown / 1e6:.1f} MB", flush=True)  # fmt: skip
+    return done and grown <= 10_000_000
+
+
+def _resident() -> int:
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) * 1024
+
+
+def pabot(processes: int, suites: int) -> bool:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        profile = write_profile(folder, "ordinary")
+        (folder / "suites").mkdir()
+        for number in range(suites):
+            begin = '    ${{{0}}} =    Start Server    {1}    alias={0}    environment={{"MODEL": "{2}-{0}"}}\n'
+            begin += "    Log To Console    port ${{{0}.port}}\n"
+            check = "    ${{reply}} =    Chat    Hello    server={0}\n"
+            check += "    Should Be Equal    ${{reply.text}}    {1}-{0}\n"
+            tests = "".join(begin.format(alias, profile, number) for alias in ("a", "b"))
+            checks = "".join(check.format(alias, number) for alias in ("a", "b", "a", "b"))
+            (folder / "suites" / f"s{number}.robot").write_text(
+                f"*** Settings ***\nLibrary    InferenceLibrary\n\n*** Test Cases ***\nTwo\n{tests}{checks}"
+            )
+        begun = time.monotonic()
+        command = [sys.executable, "-m", "pabot.pabot", "--processes", str(processes), "--no-pabotlib", "--verbose"]
+        done = subprocess.run(
+            [*command, "--outputdir", str(folder / "out"), str(folder / "suites")],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "PATH": PATH},
+        )
+        took = time.monotonic() - begun
+        text = "\n".join(path.read_text() for path in (folder / "out").rglob("*stdout*"))
+        ports = [int(port) for port in re.findall(r"port (\d+)", text)]
+        taken = [port for port in ports if not is_free(port)]
+        retries = sum("was taken by somebody else" in path.read_text() for path in (folder / "out").rglob("output.xml"))
+    print(f"pabot: {suites} suites in {processes} processes, {len(ports)} servers in {took:.0f} s, exit code "
+          f"{done.returncode}, {retries} retries, {len(taken)} ports still taken", flush=True)  # fmt: skip
+    return done.returncode == 0 and not taken and len(ports) == 2 * suites
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parts = ("kill", "interrupt", "overhead", "loud", "pabot")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(parts)}; all by default")
+    parser.add_argument("--full", action="store_true", help="the counts of the acceptance: 300 kills, 1 GB, 50 suites")
+    parser.add_argument("--rounds", type=int, help="number of kills")
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    chosen = arguments.parts or list(parts)
+    if unknown := set(chosen) - set(parts):
+        parser.error(f"unknown: {', '.join(unknown)}; expected some of {', '.join(parts)}")
+    full = arguments.full
+    measure = {
+        "kill": lambda: kill(arguments.rounds or (300 if full else 20), arguments.seed),
+        "interrupt": lambda: interrupt(5 if full else 1),
+        "overhead": lambda: overhead(30 if full else 10),
+        "loud": lambda: loud(1000 if full else 100),
+        "pabot": lambda: pabot(8, 50) if full else pabot(4, 8),
+    }
+    failed = [part for part in chosen if not measure[part]()]
+    print(f"exceeded: {', '.join(failed)}" if failed else "all within their bounds")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
