@@ -97,6 +97,10 @@ def test_secrets_are_taken_in_headers_and_environment(lib: InferenceLibrary, tmp
     reply = lib.chat("Hello", headers={"Authorization": key})
     assert reply.headers["x-your-key"] == "sk-abcdefgh", "what came is not changed"
     assert "sk-abcdefgh" not in f"{reply}{reply!r}"
+    refusal = lib.chat("wrong", headers={"Authorization": key}, expected_status=401)
+    assert refusal.error.message == "Incorrect key sk-abcdefgh"
+    assert "Incorrect key ***" in str(refusal)
+    assert "sk-abcdefgh" not in f"{refusal}{refusal!r}"
     stream = lib.stream_chat("Hello", headers={"Authorization": key})
     assert stream.text == "key sk-abcdefgh"
     assert "sk-abcdefgh" not in f"{stream}{stream.chunks}"
