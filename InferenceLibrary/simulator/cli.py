@@ -30,7 +30,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
         return mistralrs(program, words, _check)
     if "--help" in words or "-h" in words:
-        return _print_help()
+        return _print_help(words)
     if "--version" in words:
         from InferenceLibrary import __version__
 
@@ -134,10 +134,12 @@ def _check_texts(settings: Settings) -> None:
                 raise OptionError(f"--{flag}: '{text}' must be a JSON object{' with a name' if flag[0] == 'l' else ''}")
 
 
-def _print_help() -> int:
-    from InferenceLibrary.simulator.options import usage_lines
+def _print_help(words: Sequence[str]) -> int:
+    """Print the flags, with those of the personality that the words name."""
+    from InferenceLibrary.simulator.options import settings_class_of, usage_lines, use_flags_of
     from InferenceLibrary.simulator.personalities.registry import PERSONALITIES
 
+    use_flags_of(settings_class_of(words))
     print("usage: inference-simulator [flags]")
     print()
     print("A stand-in inference server: fast, exact in time, and breakable on command.")

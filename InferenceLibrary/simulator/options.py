@@ -37,7 +37,7 @@ def parse_options(arguments: Sequence[str], environment: Mapping[str, str]) -> S
     Raises:
         OptionError: A flag, a key or a value is wrong.
     """
-    settings_class = _settings_class(arguments)
+    settings_class = settings_class_of(arguments)
     use_flags_of(settings_class)
     given = _read_flags(arguments)
     legacy = bool(given.get("legacy-durations"))
@@ -56,17 +56,33 @@ def parse_options(arguments: Sequence[str], environment: Mapping[str, str]) -> S
     return settings
 
 
-def _settings_class(arguments: Sequence[str]) -> type[Settings]:
-    """Return the settings of the personality that the arguments name, before they are read."""
+def settings_class_of(arguments: Sequence[str]) -> type[Settings]:
+    """Return the settings of the personality that the arguments or their YAML file name, before either is read."""
     from InferenceLibrary.simulator.personalities.registry import settings_class
 
     words = iter(arguments)
-    name = ""
+    found = {"as": "", "config": ""}
     for word in words:
         flag, equals, value = word.partition("=")
-        if flag in {"--as", "-as"}:
-            name = value if equals else next(words, "")
-    return settings_class(name)
+        name = flag.lstrip("-")
+        if flag.startswith("-") and name in found:
+            found[name] = value if equals else next(words, "")
+    return settings_class(found["as"] or _personality_in(found["config"]))
+
+
+def _personality_in(path: str) -> str:
+    """Return the personality that a YAML file names; what is wrong with the file is told when it is read."""
+    if not path:
+        return ""
+    from pathlib import Path
+
+    import yaml
+
+    try:
+        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return ""
+    return str(data.get("as", "")) if isinstance(data, dict) else ""
 
 
 def _read_flags(arguments: Sequence[str]) -> dict[str, Any]:

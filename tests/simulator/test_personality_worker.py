@@ -333,6 +333,30 @@ def test_exit_codes(run_cli, start_simulator, tmp_path):
     assert start_simulator("--as", "worker", "--model", str(wrong), "--stub-mode").stop() == 0
 
 
+def test_shutdown(start_simulator):
+    worker = start_simulator("--as", "worker", "--inter-token-latency", "20ms")
+    job = open_job(worker, max_tokens=10)
+    seen = read_until(job, lambda seen: b"event: token" in seen)
+    assert worker.request("POST", "/shutdown").status == 202
+    # What runs is brought to its end.
+    seen += read_until(job, lambda seen: seen.endswith(b"0\r\n\r\n"))
+    assert b"event: end" in seen
+    job.close()
+    assert worker.process.wait(10) == 0
+
+
+def test_help_and_yaml_know_the_flags_of_the_personality(run_cli, start_simulator, tmp_path):
+    assert "--worker-id" in run_cli("--as", "worker", "--help").stdout
+    assert "--worker-id" in run_cli("--help", "--as=worker").stdout
+    assert "--worker-id" not in run_cli("--help").stdout
+    file = tmp_path / "worker.yaml"
+    file.write_text("as: worker\nworker-id: from-yaml\n")
+    worker = start_simulator("--config", str(file))
+    assert worker.request("GET", "/health").json["worker_id"] == "from-yaml"
+    file.write_text("worker-id: from-yaml\n")
+    assert "unknown key 'worker-id'" in run_cli("--config", str(file)).stderr
+
+
 def test_the_text_is_safe_in_any_alphabet(start_simulator):
     worker = start_simulator("--as", "worker", "--mode", "echo")
     prompt = "世界 👋🌍 " + string.printable

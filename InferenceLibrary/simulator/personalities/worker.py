@@ -57,6 +57,7 @@ class Worker:
             _EXECUTE: {"POST": self.execute},
             "/cancel": {"POST": self.cancel},
             "/cancel/*": {"POST": self.cancel},
+            "/shutdown": {"POST": self.shutdown},
         }
 
     def _load_model(self) -> None:
@@ -195,6 +196,14 @@ class Worker:
         for job in list(self.jobs.get(job_id, ())):
             self._break_off(job)
         deliver(exchange, Draft(202, body={"job_id": job_id, "status": "cancelled"}))
+
+    def shutdown(self, exchange: Exchange) -> None:
+        """End the process as TERM does: after the open answers."""
+        import os
+        import signal
+
+        deliver(exchange, Draft(202, body={"status": "shutting_down"}))
+        os.kill(os.getpid(), signal.SIGTERM)
 
     def _break_off(self, exchange: Exchange) -> None:
         error = self._event("error", code="CANCELLED", message="Job cancelled by client")
