@@ -269,9 +269,11 @@ class Client:
             raise StreamError(text, category=PARSE_ERROR)
         stream = recorder.finish(attempts, url, time.perf_counter() - started, wire)
         if stream.broken and not allow_broken:
+            # A limit of ours says nothing of the server's health.
+            patience = 0.0 if " within the " in stream.broken else _LAST_WORDS
             arrived = f"{stream.broken} after {len(stream.chunks)} events ({shorten(stream.text, 40)!r})"
             raise StreamError(
-                self._describe("POST", path, "a stream with a proper end", arrived, stream.elapsed, broken=True),
+                self._describe("POST", path, "a stream with a proper end", arrived, stream.elapsed, patience),
                 event_index=len(stream.chunks),
                 stream=stream,
                 category=categorize(None, stream.error) if stream.error or stream.interrupted else PARSE_ERROR,
@@ -303,11 +305,13 @@ class Client:
             headers: dict[str, str] = {}
             raw: Any = b""
             problem: str | None = None
+            patience = _LAST_WORDS
             try:
                 status, headers, raw = self._send_twice_if_stale(attempt, wire)
             except LimitExceeded as error:
                 problem = f"no answer within the {error}" if not wire.reads else f"an answer cut by the {error}"
                 problem += f" ({wire.arrived})"
+                patience = 0.0
             except TooLarge as error:
                 problem = str(error)
             except network_errors() as error:
@@ -315,6 +319,7 @@ class Client:
             cancelled = cancellation is not None and cancellation.requested
             if cancelled and status is None:
                 problem = CANCELLED
+                patience = 0.0
             elapsed = time.perf_counter() - wire.sent
             last = Attempt(
                 len(done) + 1, status, problem, elapsed, started=wire.sent - started, retry_after=retry_after(headers)
@@ -331,7 +336,7 @@ class Client:
                 assert status is not None
                 return status, headers, raw, tuple(done), wire
             tries = f" in {len(done)} attempts" if len(done) > 1 else ""
-            raise self._error(method, path, tuple(done), "an answer", f"{problem}{tries}", None, started)
+            raise self._error(method, path, tuple(done), "an answer", f"{problem}{tries}", None, started, patience)
 
     def _send_twice_if_stale(self, attempt: Send, wire: Wire) -> tuple[int, dict[str, str], Any]:
         """A reused connection may have been closed by the server meanwhile; then nothing was read, and we ask again."""
@@ -364,10 +369,11 @@ class Client:
         got: str,
         reply: Reply | None,
         started: float | None = None,
+        patience: float = 0.0,
     ) -> RequestError:
         elapsed = reply.elapsed if reply else time.perf_counter() - (started or 0.0)
         return RequestError(
-            self._describe(method, path, expected, got, elapsed, broken=reply is None),
+            self._describe(method, path, expected, got, elapsed, patience),
             status=reply.status if reply else None,
             headers=self.redact.headers(reply.headers) if reply else {},
             body=self.redact(reply.body) if reply else "",
@@ -375,8 +381,8 @@ class Client:
             cancelled=bool(attempts) and attempts[-1].error == CANCELLED,
         )
 
-    def _describe(self, method: str, path: str, expected: str, got: str, after: float, *, broken: bool = False) -> str:
-        state, log = self.state(_LAST_WORDS if broken else 0.0)
+    def _describe(self, method: str, path: str, expected: str, got: str, after: float, patience: float = 0.0) -> str:
+        state, log = self.state(patience)
         hint = "is a server running there? See Start Server and Connect To Server."
         text = describe(
             f"{method} {self._url(path)} of server '{self.name}' failed",

@@ -1,0 +1,73 @@
+"""Calls that another thread cancels, at every stage."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from wire_server import HOLD, STREAM_HEAD, answer, delta, piece
+
+from InferenceLibrary.client.background import BackgroundStream
+from InferenceLibrary.client.cancellation import Cancellation
+from InferenceLibrary.client.http import Client
+from InferenceLibrary.client.retry import RetryPolicy
+from InferenceLibrary.errors import RequestError, StreamError
+
+HELLO = [{"role": "user", "content": "Hi"}]
+
+
+def start(client, **options):
+    return BackgroundStream("mine", lambda **watching: client.stream_chat(HELLO, **options, **watching))
+
+
+def test_a_stream_under_way_is_cancelled(wire):
+    stream = start(Client(wire([STREAM_HEAD, piece(delta("a")), piece(delta("b")), HOLD]).url))
+    assert stream.wait_for_tokens(2, 5)
+    began = time.perf_counter()
+    stream.cancel()
+    ended = stream.wait(5)
+    assert ended.cancelled
+    assert ended.broken is None
+    assert ended.text == "ab"
+    assert time.perf_counter() - began < 1
+
+
+def test_a_call_without_an_answer_is_cancelled(wire):
+    stream = start(Client(wire([HOLD]).url))
+    assert not stream.wait_for_tokens(1, 0.1)
+    stream.cancel()
+    with pytest.raises(RequestError, match="a call that was cancelled") as caught:
+        stream.wait(5)
+    assert caught.value.category == "UNKNOWN"
+
+
+def test_a_call_that_has_not_begun_is_cancelled(wire):
+    cancellation = Cancellation()
+    cancellation.cancel()
+    with pytest.raises(RequestError, match="cancelled"):
+        Client(wire([HOLD]).url).stream_chat(HELLO, cancellation=cancellation)
+
+
+def test_a_wait_between_attempts_is_cancelled(wire):
+    server = wire([answer("{}", "503 Busy")])
+    client = Client(server.url, retry=RetryPolicy(max_retries=3, initial_backoff=30.0, jitter=0))
+    stream = start(client)
+    while not server.requests:
+        threading.Event().wait(0.01)
+    began = time.perf_counter()
+    stream.close()
+    assert not stream.running
+    assert time.perf_counter() - began < 4
+
+
+def test_the_end_is_waited_for_no_longer_than_asked(wire):
+    stream = start(Client(wire([STREAM_HEAD, piece(delta("a")), HOLD]).url))
+    assert stream.wait(0.1) is None
+    stream.close()
+
+
+def test_a_broken_stream_is_told(wire):
+    stream = start(Client(wire([STREAM_HEAD, piece(delta("a"))]).url))
+    with pytest.raises(StreamError, match="broke off"):
+        stream.wait(5)

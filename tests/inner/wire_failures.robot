@@ -1,0 +1,180 @@
+*** Settings ***
+Documentation    Every check of the wire, shown to fail: on a server that does wrong, or by what is asked. All tests
+...              must fail; pytest reads what they say.
+
+Library          InferenceLibrary
+
+Suite Setup      Start Server    simulator
+
+
+*** Variables ***
+${CAPITAL}    What is the capital of France?
+${TOOL}       {"name": "weather", "parameters": {"type": "object", "required": ["city"]}}
+
+
+*** Test Cases ***
+Request That Succeeds
+    Request Should Fail    Chat    Hello
+
+Request With Another Status
+    Request Should Fail    Chat    Hello    model=nobody    status=400
+
+Request With Another Category
+    Request Should Fail    Chat    Hello    model=nobody    category=RATE_LIMIT
+
+Request With Another Code
+    Request Should Fail    Chat    Hello    model=nobody    code=context_length
+
+Request That Fails Too Late
+    VAR    &{fault}    X-Inference-Fault=stall:before=headers,seconds=0.3
+    Request Should Fail    Chat    Hello    headers=${fault}    timeout=200 ms    within=10 ms
+
+Typo In An Argument
+    Request Should Fail    Chat    Hello    max_tokns=3
+
+Error That Is None
+    ${reply} =    Chat    Hello
+    Error Should Be    ${reply}    status=200
+
+Idle Server That Works
+    VAR    &{slow}    X-Inference-Fault=stall:before=headers,seconds=20
+    Start Stream    Hello    headers=${slow}
+    Wait Until Keyword Succeeds    2 s    10 ms    Get Metric    vllm:num_requests_running    >=    1
+    Server Should Be Idle Within    50 ms
+
+Cancel What Has Ended
+    Start Stream    Hello
+    Wait Until Keyword Succeeds    2 s    10 ms    Wait Until Stream Has 1 Tokens
+    Sleep    200 ms
+    Cancel Stream
+
+Tokens That Never Come
+    VAR    &{slow}    X-Inference-Fault=stall:before=headers,seconds=20
+    Start Stream    Hello    headers=${slow}
+    Wait Until Stream Has 5 Tokens    timeout=50 ms
+
+Stream That Never Ends
+    VAR    &{slow}    X-Inference-Fault=stall:before=headers,seconds=20
+    Start Stream    Hello    headers=${slow}
+    Wait For Stream    timeout=50 ms
+
+No Stream Started
+    Cancel Stream
+
+Tool Not Called
+    ${reply} =    Chat    Hello
+    Tool Should Be Called    ${reply}    weather
+
+Tool With Other Arguments
+    ${reply} =    Chat    Hello    tools=${TOOL}    tool_choice=weather
+    Tool Should Be Called    ${reply}    weather    {"city": 77}
+
+Tool Called In Spite
+    ${reply} =    Chat    Hello    tools=${TOOL}    tool_choice=weather
+    No Tool Should Be Called    ${reply}
+
+Tools Not JSON
+    Chat    Hello    tools=[weather]
+
+Text Instead Of JSON
+    ${reply} =    Chat    ${CAPITAL}
+    Reply Should Fit Schema    ${reply}    {"type": "object"}
+
+JSON That Does Not Fit
+    ${reply} =    Chat
+    ...    Hello
+    ...    response_format={"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
+    Reply Should Fit Schema    ${reply}    {"type": "object", "properties": {"a": {"type": "integer"}}}
+
+No Log Probabilities
+    ${reply} =    Chat    Hello
+    Logprobs Should Be Sound    ${reply}
+
+Backoff Without Retries
+    ${reply} =    Chat    Hello
+    Backoff Should Follow The Policy    ${reply}
+
+Backoff Of Another Policy
+    Start Server    simulator    fault=status:code=503,first=2
+    Use Retry Policy    max_retries=2    initial_backoff=10 ms    jitter=0
+    ${reply} =    Chat    Hello
+    Use Retry Policy    max_retries=2    initial_backoff=40 ms    jitter=0
+    Backoff Should Follow The Policy    ${reply}
+
+Order Of Typed Events
+    VAR    &{fault}    X-Inference-Fault=sequence-gap
+    ${stream} =    Stream Response    ${CAPITAL}    headers=${fault}
+    Typed Events Should Be In Order    ${stream}
+
+Embeddings That Differ
+    ${first} =    Create Embeddings    one
+    ${second} =    Create Embeddings    two
+    Embeddings Should Agree    ${first}    ${second}
+
+Similarity Too Low
+    ${both} =    Create Embeddings    ["a cat", "stock exchange"]
+    Get Similarity    ${both}    0    1    >    0.999
+
+Unknown Metric
+    Get Metric    vllm:num_request_running    ==    0
+
+Metric That Has Not Risen
+    ${before} =    Get Metrics
+    Metric Should Have Risen    ${before}    vllm:request_success_total    by=1
+
+Counters Without The Answers
+    ${before} =    Get Metrics
+    Chat    Hello
+    Counters Should Match    ${before}
+
+Some Of Ten Fail
+    Start Server    simulator    fault=status:code=503,first=3
+    ${results} =    Chat At Once    Hello    count=10    allow_failures=True
+    At Least 80 % Should Succeed    ${results}
+
+One Of Five Fails
+    Start Server    simulator    fault=status:code=503,first=1
+    ${results} =    Chat At Once    Hello    count=5    allow_failures=True
+    All Requests Should Succeed    ${results}
+
+Too Slow Together
+    ${results} =    Chat At Once    Hello    count=5
+    All Requests Should Succeed    ${results}    within=1 us
+
+Answers Of Others
+    VAR    @{prompts}    one    two    three
+    ${results} =    Chat At Once    ${prompts}
+    Each Answer Should Belong To Its Request    ${results}
+
+Equal Prompts Prove Nothing
+    ${results} =    Chat At Once    Hello    count=3
+    Each Answer Should Belong To Its Request    ${results}
+
+Pass Rate Too Low
+    Start Server    simulator    fault=status:code=503,first=3
+    Pass Rate Should Be At Least    0.9    of 10    Chat    Hello
+
+Pass Rate Not Sure
+    Pass Rate Should Be At Least    0.99    of 5    Chat    Hello    confident=True
+
+None Of The Words
+    ${reply} =    Chat    ${CAPITAL}
+    Reply Should Contain Any    ${reply}    Rome    Berlin
+
+Answers That Differ
+    ${first} =    Chat    ${CAPITAL}
+    ${second} =    Chat    What is the capital of Italy?
+    Answers Should Agree    ${first}    ${second}
+
+Answers That Differ Clearly
+    ${first} =    Chat    ${CAPITAL}    logprobs=2
+    ${second} =    Chat    What is the capital of Italy?    logprobs=2
+    Answers Should Agree    ${first}    ${second}    near_tie=0.0001
+
+No Recording
+    Replay Stream    /no/such/recording.json
+
+Stalled Stream
+    VAR    &{fault}    X-Inference-Fault=stall:before=event,event=5,seconds=0.3
+    ${stream} =    Stream Chat    ${CAPITAL}    headers=${fault}
+    Stream Should Not Stall    ${stream}

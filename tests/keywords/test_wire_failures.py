@@ -1,0 +1,72 @@
+# ruff: noqa: E501 - each message stands on one line, as the reader of a log sees it
+"""What a check of the wire says when it does not hold."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from inner_suites import InnerRun, run_inner
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> InnerRun:
+    return run_inner("wire_failures.robot", tmp_path_factory.mktemp("wire_failures"))
+
+
+MESSAGES = {
+    "Request That Succeeds": r"Chat: expected the request to fail, got 200 in .*",
+    "Request With Another Status": r"Error: expected status 400, got 404 in: POST .*",
+    "Request With Another Category": r"Error: expected category RATE_LIMIT, got UNKNOWN in: POST .*",
+    "Request With Another Code": r"Error: expected code context_length, got 404 in: POST .*",
+    "Request That Fails Too Late": r"Chat: expected a failure within 10 ms, got it after [\d.]+ m?s: POST .*",
+    "Typo In An Argument": r"Keyword 'InferenceLibrary\.Chat' got unexpected named argument 'max_tokns'\..*",
+    "Error That Is None": r"Error: expected a refusal, got 200 in .*",
+    "Idle Server That Works": r"Server 'simulator' is not idle: expected no request at work, got vllm:num_requests_running 1, vllm:num_requests_waiting 0 after 0\.\d+ s\.",
+    "Cancel What Has Ended": r"stream on simulator cannot be cancelled: expected a stream under way, got one that has ended\.",
+    "Tokens That Never Come": r"stream on simulator brought too little: expected 5 tokens, got 0, and it runs after 0\.\d+ s\.",
+    "Stream That Never Ends": r"stream on simulator has not ended: expected its end within 50 ms, got 0 tokens so far\.",
+    "No Stream Started": r"No stream is open\. Hint: use Start Stream\.",
+    "Tool Not Called": r"Tool calls: expected weather\(\), got none, but the text '.*'\.",
+    "Tool With Other Arguments": r"Tool calls: expected weather\(\{\"city\": 77\}\), got weather\(.*\)\.",
+    "Tool Called In Spite": r"Tool calls: expected none, got weather\(.*\)\.",
+    "Tools Not JSON": r"ValueError: Argument 'tools' got value '\[weather\]' that cannot be converted to Tools or None.*",
+    "Text Instead Of JSON": r"Reply: expected JSON, got 'The capital of France is Paris\.' \(Expecting value: .*\)\.",
+    "JSON That Does Not Fit": r"Reply: expected JSON that fits the schema, got '\{.*\}': data\.a must be integer\.",
+    "No Log Probabilities": r"Log probabilities: expected one for each token, got none\. Hint: ask with logprobs=1\.",
+    "Backoff Without Retries": r"Backoff: expected at least two attempts, got 1:",
+    "Backoff Of Another Policy": r"Backoff: wait 1: expected 0\.04 s, got 0\.01 s; wait 2: expected 0\.08 s, got 0\.02 s\. The attempts:",
+    "Order Of Typed Events": r"Order of typed events: sequence_number goes from \d+ to \d+, expected a step of 1\.",
+    "Embeddings That Differ": r"Embeddings: expected equal vectors within 1e-06, got a difference of 0\.\d+ in vector 0\.",
+    "Similarity Too Low": r"Similarity: expected > 0\.999, got -?0\.\d+\.",
+    "Unknown Metric": r"Metric vllm:num_request_running: there is no sample of it\. Did you mean 'vllm:num_requests_running'\?",
+    "Metric That Has Not Risen": r"Metric vllm:request_success_total: expected a rise by 1, got 0 \(from \d+\)\.",
+    "Counters Without The Answers": r"Counters: expected a rise of vllm:request_success_total by 0, got 1; .* for 0 answers\.",
+    "Some Of Ten Fail": r"Requests at once: expected at least 80 % to succeed, got 70 % \(7 of 10\)\.",
+    "One Of Five Fails": r"Requests at once: expected at least 100 % to succeed, got 80 % \(4 of 5\)\.",
+    "Too Slow Together": r"5 requests at once: expected all within 0 ms, got \d+ ms\.",
+    "Answers Of Others": r"Isolation: expected '\w+' in answer \d, got '.*'\.",
+    "Equal Prompts Prove Nothing": r"Isolation: expected prompts that all differ; equal ones cannot be told apart\.",
+    "Pass Rate Too Low": r"Pass rate of 'Chat': expected at least 90\.0%, got 7 of 10 passed \(70\.0%, 95 % confidence 39\.7% to 89\.2%\)\.",
+    "Pass Rate Not Sure": r"Pass rate of 'Chat': expected at least 99\.0% with confidence, got 5 of 5 passed \(100\.0%, 95 % confidence 56\.6% to 100\.0%\)\.",
+    "None Of The Words": r"Reply: expected a text that contains one of 'Rome', 'Berlin', got 'The capital of France is Paris\.'\.",
+    "Answers That Differ": r"Agreement: expected the same text, got a difference at character 15: 'France is Paris\.' and 'Italy is Rome\.'\.",
+    "Answers That Differ Clearly": r"Agreement: expected the same text, got a difference at character 15: .*, the likelier token leads by \d\S* nats\.",
+    "No Recording": r"/no/such/recording\.json is no recording of a stream: FileNotFoundError: .*",
+    "Stalled Stream": r"Stalls of a stream: expected at most 0, got 1: \d+ ms at 0\.\d+ s\.",
+}
+
+
+@pytest.mark.parametrize("test", MESSAGES)
+def test_the_message_is_one_clear_line(run: InnerRun, test: str) -> None:
+    assert run[test].status == "FAIL"
+    assert re.fullmatch(MESSAGES[test], run[test].first_line, re.DOTALL), run[test].first_line
+    assert "Traceback" not in run[test].message
+
+
+def test_every_test_is_read(run: InnerRun) -> None:
+    assert set(run.tests) == set(MESSAGES)
+
+
+def test_nothing_is_left(run: InnerRun) -> None:
+    assert run.leftovers == []
