@@ -29,21 +29,6 @@ REPLY = json.dumps(
 QUICK = RetryPolicy(max_retries=2, initial_backoff=0.01, jitter=0)
 
 
-@pytest.fixture(autouse=True)
-def clients_are_closed(monkeypatch):
-    made = []
-    prepare = Client.__post_init__
-
-    def remember(client):
-        prepare(client)
-        made.append(client)
-
-    monkeypatch.setattr(Client, "__post_init__", remember)
-    yield
-    for client in made:
-        client.close()
-
-
 def sent(server) -> dict:
     return json.loads(server.requests[-1].partition(b"\r\n\r\n")[2])
 

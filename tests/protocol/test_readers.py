@@ -165,7 +165,7 @@ def test_metrics_are_read():
     assert metrics.samples[0].labels == {"x": "1", "y": 'q"z'}
     assert metrics.value("b") == float("inf")
     assert metrics.value("c") is None
-    assert metrics.bad_lines == ["odd one"]
+    assert metrics.bad_lines == ["nonsense here"]
 
 
 def test_the_place_and_margin_of_a_difference():
