@@ -10,7 +10,8 @@ time and remembers whom it saw.
 
 Words from the runner: `("start", settings)`, `("stop", signal, grace, whole_group)`, `("signal", number, whole_tree)`,
 `("kill",)`, `("keep",)`. Words to the runner: `("started", pid)`, `("failed", errno, step)`, `("moved", pid, why)`,
-`("exited", status, core, max_rss, user, system, at)`, `("left", [(pid, name), ...])`, `("gone",)`, `("broken", text)`.
+`("killing",)` when the grace is over, `("exited", status, core, max_rss, user, system, lifetime)`, `("dropped", ...)`
+alike before a restart, `("left", [(pid, name), ...])`, `("gone",)`, `("broken", text)`.
 Each is a tuple by `marshal`, behind its length in four bytes.
 """
 
@@ -325,6 +326,8 @@ class Guard:
                 self.send(signal.SIGCONT, [pid for pid, _ in left])
                 self.deadline = now + STRAGGLER_GRACE
             else:
+                if self.phase == TERMINATING and self.main_lives:
+                    tell("killing")
                 self.phase = KILLING
         if self.phase == KILLING:
             self.send(signal.SIGKILL, self.tree())

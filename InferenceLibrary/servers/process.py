@@ -24,6 +24,8 @@ __all__ = ["MARK", "TAIL_LINES", "Exit", "Left", "ServerProcess", "plain"]
 _START_BUDGET = 20.0
 """Seconds until the guard must have told the server's number; it takes hundredths."""
 _KILL_BUDGET = 5.0
+_GUARD_IS_LATE = 1.0
+"""Seconds that the guard may take to act on a busy machine."""
 _GUARD = "import sys; sys.path.append(sys.argv[1]); import guard; guard.main()"
 
 MARK = "INFERENCE_LIBRARY_SERVER"
@@ -118,6 +120,7 @@ class ServerProcess(OutputFile):
         self._guard_gone = False
         self._all_gone = False
         self._let_go = False
+        self._killed = False
         if cwd is not None and not cwd.is_dir():
             raise ServerError(describe(f"'{argv[0]}' cannot be started in '{cwd}'", got="no such directory"))
         values = {**os.environ, **(environment or {}), MARK: self._mark.partition("=")[2]}
@@ -225,7 +228,9 @@ class ServerProcess(OutputFile):
             graceful = True
             if self.running:
                 self._say("stop", int(number), grace, whole_group)
-                graceful = wait_until(lambda: not self.running, grace)
+                # The guard kills when the grace is over; whether it had to is for it to tell.
+                graceful = wait_until(lambda: not self.running or self._killed, grace + _GUARD_IS_LATE)
+                graceful = graceful and not self._killed
             # What it left behind is told of, and ended, shortly after.
             finished = wait_until(self._ended_whole, 2.0 if graceful else 0.0)
         finally:
@@ -358,6 +363,8 @@ class ServerProcess(OutputFile):
             case ("moved", pid, why):
                 self.pid = pid
                 self.on_event(f"process {pid} is the server now ({why})")
+            case ("killing",):
+                self._killed = True
             case ("left", left):
                 self.left = tuple(Left(pid, name) for pid, name in left)
             case ("gone",):

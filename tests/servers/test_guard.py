@@ -87,7 +87,9 @@ def test_a_daemon_comes_back_to_the_guard(start: Start, mark: str) -> None:
     process = start(f"{DOUBLE_FORK} echo begun; sleep 600", mark=mark)
     begun(process)
     assert wait_until(lambda: len(process.tree()) >= 3, 20)
-    assert len(process.tree()) == len(bearers(mark))
+    assert wait_until(lambda: len(process.tree()) == len(bearers(mark)), 20), (
+        "all that bears the mark is below the guard"
+    )
     assert process.stop(5) is True
     assert {left.name for left in process.left} <= {"sh", "sleep"}
     assert process.left, "the daemon did not follow its server"
@@ -197,7 +199,7 @@ def test_it_is_started_again_when_it_drops(start: Start) -> None:
 @linux
 def test_a_daemon_is_the_server(start: Start) -> None:
     process = start(
-        "(setsid sh -c 'echo begun; trap \"exit 9\" TERM; while :; do sleep 0.05; done' &) ; exit 0", daemon=True
+        "(setsid sh -c 'trap \"exit 9\" TERM; echo begun; while :; do sleep 0.05; done' &) ; exit 0", daemon=True
     )
     begun(process)
     assert wait_until(lambda: process.running and process_tree.look(process.pid) is not None, 10)

@@ -1,0 +1,141 @@
+*** Settings ***
+Documentation     The life of a server: started in stages, on a port of its own; its end is told, and nothing is left.
+...
+...               Each test starts servers of the target's kind for itself.
+
+Resource          ../../resources/target.resource
+Library           OperatingSystem
+Variables         ../../resources/prompts.yaml
+
+Suite Setup       Find The Kind Of Server
+Suite Teardown    Stop All Servers
+
+Test Tags         lifecycle
+
+
+*** Test Cases ***
+A Start Goes Through Its Stages
+    [Tags]    smoke
+    Start One    wait_for=chat
+    ${timing} =    Get Server Timing
+    Should Be True    $timing['spawned'] < $timing['listening'] <= $timing['healthy'] <= $timing['first token']
+    Get Server Timing    spawned    <    10 s
+
+It Ends Gracefully When Idle
+    [Tags]    smoke
+    ${server} =    Start One
+    ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=8
+    Should Not Be Empty    ${reply.text}
+    Stop Server    expect_graceful=30 s
+    Server Should Not Have Leaked    ${server}
+
+Its Address Is Refused Once It Has Ended
+    ${server} =    Start One
+    Stop Server
+    Run Keyword And Expect Error    *connection refused*    Connect To Server    ${server.base_url}
+
+Two Servers Share The Machine
+    ${first} =    Start One    alias=first
+    ${second} =    Start One    alias=second
+    Should Not Be Equal    ${first.base_url}    ${second.base_url}
+    Chat    ${SHORT_PROMPT}    max_tokens=4    server=first
+    Stop Server    first
+    Server Should Be Healthy    second
+    Chat    ${SHORT_PROMPT}    max_tokens=4    server=second
+
+A Busy Port Is Refused With Its Reason
+    ${first} =    Start One
+    Run Keyword And Expect Error    *port ${first.port}: address already in use*    Start One    port=${first.port}
+    Server Should Be Healthy    ${first}
+
+A Port Of Choice Is Free Again After The End
+    ${first} =    Start One
+    VAR    ${port}    ${first.port}
+    Stop Server
+    ${second} =    Start One    port=${port}
+    Should Be Equal    ${second.base_url}    ${first.base_url}
+
+An Unknown Argument Ends The Start At Once
+    Run Keyword And Expect Error    *ended before it was ready:*got exit code*
+    ...    Start One    arguments=--no-such-argument    timeout=60 s
+
+Nothing Answers While It Is Paused
+    Start One
+    Chat    ${SHORT_PROMPT}    max_tokens=4
+    Pause Server
+    Run Keyword And Expect Error    *no answer within*    Chat    ${SHORT_PROMPT}    timeout=500 ms
+    Resume Server
+    Wait Until Server Is Ready    timeout=20 s
+    ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=4
+    Should Not Be Empty    ${reply.text}
+
+A Killed Server Is Told And Comes Again
+    ${server} =    Start One
+    VAR    ${before}    ${server.base_url}
+    Kill Server
+    Server Should Have Exited    signal=SIGKILL
+    Run Keyword And Expect Error    *its process ended with signal SIGKILL*    Chat    ${SHORT_PROMPT}
+    Restart Server
+    Should Be Equal    ${server.base_url}    ${before}
+    ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=4
+    Should Not Be Empty    ${reply.text}
+
+A Term During A Stream Ends Both
+    [Documentation]    What remains of the stream differs between servers; that both end, and nothing is left, does not.
+    ${server} =    Start One
+    ${stream} =    Stream Chat    ${LONG_PROMPT}    max_tokens=400    cancel_after=3
+    Should Be True    $stream.chunks
+    Stop Server    grace=40 s
+    Server Should Not Have Leaked    ${server}
+
+Its Log Is Kept And Searched
+    ${server} =    Start One
+    File Should Not Be Empty    ${server.log_path}
+    Server Log Should Not Contain    Traceback|Segmentation fault|panicked at    since=start
+    ${log} =    Get Server Log
+    Should Not Be Empty    ${log}
+
+A Crash Is Told By Code And Not Taken For An End
+    [Tags]    mock
+    Skip Unless Server Supports    fault injection    kind
+    Start One    fault=crash-after:code=7
+    Run Keyword And Expect Error    *its process ended with exit code 7*    Chat    ${SHORT_PROMPT}
+    ${exit} =    Server Should Have Exited    code=7
+    Should Be True    $exit.max_rss > 1_000_000 and $exit.lifetime > 0
+
+A Server That Ignores Term Is Killed
+    [Tags]    mock
+    Skip Unless Server Supports    fault injection    kind
+    ${server} =    Start One    fault=ignore-term
+    Run Keyword And Expect Error    *did not stop gracefully*    Stop Server    expect_graceful=300 ms
+    Server Should Have Exited    ${server}    signal=KILL
+    Server Should Not Have Leaked    ${server}
+
+Health That Never Comes Is Told With Its Stage
+    [Tags]    mock
+    Skip Unless Server Supports    fault injection    kind
+    Run Keyword And Expect Error    *is not ready (healthy): expected 200*got status 503*
+    ...    Start One    fault=never-ready    timeout=4 s
+
+A Broken Model File Ends The Start At Once
+    [Tags]    real    requires-model
+    Skip If    'model_file' not in $OPTIONS    The target's profile takes no model file.
+    Create Binary File    ${OUTPUT_DIR}/lifecycle/broken.gguf    not a model
+    Run Keyword And Expect Error    *ended before it was ready:*Hint: the model file is broken*
+    ...    Start One    model_file=${OUTPUT_DIR}/lifecycle/broken.gguf
+
+
+*** Keywords ***
+Find The Kind Of Server
+    [Documentation]    Uses the target once; the tests start their own of its kind.
+    ${server} =    Use Target
+    Skip If    $server.profile.start is None    The target is connected to, so its life is not ours to test.
+    VAR    ${KIND}    ${server.profile.name}    scope=SUITE
+    VAR    ${OPTIONS}    ${server.profile.start.options}    scope=SUITE
+    Connect To Server    ${server.base_url}    alias=kind    profile=${KIND}    model=${server.model}
+
+Start One
+    [Documentation]    Starts a server of the target's kind, for this test.
+    [Arguments]    &{options}
+    ${server} =    Start Server    ${KIND}    &{options}
+    RETURN    ${server}
