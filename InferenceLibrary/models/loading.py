@@ -1,7 +1,7 @@
 """Give a model file to a program, and judge how it loads or refuses it.
 
-A profile's program is given the file by its start options `model_file` (the path), or `model_folder` and
-`model_filename`; an option `dry_run` makes it load the model and end. A program without a profile is a command with
+A profile's program is given the file by its start options `model_file` (the path), or `model_folder` (or `model_path`)
+and `model_filename`; an option `dry_run` makes it load the model and end. A program without a profile is a command with
 the placeholders `{model_file}`, `{model_folder}` and `{model_filename}` that loads the model and ends.
 """
 
@@ -20,7 +20,7 @@ from InferenceLibrary.models.info import SUFFIXES
 if TYPE_CHECKING:
     from InferenceLibrary.servers.profile import Option, Profile
 
-FILE, FOLDER, FILENAME, DRY_RUN = "model_file", "model_folder", "model_filename", "dry_run"
+FILE, FOLDER, PATH, FILENAME, DRY_RUN = "model_file", "model_folder", "model_path", "model_filename", "dry_run"
 _SHOWN_LINES = 12
 _CRASHES = re.compile(
     r"panicked at|Traceback \(most recent call last\)|Segmentation fault|core dumped|terminate called|GGML_ASSERT"
@@ -82,7 +82,7 @@ class Loader:
                     f"Profile '{profile.name}' cannot be given a model: it has no 'start' section. "
                     "Hint: name the program with command=."
                 )
-            if not {FILE, FOLDER} & set(profile.start.options):
+            if not {FILE, FOLDER, PATH} & set(profile.start.options):
                 raise ProfileError(
                     f"Profile '{profile.name}' cannot be given a model: expected a start option '{FILE}', or "
                     f"'{FOLDER}' and '{FILENAME}'. Hint: name the program with command=."
@@ -142,9 +142,10 @@ def places(model: Path) -> dict[str, str]:
     """Return path, folder and file name of a model. A folder, and SafeTensors, are loaded by their folder."""
     path = model.absolute()
     if path.suffix not in SUFFIXES and path.is_dir():
-        return {FILE: str(path), FOLDER: str(path), FILENAME: ""}
+        return {FILE: str(path), FOLDER: str(path), PATH: str(path), FILENAME: ""}
     by_folder = path.suffix == ".safetensors"
-    return {FILE: str(path), FOLDER: str(path.parent), FILENAME: "" if by_folder else path.name}
+    folder = str(path.parent)
+    return {FILE: str(path), FOLDER: folder, PATH: folder, FILENAME: "" if by_folder else path.name}
 
 
 def _unchecked(options: Mapping[str, Option]) -> dict[str, Option]:
@@ -152,7 +153,7 @@ def _unchecked(options: Mapping[str, Option]) -> dict[str, Option]:
     import msgspec
 
     return {
-        name: msgspec.structs.replace(option, type="text") if name in {FILE, FOLDER} else option
+        name: msgspec.structs.replace(option, type="text") if name in {FILE, FOLDER, PATH} else option
         for name, option in options.items()
     }
 

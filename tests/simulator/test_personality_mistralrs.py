@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from simulator.conftest import Answer, Simulator, close
 
 from InferenceLibrary.models import (
@@ -21,6 +23,9 @@ from InferenceLibrary.models import (
     create_tiny_model,
     create_tiny_safetensors,
 )
+from InferenceLibrary.simulator.personalities.mistralrs_clap import Command, Exit, parse
+from InferenceLibrary.simulator.personalities.mistralrs_cli import own_flags
+from InferenceLibrary.simulator.personalities.mistralrs_commands import PROGRAMS, program_of
 
 MORE = "\n\nFor more information, try '--help'.\n"
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -530,3 +535,41 @@ def test_it_starts_light(models: Path, words: list[str]) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.rpartition("loaded ")[2].split())
     assert loaded & {"numpy", "gguf", "ssl", "httpx", "yaml", "msgspec", "asyncio", "robot", "difflib"} == set()
+
+
+# Whatever the words are
+
+WORDS = st.one_of(
+    st.text(max_size=8),
+    st.sampled_from(
+        ["-p", "--port", "--port=1", "-p1", "-vv", "-i", "--", "-", "gguf", "serve", "run", "bench", "text"]
+    ),
+    st.sampled_from(["-m", "-f", "x", "1,2", "--format", "gguf", "--depth", "--thinking", "--image", "-i=", "--cpu="]),
+)
+
+
+def ending(program: Command, words: list[str]) -> Exit | None:
+    """How the parser ends the program; None where it goes on."""
+    try:
+        assert parse(program, words).path
+    except Exit as end:
+        return end
+    return None
+
+
+@given(st.sampled_from(["", *PROGRAMS]), st.lists(WORDS, max_size=7))
+@settings(max_examples=500, deadline=None)
+def test_any_words_are_parsed_or_refused_in_clap_s_way(name: str, words: list[str]) -> None:
+    program, rest = program_of(name, words)
+    end = ending(program, rest)
+    if end is not None:
+        assert end.code in {0, 2}
+        assert end.text.startswith("error: ") == (end.code == 2 and bool(rest))
+
+
+@given(st.lists(WORDS, max_size=5), st.sampled_from(["--mode", "--scenario", "--fault", "--log-http"]))
+@settings(max_examples=100, deadline=None)
+def test_the_simulator_s_flags_are_told_from_theirs(words: list[str], flag: str) -> None:
+    own, rest = own_flags([*words, flag, "value", "gguf"])
+    assert flag in own
+    assert len(own) + len(rest) == len(words) + 3

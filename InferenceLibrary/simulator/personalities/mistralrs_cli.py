@@ -35,7 +35,7 @@ def main(name: str, words: Sequence[str], check: Callable[[Settings], None]) -> 
         words: The arguments; the simulator's own flags may stand among them.
         check: Refuses settings of the simulator that cannot be.
     """
-    own, rest = _own_flags(words)
+    own, rest = own_flags(words)
     program, rest = program_of(name, rest)
     try:
         parsed = parse(program, rest)
@@ -57,7 +57,7 @@ def main(name: str, words: Sequence[str], check: Callable[[Settings], None]) -> 
     return _Run(program, parsed, settings, own).run()
 
 
-def _own_flags(words: Sequence[str]) -> tuple[list[str], list[str]]:
+def own_flags(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """Divide the words into the simulator's flags with their values, and the rest."""
     from InferenceLibrary.simulator.options import FIELDS, use_flags_of
     from InferenceLibrary.simulator.settings import Settings
