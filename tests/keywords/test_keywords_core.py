@@ -106,6 +106,14 @@ def test_secrets_are_taken_in_headers_and_environment(lib: InferenceLibrary, tmp
     assert "sk-abcdefgh" not in f"{stream}{stream.chunks}"
 
 
+def test_secrets_arrive_in_options_and_arguments_and_leave_the_log(lib: InferenceLibrary, tmp_path: Path) -> None:
+    key = Secret("sk-abcdefgh")
+    server = lib.start_server(str(write_own_server(tmp_path)), words=["a", key], arguments=["--more", key])
+    assert "'--words', 'a', '--words', 'sk-abcdefgh', '--more', 'sk-abcdefgh']" in server.log_path.read_text()
+    lib.stop_server()
+    assert "'--words', 'a', '--words', '***', '--more', '***']" in server.log_path.read_text()
+
+
 def test_a_server_that_lacks_something_is_skipped_with_the_reason(lib: InferenceLibrary) -> None:
     started = lib.start_server("simulator")
     lib.skip_unless_server_supports("fault injection")
