@@ -80,11 +80,11 @@ A Stream Is Not Held Back
     [Documentation]    The first token is here long before the last one: the gateway passes on what it gets.
     [Tags]    mock
     Skip Unless Server Supports    upstreams of our own
-    ${slow} =    Start Server    simulator    model=slow    alias=slow    inter_token_latency=40 ms
+    ${slow} =    Start Server    simulator    model=slow    alias=slow    inter_token_latency=100 ms
     Start Server    gateway    upstream=inference=${slow.base_url}
     ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    model=slow
     Should Be True    $stream.time_to_first_token < 0.5 * $stream.elapsed
-    Should Be True    len($stream.gaps) > 2 and min($stream.gaps) > 0.02
+    Should Be True    len({chunk.arrival for chunk in $stream.tokens}) > 2
 
 A Client That Leaves Ends The Work Of The Upstream
     [Tags]    mock
