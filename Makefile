@@ -14,7 +14,7 @@ ARTIFACTS := --artifacts svg,png,txt,json,jsonl,log,cast,bin --artifactsinsubfol
 
 .DEFAULT_GOAL := help
 .PHONY: help install test test-all test-integration test-parallel test-real test-slow test-containers lint format docs clean \
-	test-integration-up test-integration-down test-integration-logs bench
+	test-integration-up test-integration-down test-integration-logs bench bench-client
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 26
@@ -69,6 +69,9 @@ test-integration-logs: $(STAMP) ## show what it wrote
 
 bench: $(STAMP) ## print the tables of the benchmarks
 	$(BIN)/python benchmarks/startup.py
+
+bench-client: $(STAMP) ## what a Chat call costs over a bare httpx call
+	$(BIN)/python benchmarks/client.py
 
 lint: $(STAMP) ## formatting, lint and types
 	$(BIN)/ruff format --check .

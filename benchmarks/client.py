@@ -1,0 +1,150 @@
+"""What a call costs: the keyword `Chat` over a keyword that makes a bare httpx call, in one run of Robot Framework.
+
+    python benchmarks/client.py [--calls 300]
+
+Both call the same simulator, by turns, over a connection that is kept; each figure is the median of the elapsed times
+that Robot reports, so both include Robot's own cost of a keyword. Below stand the parts: the same calls without Robot,
+and a keyword that does nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+from robot.api import ExecutionResult, ResultVisitor
+
+from InferenceLibrary.client.http import Client
+from InferenceLibrary.redaction import Redactor
+from InferenceLibrary.servers.profile import load_profile
+from InferenceLibrary.servers.starting import StartSettings, start
+from robot import run
+
+BUDGET = 1.5
+"""`Chat` over the keyword with the bare call."""
+WARM_UP = 20
+
+LIBRARY = '''
+import httpx
+
+CLIENT = httpx.Client(trust_env=False)
+
+
+def bare_call(url, text):
+    """One chat by httpx, as a script would make it."""
+    body = {"model": "fake-model", "messages": [{"role": "user", "content": text}], "max_tokens": 16}
+    response = CLIENT.post(url + "/v1/chat/completions", json=body)
+    response.raise_for_status()
+    return response.json()
+
+
+def nothing(text):
+    return text
+'''
+
+SUITE = """
+*** Settings ***
+Library    InferenceLibrary
+Library    {library}
+
+*** Test Cases ***
+By Turns
+    ${{server}} =    Start Server    simulator    seed=1
+    FOR    ${{number}}    IN RANGE    {calls}
+        ${{plain}} =    Bare Call    ${{server.base_url}}    What is the capital of France?
+        ${{reply}} =    Chat    What is the capital of France?    max_tokens=16
+        ${{same}} =    Nothing    What is the capital of France?
+    END
+"""
+
+
+class Times(ResultVisitor):
+    """Elapsed seconds of every keyword, by its name."""
+
+    def __init__(self) -> None:
+        self.of: dict[str, list[float]] = {}
+
+    def start_keyword(self, keyword: Any) -> None:
+        self.of.setdefault(keyword.name, []).append(keyword.elapsed_time.total_seconds())
+
+
+def in_robot(calls: int, folder: Path) -> dict[str, list[float]]:
+    """Run the suite in this process; return the times of its keywords."""
+    (folder / "bare.py").write_text(LIBRARY, encoding="utf-8")
+    suite = folder / "turns.robot"
+    suite.write_text(SUITE.format(library=folder / "bare.py", calls=calls + WARM_UP), encoding="utf-8")
+    output = folder / "output.xml"
+    code = run(suite, outputdir=str(folder), output=str(output), log=None, report=None, console="none")
+    if code != 0:
+        raise SystemExit(f"The suite failed with {code}.")
+    times = Times()
+    ExecutionResult(str(output)).visit(times)
+    return {name: values[WARM_UP:] for name, values in times.of.items()}
+
+
+def without_robot(calls: int, folder: Path) -> tuple[list[float], list[float]]:
+    """Return the times of bare httpx calls and of the client's, by turns."""
+    running = start(
+        load_profile("simulator"),
+        StartSettings(),
+        name="simulator",
+        new_log=lambda: folder / "simulator.log",
+        redact=Redactor(),
+    )
+    bare: list[float] = []
+    ours: list[float] = []
+    messages = [{"role": "user", "content": "What is the capital of France?"}]
+    body = {"model": "fake-model", "messages": messages, "max_tokens": 16}
+    client = Client(running.base_url, model="fake-model")
+    try:
+        with httpx.Client(trust_env=False) as session:
+            for _ in range(calls + WARM_UP):
+                bare.append(_timed(lambda: session.post(f"{running.base_url}/v1/chat/completions", json=body).json()))
+                ours.append(_timed(lambda: client.chat(messages, max_tokens=16).text))
+    finally:
+        client.close()
+        running.close()
+    return bare[WARM_UP:], ours[WARM_UP:]
+
+
+def _timed(call: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
+
+
+def row(name: str, values: list[float], base: float | None = None) -> str:
+    low, _, high = statistics.quantiles(values, n=4)
+    middle = statistics.median(values)
+    ratio = f"{middle / base:8.2f}" if base else ""
+    return f"{name:<44}{low * 1000:9.3f}{middle * 1000:9.3f}{high * 1000:9.3f}{ratio}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--calls", type=int, default=300)
+    calls = parser.parse_args().calls
+    with tempfile.TemporaryDirectory() as folder:
+        times = in_robot(calls, Path(folder))
+        bare, ours = without_robot(calls, Path(folder))
+    plain = statistics.median(times["Bare Call"])
+    print(f"{f'{calls} calls each, ms':<44}{'quarter':>9}{'median':>9}{'quarter':>9}{'ratio':>8}")
+    print(row("keyword with a bare httpx call", times["Bare Call"]))
+    print(row("keyword Chat", times["Chat"], plain))
+    print(row("keyword that does nothing", times["Nothing"]))
+    print(row("bare httpx call, without Robot", bare))
+    print(row("Client.chat, without Robot", ours, statistics.median(bare)))
+    ratio = statistics.median(times["Chat"]) / plain
+    print(f"Chat over the bare call: {ratio:.2f}, budget {BUDGET}: {'kept' if ratio <= BUDGET else 'EXCEEDED'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
