@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,13 +75,13 @@ def test_a_port_of_somebody_else(standing: Standing, capsys: pytest.CaptureFixtu
     assert not standing.state.exists()
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"kind": "process", "pid": 1, "started": "long ago"}'])
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"kind": "process", "pid": 999999999, "started": "long ago"}'])
 def test_a_stale_state_is_no_hindrance(standing: Standing, content: str) -> None:
     standing.state.parent.mkdir()
     standing.state.write_text(content)
     assert standing.up("none") == 0
     assert health(standing.port) == 200
-    assert pid_of(standing) != 1
+    assert pid_of(standing) != 999999999
 
 
 def test_a_foreign_server_in_its_place_is_not_taken_for_it(
@@ -99,8 +100,11 @@ def test_a_foreign_server_in_its_place_is_not_taken_for_it(
 
 def test_a_process_that_took_over_the_number_is_left_alone(standing: Standing) -> None:
     standing.state.parent.mkdir()
-    standing.state.write_text(json.dumps({"kind": "process", "pid": 1, "started": "another time"}))
-    assert standing.down() == 0
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as other:
+        standing.state.write_text(json.dumps({"kind": "process", "pid": other.pid, "started": "another time"}))
+        assert standing.down() == 0
+        assert other.poll() is None
+        other.kill()
     assert not standing.state.exists()
 
 
