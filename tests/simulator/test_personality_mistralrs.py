@@ -23,6 +23,7 @@ from InferenceLibrary.models import (
     create_tiny_model,
     create_tiny_safetensors,
 )
+from InferenceLibrary.simulator.cli import main
 from InferenceLibrary.simulator.personalities.mistralrs_clap import Command, Exit, parse
 from InferenceLibrary.simulator.personalities.mistralrs_cli import own_flags
 from InferenceLibrary.simulator.personalities.mistralrs_commands import PROGRAMS, program_of
@@ -45,6 +46,18 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def mistralrs(run_cli: Run) -> Run:
     def run(*words: str, **more: object) -> subprocess.CompletedProcess[str]:
         return run_cli("--as", "mistralrs", *words, **more)
+
+    return run
+
+
+@pytest.fixture
+def inside(capsys: pytest.CaptureFixture[str]) -> Run:
+    """The same without a process, for the many cases that end before anything is served."""
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        code = main(["--as", "mistralrs", *words])
+        written = capsys.readouterr()
+        return subprocess.CompletedProcess(words, code, written.out, written.err)
 
     return run
 
@@ -83,8 +96,8 @@ def test_version(run_cli: Run, program: str, words: list[str], text: str) -> Non
         (["bench", "-h"], ["      --prompt-len <PROMPT_LEN>  ", "[default: 512]"]),
     ],
 )
-def test_help(mistralrs: Run, words: list[str], parts: list[str]) -> None:
-    done = mistralrs(*words)
+def test_help(inside: Run, words: list[str], parts: list[str]) -> None:
+    done = inside(*words)
     assert (done.returncode, done.stderr) == (0, "")
     assert [part for part in parts if part not in done.stdout] == []
 
@@ -129,14 +142,14 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("words", REFUSALS)
-def test_wrong_arguments_are_refused_as_clap_does(mistralrs: Run, words: str) -> None:
-    done = mistralrs(*words.split())
+def test_wrong_arguments_are_refused_as_clap_does(inside: Run, words: str) -> None:
+    done = inside(*words.split())
     assert (done.returncode, done.stdout, done.stderr) == (2, "", REFUSALS[words] + MORE)
 
 
-def test_no_argument_at_all_shows_the_help_as_an_error(mistralrs: Run) -> None:
-    done = mistralrs()
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", mistralrs("--help").stdout)
+def test_no_argument_at_all_shows_the_help_as_an_error(inside: Run) -> None:
+    done = inside()
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", inside("--help").stdout)
 
 
 @pytest.mark.parametrize(
@@ -147,15 +160,15 @@ def test_no_argument_at_all_shows_the_help_as_an_error(mistralrs: Run) -> None:
         (["serve", "-m", ".", "--scenario", "/no/such.yaml"], "error: --scenario: "),
     ],
 )
-def test_wrong_flags_of_the_simulator_are_refused(mistralrs: Run, words: list[str], text: str) -> None:
-    done = mistralrs(*words)
+def test_wrong_flags_of_the_simulator_are_refused(inside: Run, words: list[str], text: str) -> None:
+    done = inside(*words)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(text)
 
 
 @pytest.mark.parametrize("command", ["quantize", "tune", "cache"])
-def test_what_is_not_simulated_says_so(mistralrs: Run, command: str) -> None:
-    done = mistralrs(command)
+def test_what_is_not_simulated_says_so(inside: Run, command: str) -> None:
+    done = inside(command)
     assert (done.returncode, done.stderr) == (1, f"Error: `mistralrs {command}` is not simulated\n")
 
 
@@ -176,11 +189,11 @@ LOADS = {
 
 
 @pytest.mark.parametrize("case", LOADS)
-def test_whole_models_load(mistralrs: Run, models: Path, case: str) -> None:
+def test_whole_models_load(inside: Run, models: Path, case: str) -> None:
     words = [word.format(models=models) for word in LOADS[case]]
     first = int(words[0] == "mistralrs-bench")
     for place in (first, len(words)):
-        done = mistralrs(*words[:place], "--dry-run", *words[place:])
+        done = inside(*words[:place], "--dry-run", *words[place:])
         assert (done.returncode, done.stderr) == (0, "")
         assert "llama.block_count: 2\n" in done.stdout
         lines = done.stdout.splitlines()
@@ -201,8 +214,15 @@ CASES = [
 ]
 
 
+def test_a_broken_model_ends_the_process(mistralrs: Run, tmp_path: Path) -> None:
+    create_broken_model(tmp_path / "m.gguf", "truncated")
+    done = mistralrs("serve", "-m", str(tmp_path), "-f", "m.gguf")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "it is cut off: tensor 'output.weight' ends at byte" in done.stderr
+
+
 @pytest.mark.parametrize(("kind", "form"), CASES)
-def test_broken_models_are_refused(mistralrs: Run, tmp_path: Path, kind: str, form: str) -> None:
+def test_broken_models_are_refused(inside: Run, tmp_path: Path, kind: str, form: str) -> None:
     if form == "safetensors":
         create_tiny_safetensors(tmp_path / "other" / "model.safetensors")
         (tmp_path / "other" / "config.json").rename(tmp_path / "config.json")
@@ -212,7 +232,7 @@ def test_broken_models_are_refused(mistralrs: Run, tmp_path: Path, kind: str, fo
     olds = [form, *quantized] if form != "safetensors" else ["plain", *plain]
     news = ["serve", *(quantized if form != "safetensors" else plain)]
     for words in (["--port", "0", *olds], news):
-        done = mistralrs(*words)
+        done = inside(*words)
         assert done.returncode == 1
         assert re.fullmatch(r"Error: Failed to (load model from|open) `.*broken\..*`: .+\n", done.stderr), done.stderr
         assert "Model loaded" not in done.stdout
@@ -230,25 +250,25 @@ def test_broken_models_are_refused(mistralrs: Run, tmp_path: Path, kind: str, fo
         (["bench", "-m", "{models}", "-f", "m.gguf", "--depth", "0"], "--depth must be greater than 0"),
     ],
 )
-def test_what_is_not_there_is_named(mistralrs: Run, models: Path, words: list[str], text: str) -> None:
+def test_what_is_not_there_is_named(inside: Run, models: Path, words: list[str], text: str) -> None:
     (models / "empty").mkdir(exist_ok=True)
     (models / "bare").mkdir(exist_ok=True)
     (models / "bare" / "model.safetensors").write_bytes((models / "plain" / "model.safetensors").read_bytes())
-    done = mistralrs(*(word.format(models=models) for word in words))
+    done = inside(*(word.format(models=models) for word in words))
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert done.stderr.startswith("Error: ")
     assert text.format(models=models) in done.stderr
 
 
-def test_an_unknown_architecture_is_refused(mistralrs: Run, models: Path) -> None:
+def test_an_unknown_architecture_is_refused(inside: Run, models: Path) -> None:
     raw = (models / "m.gguf").read_bytes().replace(b"llama", b"lamma")
     (models / "other.gguf").write_bytes(raw)
-    done = mistralrs("serve", "-m", str(models), "-f", "other.gguf")
+    done = inside("serve", "-m", str(models), "-f", "other.gguf")
     assert (done.returncode, "Unknown gguf architecture `lamma`" in done.stderr) == (1, True)
 
 
-def test_several_files_of_one_model(mistralrs: Run, models: Path) -> None:
-    done = mistralrs("serve", "-m", str(models), "-f", "m.gguf;m.gguf", "--dry-run")
+def test_several_files_of_one_model(inside: Run, models: Path) -> None:
+    done = inside("serve", "-m", str(models), "-f", "m.gguf;m.gguf", "--dry-run")
     assert done.stdout.count("Loading `m.gguf` locally") == 2
 
 
