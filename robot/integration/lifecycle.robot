@@ -15,7 +15,7 @@ Test Tags         lifecycle
 
 *** Test Cases ***
 A Start Goes Through Its Stages
-    [Tags]    smoke
+    [Tags]    smoke    covers:worker-harness
     Start One    wait_for=chat
     ${timing} =    Get Server Timing
     Should Be True    $timing['spawned'] < $timing['listening'] <= $timing['healthy'] <= $timing['first token']
@@ -35,6 +35,7 @@ Its Address Is Refused Once It Has Ended
     Run Keyword And Expect Error    *connection refused*    Connect To Server    ${server.base_url}
 
 Two Servers Share The Machine
+    [Tags]    covers:worker-ports    covers:worker-isolation
     ${first} =    Start One    alias=first
     ${second} =    Start One    alias=second
     Should Not Be Equal    ${first.base_url}    ${second.base_url}
@@ -44,11 +45,13 @@ Two Servers Share The Machine
     Chat    ${SHORT_PROMPT}    max_tokens=4    server=second
 
 A Busy Port Is Refused With Its Reason
+    [Tags]    covers:batch-port-in-use
     ${first} =    Start One
     Run Keyword And Expect Error    *port ${first.port}: address already in use*    Start One    port=${first.port}
     Server Should Be Healthy    ${first}
 
 A Port Of Choice Is Free Again After The End
+    [Tags]    covers:worker-cleanup
     ${first} =    Start One
     VAR    ${port}    ${first.port}
     Stop Server
@@ -56,6 +59,7 @@ A Port Of Choice Is Free Again After The End
     Should Be Equal    ${second.base_url}    ${first.base_url}
 
 An Unknown Argument Ends The Start At Once
+    [Tags]    covers:worker-spawn-failure
     Run Keyword And Expect Error    *ended before it was ready:*got exit code*
     ...    Start One    arguments=--no-such-argument    timeout=60 s
 
@@ -83,9 +87,11 @@ A Killed Server Is Told And Comes Again
 A Term During A Stream Ends Both
     [Documentation]    What remains of the stream differs between servers; that both end, and nothing is left, does not.
     ${server} =    Start One
-    ${stream} =    Stream Chat    ${LONG_PROMPT}    max_tokens=400    cancel_after=3
-    Should Be True    $stream.chunks
-    Stop Server    grace=40 s
+    Start Stream    ${LONG_PROMPT}    max_tokens=400    allow_broken=True
+    Wait Until Stream Has 2 Tokens
+    Stop Server    ${server}    grace=40 s
+    ${stream} =    Wait For Stream    timeout=10 s
+    Should Not Be Empty    ${stream.chunks}
     Server Should Not Have Leaked    ${server}
 
 Its Log Is Kept And Searched
@@ -96,7 +102,7 @@ Its Log Is Kept And Searched
     Should Not Be Empty    ${log}
 
 A Crash Is Told By Code And Not Taken For An End
-    [Tags]    mock
+    [Tags]    mock    covers:worker-death
     Skip Unless Server Supports    fault injection    kind
     Start One    fault=crash-after:code=7
     Run Keyword And Expect Error    *its process ended with exit code 7*    Chat    ${SHORT_PROMPT}
@@ -112,7 +118,7 @@ A Server That Ignores Term Is Killed
     Server Should Not Have Leaked    ${server}
 
 Health That Never Comes Is Told With Its Stage
-    [Tags]    mock
+    [Tags]    mock    covers:worker-ready-timeout
     Skip Unless Server Supports    fault injection    kind
     Run Keyword And Expect Error    *is not ready (healthy): expected 200*got status 503*
     ...    Start One    fault=never-ready    timeout=4 s
