@@ -14,21 +14,23 @@ Test Tags        binary
 
 *** Test Cases ***
 The Program Exists And Can Be Executed
-    [Tags]    smoke
+    [Tags]    smoke    covers:mistral-binary-exists
     Binary Should Exist
 
 It Tells Its Version
-    [Tags]    smoke
+    [Tags]    smoke    covers:mistral-version
     ${result} =    Run Binary    --version
     Should Be Equal As Integers    ${result.exit_code}    0
     Version Should Match
 
 It Explains Itself
+    [Tags]    covers:mistral-help
     Help Should Mention    --port    --host    --help
 
 Bad Arguments Are Refused With A Reason
     [Documentation]    Refused means: the exit code for it, no crash, a message that names the argument, and nothing
     ...    left behind.
+    [Tags]    covers:mistral-bad-arguments
     [Template]    Arguments Should Be Rejected
     --no-such-option
     --port    not-a-number

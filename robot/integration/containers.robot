@@ -27,7 +27,7 @@ ${PROJECT_FILE}       ${CURDIR}/../../docker-compose.test.yml
 
 *** Test Cases ***
 A Server In A Container Answers
-    [Tags]    smoke
+    [Tags]    smoke    covers:batch-container
     ${server} =    Start Container    ${SIMULATOR_IMAGE}    command=--model fake-model --mode echo    health=/health
     Should Be Equal    ${server.model}    fake-model
     ${reply} =    Chat    What you say comes back
@@ -120,11 +120,13 @@ A Compose Project Answers
     Should Contain    ${log}    listening on
 
 The Latency Variant Takes Its Time
+    [Tags]    covers:batch-latency-simulation
     Start Compose    ${PROJECT_FILE}    services=latency    profiles=latency    environment=${PORTS}    health=/health
     ${stream} =    Stream Chat    Hello    max_tokens=4
     Get Time To First Token    ${stream}    >=    140 ms
 
 The Variant With Failures Fails Now And Then
+    [Tags]    covers:batch-failure-injection
     Start Compose
     ...    ${PROJECT_FILE}
     ...    services=failures
@@ -139,6 +141,7 @@ The Variant With Failures Fails Now And Then
     Should Be True    4 <= ${failed} <= 26    ${failed} of 30 calls failed
 
 The Variant With Adapters Lists Them
+    [Tags]    covers:batch-lora
     Start Compose    ${PROJECT_FILE}    services=lora    profiles=lora    environment=${PORTS}    health=/health
     ${models} =    List Models
     List Should Contain Sub List    ${models}    ${{['fake-model', 'sql-adapter', 'summary-adapter']}}

@@ -18,7 +18,7 @@ ${MODEL}    %{LLM_GATEWAY_MODEL=inference:phi-4}
 
 *** Test Cases ***
 The Gateway Is Healthy
-    [Tags]    smoke
+    [Tags]    smoke    covers:service-gateway-skip
     ${reply} =    Send Request    GET    /health    expected_status=200
     Should Be True    $reply.json['status'] in ('healthy', 'ok')
 
@@ -35,7 +35,7 @@ Providers And Models Are Listed
     Should Be True    isinstance($models.json['data'], list)
 
 A Model With A Prefix Is Routed
-    [Tags]    smoke
+    [Tags]    smoke    covers:service-gateway-route
     ${reply} =    Send Request    POST    /v1/chat/completions    ${{{'model': $MODEL, 'messages': $MESSAGES}}}
     Should Be True    ${reply.status} in (200, 503)    ${reply}
     Skip If    ${reply.status} == 503    The upstream of ${MODEL} has no room or is not loaded: ${reply}
@@ -43,13 +43,14 @@ A Model With A Prefix Is Routed
     Usage Should Add Up    ${reply}
 
 A Stream Comes Through To Its End
-    [Tags]    smoke
+    [Tags]    smoke    covers:service-gateway-stream
     ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    model=${MODEL}    max_tokens=32
     Stream Should Be In Order    ${stream}
     Stream Should Have One Id    ${stream}
     Stream Should End With Done    ${stream}
 
 A Model That Nobody Has Is Refused
+    [Tags]    covers:service-gateway-bad-model
     VAR    &{body}    model=no-such-model-at-all    messages=${MESSAGES}
     ${reply} =    Send Request    POST    /v1/chat/completions    ${body}
     # llm-gateway answers 502; its documents allow the others.

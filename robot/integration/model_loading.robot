@@ -16,7 +16,7 @@ Test Tags        model
 *** Test Cases ***
 A Whole Model Is Loaded
     [Documentation]    By a dry run where the program has one, else as a server that must say a first word.
-    [Tags]    smoke
+    [Tags]    smoke    covers:mistral-gguf
     ${model} =    Create Tiny Model    kind=capitals
     ${load} =    Model Should Load    ${model}
     Should Be True    0 < ${load.elapsed} < 60
@@ -34,6 +34,7 @@ The Header Says What The Model Is
 
 Broken Files Are Refused
     [Documentation]    An exit code that is not 0, no crash, the file's name in the message, nothing left behind.
+    [Tags]    covers:mistral-broken-models
     [Template]    A Broken File Is Refused
     truncated
     truncated-header
@@ -52,6 +53,7 @@ What Is No Model Is Refused
     directory
 
 A Missing File Is Refused
+    [Tags]    covers:mistral-broken-models
     Model Should Be Refused    ${OUTPUT_DIR}/no-such-model.gguf    timeout=20 s
 
 A File Without The Right To Read Is Refused
@@ -63,6 +65,7 @@ A File Without The Right To Read Is Refused
     Model Should Be Refused    ${model}    timeout=20 s
 
 A SafeTensors Model Is Loaded
+    [Tags]    covers:mistral-safetensors
     Skip Unless Model Format Is Supported    safetensors
     ${model} =    Create Tiny Model    format=safetensors
     Get Model Info    ${model}    architecture    ==    llama
@@ -77,6 +80,7 @@ Broken SafeTensors Are Refused
     empty    safetensors
 
 A GGML Model Is Loaded
+    [Tags]    covers:mistral-ggml
     Skip Unless Model Format Is Supported    ggml
     ${model} =    Create Tiny Model    format=ggml
     Get Model Info    ${model}    layers    ==    2
@@ -91,7 +95,7 @@ Broken GGML Files Are Refused
 
 The Model Of This Machine Is Loaded
     [Documentation]    A real model, where TEST_MODEL_PATH and TEST_MODEL_FILE name one.
-    [Tags]    requires-model
+    [Tags]    requires-model    covers:worker-model-exists    covers:mistral-model-variables
     ${path} =    Model Should Exist
     Get Model Info    ${path}    parameters    >    0
     Model Should Load    ${path}    timeout=120 s

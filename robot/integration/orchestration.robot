@@ -29,7 +29,7 @@ Readiness Says Which Models Are Loaded
     Should Contain    ${reply.json}[loaded_models]    ${MODEL}
 
 A Service Without Models Is Not Ready
-    [Tags]    mock
+    [Tags]    mock    covers:service-no-models
     Skip Unless Server Supports    fault injection
     Start Server    service    loaded_models=none
     ${reply} =    Send Request    GET    /health/ready    expected_status=503
@@ -45,7 +45,7 @@ Models Are Listed With Their State
     END
 
 A Completion Is Answered
-    [Tags]    smoke    requires-model
+    [Tags]    smoke    requires-model    covers:service-single
     ${reply} =    Chat    What is 2 + 2?    model=${MODEL}    max_tokens=50
     Should Start With    ${reply.id}    chatcmpl-
     Should Be Equal    ${reply.json}[object]    chat.completion
@@ -53,7 +53,7 @@ A Completion Is Answered
     Usage Should Add Up    ${reply}
 
 A Stream Is Answered
-    [Tags]    smoke    requires-model
+    [Tags]    smoke    requires-model    covers:service-streaming
     ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    model=${MODEL}    max_tokens=32
     Stream Should Have At Least 2 Chunks    ${stream}
     Stream Should Have One Id    ${stream}
@@ -62,7 +62,7 @@ A Stream Is Answered
 
 Each Mode Works With Its Models
     [Documentation]    Metadata is checked where the service gives it; a mode that it refuses with 400 is skipped.
-    [Tags]    requires-model
+    [Tags]    requires-model    covers:service-modes    covers:service-metadata
     [Template]    Mode Should Work
     single    1
     critique    2
@@ -72,7 +72,7 @@ Each Mode Works With Its Models
 
 Critique Really Asks Two Models
     [Documentation]    The service itself says how many texts its models generated.
-    [Tags]    mock
+    [Tags]    mock    covers:service-critique
     Skip Unless Server Supports    counters
     ${before} =    Get Generations
     ${reply} =    Chat    ${SHORT_PROMPT}    model=${MODEL}    extra={"orchestration_mode": "critique"}
@@ -91,7 +91,7 @@ Too Few Models For A Mode Are Named
     Should Contain    ${reply.json}[error][message]    needs 2 loaded models
 
 Task Types And Priorities Are Taken
-    [Tags]    requires-model
+    [Tags]    requires-model    covers:service-task-types
     [Template]    Request Should Be Answered
     {"task_type": "code"}
     {"task_type": "reasoning"}
@@ -112,7 +112,7 @@ A Model That Is Not Loaded Is 404
     Should Contain    ${reply.json}[detail]    no-such-model
 
 Models Are Loaded And Unloaded
-    [Tags]    mock
+    [Tags]    mock    covers:service-load-model
     Skip Unless Server Supports    changing models
     Start Server    service
     ${full} =    Send Request    POST    /v1/models/qwen2.5-7b/load    expected_status=507
@@ -138,7 +138,7 @@ Five Requests At Once Are Answered
     Length Should Be    ${replies}    5
 
 A Full Queue Says When To Come Again
-    [Tags]    mock
+    [Tags]    mock    covers:service-flood
     Skip Unless Server Supports    fault injection
     Start Server    service    queue_max_size=1    time_to_first_token=500 ms
     ${results} =    Chat At Once    ${SHORT_PROMPT}    count=5    allow_failures=True

@@ -22,7 +22,7 @@ ${MAXIMUM_MEMORY}                 4 GB
 
 *** Test Cases ***
 A Long Prompt Is Answered Three Times
-    [Tags]    smoke
+    [Tags]    smoke    covers:mistral-tokens-per-second    covers:mistral-first-token
     Watch Memory If It Is Here
     ${measurement} =    Measure Generation    ${LONG_PROMPT}    iterations=3    max_tokens=32    extra=${ALL_TOKENS}
     Log Measurement Chart    memory_limit=${MAXIMUM_MEMORY}
@@ -33,7 +33,7 @@ A Long Prompt Is Answered Three Times
 
 The Configured Latencies Are What Is Measured
     [Documentation]    100 ms to the first token and 10 ms between tokens: 100 tokens per second, and never more.
-    [Tags]    mock
+    [Tags]    mock    covers:batch-latency-simulation
     Skip Unless Server Supports    fault injection
     ${measurement} =    Measure Generation    ${LONG_PROMPT}    iterations=3    max_tokens=32    extra=${ALL_TOKENS}
     Should Be Equal As Integers    ${measurement.output_tokens}    96
@@ -58,6 +58,7 @@ A Slower Server Is Measured As Slower
 
 Memory Of The Whole Process Tree Is Watched
     [Documentation]    A shell that starts a process of 50 MB: the sum counts.
+    [Tags]    covers:mistral-memory
     VAR    ${big}    block = bytearray(b'x') * 50_000_000; input()
     ${process} =    Start Process    sh    -c    "$0" -c "$1"; true    ${{sys.executable}}    ${big}    stdin=PIPE
     ${pid} =    Get Process Id    ${process}

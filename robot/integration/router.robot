@@ -34,7 +34,7 @@ Readiness Tells Of Every Component
     END
 
 The Capital Of France Comes Through The Router
-    [Tags]    smoke
+    [Tags]    smoke    covers:router-capital
     ${reply} =    Chat    In one word, can you provide me the capital of France?    max_tokens=10    temperature=0.1
     Reply Should Contain    ${reply}    Paris    ignore_case=True
     Should Not Be Empty    ${reply.finish_reason}
@@ -44,12 +44,14 @@ The Capital Of France Comes Through The Router
     Should Be True    $reply.headers['x-routing-decision'] in ('PRIMARY', 'FAILOVER', 'REGISTRY')
 
 A Key Is Taken As A Bearer And As A Header
+    [Tags]    covers:router-auth
     VAR    &{headers}    X-API-Key=${KEY}
     Status Should Be For    ${headers}    200
     # The library itself sends Authorization: Bearer.
     Chat    Hi    max_tokens=5
 
 Without A Good Key Nothing Is Answered
+    [Tags]    covers:router-auth
     [Template]    Status Should Be For
     {}    401
     {"Authorization": "Bearer"}    401
@@ -57,6 +59,7 @@ Without A Good Key Nothing Is Answered
     {"Authorization": "Bearer no-such-key"}    401
 
 Wrong Requests Are Refused
+    [Tags]    covers:router-validation
     [Template]    Body Should Be Refused
     {"messages": [{"role": "user", "content": "Hi"}]}    VALIDATION_ERROR
     {"model": "gpt-4o", "messages": []}    VALIDATION_ERROR
@@ -69,7 +72,7 @@ Exhausted Budgets Are 402
     dev-exhausted-quota-key    QUOTA_EXCEEDED    daily_quota
 
 Too Many Requests Are 429 And Told When To Come Again
-    [Tags]    mock
+    [Tags]    mock    covers:router-limits
     Skip Unless Server Supports    backends of our own
     Start Router    rate_limit=1    rate_burst=2
     Chat    Hi
@@ -113,14 +116,14 @@ Ten Requests At Once Come Through
     Length Should Be    ${replies}    10
 
 Weights Decide Which Backend Is Asked
-    [Tags]    mock
+    [Tags]    mock    covers:router-routing
     Skip Unless Server Supports    backends of our own
     Start Router    weights=${{[300, 100]}}
     ${counts} =    Ask Often    60
     Should Be True    $counts.get('one', 0) > $counts.get('two', 0) > 0
 
 Another Backend Answers When One Is Down
-    [Tags]    mock
+    [Tags]    mock    covers:router-failover
     Skip Unless Server Supports    backends of our own
     ${dead} =    Start Server    simulator    alias=dead
     Stop Server    dead
@@ -145,7 +148,7 @@ A Degraded Backend Is Never Asked
     Should Be Equal    ${counts}    ${{{'one': 5}}}
 
 What A Backend Refuses Is 502
-    [Tags]    mock
+    [Tags]    mock    covers:router-errors
     Skip Unless Server Supports    backends of our own
     ${reply} =    Chat    Hi    model=no-such-model    expected_status=502
     Should Be Equal    ${reply.json}[code]    BACKEND_ERROR

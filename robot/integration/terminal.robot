@@ -20,7 +20,7 @@ ${CLIENT}    ${CURDIR}/../../resources/chat_client.py
 *** Test Cases ***
 A Chat In The Terminal
     [Documentation]    Start, ask, see the answer on the screen, leave with exit code 0.
-    [Tags]    smoke
+    [Tags]    smoke    covers:mistral-tui-chat    covers:mistral-tui-launch
     Start Chat Terminal
     ${answer} =    Ask In Terminal    What is the capital of France?
     Should Contain    ${answer.text}    Paris
@@ -42,6 +42,7 @@ A Second Question Follows The First
     Screen Should Contain    capital of Italy
 
 Control C Stops An Answer And Not The Program
+    [Tags]    covers:mistral-tui-keys
     [Setup]    Run Keywords    Skip Unless Server Supports    terminal    AND    Tag The Origin Of Answers
     Start A Slow Chat
     ${answer} =    Ask In Terminal    Tell me a very long story about a terminal, a robot and the sea, please.
@@ -80,6 +81,7 @@ Control C At The Prompt Leaves
     Terminal Should Exit    ${server.profile.terminal.interrupt_exit_code}
 
 The Chat Explains Itself
+    [Tags]    covers:mistral-tui-commands
     Skip Unless Server Supports    help in the terminal
     Start Chat Terminal
     ${help} =    Enter Chat Command    help
@@ -113,6 +115,7 @@ An Unknown Command Is Told
     Leave Chat Terminal
 
 A Bad Flag Ends The Chat With A Reason
+    [Tags]    covers:mistral-tui-errors
     ${error} =    Run Keyword And Expect Error    No prompt came*ended with exit code*
     ...    Start Chat Terminal    arguments=["--no-such-flag"]
     Should Contain    ${error}    no-such-flag
@@ -157,6 +160,7 @@ A Client Shows What The Server Refuses
 
 A Server That Cannot Be Reached Is Told
     [Documentation]    The chat says so, and goes on.
+    [Tags]    covers:mistral-tui-errors
     Start A Client    http://127.0.0.1:9
     ${answer} =    Ask In Terminal    Is anybody there?
     Should Contain    ${answer.text}    cannot be reached

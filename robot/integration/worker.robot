@@ -15,7 +15,7 @@ Test Tags        worker
 
 *** Test Cases ***
 The Worker Is Healthy
-    [Tags]    smoke
+    [Tags]    smoke    covers:worker-harness    covers:worker-health
     ${reply} =    Send Request    GET    /health    expected_status=200
     Should Be Equal    ${reply.json}[status]    healthy
     IF    'vram_bytes' in $reply.json
@@ -23,13 +23,13 @@ The Worker Is Healthy
     END
 
 The Worker Tells Its Id
-    [Tags]    mock
+    [Tags]    mock    covers:worker-id
     Skip Unless Server Supports    worker id
     ${reply} =    Send Request    GET    /health    expected_status=200
     Should Be Equal    ${reply.json}[worker_id]    worker-0
 
 A Job Brings Its Tokens In Order
-    [Tags]    smoke
+    [Tags]    smoke    covers:worker-event-order    covers:worker-completion    covers:worker-tokens
     ${job} =    Execute Job    Hello    max_tokens=5
     Events Should Be In Order    ${job}
     Job Should Have Completed    ${job}
@@ -37,7 +37,7 @@ A Job Brings Its Tokens In Order
     Should Be True    0 < len($job.tokens) <= 5
 
 A Worker In The Place Of The Real One Brings Exactly As Many Tokens As Asked
-    [Tags]    mock
+    [Tags]    mock    covers:worker-token-count
     Skip Unless Server Supports    exact token counts
     FOR    ${count}    IN    ${1}    ${5}    ${100}
         ${job} =    Execute Job    Hello    max_tokens=${count}
@@ -59,7 +59,7 @@ Tokens Arrive One After Another
     Should Be Equal    ${arrivals}    ${{sorted($arrivals)}}
 
 A Stop Sequence Ends The Job
-    [Tags]    mock
+    [Tags]    mock    covers:worker-stop-sequence
     Skip Unless Server Supports    scripted answers
     ${job} =    Execute Job    Describe Ada as JSON    max_tokens=100    stop=}
     Job Should Have Completed    ${job}    stop_reason=stop_sequence
@@ -74,6 +74,7 @@ The Same Seed Brings The Same Text
     Should Be Equal    ${one.text}    ${two.text}
 
 Five Jobs In A Row Are All Completed
+    [Tags]    covers:worker-five-in-a-row
     FOR    ${number}    IN RANGE    5
         ${job} =    Execute Job    Hello    job_id=row-${number}    max_tokens=5
         Events Should Be In Order    ${job}
@@ -82,6 +83,7 @@ Five Jobs In A Row Are All Completed
     END
 
 Concurrent Jobs Do Not Mix
+    [Tags]    covers:worker-concurrent
     ${jobs} =    Execute Jobs At Once    Hello    count=5    max_tokens=10
     VAR    @{ids}    @{EMPTY}
     FOR    ${job}    IN    @{jobs}
@@ -98,6 +100,7 @@ Values At Their Limits Are Taken
     Job Should Have Completed    ${job}
 
 All Wrong Values Are Named At Once
+    [Tags]    covers:worker-validation
     VAR    &{body}    job_id=${EMPTY}    prompt=secret-prompt    max_tokens=${0}    temperature=${9.5}
     ${reply} =    Send Request    POST    /execute    ${body}    expected_status=400
     ${fields} =    Evaluate    [error['field'] for error in $reply.json['errors']]
@@ -127,7 +130,7 @@ What Is No Job Is Refused
     {"job_id": "x", "prompt": "x", "max_tokens": -1}
 
 A Job Is Cancelled In The Middle
-    [Tags]    mock
+    [Tags]    mock    covers:worker-cancel
     Skip Unless Server Supports    cancellation
     ${before} =    Get Counters
     ${job} =    Execute Job    Hello    max_tokens=2000    cancel_after=5    timeout=30 s
@@ -173,7 +176,7 @@ Metrics Come Between The Tokens
     Events Should Be In Order    ${job}
 
 A Stream That Breaks Off Is Noticed
-    [Tags]    mock
+    [Tags]    mock    covers:worker-terminal-event
     Skip Unless Server Supports    fault injection
     VAR    ${fault}    {"X-Inference-Fault": "cut-after-events:events=3,how=reset"}
     Run Keyword And Expect Error    *expected a stream with a proper end, got a connection that broke off*3 events*
