@@ -36,7 +36,7 @@ private_apt() {
     local apt=$HOME_DIR/apt mirror
     export APT_CONFIG=$apt/apt.conf
     [ ! -e "$apt/ready" ] || return 0
-    [ "$(id -u)" = 0 ] || fail "needs root to install packages and to start an engine. Hint: sudo $0 up"
+    [ "$(id -u)" = 0 ] || fail "needs root to fetch packages. Hint: sudo $0 up, or name a base by INFERENCE_BASE_IMAGE"
     grep -q '^12' /etc/debian_version 2>/dev/null || fail "knows Debian 12 only. Hint: install Docker, then run this again"
     mirror=$(sed -n 's,^URIs: *\(.*/debian\)/*$,\1,p; s,^deb  *\(\[.*\]  *\)\?\([^ ]*/debian\)/* .*,\2,p' \
         /etc/apt/sources.list.d/*.sources /etc/apt/sources.list 2>/dev/null | head -n 1 || true)
@@ -79,6 +79,7 @@ start_engine() {
     fi
     export DOCKER_HOST=unix://$SOCKET
     ! ours_runs || ! answers || { say "our engine answers already"; return; }
+    [ "$(id -u)" = 0 ] || fail "no engine answers, and only root can start one. Hint: start Docker or Podman, or sudo $0 up"
     mkdir -p "$HOME_DIR" "$RUN_DIR"
     install_packages
     # What the engine changes in the machine's network, so that `down` can put it back.
@@ -86,11 +87,13 @@ start_engine() {
     [ -e "$HOME_DIR/ip_forward" ] || cat /proc/sys/net/ipv4/ip_forward > "$HOME_DIR/ip_forward"
     setsid nohup dockerd --data-root "$HOME_DIR/data" --exec-root "$RUN_DIR/exec" --pidfile "$PID_FILE" \
         --host "$DOCKER_HOST" >"$HOME_DIR/dockerd.log" 2>&1 </dev/null &
+    starting=$!
     for _ in $(seq 300); do
         if answers; then
             say "engine $(docker version --format '{{.Server.Version}} (API {{.Server.APIVersion}})')"
             return
         fi
+        kill -0 "$starting" 2>/dev/null || break
         sleep 0.1
     done
     tail -n 20 "$HOME_DIR/dockerd.log" >&2
@@ -148,6 +151,16 @@ build_image() {
     say "built $IMAGE on $base ($(docker image inspect --format '{{.Size}}' "$IMAGE" | awk '{printf "%.0f MB", $1 / 1e6}'))"
 }
 
+# The rules as they were before the engine; a table that did not exist then is emptied.
+restore_firewall() {
+    {
+        cat "$HOME_DIR/iptables"
+        grep -q '^\*filter' "$HOME_DIR/iptables" || printf '*filter\n:INPUT ACCEPT\n:FORWARD ACCEPT\n:OUTPUT ACCEPT\nCOMMIT\n'
+        grep -q '^\*nat' "$HOME_DIR/iptables" ||
+            printf '*nat\n:PREROUTING ACCEPT\n:INPUT ACCEPT\n:OUTPUT ACCEPT\n:POSTROUTING ACCEPT\nCOMMIT\n'
+    } | iptables-restore
+}
+
 stop_engine() {
     local pid containers
     export DOCKER_HOST=unix://$SOCKET
@@ -163,7 +176,7 @@ stop_engine() {
             sleep 0.1
         done
         ip link delete docker0 2>/dev/null || true
-        [ ! -s "$HOME_DIR/iptables" ] || iptables-restore < "$HOME_DIR/iptables" || true
+        [ ! -e "$HOME_DIR/iptables" ] || restore_firewall || say "the rules of iptables could not be put back"
         [ ! -s "$HOME_DIR/ip_forward" ] || cat "$HOME_DIR/ip_forward" > /proc/sys/net/ipv4/ip_forward || true
         say "our engine is down"
     else
