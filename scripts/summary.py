@@ -12,14 +12,14 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 REPORTS = {
-    "test": "pytest/junit.xml",
-    "test-slow": "pytest-slow/junit.xml",
-    "test-containers": "pytest-containers/junit.xml",
-    "test-integration": "xunit.xml",
-    "test-parallel": "parallel/xunit.xml",
-    "test-real": "real/xunit.xml",
-    "test-real-pytest": "pytest-real/junit.xml",
+    "test": ("pytest/junit.xml",),
+    "test-slow": ("pytest-slow/junit.xml",),
+    "test-containers": ("pytest-containers/junit.xml", "containers/xunit.xml"),
+    "test-integration": ("xunit.xml",),
+    "test-parallel": ("parallel/xunit.xml",),
+    "test-real": ("pytest-real/junit.xml", "real/xunit.xml", "real-programs/xunit.xml"),
 }
+"""Step to the files that its runners write."""
 
 
 def count(report: Path) -> Counter[str]:
@@ -42,17 +42,14 @@ def main(results: Path) -> int:
     if not steps:
         print("No step has run.")
         return 1
-    steps |= {"test-real-pytest": steps["test-real"]} if "test-real" in steps else {}
     for name, passed in steps.items():
-        report = results / REPORTS.get(name, "")
-        counted = count(report) if report.is_file() else Counter()
+        reports = [results / report for report in REPORTS.get(name, ()) if (results / report).is_file()]
+        counted = sum((count(report) for report in reports), Counter[str]())
         if name == "test-real" and (results / "real" / "SKIPPED.txt").exists():
             counted = Counter({"skipped": 1})
-        elif not counted and name == "test-real-pytest":
-            continue
         elif not counted:
             counted = Counter({"passed" if passed else "failed": 1})
-        elif not passed and not counted["failed"] and name != "test-real-pytest":
+        elif not passed and not counted["failed"]:
             counted["failed"] += 1
         print(f"{name:<20}" + ", ".join(f"{counted[kind]} {kind}" for kind in ("passed", "failed", "skipped")))
         total += counted

@@ -27,7 +27,7 @@ def results(tmp_path: Path) -> Path:
 def step(results: Path, name: str, outcome: str, *cases: str) -> None:
     (results / "steps" / name).write_text(f"{outcome}\n")
     if cases:
-        report = results / summary.REPORTS[name]
+        report = results / summary.REPORTS[name][0]
         report.parent.mkdir(exist_ok=True)
         report.write_text(f"<testsuites><testsuite>{''.join(CASES[case] for case in cases)}</testsuite></testsuites>")
 
@@ -70,14 +70,14 @@ def test_a_step_that_died_before_its_report_is_a_failure(results: Path, capsys: 
 
 def test_a_report_that_was_cut_off_is_a_failure(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     step(results, "test", "fail", "passed")
-    report = results / summary.REPORTS["test"]
+    report = results / summary.REPORTS["test"][0]
     report.write_text(report.read_text()[:-20])
     assert closing(results, capsys) == (1, "0 passed, 1 failed, 0 skipped")
 
 
 def test_both_runners_of_the_real_server_count(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     step(results, "test-real", "pass", "passed", "skipped")
-    report = results / summary.REPORTS["test-real-pytest"]
+    report = results / summary.REPORTS["test-real"][1]
     report.parent.mkdir(exist_ok=True)
     report.write_text(f"<testsuite>{CASES['passed']}</testsuite>")
     assert closing(results, capsys) == (0, "2 passed, 0 failed, 1 skipped")
