@@ -165,18 +165,24 @@ class Reply:
     __repr__ = __str__
 
 
-@dataclass(eq=False, repr=False)
 class Chunk:
-    """One event of a stream, decoded."""
+    """One event of a stream, decoded.
 
-    event: Event
-    arrival: float
-    """Seconds from the sending of the request to the read that completed the event."""
-    json: Any = None
-    """The decoded data, None for `[DONE]` and for what is not JSON."""
-    redact: Callable[[str], str] = str
-    """Masks secrets where it is shown."""
-    _pieces: list[Piece] | None = None
+    Args:
+        event: The event as it came.
+        arrival: Seconds from the sending of the request to the read that completed the event.
+        json: The decoded data, None for `[DONE]` and for what is not JSON.
+        redact: Masks secrets where it is shown.
+    """
+
+    __slots__ = ("_pieces", "arrival", "event", "json", "redact")
+
+    def __init__(self, event: Event, arrival: float, json: Any = None, redact: Callable[[str], str] = str) -> None:
+        self.event = event
+        self.arrival = arrival
+        self.json = json
+        self.redact = redact
+        self._pieces: list[Piece] | None = None
 
     @property
     def text(self) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 DONE = "[DONE]"
@@ -63,17 +62,29 @@ class TokenLogprob(NamedTuple):
         return self.logprob - max(others) if others else None
 
 
-@dataclass(eq=False, repr=False)
 class Piece:
     """What one choice of a reply or chunk holds."""
 
-    index: int = 0
-    text: str = ""
-    reasoning: str = ""
-    role: str | None = None
-    finish_reason: str | None = None
-    tool_calls: tuple[ToolCall, ...] = ()
-    logprobs: tuple[TokenLogprob, ...] = ()
+    # Written out: made for every event, and a dataclass costs at import.
+    __slots__ = ("finish_reason", "index", "logprobs", "reasoning", "role", "text", "tool_calls")
+
+    def __init__(
+        self,
+        index: int = 0,
+        text: str = "",
+        reasoning: str = "",
+        role: str | None = None,
+        finish_reason: str | None = None,
+        tool_calls: tuple[ToolCall, ...] = (),
+        logprobs: tuple[TokenLogprob, ...] = (),
+    ) -> None:
+        self.index = index
+        self.text = text
+        self.reasoning = reasoning
+        self.role = role
+        self.finish_reason = finish_reason
+        self.tool_calls = tool_calls
+        self.logprobs = logprobs
 
 
 def read_usage(data: Any) -> Usage | None:
