@@ -79,6 +79,8 @@ def descendants(root: int, among: dict[int, Seen] | None = None) -> list[Seen]:
 
 def bearers(mark: str) -> list[Seen]:
     """Return the living processes with an entry in their environment that begins with `mark`."""
+    if os.name == "nt":
+        return []
     if not on_linux():
         everyone_else = _from_ps("-A")
         # macOS and the BSDs differ in the letter; where neither is known nothing is found.
@@ -118,7 +120,9 @@ def _read(pid: int) -> Seen | None:
 
 
 def _from_ps(which: str) -> dict[int, Seen]:
-    """`lstart` is a date of five words, in macOS, the BSDs and procps alike."""
+    """`lstart` is a date of five words, in macOS, the BSDs and procps alike. Windows has job objects in its place."""
+    if os.name == "nt":
+        return {}
     with os.popen(f"LC_ALL=C ps {which} -o pid= -o ppid= -o pgid= -o stat= -o lstart= -o comm=") as output:
         lines = output.read().splitlines()
     found = {}

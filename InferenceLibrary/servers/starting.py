@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from InferenceLibrary.client.http import Client
 from InferenceLibrary.client.limits import Limits
@@ -196,15 +197,7 @@ def _start_once(profile: Profile, settings: StartSettings, port: int, surroundin
     grace: float | None = 0.0
     number, mark = REGISTER.expect()
     try:
-        process = ServerProcess(
-            argv,
-            new_log(),
-            environment=environment,
-            cwd=settings.cwd,
-            restart=profile.start.restart,
-            daemon=profile.start.daemon,
-            mark=mark,
-        )
+        process = _new_process(profile, argv, new_log(), environment, settings.cwd, mark)
         REGISTER.started(number, name, process)
         watch = readiness.Watch(name, process, profile, deadline, redact, report=report, progress=progress)
         watch.spawned()
@@ -233,6 +226,20 @@ def _start_once(profile: Profile, settings: StartSettings, port: int, surroundin
                 process.stop(grace)
                 process.mask_log(redact)
             REGISTER.ended(number)
+
+
+def _new_process(
+    profile: Profile, argv: list[str], log: Path, environment: Mapping[str, str], cwd: Path | None, mark: str
+) -> ServerProcess:
+    assert profile.start is not None
+    restart, daemon = profile.start.restart, profile.start.daemon
+    if os.name == "nt":
+        from InferenceLibrary.servers.windows import WindowsProcess
+
+        if restart or daemon:
+            raise ServerError(describe(f"Profile '{profile.name}' cannot be started on Windows: it needs a guard"))
+        return cast(ServerProcess, WindowsProcess(argv, log, environment=environment, cwd=cwd, mark=mark))
+    return ServerProcess(argv, log, environment=environment, cwd=cwd, restart=restart, daemon=daemon, mark=mark)
 
 
 def _filled(text: str, placeholders: Mapping[str, str]) -> str:
