@@ -202,10 +202,16 @@ def test_a_completion_and_a_stream(service):
     assert streamed.data[-2]["choices"][0]["finish_reason"]
     assert streamed.data[-1] == "[DONE]"
     assert all("orchestration" not in chunk for chunk in streamed.data[:-1])
-    both = service.stats()["generated_tokens"]
-    ask(service, max_tokens=9, stream=True, orchestration_mode="critique")
-    assert generations(service) == {"phi-4": 3, "llama-3.2-3b": 1}
-    assert service.stats()["generated_tokens"] > both
+
+
+def test_a_stream_of_several_models_counts_all_of_them(service):
+    options = {"stream": True, "stream_options": {"include_usage": True}, "orchestration_mode": "pipeline"}
+    usage = ask(service, max_tokens=9, **options).data[-2]["usage"]
+    assert sum(generations(service).values()) == 3
+    stats = service.stats()
+    assert (stats["prompt_tokens"], stats["generated_tokens"]) == (usage["prompt_tokens"], usage["completion_tokens"])
+    assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
+    assert usage["prompt_tokens"] > 3
 
 
 @pytest.mark.parametrize(

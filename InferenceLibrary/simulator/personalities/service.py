@@ -167,6 +167,9 @@ class Service:
                 Chat, exchange.id, ask.model, total, [answer.output], outcome.before + answer.first, answer.gaps
             )
             exchange.tokens += sum(item.output.count for item in others)
+            for event in draft.events or ():
+                if event.kind == "usage":
+                    _count_all(event.data["usage"], outcome)
         else:
             draft = self._whole(exchange, total, outcome)
         draft.headers = headers
@@ -188,14 +191,18 @@ class Service:
 
     def _whole(self, exchange: Exchange, ask: Ask, outcome: Outcome) -> Draft:
         draft = whole_answer(Chat, exchange.id, ask.model, ask, [outcome.answer.output])
-        tokens = sum(item.output.count for item in outcome.generations)
-        usage = draft.body["usage"]
-        usage["completion_tokens"] = tokens
-        usage["total_tokens"] = usage["prompt_tokens"] + tokens
+        draft.tokens = _count_all(draft.body["usage"], outcome)
         draft.body["orchestration"] = outcome.metadata
-        draft.tokens = tokens
         draft.delay = outcome.seconds
         return draft
+
+
+def _count_all(usage: dict[str, Any], outcome: Outcome) -> int:
+    """Have a usage count the tokens of all generations; return them."""
+    tokens = sum(item.output.count for item in outcome.generations)
+    usage["completion_tokens"] = tokens
+    usage["total_tokens"] = usage["prompt_tokens"] + tokens
+    return tokens
 
 
 def _ask(data: dict[str, Any]) -> Ask:
