@@ -30,5 +30,10 @@ python -m pytest -m real --junitxml "$results/pytest-real/junit.xml" ${PYTEST_OP
 rm -rf "$results/real/inference"
 robot --name "Integration on llama.cpp" --variable TARGET:llama.cpp --outputdir "$results/real" --xunit xunit.xml \
     ${ROBOT_OPTIONS:-} robot/integration || status=1
+
+# A full-screen chat of somebody else's, against the simulator; the suite says so where it cannot be had.
+OTERM=$(python scripts/install_oterm.py) || OTERM=
+export OTERM
+robot --name "Full-screen chat" --outputdir "$results/real-oterm" --xunit xunit.xml ${ROBOT_OPTIONS:-} robot/real || status=1
 echo "Open $(realpath "$results/real/log.html")"
 exit $status

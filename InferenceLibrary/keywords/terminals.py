@@ -151,6 +151,35 @@ class TerminalKeywords(TerminalGroup):
         self.log.info(f"Clicked at column {column}, row {row}.")
 
     @keyword(tags=["terminal"])
+    def click_on_text(
+        self, text: str, *, button: Literal["left", "middle", "right"] = "left", terminal: Any = None
+    ) -> None:
+        """Click on a text on the screen with the mouse: on its first character, at the first place where it stands.
+
+        Args:
+            text: The text, within one row.
+            button: Which button.
+            terminal: Alias, handle or object of a terminal; by default the current one.
+
+        Raises:
+            TerminalError: It is not on the screen, or the program has ended.
+
+        ```robotframework
+        *** Test Cases ***
+        A Text That Is Not There Cannot Be Clicked
+            Start Terminal    cat
+            Run Keyword And Expect Error    The text cannot be clicked*    Click On Text    Save
+        ```
+        """
+        shell = self._terminal(terminal)
+        with self._evidence(shell):
+            cells = shell.cells_of(text)
+            if not cells:
+                raise shell.error("The text cannot be clicked", expected=f"'{text}' on the screen", got="this screen")
+            shell.click(cells[0].x, cells[0].y, button=button)
+        self.log.info(f"Clicked on '{text}' at column {cells[0].x}, row {cells[0].y}.")
+
+    @keyword(tags=["terminal"])
     def resize_terminal(self, columns: int, rows: int, *, terminal: Any = None) -> None:
         """Give the terminal another size, as a person drags a window. The program is told.
 

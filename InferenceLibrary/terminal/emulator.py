@@ -19,7 +19,9 @@ SCROLLBACK = 10_000
 RECORDING_LIMIT = 20_000_000
 """Bytes after which a recording is ended, so that a flood does not fill the disk."""
 _SPAWN_LIMIT = 3.0
-_GATE = 'read -r _ <"$1"; shift; exec "$@"'
+_GATE = 'read -r _ <"$1"; unset $2; shift 2; exec "$@"'
+_SIZE = ("LINES", "COLUMNS")
+"""Variables with the size of the terminal in which we run, if any. Many programs believe them more than their own."""
 
 
 class Emulator:
@@ -55,7 +57,8 @@ class Emulator:
     ) -> None:
         """Start the program, with the recording from its first byte on; `told` is called with its process id."""
         gate = self._make_gate()
-        held = list(command) if gate is None else ["/bin/sh", "-c", _GATE, "sh", str(gate), *command]
+        foreign = " ".join(name for name in _SIZE if name not in env) or "-v _"
+        held = list(command) if gate is None else ["/bin/sh", "-c", _GATE, "sh", str(gate), foreign, *command]
         spawning = self._tui.run(*held, cols=columns, rows=rows, cwd=cwd and str(cwd), env=dict(env))
         # A cancelled spawn would go on unseen; shielded, it can be waited for and then ended.
         self._spawn = asyncio.ensure_future(spawning)

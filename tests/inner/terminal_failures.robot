@@ -7,6 +7,7 @@ Library          InferenceLibrary
 *** Variables ***
 ${PYTHON}    python
 ${CHATTY}    chatty.py
+${LIAR}      liar.py
 
 
 *** Test Cases ***
@@ -22,6 +23,7 @@ A Program That Dies At Once
 
 A Text That Does Not Come
     Start Terminal    sh    -c    echo hello there; cat
+    Wait For Screen Text    hello there
     Type Text    abc
     Press Keys    Enter
     Wait For Screen Text    goodbye    timeout=0.3 s
@@ -106,3 +108,83 @@ A Profile Without A Terminal
 
 A First Token Where There Is No Answer
     Get Terminal Time To First Token    hello    <    1 s
+
+Binary Garbage
+    Start Terminal    ${PYTHON}    -c    import os; os.write(1, bytes(range(256)) * 400); input()
+    Wait For Screen Text    ready    timeout=0.5 s
+
+A Flood Without End
+    Start Terminal    yes    a line of a flood
+    Wait For Screen Text    ready    timeout=1 s
+
+A Question To The Terminal That It Does Not Answer
+    Start Terminal
+    ...    ${PYTHON}
+    ...    -c
+    ...    import sys, tty; tty.setcbreak(0); print("\\x1b[?9999z", end="", flush=True); sys.stdin.read(1); print("ready")
+    Wait For Screen Text    ready    timeout=0.5 s
+
+A Program That Ignores Hang Up
+    Start Terminal    sh    -c    trap '' HUP TERM INT; sleep 100 & echo up; while :; do sleep 1; done
+    Wait For Screen Text    up
+    Press Keys    Ctrl+C
+    Terminal Should Exit    0    timeout=0.3 s
+
+A Program That Ends While We Type
+    Start Terminal    sh    -c    read line; echo got $line; exit 4
+    Type Text    one\ntwo\nthree
+    Wait For Screen Text    got one
+    Terminal Should Exit    4
+    Type Text    four
+
+A Chat That Ends While We Type
+    Start Chat Terminal    sh    -c    printf '> '; read line; exit 5
+    Ask In Terminal    one
+
+A Screen Of One Cell
+    Start Terminal    sh    -c    echo hello; cat    columns=1    rows=1
+    Wait For Screen Text    ready    timeout=0.3 s
+
+Control Characters In A Text
+    Start Terminal    sh    -c    stty raw -echo; cat > /dev/null
+    Type Text    a\x07\x1b[2J\x00b
+    Wait For Screen Text    a\x07b    timeout=0.3 s
+
+A Command That The Chat Has Not
+    Start Chat Terminal    ${PYTHON}    ${CHATTY}
+    Enter Chat Command    help
+
+A Chat That Is Silent After A Command
+    Start Chat Terminal    ${PYTHON}    ${CHATTY}    silent
+    Enter Chat Command    /anything    timeout=0.5 s
+
+A Click On What Is Not There
+    Start Terminal    cat
+    Click On Text    Save
+
+A Reply With A Token Lost
+    Compare With What Was Sent    lost
+
+A Reply With A Token Doubled
+    Compare With What Was Sent    doubled
+
+A Reply With Tokens Swapped
+    Compare With What Was Sent    swapped
+
+A Screen That Lost A Row
+    Compare With What Was Sent    wiped
+
+No Record Of What Was Sent
+    Start Chat Terminal    ${PYTHON}    ${CHATTY}    answer_end=^Stats:
+    ${answer} =    Ask In Terminal    hello
+    Terminal Reply Should Equal What The Server Sent    ${answer}    ${OUTPUT DIR}/no such file
+
+
+*** Keywords ***
+Compare With What Was Sent
+    [Documentation]    A client that does not show what it was sent.
+    [Arguments]    ${mistake}
+    VAR    ${truth}    ${OUTPUT DIR}/${mistake}.jsonl
+    Start Chat Terminal    ${PYTHON}    ${LIAR}    ${truth}    ${mistake}    answer_end=^\\[end\\]
+    ${answer} =    Ask In Terminal    tell me
+    Terminal Reply Should Equal What The Server Sent    ${answer}    ${truth}

@@ -99,6 +99,15 @@ def test_resizing_is_told_to_the_program(start: Start) -> None:
     assert (screen.columns, screen.rows) == (70, 12)
 
 
+def test_the_size_of_our_own_terminal_is_not_handed_on(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "132")
+    monkeypatch.setenv("LINES", "50")
+    terminal = start("sh", "-c", 'echo "<$COLUMNS> <$LINES>"; cat')
+    terminal.wait_for_text("<> <>", timeout=LONG)
+    terminal = start("sh", "-c", 'echo "<$COLUMNS> <$LINES>"; cat', env={"COLUMNS": "33", "LINES": "7"})
+    terminal.wait_for_text("<33> <7>", timeout=LONG)
+
+
 def test_wide_characters_emoji_and_combining_marks(start: Start) -> None:
     text = "日本語👩‍👩‍👧‍👦e\u0301 ünïcödé"
     terminal = start("cat")

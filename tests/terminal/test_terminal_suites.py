@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,14 +42,31 @@ MESSAGES = {
     "An Option That The Profile Has Not": "The terminal of profile 'simulator' has no option 'sceanrio': expected",
     "A Profile Without A Terminal": "The terminal of 'openai' cannot be used: only its URL is known, not its program.",
     "A First Token Where There Is No Answer": "Expected an answer of Ask In Terminal, got str 'hello'.",
+    "Binary Garbage": "expected 'ready' within 0.5 s, got this screen after 0.",
+    "A Flood Without End": "(terminal 'yes'): expected 'ready' within 1 s, got this screen after ",
+    "A Question To The Terminal That It Does Not Answer": "expected 'ready' within 0.5 s, got this screen after 0.",
+    "A Program That Ignores Hang Up": "expected its end within 0.3 s, got a running program after 0.3",
+    "A Program That Ends While We Type": "'four' cannot be typed (terminal 'sh'): expected a running program, got its",
+    "A Chat That Ends While We Type": "; the program ended with exit code 5.",
+    "A Screen Of One Cell": "expected 'ready' within 0.3 s, got this screen after 0.3",
+    "Control Characters In A Text": r"expected 'a\x07b' within 0.3 s, got this screen after 0.3",
+    "A Command That The Chat Has Not": "This chat has no command 'help' (terminal 'python",
+    "A Chat That Is Silent After A Command": "The prompt did not come back after '/anything' (terminal 'python",
+    "A Click On What Is Not There": "The text cannot be clicked (terminal 'cat'): expected 'Save' on the screen, got",
+    "A Reply With A Token Lost": "got token 5 of 16 (' jumps') is lost",
+    "A Reply With A Token Doubled": "got token 5 of 16 (' jumps') is doubled",
+    "A Reply With Tokens Swapped": "got token 5 of 16 (' jumps') and the next one (' over') are swapped",
+    "A Screen That Lost A Row": "on the screen",
+    "No Record Of What Was Sent": "no such file' cannot be read: got No such file or directory. Hint: Start the",
 }
 
 
 @pytest.fixture(scope="module")
 def failures(tmp_path_factory: pytest.TempPathFactory) -> InnerRun:
     pytest.importorskip("tui_test")
-    variables = ("--variable", f"PYTHON:{sys.executable}", "--variable", f"CHATTY:{CHATTY}")
-    return run_inner("terminal_failures.robot", tmp_path_factory.mktemp("out"), *variables)
+    variables = {"PYTHON": sys.executable, "CHATTY": CHATTY, "LIAR": CHATTY.with_name("liar.py")}
+    options = [word for name, value in variables.items() for word in ("--variable", f"{name}:{value}")]
+    return run_inner("terminal_failures.robot", tmp_path_factory.mktemp("out"), *options)
 
 
 @pytest.mark.parametrize("name", MESSAGES)
@@ -70,6 +88,13 @@ def test_a_failure_shows_the_screen_and_leaves_a_picture_and_the_recording(failu
     assert [link for link in links if link.endswith(".svg")]
     assert [link for link in links if link.endswith(".cast")]
     assert all((failures.output_dir / link).is_file() for link in links)
+
+
+def test_messages_hold_no_control_characters(failures: InnerRun) -> None:
+    for name, test in failures.tests.items():
+        shown = test.message.replace("\n", "").replace("\t", "")
+        assert [character for character in shown if unicodedata.category(character) == "Cc"] == [], name
+    assert r"typed 'a\x07\x1b[2J\x00b'" in failures["Control Characters In A Text"].message
 
 
 def test_no_message_is_a_traceback(failures: InnerRun) -> None:
