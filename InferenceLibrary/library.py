@@ -38,6 +38,7 @@ from InferenceLibrary.keywords.sampling import SamplingKeywords
 from InferenceLibrary.keywords.screens import ScreenKeywords
 from InferenceLibrary.keywords.server_logs import ServerLogKeywords, list_kept, mark_logs, tell_of_servers
 from InferenceLibrary.keywords.servers import ServerKeywords
+from InferenceLibrary.keywords.skips import SkipKeywords
 from InferenceLibrary.keywords.streams import StreamKeywords
 from InferenceLibrary.keywords.terminal_chats import TerminalChatKeywords
 from InferenceLibrary.keywords.terminals import TerminalKeywords
@@ -66,6 +67,7 @@ class InferenceLibrary(
     StreamKeywords,
     AnswerKeywords,
     RetryKeywords,
+    SkipKeywords,
     SamplingKeywords,
     MetricKeywords,
     ModelAdminKeywords,
