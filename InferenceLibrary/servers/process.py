@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.errors import ServerError, describe
 from InferenceLibrary.servers import process_tree
+from InferenceLibrary.servers.launch import not_executed, refuse_unspeakable, watched
 from InferenceLibrary.servers.output import TAIL_LINES, OutputFile, plain
 
 __all__ = ["MARK", "TAIL_LINES", "Exit", "Left", "ServerProcess", "plain"]
@@ -124,14 +125,14 @@ class ServerProcess(OutputFile):
         if cwd is not None and not cwd.is_dir():
             raise ServerError(describe(f"'{argv[0]}' cannot be started in '{cwd}'", got="no such directory"))
         values = {**os.environ, **(environment or {}), MARK: self._mark.partition("=")[2]}
-        _refuse_unspeakable(argv, values)
+        refuse_unspeakable(argv, values)
         log_path.write_bytes(b"")
         settings = {
             "argv": list(argv),
             "environment": values,
             "cwd": str(cwd or Path.cwd()),
             "log": str(log_path.absolute()),
-            "watch": _watched(),
+            "watch": watched(),
             "restart": restart,
             "daemon": daemon,
             "portable": portable,
@@ -316,7 +317,7 @@ class ServerProcess(OutputFile):
             return int(word[1])
         self._guard.wait(_KILL_BUDGET)
         if word[0] == "failed":
-            raise _not_executed(program, word[1], word[2])
+            raise not_executed(program, word[1], word[2])
         raise ServerError(describe(f"'{program}' cannot be started", got=f"its guard failed: {word[1:]}"))
 
     def _say(self, *word: Any) -> None:
@@ -378,39 +379,3 @@ def _split(data: bytes) -> tuple[list[tuple[Any, ...]], bytes]:
         words.append(marshal.loads(data[4 : 4 + size]))
         data = data[4 + size :]
     return words, data
-
-
-def _watched() -> list[int]:
-    """Return whose end the server must not outlive: ours, and pabot's where it started us."""
-    found = [os.getpid()]
-    try:
-        line = Path(f"/proc/{os.getppid()}/cmdline").read_bytes().decode("utf-8", "replace")
-    except OSError:
-        return found
-    if any(Path(part).name in {"pabot", "pabot.exe"} or part == "pabot.pabot" for part in line.split("\0")):
-        found.append(os.getppid())
-    return found
-
-
-def _refuse_unspeakable(argv: Sequence[str], environment: Mapping[str, str]) -> None:
-    """What the system cannot hand over: a null byte anywhere, an equals sign in the name of a variable."""
-    reason = None
-    if any("\0" in text for text in (*argv, *environment, *environment.values())):
-        reason = "embedded null byte"
-    elif any("=" in name or not name for name in environment):
-        reason = "illegal environment variable name"
-    if reason is not None:
-        raise ServerError(describe(f"'{argv[0]}' cannot be started", got=reason))
-
-
-def _not_executed(program: str, number: int, step: str) -> ServerError:
-    reason = os.strerror(number).lower()
-    if step == "cwd":
-        return ServerError(describe(f"'{program}' cannot be started in its working directory", got=reason))
-    if reason == "exec format error" or "bad cpu" in reason:
-        hint = "a script needs a first line such as #!/bin/sh, a binary must fit this machine."
-    elif reason == "no such file or directory":
-        hint = "the interpreter that its first line names, or its loader, is missing: see head -1 or file."
-    else:
-        hint = "check the command of the profile."
-    return ServerError(describe(f"'{program}' cannot be executed", got=reason, hint=hint))

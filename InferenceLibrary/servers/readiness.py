@@ -38,6 +38,8 @@ _REFUSED_FOR_GOOD = 2.0
 """Seconds that a refusal must last; gateways answer 404 until their backends have come."""
 _ENDS_BY_ITSELF = 1.0
 """Seconds in which a server whose port is taken should notice it and end."""
+_CLOSELY = 2.0
+"""Seconds of each stage in which the server is asked every ten milliseconds."""
 _LONGEST_LINE = 120
 
 
@@ -173,7 +175,8 @@ class Watch:
                 self.progress(self._line(f"waiting until it is {stage}, {self.deadline.elapsed:.0f} s, {got()}"))
             return False
 
-        reached = wait_until(done, budget)
+        # Closely at first, so that a fast server is not waited for; what loads for long is not asked so often.
+        reached = wait_until(done, min(_CLOSELY, budget.remaining), longest=0.01) or wait_until(done, budget)
         # A foreign server on the port would answer for a process that has just ended.
         ended = self.process.how_it_ended()
         if ended is not None:

@@ -167,6 +167,8 @@ def end_leftovers() -> list[str]:
     """
     ended: list[str] = []
     for run in runs():
+        if _before_a_reboot(run):
+            run.path.unlink(missing_ok=True)
         if run.lives:
             continue
         mine = [server for server in run.servers if not server.kept]
@@ -176,6 +178,13 @@ def end_leftovers() -> list[str]:
         if not any(server.kept and server.lives for server in run.servers):
             run.path.unlink(missing_ok=True)
     return ended
+
+
+def _before_a_reboot(run: Run) -> bool:
+    """Whether it ran on this machine before it was last started: nothing of it can live."""
+    host, _, boot = run.machine.rpartition(":")
+    own_host, _, own_boot = machine().rpartition(":")
+    return host == own_host and boot != own_boot and bool(boot and own_boot)
 
 
 def end_server(run: Run, server: Entry, grace: float = 10.0) -> bool:

@@ -146,6 +146,10 @@ def test_what_another_machine_wrote_is_left_alone(own_runtime_dir: Path) -> None
     file.write_text(json.dumps({"kind": "run", "id": "0" * 32, "runner": [1, "x"], "machine": "elsewhere"}) + "\n")
     assert running.end_leftovers() == []
     assert file.exists()
+    host = running.machine().rpartition(":")[0]
+    file.write_text(json.dumps({"kind": "run", "id": "0" * 32, "runner": [1, "x"], "machine": f"{host}:older"}) + "\n")
+    assert running.end_leftovers() == []
+    assert not file.exists(), "nothing lives on after a reboot"
     file.write_text("no JSON at all\n")
     assert running.runs() == []
 
