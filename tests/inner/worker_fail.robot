@@ -45,7 +45,11 @@ Too Few Tokens
     Token Count Should Be    ${job}    5
 
 Count Is Not As Sent
-    ${job} =    Execute Job    Hello    job_id=miscounted    max_tokens=4    headers={"X-Inference-Fault": "lost-token"}
+    ${job} =    Execute Job
+    ...    Hello
+    ...    job_id=miscounted
+    ...    max_tokens=4
+    ...    headers={"X-Inference-Fault": "lost-token"}
     Token Count Should Be    ${job}    3
 
 Completed With An Error
@@ -54,7 +58,11 @@ Completed With An Error
     Job Should Have Completed    ${job}
 
 Completed With Another Count
-    ${job} =    Execute Job    Hello    job_id=miscounted    max_tokens=4    headers={"X-Inference-Fault": "lost-token"}
+    ${job} =    Execute Job
+    ...    Hello
+    ...    job_id=miscounted
+    ...    max_tokens=4
+    ...    headers={"X-Inference-Fault": "lost-token"}
     Job Should Have Completed    ${job}
 
 Completed For Another Reason
