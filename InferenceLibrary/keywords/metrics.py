@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from assertionengine import AssertionOperator
@@ -16,8 +17,8 @@ from InferenceLibrary.types import JsonObject
 if TYPE_CHECKING:
     from InferenceLibrary.protocol.prometheus import Metrics
 
-_SETTLING = 2.0
-"""Seconds in which a server may still count what it has answered already."""
+_SETTLING = timedelta(seconds=2)
+"""Time in which a server may still count what it has answered already."""
 
 
 class MetricKeywords(KeywordGroup):
@@ -102,15 +103,17 @@ class MetricKeywords(KeywordGroup):
         *,
         by: float,
         labels: JsonObject = JsonObject(),  # noqa: B008 - read, never changed
+        within: timedelta = _SETTLING,
         server: Any = None,
     ) -> None:
-        """Check by how much a counter has risen since earlier metrics. It gets 2 s to settle.
+        """Check by how much a counter has risen since earlier metrics.
 
         Args:
             before: What [Get Metrics] returned before.
             name: Name of the counter.
             by: How much it should have risen.
             labels: Only samples with these labels count.
+            within: Time that it has to settle.
             server: Alias, handle or object; None for the current one.
 
         Raises:
@@ -135,20 +138,23 @@ class MetricKeywords(KeywordGroup):
             risen = (self._metrics(found).value(name, labels) or 0.0) - start
             return risen == by
 
-        if not wait_until(settled, _SETTLING, first=0.01):
+        if not wait_until(settled, within.total_seconds(), first=0.01):
             self._value(self._metrics(found), name, labels)
             raise CheckFailure(f"Metric {name}: expected a rise by {by:g}, got {risen:g} (from {start:g}).")
 
     @keyword(tags=["metrics", "assertion"])
-    def counters_should_match(self, before: Any, *answers: Any, server: Any = None) -> None:
+    def counters_should_match(
+        self, before: Any, *answers: Any, within: timedelta = _SETTLING, server: Any = None
+    ) -> None:
         """Hold a server's counters against the answers that were got since earlier metrics.
 
         What the profile names is compared: requests that ended well, prompt tokens, generated tokens; the answers' own
-        usage is the measure. No other client may have called meanwhile. The counters get 2 s to settle.
+        usage is the measure. No other client may have called meanwhile.
 
         Args:
             before: What [Get Metrics] returned before.
             answers: Every reply and stream since, or lists of them; those that failed do not count.
+            within: Time that the counters have to settle.
             server: Alias, handle or object; None for the current one.
 
         Raises:
@@ -189,7 +195,7 @@ class MetricKeywords(KeywordGroup):
                 risen[name] = (now.value(name) or 0.0) - (before.value(name) or 0.0)
             return risen == wanted
 
-        if not wait_until(settled, _SETTLING, first=0.01):
+        if not wait_until(settled, within.total_seconds(), first=0.01):
             wrong = [
                 f"{name} by {count}, got {risen[name]:g}" for name, count in wanted.items() if risen[name] != count
             ]
