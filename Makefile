@@ -14,7 +14,7 @@ ARTIFACTS := --artifacts svg,png,txt,json,jsonl,log,cast,bin --artifactsinsubfol
 
 .DEFAULT_GOAL := help
 .PHONY: help install test test-all test-integration test-parallel test-real test-slow test-containers lint format docs clean \
-	test-integration-up test-integration-down test-integration-logs bench bench-client bench-simulator bench-lifecycle
+	test-integration-up test-integration-down test-integration-logs bench bench-client bench-terminal bench-simulator bench-lifecycle
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 26
@@ -69,6 +69,9 @@ test-integration-logs: $(STAMP) ## show what it wrote
 
 bench: $(STAMP) ## print the tables of the benchmarks
 	$(BIN)/python benchmarks/startup.py
+
+bench-terminal: $(STAMP) ## what terminals cost: keystrokes, starts, floods, pictures, suites
+	$(BIN)/python benchmarks/terminal.py
 
 bench-simulator: $(STAMP) ## how fast and how exact the simulator is
 	$(BIN)/python benchmarks/simulator.py

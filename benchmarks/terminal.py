@@ -1,0 +1,247 @@
+"""What terminals cost: keystrokes to the screen, starts, floods, pictures, and the suites of command line and terminal.
+
+    python benchmarks/terminal.py [--rounds 40] [--without-suites]
+
+Each table compares two things in one run. "keywords" are keywords of a Robot run, timed by Robot itself: Type Text and
+Wait For Screen Text. "own" is the same program in a bare pseudo-terminal: write, read until it is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pty
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from robot.api import ExecutionResult, ResultVisitor
+
+ROOT = Path(__file__).parents[1]
+ROUND_TRIP = 0.030
+"""Seconds that a keystroke may take to the screen through the keywords, over the program's own."""
+START = 0.060
+"""Seconds that watching over it may add to the start of a terminal."""
+PICTURE = 20_000
+SUITES = {"binary": 5.0, "model_loading": 10.0, "terminal": 20.0}
+"""Seconds that each suite may take on the simulator."""
+PROGRAMS = {"cat": ["cat"], "python": [sys.executable, "-q"]}
+
+SUITE = """
+*** Settings ***
+Library    InferenceLibrary
+
+*** Test Cases ***
+Keys
+    Start Terminal    {command}    environment={{"PYTHON_BASIC_REPL": "1"}}
+    Wait Until Screen Is Stable    quiet=300 ms
+    FOR    ${{n}}    IN RANGE    {rounds}
+        Type Text    k${{n}}.
+        Wait For Screen Text    k${{n}}.
+        Press Keys    Ctrl+U
+    END
+"""
+
+
+def through_keywords(command: list[str], rounds: int) -> list[float]:
+    """Return the seconds of each round trip through the keywords, as Robot times them."""
+    with tempfile.TemporaryDirectory() as folder:
+        suite = Path(folder) / "keys.robot"
+        suite.write_text(SUITE.format(command="    ".join(command), rounds=rounds))
+        options = ["--outputdir", folder, "--console", "none", "--log", "NONE", "--report", "NONE"]
+        subprocess.run([sys.executable, "-m", "robot", *options, str(suite)], check=True, cwd=ROOT)
+        times = _Times()
+        ExecutionResult(str(Path(folder) / "output.xml")).visit(times)
+    return times.sums
+
+
+class _Times(ResultVisitor):
+    def __init__(self) -> None:
+        self.sums: list[float] = []
+        self._typed = 0.0
+
+    def start_keyword(self, keyword) -> None:  # type: ignore[no-untyped-def]
+        if keyword.name == "Type Text":
+            self._typed = keyword.elapsed_time.total_seconds()
+        elif keyword.name == "Wait For Screen Text":
+            self.sums.append(self._typed + keyword.elapsed_time.total_seconds())
+
+
+def by_itself(command: list[str], rounds: int) -> list[float]:
+    """Return the seconds of each round trip in a bare pseudo-terminal."""
+    pid, descriptor = pty.fork()
+    if pid == 0:
+        os.environ["PYTHON_BASIC_REPL"] = "1"
+        os.execvp(command[0], command)
+    times = []
+    time.sleep(0.5)
+    try:
+        if command[0] != "cat":
+            os.read(descriptor, 65536)
+        for number in range(rounds):
+            text = f"k{number}.".encode()
+            began = time.perf_counter()
+            os.write(descriptor, text)
+            seen = b""
+            while text not in seen:
+                seen += os.read(descriptor, 65536)
+            times.append(time.perf_counter() - began)
+            os.write(descriptor, b"\x15")
+            time.sleep(0.005)
+    finally:
+        os.kill(pid, 9)
+        os.waitpid(pid, 0)
+        os.close(descriptor)
+    return times
+
+
+def starts(rounds: int) -> tuple[list[float], list[float]]:
+    """Return the seconds of starts of a terminal, watched over and not, in turns."""
+    from InferenceLibrary.binaries import watcher
+    from InferenceLibrary.terminal.session import Terminal
+
+    hold, tell, release = watcher.hold, watcher.tell, watcher.release
+
+    def nothing(*_words: object) -> None:
+        return
+
+    watched: list[float] = []
+    alone: list[float] = []
+    Terminal(["cat"]).close()  # imports
+    for _ in range(rounds):
+        for times, ways in ((watched, (hold, tell, release)), (alone, (nothing, nothing, nothing))):
+            watcher.hold, watcher.tell, watcher.release = ways  # type: ignore[assignment]
+            began = time.perf_counter()
+            terminal = Terminal(["cat"])
+            times.append(time.perf_counter() - began)
+            terminal.close()
+    watcher.hold, watcher.tell, watcher.release = hold, tell, release
+    return watched, alone
+
+
+def first_start(watched: bool) -> float:
+    """Return the seconds of the first start in a fresh process, imports done, with the start of the watcher or not."""
+    code = (
+        "import time\n"
+        "from InferenceLibrary.terminal.session import Terminal\n"
+        "from InferenceLibrary.binaries import watcher\n"
+        "import tui_test, tui_test.errors\n"
+        + ("" if watched else "watcher.hold = watcher.tell = watcher.release = lambda *words: None\n")
+        + "began = time.perf_counter(); t = Terminal(['cat']); print(time.perf_counter() - began); t.close()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    return float(done.stdout)
+
+
+def flood(megabytes: int) -> tuple[float, float, float]:
+    """Consume a flood in a fresh process; return seconds, MB of memory that it took at most, MB of its recording."""
+    code = (
+        "import resource, sys, tempfile, time\n"
+        "from pathlib import Path\n"
+        "from InferenceLibrary.terminal.session import Terminal\n"
+        "with tempfile.TemporaryDirectory() as folder:\n"
+        "    record = Path(folder) / 'flood.cast'\n"
+        "    began = time.perf_counter()\n"
+        f"    words = ['sh', '-c', \"yes 'a line of forty characters, again and again' | head -c {megabytes}000000;"
+        ' echo; echo OVER; cat"]\n'
+        "    terminal = Terminal(words, recording=record)\n"
+        "    terminal.wait_for_text('OVER', timeout=600)\n"
+        "    took = time.perf_counter() - began\n"
+        "    print(took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000, record.stat().st_size / 1e6)\n"
+        "    terminal.close()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    seconds, memory, recorded = map(float, done.stdout.split())
+    return seconds, memory, recorded
+
+
+def picture(columns: int, rows: int) -> int:
+    """Return the bytes of a picture of a screen that is full of text in colours."""
+    from InferenceLibrary.terminal.session import Terminal
+
+    line = "printf '\\033[3%dm%s\\033[0m\\n' $((n % 7 + 1)) 'a row of text in a colour of its own, as programs have it'"
+    script = f"n=0; while [ $n -lt {rows - 2} ]; do {line}; n=$((n + 1)); done; echo FULL; cat"
+    with tempfile.TemporaryDirectory() as folder:
+        terminal = Terminal(["sh", "-c", script], columns=columns, rows=rows)
+        terminal.wait_for_text("FULL", timeout=20)
+        size = terminal.screenshot(Path(folder) / "x.svg").stat().st_size
+        terminal.close()
+    return size
+
+
+def suite_time(name: str) -> float | None:
+    """Return the seconds of a suite on the simulator; None where there is none or it fails."""
+    path = ROOT / "robot" / "integration" / f"{name}.robot"
+    if not path.exists():
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        options = ["--outputdir", folder, "--console", "none"]
+        began = time.perf_counter()
+        done = subprocess.run([sys.executable, "-m", "robot", *options, str(path)], check=False, cwd=ROOT)
+        return time.perf_counter() - began if done.returncode == 0 else None
+
+
+def row(name: str, values: list[float], base: list[float] | None = None, budget: float | None = None) -> bool:
+    median = statistics.median(values)
+    over = median - statistics.median(base) if base else 0.0
+    ratio = f"{median / statistics.median(base):8.1f}" if base else f"{'':8}"
+    kept = budget is None or over <= budget
+    verdict = "" if budget is None else f"  {over * 1000:+.1f} ms of {budget * 1000:.0f}: {_verdict(kept)}"
+    print(f"{name:<44}{min(values) * 1000:9.2f}{median * 1000:9.2f}{max(values) * 1000:9.2f}{ratio}{verdict}")
+    return kept
+
+
+def _verdict(kept: bool) -> str:
+    return "kept" if kept else "EXCEEDED"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=40, help="rounds of each table [40]")
+    parser.add_argument("--without-suites", action="store_true", help="leave the suites out")
+    arguments = parser.parse_args()
+    good = True
+    print(f"{'milliseconds':<44}{'least':>9}{'median':>9}{'most':>9}{'ratio':>8}")
+    for name, command in PROGRAMS.items():
+        own = by_itself(command, arguments.rounds)
+        keywords = through_keywords(command, arguments.rounds)
+        row(f"keystrokes to the screen, {name}: own", own)
+        good &= row(f"keystrokes to the screen, {name}: keywords", keywords, own, ROUND_TRIP)
+    watched, alone = starts(arguments.rounds)
+    row("start of a terminal", alone)
+    good &= row("start of a terminal, watched over", watched, alone, START)
+    fresh = [(first_start(True), first_start(False)) for _ in range(max(3, arguments.rounds // 8))]
+    row("first start of a process", [pair[1] for pair in fresh])
+    good &= row("first start, watched over", [pair[0] for pair in fresh], [pair[1] for pair in fresh], START)
+    print(f"\n{'flood':<44}{'seconds':>9}{'MB/s':>9}{'MB held':>9}{'MB kept':>9}")
+    held = []
+    for megabytes in (1, 100):
+        seconds, memory, recorded = flood(megabytes)
+        held.append(memory)
+        print(f"{f'{megabytes} MB':<44}{seconds:9.2f}{megabytes / seconds:9.1f}{memory:9.1f}{recorded:9.1f}")
+    print(f"100 MB hold {held[1] / held[0]:.2f} times the memory of 1 MB")
+    print(f"\n{'picture of a full screen':<44}{'bytes':>9}")
+    for size in ((80, 24), (120, 40)):
+        found = picture(*size)
+        good &= found < PICTURE
+        print(f"{f'{size[0]} x {size[1]}':<44}{found:9}  budget {PICTURE}: {_verdict(found < PICTURE)}")
+    if not arguments.without_suites:
+        print(f"\n{'suite on the simulator':<44}{'seconds':>9}")
+        for name, budget in SUITES.items():
+            times = [suite_time(name) for _ in range(3)]
+            found_times = [seconds for seconds in times if seconds is not None]
+            if not found_times:
+                print(f"{name:<44}{'none':>9}  there is none, or it fails")
+                good = False
+                continue
+            median = statistics.median(found_times)
+            good &= median <= budget
+            print(f"{name:<44}{median:9.2f}  budget {budget:.0f} s: {_verdict(median <= budget)}")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
