@@ -25,7 +25,7 @@ It Tells Its Version
 
 It Explains Itself
     [Tags]    covers:mistral-help
-    Help Should Mention    --port    --host    --help
+    Help Should Mention    --port    --help
 
 Bad Arguments Are Refused With A Reason
     [Documentation]    Refused means: the exit code for it, no crash, a message that names the argument, and nothing

@@ -55,7 +55,10 @@ Control C Stops An Answer And Not The Program
     Leave Chat Terminal
 
 A Question Of Two Lines
-    [Documentation]    A backslash before Enter goes on on the next line.
+    [Documentation]    A backslash before Enter goes on on the next line, where the profile says so.
+    ${server} =    Get Server
+    Skip If    $server.profile.terminal.continuation is None
+    ...    A question has one line in this chat: its profile names no continuation.
     Start Chat Terminal
     ${answer} =    Ask In Terminal    What is the capital\nof France?
     Should Not Be Empty    ${answer.text}
