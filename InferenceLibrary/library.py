@@ -26,6 +26,7 @@ from InferenceLibrary.keywords.embeddings import EmbeddingKeywords
 from InferenceLibrary.keywords.failures import FailureKeywords
 from InferenceLibrary.keywords.gpu import GpuKeywords
 from InferenceLibrary.keywords.lifecycle import LifecycleKeywords
+from InferenceLibrary.keywords.light_converters import light
 from InferenceLibrary.keywords.metrics import MetricKeywords
 from InferenceLibrary.keywords.model_admin import ModelAdminKeywords
 from InferenceLibrary.keywords.models import ModelKeywords
@@ -55,7 +56,7 @@ from InferenceLibrary.types import CONVERTERS
     version=__version__,
     doc_format="MARKDOWN",
     listener="SELF",
-    converters=CONVERTERS | RESULT_CONVERTERS | CONTAINER_CONVERTERS | WIRE_CONVERTERS | JOB_CONVERTERS,
+    converters=light(CONVERTERS | RESULT_CONVERTERS | CONTAINER_CONVERTERS | WIRE_CONVERTERS | JOB_CONVERTERS),
 )
 class InferenceLibrary(
     ServerKeywords,

@@ -181,7 +181,7 @@ class Client:
         def attempt(wire: Wire) -> tuple[int, dict[str, str], Any]:
             session = self._sessions.shared()
             request = build_request(session, method, url, body, {**self.headers, **(headers or {})}, self.api_key)
-            response = session.send(request, stream=True)
+            response = session.send(request)
             try:
                 raw = b"".join(bounded(response.iter_raw(), limits.body))
             finally:
@@ -242,7 +242,7 @@ class Client:
             with self._sessions.new(keep_alive=False) as session:
                 sent = {**self.headers, **(headers or {})}
                 request = build_request(session, "POST", url, body, sent, self.api_key)
-                response = session.send(request, stream=True)
+                response = session.send(request)
                 try:
                     recorder.begin(response, wire)
                     if recorder.is_event_stream:

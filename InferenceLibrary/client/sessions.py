@@ -12,6 +12,34 @@ from InferenceLibrary.client.route import Route
 if TYPE_CHECKING:
     import httpx
 
+    from InferenceLibrary.client.transport import WatchedTransport
+
+
+class Session:
+    """Requests in the form of httpx, sent past its client: that would log each call, keep cookies and cost time."""
+
+    def __init__(self, transport: WatchedTransport) -> None:
+        import httpx
+
+        self._transport = transport
+        self._client = httpx.Client(transport=transport, trust_env=False, timeout=None)
+
+    def build_request(self, method: str, url: str, headers: Any, content: Any) -> httpx.Request:
+        return self._client.build_request(method, url, headers=headers, content=content)
+
+    def send(self, request: httpx.Request) -> httpx.Response:
+        """Return the answer, its body still to be read."""
+        return self._transport.handle_request(request)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
 
 class Sessions:
     """The shared session of one client, made when first needed, and fresh ones for streams."""
@@ -19,25 +47,23 @@ class Sessions:
     def __init__(self, base_url: str, route: Route) -> None:
         self._base_url = base_url
         self._route = route
-        self._shared: httpx.Client | None = None
+        self._shared: Session | None = None
         self._lock = threading.Lock()
 
-    def shared(self) -> httpx.Client:
+    def shared(self) -> Session:
         """Return the session that reuses connections."""
         with self._lock:
             if self._shared is None:
                 self._shared = self.new(keep_alive=True)
             return self._shared
 
-    def new(self, *, keep_alive: bool) -> httpx.Client:
-        import httpx
-
+    def new(self, *, keep_alive: bool) -> Session:
         from InferenceLibrary.client.transport import WatchedTransport
 
         context = self._route.context() if self._base_url.startswith("https:") else None
         proxy = self._route.proxy_for(self._base_url)
         transport = WatchedTransport(context=context, keep_alive=keep_alive, proxy=proxy)
-        return httpx.Client(transport=transport, trust_env=False, timeout=None)
+        return Session(transport)
 
     def close(self) -> None:
         if self._shared is not None:
@@ -46,7 +72,7 @@ class Sessions:
 
 
 def build_request(
-    session: httpx.Client, method: str, url: str, body: Any, headers: Mapping[str, str], api_key: str | None
+    session: Session, method: str, url: str, body: Any, headers: Mapping[str, str], api_key: str | None
 ) -> httpx.Request:
     """Return a request. Text and bytes are sent as they are, everything else as JSON; None sends no body."""
     sent = {"accept-encoding": "identity", **headers}
@@ -64,4 +90,4 @@ def build_request(
     content = encoded(body) if isinstance(body, str) else body
     if content is not None and not isinstance(content, bytes):
         content = written(body)
-    return session.build_request(method, url, headers=raw, content=content)
+    return session.build_request(method, url, raw, content)

@@ -69,8 +69,8 @@ class CallGroup(KeywordGroup):
             self.log.info(f"    attempt {attempt}")
         self.log.debug(f"Request: {request if isinstance(request, str) else json.dumps(request, ensure_ascii=False)}")
         if isinstance(answer, Reply):
-            body = json.dumps(answer.json, ensure_ascii=False, indent=2) if answer.json is not None else answer.body
-            self.log.debug(f"Headers: {self.context.redactor.headers(answer.headers)}\nBody: {body[:10_000]}")
+            # As it came: to indent what nobody may read would cost every call.
+            self.log.debug(f"Headers: {self.context.redactor.headers(answer.headers)}\nBody: {answer.body[:10_000]}")
 
 
 def with_system(messages: Messages, system: str | None) -> Messages:
