@@ -174,6 +174,9 @@ class ServerProcess(OutputFile):
     def exit_code(self) -> int | None:
         """Exit code, negative for a signal, None while it runs."""
         self._listen()
+        if self.exit is None and self._guard_gone and not self._own():
+            # Stopped between two lives; or the guard was killed, and the kernel ended the server with it.
+            self.exit = self.drops[-1] if self.drops and self._all_gone else Exit(-signal.SIGKILL)
         return None if self.exit is None else self.exit.code
 
     @property
@@ -280,13 +283,17 @@ class ServerProcess(OutputFile):
 
     def _sweep(self) -> None:
         """The guard was killed: end what the kernel did not end with it."""
-        own = process_tree.look(self.pid)
-        left = [own] if own is not None and own.lives and own.started == self._started else []
+        left = self._own()
         left += process_tree.bearers(self._mark)
         for seen in left:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(seen.pid, signal.SIGKILL)
         self._all_gone = not left
+
+    def _own(self) -> list[process_tree.Seen]:
+        """Return the server's own process, as long as it lives; for when there is no guard to tell."""
+        seen = process_tree.look(self.pid)
+        return [seen] if seen is not None and seen.lives and seen.started == self._started else []
 
     def _abandon_start(self) -> None:
         """Leave nothing of a start that failed or was interrupted."""
@@ -350,9 +357,6 @@ class ServerProcess(OutputFile):
                     self._guard.wait(_KILL_BUDGET)
                 self._channel.close()
                 self._guard_gone = True
-                if self.exit is None:
-                    # Stopped between two lives; or the guard was killed, and the kernel ended the server with it.
-                    self.exit = self.drops[-1] if self.drops and self._all_gone else Exit(-signal.SIGKILL)
 
     def _take(self, word: tuple[Any, ...]) -> None:
         match word:
