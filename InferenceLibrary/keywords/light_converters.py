@@ -15,7 +15,7 @@ _SIGNATURE = inspect.Signature([inspect.Parameter("value", inspect.Parameter.POS
 
 
 def light(converters: Mapping[type, Any]) -> dict[type, Any]:
-    """Return the same converters in a form that is cheap to inspect; those that take the library too stay as they are."""
+    """Return the same converters in a form that is cheap to inspect; those that take the library too stay."""
     return {
         kind: converter if converter.__code__.co_argcount > 1 else _light(converter)
         for kind, converter in converters.items()
