@@ -17,7 +17,7 @@ REPORTS = {
     "test-containers": ("pytest-containers/junit.xml", "containers/xunit.xml"),
     "test-integration": ("xunit.xml",),
     "test-parallel": ("parallel/xunit.xml",),
-    "test-real": ("pytest-real/junit.xml", "real/xunit.xml", "real-programs/xunit.xml"),
+    "test-real": ("pytest-real/junit.xml", "real/xunit.xml", "real-oterm/xunit.xml"),
 }
 """Step to the files that its runners write."""
 
