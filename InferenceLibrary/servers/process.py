@@ -121,6 +121,7 @@ class ServerProcess(OutputFile):
         self._guard_gone = False
         self._all_gone = False
         self._let_go = False
+        self._runner = os.getpid()
         self._killed = False
         if cwd is not None and not cwd.is_dir():
             raise ServerError(describe(f"'{argv[0]}' cannot be started in '{cwd}'", got="no such directory"))
@@ -225,7 +226,7 @@ class ServerProcess(OutputFile):
         Raises:
             ServerError: Something of it still runs after KILL.
         """
-        if self._let_go or (self._all_gone and self._guard_gone):
+        if self._is_not_ours() or (self._all_gone and self._guard_gone):
             return True
         finished = False
         try:
@@ -249,7 +250,7 @@ class ServerProcess(OutputFile):
         Raises:
             ServerError: Something of it still runs.
         """
-        if not self._let_go and not (self._all_gone and self._guard_gone):
+        if not self._is_not_ours() and not (self._all_gone and self._guard_gone):
             self._kill_all()
 
     def settle(self) -> None:
@@ -264,6 +265,10 @@ class ServerProcess(OutputFile):
         self._channel.close()
         # Not ours to wait for any more; without this, Popen warns of it.
         self._guard.returncode = 0
+
+    def _is_not_ours(self) -> bool:
+        """Whether it was let go, or this is a forked child of whoever started it, which ends on its own account."""
+        return self._let_go or os.getpid() != self._runner
 
     def _kill_all(self) -> None:
         self._say("kill")

@@ -220,6 +220,21 @@ def test_the_server_alone_is_signalled(start: Start) -> None:
     assert [left.name for left in process.left] == ["sh"] or len(process.left) >= 1
 
 
+def test_a_forked_child_ends_nothing(start: Start) -> None:
+    """It runs the same clean-up when it exits."""
+    process = start("echo begun; sleep 600")
+    begun(process)
+    child = os.fork()
+    if child == 0:
+        process.stop(0)
+        process.kill()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    time.sleep(0.2)
+    assert process.running
+    assert process.stop(5) is True
+
+
 def test_a_guard_that_cannot_be_started_is_told(monkeypatch: pytest.MonkeyPatch, start: Start) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(ServerError, match=r"'/bin/sh' cannot be started: got no word of its guard after"):
