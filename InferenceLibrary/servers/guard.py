@@ -10,9 +10,9 @@ time and remembers whom it saw.
 
 Words from the runner: `("start", settings)`, `("stop", signal, grace, whole_group)`, `("signal", number, whole_tree)`,
 `("kill",)`, `("keep",)`. Words to the runner: `("started", pid)`, `("failed", errno, step)`, `("moved", pid, why)`,
-`("killing",)` when the grace is over, `("exited", status, core, max_rss, user, system, lifetime)`, `("dropped", ...)`
-alike before a restart, `("left", [(pid, name), ...])`, `("gone",)`, `("broken", text)`.
-Each is a tuple by `marshal`, behind its length in four bytes.
+`("signalled",)`, `("killing",)` when the grace is over, `("exited", status, core, max_rss, user, system, lifetime)`,
+`("dropped", ...)` alike before a restart, `("left", [(pid, name), ...])`, `("gone",)`, `("broken", text)`. Each is a tuple
+by `marshal`, behind its length in four bytes.
 """
 
 from __future__ import annotations
@@ -189,6 +189,7 @@ class Guard:
             elif word[0] == "signal":
                 number, whole_tree = word[1:]
                 self.send(number, self.tree() if whole_tree else [self.main])
+                tell("signalled")
         return True
 
     def leave_runner(self) -> None:

@@ -122,6 +122,7 @@ class ServerProcess(OutputFile):
         self._all_gone = False
         self._let_go = False
         self._runner = os.getpid()
+        self._signalled = 0
         self._killed = False
         if cwd is not None and not cwd.is_dir():
             raise ServerError(describe(f"'{argv[0]}' cannot be started in '{cwd}'", got="no such directory"))
@@ -203,13 +204,17 @@ class ServerProcess(OutputFile):
         return below or [each for each in (everyone.get(self.pid),) if each and each.lives and self.running]
 
     def send_signal(self, number: signal.Signals, *, whole_tree: bool = False) -> None:
-        """Send a signal to the server, or to it and all that it started."""
+        """Send a signal to the server, or to it and all that it started; return when it has been sent."""
         if self.running:
+            before = self._signalled
             self._say("signal", int(number), whole_tree)
+            wait_until(lambda: not self.running or self._signalled > before, _GUARD_IS_LATE)
 
     def pause(self) -> None:
-        """Stop it and all that it started in their tracks."""
+        """Stop it and all that it started in their tracks; return when they stand, as far as the system tells."""
         self.send_signal(signal.SIGSTOP, whole_tree=True)
+        if process_tree.on_linux():
+            wait_until(lambda: all(seen.state == "T" for seen in self.tree()), _GUARD_IS_LATE)
 
     def resume(self) -> None:
         """Let it go on."""
@@ -373,6 +378,8 @@ class ServerProcess(OutputFile):
             case ("moved", pid, why):
                 self.pid = pid
                 self.on_event(f"process {pid} is the server now ({why})")
+            case ("signalled",):
+                self._signalled += 1
             case ("killing",):
                 self._killed = True
             case ("left", left):
