@@ -29,6 +29,7 @@ from InferenceLibrary.keywords.lifecycle import LifecycleKeywords
 from InferenceLibrary.keywords.light_converters import light
 from InferenceLibrary.keywords.metrics import MetricKeywords
 from InferenceLibrary.keywords.model_admin import ModelAdminKeywords
+from InferenceLibrary.keywords.model_loading import ModelLoadingKeywords
 from InferenceLibrary.keywords.models import ModelKeywords
 from InferenceLibrary.keywords.monitors import MonitorKeywords
 from InferenceLibrary.keywords.onnx import OnnxKeywords
@@ -82,6 +83,7 @@ class InferenceLibrary(
     WorkerKeywords,
     BinaryKeywords,
     ModelKeywords,
+    ModelLoadingKeywords,
     TerminalKeywords,
     ScreenKeywords,
     TerminalChatKeywords,
