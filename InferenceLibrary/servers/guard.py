@@ -11,8 +11,8 @@ time and remembers whom it saw.
 Words from the runner: `("start", settings)`, `("stop", signal, grace, whole_group)`, `("signal", number, whole_tree)`,
 `("kill",)`, `("keep",)`. Words to the runner: `("started", pid)`, `("failed", errno, step)`, `("moved", pid, why)`,
 `("signalled",)`, `("killing",)` when the grace is over, `("exited", status, core, max_rss, user, system, lifetime)`,
-`("dropped", ...)` alike before a restart, `("left", [(pid, name), ...])`, `("gone",)`, `("broken", text)`. Each is a tuple
-by `marshal`, behind its length in four bytes.
+`("dropped", ...)` alike before a restart, `("left", [(pid, name), ...])`, `("gone",)`, `("broken", text)`. Each is a
+tuple by `marshal`, behind its length in four bytes.
 """
 
 from __future__ import annotations
