@@ -58,7 +58,7 @@ class WireServer:
             threading.Thread(target=self._answer, args=(connection, script), daemon=True).start()
 
     def _answer(self, connection: socket.socket, script: Sequence[Step]) -> None:
-        with contextlib.suppress(OSError):
+        with connection, contextlib.suppress(OSError):
             while self._read_request(connection):
                 for step in script:
                     if isinstance(step, bytes):
