@@ -170,7 +170,7 @@ class EmbeddingKeywords(CallGroup):
 
         Raises:
             RequestError: No answer in time, or another status than 200.
-            CheckFailure: Indices are wrong, or scores do not fall.
+            CheckFailure: There is another number of results, an index is wrong, or a score is no number.
 
         Example:
         ```robotframework
@@ -191,9 +191,16 @@ class EmbeddingKeywords(CallGroup):
         results = reply.json.get("results")
         if not isinstance(results, list) or not all(isinstance(item, dict) for item in results):
             raise CheckFailure(f"Rerank: expected results, got {reply.body[:200]}.")
-        results.sort(key=lambda item: -float(item.get("relevance_score", 0)))
+        for item in results:
+            score = item.get("relevance_score")
+            if isinstance(score, bool) or not isinstance(score, int | float):
+                raise CheckFailure(
+                    f"Rerank: expected a number as relevance_score, got {score!r} for index {item.get('index')}."
+                )
+        results.sort(key=lambda item: -float(item["relevance_score"]))
         indices = [item.get("index") for item in results]
-        if len(set(indices)) != len(indices) or not set(indices) <= set(range(len(texts))):
+        known = [index for index in range(len(texts)) if index in indices]
+        if len(known) != len(indices):
             raise CheckFailure(f"Rerank: expected different indices from 0 to {len(texts) - 1}, got {indices}.")
         if len(results) != min(top_n or len(texts), len(texts)):
             raise CheckFailure(f"Rerank: expected {min(top_n or len(texts), len(texts))} results, got {len(results)}.")

@@ -1,0 +1,98 @@
+*** Settings ***
+Documentation    Keywords against servers that pytest starts: each variable is the address of one that gives one answer,
+...              or takes no connection. Tests whose names begin with "Good" must pass, all others fail.
+
+Library          InferenceLibrary
+
+
+*** Variables ***
+@{PETS}    a cat    a stone    a dog
+
+
+*** Test Cases ***
+Good Connect Limit
+    Connect To Server    ${FULL}    check=False    model=m
+    ${error} =    Request Should Fail
+    ...    Chat
+    ...    Hello
+    ...    connect_timeout=300 ms
+    ...    timeout=20 s
+    ...    category=SERVER_ERROR
+    ...    error_contains=within the connect limit of 0.3 s
+    ...    within=4 s
+    Request Should Fail
+    ...    Stream Chat
+    ...    Hello
+    ...    connect_timeout=300 ms
+    ...    timeout=20 s
+    ...    error_contains=within the connect limit of 0.3 s
+    ...    within=4 s
+
+Connect Limit
+    Connect To Server    ${FULL}    check=False    model=m
+    Chat    Hello    connect_timeout=300 ms    timeout=20 s
+
+Connect Limit Of A Total That Ends First
+    Connect To Server    ${FULL}    check=False    model=m
+    Chat    Hello    connect_timeout=20 s    timeout=300 ms
+
+Good Rerank
+    Connect To Server    ${RANKED}    check=False    model=m
+    ${results} =    Rerank    pets    ${PETS}
+    Should Be Equal    ${{[item['index'] for item in $results]}}    ${{[2, 0, 1]}}
+    Should Be Equal As Numbers    ${results}[0][relevance_score]    0.9
+
+Good Rerank Of The Best
+    Connect To Server    ${BEST}    check=False    model=m
+    ${results} =    Rerank    pets    ${PETS}    top_n=1
+    Should Be Equal    ${results}[0][index]    ${2}
+
+Rerank Without Results
+    Connect To Server    ${NO_RESULTS}    check=False    model=m
+    Rerank    pets    ${PETS}
+
+Rerank With A List
+    Connect To Server    ${LIST}    check=False    model=m
+    Rerank    pets    ${PETS}
+
+Rerank With An Index Twice
+    Connect To Server    ${TWICE}    check=False    model=m
+    Rerank    pets    ${PETS}
+
+Rerank With An Index Beyond
+    Connect To Server    ${BEYOND}    check=False    model=m
+    Rerank    pets    ${PETS}
+
+Rerank With An Index That Is No Number
+    Connect To Server    ${NO_INDEX}    check=False    model=m
+    Rerank    pets    ${PETS}
+
+Rerank With A Score That Is No Number
+    Connect To Server    ${NO_SCORE}    check=False    model=m
+    Rerank    pets    ${PETS}
+
+Rerank With Too Many
+    Connect To Server    ${RANKED}    check=False    model=m
+    Rerank    pets    ${PETS}    top_n=2
+
+Good Detokenize As vLLM
+    Connect To Server    ${PROMPT}    check=False    model=m
+    ${text} =    Detokenize    [1, 2]
+    Should Be Equal    ${text}    a cat
+
+Good Detokenize As Other Servers
+    Connect To Server    ${CONTENT}    check=False    model=m
+    ${text} =    Detokenize    [1, 2]
+    Should Be Equal    ${text}    a cat
+
+Detokenize Without Text
+    Connect To Server    ${NO_RESULTS}    check=False    model=m
+    Detokenize    [1, 2]
+
+Detokenize With A Number
+    Connect To Server    ${NUMBER}    check=False    model=m
+    Detokenize    [1, 2]
+
+Detokenize With A List
+    Connect To Server    ${LIST}    check=False    model=m
+    Detokenize    [1, 2]

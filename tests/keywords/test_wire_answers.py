@@ -1,0 +1,96 @@
+# ruff: noqa: E501 - each message stands on one line, as the reader of a log sees it
+"""Keywords against answers and connections that no server at hand gives: made byte by byte, judged in a Robot run."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import sys
+from collections.abc import Iterator
+
+import pytest
+from inner_suites import InnerRun, run_inner
+from wire_server import WireServer, answer
+
+
+def ranking(*pairs: tuple[object, object]) -> str:
+    return json.dumps({"results": [{"index": index, "relevance_score": score} for index, score in pairs]})
+
+
+ANSWERS = {
+    "RANKED": ranking((0, 0.5), (1, 0.01), (2, 0.9)),
+    "BEST": ranking((2, 0.9)),
+    "NO_RESULTS": '{"data": []}',
+    "LIST": '[{"index": 0, "score": 1}]',
+    "TWICE": ranking((0, 0.5), (0, 0.4), (2, 0.9)),
+    "BEYOND": ranking((0, 0.5), (1, 0.4), (3, 0.9)),
+    "NO_INDEX": ranking((0, 0.5), ([], 0.4), (2, 0.9)),
+    "NO_SCORE": ranking((0, 0.5), (1, "high"), (2, 0.9)),
+    "PROMPT": '{"prompt": "a cat"}',
+    "CONTENT": '{"content": "a cat"}',
+    "NUMBER": '{"prompt": 7}',
+}
+"""Bodies of the servers, by the variable that holds the address."""
+
+MESSAGES = {
+    "Connect Limit": r"POST .*: expected an answer, got no answer within the connect limit of 0\.3 s \(nothing had arrived\) after .*",
+    "Connect Limit Of A Total That Ends First": r"POST .*: expected an answer, got .*total time limit of 0\.3 s.*",
+    "Rerank Without Results": r"Rerank: expected results, got \{\"data\": \[\]\}\.",
+    "Rerank With A List": r"POST .*/v1/rerank of .*: expected a JSON object, got application/json: '\[.*\]' after .*",
+    "Rerank With An Index Twice": r"Rerank: expected different indices from 0 to 2, got \[2, 0, 0\]\.",
+    "Rerank With An Index Beyond": r"Rerank: expected different indices from 0 to 2, got \[3, 0, 1\]\.",
+    "Rerank With An Index That Is No Number": r"Rerank: expected different indices from 0 to 2, got \[2, 0, \[\]\]\.",
+    "Rerank With A Score That Is No Number": r"Rerank: expected a number as relevance_score, got 'high' for index 1\.",
+    "Rerank With Too Many": r"Rerank: expected 2 results, got 3\.",
+    "Detokenize Without Text": r"Text of tokens: expected it in 'prompt' or 'content', got \{\"data\": \[\]\}\.",
+    "Detokenize With A Number": r"Text of tokens: expected it in 'prompt' or 'content', got \{\"prompt\": 7\}\.",
+    "Detokenize With A List": r"Text of tokens: expected it in 'prompt' or 'content', got \[.*\]\.",
+}
+
+
+@pytest.fixture(scope="module")
+def full() -> Iterator[str]:
+    """The address of a listener whose backlog is full: Linux drops what comes, and a connect hangs."""
+    if sys.platform != "linux":
+        pytest.skip("A full backlog makes a connect hang on Linux only.")
+    waiting: list[socket.socket] = []
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            waiting.append(socket.socket())
+            waiting[-1].setblocking(False)
+            waiting[-1].connect_ex(listener.getsockname())
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        for connection in waiting:
+            connection.close()
+
+
+@pytest.fixture(scope="module")
+def run(full: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InnerRun]:
+    servers = {name: WireServer([[answer(body, headers="Connection: close\r\n")]]) for name, body in ANSWERS.items()}
+    addresses = {"FULL": full} | {name: server.url for name, server in servers.items()}
+    given = [part for name, url in addresses.items() for part in ("--variable", f"{name}:{url}")]
+    try:
+        yield run_inner("wire_answers.robot", tmp_path_factory.mktemp("wire_answers"), *given)
+    finally:
+        for server in servers.values():
+            server.close()
+
+
+def test_what_is_right_passes(run: InnerRun) -> None:
+    assert {name: test.message for name, test in run.tests.items() if test.status != "FAIL" or name[:4] == "Good"} == {
+        name: "" for name in run.tests if name.startswith("Good")
+    }
+
+
+@pytest.mark.parametrize("test", MESSAGES)
+def test_what_is_wrong_is_told_in_one_line(run: InnerRun, test: str) -> None:
+    assert run[test].status == "FAIL"
+    assert re.fullmatch(MESSAGES[test], run[test].first_line), run[test].first_line
+    assert "Traceback" not in run[test].message
+
+
+def test_every_test_is_read(run: InnerRun) -> None:
+    assert {name for name in run.tests if not name.startswith("Good")} == set(MESSAGES)
