@@ -4,7 +4,7 @@ Documentation    Vectors of texts: their form, both encodings, order, likeness, 
 Resource         ../../resources/target.resource
 Variables        ../../resources/prompts.yaml
 
-Suite Setup      Use Target
+Suite Setup      Use Target For Embeddings
 
 Test Tags        embeddings
 
@@ -40,15 +40,19 @@ The Same Text Has The Same Vector
 
 Dimensions Are Kept
     Skip Unless Server Supports    embeddings
+    Skip Unless Server Supports    chosen dimensions
     ${embeddings} =    Create Embeddings    a text    dimensions=64
     Should Be Equal As Integers    ${embeddings.dimensions}    64
 
 Wrong Input Is Refused
     [Template]    Input Should Be Refused
     {"input": []}
-    {"input": 7}
     {}
     {"input": "x", "encoding_format": "morse"}
+
+A Number Is No Text
+    Skip Unless Server Supports    odd bodies are a 4xx
+    Input Should Be Refused    {"input": 7}
 
 Wrong Vectors Are Found Out
     [Tags]    mock
@@ -57,6 +61,14 @@ Wrong Vectors Are Found Out
 
 
 *** Keywords ***
+Use Target For Embeddings
+    [Documentation]    The target. llama-server gives embeddings only when it is told so at its start.
+    ${server} =    Use Target
+    IF    $server.profile.name == 'llama.cpp'
+        Stop Server
+        Start Server    llama.cpp    model=${server.model}    embeddings=True    pooling=mean
+    END
+
 Input Should Be Refused
     [Documentation]    A 4xx with an error object.
     [Arguments]    ${body}

@@ -12,7 +12,7 @@ Library          InferenceLibrary
 *** Test Cases ***
 Good Connect Limit
     Connect To Server    ${FULL}    check=False    model=m
-    ${error} =    Request Should Fail
+    Request Should Fail
     ...    Chat
     ...    Hello
     ...    connect_timeout=300 ms
