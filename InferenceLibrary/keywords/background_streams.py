@@ -12,7 +12,7 @@ from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.errors import CheckFailure, StreamError, describe
 from InferenceLibrary.keywords.calling import with_system
 from InferenceLibrary.keywords.recordings import RecordingGroup
-from InferenceLibrary.keywords.shared_arguments import GENERATION, SENDING, STREAMING, TOOLS, takes
+from InferenceLibrary.keywords.shared_arguments import GENERATION, SENDING, STREAMING, TOOLS, refuse_misnamed, takes
 from InferenceLibrary.types import Messages
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class BackgroundStreamKeywords(RecordingGroup):
     @keyword(tags=["stream", "cancel"])
     @takes(GENERATION, TOOLS, STREAMING, SENDING)
     def start_stream(
-        self, messages: Messages, *, system: str | None = None, alias: str | None = None, **options: Any
+        self, messages: Messages, *misnamed: str, system: str | None = None, alias: str | None = None, **options: Any
     ) -> Any:
         """Start a streamed chat and go on at once. What is still running when its test or suite ends is cancelled.
 
@@ -53,6 +53,7 @@ class BackgroundStreamKeywords(RecordingGroup):
             Reply Should Contain    ${stream}    Paris
         ```
         """
+        refuse_misnamed(misnamed, self.start_stream)
         from InferenceLibrary.client.background import BackgroundStream
 
         call = self._call(options, stream=True)

@@ -8,7 +8,7 @@ from robot.api.deco import keyword
 
 from InferenceLibrary.client.records import Reply
 from InferenceLibrary.keywords.calling import CallGroup, with_system
-from InferenceLibrary.keywords.shared_arguments import GENERATION, SENDING, TOOLS, takes
+from InferenceLibrary.keywords.shared_arguments import GENERATION, SENDING, TOOLS, refuse_misnamed, takes
 from InferenceLibrary.types import Messages
 
 
@@ -20,7 +20,7 @@ class ChatKeywords(CallGroup):
     def chat(
         self,
         messages: Messages,
-        *,
+        *misnamed: str,
         system: str | None = None,
         expected_status: int = 200,
         **options: Any,
@@ -50,6 +50,7 @@ class ChatKeywords(CallGroup):
             Reply Should Contain    ${reply}    Paris
         ```
         """
+        refuse_misnamed(misnamed, self.chat)
         call = self._call(options)
         messages = with_system(messages, system)
         with self._failures_kept():
@@ -64,7 +65,7 @@ class ChatKeywords(CallGroup):
     def complete(
         self,
         prompt: str,
-        *,
+        *misnamed: str,
         expected_status: int = 200,
         **options: Any,
     ) -> Reply:
@@ -89,6 +90,7 @@ class ChatKeywords(CallGroup):
             Finish Reason Should Be    ${reply}    length
         ```
         """
+        refuse_misnamed(misnamed, self.complete)
         call = self._call(options)
         with self._failures_kept():
             reply: Reply = call.server.client.complete(

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, NamedTuple, TypeVar
 
+from InferenceLibrary.client.records import shorten
 from InferenceLibrary.keywords.wire_types import ResponseFormat, ToolChoice, Tools
 from InferenceLibrary.types import JsonObject, Texts
 
@@ -77,6 +78,41 @@ SENDING = (
 """How a request is sent, and where."""
 
 
+_MISNAMED = Shared("misnamed", str, "Nothing belongs here: where a name of an argument is misspelt, it is refused.")
+
+
+def refuse_misnamed(misnamed: tuple[str, ...], keyword: Callable[..., Any]) -> None:
+    """Refuse what Robot took for text because no argument has its name.
+
+    Raises:
+        MisnamedArgumentError: There is something; the message names it, the nearest argument, and all of them.
+    """
+    if not misnamed:
+        return
+    import difflib
+
+    title = keyword.__name__.replace("_", " ").title()
+    known = [name for name in inspect.signature(keyword).parameters if name != _MISNAMED.name]
+    name, equals, _ = str(misnamed[0]).partition("=")
+    if not equals:
+        raise MisnamedArgumentError(
+            f"{title} takes one text: expected named arguments behind it, got '{shorten(str(misnamed[0]))}'. "
+            "Hint: name it, as in max_tokens=20; put text with several spaces into one variable."
+        )
+    close = difflib.get_close_matches(name, known, n=1)
+    meant = f" Did you mean '{close[0]}'?" if close else ""
+    raise MisnamedArgumentError(
+        f"'{name}' is no argument of {title}: expected one of {', '.join(known)}.{meant} "
+        f"Hint: text with an equals sign is written {name}\\=..."
+    )
+
+
+class MisnamedArgumentError(TypeError):
+    """A keyword got an argument whose name it does not know."""
+
+    ROBOT_SUPPRESS_NAME = True
+
+
 def takes(*groups: tuple[Shared, ...]) -> Callable[[F], F]:
     """Give a keyword the arguments of these groups in place of its `**options`."""
     added = [argument for group in groups for argument in group]
@@ -91,7 +127,8 @@ def takes(*groups: tuple[Shared, ...]) -> Callable[[F], F]:
         function.__signature__ = signature.replace(parameters=[*own, *new])  # type: ignore[attr-defined]
         function.__annotations__.pop("options", None)
         function.__annotations__.update({item.name: item.type for item in added})
-        function.__doc__ = _documented(function.__doc__ or "", added)
+        misnamed = [_MISNAMED] if any(part.name == _MISNAMED.name for part in own) else []
+        function.__doc__ = _documented(function.__doc__ or "", [*misnamed, *added])
         return function
 
     return decorate

@@ -12,7 +12,7 @@ from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.assertions import check_number
 from InferenceLibrary.keywords.calling import with_system
 from InferenceLibrary.keywords.recordings import RecordingGroup
-from InferenceLibrary.keywords.shared_arguments import GENERATION, SENDING, STREAMING, TOOLS, takes
+from InferenceLibrary.keywords.shared_arguments import GENERATION, SENDING, STREAMING, TOOLS, refuse_misnamed, takes
 from InferenceLibrary.types import Messages
 
 
@@ -24,7 +24,7 @@ class StreamKeywords(RecordingGroup):
     def stream_chat(
         self,
         messages: Messages,
-        *,
+        *misnamed: str,
         system: str | None = None,
         **options: Any,
     ) -> Stream:
@@ -53,6 +53,7 @@ class StreamKeywords(RecordingGroup):
             Stream Should End With Done    ${stream}
         ```
         """
+        refuse_misnamed(misnamed, self.stream_chat)
         call = self._call(options, stream=True)
         messages = with_system(messages, system)
         with self._failures_kept():
@@ -64,6 +65,7 @@ class StreamKeywords(RecordingGroup):
     def stream_completion(
         self,
         prompt: str,
+        *misnamed: str,
         **options: Any,
     ) -> Stream:
         """Ask for a streamed text completion, read it to its end and record it.
@@ -87,6 +89,7 @@ class StreamKeywords(RecordingGroup):
             Stream Should Have At Least 5 Chunks    ${stream}
         ```
         """
+        refuse_misnamed(misnamed, self.stream_completion)
         call = self._call(options, stream=True)
         with self._failures_kept():
             stream: Stream = call.server.client.stream_completion(prompt, **call.generation, **call.sending)

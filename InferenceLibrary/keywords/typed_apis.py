@@ -10,7 +10,7 @@ from InferenceLibrary.client.records import Reply, Stream
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.calling import Call
 from InferenceLibrary.keywords.recordings import RecordingGroup
-from InferenceLibrary.keywords.shared_arguments import BREAKING, SAMPLING, SENDING, TOOLS, takes
+from InferenceLibrary.keywords.shared_arguments import BREAKING, SAMPLING, SENDING, TOOLS, refuse_misnamed, takes
 from InferenceLibrary.types import Messages, to_messages
 
 _RESPONSES = "/v1/responses"
@@ -25,7 +25,7 @@ class TypedApiKeywords(RecordingGroup):
 
     @keyword(tags=["responses"])
     @takes(SAMPLING, TOOLS, SENDING)
-    def respond(self, messages: Messages, *, instructions: str | None = None, **options: Any) -> Reply:
+    def respond(self, messages: Messages, *misnamed: str, instructions: str | None = None, **options: Any) -> Reply:
         """Ask for an answer of the Responses API (`POST /v1/responses`).
 
         Args:
@@ -48,6 +48,7 @@ class TypedApiKeywords(RecordingGroup):
             Finish Reason Should Be    ${reply}    completed
         ```
         """
+        refuse_misnamed(misnamed, self.respond)
         call = self._call(options)
         body = self._response_body(call, messages, instructions)
         with self._failures_kept():
@@ -57,7 +58,9 @@ class TypedApiKeywords(RecordingGroup):
 
     @keyword(tags=["responses", "stream"])
     @takes(SAMPLING, TOOLS, BREAKING, SENDING)
-    def stream_response(self, messages: Messages, *, instructions: str | None = None, **options: Any) -> Stream:
+    def stream_response(
+        self, messages: Messages, *misnamed: str, instructions: str | None = None, **options: Any
+    ) -> Stream:
         """Ask for a streamed answer of the Responses API and record it.
 
         Args:
@@ -81,13 +84,14 @@ class TypedApiKeywords(RecordingGroup):
             Typed Events Should Be In Order    ${stream}
         ```
         """
+        refuse_misnamed(misnamed, self.stream_response)
         call = self._call(options, stream=True)
         body = self._response_body(call, messages, instructions)
         return self._typed_stream("streamed response", call, _RESPONSES, body)
 
     @keyword(tags=["messages"])
     @takes(SAMPLING, TOOLS, SENDING)
-    def send_message(self, messages: Messages, *, system: str | None = None, **options: Any) -> Reply:
+    def send_message(self, messages: Messages, *misnamed: str, system: str | None = None, **options: Any) -> Reply:
         """Ask for an answer of Anthropic's Messages API (`POST /v1/messages`).
 
         Tools are given as for [Chat] and written in the form of this API. Without `max_tokens`, 256 is sent.
@@ -112,6 +116,7 @@ class TypedApiKeywords(RecordingGroup):
             Finish Reason Should Be    ${reply}    end_turn
         ```
         """
+        refuse_misnamed(misnamed, self.send_message)
         call = self._call(options)
         body = self._message_body(call, messages, system)
         with self._failures_kept():
@@ -121,7 +126,7 @@ class TypedApiKeywords(RecordingGroup):
 
     @keyword(tags=["messages", "stream"])
     @takes(SAMPLING, TOOLS, BREAKING, SENDING)
-    def stream_message(self, messages: Messages, *, system: str | None = None, **options: Any) -> Stream:
+    def stream_message(self, messages: Messages, *misnamed: str, system: str | None = None, **options: Any) -> Stream:
         """Ask for a streamed answer of Anthropic's Messages API and record it.
 
         Args:
@@ -145,6 +150,7 @@ class TypedApiKeywords(RecordingGroup):
             Typed Events Should Be In Order    ${stream}
         ```
         """
+        refuse_misnamed(misnamed, self.stream_message)
         call = self._call(options, stream=True)
         body = self._message_body(call, messages, system)
         return self._typed_stream("streamed message", call, _MESSAGES, body)
