@@ -84,7 +84,10 @@ class ModelAdminKeywords(CallGroup):
     @keyword(tags=["models"])
     @takes(SENDING)
     def load_served_model(self, model: str, *, settings: JsonObject | None = None, **options: Any) -> Reply:
-        """Have a server load a model (`POST /v1/models/MODEL/load`; llama-server in router mode: `POST /models/load`).
+        """Have a server load a model, by the route of its profile.
+
+        That is `model_routes.load`: `POST /v1/models/MODEL/load` by default, `POST /models/load` with `model` in the
+        body for llama-server as a router, `POST /v1/models/reload` with `model_id` for mistral.rs.
 
         Args:
             model: Its id.
@@ -109,7 +112,10 @@ class ModelAdminKeywords(CallGroup):
     @keyword(tags=["models"])
     @takes(SENDING)
     def unload_served_model(self, model: str, **options: Any) -> Reply:
-        """Have a server unload a model (`POST /v1/models/MODEL/unload`).
+        """Have a server unload a model, by the route of its profile.
+
+        That is `model_routes.unload`: `POST /v1/models/MODEL/unload` by default, `POST /models/unload` with `model` in
+        the body for llama-server as a router, `POST /v1/models/unload` with `model_id` for mistral.rs.
 
         Args:
             model: Its id.
@@ -235,8 +241,10 @@ class ModelAdminKeywords(CallGroup):
             raise CheckFailure(f"Sleep: expected is_sleeping {str(expected).lower()}, got {reply.body[:200]}.")
 
     def _model_action(self, model: str, action: str, settings: Any, options: dict[str, Any]) -> Reply:
-        path = f"/v1/models/{quote(model, safe='')}/{action}"
-        return self._post(path, dict(settings or {}), options, None, named=False)
+        routes = self._call(options).server.profile.model_routes
+        path = getattr(routes, action).replace("{model}", quote(model, safe=""))
+        named = {routes.body_key: model} if routes.body_key is not None else {}
+        return self._post(path, {**(settings or {}), **named}, options, None, named=False)
 
     def _post(
         self, path: str, body: dict[str, Any] | None, options: dict[str, Any], model: str | None, *, named: bool = True

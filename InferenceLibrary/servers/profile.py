@@ -180,6 +180,15 @@ class Metrics(_Part, frozen=True):
     """Counter of generated tokens."""
 
 
+class ModelRoutes(_Part, frozen=True):
+    """Where models are loaded and unloaded, by POST. `{model}` stands for the model's id."""
+
+    load: str = "/v1/models/{model}/load"
+    unload: str = "/v1/models/{model}/unload"
+    body_key: str | None = None
+    """Key of the body that carries the model's id; None: the path alone names it."""
+
+
 class Hint(_Part, frozen=True):
     """A cause that is known by the words in the log."""
 
@@ -201,6 +210,7 @@ class Profile(_Part, frozen=True):
     binary: Binary | None = None
     terminal: Terminal | None = None
     metrics: Metrics | None = None
+    model_routes: ModelRoutes = ModelRoutes()
     lacks: dict[str, str] = {}
     """Feature to reason: what `Skip Unless Server Supports` skips."""
     hints: list[Hint] = []
@@ -244,6 +254,7 @@ def load_profile(name_or_path: str) -> Profile:
 def _check(profile: Profile, source: str) -> None:
     """Refuse what the types cannot: durations, paths, patterns, formats, and placeholders that nothing fills."""
     _check_readiness(profile, source)
+    _check_model_routes(profile.model_routes, source)
     patterns = [(f"hints[{index}].pattern", hint.pattern) for index, hint in enumerate(profile.hints)]
     commands: list[tuple[str, list[str], dict[str, Option]]] = []
     options: dict[str, Option] = {}
@@ -299,6 +310,16 @@ def _check_readiness(profile: Profile, source: str) -> None:
     if profile.ready.health is not None and not profile.ready.health.path.startswith("/"):
         path = profile.ready.health.path
         raise ProfileError(f"{source}: key 'ready.health.path': expected a path such as /health, got '{path}'.")
+
+
+def _check_model_routes(routes: ModelRoutes, source: str) -> None:
+    for name, path in (("load", routes.load), ("unload", routes.unload)):
+        others = set(re.findall(r"\{(.*?)\}", path)) - {"model"}
+        if not path.startswith("/") or others or ("{model}" in path) == (routes.body_key is not None):
+            raise ProfileError(
+                f"{source}: key 'model_routes.{name}': expected a path that names the model as in "
+                f"/v1/models/{{model}}/{name}, or one without it and a body_key, got '{path}'."
+            )
 
 
 def _check_announcement(pattern: str, source: str) -> None:

@@ -1,5 +1,6 @@
 *** Settings ***
-Documentation    Adapters that are loaded, asked for, listed and unloaded while the server runs; sleep and waking.
+Documentation    Adapters that are loaded, asked for, listed and unloaded while the server runs; whole models that
+...              come and go, by the routes of each server; sleep and waking.
 
 Resource         ../../resources/target.resource
 Variables        ../../resources/prompts.yaml
@@ -53,6 +54,34 @@ A Server Sleeps And Wakes
     Wake Server Up
     ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=8
     Should Not Be Empty    ${reply.text}
+
+A Service Unloads A Model And Loads It Again
+    [Tags]    mock
+    Skip Unless Server Supports    fault injection
+    Start Server    service    loaded_models=phi-4
+    Unload Served Model    phi-4
+    Request Should Fail    Chat    ${SHORT_PROMPT}    status=404
+    ${reply} =    Load Served Model    phi-4
+    Should Be Equal    ${reply.json}[status]    loaded
+    ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=8
+    Should Not Be Empty    ${reply.text}
+    Request Should Fail    Load Served Model    nobody    status=404
+
+Mistral Unloads A Model And Loads It Again
+    [Documentation]    Its routes are others, and carry the model in the body: the profile says so.
+    [Tags]    mock
+    Skip Unless Server Supports    fault injection
+    ${model} =    Create Tiny Model
+    Start Server
+    ...    simulator-mistralrs
+    ...    model_folder=${model.path.parent}
+    ...    model_filename=${model.path.name}
+    ${reply} =    Unload Served Model    default
+    Should Be Equal    ${reply.json}[status]    unloaded
+    Request Should Fail    Unload Served Model    default    status=409
+    ${reply} =    Load Served Model    default
+    Should Be Equal    ${reply.json}[status]    loaded
+    Request Should Fail    Unload Served Model    nobody    status=404
 
 A Text Has Tokens
     ${few} =    Tokenize    ${SHORT_PROMPT}

@@ -96,3 +96,18 @@ Detokenize With A Number
 Detokenize With A List
     Connect To Server    ${LIST}    check=False    model=m
     Detokenize    [1, 2]
+
+Good Loading By The Default Route
+    Connect To Server    ${DEFAULT_ROUTE}    check=False
+    Load Served Model    org/phi 4    settings={"context_length": 64}
+    Unload Served Model    org/phi 4
+
+Good Loading By The Routes Of llama-server
+    Connect To Server    ${LLAMA_ROUTE}    check=False    profile=llama.cpp
+    Load Served Model    org/phi 4
+    Unload Served Model    org/phi 4
+
+Good Loading By The Routes Of mistral
+    Connect To Server    ${MISTRAL_ROUTE}    check=False    profile=mistralrs
+    Load Served Model    org/phi 4
+    Unload Served Model    org/phi 4

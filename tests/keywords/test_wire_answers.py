@@ -30,8 +30,24 @@ ANSWERS = {
     "PROMPT": '{"prompt": "a cat"}',
     "CONTENT": '{"content": "a cat"}',
     "NUMBER": '{"prompt": 7}',
+    "DEFAULT_ROUTE": "{}",
+    "LLAMA_ROUTE": "{}",
+    "MISTRAL_ROUTE": "{}",
 }
 """Bodies of the servers, by the variable that holds the address."""
+
+ROUTES = {
+    "DEFAULT_ROUTE": [
+        ("POST /v1/models/org%2Fphi%204/load", {"context_length": 64}),
+        ("POST /v1/models/org%2Fphi%204/unload", {}),
+    ],
+    "LLAMA_ROUTE": [("POST /models/load", {"model": "org/phi 4"}), ("POST /models/unload", {"model": "org/phi 4"})],
+    "MISTRAL_ROUTE": [
+        ("POST /v1/models/reload", {"model_id": "org/phi 4"}),
+        ("POST /v1/models/unload", {"model_id": "org/phi 4"}),
+    ],
+}
+"""What these servers must have been sent."""
 
 MESSAGES = {
     "Connect Limit": r"POST .*: expected an answer, got no answer within the connect limit of 0\.3 s \(nothing had arrived\) after .*",
@@ -68,15 +84,18 @@ def full() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def run(full: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InnerRun]:
-    servers = {name: WireServer([[answer(body, headers="Connection: close\r\n")]]) for name, body in ANSWERS.items()}
+def servers() -> Iterator[dict[str, WireServer]]:
+    started = {name: WireServer([[answer(body, headers="Connection: close\r\n")]]) for name, body in ANSWERS.items()}
+    yield started
+    for server in started.values():
+        server.close()
+
+
+@pytest.fixture(scope="module")
+def run(full: str, servers: dict[str, WireServer], tmp_path_factory: pytest.TempPathFactory) -> InnerRun:
     addresses = {"FULL": full} | {name: server.url for name, server in servers.items()}
     given = [part for name, url in addresses.items() for part in ("--variable", f"{name}:{url}")]
-    try:
-        yield run_inner("wire_answers.robot", tmp_path_factory.mktemp("wire_answers"), *given)
-    finally:
-        for server in servers.values():
-            server.close()
+    return run_inner("wire_answers.robot", tmp_path_factory.mktemp("wire_answers"), *given)
 
 
 def test_what_is_right_passes(run: InnerRun) -> None:
@@ -94,3 +113,11 @@ def test_what_is_wrong_is_told_in_one_line(run: InnerRun, test: str) -> None:
 
 def test_every_test_is_read(run: InnerRun) -> None:
     assert {name for name in run.tests if not name.startswith("Good")} == set(MESSAGES)
+
+
+@pytest.mark.parametrize("name", ROUTES)
+def test_models_are_loaded_by_the_routes_of_the_profile(
+    run: InnerRun, servers: dict[str, WireServer], name: str
+) -> None:
+    heads = [request.partition(b"\r\n\r\n") for request in servers[name].requests]
+    assert [(head.decode().partition(" HTTP/")[0], json.loads(body)) for head, _, body in heads] == ROUTES[name]

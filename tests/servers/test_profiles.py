@@ -76,6 +76,18 @@ START = "title: x\nstart:\n  command: [a]\n"
             "title: x\nterminal: {command: ['{x}'], prompt: a}",
             "key 'terminal.command': nothing fills the placeholder '{x}'. Allowed: host, model, port, python.",
         ),
+        (
+            "title: x\nmodel_routes: {load: '/load/{name}'}",
+            "key 'model_routes.load': expected a path that names the model",
+        ),
+        (
+            "title: x\nmodel_routes: {unload: /unload}",
+            "key 'model_routes.unload': expected a path that names the model",
+        ),
+        (
+            "title: x\nmodel_routes: {body_key: model}",
+            "or one without it and a body_key, got '/v1/models/{model}/load'.",
+        ),
         (START + "  options: {a: {type: strange}}", "key 'start.options.a.type': invalid enum value 'strange'."),
         (START + "  options: {a: {falg: --a}}", "key 'start.options.a.falg': unknown key."),
         (
