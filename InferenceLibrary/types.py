@@ -102,13 +102,17 @@ def to_quantity(value: Any, unit: str) -> float:
     if isinstance(value, timedelta):
         return value.total_seconds()
     text = str(value).strip()
-    kind = {"s": "a time such as 200 ms", "B": f"bytes with a unit of {', '.join(_BYTE_UNITS)}"}.get(
-        unit, f"a number of {unit}" if unit else "a number"
-    )
+    kind = {
+        "s": "a time with a unit, such as 200 ms or 2 s",
+        "B": f"bytes with a unit of {', '.join(_BYTE_UNITS)}",
+    }.get(unit, f"a number of {unit}" if unit else "a number")
     try:
         if isinstance(value, int | float):
             number = float(value)
         elif unit == "s":
+            if text.replace(".", "", 1).lstrip("+-").isdigit():
+                # Robot takes it for seconds, most people here mean milliseconds, and a limit 1000 times too wide holds.
+                raise ValueError(text)
             number = float(timestr_to_secs(text))
         elif unit == "B":
             digits = text.rstrip(ascii_letters + " ")

@@ -128,7 +128,7 @@ def test_no_text_makes_a_converter_raise_anything_else(convert: Any, start: str,
     [
         ("200 ms", "s", 0.2),
         ("1 min 30 s", "s", 90),
-        ("2", "s", 2),
+        ("2 s", "s", 2),
         (timedelta(milliseconds=5), "s", 0.005),
         ("2 GB", "B", 2e9),
         ("2GiB", "B", 2**31),
@@ -148,14 +148,15 @@ def test_quantities(value: Any, unit: str, expected: float) -> None:
 @pytest.mark.parametrize(
     ("value", "unit", "message"),
     [
-        ("soon", "s", "Expected a time such as 200 ms, got 'soon'."),
+        ("soon", "s", "Expected a time with a unit, such as 200 ms or 2 s, got 'soon'."),
+        ("200", "s", "Expected a time with a unit, such as 200 ms or 2 s, got '200'."),
         ("5 XB", "B", "Expected bytes with a unit of b, kb, mb, gb, kib, mib, gib, got '5 XB'."),
         ("GB", "B", "Expected bytes with a unit of"),
         ("", "B", "Expected bytes with a unit of"),
         ("5 apples", "tokens/s", "Expected a number of tokens/s, got '5 apples'."),
         ("many", "", "Expected a number, got 'many'."),
         ("nan", "", "Expected a number, got 'nan'."),
-        (float("nan"), "s", "Expected a time such as 200 ms, got 'nan'."),
+        (float("nan"), "s", "Expected a time with a unit, such as 200 ms or 2 s, got 'nan'."),
         (None, "", "Expected a number, got 'None'."),
     ],
 )

@@ -14,7 +14,7 @@ from InferenceLibrary.keywords.assertions import check_number, check_text, show
 @pytest.mark.parametrize(
     ("operator", "holds", "fails"),
     [
-        ("==", ["200 ms", "0.2"], ["201 ms", "1"]),
+        ("==", ["200 ms", "0.2 s"], ["201 ms", "1 s"]),
         ("!=", ["201 ms"], ["0.2 s"]),
         ("<", ["201 ms", "1 min"], ["200 ms", "199 ms"]),
         ("<=", ["200 ms", "1 s"], ["199 ms"]),
