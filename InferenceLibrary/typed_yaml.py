@@ -7,15 +7,19 @@ The types are `msgspec.Struct` classes. The text is composed first, so that ever
 from __future__ import annotations
 
 import difflib
+import re
 import types
 import typing
-from collections.abc import Mapping
-from typing import Any, TypeVar, Union, get_args, get_origin
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from InferenceLibrary.errors import ProfileError, describe
 
 T = TypeVar("T")
 Path = tuple[str | int, ...]
+
+DURATION = Annotated[str, "duration"]
+"""The type of a text that `parse_duration` takes: a bare number is refused with the units it may have."""
 
 _MOST_KEYS = 100_000
 """Bound on files whose aliases multiply."""
@@ -41,17 +45,50 @@ def parse_yaml(text: str, source: str, kind: type[T]) -> T:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{source}:{mark.line + 1}" if mark else source
-        problem = getattr(error, "problem", None) or str(error)
-        raise ProfileError(describe(f"{place} is not YAML", got=problem)) from None
+        raise ProfileError(describe(f"{place} is not YAML: {_problem(error)}", hint=_yaml_hint(error))) from None
     except RecursionError:
         raise ProfileError(f"{source} is nested too deeply.") from None
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         # PyYAML lets its constructors fail as they like: `2020-13-45` and `0x_` are scalars of a type, and no values.
         raise ProfileError(describe(f"{source} is not YAML", got=f"a value that cannot be read ({error})")) from None
     if data is None:
+        if _needs_keys(kind):
+            raise ProfileError(f"{source} is empty: expected keys and values.")
         data = {}
     _refuse_unknown_keys(data, kind, (), source, lines)
     return _convert(data, kind, (), source, lines)
+
+
+def locator(text: str, source: str) -> Callable[[str], str]:
+    """Return what tells where a key of a text that `parse_yaml` takes stands: `profile.yaml:3: key 'start.command'`."""
+    import yaml
+
+    lines: dict[Path, int] = {}
+    _index_lines(yaml.compose(text, Loader=yaml.SafeLoader), (), lines, source)
+    return lambda key: _place(source, _path_of(key), lines)
+
+
+def _problem(error: Exception) -> str:
+    """What the YAML parser says, with the line on which what it was reading began."""
+    problem = getattr(error, "problem", None) or str(error)
+    context, mark = getattr(error, "context", None), getattr(error, "context_mark", None)
+    return f"{context} that begins on line {mark.line + 1}: {problem}" if context and mark else problem
+
+
+def _yaml_hint(error: Exception) -> str | None:
+    problem = str(getattr(error, "problem", ""))
+    if "mapping values are not allowed" in problem:
+        return "put a text that holds a colon in quotes, and indent keys of one mapping alike."
+    if "'\\t'" in problem:
+        return "indent with blanks, not with tabs."
+    return "is a quote or a bracket not closed?" if "end of stream" in problem or "<stream end>" in problem else None
+
+
+def _needs_keys(kind: Any) -> bool:
+    import msgspec
+
+    is_struct = isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+    return is_struct and any(field.required for field in msgspec.structs.fields(kind))
 
 
 def _convert(data: Any, kind: type[T], path: Path, source: str, lines: Mapping[Path, int]) -> T:
@@ -62,9 +99,78 @@ def _convert(data: Any, kind: type[T], path: Path, source: str, lines: Mapping[P
     except msgspec.ValidationError as error:
         message, _, where = str(error).partition(" - at ")
         inner, in_key, outer = where.partition("`key` in ")
-        path = (*path, *_path_of((outer if in_key else inner).strip("`")))
+        below = _path_of((outer if in_key else inner).strip("`"))
+        path = (*path, *below)
         prefix = "a key of it: " if in_key else ""
+        if not in_key:
+            message = _plainly(message, _value_at(data, below), _kind_at(kind, below))
         raise ProfileError(f"{_place(source, path, lines)}: {prefix}{_lower_first(message)}.") from None
+
+
+_PLAIN = {
+    "str": "a text", "int": "a whole number", "float": "a number", "bool": "true or false", "array": "a list",
+    "object": "keys and values", "null": "nothing",
+}  # fmt: skip
+
+
+def _plainly(message: str, value: Any, kind: Any) -> str:
+    """Say what msgspec says in the words of YAML, with what to write instead."""
+    if message.startswith("Invalid enum value"):
+        allowed = [str(each) for part in _parts(kind) if get_origin(part) is Literal for each in get_args(part)]
+        close = difflib.get_close_matches(str(value), allowed, n=1)
+        meant = f" (did you mean '{close[0]}'?)" if close else ""
+        return f"expected one of {', '.join(allowed)}, got '{value}'{meant}"
+    match = re.fullmatch(r"Expected `([^`]*)`, got `([^`]*)`", message)
+    if match is None:
+        return message
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if number and any(part is DURATION for part in _parts(kind)):
+        return f"{value} has no unit: write {value}s or {value}min"
+    wanted, found = (" or ".join(_PLAIN.get(name, name) for name in match[side].split(" | ")) for side in (1, 2))
+    shown = f"{found} ({str(value)[:40]})" if isinstance(value, str | int | float) else found
+    how = ""
+    if match[1] == "array" and not isinstance(value, dict):
+        how = f", such as [{value}]" if value is not None else ""
+    elif match[1] == "str" and isinstance(value, int | float):
+        how = " in quotes"
+    return f"expected {wanted}{how}, got {shown}"
+
+
+def _parts(kind: Any) -> list[Any]:
+    """Return the alternatives of a type."""
+    if kind is DURATION or get_origin(kind) not in {Union, types.UnionType, typing.Annotated}:
+        return [kind]
+    if get_origin(kind) is typing.Annotated:
+        return [DURATION] if kind == DURATION else _parts(get_args(kind)[0])
+    return [part for option in get_args(kind) for part in _parts(option)]
+
+
+def _kind_at(kind: Any, path: Path) -> Any:
+    """Return the type of what stands at a path, as far as it can be told."""
+    import msgspec
+
+    for name in path:
+        found: Any = Any
+        for part in _parts(kind):
+            if isinstance(part, type) and issubclass(part, msgspec.Struct):
+                fields = {field.encode_name: field.name for field in msgspec.structs.fields(part)}
+                if name in fields:
+                    found = typing.get_type_hints(part, include_extras=True)[fields[str(name)]]
+            elif get_origin(part) in {list, tuple}:
+                found = get_args(part)[0]
+            elif get_origin(part) is dict:
+                found = get_args(part)[1]
+        kind = found
+    return kind
+
+
+def _value_at(data: Any, path: Path) -> Any:
+    for name in path:
+        try:
+            data = data[name]
+        except (LookupError, TypeError):
+            return None
+    return data
 
 
 def _index_lines(node: Any, path: Path, lines: dict[Path, int], source: str, within: tuple[Any, ...] = ()) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,7 +13,10 @@ import msgspec
 from InferenceLibrary.durations import parse_duration
 from InferenceLibrary.errors import ProfileError
 from InferenceLibrary.servers.sizes import parse_bytes
-from InferenceLibrary.typed_yaml import parse_yaml
+from InferenceLibrary.typed_yaml import DURATION, locator, parse_yaml
+
+Place = Callable[[str], str]
+"""Tells where a key stands, for errors: file, line and key."""
 
 SHIPPED = Path(__file__).parent / "profiles"
 """Where the profiles lie that come with the library."""
@@ -46,7 +50,7 @@ class Gpu(_Part, frozen=True):
 
     most_used: str = "1 GB"
     """Memory in use on each GPU, at most; drivers and desktops hold some hundred megabytes."""
-    wait: str = "30s"
+    wait: DURATION = "30s"
     """How long the memory of a server that has just ended may take to come free."""
 
 
@@ -85,13 +89,13 @@ class Budgets(_Part, frozen=True):
     """How long each stage of a start may take, counted from the end of the one before; by default what is left of
     `timeout`."""
 
-    listening: str | None = None
+    listening: DURATION | None = None
     """Until the port accepts connections, or is announced."""
-    healthy: str | None = None
+    healthy: DURATION | None = None
     """Until the health route answers as expected; loading a model falls into this stage or the one before."""
-    model_listed: str | None = None
+    model_listed: DURATION | None = None
     """Until the model list names the model."""
-    first_token: str | None = None
+    first_token: DURATION | None = None
     """Until a token has been generated."""
 
 
@@ -105,7 +109,7 @@ class Ready(_Part, frozen=True):
     health checks may still be minutes away from it."""
     model_list: str | None = None
     """Path of the model list that must name the model, such as `/v1/models`. None: the list is not asked."""
-    timeout: str = "60s"
+    timeout: DURATION = "60s"
     """How long the whole start may take."""
     budgets: Budgets = Budgets()
 
@@ -113,7 +117,7 @@ class Ready(_Part, frozen=True):
 class Stop(_Part, frozen=True):
     """How the process is ended: a signal, a grace, then KILL for all that it started."""
 
-    grace: str = "10s"
+    grace: DURATION = "10s"
     """How long the signal may take."""
     signal: Literal["TERM", "INT", "QUIT", "HUP"] = "TERM"
     to: Literal["group", "server"] = "group"
@@ -236,25 +240,35 @@ def load_profile(name_or_path: str) -> Profile:
     if name_or_path not in profile_names():
         path = Path(name_or_path)
         if not path.is_file():
-            close = difflib.get_close_matches(name_or_path, profile_names(), n=1)
-            meant = f" Did you mean '{close[0]}'?" if close else ""
-            raise ProfileError(
-                f"No profile '{name_or_path}': expected the path of a YAML file or one of "
-                f"{', '.join(profile_names())}.{meant} Hint: rfinference profiles lists them."
-            )
+            raise ProfileError(_no_profile(name_or_path))
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ProfileError(f"Profile {path} cannot be read: {error}.") from None
     profile = parse_yaml(text, str(path), Profile)
-    _check(profile, str(path))
+    _check(profile, locator(text, str(path)))
     return msgspec.structs.replace(profile, name=profile.name or path.stem)
 
 
-def _check(profile: Profile, source: str) -> None:
+def _no_profile(name_or_path: str) -> str:
+    """Say what is missing: a file, a scheme, or a name."""
+    if re.fullmatch(r"(\[[0-9a-f:]+\]|[\w.-]+):\d{1,5}(/.*)?", name_or_path, re.IGNORECASE):
+        return f"'{name_or_path}' is no profile. Hint: is it a server's address? Then write http://{name_or_path}"
+    if Path(name_or_path).is_dir() or re.search(r"[/\\]|\.ya?ml$", name_or_path, re.IGNORECASE):
+        kind = "it is a folder" if Path(name_or_path).is_dir() else "nothing at that path"
+        return f"There is no profile file {Path(name_or_path).absolute()}: {kind}."
+    close = difflib.get_close_matches(name_or_path, profile_names(), n=1, cutoff=0.7)
+    meant = f" Did you mean '{close[0]}'?" if close else ""
+    return (
+        f"No profile '{name_or_path}': expected the path of a YAML file or one of "
+        f"{', '.join(profile_names())}.{meant} Hint: rfinference profiles lists them."
+    )
+
+
+def _check(profile: Profile, place: Place) -> None:
     """Refuse what the types cannot: durations, paths, patterns, formats, and placeholders that nothing fills."""
-    _check_readiness(profile, source)
-    _check_model_routes(profile.model_routes, source)
+    _check_readiness(profile, place)
+    _check_model_routes(profile.model_routes, place)
     patterns = [(f"hints[{index}].pattern", hint.pattern) for index, hint in enumerate(profile.hints)]
     commands: list[tuple[str, list[str], dict[str, Option]]] = []
     options: dict[str, Option] = {}
@@ -275,21 +289,24 @@ def _check(profile: Profile, source: str) -> None:
         try:
             re.compile(pattern)
         except re.error as error:
-            raise ProfileError(f"{source}: key '{key}': not a regular expression: {error}.") from None
+            raise ProfileError(f"{place(key)}: not a regular expression: {error}.") from None
     if profile.start is not None and profile.start.announcement is not None:
-        _check_announcement(profile.start.announcement, source)
+        _check_announcement(profile.start.announcement, place)
     for key, command, known in commands:
-        _check_formats(known, key.partition(".")[0], source)
+        _check_formats(known, key.partition(".")[0], place)
         allowed = {"port", "host", "model", "python", *known}
-        for name in re.findall(r"\{(\w+)\}", " ".join(command)):
-            if name not in allowed:
-                raise ProfileError(
-                    f"{source}: key '{key}': nothing fills the placeholder '{{{name}}}'. "
-                    f"Allowed: {', '.join(sorted(allowed))}."
-                )
+        for index, part in enumerate(command):
+            for name in re.findall(r"\{(\w+)\}", part):
+                if name not in allowed:
+                    close = difflib.get_close_matches(name, sorted(allowed), n=1)
+                    meant = f" Did you mean {{{close[0]}}}?" if close else ""
+                    raise ProfileError(
+                        f"{place(f'{key}[{index}]')}: nothing fills the placeholder '{{{name}}}'. "
+                        f"Allowed: {', '.join(sorted(allowed))}.{meant}"
+                    )
 
 
-def _check_readiness(profile: Profile, source: str) -> None:
+def _check_readiness(profile: Profile, place: Place) -> None:
     durations = [("ready.timeout", profile.ready.timeout), ("stop.grace", profile.stop.grace)]
     stages = msgspec.structs.asdict(profile.ready.budgets)
     durations += [(f"ready.budgets.{stage}", budget) for stage, budget in stages.items() if budget is not None]
@@ -298,39 +315,39 @@ def _check_readiness(profile: Profile, source: str) -> None:
         try:
             parse_bytes(profile.start.gpu.most_used)
         except ValueError as error:
-            raise ProfileError(f"{source}: key 'start.gpu.most_used': {error}.") from None
+            raise ProfileError(f"{place('start.gpu.most_used')}: {error}.") from None
     for key, value in durations:
         try:
             parse_duration(value)
         except ValueError as error:
-            raise ProfileError(f"{source}: key '{key}': {error}.") from None
+            raise ProfileError(f"{place(key)}: {error}.") from None
     listing = profile.ready.model_list
     if listing is not None and not listing.startswith("/"):
-        raise ProfileError(f"{source}: key 'ready.model_list': expected a path such as /v1/models, got '{listing}'.")
+        raise ProfileError(f"{place('ready.model_list')}: expected a path such as /v1/models, got '{listing}'.")
     if profile.ready.health is not None and not profile.ready.health.path.startswith("/"):
         path = profile.ready.health.path
-        raise ProfileError(f"{source}: key 'ready.health.path': expected a path such as /health, got '{path}'.")
+        raise ProfileError(f"{place('ready.health.path')}: expected a path such as /health, got '{path}'.")
 
 
-def _check_model_routes(routes: ModelRoutes, source: str) -> None:
+def _check_model_routes(routes: ModelRoutes, place: Place) -> None:
     for name, path in (("load", routes.load), ("unload", routes.unload)):
         others = set(re.findall(r"\{(.*?)\}", path)) - {"model"}
         if not path.startswith("/") or others or ("{model}" in path) == (routes.body_key is not None):
             raise ProfileError(
-                f"{source}: key 'model_routes.{name}': expected a path that names the model as in "
+                f"{place(f'model_routes.{name}')}: expected a path that names the model as in "
                 f"/v1/models/{{model}}/{name}, or one without it and a body_key, got '{path}'."
             )
 
 
-def _check_announcement(pattern: str, source: str) -> None:
+def _check_announcement(pattern: str, place: Place) -> None:
     if not {"url", "port"} & set(re.compile(pattern).groupindex):
         raise ProfileError(
-            f"{source}: key 'start.announcement': expected a group that holds the address, (?P<url>...) or "
+            f"{place('start.announcement')}: expected a group that holds the address, (?P<url>...) or "
             f"(?P<port>...), got '{pattern}'."
         )
 
 
-def _check_formats(options: dict[str, Option], section: str, source: str) -> None:
+def _check_formats(options: dict[str, Option], section: str, place: Place) -> None:
     """Refuse a format that could not be written."""
     for name, option in options.items():
         values = {"value": ""} | ({"milliseconds": "", "seconds": ""} if option.type == "duration" else {})
@@ -339,6 +356,6 @@ def _check_formats(options: dict[str, Option], section: str, source: str) -> Non
         except (ValueError, LookupError, AttributeError):
             allowed = ", ".join(f"{{{value}}}" for value in values)
             raise ProfileError(
-                f"{source}: key '{section}.options.{name}.format': expected text with one of {allowed}, "
+                f"{place(f'{section}.options.{name}.format')}: expected text with one of {allowed}, "
                 f"got '{option.format}'."
             ) from None

@@ -81,16 +81,25 @@ def test_a_near_miss_is_suggested() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("title: 5", "mine.yaml:1: key 'title': expected `str`, got `int`."),
-        ("title: x\ncount: many", "mine.yaml:2: key 'count': expected `int | null`, got `str`."),
-        ("leaves:\n- size: 1\n- size: big", "mine.yaml:3: key 'leaves[1].size': expected `int`, got `str`."),
-        ("named:\n  a: {size: 1}\n  b: {size: x}", "mine.yaml:3: key 'named.b.size': expected `int`, got `str`."),
-        ("named:\n  a: {color: blue}", "mine.yaml:2: key 'named.a.color': invalid enum value 'blue'."),
-        ("deep:\n  a:\n    b: [{size: x}]", "mine.yaml:3: key 'deep.a.b[0].size': expected `int`, got `str`."),
+        ("title: 5", "mine.yaml:1: key 'title': expected a text in quotes, got a whole number (5)."),
+        ("title: x\ncount: many", "mine.yaml:2: key 'count': expected a whole number or nothing, got a text (many)."),
+        (
+            "leaves:\n- size: 1\n- size: big",
+            "mine.yaml:3: key 'leaves[1].size': expected a whole number, got a text (big).",
+        ),
+        (
+            "named:\n  a: {size: 1}\n  b: {size: x}",
+            "mine.yaml:3: key 'named.b.size': expected a whole number, got a text (x).",
+        ),
+        ("named:\n  a: {color: blue}", "mine.yaml:2: key 'named.a.color': expected one of red, green, got 'blue'."),
+        (
+            "deep:\n  a:\n    b: [{size: x}]",
+            "mine.yaml:3: key 'deep.a.b[0].size': expected a whole number, got a text (x).",
+        ),
         ("free: {1: x}", "mine.yaml:1: key 'free': a key of it: expected `str`, got `int`."),
-        ("- a list", "mine.yaml:1: expected `object`, got `array`."),
-        ("just text", "mine.yaml:1: expected `object`, got `str`."),
-        ("pair: [1, x]", "mine.yaml:1: key 'pair[1]': expected `int`, got `str`."),
+        ("- a list", "mine.yaml:1: expected keys and values, got a list."),
+        ("just text", "mine.yaml:1: expected keys and values, got a text (just text)."),
+        ("pair: [1, x]", "mine.yaml:1: key 'pair[1]': expected a whole number, got a text (x)."),
         ("shapes: [{type: star}]", "mine.yaml:1: key 'shapes[0].type': invalid value 'star'."),
     ],
 )
@@ -121,12 +130,18 @@ def test_a_doubled_key_is_refused(text: str, key: str, line: int) -> None:
 @pytest.mark.parametrize(
     ("text", "start"),
     [
-        ("title: [x", "mine.yaml:1 is not YAML: got expected ',' or ']'"),
-        ("a: b: c", "mine.yaml:1 is not YAML: got mapping values are not allowed here"),
-        ("\ttitle: x", "mine.yaml:1 is not YAML: got found character '\\t'"),
-        ("title: x\n---\ntitle: y", "mine.yaml:2 is not YAML: got but found another document"),
-        ("title: \x00", "mine.yaml is not YAML: got unacceptable character"),
-        ("title: *a", "mine.yaml:1 is not YAML: got found undefined alias"),
+        (
+            "title: [x",
+            "mine.yaml:1 is not YAML: while parsing a flow sequence that begins on line 1: expected ',' or ']'",
+        ),
+        ("a: b: c", "mine.yaml:1 is not YAML: mapping values are not allowed here"),
+        ("\ttitle: x", "mine.yaml:1 is not YAML: found character '\\t'"),
+        (
+            "title: x\n---\ntitle: y",
+            "mine.yaml:2 is not YAML: expected a single document in the stream that begins",
+        ),
+        ("title: \x00", "mine.yaml is not YAML: unacceptable character"),
+        ("title: *a", "mine.yaml:1 is not YAML: found undefined alias"),
         ("title: 2020-13-45", "mine.yaml is not YAML: got a value that cannot be read (month must be in 1..12)"),
         ("title: 0x_", "mine.yaml is not YAML: got a value that cannot be read"),
         ("title: !!timestamp x", "mine.yaml is not YAML: got a value that cannot be read"),

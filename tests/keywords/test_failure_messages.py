@@ -15,9 +15,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> InnerRun:
 MESSAGES = {
     "Unknown Profile": r"No profile 'simulatr': expected the path of a YAML file or one of .*simulator.* Did you mean 'simulator'\? Hint: rfinference profiles lists them\.",
     "Unknown Key": r"\S+/mine\.yaml:3: key 'start\.comand': unknown key\. Allowed here: announcement, command, .* Did you mean 'command'\?",
-    "Wrong Type": r"\S+/mine\.yaml:4: key 'ready\.health\.statuses': expected `array`, got `str`\.",
-    "Not YAML": r"\S+/mine\.yaml:\d+ is not YAML: got expected .*",
-    "Unknown Placeholder": r"\S+/mine\.yaml: key 'start\.command': nothing fills the placeholder '\{prot\}'\. Allowed: host, model, port, python\.",
+    "Wrong Type": r"\S+/mine\.yaml:4: key 'ready\.health\.statuses': expected a list, such as \[.*\], got a text \(.*\)\.",
+    "Not YAML": r"\S+/mine\.yaml:\d+ is not YAML: .*expected .*",
+    "Unknown Placeholder": r"\S+/mine\.yaml:3: key 'start\.command\[2\]': nothing fills the placeholder '\{prot\}'\. Allowed: host, model, port, python\. Did you mean \{port\}\?",
     "Unknown Option": r"Profile 'simulator' has no option 'sed': expected one of .*\bseed\b.*\bport\b.* Did you mean 'seed'\?",
     "Option Of The Wrong Type": r"Option 'seed' of profile 'simulator': expected a whole number, got 'many'\.",
     "No Such Binary": r"Program '/no/such/binary' cannot be run: expected a file, got nothing at that path\. Hint: The folder '/no/such' does not exist either; '/' does",

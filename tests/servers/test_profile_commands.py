@@ -32,7 +32,7 @@ def test_what_is_not_started_is_only_read(capsys: pytest.CaptureFixture[str]) ->
     ("text", "message"),
     [
         ("title: x\nready: {budget: 3s}\n", "key 'ready.budget': unknown key. Allowed here: budgets,"),
-        ("title: x\nready: {budgets: {healthy: 3}}\n", "key 'ready.budgets.healthy': expected"),
+        ("title: x\nready: {budgets: {healthy: 3}}\n", "key 'ready.budgets.healthy': 3 has no unit: write 3s or 3min."),
         (
             "title: x\nready: {budgets: {healthy: soon}}\n",
             "key 'ready.budgets.healthy': expected a duration with a unit",

@@ -57,12 +57,15 @@ START = "title: x\nstart:\n  command: [a]\n"
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "object missing required field `title`."),
+        ("", "mine.yaml is empty: expected keys and values."),
         ("title: x\nmodle: y", "key 'modle': unknown key. Allowed here: "),
         ("title: x\nstart: {command: []}", "key 'start.command': expected `array` of length >= 1."),
         ("title: x\nready: {timeout: soon}", "key 'ready.timeout': expected a duration with a unit, such as 200ms"),
         ("title: x\nstop: {grace: '5'}", "key 'stop.grace': expected a duration"),
-        ("title: x\nready: {first_token: maybe}", "key 'ready.first_token': invalid enum value 'maybe'."),
+        (
+            "title: x\nready: {first_token: maybe}",
+            "key 'ready.first_token': expected one of chat, completion, none, got 'maybe'",
+        ),
         ("title: x\nready: {health: {path: health}}", "key 'ready.health.path': expected a path such as /health, got"),
         ("title: x\nhints: [{pattern: '(', hint: h}]", "key 'hints[0].pattern': not a regular expression: missing )"),
         (START + "  announcement: '['", "key 'start.announcement': not a regular expression"),
@@ -70,11 +73,17 @@ START = "title: x\nstart:\n  command: [a]\n"
         ("title: x\nterminal: {command: [a], prompt: '*'}", "key 'terminal.prompt': not a regular expression"),
         ("title: x\nterminal: {command: [a], prompt: a, answer_end: '*'}", "key 'terminal.answer_end': not a regular"),
         ("title: x\nbinary: {command: [a], help: {arguments: [-h], pattern: '('}}", "key 'binary.help.pattern': not a"),
-        ("title: x\nstart: {command: [a, '{prot}']}", "key 'start.command': nothing fills the placeholder '{prot}'."),
-        ("title: x\nbinary: {command: ['{modle}']}", "key 'binary.command': nothing fills the placeholder '{modle}'."),
+        (
+            "title: x\nstart: {command: [a, '{prot}']}",
+            "key 'start.command[1]': nothing fills the placeholder '{prot}'.",
+        ),
+        (
+            "title: x\nbinary: {command: ['{modle}']}",
+            "key 'binary.command[0]': nothing fills the placeholder '{modle}'.",
+        ),
         (
             "title: x\nterminal: {command: ['{x}'], prompt: a}",
-            "key 'terminal.command': nothing fills the placeholder '{x}'. Allowed: host, model, port, python.",
+            "key 'terminal.command[0]': nothing fills the placeholder '{x}'. Allowed: host, model, port, python.",
         ),
         (
             "title: x\nmodel_routes: {load: '/load/{name}'}",
@@ -88,7 +97,17 @@ START = "title: x\nstart:\n  command: [a]\n"
             "title: x\nmodel_routes: {body_key: model}",
             "or one without it and a body_key, got '/v1/models/{model}/load'.",
         ),
-        (START + "  options: {a: {type: strange}}", "key 'start.options.a.type': invalid enum value 'strange'."),
+        (
+            START + "  options: {a: {type: strange}}",
+            "key 'start.options.a.type': expected one of text, integer, number, duration, switch, list, path, ",
+        ),
+        ("title: x\nready: {timeout: 2}", ":2: key 'ready.timeout': 2 has no unit: write 2s or 2min."),
+        (
+            "title: x\nready: {health: {statuses: 200}}",
+            "key 'ready.health.statuses': expected a list, such as [200], got a whole number (200).",
+        ),
+        ("title: x\nstart:\n  command:\n  - a\n  - '{prot}'", ":5: key 'start.command[1]': nothing fills"),
+        ("title: x\nstart: {command: ['{prot}']}", "Did you mean {port}?"),
         (START + "  options: {a: {falg: --a}}", "key 'start.options.a.falg': unknown key."),
         (
             START + "  options: {a: {flag: --a, format: '{millis}'}}",
@@ -115,3 +134,29 @@ def test_options_of_the_start_fill_the_terminal_too(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(START + "  options: {file: {type: path}}\nterminal: {command: [chat, '{file}'], prompt: '>'}")
     assert load_profile(str(path)).terminal is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("./mine.yaml", "There is no profile file {folder}/mine.yaml: nothing at that path."),
+        ("mine.yml", "There is no profile file {folder}/mine.yml: nothing at that path."),
+        ("{folder}", "There is no profile file {folder}: it is a folder."),
+        ("127.0.0.1:8123", "'127.0.0.1:8123' is no profile. Hint: is it a server's address? Then write http://127.0"),
+        ("simulatr", "Did you mean 'simulator'?"),
+    ],
+)
+def test_what_is_no_profile_is_told_by_what_it_looks_like(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ProfileError) as caught:
+        load_profile(name.format(folder=tmp_path))
+    assert message.format(folder=tmp_path) in str(caught.value)
+    assert ("expected the path of a YAML file or one of" in str(caught.value)) == (name == "simulatr")
+
+
+def test_a_name_far_from_all_is_not_guessed_at() -> None:
+    with pytest.raises(ProfileError) as caught:
+        load_profile("nope")
+    assert "Did you mean" not in str(caught.value)

@@ -97,7 +97,7 @@ def test_limits_hold(scripted):
 @pytest.mark.parametrize(
     ("text", "part"),
     [
-        ("rules: 3", "s.yaml:1: key 'rules': expected `array`"),
+        ("rules: 3", "s.yaml:1: key 'rules': expected a list"),
         ("rules:\n  - answer: {txt: hi}", "s.yaml:2: key 'rules[0].answer.txt': unknown key"),
         ("rules:\n  - match: {prompt: '('}\n    answer: {text: a}", "rules[0]: '(' is no regular expression"),
         ("rules:\n  - answer: {text: a, fault: nothing}", "rules[0]: unknown fault 'nothing'"),
