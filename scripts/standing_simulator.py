@@ -30,6 +30,7 @@ PACE = ("--time-to-first-token", "20ms", "--inter-token-latency", "5ms")
 """So that a measurement finds tokens that arrive one after the other, as those of a real server do."""
 EVERY_PROFILE = ("--profile", "*")
 """What is asked of compose about what stands, whichever variants were started."""
+DEFAULT_PORT = 8100
 READY_SECONDS = 60.0
 COMPOSE_SECONDS = 600.0
 """A first start pulls the image."""
@@ -39,7 +40,7 @@ STOP_SECONDS = 20.0
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("action", choices=["up", "down", "logs"])
-    parser.add_argument("--port", type=int, default=8100)
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT)
     parser.add_argument("--engine", choices=["auto", "docker", "none"], default=os.environ.get("ENGINE", "auto"))
     arguments = parser.parse_args()
     standing = Standing(arguments.port)
@@ -142,7 +143,7 @@ class Standing:
         process.returncode = 0
         print(
             f"A simulator stands at http://{LOOPBACK}:{self.port} (process {process.pid}). "
-            "make test-integration-down ends it."
+            f"{self._down_command()} ends it."
         )
         return 0
 
@@ -164,10 +165,7 @@ class Standing:
         for port in beside:
             wait_until(lambda port=port: healthy(port), READY_SECONDS, longest=0.2)
         also = f", its variants on {', '.join(map(str, beside))}" if beside else ""
-        print(
-            f"A simulator stands at http://{LOOPBACK}:{self.port} (container){also}. "
-            "make test-integration-down ends it."
-        )
+        print(f"A simulator stands at http://{LOOPBACK}:{self.port} (container){also}. {self._down_command()} ends it.")
         return 0
 
     def _published(self) -> list[int]:
@@ -219,6 +217,9 @@ class Standing:
 
     def _healthy(self) -> bool:
         return healthy(self.port)
+
+    def _down_command(self) -> str:
+        return "make test-integration-down" + ("" if self.port == DEFAULT_PORT else f" PORT={self.port}")
 
     def _fail(self, text: str) -> int:
         print(f"standing simulator: {text}", file=sys.stderr)

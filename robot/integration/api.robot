@@ -17,6 +17,7 @@ Health Is Answered
     Server Should Be Healthy
     ${response} =    GET On Session    target    ${HEALTH_PATH}    expected_status=200
     Should Be True    ${response.elapsed.total_seconds()} < 5
+    ...    Health: expected an answer within 5 s, got one after ${response.elapsed.total_seconds()} s.
 
 Models Are Listed
     [Tags]    smoke    covers:mistral-models
@@ -63,6 +64,7 @@ Usage Adds Up
     ${longer} =    Chat    ${LONG_PROMPT}    max_tokens=16
     Usage Should Add Up    ${longer}
     Should Be True    $longer.usage.prompt_tokens > $reply.usage.prompt_tokens
+    ...    Prompt tokens: expected more for the longer prompt, got ${longer.usage} after ${reply.usage}.
 
 The Token Limit Is Kept
     ${reply} =    Complete    ${LONG_PROMPT}    max_tokens=3    extra={"ignore_eos": true}
@@ -77,7 +79,7 @@ Five Requests In A Row Are All Answered
         Should Not Be Empty    ${reply.text}
         Append To List    ${ids}    ${reply.id}
     END
-    List Should Not Contain Duplicates    ${ids}
+    List Should Not Contain Duplicates    ${ids}    Ids of replies: expected another one each time, got ${ids}.
 
 Ten Requests At Once Are All Answered
     ${replies} =    Chat At Once    ${SHORT_PROMPT}    count=10    max_tokens=8
@@ -117,6 +119,7 @@ A Conversation Goes On
     ${second} =    Chat    ${messages}    max_tokens=32    temperature=0
     Should Not Be Empty    ${second.text}
     Should Be True    $second.usage.prompt_tokens > $first.usage.prompt_tokens
+    ...    Prompt tokens: expected more with the conversation so far, got ${second.usage} after ${first.usage}.
 
 Content Parts Are Joined
     VAR    ${parts}    [{"type": "text", "text": "What is the capital "}, {"type": "text", "text": "of France?"}]
@@ -154,6 +157,7 @@ Prompt Should Be Answered
     ${reply} =    Chat    ${prompt}    max_tokens=${configuration}[max_tokens]    timeout=${configuration}[timeout]
     Should Not Be Empty    ${reply.text}
     Should Be True    ${reply.usage.completion_tokens} <= ${configuration}[max_tokens]
+    ...    Completion tokens: expected at most ${configuration}[max_tokens], got ${reply.usage}.
 
 Prepare
     [Documentation]    Starts or connects to the target, and opens a plain REST session to it.

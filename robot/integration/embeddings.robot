@@ -45,6 +45,7 @@ Dimensions Are Kept
     Should Be Equal As Integers    ${embeddings.dimensions}    64
 
 Wrong Input Is Refused
+    [Setup]    Skip Unless Server Supports    embeddings
     [Template]    Input Should Be Refused
     {"input": []}
     {}
@@ -56,6 +57,7 @@ A Number Is No Text
 
 Wrong Vectors Are Found Out
     [Tags]    mock
+    [Setup]    Skip Unless Server Supports    fault injection
     [Template]    Fault In Vectors Should Be Found
     embedding-index-wrong    expected index 0
 

@@ -12,6 +12,7 @@ Test Tags        errors
 *** Test Cases ***
 Every Status Has Its Category
     [Tags]    mock    covers:batch-categories
+    [Setup]    Skip Unless Server Supports    fault injection
     [Template]    Status Should Have Category
     400    INVALID_REQ
     401    AUTH_ERROR
@@ -25,6 +26,7 @@ Every Status Has Its Category
 
 Every Injected Failure Is Understood
     [Tags]    mock    covers:batch-failure-injection
+    [Setup]    Skip Unless Server Supports    fault injection
     [Template]    Injected Failure Should Be
     rate_limit    429    RATE_LIMIT
     server_error    503    SERVER_ERROR
@@ -35,6 +37,7 @@ Every Injected Failure Is Understood
 
 An Unreadable Answer Is A Parse Error
     [Tags]    mock
+    [Setup]    Skip Unless Server Supports    fault injection
     [Template]    Fault Should Be A Parse Error
     not-json
     empty-body
@@ -92,6 +95,7 @@ A Refusal Tells No Secrets
 
 Wrong Bodies Are Refused And The Next Good One Is Served
     [Tags]    covers:router-validation
+    [Setup]    Skip Unless Server Supports    odd bodies are a 4xx
     [Template]    Body Should Be Refused
     \[]
     "text"
@@ -112,6 +116,7 @@ A Wrong Key Is Refused
 
 Hostile Answers End In One Clear Error
     [Tags]    mock
+    [Setup]    Skip Unless Server Supports    fault injection
     [Template]    Hostile Answer Should End
     huge-header:bytes=2000000    headers beyond what a client takes
     huge-body:bytes=200000000    beyond the limit

@@ -67,6 +67,7 @@ A Message Without Messages Is Refused
 
 Disorder Is Found Out
     [Tags]    mock
+    [Setup]    Skip Unless Server Supports    fault injection
     [Template]    Disorder In A Message Should Be Found
     block-index-wrong    has index 1, expected 0
     block-stop-missing    no content_block_stop

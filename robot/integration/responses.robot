@@ -62,6 +62,7 @@ A Response Without Input Is Refused
 
 Disorder Is Found Out
     [Tags]    mock
+    [Setup]    Skip Unless Server Supports    fault injection
     [Template]    Disorder In A Response Should Be Found
     sequence-gap    sequence_number
 

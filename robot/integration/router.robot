@@ -67,6 +67,7 @@ Wrong Requests Are Refused
 
 Exhausted Budgets Are 402
     [Tags]    mock
+    [Setup]    Skip Unless Server Supports    backends of our own
     [Template]    Key Should Be Exhausted
     dev-exhausted-budget-key    BUDGET_EXCEEDED    budget
     dev-exhausted-quota-key    QUOTA_EXCEEDED    daily_quota

@@ -172,7 +172,7 @@ A Server That Cannot Be Reached Is Told
 The Screen Shows What The Server Sent
     [Documentation]    In narrow and wide terminals, with wide characters, marks and emoji; nothing lost or doubled.
     Skip Unless Server Supports    scripted answers
-    VAR    ${truth}    ${OUTPUT DIR}/truth of the server.jsonl
+    VAR    ${truth}    ${OUTPUT DIR}/truth-of-the-server.jsonl
     Start Server    simulator    alias=echo    mode=echo    truth_file=${truth}
     FOR    ${columns}    IN    100    40    17
         Start A Client    columns=${columns}
@@ -185,7 +185,7 @@ The Screen Shows What The Server Sent
 
 The Chat Shows The Tokens That It Generates
     Skip Unless Server Supports    scripted answers
-    VAR    ${truth}    ${OUTPUT DIR}/truth of the chat.jsonl
+    VAR    ${truth}    ${OUTPUT DIR}/truth-of-the-chat.jsonl
     Start Chat Terminal    options={"truth_file": r"${truth}"}    columns=24
     ${answer} =    Ask In Terminal    What is the capital of France?
     Terminal Reply Should Equal What The Server Sent    ${answer}    ${truth}

@@ -68,6 +68,7 @@ A Tool Without A Name Is Refused
 
 Broken Calls Are Found Out
     [Tags]    mock
+    [Setup]    Skip Unless Server Supports    fault injection
     [Template]    Fault In Tool Calls Should Be Found
     tool-index-missing    has no index
     tool-index-wrong    indices of the calls
