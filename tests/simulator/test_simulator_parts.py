@@ -176,6 +176,37 @@ def test_timers_call_in_order_and_never_early(monkeypatch, platform):
     assert all(late >= (0 if platform == "linux" else -0.002) for _, late in found)
 
 
+def test_many_timers_share_wake_ups():
+    async def run() -> tuple[list[tuple[float, float]], int]:
+        loop = asyncio.get_running_loop()
+        timers = Timers(loop)
+        found: list[tuple[float, float]] = []
+        wake_ups = set()
+        done = loop.create_future()
+        begin = monotonic() + 0.005
+
+        def call(due: float) -> None:
+            found.append((due, monotonic()))
+            wake_ups.add(timers._woke)
+
+        for _ in range(100):
+            timers.at(begin + 3600, lambda: None)
+        for number in range(400):
+            due = begin + number * 50e-6
+            timers.at(due, lambda due=due: call(due))
+        timers.at(begin + 0.03, lambda: done.set_result(None))
+        await done
+        timers.close()
+        return found, len(wake_ups)
+
+    found, wake_ups = asyncio.run(run())
+    assert [due for due, _ in found] == sorted(due for due, _ in found)
+    assert len(found) == 400
+    # Never before the end of the half millisecond that the due time falls into, so at most one wake-up for each of 41.
+    assert all(when >= due - due % 500e-6 + 499e-6 for due, when in found)
+    assert wake_ups <= 42
+
+
 def test_cancelled_timers_are_forgotten():
     async def run() -> int:
         timers = Timers(asyncio.get_running_loop())
