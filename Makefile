@@ -82,7 +82,7 @@ bench-simulator: $(STAMP) ## how fast and how exact the simulator is
 bench-lifecycle: $(STAMP) ## what the guard costs, and what is left of killed runs
 	$(BIN)/python benchmarks/lifecycle.py
 
-bench-client: $(STAMP) ## what a Chat call costs over a bare httpx call
+bench-client: $(STAMP) ## what a Chat call costs over a bare httpx call, and a test over one with one call
 	$(BIN)/python benchmarks/client.py
 
 lint: $(STAMP) ## formatting, lint and types

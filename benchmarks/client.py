@@ -1,16 +1,20 @@
 """What a call costs: the keyword `Chat` over a keyword that makes a bare httpx call, in one run of Robot Framework.
 
-    python benchmarks/client.py [--calls 300]
+    python benchmarks/client.py [--calls 300] [--no-suites]
 
 Both call the same simulator, by turns, over a connection that is kept; each figure is the median of the elapsed times
 that Robot reports, so both include Robot's own cost of a keyword. Below stand the parts: the same calls without Robot,
 and a keyword that does nothing.
+
+Then what a test of the suites costs over a test with one call: suites that use a server of the target, run by their own
+Robot, between two runs of empty tests. Tests that start a program of their own are counted apart.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -29,7 +33,19 @@ from robot import run
 
 BUDGET = 1.5
 """`Chat` over the keyword with the bare call."""
+TEST_BUDGET = 3.0
+"""The median test of the suites over an empty test with one call."""
 WARM_UP = 20
+SUITES = Path(__file__).parents[1] / "robot" / "integration"
+OWN_PROGRAMS = {
+    "Start Server",
+    "Start Worker",
+    "Start Container",
+    "Start Terminal",
+    "Start Chat Terminal",
+    "Run Binary",
+}
+"""Keywords that start a program: what it takes to start is no cost of a test."""
 
 LIBRARY = '''
 import httpx
@@ -63,6 +79,78 @@ By Turns
         ${{same}} =    Nothing    What is the capital of France?
     END
 """
+
+
+EMPTY_TESTS = 60
+EMPTY = """
+*** Settings ***
+Library        InferenceLibrary
+Suite Setup    Use Target
+
+*** Test Cases ***
+"""
+
+
+class Tests(ResultVisitor):
+    """Elapsed seconds of the tests that were not skipped: those on the server of their suite, and the others."""
+
+    def __init__(self) -> None:
+        self.plain: list[float] = []
+        self.with_own_program: list[float] = []
+        self._own = False
+
+    def start_test(self, test: Any) -> None:
+        self._own = False
+
+    def start_keyword(self, keyword: Any) -> None:
+        self._own = self._own or keyword.name in OWN_PROGRAMS
+
+    def end_test(self, test: Any) -> None:
+        if not test.skipped:
+            (self.with_own_program if self._own else self.plain).append(test.elapsed_time.total_seconds())
+
+
+def tests_of(paths: list[Path], folder: Path) -> Tests:
+    """Run suites in a Robot of their own; return what their tests took."""
+    output = folder / "output.xml"
+    command = [sys.executable, "-m", "robot", "--outputdir", str(folder), "--console", "none"]
+    command += ["--log", "none", "--report", "none", "--variable", "TARGET:simulator", *map(str, paths)]
+    code = subprocess.run(command, check=False).returncode
+    if code != 0:
+        raise SystemExit(f"The suites failed with {code}: see {output}.")
+    tests = Tests()
+    ExecutionResult(str(output)).visit(tests)
+    return tests
+
+
+def empty_tests(folder: Path) -> list[float]:
+    """Return what tests cost that only ask for the health of a server."""
+    folder.mkdir(parents=True, exist_ok=True)
+    suite = folder / "empty.robot"
+    lines = (f"Test {number}\n    Send Request    GET    /health" for number in range(EMPTY_TESTS))
+    suite.write_text(EMPTY + "\n\n".join(lines) + "\n", encoding="utf-8")
+    return tests_of([suite], folder).plain[5:]
+
+
+def suites_on_the_target(folder: Path) -> list[Path]:
+    """Return the suites that use the server of the target."""
+    return [path for path in sorted(folder.glob("*.robot")) if "    Use Target" in path.read_text(encoding="utf-8")]
+
+
+def tests_over_empty_ones(suites: list[Path], folder: Path) -> float:
+    """Print what tests of the suites take; return the median over that of empty tests, measured before and after."""
+    before = empty_tests(folder / "before")
+    tests = tests_of(suites, folder / "suites")
+    empty = before + empty_tests(folder / "after")
+    base = statistics.median(empty)
+    print(row(f"{len(empty)} tests with one call", empty))
+    print(row(f"{len(tests.plain)} tests on the suite's server", tests.plain, base))
+    if len(tests.with_own_program) > 1:
+        print(row(f"{len(tests.with_own_program)} tests that start a program", tests.with_own_program, base))
+    ratio = statistics.median(tests.plain) / base
+    kept = "kept" if ratio <= TEST_BUDGET else "EXCEEDED"
+    print(f"The median test over one with one call: {ratio:.2f}, budget {TEST_BUDGET:g}: {kept}")
+    return ratio
 
 
 class Times(ResultVisitor):
@@ -130,7 +218,9 @@ def row(name: str, values: list[float], base: float | None = None) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--calls", type=int, default=300)
-    calls = parser.parse_args().calls
+    parser.add_argument("--no-suites", action="store_true", help="leave out the run of the suites")
+    asked = parser.parse_args()
+    calls = asked.calls
     with tempfile.TemporaryDirectory() as folder:
         times = in_robot(calls, Path(folder))
         bare, ours = without_robot(calls, Path(folder))
@@ -143,6 +233,9 @@ def main() -> int:
     print(row("Client.chat, without Robot", ours, statistics.median(bare)))
     ratio = statistics.median(times["Chat"]) / plain
     print(f"Chat over the bare call: {ratio:.2f}, budget {BUDGET}: {'kept' if ratio <= BUDGET else 'EXCEEDED'}")
+    if not asked.no_suites:
+        with tempfile.TemporaryDirectory() as folder:
+            tests_over_empty_ones(suites_on_the_target(SUITES), Path(folder))
     return 0
 
 
