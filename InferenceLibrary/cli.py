@@ -6,11 +6,16 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from InferenceLibrary import __version__
 from InferenceLibrary.errors import InferenceError
+
+if TYPE_CHECKING:
+    from InferenceLibrary.servers.engine import Engine
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,9 +77,11 @@ def _add_servers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     listing.set_defaults(run=lambda arguments: _list_servers())
     stop = actions.add_parser("stop", help="stop one server, or all that no living run owns")
     which = stop.add_mutually_exclusive_group(required=True)
-    which.add_argument("pid", nargs="?", type=int, help="process id of a server, as `list` shows it")
+    which.add_argument(
+        "id", nargs="?", help="process id of a server, or name of a container or compose project, as `list` shows it"
+    )
     which.add_argument("--all", action="store_true", help="all that were kept or left behind")
-    stop.set_defaults(run=lambda arguments: _stop_servers(arguments.pid))
+    stop.set_defaults(run=lambda arguments: _stop_servers(arguments.id))
 
 
 def _examine() -> int:
@@ -85,14 +92,19 @@ def _examine() -> int:
 
 def _list_servers() -> int:
     from InferenceLibrary.servers.running import runs
+    from InferenceLibrary.servers.standing import all_standing
 
-    rows = [("PID", "NAME", "URL", "STATE", "RUNS FOR", "LOG")]
+    rows = [("ID", "NAME", "URL", "STATE", "RUNS FOR", "LOG")]
     for run in runs():
         for server in run.servers:
             if server.lives:
                 state = "kept" if server.kept else f"of run {run.runner.pid}" if run.lives else "left behind"
                 row = (str(server.server.pid), server.name, server.url, state, _age(server.since), server.log)
                 rows.append(row)
+    with _engine() as engine:
+        for one in all_standing(engine) if engine else []:
+            age = _age(one.since) if one.since else "-"
+            rows.append((one.name, one.image or one.kind, one.url, one.state, age, f"of the {one.kind}"))
     if len(rows) == 1:
         print("No server runs.")
         return 0
@@ -102,29 +114,57 @@ def _list_servers() -> int:
     return 0
 
 
-def _stop_servers(pid: int | None) -> int:
+def _stop_servers(wanted: str | None) -> int:
+    """Stop one by its process id or name, or all that no living run owns."""
     from InferenceLibrary.servers.running import end_leftovers, end_server, runs
+    from InferenceLibrary.servers.standing import all_standing, end_standing
 
     found = [(run, server) for run in runs() for server in run.servers if server.lives]
-    if pid is None:
+    if wanted is None:
         chosen = [(run, server) for run, server in found if server.kept or not run.lives]
     else:
-        chosen = [(run, server) for run, server in found if pid in {server.server.pid, server.guard.pid}]
-        if not chosen:
-            known = ", ".join(str(server.server.pid) for _, server in found) or "none"
-            print(f"rfinference: no server with process id {pid}: expected one of {known}", file=sys.stderr)
-            return 1
+        chosen = [(run, server) for run, server in found if wanted in {str(server.server.pid), str(server.guard.pid)}]
     failed = 0
     for run, server in chosen:
         gone = end_server(run, server)
         failed += not gone
         print(f"{'Stopped' if gone else 'Could not stop'} {server.name} (pid {server.server.pid})")
-    if pid is None:
+    if wanted is not None and chosen:
+        return 1 if failed else 0
+    with _engine() as engine:
+        standing = all_standing(engine) if engine else []
+        picked = [one for one in standing if (one.ownerless if wanted is None else wanted == one.name)]
+        if wanted is not None and not picked:
+            known = ", ".join([str(server.server.pid) for _, server in found] + [one.name for one in standing])
+            what = f"process id {wanted}" if wanted.isdigit() else f"name '{wanted}'"
+            print(f"rfinference: no server with {what}: expected one of {known or 'none'}", file=sys.stderr)
+            return 1
+        for one in picked:
+            assert engine is not None
+            gone = end_standing(engine, one)
+            failed += not gone
+            print(f"{'Stopped' if gone else 'Could not stop'} {one.kind} {one.name}")
+    if wanted is None:
         for line in end_leftovers():
             print(f"Ended {line}")
-        if not chosen:
+        if not chosen and not picked:
             print("Nothing to stop.")
     return 1 if failed else 0
+
+
+@contextmanager
+def _engine() -> Iterator[Engine | None]:
+    """The container engine, None and a word about it where there is none: that is no error here."""
+    from InferenceLibrary.servers.standing import open_engine
+
+    engine, reason = open_engine()
+    if engine is None:
+        print(f"Containers are not looked at: {reason}", file=sys.stderr)
+    try:
+        yield engine
+    finally:
+        if engine is not None:
+            engine.close()
 
 
 def _age(since: float) -> str:

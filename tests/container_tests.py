@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import select
+import subprocess
 from typing import Any
 
 import pytest
 
+from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.servers.engine import Engine, connect_engine, missing_part
 from InferenceLibrary.servers.owner import RUN_LABEL
 
@@ -29,3 +32,16 @@ def labelled(engine: Engine, pid: int | None = None) -> list[str]:
     found = [item["Names"][0].lstrip("/") for item in api.containers(all=True, filters=filters)]
     found += [item["Name"] for item in api.networks(filters=filters)]
     return found + [item["Name"] for item in api.volumes(filters=filters).get("Volumes") or []]
+
+
+def await_standing(process: subprocess.Popen[str], engine: Engine, stage: str) -> None:
+    """Wait until the run has said that it waits and something of it stands."""
+    assert process.stdout is not None
+    seen = ""
+    while "waiting now" not in seen:
+        ready, _, _ = select.select([process.stdout], [], [], 60)
+        assert ready, f"'waiting now' never came: {seen}"
+        piece = os.read(process.stdout.fileno(), 4096).decode()
+        assert piece, f"The run ended early: {seen}"
+        seen += piece
+    assert wait_until(lambda: labelled(engine, process.pid) != [], 30), f"nothing stands in stage {stage}"

@@ -15,6 +15,7 @@ from robot.api.deco import keyword
 from robot.api.types import Secret
 
 from InferenceLibrary.client.records import milliseconds
+from InferenceLibrary.context import RUN
 from InferenceLibrary.errors import InferenceError, ServerError, describe
 from InferenceLibrary.keywords.arguments import plain, plain_mapping
 from InferenceLibrary.keywords.base import KeywordGroup
@@ -72,6 +73,7 @@ class ContainerKeywords(KeywordGroup):
         wait_for: Literal["profile", "health", "chat", "completion"] = "profile",
         timeout: timedelta | None = None,
         api_key: Secret | None = None,
+        keep: bool = False,
         pull: Literal["missing", "always", "never"] = "missing",
         extra: JsonObject = JsonObject(),  # noqa: B008 - read, never changed
         **unknown: Any,
@@ -102,6 +104,8 @@ class ContainerKeywords(KeywordGroup):
                 profile's choice by default.
             timeout: Time that the whole start may take, a pull included; the profile's by default.
             api_key: Key that calls send as `Authorization: Bearer`.
+            keep: Whether it lives on when the test, the suite and the run end. What was kept is listed at the end of
+                the run; `rfinference servers stop NAME` ends it.
             pull: When the image is pulled.
             extra: Further options of the docker SDK's `containers.create`, such as `{"shm_size": "1g"}`.
             unknown: Other names are refused.
@@ -144,6 +148,7 @@ class ContainerKeywords(KeywordGroup):
                 wait_for=wait_for,
                 timeout=timeout,
                 api_key=api_key,
+                keep=keep,
                 pull=pull,
                 extra=extra,
             ),
@@ -153,7 +158,7 @@ class ContainerKeywords(KeywordGroup):
             report=self.log.info,
             progress=self.log.progress,
         )
-        return self._opened(server, alias, {"Its log": server.log_path} if server.log_path else {})
+        return self._opened(server, alias, keep, {"Its log": server.log_path} if server.log_path else {})
 
     @keyword(tags=["server", "container"])
     def start_compose(
@@ -172,6 +177,7 @@ class ContainerKeywords(KeywordGroup):
         wait_for: Literal["profile", "health", "chat", "completion"] = "profile",
         timeout: timedelta | None = None,
         api_key: Secret | None = None,
+        keep: bool = False,
         **unknown: Any,
     ) -> Any:
         """Start the services of a compose file and wait until the one that is talked to is ready.
@@ -194,6 +200,7 @@ class ContainerKeywords(KeywordGroup):
             wait_for: What makes it ready, as in [Start Container].
             timeout: Time that the whole start may take, pulls included; the profile's by default.
             api_key: Key that calls send as `Authorization: Bearer`.
+            keep: Whether it lives on, as in [Start Container].
             unknown: Other names are refused.
 
         Returns:
@@ -232,7 +239,13 @@ class ContainerKeywords(KeywordGroup):
                 service=service,
                 environment=plain_mapping(self.context, environment),
                 server=self._settings(
-                    port=port, health=health, model=model, wait_for=wait_for, timeout=timeout, api_key=api_key
+                    port=port,
+                    health=health,
+                    model=model,
+                    wait_for=wait_for,
+                    timeout=timeout,
+                    api_key=api_key,
+                    keep=keep,
                 ),
             ),
             name=name,
@@ -243,7 +256,7 @@ class ContainerKeywords(KeywordGroup):
         )
         containers = getattr(server.process, "containers", {})
         logs = {f"Log of {part}": container.log_path for part, container in containers.items()}
-        return self._opened(server, alias, logs)
+        return self._opened(server, alias, keep, logs)
 
     @keyword(tags=["server", "container"])
     def get_container_port(self, port: str, server: Any = None, *, service: str | None = None) -> int:
@@ -358,8 +371,9 @@ class ContainerKeywords(KeywordGroup):
             **others,
         )
 
-    def _opened(self, server: Any, alias: str | None, logs: dict[str, Path]) -> Any:
-        self.context.servers.add(server, alias)
+    def _opened(self, server: Any, alias: str | None, keep: bool, logs: dict[str, Path]) -> Any:
+        server.keep = keep
+        self.context.servers.add(server, alias, RUN if keep else None)
         stages = ", ".join(f"{stage} after {milliseconds(when)}" for stage, when in server.stages.items())
         self.log.info(f"Server {server}, {server.process.label}, is ready: {stages}.")
         for caption, path in logs.items():

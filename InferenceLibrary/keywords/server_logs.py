@@ -187,7 +187,9 @@ def list_kept(context: Context) -> None:
     log = Log(context)
     for server in context.servers:
         if server.keep and server.process is not None and server.process.running:
-            log.console(f"Kept: server {server}. End it with: rfinference servers stop {server.pid}")
+            # Containers and projects have a name, processes a number.
+            known_as = getattr(server.process, "name", server.pid)
+            log.console(f"Kept: server {server}. End it with: rfinference servers stop {known_as}")
 
 
 def _how(server: Any) -> str:

@@ -118,6 +118,18 @@ class ComposeProject:
             self._engine.close()
         return graceful
 
+    def detach(self) -> None:
+        """Follow no output of it any longer, whatever becomes of it."""
+        for container in self.containers.values():
+            container.detach()
+        self._down = True
+        self._engine.close()
+
+    def let_go(self) -> None:
+        """Let it live on after this process."""
+        self.detach()
+        WATCHER.release()
+
     def kill(self) -> None:
         """End all of its containers by KILL. They stay, ended, until it is stopped."""
         for container in self.containers.values():

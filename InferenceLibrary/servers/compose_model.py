@@ -94,14 +94,19 @@ def published_port(model: Mapping[str, Any], service: str, wanted: int, file: Pa
     return published[0]
 
 
-def label_everything(model: dict[str, Any]) -> None:
-    """Put our labels on all that compose creates, so that what a dead runner leaves is found."""
+def label_everything(model: dict[str, Any], kept: str = "") -> None:
+    """Put our labels on all that compose creates, so that what a dead runner leaves is found.
+
+    Args:
+        model: The project.
+        kept: Its name, when it is to outlive the run.
+    """
     for kind in ("services", "networks", "volumes"):
         for name, part in (model.get(kind) or {}).items():
             if part is None:
-                model[kind][name] = {"labels": labels()}
+                model[kind][name] = {"labels": labels(kept)}
             elif not part.get("external"):
-                part["labels"] = {**(part.get("labels") or {}), **labels()}
+                part["labels"] = {**(part.get("labels") or {}), **labels(kept)}
 
 
 def _published(service: Mapping[str, Any]) -> list[int]:

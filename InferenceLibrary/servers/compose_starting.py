@@ -100,7 +100,7 @@ def _start(
     service = choose_service(model, settings.service, settings.services, file)
     inside = published_port(model, service, settings.server.port, file)
     remove_orphans_once(engine)
-    label_everything(model)
+    label_everything(model, project if settings.server.keep else "")
     surroundings.report(f"Starting {name}: compose project {project} of {file}, calls go to {service}:{inside}")
     WATCHER.hold(engine.address.url)
     running: ComposeProject | None = None
@@ -115,6 +115,8 @@ def _start(
         running = ComposeProject(engine, command, main, containers)
         url = f"http://{engine.address.host}:{main.outside(f'{inside}/tcp')}"
         server = until_ready(running, url, profile, settings.server, deadline, surroundings)
+        if settings.server.keep:
+            WATCHER.keep(project)
         ready = True
         return server
     finally:
@@ -125,19 +127,23 @@ def _start(
 def _give_up(
     engine: Engine, command: ComposeCommand, running: ComposeProject | None, settled: bool, redact: Redactor
 ) -> None:
+    interrupted = not isinstance(sys.exception(), ServerError)
+    if interrupted and WATCHER.remove(command.project):
+        # Who was interrupted is not kept waiting; the watcher stands until the end of this run and looks again then.
+        if running is not None:
+            running.detach()
+            running.mask_log(redact)
+        return
     if running is not None:
         try:
             running.stop(failed_grace())
         finally:
             running.mask_log(redact)
         return
-    # The engine may still create what a killed `up` had asked for. Who was interrupted is not kept waiting for it: the
-    # watcher looks once more after this run.
-    in_time = isinstance(sys.exception(), ServerError)
-    take_down(engine, command, 0.0 if settled or not in_time else _AFTERMATH)
-    if settled or in_time:
-        WATCHER.release()
-        engine.close()
+    # The engine may still create what a killed `up` had asked for.
+    take_down(engine, command, 0.0 if settled else _AFTERMATH)
+    WATCHER.release()
+    engine.close()
 
 
 def _containers(engine: Engine, project: str, new_log: Callable[[str], Path]) -> dict[str, Container]:

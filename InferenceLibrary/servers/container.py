@@ -146,6 +146,16 @@ class Container(OutputFile):
         """Somebody else has removed it."""
         self._end_state()
 
+    def detach(self) -> None:
+        """Follow its output no longer, whatever becomes of it."""
+        if self._follower is not None:
+            self._follower.detach()
+
+    def let_go(self) -> None:
+        """Let it live on after this process."""
+        self.detach()
+        self._tell_removed()
+
     def send(self, number: str) -> None:
         """Send a signal to its first process, by name; one that has ended does not mind."""
         with suppress(sdk().errors.APIError):

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
 from InferenceLibrary.servers.engine import Engine, sdk
-from InferenceLibrary.servers.owner import RUN_LABEL, is_orphan
+from InferenceLibrary.servers.owner import KEPT_LABEL, RUN_LABEL, is_orphan
 
 
-def remove_run(api: Any, run: str) -> int:
-    """Remove everything that one run has started; return how much that was."""
-    return _remove(api, f"{RUN_LABEL}={run}", lambda labels: True)
+def remove_run(api: Any, run: str, kept: Collection[str] = ()) -> int:
+    """Remove everything that one run has started, but for the containers and projects in `kept`; return how much."""
+    return _remove(api, f"{RUN_LABEL}={run}", lambda labels: labels.get(KEPT_LABEL) not in kept)
 
 
 def remove_orphans(api: Any) -> int:

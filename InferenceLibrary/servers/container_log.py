@@ -10,6 +10,7 @@ from typing import Any
 from InferenceLibrary.servers.engine import Engine, api_errors, one_line
 
 _LAST_WORDS = 2.0
+_LET_GO = 0.05
 
 
 class ContainerLog:
@@ -34,6 +35,13 @@ class ContainerLog:
         if self._thread.is_alive() and self._stream is not None:
             self._stream.close()
             self._thread.join(_LAST_WORDS)
+        self._api.close()
+
+    def detach(self) -> None:
+        """Follow no longer a container that lives on, or whose end is not waited for."""
+        if self._stream is not None:
+            self._stream.close()
+        self._thread.join(_LET_GO)
         self._api.close()
 
     def _follow(self) -> None:

@@ -48,6 +48,8 @@ class ContainerSettings:
     limits: Limits = field(default_factory=Limits)
     timeout: float | None = None
     first_token: str | None = None
+    keep: bool = False
+    """Whether it is to outlive its run."""
     pull: Pull = "missing"
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Further options of the docker SDK's `containers.create`."""
@@ -80,11 +82,12 @@ class ContainerSettings:
             ServerError: A port, mount, GPU or extra option is wrong.
         """
         extra = self._extra()
+        own = f"inference-{_word(name)}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         return {
             "init": True,
             **extra,
-            "name": f"inference-{_word(name)}-{os.getpid()}-{uuid.uuid4().hex[:6]}",
-            "labels": {**_texts(extra.get("labels") or {}), **labels()},
+            "name": own,
+            "labels": {**_texts(extra.get("labels") or {}), **labels(own if self.keep else "")},
             "environment": dict(self.environment),
             "ports": self._ports(engine),
             "volumes": [_mount(text) for text in self.mounts],

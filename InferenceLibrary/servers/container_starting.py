@@ -107,6 +107,8 @@ def _start(image: str, profile: Profile, settings: ContainerSettings, surroundin
             ) from None
         port = program.outside(settings.inside)
         server = until_ready(program, f"http://{engine.address.host}:{port}", profile, settings, deadline, surroundings)
+        if settings.keep:
+            WATCHER.keep(options["name"])
         ready = True
         return server
     finally:

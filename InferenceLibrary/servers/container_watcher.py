@@ -13,7 +13,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from InferenceLibrary.deadline import Deadline, pause
 from InferenceLibrary.servers.owner import run_id, start_of
@@ -54,6 +58,17 @@ class Watcher:
         """Name a command of ours that must not go on when the runner dies; it leads a process group."""
         self._say(f"end {pid} {start_of(pid)}\n".encode())
 
+    def keep(self, name: str) -> None:
+        """A container or project that bears the label of what is kept is to live on when the runner dies."""
+        self._say(f"kept {name}\n".encode())
+
+    def remove(self, project: str) -> bool:
+        """Remove a compose project now, beside the runner; return whether it will be done."""
+        if self._process is None or self._process.poll() is not None:
+            return False
+        self._say(f"remove {project}\n".encode())
+        return True
+
     def release(self) -> None:
         """What `hold` announced is gone. With the last one the watcher ends."""
         self._held -= 1
@@ -84,29 +99,37 @@ WATCHER = Watcher()
 
 def main(address: str, run: str) -> None:
     """The watcher's end."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_IGN)
+    from InferenceLibrary.servers.container_leftovers import remove_project, remove_run
+
     commands: list[tuple[int, str]] = []
+    kept: set[str] = set()
     for line in sys.stdin.buffer:
-        words = line.decode().split()
-        if words[0] == "done":
-            return
-        commands.append((int(words[1]), " ".join(words[2:])))
-    for pid, started in commands:
-        if started and start_of(pid) == started:
+        match line.decode().split():
+            case ["end", pid, *started]:
+                commands.append((int(pid), " ".join(started)))
+            case ["kept", name]:
+                kept.add(name)
+            case ["remove", project]:
+                # Beside the loop, which must see the runner's death at once.
+                threading.Thread(target=_remove, args=(address, partial(remove_project, project=project))).start()
+            case _:
+                return
+    for number, start in commands:
+        if start and start_of(number) == start:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(pid, signal.SIGKILL)
-    _remove_all(address, run)
+                os.killpg(number, signal.SIGKILL)
+    _remove(address, lambda api: remove_run(api, run, kept))
 
 
-def _remove_all(address: str, run: str) -> None:
-    from InferenceLibrary.servers.container_leftovers import remove_run
+def _remove(address: str, once: Callable[[Any], object]) -> None:
     from InferenceLibrary.servers.engine import Address, Engine, api_errors
 
     deadline = Deadline(_ROUNDS_FOR)
     while True:
         with contextlib.suppress(*api_errors()):
-            remove_run(Engine(Address(address, "watcher")).client.api, run)
+            once(Engine(Address(address, "watcher")).client.api)
         if deadline.expired:
             return
         pause(_ROUND)

@@ -14,9 +14,11 @@ from InferenceLibrary.servers.process_tree import look
 LABEL = "inferencelibrary"
 RUN_LABEL = f"{LABEL}.run"
 """An id of the process that started it; nothing without this label is ever touched."""
-_PID_LABEL = f"{LABEL}.pid"
+KEPT_LABEL = f"{LABEL}.kept"
+"""On what is to outlive its run: the name of the container or compose project."""
+PID_LABEL = f"{LABEL}.pid"
 _STARTED_LABEL = f"{LABEL}.started"
-_MACHINE_LABEL = f"{LABEL}.machine"
+MACHINE_LABEL = f"{LABEL}.machine"
 
 
 @cache
@@ -29,23 +31,29 @@ def run_id() -> str:
     return _run_of(os.getpid())
 
 
-def labels() -> dict[str, str]:
-    """Return the labels of what this process starts."""
+def labels(kept: str = "") -> dict[str, str]:
+    """Return the labels of what this process starts; `kept` names what is to outlive it."""
     return {
+        **({KEPT_LABEL: kept} if kept else {}),
         RUN_LABEL: run_id(),
-        _PID_LABEL: str(os.getpid()),
+        PID_LABEL: str(os.getpid()),
         _STARTED_LABEL: start_of(os.getpid()),
-        _MACHINE_LABEL: machine(),
+        MACHINE_LABEL: machine(),
     }
 
 
 def is_orphan(found: Mapping[str, str]) -> bool:
-    """Whether something with these labels has lost its owner: started on this machine, by a process that is gone.
+    """Whether something with these labels was left behind: its owner has died and did not mean to keep it."""
+    return KEPT_LABEL not in found and has_lost_its_owner(found)
+
+
+def has_lost_its_owner(found: Mapping[str, str]) -> bool:
+    """Whether something with these labels was started on this machine, by a process that is gone.
 
     What another machine started at the same engine is left alone: its owner cannot be looked for from here.
     """
-    pid = found.get(_PID_LABEL, "")
-    if RUN_LABEL not in found or not pid.isdigit() or found.get(_MACHINE_LABEL) != machine():
+    pid = found.get(PID_LABEL, "")
+    if RUN_LABEL not in found or not pid.isdigit() or found.get(MACHINE_LABEL) != machine():
         return False
     return start_of(int(pid)) != found.get(_STARTED_LABEL)
 

@@ -138,10 +138,11 @@ class Server:
 
     def close(self) -> None:
         """End it, unless it is kept: then it is let go."""
-        if self.keep and isinstance(self.process, ServerProcess) and self.process.running:
+        let_go = getattr(self.process, "let_go", None)
+        if self.keep and self.process is not None and self.process.running and let_go is not None:
             self.client.close()
             self.on_keep()
-            self.process.let_go()
+            let_go()
             return
         self.stop()
 

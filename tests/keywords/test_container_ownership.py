@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import select
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from container_tests import IMAGE, engine_or_skip, labelled
+from container_tests import IMAGE, await_standing, engine_or_skip, labelled
 from inner_suites import InnerRun, finish_inner, marked_processes, run_inner, start_inner
 
 from InferenceLibrary.deadline import wait_until
@@ -112,16 +110,3 @@ def test_a_living_runner_keeps_its_containers(engine: Engine, tmp_path: Path) ->
     finally:
         process.send_signal(signal.SIGTERM)
         finish_inner(process, mark, tmp_path, timeout=30)
-
-
-def await_standing(process: subprocess.Popen[str], engine: Engine, stage: str) -> None:
-    """Wait until the run has said that it waits and something of it stands."""
-    assert process.stdout is not None
-    seen = ""
-    while "waiting now" not in seen:
-        ready, _, _ = select.select([process.stdout], [], [], 60)
-        assert ready, f"'waiting now' never came: {seen}"
-        piece = os.read(process.stdout.fileno(), 4096).decode()
-        assert piece, f"The run ended early: {seen}"
-        seen += piece
-    assert wait_until(lambda: labelled(engine, process.pid) != [], 30), f"nothing stands in stage {stage}"

@@ -53,6 +53,7 @@ def own_runtime_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "runtime"
     folder.mkdir()
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{folder}/no-engine.sock")
     return folder
 
 
@@ -174,6 +175,17 @@ def test_a_kept_server_lives_on_and_is_stopped_by_hand(tmp_path: Path, capsys: p
     assert wait_until(lambda: marked(run) == [], 5)
     assert cli.main(["servers", "list"]) == 0
     assert capsys.readouterr().out == "No server runs.\n"
+
+
+def test_a_missing_engine_is_a_line_and_no_error(capsys: pytest.CaptureFixture[str], own_runtime_dir: Path) -> None:
+    assert cli.main(["servers", "list"]) == 0
+    said = capsys.readouterr()
+    address = f"unix://{own_runtime_dir}/no-engine.sock"
+    line = f"Containers are not looked at: no container engine answers at {address} (DOCKER_HOST): no such socket\n"
+    assert (said.out, said.err) == ("No server runs.\n", line)
+    assert cli.main(["servers", "stop", "--all"]) == 0
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("Nothing to stop.\n", line)
 
 
 def test_stop_all_spares_living_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
