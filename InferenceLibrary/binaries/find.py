@@ -32,6 +32,8 @@ _MACHINE_NAMES = {
     "ppc64le": "ppc64",
 }
 _NATIVE_FORMAT = {"linux": "ELF", "darwin": "Mach-O", "win32": "Windows"}
+_MOST_FOLDERS = 5
+"""Folders of the PATH that an error names."""
 Reason = tuple[str, str, str | None]
 """Why a file is no program to run: expected, got, hint."""
 _MACH_O = {b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"\xfe\xed\xfa\xcf"}
@@ -87,7 +89,7 @@ def _on_path(program: str, env: Mapping[str, str] | None, hint: str | None) -> P
         path = Path(found).absolute()
         _refuse(path, _why_not(path))
         return path
-    folders = [Path(folder) for folder in search.split(os.pathsep) if folder]
+    folders = list(dict.fromkeys(Path(folder) for folder in search.split(os.pathsep) if folder))
     for folder in folders:
         candidate = folder / program
         if candidate.exists():
@@ -105,9 +107,16 @@ def _on_path(program: str, env: Mapping[str, str] | None, hint: str | None) -> P
             expected="a file on the PATH",
             got="none",
             hint=advice,
-            detail=("Searched", [str(folder) for folder in folders] or ["nothing: the PATH is empty"]),
+            detail=("Searched", _shown(folders) or ["nothing: the PATH is empty"]),
         )
     )
+
+
+def _shown(folders: list[Path]) -> list[str]:
+    """The folders for an error: the first of them, and how many more there are."""
+    lines = [str(folder) for folder in folders[:_MOST_FOLDERS]]
+    more = len(folders) - len(lines)
+    return [*lines, f"and {more} more"] if more else lines
 
 
 def _joined(near: str | None, hint: str) -> str:

@@ -126,7 +126,12 @@ def _found_file(name: str, option: Option, text: str, environment: Mapping[str, 
     if folder and not path.is_absolute() and not path.exists():
         path = Path(folder).expanduser() / path
     if not path.exists():
-        raise ServerError(describe(f"The {name.replace('_', ' ')} '{path}' does not exist", hint=option.hint or None))
+        hint = option.hint or None
+        if option.type == "model-file" and not Path(text).expanduser().is_absolute():
+            # Where the variable is set, the path shows it.
+            way = f"set {MODEL_FOLDER} or give a full path"
+            hint = f"{way}; {hint}" if hint else f"{way}."
+        raise ServerError(describe(f"The {name.replace('_', ' ')} '{path.absolute()}' does not exist", hint=hint))
     return str(path.absolute())
 
 

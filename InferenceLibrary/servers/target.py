@@ -86,7 +86,7 @@ def _duration(environment: Mapping[str, str], variable: str) -> float | None:
         bare = value.isascii() and value.strip().replace(".", "", 1).isdigit()
         seconds = float(value) if bare else parse_duration(value)
     except ValueError as error:
-        raise TargetError(f"{variable}: {error}.") from None
+        raise TargetError(f"{variable}: {error}; a number alone is seconds.") from None
     if seconds <= 0:
         raise TargetError(f"{variable}: expected a duration above zero, got '{value}'.")
     return seconds

@@ -49,6 +49,13 @@ def test_a_missing_name_tells_where_it_was_searched_and_what_is_near(tmp_path: P
     assert f"    {tmp_path}" in details
 
 
+def test_the_searched_folders_are_named_once_and_not_all(tmp_path: Path) -> None:
+    folders = [str(tmp_path / name) for name in "abacabdefgha"]
+    details = refusal("no-such-program", env={"PATH": ":".join(folders)}).splitlines()[2:]
+    shown = [line.strip() for line in details]
+    assert shown[1:] == [*(str(tmp_path / name) for name in "abcd"), "and 4 more"]
+
+
 def test_a_missing_path_tells_what_is_in_its_folder(tmp_path: Path) -> None:
     executable(tmp_path / "server", b"#!/bin/sh\n")
     assert "In that folder there is server" in refusal(str(tmp_path / "servre"))

@@ -171,10 +171,13 @@ def test_a_model_file_is_looked_up_below_the_model_folder(tmp_path: Path) -> Non
     assert command(option, "sub/model.gguf", environment=environment) == ["--m", str(model)]
     assert command(option, environment=environment | {"TEST_MODEL_FILE": "sub/model.gguf"}) == ["--m", str(model)]
     assert command(option, str(model), environment={"TEST_MODEL_PATH": "/no/such"}) == ["--m", str(model)]
-    with pytest.raises(ServerError, match=rf"The opt '{tmp_path}/gone.gguf' does not exist\."):
+    hint = r"does not exist\. Hint: set TEST_MODEL_PATH or give a full path"
+    with pytest.raises(ServerError, match=rf"The opt '{tmp_path}/gone.gguf' {hint}\."):
         command(option, "gone.gguf", environment=environment)
-    with pytest.raises(ServerError, match=r"The opt 'sub/model.gguf' does not exist\."):
+    with pytest.raises(ServerError, match=rf"The opt '{Path.cwd()}/sub/model.gguf' does not exist\.$"):
         command(Option(flag="--m", type="path"), "sub/model.gguf", environment=environment)
+    with pytest.raises(ServerError, match=rf"The opt '{Path.cwd()}/gone.gguf' {hint}; make it"):
+        command(Option(flag="--m", type="model-file", hint="make it."), "gone.gguf", environment={})
 
 
 def test_a_program_is_looked_up(tmp_path: Path) -> None:

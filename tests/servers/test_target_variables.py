@@ -77,6 +77,8 @@ def test_the_time_limits(variable: str, field: str) -> None:
     for wrong in ("soon", "0", "-1", "0 s", "²", " "):
         with pytest.raises(TargetError, match=rf"^{variable}: expected a duration"):
             resolved({variable: wrong})
+    with pytest.raises(TargetError, match="got 'abc'; a number alone is seconds"):
+        resolved({variable: "abc"})
 
 
 @pytest.mark.parametrize("value", ["true", "TRUE", "1", "yes", " on "])
