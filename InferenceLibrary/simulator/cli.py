@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from InferenceLibrary.simulator.settings import Settings
 
 
+_PROGRAMS = ("mistralrs", "mistralrs-server", "mistralrs-bench")
+"""The programs of mistral.rs that --as takes by name; they read command lines of their own."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; return its exit code: 0, 1 when it cannot start, 2 for wrong arguments."""
     try:
@@ -67,7 +71,7 @@ def _mistralrs(called: str, words: list[str]) -> tuple[str | None, list[str]]:
     if called.startswith("mistralrs"):
         return called, words
     for place, word in enumerate(words):
-        for name in ("mistralrs", "mistralrs-server", "mistralrs-bench"):
+        for name in _PROGRAMS:
             if word == f"--as={name}":
                 return ("" if name == "mistralrs" else name), [*words[:place], *words[place + 1 :]]
             if word == "--as" and words[place + 1 : place + 2] == [name]:
@@ -81,7 +85,8 @@ def _check(settings: Settings) -> None:
     from InferenceLibrary.simulator.personalities.registry import PERSONALITIES
 
     if settings.personality not in PERSONALITIES:
-        raise OptionError(f"--as: '{settings.personality}' is none of {', '.join(PERSONALITIES)}")
+        names = [*PERSONALITIES, *(name for name in _PROGRAMS if name not in PERSONALITIES)]
+        raise OptionError(f"--as: '{settings.personality}' is none of {', '.join(names)}")
     if settings.fault:
         from InferenceLibrary.simulator.faults.spec import parse_fault
 
@@ -153,6 +158,9 @@ def _print_help(words: Sequence[str]) -> int:
     print("personalities (--as):")
     for name, (_, _, text) in PERSONALITIES.items():
         print(f"  {name:<12} {text}")
+    print("  mistralrs-server, mistralrs-bench: the other programs of mistral.rs")
+    print()
+    print("  inference-simulator --as router --help    shows the flags of a personality")
     return 0
 
 

@@ -237,12 +237,27 @@ def _check_together(settings: Settings) -> None:
         raise OptionError("--min-tool-call-array-param-length: is above --max-tool-call-array-param-length")
 
 
+_METAVARS = {"str": "TEXT", "int": "NUMBER", "float": "NUMBER", "list": "TEXT ...", "repeat": "TEXT"}
+_METAVARS_OF_FLAGS = {
+    "as": "PERSONALITY", "config": "FILE", "host": "ADDRESS", "port": "PORT", "model": "NAME", "api-key": "KEY",
+    "served-model-name": "NAME ...", "ssl-certfile": "FILE", "ssl-keyfile": "FILE", "fault": "NAME[:KEY=VALUE,...]",
+    "scenario": "FILE", "dataset-path": "FILE",
+}  # fmt: skip
+
+
+def _metavar(name: str, kind: str) -> str:
+    """How `--help` writes a flag's value."""
+    if kind in CHOICES:
+        return "|".join(CHOICES[kind])
+    return _METAVARS_OF_FLAGS.get(name) or _METAVARS.get(kind, kind.upper())
+
+
 def usage_lines() -> list[str]:
     """Return the flags for `--help`, one line each."""
     lines = []
     for name, item in FIELDS.items():
         kind = item.metadata["kind"]
-        argument = "" if kind == "bool" else f" {kind.upper() if kind not in CHOICES else '|'.join(CHOICES[kind])}"
+        argument = "" if kind == "bool" else f" {_metavar(name, kind)}"
         default = "" if item.default in {"", None, dataclasses.MISSING} or kind == "bool" else f" [{item.default}]"
         lines.append(f"  --{name}{argument}  {item.metadata['help']}{default}")
     return lines

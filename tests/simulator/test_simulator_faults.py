@@ -686,3 +686,5 @@ def test_catalogue_is_printed(run_cli):
     listed = json.loads(run_cli("--list-faults", "--json").stdout)
     assert {entry["name"] for entry in listed} == set(all_kinds())
     assert all(entry["name"] in text for entry in listed)
+    assert "--fault stall:seconds=2" in text
+    assert "[F10] and the like are the ids of the wire rules" in text

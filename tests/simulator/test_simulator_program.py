@@ -50,6 +50,14 @@ def test_version_and_help(run_cli):
     text = run_cli("--help").stdout
     assert "--time-to-first-token DURATION" in text
     assert "--list-faults" in text
+    assert "--as PERSONALITY  the system to stand in for" in text
+    assert "--port PORT  " in text
+    assert " STR" not in text
+
+
+def test_an_unknown_personality_is_told_all_names(run_cli):
+    error = run_cli("--as", "nobody").stderr
+    assert error.endswith("gateway, router, mistralrs, mistralrs-server, mistralrs-bench\n")
 
 
 def test_config_file_is_overruled_by_environment_and_command_line(start_simulator, tmp_path):

@@ -39,4 +39,7 @@ def print_catalogue(as_json: bool = False) -> int:
     print("Every fault also takes:")
     for key, item in WHEN.items():
         print(f"  {key}  {item.text}")
+    print()
+    print("For example: inference-simulator --fault stall:seconds=2,first=1")
+    print("[F10] and the like are the ids of the wire rules that a fault breaks; checks name them in failures.")
     return 0
