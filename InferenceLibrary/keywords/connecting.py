@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,7 @@ class ConnectionKeywords(KeywordGroup):
         if check:
             self._check_health(server, "Nobody answers as expected", Deadline(0.0))
             if server.client.model is None and loaded.name == "openai":
-                server.client.model = next(iter(server.client.models()), None)
+                server.client.model = self._first_model(server)
         self.context.servers.add(server, alias)
         self.log.info(f"Connected to {server}, model {server.model}.")
         return server
@@ -159,6 +160,19 @@ class ConnectionKeywords(KeywordGroup):
         self._check_health(found, f"Server '{found.name}' is not ready", deadline)
         self.log.info(f"Server {found} is ready after {milliseconds(deadline.elapsed)}.")
 
+    def _first_model(self, server: Any) -> str | None:
+        from InferenceLibrary.servers.probes import GIVE_KEY
+
+        try:
+            return next(iter(server.client.models()), None)
+        except RequestError as error:
+            if error.status != 401 or server.client.api_key:
+                raise
+            first, _, rest = str(error).partition("\n")
+            first = first.partition(" Hint: ")[0]
+            error.args = (f"{first} Hint: {GIVE_KEY}" + (f"\n{rest}" if rest else ""),)
+            raise
+
     def _check_health(self, server: Any, what: str, deadline: Deadline) -> None:
         health = server.profile.ready.health
         last = [""]
@@ -179,10 +193,26 @@ class ConnectionKeywords(KeywordGroup):
             got=last[0],
             after=deadline.elapsed,
             state=state,
-            hint=None if state else "is it running there, and is the URL right?",
+            hint=None if state else _what_to_do(server, health, last[0]),
             detail=("Last lines of its log", log) if log else None,
         )
         raise ServerError(self.context.redactor(text))
+
+
+def _what_to_do(server: Any, health: Any, seen: str) -> str:
+    """A hint that fits to what was seen."""
+    from InferenceLibrary.servers.probes import GIVE_KEY, NO_HOST
+
+    if seen == "status 401" and not server.client.api_key:
+        return GIVE_KEY
+    if seen.startswith("status "):
+        statuses = " or ".join(map(str, health.statuses))
+        return f"a server answers there, but not with {statuses} on this path: is the path of the URL right?"
+    if seen.startswith(NO_HOST):
+        return "is the host of the URL right?"
+    if server.base_url.startswith("https:") and re.search("wrong.version.number|record layer failure", seen, re.I):
+        return "it speaks plain HTTP: use http://"
+    return "is it running there, and is the URL right?"
 
 
 def _probe(server: Any, health: Any) -> str:

@@ -29,6 +29,10 @@ class Listener(NamedTuple):
 
 def listeners(port: int, pid: int | str = "self") -> list[Listener]:
     """Return the sockets that listen on a port of the loopback interface, in the network of that process."""
+    return [listener for number, listener in _all_listeners(pid) if number == port]
+
+
+def _all_listeners(pid: int | str) -> list[tuple[int, Listener]]:
     found = []
     for table in ("tcp", "tcp6"):
         try:
@@ -38,8 +42,19 @@ def listeners(port: int, pid: int | str = "self") -> list[Listener]:
         for line in lines:
             fields = line.split()
             address, _, number = fields[1].partition(":")
-            if fields[3] == _LISTENING and int(number, 16) == port and address in _REACHED_BY_LOOPBACK:
-                found.append(Listener(int(fields[9]), int(fields[7])))
+            if fields[3] == _LISTENING and address in _REACHED_BY_LOOPBACK:
+                found.append((int(number, 16), Listener(int(fields[9]), int(fields[7]))))
+    return found
+
+
+def ports_of(pids: Iterable[int]) -> dict[int, int]:
+    """Return the ports of the loopback interface on which processes listen, with their process ids; Linux."""
+    found: dict[int, int] = {}
+    for pid in pids if process_tree.on_linux() else ():
+        held = _sockets(pid)
+        for port, listener in _all_listeners(pid) if held else ():
+            if held and listener.inode in held:
+                found.setdefault(port, pid)
     return found
 
 

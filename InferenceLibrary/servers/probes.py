@@ -12,6 +12,9 @@ from InferenceLibrary.errors import RequestError, StreamError
 from InferenceLibrary.servers.profile import Health
 
 OK = "ok"
+NO_HOST = "no such host name"
+GIVE_KEY = "give api_key=, or --variable API_KEY:... or INFERENCE_API_KEY where the target is used."
+"""What to do about a 401 where no key was sent."""
 PROBE_TIMEOUT = 2.0
 _MOST_BODY = 65_536
 _WELL = {"ok", "healthy", "ready", "up", "running"}
@@ -106,6 +109,8 @@ def ask_token(client: Client, kind: str, budget: float) -> tuple[str, bool]:
 
 
 def reason(error: Exception) -> str:
+    if isinstance(error, socket.gaierror):
+        return NO_HOST if error.errno == socket.EAI_NONAME else f"{NO_HOST} could be looked up: {error.strerror}"
     if isinstance(error, ConnectionRefusedError):
         return "connection refused"
     if isinstance(error, TimeoutError):

@@ -16,9 +16,9 @@ from InferenceLibrary.durations import parse_duration
 from InferenceLibrary.errors import ServerError, describe
 from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.servers.causes import find_cause
-from InferenceLibrary.servers.listeners import foreign_holder
+from InferenceLibrary.servers.listeners import foreign_holder, ports_of
 from InferenceLibrary.servers.output import LogFollower, OutputFile, last_line
-from InferenceLibrary.servers.probes import OK, ask_token, connects, generate_one, lists_model, probe
+from InferenceLibrary.servers.probes import GIVE_KEY, OK, ask_token, connects, generate_one, lists_model, probe
 from InferenceLibrary.servers.process import ServerProcess
 from InferenceLibrary.servers.profile import Profile
 from InferenceLibrary.servers.program import Program
@@ -104,7 +104,13 @@ class Watch:
                 last[0] = connects(host, port)
                 return last[0] == OK
 
-            self._await(LISTENING, connected, lambda: last[0], f"a listener on port {port}")
+            self._await(
+                LISTENING,
+                connected,
+                lambda: last[0],
+                f"a listener on port {port}",
+                advice=lambda: self._elsewhere(port),
+            )
         if isinstance(self.process, ServerProcess) and host in {"127.0.0.1", "localhost", "::1"}:
             self._refuse_foreigner(self.process, port)
 
@@ -123,7 +129,11 @@ class Watch:
 
         expected = f"{' or '.join(map(str, health.statuses))} on GET {health.path}" if health else "a listening port"
         if HEALTHY not in self.stages:
-            self._await(HEALTHY, healthy, lambda: last[0], expected)
+
+            def advice() -> str | None:
+                return "is ready.health.path of the profile right?" if last[0] == "status 404" else None
+
+            self._await(HEALTHY, healthy, lambda: last[0], expected, advice=advice)
         listing = self.profile.ready.model_list
         if listing is not None and MODEL_LISTED not in self.stages:
 
@@ -154,6 +164,8 @@ class Watch:
             del self.stages[FIRST_TOKEN]
             what = f"Server '{self.name}' is not ready ({FIRST_TOKEN})"
             hint = "it refuses the request: check the model's name, the key, and ready.first_token of the profile."
+            if " got 401" in last[0] and not client.api_key:
+                hint = f"it wants a key: {GIVE_KEY}"
             raise self._failure(what, expected, last[0], f"{self.process.label} runs", hint)
 
     def _await(
@@ -163,6 +175,7 @@ class Watch:
         got: Callable[[], str],
         expected: str,
         budget: Deadline | None = None,
+        advice: Callable[[], str | None] = lambda: None,
     ) -> None:
         budget = budget or self._budget(stage)
         next_line = [PROGRESS_EVERY]
@@ -188,7 +201,8 @@ class Watch:
                 key = f"ready.budgets.{stage.replace(' ', '_')}"
                 state = f"the stage's budget is {budget.budget:g} s; {state}"
                 hint = f"give it more time with {key} in the profile, or read its log."
-            raise self._failure(f"Server '{self.name}' is not ready ({stage})", expected, got(), state, hint)
+            what = f"Server '{self.name}' is not ready ({stage})"
+            raise self._failure(what, expected, got(), state, hint, advice())
         self._reached(stage)
 
     def _budget(self, stage: str) -> Deadline:
@@ -207,6 +221,16 @@ class Watch:
         shown = last if len(last) <= _LONGEST_LINE else f"{last[:_LONGEST_LINE]}…"
         return f"Server '{self.name}': {what}" + (f"; its log: {shown}" if shown else "")
 
+    def _elsewhere(self, port: int) -> str | None:
+        """Whether it listens on another port than the one that it was given."""
+        if not isinstance(self.process, ServerProcess):
+            return None
+        found = ports_of(seen.pid for seen in self.process.tree())
+        if not found:
+            return None
+        other, pid = next(iter(found.items()))
+        return f"process {pid} listens on port {other}, not {port}: use {{port}} in start.command of the profile."
+
     def _refuse_foreigner(self, process: ServerProcess, port: int) -> None:
         holder = foreign_holder(port, [seen.pid for seen in process.tree()])
         if holder is None:
@@ -223,10 +247,17 @@ class Watch:
         raise ForeignServerError(str(error))
 
     def _failure(
-        self, what: str, expected: str, got: str, state: str | None = None, hint: str | None = None
+        self,
+        what: str,
+        expected: str,
+        got: str,
+        state: str | None = None,
+        hint: str | None = None,
+        seen: str | None = None,
     ) -> ServerError:
+        """What failed; `seen` is a cause that was seen, and counts more than words in the log."""
         log = [self.redact(line) for line in self.process.log_tail()]
-        cause = find_cause(log, got if state is None else None, self.profile.hints)
+        cause = seen or find_cause(log, got if state is None else None, self.profile.hints)
         if state is not None:
             cause = cause or hint or "give it more time with timeout=..., or read its log."
         detail = (f"Last lines of {self.process.log_path}", log or ["(it wrote nothing)"])

@@ -94,6 +94,32 @@ Server Dies In A Call
     Chat    Hello
 
 
+Listens On Another Port
+    Start From
+    ...    title: x\nstart:\n${SPACE * 2}command: ['{python}', -m, http.server, --bind, 127.0.0.1, '0']\n
+    ...    timeout=2 s
+
+Health Path That Is None
+    Start From
+    ...    title: x\nstart:\n${SPACE * 2}command: ['{python}', -m, http.server, --bind, 127.0.0.1, '{port}']\n
+    ...    timeout=2 s
+
+Wrong Path In The URL
+    ${server} =    Start Server    simulator
+    Connect To Server    ${server.base_url}/nowhere
+
+TLS To A Plain Server
+    ${server} =    Start Server    simulator
+    Connect To Server    ${server.base_url.replace('http:', 'https:')}
+
+No Such Host
+    Connect To Server    http://no-such-host.invalid:8000
+
+No Key Given
+    ${server} =    Start Server    simulator    fault=status:code=401,path=/v1/models
+    Connect To Server    ${server.base_url}
+
+
 *** Keywords ***
 Start From
     [Arguments]    ${profile}    &{options}

@@ -37,6 +37,12 @@ MESSAGES = {
     "Not JSON": r"POST http://\S+/v1/chat/completions of server 'simulator' failed: expected a JSON object, got .* after \d+\.\d+ s\.",
     "Stream Stops In The Middle": r"POST http://\S+/v1/chat/completions of server 'simulator' failed: expected a stream with a proper end, got .* after 3 events \(.*\) after \d+\.\d+ s\.",
     "Server Dies In A Call": r"POST http://\S+ of server 'simulator' failed: expected an answer, got a connection closed without an answer after \d+\.\d+ s; its process ended with exit code 7\.",
+    "Listens On Another Port": r"Server 'mine' is not ready \(listening\): expected a listener on port (\d+), got connection refused after .*; process \d+ runs\. Hint: process \d+ listens on port \d+, not \1: use \{port\} in start\.command of the profile\.",
+    "Health Path That Is None": r"Server 'mine' is not ready \(healthy\): expected 200 on GET /health, got status 404 after .*; process \d+ runs\. Hint: is ready\.health\.path of the profile right\?",
+    "Wrong Path In The URL": r"Nobody answers as expected: .*, got status 404 after .* Hint: a server answers there, but not with 200 or 401 or 403 on this path: is the path of the URL right\?",
+    "TLS To A Plain Server": r"Nobody answers as expected: .* Hint: it speaks plain HTTP: use http://",
+    "No Such Host": r"Nobody answers as expected: .*, got no such host name.* Hint: is the host of the URL right\?",
+    "No Key Given": r"GET http://\S+/v1/models of server \S+ failed: .*401.* Hint: give api_key=, or --variable API_KEY:\.\.\. or INFERENCE_API_KEY where the target is used\.",
 }
 
 LOG_TAILS = {
