@@ -230,8 +230,8 @@ def paced(connections: int = 256, tokens: int = 100, periods: int = 3) -> dict[s
 
 
 FIRST, GAP = 0.2, 0.02
-# What 256 streams have to write in half a millisecond, which the server does in one wake-up.
-AT_ONCE = 6
+# What 256 streams have to write in a millisecond, which the server does in one wake-up.
+AT_ONCE = 12
 
 
 class PacedClient:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 _REST = 200e-6
 # With so many calls pending, all that fall into one step of the clock share a wake-up at its end. Usual gaps are whole
 # steps, so they stay exact: a stream meets the same place of the step each time.
-_MANY = 64
-_STEP = 500e-6
+_MANY = 128
+_STEP = 1e-3
 _ABSOLUTE = 1  # TFD_TIMER_ABSTIME
 
 
