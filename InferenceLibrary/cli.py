@@ -63,7 +63,12 @@ def _profiles(words: list[str], parser: argparse.ArgumentParser) -> int:
             _print_schema()
         case ["check", profile, *options] if all("=" in option for option in options):
             return _check_profile(profile, dict(option.split("=", 1) for option in options))
-        case [profile] if profile != "check":
+        case ["check"]:
+            parser.error("check which profile? Give its name or the path of a YAML file")
+        case ["check", _, *options]:
+            wrong = next(option for option in options if "=" not in option)
+            parser.error(f"expected options as NAME=VALUE, got: {wrong}")
+        case [profile]:
             _show_profile(profile)
         case _:
             parser.error(f"expected one profile, got: {' '.join(words)}")
@@ -72,7 +77,8 @@ def _profiles(words: list[str], parser: argparse.ArgumentParser) -> int:
 
 def _add_servers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     servers = commands.add_parser("servers", help="list or stop the servers that runs on this machine have started")
-    actions = servers.add_subparsers(dest="action", required=True, metavar="ACTION")
+    servers.set_defaults(run=lambda arguments: _list_servers())
+    actions = servers.add_subparsers(dest="action", metavar="ACTION")
     listing = actions.add_parser("list", help="list what runs: of living runs, kept, and left behind by dead runs")
     listing.set_defaults(run=lambda arguments: _list_servers())
     stop = actions.add_parser("stop", help="stop one server, or all that no living run owns")
@@ -137,7 +143,10 @@ def _stop_servers(wanted: str | None) -> int:
         if wanted is not None and not picked:
             known = ", ".join([str(server.server.pid) for _, server in found] + [one.name for one in standing])
             what = f"process id {wanted}" if wanted.isdigit() else f"name '{wanted}'"
-            print(f"rfinference: no server with {what}: expected one of {known or 'none'}", file=sys.stderr)
+            print(
+                f"rfinference: no server with {what}: {f'expected one of {known}' if known else 'no server runs'}",
+                file=sys.stderr,
+            )
             return 1
         for one in picked:
             assert engine is not None
@@ -184,16 +193,26 @@ def _print_schema() -> None:
 
 def _check_profile(name: str, options: dict[str, str]) -> int:
     """Validate a profile, start its server once, and tell the stages."""
+    from InferenceLibrary.deadline import Deadline
     from InferenceLibrary.redaction import Redactor
     from InferenceLibrary.servers.profile import load_profile
     from InferenceLibrary.servers.starting import StartSettings, start
 
     profile = load_profile(name)
-    print(f"{profile.name}: valid")
     if profile.start is None:
+        print(f"{profile.name}: valid")
         print(f"{profile.name}: is connected to, not started")
         return 0
     model = options.pop("model", None)
+    told: list[str] = []
+
+    def report(line: str) -> None:
+        if not told:
+            # Only now are the options known to be complete, too.
+            print(f"{profile.name}: valid")
+        told.append(line)
+        print(line)
+
     with tempfile.TemporaryDirectory(prefix="rfinference-") as folder:
         server = start(
             profile,
@@ -201,14 +220,16 @@ def _check_profile(name: str, options: dict[str, str]) -> int:
             name=profile.name,
             new_log=lambda: Path(folder) / f"{profile.name}.log",
             redact=Redactor(),
-            report=print,
+            report=report,
         )
         try:
             print(f"{profile.name}: ready at {server.base_url}, model {server.model}")
         finally:
+            stopping = Deadline(0.0)
             graceful = server.stop()
+        took = round(stopping.elapsed * 1000)
         how = server.process.how_it_ended() if server.process else ""
-        print(f"{profile.name}: stopped {'by itself' if graceful else 'by KILL'}, {how}")
+        print(f"{profile.name}: stopped {took} ms after {profile.stop.signal}{'' if graceful else ', by KILL'}, {how}")
         if server.left:
             print(f"{profile.name}: left behind {', '.join(map(str, server.left))}")
     return 0

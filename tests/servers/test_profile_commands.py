@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,42 @@ def test_a_profile_is_checked_by_a_start(capsys: pytest.CaptureFixture[str]) -> 
         "spawned", "listening", "healthy"
     ]  # fmt: skip
     assert lines[-2].startswith("simulator: ready at http://127.0.0.1:")
-    assert lines[-1] == "simulator: stopped by itself, exit code 0"
+    assert re.fullmatch(r"simulator: stopped \d+ ms after TERM, exit code 0", lines[-1])
+
+
+def test_what_lacks_a_required_option_is_not_called_valid(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("title: x\nstart: {command: [/bin/true], options: {file: {flag: --f, required: true}}}\n")
+    assert cli.main(["profiles", "check", str(path)]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "needs the option 'file'" in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["check"], "check which profile? Give its name"),
+        (["check", "simulator", "seed"], "expected options as NAME=VALUE, got: seed"),
+    ],
+)
+def test_what_a_check_needs_is_told(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["profiles", *words])
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_stop_where_nothing_runs_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("InferenceLibrary.servers.running.runs", list)
+    monkeypatch.setattr("InferenceLibrary.servers.standing.open_engine", lambda: (None, "none"))
+    assert cli.main(["servers", "stop", "1"]) == 1
+    assert "rfinference: no server with process id 1: no server runs\n" in capsys.readouterr().err
+
+
+def test_servers_alone_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "_list_servers", lambda: 7)
+    assert cli.main(["servers"]) == 7
 
 
 def test_what_is_not_started_is_only_read(capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,7 +91,7 @@ def test_what_is_wrong_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "Traceback" not in error
 
 
-@pytest.mark.parametrize("words", [["check"], ["simulator", "openai"], ["check", "simulator", "seed"], ["schema", "x"]])
+@pytest.mark.parametrize("words", [["simulator", "openai"], ["schema", "x"]])
 def test_words_that_make_no_sense_are_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main(["profiles", *words])
@@ -69,9 +105,7 @@ def test_the_schema_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert schema["$ref"] == "#/$defs/Profile"
 
 
-@pytest.mark.parametrize(
-    "words", [["servers"], ["servers", "stop"], ["servers", "stop", "x"], ["servers", "stop", "1", "--all"]]
-)
+@pytest.mark.parametrize("words", [["servers", "stop"], ["servers", "halt"], ["servers", "stop", "1", "--all"]])
 def test_servers_takes_what_it_knows(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main(words)
