@@ -276,7 +276,11 @@ def test_links_of_the_log_lead_to_files_beside_it(logged: InnerRun) -> None:
         ("The Engine Evaluates", "PASS", ""),
         ("The Engine Refuses", "FAIL", "elapsed time"),
         ("A Failure Shows Foreign Text", "FAIL", "Reply: expected a text that contains 'Paris', got '<script>"),
-        ("An Assertion Of The Wrong Unit", "FAIL", "Expected a time with a unit, such as 200 ms or 2 s, got '5 apples'."),
+        (
+            "An Assertion Of The Wrong Unit",
+            "FAIL",
+            "Expected a time with a unit, such as 200 ms or 2 s, got '5 apples'.",
+        ),
         (
             "A Key In Plain Text Is Refused",
             "FAIL",
