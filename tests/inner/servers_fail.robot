@@ -93,7 +93,6 @@ Server Dies In A Call
     Start Server    simulator    fault=crash-after:code=7,message=the engine died
     Chat    Hello
 
-
 Listens On Another Port
     Start From
     ...    title: x\nstart:\n${SPACE * 2}command: ['{python}', -m, http.server, --bind, 127.0.0.1, '0']\n
