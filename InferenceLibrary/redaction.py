@@ -8,15 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 MASK = "***"
 
-_SECRET_NAME = re.compile(
-    r"(api[-_]?key|access[-_]?key|token|secret|passw(or)?d|credential|authorization|cookie)", re.IGNORECASE
-)
+# Patterns are texts here: re compiles and keeps each at its first use, which spares the import of the library.
+_SECRET_NAME = r"(?i)(api[-_]?key|access[-_]?key|token|secret|passw(or)?d|credential|authorization|cookie)"
 # Names that look like secrets and are not: limits and counts of LLM tokens, the time to the first one, tokenizer files.
-_HARMLESS_NAME = re.compile(
-    r"(tokens|tokenizer|first[-_]token|token[-_]latency|per[-_]token|token[-_]ids?)", re.IGNORECASE
-)
-_BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}")
-_URL_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^/\s@]+@")
+_HARMLESS_NAME = r"(?i)(tokens|tokenizer|first[-_]token|token[-_]latency|per[-_]token|token[-_]ids?)"
+_BEARER = r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}"
+_URL_PASSWORD = r"(://[^/\s:@]*:)[^/\s@]+@"
 _SHORTEST_SECRET = 4
 _LONG_SECRET = 8
 """From this length on a secret is masked inside of words too; `test` as a key must not garble `latest`."""
@@ -24,7 +21,7 @@ _LONG_SECRET = 8
 
 def is_secret_name(name: str) -> bool:
     """Whether a header, option or variable of this name holds a secret: `Authorization`, `--api-key`, `HF_TOKEN`."""
-    return bool(_SECRET_NAME.search(name)) and not _HARMLESS_NAME.search(name)
+    return bool(re.search(_SECRET_NAME, name)) and not re.search(_HARMLESS_NAME, name)
 
 
 class Redactor:
@@ -53,8 +50,8 @@ class Redactor:
     def __call__(self, text: str) -> str:
         if self._known is not None:
             text = self._known.sub(MASK, text)
-        text = _URL_PASSWORD.sub(rf"\1{MASK}@", text)
-        return _BEARER.sub(lambda match: f"{match.group(1)} {MASK}", text)
+        text = re.sub(_URL_PASSWORD, rf"\1{MASK}@", text)
+        return re.sub(_BEARER, lambda match: f"{match.group(1)} {MASK}", text)
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """Return headers fit for a log."""
