@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,14 +82,24 @@ def start_inner(
     return process, mark
 
 
-def finish_inner(process: subprocess.Popen[str], mark: str, output_dir: Path, timeout: float = 120) -> InnerRun:
-    """Wait for a run and read its results."""
+def finish_inner(
+    process: subprocess.Popen[str],
+    mark: str,
+    output_dir: Path,
+    timeout: float = 120,
+    settled: Callable[[], object] = lambda: None,
+) -> InnerRun:
+    """Wait for a run, then for `settled`, end what is left of its processes, and read its results.
+
+    A run that is interrupted leaves work to its watcher of containers, which must be let to do it.
+    """
     try:
         console, _ = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         console, _ = process.communicate()
         raise AssertionError(f"The inner run did not end within {timeout:g} s:\n{console}") from None
+    settled()
     left = [f"{pid}: {line}" for pid, line in marked_processes(mark).items()]
     for pid in marked_processes(mark):
         os.kill(pid, signal.SIGKILL)
@@ -99,10 +110,16 @@ def finish_inner(process: subprocess.Popen[str], mark: str, output_dir: Path, ti
     return InnerRun(output_dir, process.returncode, console, reader.tests, left)
 
 
-def run_inner(suite: str | Path, output_dir: Path, *options: str, env: dict[str, str] | None = None) -> InnerRun:
+def run_inner(
+    suite: str | Path,
+    output_dir: Path,
+    *options: str,
+    env: dict[str, str] | None = None,
+    settled: Callable[[], object] = lambda: None,
+) -> InnerRun:
     """Run `tests/inner/SUITE`, or a suite by its path, to its end."""
     process, mark = start_inner(suite, output_dir, *options, env=env)
-    return finish_inner(process, mark, output_dir)
+    return finish_inner(process, mark, output_dir, settled=settled)
 
 
 def run_text(text: str, output_dir: Path, *options: str, env: dict[str, str] | None = None) -> InnerRun:

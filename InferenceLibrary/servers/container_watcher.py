@@ -22,8 +22,10 @@ from typing import Any
 from InferenceLibrary.deadline import Deadline, pause
 from InferenceLibrary.servers.owner import run_id, start_of
 
-_ROUNDS_FOR = 2.0
-"""Seconds after the runner's death in which the engine may still create what it had been asked for."""
+_QUIET = 2.0
+"""Seconds without a find after which nothing more is expected of what the engine had been asked for."""
+_LONGEST = 60.0
+"""Seconds after which it is left to the next run: a busy engine may hold a volume while it creates its container."""
 _ROUND = 0.2
 _FAREWELL = 2.0
 
@@ -124,12 +126,14 @@ def main(address: str, run: str) -> None:
 
 
 def _remove(address: str, once: Callable[[Any], object]) -> None:
+    """Look again and again until `once` has found nothing for a while."""
     from InferenceLibrary.servers.engine import Address, Engine, api_errors
 
-    deadline = Deadline(_ROUNDS_FOR)
-    while True:
+    deadline, quiet = Deadline(_LONGEST), Deadline(_QUIET)
+    while not deadline.expired:
         with contextlib.suppress(*api_errors()):
-            once(Engine(Address(address, "watcher")).client.api)
-        if deadline.expired:
+            if once(Engine(Address(address, "watcher")).client.api):
+                quiet = Deadline(_QUIET)
+        if quiet.expired:
             return
         pause(_ROUND)

@@ -27,7 +27,7 @@ ROUNDS = int(os.environ.get("INFERENCE_KILL_ROUNDS", "12"))
 SEED = int(os.environ.get("INFERENCE_KILL_SEED", str(random.SystemRandom().randrange(10**6))))
 STAGES = ("wait", "compose", "start", "compose-start", "ignore-term")
 WHO = ("runner", "group", "watcher and runner")
-GONE_WITHIN = 8.0
+GONE_WITHIN = 20.0
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_nothing_is_left_whenever_a_run_is_killed(engine: Engine, tmp_path: Path
             # Without its watcher, what is left is for the next start.
             assert wait_until(lambda pid=process.pid: labelled(engine, pid) == [], deadline, longest=0.1), told
             waits.append(deadline.elapsed)
-        assert wait_until(lambda mark=mark: not marked_processes(mark), 10), f"{told}: {marked_processes(mark)}"
+        assert wait_until(lambda mark=mark: not marked_processes(mark), 30), f"{told}: {marked_processes(mark)}"
     print(f"seed {SEED}: {ROUNDS} runs, containers stood in {stood}; gone after at most {max(waits):.2f} s", end="")
     print(f", median {sorted(waits)[len(waits) // 2]:.2f} s")
     last, mark = start_inner(
