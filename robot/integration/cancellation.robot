@@ -1,10 +1,11 @@
 *** Settings ***
 Documentation    Calls that are given up: by a count of tokens, by time limits of every kind, by another hand.
 
+Resource         ../../resources/simulator.resource
 Resource         ../../resources/target.resource
 Variables        ../../resources/prompts.yaml
 
-Suite Setup      Use Target
+Suite Setup      Use Target And Shared Simulator
 
 Test Tags        cancellation
 
@@ -33,7 +34,7 @@ A Stream Is Cancelled From Elsewhere
 
 Cancelling One Stream Leaves The Other
     Slow Down Where Possible
-    Start Stream    ${LONG_PROMPT}    max_tokens=30    alias=kept    extra=${ENDLESS}
+    Start Stream    ${LONG_PROMPT}    max_tokens=20    alias=kept    extra=${ENDLESS}
     Start Stream    ${LONG_PROMPT}    max_tokens=200    alias=dropped    extra=${ENDLESS}
     Wait Until Stream Has 1 Tokens    dropped
     Cancel Stream    dropped
@@ -43,38 +44,38 @@ Cancelling One Stream Leaves The Other
 
 A Total Time Limit Ends A Stream And Tells What Had Arrived
     [Tags]    mock    covers:batch-timeout
-    Start Simulator    inter_token_latency=100 ms
+    Use Shared Simulator    inter_token_latency=60ms
     ${error} =    Request Should Fail
     ...    Stream Chat
     ...    ${LONG_PROMPT}
     ...    max_tokens=100
     ...    extra=${ENDLESS}
-    ...    timeout=350 ms
-    ...    error_contains=no end within the total time limit of 0.35 s
+    ...    timeout=200 ms
+    ...    error_contains=no end within the total time limit of 0.2 s
     ...    category=SERVER_ERROR
-    ...    within=1 s
+    ...    within=2 s
     Should Be True    1 <= len($error.stream.tokens) <= 4
     The Server Should Forget It
 
 A Very Short Time Limit Is Kept
     [Tags]    mock    covers:batch-timeout
-    Start Simulator    time_to_first_token=5 s
+    Use Shared Simulator    time_to_first_token=5s
     Request Should Fail
     ...    Chat
     ...    ${SHORT_PROMPT}
     ...    timeout=1 ms
-    ...    within=500 ms
+    ...    within=2 s
     ...    error_contains=within the total time limit of 0.001 s
 
 Waiting For The First Byte Has A Limit
     [Tags]    mock
-    Start Simulator    time_to_first_token=30 s
+    Use Shared Simulator    time_to_first_token=30s
     Request Should Fail
     ...    Chat
     ...    ${SHORT_PROMPT}
-    ...    first_byte_timeout=200 ms
-    ...    error_contains=first-byte limit of 0.2 s (nothing had arrived)
-    ...    within=1 s
+    ...    first_byte_timeout=100 ms
+    ...    error_contains=first-byte limit of 0.1 s (nothing had arrived)
+    ...    within=2 s
 
 Silence Inside A Stream Has A Limit
     [Tags]    mock
@@ -84,22 +85,22 @@ Silence Inside A Stream Has A Limit
     ...    Stream Chat
     ...    ${CAPITAL_OF_FRANCE}
     ...    headers=${stalled}
-    ...    silence_timeout=200 ms
-    ...    error_contains=between-events limit of 0.2 s
-    ...    within=1 s
+    ...    silence_timeout=100 ms
+    ...    error_contains=between-events limit of 0.1 s
+    ...    within=2 s
     Length Should Be    ${error.stream.chunks}    3
 
 A Stall Shorter Than The Limit Is Borne And Seen
     [Tags]    mock
     Skip Unless Server Supports    fault injection
-    VAR    &{stalled}    X-Inference-Fault=stall:before=event,event=4,seconds=0.3
+    VAR    &{stalled}    X-Inference-Fault=stall:before=event,event=4,seconds=0.2
     ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    headers=${stalled}    silence_timeout=5 s
     Run Keyword And Expect Error    *expected at most 0, got 1*    Stream Should Not Stall    ${stream}
 
 A Call That Runs Out Of Time Is Dropped By The Server
     [Tags]    mock
-    Start Simulator    time_to_first_token=20 s
-    Request Should Fail    Chat    ${SHORT_PROMPT}    timeout=200 ms
+    Use Shared Simulator    time_to_first_token=20s
+    Request Should Fail    Chat    ${SHORT_PROMPT}    timeout=100 ms
     Server Should Be Idle Within    2 s
 
 Ten Cancelled Streams Leave Nothing Behind
@@ -112,22 +113,16 @@ Ten Cancelled Streams Leave Nothing Behind
 
 
 *** Keywords ***
-Start Simulator
-    [Documentation]    Starts a simulator of its own for this test.
-    [Arguments]    &{options}
-    Skip Unless Server Supports    fault injection
-    Start Server    simulator    &{options}
-
 Slow Down Where Possible
-    [Documentation]    Takes a slower simulator, so that there is time to act; a real server is slow enough.
+    [Documentation]    Makes a simulator slow, so that there is time to act; a real server is slow enough.
     ${server} =    Get Server
     IF    'fault injection' not in $server.profile.lacks
-        Start Server    simulator    inter_token_latency=10 ms
+        Use Shared Simulator    inter_token_latency=10ms
     END
 
 The Server Should Forget It
     [Documentation]    Nothing is at work any more, and the next request is served.
     Skip Unless Server Supports    metrics
     Server Should Be Idle Within    2 s
-    ${next} =    Chat    ${SHORT_PROMPT}    max_tokens=4
+    ${next} =    Chat    ${SHORT_PROMPT}    max_tokens=1
     Should Not Be Empty    ${next.text}

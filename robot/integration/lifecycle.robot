@@ -67,7 +67,7 @@ Nothing Answers While It Is Paused
     Start One
     Chat    ${SHORT_PROMPT}    max_tokens=4
     Pause Server
-    Run Keyword And Expect Error    *no answer within*    Chat    ${SHORT_PROMPT}    timeout=500 ms
+    Run Keyword And Expect Error    *no answer within*    Chat    ${SHORT_PROMPT}    timeout=200 ms
     Resume Server
     Wait Until Server Is Ready    timeout=20 s
     ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=4
@@ -121,7 +121,7 @@ Health That Never Comes Is Told With Its Stage
     [Tags]    mock    covers:worker-ready-timeout
     Skip Unless Server Supports    fault injection    kind
     Run Keyword And Expect Error    *is not ready (healthy): expected 200*got status 503*
-    ...    Start One    fault=never-ready    timeout=4 s
+    ...    Start One    fault=never-ready    timeout=2 s
 
 A Broken Model File Ends The Start At Once
     [Tags]    real    requires-model

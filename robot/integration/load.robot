@@ -2,10 +2,11 @@
 Documentation    Many requests at once, for their function: all are answered, none is mixed up, too many are told so.
 
 Library          Collections
+Resource         ../../resources/simulator.resource
 Resource         ../../resources/target.resource
 Variables        ../../resources/prompts.yaml
 
-Suite Setup      Use Target
+Suite Setup      Use Target And Shared Simulator
 
 Test Tags        load
 
@@ -25,7 +26,7 @@ Ten Streams At Once Are Whole
 
 Answers Are Not Mixed Up
     [Tags]    mock    covers:worker-concurrent
-    Start Simulator    mode=echo    scenario=${EMPTY}    inter_token_latency=2 ms
+    Use Shared Simulator    mode=echo    inter_token_latency=2ms
     ${prompts} =    Evaluate    [f'request number {n}, and no other.' for n in range(20)]
     ${replies} =    Chat At Once    ${prompts}
     Each Answer Should Belong To Its Request    ${replies}
@@ -39,7 +40,7 @@ Short And Long Requests Share The Server
 
 Some Failures Are Borne
     [Tags]    mock    covers:service-pass-rate
-    Start Simulator    fault=status:code=503,first=2
+    Use Shared Simulator    fault=status:code=503,first=2
     ${results} =    Chat At Once    ${SHORT_PROMPT}    count=10    allow_failures=True
     At Least 80 % Should Succeed    ${results}
     Run Keyword And Expect Error    *got 80 % (8 of 10)*    At Least 81 % Should Succeed    ${results}
@@ -47,8 +48,7 @@ Some Failures Are Borne
 
 A Flood Is Answered Or Refused, Nothing Else
     [Tags]    mock    covers:service-flood
-    VAR    @{small}    --max-num-seqs    2    --max-waiting-queue-length    3
-    Start Simulator    time_to_first_token=100 ms    arguments=${small}
+    Use Shared Simulator    time_to_first_token=100ms    max_num_seqs=${2}    max_waiting_queue_length=${3}
     ${results} =    Chat At Once    ${SHORT_PROMPT}    count=25    timeout=20 s    allow_failures=True
     Only These Statuses Should Occur    ${results}    200    429
     ${refused} =    Evaluate    [r for r in $results if r.status == 429]
@@ -58,7 +58,7 @@ A Flood Is Answered Or Refused, Nothing Else
 
 An Unexpected Status Is Found Out
     [Tags]    mock
-    Start Simulator    fault=status:code=500,first=1
+    Use Shared Simulator    fault=status:code=500,first=1
     ${results} =    Chat At Once    ${SHORT_PROMPT}    count=5    allow_failures=True
     Run Keyword And Expect Error
     ...    *expected only 200, 503, got*1 x 500*
@@ -73,19 +73,13 @@ Answers Pass At A Rate
 
 A Server Goes On After A Storm Of Cancelled Calls
     [Tags]    mock
-    Start Simulator    time_to_first_token=300 ms
+    Use Shared Simulator    time_to_first_token=300ms
     ${results} =    Chat At Once    ${SHORT_PROMPT}    count=20    timeout=100 ms    allow_failures=True
     Length Should Be    ${results.failures}    20
     Server Should Be Idle Within    2 s
 
 
 *** Keywords ***
-Start Simulator
-    [Documentation]    Starts a simulator of its own for this test.
-    [Arguments]    &{options}
-    Skip Unless Server Supports    fault injection
-    Start Server    simulator    &{options}
-
 The Capital Should Be Known
     [Documentation]    Asks for the capital of France and expects it in the answer, spelt in any way.
     ${reply} =    Chat    ${CAPITAL_OF_FRANCE}    max_tokens=32    temperature=0

@@ -62,4 +62,4 @@ Frozen Counters Are Found Out
     ...    Counters Should Match
     ...    ${before}
     ...    ${reply}
-    ...    within=300 ms
+    ...    within=100 ms

@@ -1,0 +1,74 @@
+*** Settings ***
+Documentation    Whom a router refuses, and what: keys that are missing or unknown, exhausted budgets, wrong requests.
+...
+...              Runs against the simulator in place of the API router, which needs no backend to refuse. ROUTER_URL
+...              names the real one, ROUTER_API_KEY a key for it, ROUTER_MODEL a model that it routes.
+
+Resource         ../../resources/systems.resource
+
+Suite Setup      Meet The Router As A Stranger
+Test Template    Request Should Be Refused
+
+Test Tags        router
+
+
+*** Variables ***
+${KEY: Secret}    %{ROUTER_API_KEY=dev-test-key}
+${MODEL}          %{ROUTER_MODEL=gpt-4o}
+&{GOOD_KEY}       X-API-Key=${KEY}
+${GOOD_BODY}      {"model": "${MODEL}", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 5}
+
+
+*** Test Cases ***
+A Request Without A Key
+    [Tags]    covers:router-auth
+    401    AUTH_INVALID    headers={}
+A Bearer Without A Key
+    [Tags]    covers:router-auth
+    401    AUTH_INVALID    headers={"Authorization": "Bearer"}
+An Unknown Key In Its Header
+    [Tags]    covers:router-auth
+    401    AUTH_INVALID    headers={"X-API-Key": "no-such-key"}
+An Unknown Key As Bearer
+    [Tags]    covers:router-auth
+    401    AUTH_INVALID    headers={"Authorization": "Bearer no-such-key"}
+A Request Without A Model
+    [Tags]    covers:router-validation
+    400    VALIDATION_ERROR    body={"messages": [{"role": "user", "content": "Hi"}]}
+A Request Without Messages
+    [Tags]    covers:router-validation
+    400    VALIDATION_ERROR    body={"model": "${MODEL}", "messages": []}
+A Body That Is Not JSON
+    [Tags]    covers:router-validation
+    400    INVALID_REQUEST    body={"model": "${MODEL}"
+An Exhausted Budget
+    [Tags]    mock
+    [Template]    Key Should Be Exhausted
+    dev-exhausted-budget-key    BUDGET_EXCEEDED    budget
+An Exhausted Quota
+    [Tags]    mock
+    [Template]    Key Should Be Exhausted
+    dev-exhausted-quota-key    QUOTA_EXCEEDED    daily_quota
+
+
+*** Keywords ***
+Meet The Router As A Stranger
+    [Documentation]    Requests send the keys that the tests give them, and no other.
+    ${router} =    Use System    %{ROUTER_URL=}    router    api-router    model=${MODEL}    api_key=${KEY}
+    Connect To Server    ${router.base_url}    alias=stranger    profile=${router.profile.name}    model=${MODEL}
+
+Request Should Be Refused
+    [Documentation]    The answer has this status, this code, and a text.
+    [Arguments]    ${status}    ${code}    ${headers}=${GOOD_KEY}    ${body}=${GOOD_BODY}
+    ${reply} =    Send Request    POST    /v1/chat/completions    ${body}    headers=${headers}
+    ...    expected_status=${status}
+    Should Be Equal    ${reply.json}[code]    ${code}
+    Should Not Be Empty    ${reply.json}[error]
+
+Key Should Be Exhausted
+    [Documentation]    Asks with a key whose budget is used up.
+    [Arguments]    ${key}    ${code}    ${quota}
+    Skip Unless Server Supports    backends of our own
+    ${reply} =    Chat    Hi    headers={"X-API-Key": "${key}"}    expected_status=402
+    Should Be Equal    ${reply.json}[code]    ${code}
+    Should Be Equal    ${reply.json}[limit_context][quota_type]    ${quota}
