@@ -175,10 +175,11 @@ class EmbeddingKeywords(CallGroup):
         Example:
         ```robotframework
         *** Test Cases ***
-        No Reranker Here
+        The Best Of Two
             Start Server    simulator
-            VAR    @{documents}    a cat    a dog
-            Request Should Fail    Rerank    pets    ${documents}    status=404
+            VAR    @{documents}    Cats sleep all day.    Paris is the capital of France.
+            ${results} =    Rerank    What is the capital of France?    ${documents}    top_n=1
+            Should Be Equal As Integers    ${results}[0][index]    1
         ```
         """
         call = self._call(options)
@@ -188,6 +189,7 @@ class EmbeddingKeywords(CallGroup):
             reply = call.server.client.generate(
                 "/v1/rerank", body, model=model, top_n=top_n, extra=options.get("extra"), **call.sending
             )
+        self._logged("rerank", call.server, body, reply)
         results = reply.json.get("results")
         if not isinstance(results, list) or not all(isinstance(item, dict) for item in results):
             raise CheckFailure(f"Rerank: expected results, got {reply.body[:200]}.")

@@ -70,9 +70,11 @@ class ModelAdminKeywords(CallGroup):
         Example:
         ```robotframework
         *** Test Cases ***
-        No Detokenizer Here
+        There And Back
             Start Server    simulator
-            Request Should Fail    Detokenize    [1, 2]    status=404
+            ${tokens} =    Tokenize    What is the capital of France?
+            ${text} =    Detokenize    ${tokens}
+            Should Be Equal    ${text}    What is the capital of France?
         ```
         """
         reply = self._post("/detokenize", {"tokens": tokens}, options, model)

@@ -262,5 +262,5 @@ def read_completion(exchange: Exchange, data: dict[str, Any]) -> Ask:
 
 
 def _ids_text(ids: list[int]) -> str:
-    """Return a text for token ids; the made-up tokenizer has no vocabulary to look them up in."""
+    """Return a text for token ids, which may be those of any tokenizer."""
     return " ".join(f"t{number}" for number in ids)

@@ -7,6 +7,7 @@ one token a character. The tokens of a text always join to the text.
 from __future__ import annotations
 
 import re
+from zlib import crc32
 
 from InferenceLibrary.simulator.draws import Draws
 
@@ -36,6 +37,35 @@ def tokenize(text: str) -> list[str]:
 def count_tokens(text: str) -> int:
     """Return how many tokens `text` has."""
     return len(_TOKEN.findall(text))
+
+
+_IDS = 128_000
+
+
+class Vocabulary:
+    """Ids of tokens: hashes, so that every server gives the same. Only ids that were given before have a text."""
+
+    def __init__(self) -> None:
+        self._tokens: dict[int, str] = {}
+
+    def ids(self, text: str) -> list[int]:
+        """Return the id of each token of `text`, and remember them."""
+        return [self._id(token) for token in tokenize(text)]
+
+    def text(self, ids: list[int]) -> str:
+        """Return the text of token ids.
+
+        Raises:
+            KeyError: An id is none that was given before.
+        """
+        return "".join([self._tokens[number] for number in ids])
+
+    def _id(self, token: str) -> int:
+        number = crc32(token.encode()) % _IDS
+        # Where two tokens have one hash, the later one gets an id of its own.
+        while self._tokens.setdefault(number, token) != token:
+            number += _IDS
+        return number
 
 
 CORPUS = tokenize(" " + " ".join(_TEXT.split()))

@@ -400,6 +400,15 @@ def _embed(body, check):
     return run
 
 
+def _rank(check, **body):
+    def run(simulator, fault):
+        documents = {"query": "a b", "documents": ["c", "a b", "b"]}
+        found = [answer.json["results"] for answer in both(simulator, "/v1/rerank", {**documents, **body}, fault)]
+        assert [check(results) for results in found] == [False, True]
+
+    return run
+
+
 def _big_endian(answer):
     numbers = base64.b64decode(answer.json["data"][0]["embedding"])
     return abs(sum(value * value for value in struct.unpack(">384f", numbers)) - 1) < 1e-4
@@ -472,6 +481,10 @@ OTHERS = {
         {"input": ["a", "a"]}, lambda a: a.json["data"][0]["embedding"] != a.json["data"][1]["embedding"]
     ),
     "accepts-empty-input": _embed({"input": ""}, lambda a: a.status == 200),
+    "rerank-worst-first": _rank(lambda results: [item["index"] for item in results] == [0, 2, 1]),
+    "rerank-index-twice": _rank(lambda results: [item["index"] for item in results] == [1, 1, 0]),
+    "rerank-score-missing": _rank(lambda results: ["relevance_score" in item for item in results] == [0, 1, 1]),
+    "ignores-top-n": _rank(lambda results: len(results) == 3, top_n=1),
     "done-after-typed": _typed(lambda a: a.body.endswith(b"data: [DONE]\n\n")),
     "event-name-differs": _typed(lambda a: b"event: something\ndata: {" in a.body),
     "event-type-missing": _typed(lambda a: None in _kinds(a)),
@@ -661,7 +674,16 @@ def test_wrong_faults_are_refused(text, part):
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages", "/v1/embeddings"]
+    "path",
+    [
+        "/v1/chat/completions",
+        "/v1/completions",
+        "/v1/responses",
+        "/v1/messages",
+        "/v1/embeddings",
+        "/v1/rerank",
+        "/v1/score",
+    ],
 )
 def test_no_fault_upsets_an_answer_that_it_is_not_for(start_simulator, path):
     simulator = start_simulator("--mode", "echo")
@@ -670,6 +692,10 @@ def test_no_fault_upsets_an_answer_that_it_is_not_for(start_simulator, path):
         "messages": [{"role": "user", "content": "a b"}],
         "prompt": "a b",
         "input": "a b",
+        "query": "a b",
+        "documents": ["a", "b"],
+        "text_1": "a",
+        "text_2": "b",
         "max_tokens": 5,
     }
     without_end = {"stall", "huge-body", "compression-bomb", "endless-stream", "endless-line", "slow-drip"}

@@ -17,10 +17,19 @@ from InferenceLibrary.simulator.faults.spec import all_kinds
 SLOW = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
-GENERATING = ["/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages", "/v1/embeddings"]
+GENERATING = [
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/responses",
+    "/v1/messages",
+    "/v1/embeddings",
+    "/v1/rerank",
+    "/v1/score",
+]
 PATHS = [
     *GENERATING,
     "/tokenize",
+    "/detokenize",
     "/v1/messages/count_tokens",
     "/v1/load_lora_adapter",
     "/admin/config",
@@ -43,6 +52,12 @@ GOOD = {
     "temperature": 1,
     "seed": 1,
     "dimensions": 3,
+    "query": "q",
+    "documents": ["d"],
+    "top_n": 1,
+    "text_1": "t",
+    "text_2": ["t"],
+    "tokens": [],
     "system": "s",
     "instructions": "i",
     "lora_name": "l",

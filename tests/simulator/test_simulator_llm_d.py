@@ -9,6 +9,7 @@ import re
 import struct
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
+from zlib import crc32
 
 import pytest
 
@@ -192,6 +193,39 @@ def test_tokenize(simulator):
     answer = simulator.request("POST", "/tokenize", {"model": "fake-model", "prompt": "one two one"}).json
     assert (answer["count"], answer["max_model_len"], answer["token_strs"]) == (3, 1024, None)
     assert len(answer["tokens"]) == 3
+
+
+@pytest.mark.parametrize("text", ["one two one", "Grüße aus Köln", "a 🦙, two 🦙🦙", "東京都\n\tend ", ""])
+def test_detokenize_undoes_tokenize(simulator, text):
+    tokens = simulator.request("POST", "/tokenize", {"prompt": text}).json["tokens"]
+    assert simulator.request("POST", "/detokenize", {"tokens": tokens}).json == {"prompt": text}
+
+
+def test_tokens_of_one_hash_have_ids_of_their_own(simulator):
+    words = [f"w{number}" for number in range(2000)]
+    assert len({crc32(word.encode()) % 128_000 for word in words}) < len(words)
+    tokens = [simulator.request("POST", "/tokenize", {"prompt": word}).json["tokens"][0] for word in words]
+    assert len(set(tokens)) == len(words)
+    assert simulator.request("POST", "/detokenize", {"tokens": tokens}).json == {"prompt": "".join(words)}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "status", "param"),
+    [
+        ({}, 400, "tokens"),
+        ({"tokens": "1 2"}, 400, "tokens"),
+        ({"tokens": ["1"]}, 400, "tokens"),
+        ({"tokens": [True]}, 400, "tokens"),
+        ({"tokens": [[1]]}, 400, "tokens"),
+        ({"tokens": [127_999]}, 400, "tokens"),
+        ({"tokens": [-1]}, 400, "tokens"),
+        ({"tokens": [10**30]}, 400, "tokens"),
+        ({"tokens": [], "model": "nobody"}, 404, "model"),
+    ],
+)
+def test_wrong_tokens_are_refused(simulator, wrong, status, param):
+    answer = simulator.request("POST", "/detokenize", wrong)
+    assert (answer.status, answer.json["error"]["param"]) == (status, param)
 
 
 def test_adapters_come_and_go(start_simulator):

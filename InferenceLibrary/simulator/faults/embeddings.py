@@ -18,7 +18,8 @@ _PATHS = ("/v1/embeddings",)
 
 
 def _items(draft: Draft) -> list[dict[str, Any]]:
-    return draft.body.get("data", []) if isinstance(draft.body, dict) else []
+    items = draft.body.get("data", ()) if isinstance(draft.body, dict) else ()
+    return [item for item in items if "embedding" in item]
 
 
 index = define("embedding-index-wrong", "numbers the embeddings from 1", breaks=("E1",), paths=_PATHS)

@@ -97,6 +97,7 @@ _MODULES = (
     "tool_calls",
     "objects",
     "embeddings",
+    "ranking",
     "typed_events",
     "requests",
     "process",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from InferenceLibrary.simulator.responses import Stored
 
 _MESSAGES = "/v1/messages"
+_EMBEDDINGS = "/v1/embeddings"
+_RERANK = ("/rerank", "/v1/rerank", "/v2/rerank")
+_SCORE = ("/score", "/v1/score")
+_POOLING = frozenset({_EMBEDDINGS, *_RERANK, *_SCORE})
 _OUT_OF_REACH = (
     "/inference/v1/generate",
     "/v1/chat/completions/render",
@@ -32,7 +37,7 @@ _OUT_OF_REACH = (
 class LlmD:
     """The default personality."""
 
-    generating = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/responses", _MESSAGES, "/v1/embeddings"})
+    generating = _POOLING | {"/v1/chat/completions", "/v1/completions", "/v1/responses", _MESSAGES}
     open_paths = frozenset({"/health", "/health/ready", "/metrics"})
 
     def __init__(self, app: App) -> None:
@@ -46,7 +51,9 @@ class LlmD:
             "/health/ready": {"GET": self.ready},
             "/v1/chat/completions": {"POST": self.chat},
             "/v1/completions": {"POST": self.completion},
-            "/v1/embeddings": {"POST": self.embeddings},
+            _EMBEDDINGS: {"POST": self.embeddings},
+            **{path: {"POST": self.rerank} for path in _RERANK},
+            **{path: {"POST": self.score} for path in _SCORE},
             "/v1/responses": {"POST": self.respond},
             _MESSAGES: {"POST": self.message},
             f"{_MESSAGES}/count_tokens": {"POST": self.count_message_tokens},
@@ -72,7 +79,7 @@ class LlmD:
         return Draft(error.status, body=openai_error(error.status, error.message, error.param, error.kind))
 
     def before(self, exchange: Exchange) -> bool:
-        if exchange.request.path != "/v1/embeddings":
+        if exchange.request.path not in _POOLING:
             inject_failure(self.app, exchange.request)
         return False
 
@@ -93,8 +100,7 @@ class LlmD:
 
     def check_model(self, ask: Ask) -> None:
         """Refuse a model that is not served."""
-        if ask.model not in self.app.settings.names and ask.model not in self.admin.loras:
-            raise ApiError(404, f"The model `{ask.model}` does not exist.", param="model")
+        self.admin.check_model(ask.model)
 
     def chat(self, exchange: Exchange) -> None:
         ask = read_chat(exchange, self.body(exchange))
@@ -114,6 +120,26 @@ class LlmD:
         self.check_model(Ask(model, [], 0))
         draft, exchange.prompt_tokens = embed(data, self.app.settings, model)
         deliver(exchange, draft)
+
+    def rerank(self, exchange: Exchange) -> None:
+        from InferenceLibrary.simulator.ranking import rerank
+
+        self._rank(exchange, "rerank-", rerank)
+
+    def score(self, exchange: Exchange) -> None:
+        from InferenceLibrary.simulator.ranking import score
+
+        self._rank(exchange, "score-", score)
+
+    def _rank(
+        self, exchange: Exchange, prefix: str, rank: Callable[[dict[str, Any]], tuple[dict[str, Any], int]]
+    ) -> None:
+        data = self.body(exchange)
+        ask = Ask(take(data, "model", (str,), self.app.settings.names[0]), [], 0)
+        self.check_model(ask)
+        body, exchange.prompt_tokens = rank(data)
+        exchange.id, exchange.model = self.app.new_id(prefix), self.generator.shown_model(ask)
+        deliver(exchange, Draft(body={"id": exchange.id, "model": exchange.model, **body}))
 
     def _generate(self, exchange: Exchange, ask: Ask, prefix: str) -> Output:
         from InferenceLibrary.simulator.tools import call_tools, check_tools

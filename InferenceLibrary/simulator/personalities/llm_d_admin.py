@@ -6,14 +6,13 @@ import json
 import os
 from time import time
 from typing import TYPE_CHECKING, Any
-from zlib import crc32
 
 from InferenceLibrary.simulator.api_errors import ApiError
 from InferenceLibrary.simulator.drafts import Draft, deliver
 from InferenceLibrary.simulator.failures import FAILURES
 from InferenceLibrary.simulator.metrics import CONTENT_TYPE, Metrics
 from InferenceLibrary.simulator.openai_requests import content_text, read_json, take
-from InferenceLibrary.simulator.tokens import tokenize
+from InferenceLibrary.simulator.tokens import Vocabulary
 
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.app import App, Handler
@@ -44,6 +43,7 @@ class Admin:
         self._metrics = metrics
         self._created = int(time())
         self._asleep = False
+        self._vocabulary = Vocabulary()
         self.loras: dict[str, str] = {}
         for text in app.settings.lora_modules:
             module = json.loads(text)
@@ -53,6 +53,7 @@ class Admin:
             "/v1/load_lora_adapter": {"POST": self.load_lora},
             "/v1/unload_lora_adapter": {"POST": self.unload_lora},
             "/tokenize": {"POST": self.tokenize},
+            "/detokenize": {"POST": self.detokenize},
             "/metrics": {"GET": self.show_metrics},
             "/sleep": {"POST": self.sleep},
             "/wake_up": {"POST": self.wake_up},
@@ -60,6 +61,11 @@ class Admin:
             "/admin/config": {"GET": self.config, "POST": self.change_config},
             "/fake_metrics": {"POST": self.fake_metrics},
         }
+
+    def check_model(self, name: str) -> None:
+        """Refuse a model that is not served."""
+        if name not in self._app.settings.names and name not in self.loras:
+            raise ApiError(404, f"The model `{name}` does not exist.", param="model")
 
     def models(self, exchange: Exchange) -> None:
         settings = self._app.settings
@@ -100,9 +106,21 @@ class Admin:
             text = "\n".join(content_text(message.get("content"), "messages") for message in messages)
         else:
             text = take(data, "prompt", (str,))
-        ids = [crc32(token.encode()) % 128_000 for token in tokenize(text)]
+        ids = self._vocabulary.ids(text)
         body = {"count": len(ids), "max_model_len": self._app.settings.max_model_len, "tokens": ids}
         deliver(exchange, Draft(body={**body, "token_strs": None}))
+
+    def detokenize(self, exchange: Exchange) -> None:
+        data = read_json(exchange.request)
+        self.check_model(take(data, "model", (str,), self._app.settings.names[0]))
+        ids = take(data, "tokens", (list,))
+        if not all(type(number) is int for number in ids):
+            raise ApiError(400, "'tokens' must hold token ids", param="tokens")
+        try:
+            text = self._vocabulary.text(ids)
+        except KeyError as error:
+            raise ApiError(400, f"Token id {error} is out of vocabulary", param="tokens") from None
+        deliver(exchange, Draft(body={"prompt": text}))
 
     def show_metrics(self, exchange: Exchange) -> None:
         current = [item.current for item in self._app.connections if item.current is not None]

@@ -1,0 +1,83 @@
+"""/rerank and /score: how well documents fit a query, told from the words that they share."""
+
+from __future__ import annotations
+
+from time import time
+from typing import Any
+
+from InferenceLibrary.simulator.api_errors import ApiError
+from InferenceLibrary.simulator.openai_requests import take
+from InferenceLibrary.simulator.tokens import count_tokens, tokenize
+
+# What the two sides of /score may be called.
+_SIDES = (("text_1", "text_2"), ("queries", "documents"), ("queries", "items"), ("data_1", "data_2"))
+
+
+def relevance(query: str, document: str) -> float:
+    """Return from 0, no common word, to 1, the same words: the Dice coefficient of the two sets of words."""
+    asked, found = _words(query), _words(document)
+    count = len(asked) + len(found)
+    return 2 * len(asked & found) / count if count else 0.0
+
+
+def _words(text: str) -> set[str]:
+    words = (token.strip() for token in tokenize(text.casefold()))
+    return {word for word in words if any(map(str.isalnum, word))}
+
+
+def rerank(data: dict[str, Any]) -> tuple[dict[str, Any], int]:
+    """Return what the answer of /rerank says, best document first, and the count of prompt tokens.
+
+    Raises:
+        ApiError: 400, a parameter is wrong.
+    """
+    query = take(data, "query", (str,))
+    documents = _texts(data, "documents")
+    top_n = take(data, "top_n", (int,), 0)
+    scores = [relevance(query, document) for document in documents]
+    ranking = sorted(range(len(documents)), key=lambda index: -scores[index])
+    results = [
+        {
+            "index": index,
+            "document": {"text": documents[index], "multi_modal": None},
+            "relevance_score": scores[index],
+        }
+        for index in ranking
+    ]
+    tokens = _count([(query, document) for document in documents])
+    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+    # As in vLLM, nought and less ask for all of them.
+    return {"usage": usage, "results": results[:top_n] if top_n > 0 else results}, tokens
+
+
+def score(data: dict[str, Any]) -> tuple[dict[str, Any], int]:
+    """Return what the answer of /score says, in the order of the pairs, and the count of prompt tokens.
+
+    Raises:
+        ApiError: 400, a parameter is wrong.
+    """
+    first, second = next((names for names in _SIDES if all(name in data for name in names)), _SIDES[0])
+    left, right = _texts(data, first), _texts(data, second)
+    if len(left) not in {1, len(right)}:
+        raise ApiError(400, f"'{first}' must be one text, or as many as in '{second}': {len(right)}", param=first)
+    pairs = list(zip(left * len(right) if len(left) == 1 else left, right, strict=True))
+    items = [{"index": index, "object": "score", "score": relevance(*pair)} for index, pair in enumerate(pairs)]
+    tokens = _count(pairs)
+    usage = {"prompt_tokens": tokens, "total_tokens": tokens, "completion_tokens": 0}
+    return {"object": "list", "created": int(time()), "data": items, "usage": usage}, tokens
+
+
+def _texts(data: dict[str, Any], name: str) -> list[str]:
+    value = take(data, name, (str, list))
+    texts: list[str] = [value] if isinstance(value, str) else value
+    if not texts:
+        raise ApiError(400, f"'{name}' must not be an empty array", param=name)
+    for index, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise ApiError(400, f"'{name}[{index}]' must be a string", param=name)
+    return texts
+
+
+def _count(pairs: list[tuple[str, str]]) -> int:
+    """A model that ranks reads both texts of each pair."""
+    return sum(count_tokens(query) + count_tokens(document) for query, document in pairs)
