@@ -7,12 +7,12 @@ Variables        ../../resources/prompts.yaml
 
 Suite Setup      Use Target
 
-Test Tags        lora
+Test Tags        lora    mock
 
 
 *** Test Cases ***
 An Adapter Given At The Start Is Served
-    [Tags]    mock    covers:batch-lora
+    [Tags]    covers:batch-lora
     Skip Unless Server Supports    adapters at run time
     Start Server    simulator    arguments=["--lora-modules", "{\\"name\\": \\"adapter-1\\"}"]
     ${models} =    List Models
@@ -21,7 +21,6 @@ An Adapter Given At The Start Is Served
     Should Be Equal    ${reply.model}    adapter-1
 
 An Adapter Is Loaded And Unloaded
-    [Tags]    mock
     Skip Unless Server Supports    adapters at run time
     Load Adapter    pirate    /adapters/pirate
     ${models} =    List Models
@@ -32,12 +31,10 @@ An Adapter Is Loaded And Unloaded
     Request Should Fail    Chat    ${SHORT_PROMPT}    model=pirate    status=404
 
 An Unknown Adapter Cannot Be Unloaded
-    [Tags]    mock
     Skip Unless Server Supports    adapters at run time
     Request Should Fail    Unload Adapter    nobody    status=404
 
 Adapter And Base Are Served At Once
-    [Tags]    mock
     Skip Unless Server Supports    adapters at run time
     Load Adapter    second    /adapters/second
     ${base} =    Chat    ${SHORT_PROMPT}    max_tokens=8
@@ -46,7 +43,6 @@ Adapter And Base Are Served At Once
     [Teardown]    Unload Adapter    second
 
 A Server Sleeps And Wakes
-    [Tags]    mock
     Skip Unless Server Supports    sleep
     VAR    &{mode}    VLLM_SERVER_DEV_MODE=1
     Start Server    simulator    arguments=--enable-sleep-mode    environment=${mode}
@@ -56,7 +52,6 @@ A Server Sleeps And Wakes
     Should Not Be Empty    ${reply.text}
 
 A Service Unloads A Model And Loads It Again
-    [Tags]    mock
     Skip Unless Server Supports    fault injection
     Start Server    service    loaded_models=phi-4
     Unload Served Model    phi-4
@@ -69,7 +64,6 @@ A Service Unloads A Model And Loads It Again
 
 Mistral Unloads A Model And Loads It Again
     [Documentation]    Its routes are others, and carry the model in the body: the profile says so.
-    [Tags]    mock
     Skip Unless Server Supports    fault injection
     ${model} =    Create Tiny Model
     Start Server
@@ -82,14 +76,3 @@ Mistral Unloads A Model And Loads It Again
     ${reply} =    Load Served Model    default
     Should Be Equal    ${reply.json}[status]    loaded
     Request Should Fail    Unload Served Model    nobody    status=404
-
-A Text Has Tokens
-    ${few} =    Tokenize    ${SHORT_PROMPT}
-    ${many} =    Tokenize    ${LONG_PROMPT}
-    Should Be True    0 < len($few) < len($many)
-
-Tokens Have A Text
-    Skip Unless Server Supports    detokenize
-    ${tokens} =    Tokenize    What is the capital of France?
-    ${text} =    Detokenize    ${tokens}
-    Should Contain    ${text}    capital
