@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import repeat
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.app import App
     from InferenceLibrary.simulator.http_connection import Connection
+    from InferenceLibrary.simulator.timers import Entry
 
-# Bytes to write, seconds to wait after the step before, or something to do (true: it took over, go no further).
-Step: TypeAlias = "bytes | float | Callable[[Exchange], bool]"
+
+class Beats:
+    """Tokens at a pace: `count` frames of one token each, with the seconds to wait before each.
+
+    What a busy server does most of the time, so it is played without a turn of its own for each write and each wait.
+    """
+
+    __slots__ = ("frames", "gaps", "left")
+
+    def __init__(self, frames: Iterable[bytes], count: int, gaps: float | Iterable[float]) -> None:
+        self.frames = iter(frames)
+        self.gaps = repeat(gaps) if isinstance(gaps, float) else iter(gaps)
+        self.left = count
+
+
+# Bytes to write, seconds to wait after the step before, tokens at a pace, or something to do (true: it took over, go no
+# further).
+Step: TypeAlias = "bytes | float | Beats | Callable[[Exchange], bool]"
 
 # Steps without a wait before other connections get their turn.
 _TURN = 64
@@ -61,6 +79,7 @@ class Exchange:
     """The life of one request: waiting, answering, and how it ended."""
 
     __slots__ = (
+        "_beats",
         "_due",
         "_end_hooks",
         "_steps",
@@ -110,7 +129,8 @@ class Exchange:
         self.faults: list[Any] = []
         self.scripted: Any = None
         self._steps: Iterator[Step] | None = None
-        self._timer: list[Any] | None = None
+        self._beats: Beats | None = None
+        self._timer: Entry | None = None
         self._due = request.received
         self._waits = False
         self._end_hooks: list[Callable[[Exchange], None]] = []
@@ -170,17 +190,43 @@ class Exchange:
                 self._due += step  # type: ignore[operator]
                 self._timer = self.app.timers.at(self._due, self._advance)
                 return
+            elif kind is Beats:
+                self._beats = step  # type: ignore[assignment]
+                self._due += next(step.gaps)  # type: ignore[union-attr]
+                self._timer = self.app.timers.at(self._due, self._beat)
+                return
             elif step(self):  # type: ignore[operator]
                 return
             if self._steps is not steps:
                 return
         self._timer = self.app.timers.at(monotonic(), self._advance)
 
+    def _beat(self) -> None:
+        """Write the token whose time has come; after the last one, go on with the steps."""
+        connection = self.connection
+        if connection.write_paused:
+            self._waits = True
+            return
+        beats: Beats = self._beats  # type: ignore[assignment]
+        connection.send(next(beats.frames))
+        self.tokens += 1
+        self.token_times.append(monotonic())  # type: ignore[union-attr]
+        beats.left -= 1
+        if beats.left:
+            self._due = due = self._due + next(beats.gaps)
+            self._timer = self.app.timers.at(due, self._beat)
+        else:
+            self._beats = None
+            self._advance()
+
     def resume(self) -> None:
         """Go on when the client reads again, or what a step waits for has come."""
         if self._waits and not self.outcome:
             self._waits = False
-            self._advance()
+            if self._beats is None:
+                self._advance()
+            else:
+                self._beat()
 
     def pause(self) -> bool:
         """For a step that waits for an event: `resume` calls it once more. Returns true."""
@@ -191,6 +237,7 @@ class Exchange:
         """Drop what is left of the answer, and play other steps at once."""
         self.app.timers.cancel(self._timer)
         self._waits = False
+        self._beats = None
         self.play(steps, monotonic())
 
     def again(self, seconds: float) -> bool:
@@ -219,7 +266,7 @@ class Exchange:
         self.outcome = outcome
         self.app.timers.cancel(self._timer)
         self._timer = None
-        self._steps = None
+        self._steps = self._beats = None
         hooks, self._end_hooks = self._end_hooks, []
         for hook in hooks:
             hook(self)

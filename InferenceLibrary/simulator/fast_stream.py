@@ -11,6 +11,7 @@ from json.encoder import encode_basestring
 from typing import TYPE_CHECKING
 
 from InferenceLibrary.simulator.drafts import DONE, EVENT_STREAM, Draft, chunk, head_bytes, to_json
+from InferenceLibrary.simulator.exchange import Beats
 from InferenceLibrary.simulator.openai_answers import Shape, envelope, usage_of
 from InferenceLibrary.simulator.openai_requests import Ask
 
@@ -83,21 +84,25 @@ def fast_stream(
     tokens = _quote(output.tokens)
     sizes = set(map(len, tokens))
 
-    if exchange.app.settings.one_write_per_token or (not isinstance(gaps, float) or gaps > 0):
+    paced = not isinstance(gaps, float) or gaps > 0
+    if paced or exchange.app.settings.one_write_per_token:
         heads = {size: b"%x\r\n%b" % (constant + size, before) for size in sizes}
         yield head
         if first > 0:
             yield first
-        for place, token in enumerate(tokens):
-            if place:
-                wait = gaps if isinstance(gaps, float) else gaps[place - 1]
-                if wait > 0:
-                    yield wait
-                yield heads[len(token)] + token + after
-            else:
-                yield opening + heads[len(token)] + token + after
-            exchange.sent_tokens(1)
-        yield closing if tokens else opening + closing
+        if not tokens:
+            yield opening + closing
+            return
+        yield opening + heads[len(tokens[0])] + tokens[0] + after
+        exchange.sent_tokens(1)
+        frames = (heads[len(token)] + token + after for token in tokens[1:])
+        if not paced:
+            for frame in frames:
+                yield frame
+                exchange.sent_tokens(1)
+        elif len(tokens) > 1:
+            yield Beats(frames, len(tokens) - 1, gaps)
+        yield closing
         return
     # The end of one chunk and the beginning of the next are one constant, so that a token costs one concatenation.
     joints = {size: b"%b%x\r\n%b" % (after, constant + size, before) for size in sizes}
@@ -110,9 +115,9 @@ def fast_stream(
     skip = len(after)
     for begin in range(0, len(tokens), _AT_ONCE):
         part = tokens[begin : begin + _AT_ONCE]
-        frames = b"".join([joints[len(token)] + token for token in part])[skip:]
+        joined = b"".join([joints[len(token)] + token for token in part])[skip:]
         last = begin + _AT_ONCE >= len(tokens)
-        yield before_tokens + frames + after + closing if last else before_tokens + frames
+        yield before_tokens + joined + after + closing if last else before_tokens + joined
         exchange.sent_tokens(len(part))
         before_tokens, skip = b"", 0
     if not tokens:

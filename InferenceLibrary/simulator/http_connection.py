@@ -67,6 +67,7 @@ class Connection(asyncio.Protocol):
         "_app",
         "_body",
         "_body_bytes",
+        "_buffered",
         "_discarding",
         "_dropped",
         "_fd",
@@ -95,6 +96,7 @@ class Connection(asyncio.Protocol):
         self._discarding = False
         self._dropped = 0
         self._fd = -1
+        self._buffered = False
         self.current: Exchange | None = None
         self.transport: Any = None
         self.write_paused = False
@@ -274,7 +276,9 @@ class Connection(asyncio.Protocol):
         """Write at once when nothing waits before it: one call, one TCP write."""
         transport = self.transport
         self._app.ledger.bytes_sent += len(data)
-        if self._fd < 0 or transport.get_write_buffer_size():
+        if self._fd < 0 or self._buffered:
+            self._buffered = transport.get_write_buffer_size() > 0
+        if self._fd < 0 or self._buffered:
             if not transport.is_closing():
                 transport.write(data)
             return
@@ -287,6 +291,7 @@ class Connection(asyncio.Protocol):
             transport.abort()
             return
         if written != len(data):
+            self._buffered = True
             transport.write(data[written:])
 
     def unsent(self) -> int:

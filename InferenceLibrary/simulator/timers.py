@@ -12,10 +12,13 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from heapq import heapify, heappop, heappush
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     import asyncio
+
+# What is to be called; None when it was called or cancelled.
+Entry: TypeAlias = "list[Callable[[], None] | None]"
 
 # A wake-up costs much more than the work it is for. So they are at least this far apart: a busy server is late by up to
 # so much and does more at once; one with few streams is not late at all.
@@ -23,7 +26,7 @@ _REST = 200e-6
 # With so many calls pending, all that fall into one step of the clock share a wake-up at its end. Usual gaps are whole
 # steps, so they stay exact: a stream meets the same place of the step each time.
 _MANY = 128
-_STEP = 1e-3
+_STEPS = 1000  # in a second
 _ABSOLUTE = 1  # TFD_TIMER_ABSTIME
 
 
@@ -32,8 +35,10 @@ class Timers:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._heap: list[list[Any]] = []
-        self._count = 0
+        # The points in time, each once, and the calls of each: with many calls a point, the heap stays small.
+        self._heap: list[float] = []
+        self._calls: dict[float, list[Entry]] = {}
+        self._pending = 0
         self._dead = 0
         self._armed = 0.0
         self._woke = 0.0
@@ -43,25 +48,42 @@ class Timers:
         if self._clock is not None:
             loop.add_reader(self._clock.fd, self._wake)
 
-    def at(self, due: float, call: Callable[[], None]) -> list[Any]:
+    def at(self, due: float, call: Callable[[], None]) -> Entry:
         """Call `call` at `due` seconds of `time.monotonic`; return the entry that `cancel` takes."""
-        self._count += 1
-        entry = [due, self._count, call]
-        heappush(self._heap, entry)
+        entry: Entry = [call]
+        self._pending += 1
+        if self._pending - self._dead > _MANY:
+            # A microsecond more, so that rounding never wakes before the end.
+            due = (int(due * _STEPS) + 1) / _STEPS + 1e-6
+        calls = self._calls.get(due)
+        if calls is not None:
+            calls.append(entry)
+            return entry
+        self._calls[due] = [entry]
+        heappush(self._heap, due)
         if not self._running and (not self._armed or due < self._armed):
             self._arm(due)
         return entry
 
-    def cancel(self, entry: list[Any] | None) -> None:
+    def cancel(self, entry: Entry | None) -> None:
         """Forget the call. Harmless when it was made already."""
-        if entry is None or entry[2] is None:
+        if entry is None or entry[0] is None:
             return
-        entry[2] = None
+        entry[0] = None
         self._dead += 1
-        if self._dead > 1000 and self._dead * 2 > len(self._heap):
-            self._heap = [item for item in self._heap if item[2] is not None]
-            heapify(self._heap)
-            self._dead = 0
+        if self._dead > 1000 and self._dead * 2 > self._pending:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Let go of what was cancelled."""
+        for due, entries in list(self._calls.items()):
+            entries[:] = [entry for entry in entries if entry[0] is not None]
+            if not entries:
+                del self._calls[due]
+        self._heap = list(self._calls)
+        heapify(self._heap)
+        self._pending = sum(map(len, self._calls.values()))
+        self._dead = 0
 
     def _wake(self) -> None:
         self._armed = 0.0
@@ -69,26 +91,38 @@ class Timers:
         try:
             # What gets due while this runs waits for the next turn, so that reading from sockets is not starved.
             limit = self._woke = time.monotonic()
-            if len(self._heap) - self._dead >= _MANY:
-                limit -= limit % _STEP
-            while self._heap and self._heap[0][0] <= limit:
-                entry = heappop(self._heap)
-                call = entry[2]
-                if call is None:
-                    self._dead -= 1
-                else:
-                    entry[2] = None
-                    call()
+            while self._heap and self._heap[0] <= limit:
+                self._call(heappop(self._heap))
         finally:
             self._running = False
             if self._heap:
                 # Setting the clock anew also clears that it rang.
-                self._arm(self._heap[0][0])
+                self._arm(self._heap[0])
             elif self._clock is not None:
                 self._clock.clear()
 
+    def _call(self, due: float) -> None:
+        entries = self._calls.pop(due)
+        self._pending -= len(entries)
+        left = iter(entries)
+        try:
+            for entry in left:
+                call = entry[0]
+                if call is None:
+                    self._dead -= 1
+                else:
+                    entry[0] = None
+                    call()
+        finally:
+            # Only after an error of one of them is there a rest.
+            for entry in left:
+                if entry[0] is not None:
+                    self.at(due, entry[0])
+                else:
+                    self._dead -= 1
+
     def _arm(self, due: float) -> None:
-        due = self._end_of_step(due) if len(self._heap) - self._dead >= _MANY else max(due, self._woke + _REST)
+        due = max(due, self._woke + _REST)
         if due == self._armed:
             return
         self._armed = due
@@ -99,14 +133,10 @@ class Timers:
             self._handle.cancel()
         self._handle = self._loop.call_at(self._loop.time() + max(0.0, due - time.monotonic()), self._wake)
 
-    @staticmethod
-    def _end_of_step(due: float) -> float:
-        # A microsecond more, so that rounding never wakes before the end.
-        return due - due % _STEP + _STEP + 1e-6
-
     def close(self) -> None:
         """Stop; no call is made any more."""
         self._heap.clear()
+        self._calls.clear()
         if self._clock is not None:
             self._loop.remove_reader(self._clock.fd)
             self._clock.close()

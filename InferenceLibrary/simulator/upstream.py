@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import httptools
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.timers import Timers
+    from InferenceLibrary.simulator.timers import Entry, Timers
 
 # An answer in one piece may be so large; a longer one is a failure.
 LARGEST = 64 * 1024 * 1024
@@ -87,7 +87,7 @@ class Call(asyncio.Protocol):
         self._parser: Any = httptools.HttpResponseParser(self)
         self._transport: Any = None
         self._task: asyncio.Task[Any] | None = None
-        self._timer: list[Any] | None = None
+        self._timer: Entry | None = None
         self._has_head = False
         self._over = False
 

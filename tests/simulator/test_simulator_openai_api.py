@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import sys
+import time
 
 import pytest
 
@@ -95,6 +96,40 @@ def test_fast_and_general_stream_give_the_same_bytes(simulator, path, text):
         body = call(text, fault=fault, stream=True, stream_options={"include_usage": True}, max_tokens=50).body
         texts.append(re.sub(rb'"id":"[^"]+"|"created":\d+', b"", body))
     assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize("deviation", ["0", "0.3ms"])
+def test_paced_and_general_stream_give_the_same_bytes(start_simulator, deviation):
+    paces = ("--inter-token-latency", "1ms", "--inter-token-latency-std-dev", deviation)
+    simulator = start_simulator("--mode", "echo", *paces)
+    texts = []
+    for fault in ("", "stall:seconds=0"):
+        for text in ("one two three four", "one", ""):
+            body = simulator.chat(text, fault=fault, stream=True, stream_options={"include_usage": True}).body
+            texts.append(re.sub(rb'"id":"[^"]+"|"created":\d+', b"", body))
+    assert texts[:3] == texts[3:]
+
+
+def test_a_paced_stream_waits_for_a_client_that_does_not_read(start_simulator):
+    count = 40_000
+    simulator = start_simulator("--max-model-len", "100000", "--inter-token-latency", "1us", "--control-port", "0")
+    asked = {"messages": [{"role": "user", "content": "x"}], "stream": True, "max_tokens": count, "ignore_eos": True}
+    body = json.dumps(asked).encode()
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.settimeout(60)
+        sock.connect(("127.0.0.1", simulator.port))
+        sock.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        before = -1
+        while (sent := simulator.stats()["bytes_sent"]) != before or not sent:
+            before = sent
+            time.sleep(0.2)
+        found = b"".join(iter(lambda: sock.recv(65536), b""))
+    assert before < 0.9 * len(found), "it went on although nobody read"
+    assert found.count(b'"delta":{"content"') == count
+    assert found.endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
+    assert simulator.stats()["generated_tokens"] == count
 
 
 @pytest.mark.parametrize("count", [1023, 1024, 1025, 2500])

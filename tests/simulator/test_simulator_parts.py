@@ -207,6 +207,28 @@ def test_many_timers_share_wake_ups():
     assert wake_ups <= 22
 
 
+def test_an_error_in_one_call_leaves_the_others():
+    async def run() -> list[int]:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda loop, context: None)
+        timers = Timers(loop)
+        found: list[int] = []
+        done = loop.create_future()
+        due = monotonic() + 0.005
+        timers.at(due, lambda: found.append(1))
+        timers.at(due, lambda: found.append(1 // 0))
+        cancelled = timers.at(due, lambda: found.append(9))
+        timers.at(due, lambda: found.append(2))
+        timers.at(due, lambda: done.set_result(None))
+        timers.cancel(cancelled)
+        await asyncio.wait_for(done, 10)
+        assert (timers._pending, timers._dead, timers._calls) == (0, 0, {})
+        timers.close()
+        return found
+
+    assert asyncio.run(run()) == [1, 2]
+
+
 def test_cancelled_timers_are_forgotten():
     async def run() -> int:
         timers = Timers(asyncio.get_running_loop())
