@@ -35,15 +35,20 @@ class _Tags(SuiteVisitor):
     def __init__(self) -> None:
         self.tests: dict[str, list[str]] = {}
 
-    def visit_test(self, test: Any) -> None:
-        for tag in test.tags:
-            if tag.startswith(TAG):
-                name = f"{Path(test.parent.source).stem}: {test.name}"
-                self.tests.setdefault(tag.removeprefix(TAG), []).append(name)
+    def start_suite(self, suite: Any) -> None:
+        name = Path(suite.source).stem
+        tests: dict[str, list[str]] = {}
+        for test in suite.tests:
+            for tag in test.tags:
+                if tag.startswith(TAG):
+                    tests.setdefault(tag.removeprefix(TAG), []).append(f"{name}: {test.name}")
+        for case, found in tests.items():
+            whole = len(found) > 1 and len(found) == len(suite.tests)
+            self.tests.setdefault(case, []).extend([f"{name}: all tests"] if whole else found)
 
 
 def tagged_tests(suites: Path = SUITES) -> dict[str, list[str]]:
-    """Return the tests of every case, by its id, each as `suite: test`."""
+    """Return the tests of every case, by its id, each as `suite: test`; a suite's tests are one when all cover it."""
     visitor = _Tags()
     TestSuite.from_file_system(suites).visit(visitor)
     return {case: sorted(tests) for case, tests in visitor.tests.items()}

@@ -7,7 +7,6 @@ Documentation    Whom a router refuses, and what: keys that are missing or unkno
 Resource         ../../resources/systems.resource
 
 Suite Setup      Meet The Router As A Stranger
-Test Template    Request Should Be Refused
 
 Test Tags        router
 
@@ -20,35 +19,41 @@ ${GOOD_BODY}      {"model": "${MODEL}", "messages": [{"role": "user", "content":
 
 
 *** Test Cases ***
-A Request Without A Key
+A Request Without A Key Is Refused
     [Tags]    covers:router-auth
-    401    AUTH_INVALID    headers={}
-A Bearer Without A Key
+    Request Should Be Refused    401    AUTH_INVALID    headers={}
+
+A Bearer Without A Key Is Refused
     [Tags]    covers:router-auth
-    401    AUTH_INVALID    headers={"Authorization": "Bearer"}
-An Unknown Key In Its Header
+    Request Should Be Refused    401    AUTH_INVALID    headers={"Authorization": "Bearer"}
+
+An Unknown Key In Its Header Is Refused
     [Tags]    covers:router-auth
-    401    AUTH_INVALID    headers={"X-API-Key": "no-such-key"}
-An Unknown Key As Bearer
+    Request Should Be Refused    401    AUTH_INVALID    headers={"X-API-Key": "no-such-key"}
+
+An Unknown Key As Bearer Is Refused
     [Tags]    covers:router-auth
-    401    AUTH_INVALID    headers={"Authorization": "Bearer no-such-key"}
-A Request Without A Model
+    Request Should Be Refused    401    AUTH_INVALID    headers={"Authorization": "Bearer no-such-key"}
+
+A Request Without A Model Is Refused
     [Tags]    covers:router-validation
-    400    VALIDATION_ERROR    body={"messages": [{"role": "user", "content": "Hi"}]}
-A Request Without Messages
+    Request Should Be Refused    400    VALIDATION_ERROR    body={"messages": [{"role": "user", "content": "Hi"}]}
+
+A Request Without Messages Is Refused
     [Tags]    covers:router-validation
-    400    VALIDATION_ERROR    body={"model": "${MODEL}", "messages": []}
-A Body That Is Not JSON
+    Request Should Be Refused    400    VALIDATION_ERROR    body={"model": "${MODEL}", "messages": []}
+
+A Body That Is Not JSON Is Refused
     [Tags]    covers:router-validation
-    400    INVALID_REQUEST    body={"model": "${MODEL}"
-An Exhausted Budget
+    Request Should Be Refused    400    INVALID_REQUEST    body={"model": "${MODEL}"
+
+An Exhausted Budget Is Refused
     [Tags]    mock
-    [Template]    Key Should Be Exhausted
-    dev-exhausted-budget-key    BUDGET_EXCEEDED    budget
-An Exhausted Quota
+    Key Should Be Exhausted    dev-exhausted-budget-key    BUDGET_EXCEEDED    budget
+
+An Exhausted Quota Is Refused
     [Tags]    mock
-    [Template]    Key Should Be Exhausted
-    dev-exhausted-quota-key    QUOTA_EXCEEDED    daily_quota
+    Key Should Be Exhausted    dev-exhausted-quota-key    QUOTA_EXCEEDED    daily_quota
 
 
 *** Keywords ***

@@ -39,3 +39,11 @@ def test_a_tag_is_found(tmp_path: Path) -> None:
     suite = tmp_path / "one.robot"
     suite.write_text("*** Test Cases ***\nFirst\n    [Tags]    covers:a-b    slow\n    Log    x\n", encoding="utf-8")
     assert coverage_map.tagged_tests(tmp_path) == {"a-b": ["one: First"]}
+
+
+def test_a_suite_that_covers_a_case_as_a_whole_is_named_once(tmp_path: Path) -> None:
+    head = "*** Settings ***\nTest Tags    covers:a-b\n*** Test Cases ***\n"
+    (tmp_path / "whole.robot").write_text(
+        f"{head}First\n    Log    x\nSecond\n    [Tags]    covers:a-c\n    Log    y\n", encoding="utf-8"
+    )
+    assert coverage_map.tagged_tests(tmp_path) == {"a-b": ["whole: all tests"], "a-c": ["whole: Second"]}
