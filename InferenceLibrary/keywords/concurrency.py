@@ -11,8 +11,9 @@ from robot.api.deco import keyword
 from InferenceLibrary.client.records import Reply, Stream, milliseconds
 from InferenceLibrary.deadline import Deadline
 from InferenceLibrary.errors import CheckFailure, InferenceError
-from InferenceLibrary.keywords.calling import CallGroup
-from InferenceLibrary.types import Texts, to_texts
+from InferenceLibrary.keywords.calling import CallGroup, with_system
+from InferenceLibrary.keywords.shared_arguments import GENERATION, SENDING, STREAMING, TOOLS, takes
+from InferenceLibrary.types import Messages, Texts, to_texts
 
 _SHOWN = 5
 
@@ -36,29 +37,32 @@ class Results(list[Any]):
     __repr__ = __str__
 
 
+def _messages(prompt: str, system: str | None) -> Messages:
+    # As a message: text by itself would be read as JSON where it looks like it.
+    return with_system(Messages([{"role": "user", "content": prompt}]), system)
+
+
 class ConcurrencyKeywords(CallGroup):
     """Load of the functional kind."""
 
     @keyword(tags=["chat"])
+    @takes(GENERATION, TOOLS, SENDING)
     def chat_at_once(
         self,
         prompts: Texts,
         *,
         count: int = 1,
-        max_tokens: int | None = None,
-        timeout: timedelta | None = None,
+        system: str | None = None,
         allow_failures: bool = False,
-        server: Any = None,
+        **options: Any,
     ) -> Results:
-        """Ask several chats at the same time, each on a connection of its own.
+        """Ask several chats at the same time, each on a connection of its own and with the same arguments of [Chat].
 
         Args:
             prompts: One text or several, one chat each.
             count: How often each prompt is asked.
-            max_tokens: Longest answer in tokens.
-            timeout: Time limit for each call.
+            system: A system message put before each.
             allow_failures: Whether to return the errors of failed calls instead of failing.
-            server: Alias, handle or object; None for the current one.
 
         Returns:
             The replies in the order of the prompts; with `allow_failures` an error in the place of a failed one.
@@ -75,35 +79,32 @@ class ConcurrencyKeywords(CallGroup):
             Length Should Be    ${replies}    10
         ```
         """
-        call = self._call({"server": server, "timeout": timeout})
+        call = self._call(options)
 
         def ask(prompt: str) -> Reply:
-            message = [{"role": "user", "content": prompt}]
-            reply: Reply = call.server.client.chat(message, max_tokens=max_tokens, **call.sending)
+            reply: Reply = call.server.client.chat(_messages(prompt, system), **call.generation, **call.sending)
             return reply
 
         return self._at_once("chats", call.server, prompts, count, ask, allow_failures)
 
     @keyword(tags=["stream"])
+    @takes(GENERATION, TOOLS, STREAMING, SENDING)
     def stream_chat_at_once(
         self,
         prompts: Texts,
         *,
         count: int = 1,
-        max_tokens: int | None = None,
-        timeout: timedelta | None = None,
+        system: str | None = None,
         allow_failures: bool = False,
-        server: Any = None,
+        **options: Any,
     ) -> Results:
-        """Ask several streamed chats at the same time, like [Chat At Once].
+        """Ask several streamed chats at the same time, like [Chat At Once], each as by [Stream Chat].
 
         Args:
             prompts: One text or several, one chat each.
             count: How often each prompt is asked.
-            max_tokens: Longest answer in tokens.
-            timeout: Time limit for each stream.
+            system: A system message put before each.
             allow_failures: Whether to return the errors of failed streams instead of failing.
-            server: Alias, handle or object; None for the current one.
 
         Returns:
             The streams in the order of the prompts; with `allow_failures` an error in the place of a failed one.
@@ -122,11 +123,11 @@ class ConcurrencyKeywords(CallGroup):
             END
         ```
         """
-        call = self._call({"server": server, "timeout": timeout}, stream=True)
+        call = self._call(options, stream=True)
 
         def ask(prompt: str) -> Stream:
-            message = [{"role": "user", "content": prompt}]
-            stream: Stream = call.server.client.stream_chat(message, max_tokens=max_tokens, **call.sending)
+            asked = _messages(prompt, system)
+            stream: Stream = call.server.client.stream_chat(asked, **call.generation, **call.sending)
             return stream
 
         return self._at_once("streams", call.server, prompts, count, ask, allow_failures)

@@ -243,6 +243,25 @@ def test_calls_at_once_that_fail(lib: InferenceLibrary) -> None:
         lib.chat_at_once([], count=3)
 
 
+def test_calls_at_once_take_what_one_call_takes(lib: InferenceLibrary) -> None:
+    lib.start_server("simulator")
+    lib.load_adapter("pirate", "/adapters/pirate")
+    alone = lib.chat(FRANCE).usage.prompt_tokens
+    given = {"count": 3, "model": "pirate", "max_tokens": 2, "system": "Be terse."}
+    for answers in (lib.chat_at_once(FRANCE, **given), lib.stream_chat_at_once(FRANCE, include_usage=True, **given)):
+        assert [answer.model for answer in answers] == ["pirate"] * 3
+        assert [answer.usage.completion_tokens for answer in answers] == [2] * 3
+        assert all(answer.usage.prompt_tokens > alone for answer in answers)
+    for refused in (lib.chat_at_once, lib.stream_chat_at_once):
+        results = refused(FRANCE, count=2, model="nobody", allow_failures=True)
+        assert [result.status for result in results] == [404, 404]
+
+
+def test_texts_asked_at_once_are_not_read_as_messages(lib: InferenceLibrary) -> None:
+    lib.start_server("simulator", mode="echo", scenario="")
+    assert [reply.text for reply in lib.chat_at_once(["[1, 2]", "[a]"])] == ["[1, 2]", "[a]"]
+
+
 @pytest.fixture(scope="module")
 def logged(tmp_path_factory: pytest.TempPathFactory) -> InnerRun:
     return run_inner("core_in_the_log.robot", tmp_path_factory.mktemp("log"), "--loglevel", "TRACE")
