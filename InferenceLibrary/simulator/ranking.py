@@ -13,28 +13,16 @@ from InferenceLibrary.simulator.tokens import count_tokens, tokenize
 _SIDES = (("text_1", "text_2"), ("queries", "documents"), ("queries", "items"), ("data_1", "data_2"))
 
 
-def relevance(query: str, document: str) -> float:
-    """Return from 0, no common word, to 1, the same words: the Dice coefficient of the two sets of words."""
-    asked, found = _words(query), _words(document)
-    count = len(asked) + len(found)
-    return 2 * len(asked & found) / count if count else 0.0
-
-
-def _words(text: str) -> set[str]:
-    words = (token.strip() for token in tokenize(text.casefold()))
-    return {word for word in words if any(map(str.isalnum, word))}
-
-
-def rerank(data: dict[str, Any]) -> tuple[dict[str, Any], int]:
+def rerank(data: dict[str, Any], longest: int) -> tuple[dict[str, Any], int]:
     """Return what the answer of /rerank says, best document first, and the count of prompt tokens.
 
     Raises:
-        ApiError: 400, a parameter is wrong.
+        ApiError: 400, a parameter is wrong, or query and document have more tokens than `longest`.
     """
     query = take(data, "query", (str,))
     documents = _texts(data, "documents")
     top_n = take(data, "top_n", (int,), 0)
-    scores = [relevance(query, document) for document in documents]
+    scores, tokens = _judge([(query, document) for document in documents], longest, "documents")
     ranking = sorted(range(len(documents)), key=lambda index: -scores[index])
     results = [
         {
@@ -42,27 +30,25 @@ def rerank(data: dict[str, Any]) -> tuple[dict[str, Any], int]:
             "document": {"text": documents[index], "multi_modal": None},
             "relevance_score": scores[index],
         }
-        for index in ranking
+        # As in vLLM, nought and less ask for all of them.
+        for index in (ranking[:top_n] if top_n > 0 else ranking)
     ]
-    tokens = _count([(query, document) for document in documents])
-    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    # As in vLLM, nought and less ask for all of them.
-    return {"usage": usage, "results": results[:top_n] if top_n > 0 else results}, tokens
+    return {"usage": {"prompt_tokens": tokens, "total_tokens": tokens}, "results": results}, tokens
 
 
-def score(data: dict[str, Any]) -> tuple[dict[str, Any], int]:
+def score(data: dict[str, Any], longest: int) -> tuple[dict[str, Any], int]:
     """Return what the answer of /score says, in the order of the pairs, and the count of prompt tokens.
 
     Raises:
-        ApiError: 400, a parameter is wrong.
+        ApiError: 400, a parameter is wrong, or a pair has more tokens than `longest`.
     """
     first, second = next((names for names in _SIDES if all(name in data for name in names)), _SIDES[0])
     left, right = _texts(data, first), _texts(data, second)
     if len(left) not in {1, len(right)}:
         raise ApiError(400, f"'{first}' must be one text, or as many as in '{second}': {len(right)}", param=first)
     pairs = list(zip(left * len(right) if len(left) == 1 else left, right, strict=True))
-    items = [{"index": index, "object": "score", "score": relevance(*pair)} for index, pair in enumerate(pairs)]
-    tokens = _count(pairs)
+    scores, tokens = _judge(pairs, longest, second)
+    items = [{"index": index, "object": "score", "score": value} for index, value in enumerate(scores)]
     usage = {"prompt_tokens": tokens, "total_tokens": tokens, "completion_tokens": 0}
     return {"object": "list", "created": int(time()), "data": items, "usage": usage}, tokens
 
@@ -78,6 +64,29 @@ def _texts(data: dict[str, Any], name: str) -> list[str]:
     return texts
 
 
-def _count(pairs: list[tuple[str, str]]) -> int:
-    """A model that ranks reads both texts of each pair."""
-    return sum(count_tokens(query) + count_tokens(document) for query, document in pairs)
+def _judge(pairs: list[tuple[str, str]], longest: int, param: str) -> tuple[list[float], int]:
+    """Return the score of each pair, and the count of tokens: a model that ranks reads both texts of each."""
+    # Each text is read once, however often it stands in a pair: the query stands in all of them.
+    texts = {text for pair in pairs for text in pair}
+    counts = {text: count_tokens(text) for text in texts}
+    lengths = [counts[first] + counts[second] for first, second in pairs]
+    if max(lengths) > longest:
+        raise ApiError(
+            400,
+            f"This model's maximum context length is {longest} tokens. However, you requested {max(lengths)} tokens "
+            "in the input. Please reduce the length of the input.",
+            param=param,
+        )
+    words = {text: _words(text) for text in texts}
+    return [_likeness(words[first], words[second]) for first, second in pairs], sum(lengths)
+
+
+def _words(text: str) -> set[str]:
+    words = (token.strip() for token in tokenize(text.casefold()))
+    return {word for word in words if any(map(str.isalnum, word))}
+
+
+def _likeness(first: set[str], second: set[str]) -> float:
+    """Return from 0, no common word, to 1, the same words: the Dice coefficient."""
+    count = len(first) + len(second)
+    return 2 * len(first & second) / count if count else 0.0

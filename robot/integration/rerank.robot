@@ -126,6 +126,10 @@ A Word Is No Count
     Skip Unless Server Supports    checked top_n
     Ranking Should Be Refused    {"query": "q", "documents": ["d"], "top_n": "two"}
 
+A Document That Does Not Fit Into The Context Is Refused
+    VAR    @{documents}    ${ANSWER}    ${{'word ' * 100_000}}
+    Request Should Fail    Rerank    ${QUERY}    ${documents}    status=400
+
 An Unknown Model Does Not Rank
     Skip Unless Server Supports    unknown model is refused
     Request Should Fail    Rerank    ${QUERY}    ${DOCUMENTS}    model=no-such-model    status=404

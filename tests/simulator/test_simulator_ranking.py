@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from InferenceLibrary.simulator import ranking
+
 RERANK = ["/rerank", "/v1/rerank", "/v2/rerank"]
 SCORE = ["/score", "/v1/score"]
 QUERY = "What is the capital of France?"
@@ -119,6 +121,29 @@ def test_one_text_or_as_many_as_the_others(simulator, left, right, scores):
 def test_wrong_pairs_are_refused(simulator, wrong, status, param):
     answer = simulator.request("POST", "/v1/score", {"text_1": "a", "text_2": "b", **wrong})
     assert (answer.status, answer.json["error"]["param"]) == (status, param)
+
+
+@pytest.mark.parametrize(
+    ("path", "names"), [("/v1/rerank", ("query", "documents")), ("/v1/score", ("text_1", "text_2"))]
+)
+def test_both_texts_must_fit_into_the_context(start_simulator, path, names):
+    simulator = start_simulator("--max-model-len", "10")
+    first, second = names
+    fits = simulator.request("POST", path, {first: "a b", second: ["c", "a b c d e f g h"]})
+    assert fits.json["usage"]["total_tokens"] == 3 + 10
+    error = simulator.request("POST", path, {first: "a b", second: ["c", "a b c d e f g h i"]}).json["error"]
+    assert (error["code"], error["param"]) == (400, second)
+    assert "maximum context length is 10 tokens. However, you requested 11 tokens" in error["message"]
+
+
+def test_each_text_is_read_once(monkeypatch):
+    """A long query with many documents would else hold up the server."""
+    read = []
+    for name in ("tokenize", "count_tokens"):
+        function = getattr(ranking, name)
+        monkeypatch.setattr(ranking, name, lambda text, function=function: read.append(text) or function(text))
+    ranking.rerank({"query": "q", "documents": ["d", "e", "d"]}, 10)
+    assert sorted(read) == ["d", "d", "e", "e", "q", "q"]
 
 
 def test_rankings_are_counted(start_simulator):

@@ -132,12 +132,12 @@ class LlmD:
         self._rank(exchange, "score-", score)
 
     def _rank(
-        self, exchange: Exchange, prefix: str, rank: Callable[[dict[str, Any]], tuple[dict[str, Any], int]]
+        self, exchange: Exchange, prefix: str, rank: Callable[[dict[str, Any], int], tuple[dict[str, Any], int]]
     ) -> None:
         data = self.body(exchange)
         ask = Ask(take(data, "model", (str,), self.app.settings.names[0]), [], 0)
         self.check_model(ask)
-        body, exchange.prompt_tokens = rank(data)
+        body, exchange.prompt_tokens = rank(data, self.app.settings.max_model_len)
         exchange.id, exchange.model = self.app.new_id(prefix), self.generator.shown_model(ask)
         deliver(exchange, Draft(body={"id": exchange.id, "model": exchange.model, **body}))
 
