@@ -1,5 +1,5 @@
 *** Settings ***
-Documentation    The HTTP API: models, completions, chats, usage, and what is refused.
+Documentation    The HTTP API: models, completions, chats, usage.
 
 Resource         ../../resources/target.resource
 Library          Collections
@@ -96,17 +96,6 @@ The Capital Of France Is Known
     Reply Should Contain    ${reply}    Paris
     Finish Reason Should Be    ${reply}    stop
 
-Invalid Requests Are Refused
-    [Tags]    covers:router-validation
-    [Template]    Request Should Be Refused
-    {"messages": "not a list"}
-    {"messages": [{"role": "user", "content": "Hi"}], "temperature": "hot"}
-    {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": "many"}
-
-A Body That Is Not JSON Is Refused
-    Skip Unless Server Supports    unparsable JSON is a 400
-    Request Should Be Refused    {"messages":
-
 An Unknown Model Is Refused
     Skip Unless Server Supports    unknown model is refused
     ${reply} =    Chat    ${SHORT_PROMPT}    model=no-such-model    expected_status=404
@@ -139,12 +128,17 @@ All Sampling Parameters Are Taken
     ...    stop=["###"]
     Should Not Be Empty    ${reply.text}
 
-Prompts Of Every Kind Are Answered
+A Simple Prompt Is Answered
     [Tags]    covers:worker-prompts
-    [Template]    Prompt Should Be Answered
-    ${SIMPLE_PROMPT}    ${FAST}
-    ${HAIKU_PROMPT}    ${DEFAULT}
-    ${LONG_PROMPT}    ${LONG}
+    Prompt Should Be Answered    ${SIMPLE_PROMPT}    ${FAST}
+
+A Haiku Is Answered
+    [Tags]    covers:worker-prompts
+    Prompt Should Be Answered    ${HAIKU_PROMPT}    ${DEFAULT}
+
+A Long Prompt Is Answered
+    [Tags]    covers:worker-prompts
+    Prompt Should Be Answered    ${LONG_PROMPT}    ${LONG}
 
 An Unknown Path Is Not Found
     Send Request    GET    /v1/no-such-path    expected_status=404
@@ -165,11 +159,3 @@ Prepare
     VAR    ${HEALTH_PATH}    ${server.profile.ready.health.path}    scope=SUITE
     VAR    ${KEY_IS_NEEDED}    ${{bool($server.client.api_key)}}    scope=SUITE
     Create Session    target    ${server.base_url}    timeout=10
-
-Request Should Be Refused
-    [Documentation]    The body is refused with 400 and an error object, and the next good request is served.
-    [Arguments]    ${body}
-    ${reply} =    Send Request    POST    /v1/chat/completions    ${body}    expected_status=400
-    Should Not Be Empty    ${reply.error.message}
-    ${next} =    Chat    ${SHORT_PROMPT}    max_tokens=4
-    Should Not Be Empty    ${next.text}

@@ -1,55 +1,19 @@
 *** Settings ***
 Documentation    Refusals and broken answers: what each says, its category, and that the server goes on serving.
 
+Resource         ../../resources/simulator.resource
 Resource         ../../resources/target.resource
 Variables        ../../resources/prompts.yaml
 
-Suite Setup      Use Target
+Suite Setup      Use Target And Shared Simulator
 
 Test Tags        errors
 
 
 *** Test Cases ***
-Every Status Has Its Category
-    [Tags]    mock    covers:batch-categories
-    [Setup]    Skip Unless Server Supports    fault injection
-    [Template]    Status Should Have Category
-    400    INVALID_REQ
-    401    AUTH_ERROR
-    403    AUTH_ERROR
-    404    UNKNOWN
-    409    UNKNOWN
-    429    RATE_LIMIT
-    500    SERVER_ERROR
-    502    SERVER_ERROR
-    503    SERVER_ERROR
-
-Every Injected Failure Is Understood
-    [Tags]    mock    covers:batch-failure-injection
-    [Setup]    Skip Unless Server Supports    fault injection
-    [Template]    Injected Failure Should Be
-    rate_limit    429    RATE_LIMIT
-    server_error    503    SERVER_ERROR
-    invalid_api_key    401    AUTH_ERROR
-    invalid_request    400    INVALID_REQ
-    context_length    400    INVALID_REQ
-    model_not_found    404    UNKNOWN
-
-An Unreadable Answer Is A Parse Error
-    [Tags]    mock
-    [Setup]    Skip Unless Server Supports    fault injection
-    [Template]    Fault Should Be A Parse Error
-    not-json
-    empty-body
-    error-as-200
-    malformed-json
-
 Nobody There Is A Server Error
-    [Tags]    mock
-    Skip Unless Server Supports    fault injection
-    ${server} =    Start Server    simulator
-    Stop Server
-    Connect To Server    ${server.base_url}    alias=nobody    check=False    model=any
+    # No server listens on the port of the discard protocol.
+    Connect To Server    http://127.0.0.1:9    check=False    model=any
     Request Should Fail    Chat    ${SHORT_PROMPT}    category=SERVER_ERROR    error_contains=connection refused
 
 An Error Inside A Stream Keeps What Came Before
@@ -93,16 +57,6 @@ A Refusal Tells No Secrets
     ${reply} =    Send Request    POST    /v1/chat/completions    {"messages": 7}    expected_status=400
     Should Not Match Regexp    ${reply.body}    Traceback|File "/|/home/|\\.py:\\d+
 
-Wrong Bodies Are Refused And The Next Good One Is Served
-    [Tags]    covers:router-validation
-    [Setup]    Skip Unless Server Supports    odd bodies are a 4xx
-    [Template]    Body Should Be Refused
-    \[]
-    "text"
-    7
-    {"messages": [{"content": "no role"}]}
-    {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": -5}
-
 A Wrong Key Is Refused
     [Tags]    mock    covers:router-auth-mock
     Skip Unless Server Supports    fault injection
@@ -114,58 +68,62 @@ A Wrong Key Is Refused
     ${reply} =    Chat    ${SHORT_PROMPT}    headers=${right}    max_tokens=4
     Should Not Be Empty    ${reply.text}
 
-Hostile Answers End In One Clear Error
+An Injected Rate Limit Is Understood
+    [Tags]    mock    covers:batch-failure-injection
+    Injected Failure Should Be    rate_limit    429    RATE_LIMIT
+
+An Injected Server Error Is Understood
+    [Tags]    mock    covers:batch-failure-injection
+    Injected Failure Should Be    server_error    503    SERVER_ERROR
+
+An Injected Refusal Of The Key Is Understood
+    [Tags]    mock    covers:batch-failure-injection
+    Injected Failure Should Be    invalid_api_key    401    AUTH_ERROR
+
+An Injected Invalid Request Is Understood
+    [Tags]    mock    covers:batch-failure-injection
+    Injected Failure Should Be    invalid_request    400    INVALID_REQ
+
+An Injected Overlong Context Is Understood
+    [Tags]    mock    covers:batch-failure-injection
+    Injected Failure Should Be    context_length    400    INVALID_REQ
+
+An Injected Missing Model Is Understood
+    [Tags]    mock    covers:batch-failure-injection
+    Injected Failure Should Be    model_not_found    404    UNKNOWN
+
+A Huge Header Ends In One Clear Error
     [Tags]    mock
-    [Setup]    Skip Unless Server Supports    fault injection
-    [Template]    Hostile Answer Should End
-    huge-header:bytes=2000000    headers beyond what a client takes
-    huge-body:bytes=200000000    beyond the limit
-    redirect-loop    got 307
-    wrong-content-length:by=9    connection
-    bad-chunk    chunk
-    close-before-status    closed without an answer
+    Hostile Answer Should End    huge-header:bytes=2000000    headers beyond what a client takes
+
+A Huge Body Ends In One Clear Error
+    [Tags]    mock
+    Hostile Answer Should End    huge-body:bytes=200000000    beyond the limit
+
+A Redirect In A Loop Ends In One Clear Error
+    [Tags]    mock
+    Hostile Answer Should End    redirect-loop    got 307
+
+A Wrong Content Length Ends In One Clear Error
+    [Tags]    mock
+    Hostile Answer Should End    wrong-content-length:by=9    connection
+
+A Broken Chunk Ends In One Clear Error
+    [Tags]    mock
+    Hostile Answer Should End    bad-chunk    chunk
+
+A Connection Closed At Once Ends In One Clear Error
+    [Tags]    mock
+    Hostile Answer Should End    close-before-status    closed without an answer
 
 
 *** Keywords ***
-Status Should Have Category
-    [Documentation]    A refusal with this status is put into this category, streamed or not.
-    [Arguments]    ${status}    ${category}
-    Skip Unless Server Supports    fault injection
-    VAR    &{fault}    X-Inference-Fault=status:code=${status}
-    Request Should Fail    Chat    ${SHORT_PROMPT}    headers=${fault}    status=${status}    category=${category}
-    Request Should Fail
-    ...    Stream Chat
-    ...    ${SHORT_PROMPT}
-    ...    headers=${fault}
-    ...    status=${status}
-    ...    category=${category}
-
 Injected Failure Should Be
     [Documentation]    A simulator that always fails in this way answers with this status and category.
     [Arguments]    ${failure}    ${status}    ${category}
-    Skip Unless Server Supports    fault injection
-    VAR    @{always}    --failure-injection-rate    100    --failure-types    ${failure}
-    Start Server    simulator    arguments=${always}
+    Use Shared Simulator    failure_injection_rate=${100}    failure_types=${{[$failure]}}
     ${error} =    Request Should Fail    Chat    ${SHORT_PROMPT}    status=${status}    category=${category}
     Should Not Be Empty    ${error.error.message}
-    Stop Server
-
-Fault Should Be A Parse Error
-    [Documentation]    An answer with status 200 that cannot be read.
-    [Arguments]    ${fault}
-    Skip Unless Server Supports    fault injection
-    VAR    &{headers}    X-Inference-Fault=${fault}
-    Request Should Fail    Chat    ${SHORT_PROMPT}    headers=${headers}    category=PARSE_ERROR
-
-Body Should Be Refused
-    [Documentation]    Any 4xx, never a 5xx.
-    [Arguments]    ${body}
-    Skip Unless Server Supports    odd bodies are a 4xx
-    ${reply} =    Send Request    POST    /v1/chat/completions    ${body}
-    Should Be True    400 <= ${reply.status} < 500    ${body} was answered with ${reply.status}: ${reply.body}
-    Should Not Be Empty    ${reply.error.message}
-    ${next} =    Chat    ${SHORT_PROMPT}    max_tokens=4
-    Should Not Be Empty    ${next.text}
 
 Hostile Answer Should End
     [Documentation]    The call fails within its limits, with a message of one line.

@@ -59,12 +59,10 @@ The Simulator Keeps Its Latencies
 
 A Stream That Is Closed In The Middle Is Noticed
     [Tags]    mock
-    Skip Unless Server Supports    fault injection
     Cut Should Be Noticed    close
 
 A Stream That Is Reset In The Middle Is Noticed
     [Tags]    mock
-    Skip Unless Server Supports    fault injection
     Cut Should Be Noticed    reset
 
 A Streamed Completion Says What A Reply Says
@@ -92,32 +90,41 @@ Five Streams In A Row Are Whole
         Stream Should End With Done    ${stream}
     END
 
-Legal Oddities Are Borne
+Comments Are Borne
     [Tags]    mock
-    [Setup]    Skip Unless Server Supports    fault injection
-    [Template]    Oddity Should Be Borne
-    comments
-    no-space
-    line-ends:kind=crlf
-    line-ends:kind=cr
-    data-in-lines
-    byte-order-mark
-    split-events:pieces=5
-    slow-drip:size=7,pause=0.0005
-    buffered
+    Oddity Should Be Borne    comments
 
-Broken Streams Are Noticed
+A Missing Space Behind The Colon Is Borne
     [Tags]    mock
-    [Setup]    Skip Unless Server Supports    fault injection
-    [Template]    Break Should Be Noticed
-    cut-in-json:event=3    broke off
-    malformed-json:event=3    event 3, which is no JSON
-    invalid-utf8:event=3    no UTF-8
-    unfinished-event    inside an event
-    missing-last-chunk    broke off
-    bad-chunk    broke off
-    wrong-content-type    an event stream (text/event-stream)
-    error-mid-stream:events=2    an error event
+    Oddity Should Be Borne    no-space
+
+Lines That End With CR And LF Are Borne
+    [Tags]    mock
+    Oddity Should Be Borne    line-ends:kind=crlf
+
+Lines That End With CR Are Borne
+    [Tags]    mock
+    Oddity Should Be Borne    line-ends:kind=cr
+
+JSON In Several Data Lines Is Borne
+    [Tags]    mock
+    Oddity Should Be Borne    data-in-lines
+
+A Byte Order Mark Is Borne
+    [Tags]    mock
+    Oddity Should Be Borne    byte-order-mark
+
+Events In Pieces Are Borne
+    [Tags]    mock
+    Oddity Should Be Borne    split-events:pieces=5
+
+A Slow Drip Is Borne
+    [Tags]    mock
+    Oddity Should Be Borne    slow-drip:size=20,pause=0.0005
+
+A Stream In One Write Is Borne
+    [Tags]    mock
+    Oddity Should Be Borne    buffered
 
 A Stream Without Done Is Noticed
     [Tags]    mock
@@ -136,27 +143,12 @@ Oddity Should Be Borne
     Should Be Equal    ${stream.text}    The capital of France is Paris.
     Stream Should End With Done    ${stream}
 
-Break Should Be Noticed
-    [Documentation]    The call fails, and its error says so.
-    [Arguments]    ${fault}    ${told}
-    Skip Unless Server Supports    fault injection
-    VAR    &{headers}    X-Inference-Fault=${fault}
-    Request Should Fail    Stream Chat    ${CAPITAL_OF_FRANCE}    headers=${headers}    error_contains=${told}
-
 Cut Should Be Noticed
     [Documentation]    Has a stream cut after three events and expects the error, and the record of what had arrived.
     [Arguments]    ${how}
-    VAR    ${fault}    cut-after-events:events=3,how=${how}
-    TRY
-        Stream Chat    ${CAPITAL_OF_FRANCE}    headers={"X-Inference-Fault": "${fault}"}
-    EXCEPT    *expected a stream with a proper end, got*after 3 events*    type=GLOB    AS    ${error}
-        Log    ${error}
-    ELSE
-        Fail    The cut (${how}) was not noticed.
-    END
-    ${stream} =    Stream Chat
-    ...    ${CAPITAL_OF_FRANCE}
-    ...    headers={"X-Inference-Fault": "${fault}"}
-    ...    allow_broken=True
-    Length Should Be    ${stream.chunks}    3
-    Run Keyword And Expect Error    *broke off*    Stream Should End With Done    ${stream}
+    Skip Unless Server Supports    fault injection
+    VAR    &{headers}    X-Inference-Fault=cut-after-events:events=3,how=${how}
+    ${error} =    Request Should Fail    Stream Chat    ${CAPITAL_OF_FRANCE}    headers=${headers}
+    ...    error_contains=after 3 events
+    Length Should Be    ${error.stream.chunks}    3
+    Run Keyword And Expect Error    *broke off*    Stream Should End With Done    ${error.stream}
