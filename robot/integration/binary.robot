@@ -27,14 +27,19 @@ It Explains Itself
     [Tags]    covers:mistral-help
     Help Should Mention    --port    --help
 
-Bad Arguments Are Refused With A Reason
+An Unknown Option Is Refused
     [Documentation]    Refused means: the exit code for it, no crash, a message that names the argument, and nothing
     ...    left behind.
     [Tags]    covers:mistral-bad-arguments
-    [Template]    Arguments Should Be Rejected
-    --no-such-option
-    --port    not-a-number
-    --port
+    Arguments Should Be Rejected    --no-such-option
+
+A Port That Is No Number Is Refused
+    [Tags]    covers:mistral-bad-arguments
+    Arguments Should Be Rejected    --port    not-a-number
+
+An Option Without Its Value Is Refused
+    [Tags]    covers:mistral-bad-arguments
+    Arguments Should Be Rejected    --port
 
 A Port Out Of Range Is Refused
     Skip Unless Server Supports    checked port numbers

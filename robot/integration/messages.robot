@@ -4,14 +4,13 @@ Documentation    The Messages API of Anthropic: whole and streamed, blocks in or
 Resource         ../../resources/target.resource
 Variables        ../../resources/prompts.yaml
 
-Suite Setup      Use Target
+Suite Setup      Use Target That Supports    messages
 
 Test Tags        messages
 
 
 *** Test Cases ***
 A Message Is Answered
-    Skip Unless Server Supports    messages
     ${reply} =    Send Message    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
     Should Be Equal    ${reply.json}[type]    message
     Should Be Equal    ${reply.role}    assistant
@@ -20,33 +19,28 @@ A Message Is Answered
     Usage Should Add Up    ${reply}
 
 A Streamed Message Comes In Order
-    Skip Unless Server Supports    messages
     ${stream} =    Stream Message    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
     Typed Events Should Be In Order    ${stream}
     Finish Reason Should Be    ${stream}    end_turn
     Stream Should Have At Least 3 Chunks    ${stream}
 
 Streamed And Whole Messages Agree
-    Skip Unless Server Supports    messages
     ${reply} =    Send Message    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
     ${stream} =    Stream Message    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
     Answers Should Agree    ${reply}    ${stream}
 
 A Message Agrees With A Chat
-    Skip Unless Server Supports    messages
     ${message} =    Send Message    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
     ${chat} =    Chat    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
     Answers Should Agree    ${message}    ${chat}
 
 Tokens Are Counted Without Generating
-    Skip Unless Server Supports    messages
     ${count} =    Count Message Tokens    ${CAPITAL_OF_FRANCE}
     Should Be True    ${count} > 0
     ${longer} =    Count Message Tokens    ${LONG_PROMPT}
     Should Be True    ${longer} > ${count}
 
 The Token Limit Is Told
-    Skip Unless Server Supports    messages
     ${reply} =    Send Message    ${CAPITAL_OF_FRANCE}    max_tokens=3    temperature=0
     Finish Reason Should Be    ${reply}    max_tokens
 
@@ -65,12 +59,13 @@ A Message Without Messages Is Refused
     Should Be True    400 <= ${reply.status} < 500
     Should Not Be Empty    ${reply.error.message}
 
-Disorder Is Found Out
+A Wrong Index Of A Block Is Found Out
     [Tags]    mock
-    [Setup]    Skip Unless Server Supports    fault injection
-    [Template]    Disorder In A Message Should Be Found
-    block-index-wrong    has index 1, expected 0
-    block-stop-missing    no content_block_stop
+    Disorder In A Message Should Be Found    block-index-wrong    has index 1, expected 0
+
+A Block Without An End Is Found Out
+    [Tags]    mock
+    Disorder In A Message Should Be Found    block-stop-missing    no content_block_stop
 
 
 *** Keywords ***

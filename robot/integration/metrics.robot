@@ -4,38 +4,33 @@ Documentation    Counters of the server, held against what was sent and got.
 Resource         ../../resources/target.resource
 Variables        ../../resources/prompts.yaml
 
-Suite Setup      Use Target
+Suite Setup      Use Target That Supports    metrics
 
 Test Tags        metrics
 
 
 *** Test Cases ***
 Metrics Can Be Read
-    Skip Unless Server Supports    metrics
     ${metrics} =    Get Metrics
     Should Not Be Empty    ${metrics.samples}
 
 Counters Match A Reply
-    Skip Unless Server Supports    metrics
     ${before} =    Get Metrics
     ${reply} =    Chat    ${CAPITAL_OF_FRANCE}    max_tokens=16
     Counters Should Match    ${before}    ${reply}
 
 Counters Match A Stream
-    Skip Unless Server Supports    metrics
     ${before} =    Get Metrics
     ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    max_tokens=16    include_usage=True
     Counters Should Match    ${before}    ${stream}
 
 Counters Match Many Answers
-    Skip Unless Server Supports    metrics
     ${before} =    Get Metrics
     ${replies} =    Chat At Once    ${SHORT_PROMPT}    count=8    max_tokens=8
     ${completion} =    Complete    ${SHORT_PROMPT}    max_tokens=8
     Counters Should Match    ${before}    ${replies}    ${completion}
 
 A Refused Request Is Not Counted As Served
-    Skip Unless Server Supports    metrics
     ${before} =    Get Metrics
     ${refused} =    Send Request    POST    /v1/chat/completions    {"messages": "wrong"}    expected_status=400
     ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=8

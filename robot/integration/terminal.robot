@@ -209,5 +209,5 @@ Start A Slow Chat
     IF    'scripted answers' in $server.profile.lacks
         Start Chat Terminal
     ELSE
-        Start Chat Terminal    options={"mode": "echo", "inter_token_latency": "50 ms"}
+        Start Chat Terminal    options={"mode": "echo", "inter_token_latency": "20 ms"}
     END

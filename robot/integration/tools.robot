@@ -4,7 +4,7 @@ Documentation    Calls of tools: chosen, forced and forbidden, in one piece and 
 Resource         ../../resources/target.resource
 Variables        ../../resources/prompts.yaml
 
-Suite Setup      Use Target
+Suite Setup      Use Target That Supports    tool calls
 
 Test Tags        tools
 
@@ -21,25 +21,21 @@ Test Tags        tools
 
 *** Test Cases ***
 A Required Tool Is Called
-    Skip Unless Server Supports    tool calls
     ${reply} =    Chat    How is the weather in Paris?    tools=${TOOLS}    tool_choice=required
     Finish Reason Should Be    ${reply}    tool_calls
     Tool Calls Should Be Sound    ${reply}    ${TOOLS}
 
 A Named Tool Is Called
-    Skip Unless Server Supports    tool calls
     ${reply} =    Chat    How late is it in Paris?    tools=${TOOLS}    tool_choice=get_time
     ${call} =    Tool Should Be Called    ${reply}    get_time
     Should Not Be Empty    ${call.id}
     Should Contain    ${call.input}    city
 
 A Forbidden Tool Is Not Called
-    Skip Unless Server Supports    tool calls
     ${reply} =    Chat    How is the weather in Paris?    tools=${TOOLS}    tool_choice=none
     No Tool Should Be Called    ${reply}
 
 A Streamed Call Comes In Order
-    Skip Unless Server Supports    tool calls
     ${stream} =    Stream Chat    How is the weather in Paris?    tools=${TOOLS}    tool_choice=required
     Tool Calls Should Be Sound    ${stream}    ${TOOLS}
     Finish Reason Should Be    ${stream}    tool_calls
@@ -47,13 +43,11 @@ A Streamed Call Comes In Order
 
 Streamed And Whole Calls Are The Same
     Skip Unless Server Supports    scripted answers
-    Start Server    simulator    seed=7
     ${reply} =    Chat    How is the weather?    tools=${TOOLS}    tool_choice=required    seed=3
     ${stream} =    Stream Chat    How is the weather?    tools=${TOOLS}    tool_choice=required    seed=3
     Answers Should Agree    ${reply}    ${stream}
 
 The Result Of A Tool Is Taken
-    Skip Unless Server Supports    tool calls
     VAR    ${question}    How warm is it in Paris?
     ${reply} =    Chat    ${question}    tools=${TOOLS}    tool_choice=get_weather
     ${messages} =    Add Tool Results    ${question}    ${reply}    {"get_weather": {"celsius": 21}}
@@ -62,22 +56,40 @@ The Result Of A Tool Is Taken
     Should Not Be Empty    ${answer.text}
 
 A Tool Without A Name Is Refused
-    Skip Unless Server Supports    tool calls
     VAR    ${nameless}    {"tools": [{"type": "function", "function": {"description": "none"}}]}
     Request Should Fail    Chat    ${SHORT_PROMPT}    extra=${nameless}    status=400    category=INVALID_REQ
 
-Broken Calls Are Found Out
+A Call Without An Index Is Found Out
     [Tags]    mock
-    [Setup]    Skip Unless Server Supports    fault injection
-    [Template]    Fault In Tool Calls Should Be Found
-    tool-index-missing    has no index
-    tool-index-wrong    indices of the calls
-    tool-name-missing    lacks name
-    tool-id-missing    no id
-    tool-id-repeated    bears id or name again
-    tool-arguments-broken    no JSON object
-    tool-arguments-misfit    do not fit its schema
-    tool-name-unknown    offered are
+    Fault In Tool Calls Should Be Found    tool-index-missing    has no index
+
+A Gap In The Indices Is Found Out
+    [Tags]    mock
+    Fault In Tool Calls Should Be Found    tool-index-wrong    indices of the calls
+
+A Call Without A Name Is Found Out
+    [Tags]    mock
+    Fault In Tool Calls Should Be Found    tool-name-missing    lacks name
+
+A Call Without An Id Is Found Out
+    [Tags]    mock
+    Fault In Tool Calls Should Be Found    tool-id-missing    no id
+
+An Id That Comes Again Is Found Out
+    [Tags]    mock
+    Fault In Tool Calls Should Be Found    tool-id-repeated    bears id or name again
+
+Arguments That Are Not JSON Are Found Out
+    [Tags]    mock
+    Fault In Tool Calls Should Be Found    tool-arguments-broken    no JSON object
+
+Arguments That Do Not Fit Are Found Out
+    [Tags]    mock
+    Fault In Tool Calls Should Be Found    tool-arguments-misfit    do not fit its schema
+
+A Tool That Was Not Offered Is Found Out
+    [Tags]    mock
+    Fault In Tool Calls Should Be Found    tool-name-unknown    offered are
 
 
 *** Keywords ***
