@@ -1,10 +1,11 @@
 *** Settings ***
 Documentation    Counters of the server, held against what was sent and got.
 
+Resource         ../../resources/simulator.resource
 Resource         ../../resources/target.resource
 Variables        ../../resources/prompts.yaml
 
-Suite Setup      Use Target That Supports    metrics
+Suite Setup      Use Target With Metrics
 
 Test Tags        metrics
 
@@ -38,8 +39,7 @@ A Refused Request Is Not Counted As Served
 
 Running Requests Are Shown
     [Tags]    mock
-    Skip Unless Server Supports    fault injection
-    Start Server    simulator    time_to_first_token=20 s
+    Use Shared Simulator    time_to_first_token=20s
     Start Stream    ${SHORT_PROMPT}
     Wait Until Keyword Succeeds    2 s    20 ms    Get Metric    vllm:num_requests_running    ==    1
     Run Keyword And Expect Error    *is not idle*num_requests_running 1*    Server Should Be Idle Within    50 ms
@@ -48,8 +48,7 @@ Running Requests Are Shown
 
 Frozen Counters Are Found Out
     [Tags]    mock
-    Skip Unless Server Supports    fault injection
-    Start Server    simulator    fault=metrics-frozen
+    Use Shared Simulator    fault=metrics-frozen
     ${before} =    Get Metrics
     ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=8
     Run Keyword And Expect Error
@@ -58,3 +57,10 @@ Frozen Counters Are Found Out
     ...    ${before}
     ...    ${reply}
     ...    within=100 ms
+
+
+*** Keywords ***
+Use Target With Metrics
+    [Documentation]    The target; skips the suite unless it counts what it does.
+    Use Target And Shared Simulator
+    Skip Unless Server Supports    metrics

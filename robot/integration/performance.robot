@@ -77,8 +77,8 @@ Use Paced Target
     END
 
 Measure Shortly
-    [Documentation]    The median of three generations of six tokens, on the current server.
-    ${measurement} =    Measure Generation    ${LONG_PROMPT}    warmup=0    max_tokens=6    extra=${ALL_TOKENS}
+    [Documentation]    The median of three generations of four tokens, on the current server.
+    ${measurement} =    Measure Generation    ${LONG_PROMPT}    warmup=0    max_tokens=4    extra=${ALL_TOKENS}
     RETURN    ${measurement}
 
 Watch Memory If It Is Here
