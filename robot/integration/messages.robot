@@ -49,6 +49,9 @@ A Message Uses A Tool
     ${reply} =    Send Message    ${SHORT_PROMPT}    tools={"name": "get_time"}    tool_choice=required
     Tool Should Be Called    ${reply}    get_time
     Finish Reason Should Be    ${reply}    tool_use
+
+A Streamed Message Uses A Tool
+    Skip Unless Server Supports    tool calls
     ${stream} =    Stream Message    ${SHORT_PROMPT}    tools={"name": "get_time"}    tool_choice=required
     Tool Should Be Called    ${stream}    get_time
     Typed Events Should Be In Order    ${stream}

@@ -18,8 +18,8 @@ A Response Is Complete
     Usage Should Add Up    ${reply}
 
 A Streamed Response Comes In Order
-    ${stream} =    Stream Response    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
     Skip Unless Server Supports    sequence numbers in responses
+    ${stream} =    Stream Response    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
     Typed Events Should Be In Order    ${stream}
     Stream Should Have At Least 3 Chunks    ${stream}
 
@@ -46,6 +46,9 @@ A Response Calls A Tool
     Skip Unless Server Supports    tool calls
     ${reply} =    Respond    ${SHORT_PROMPT}    tools={"name": "get_time"}    tool_choice=required
     Tool Should Be Called    ${reply}    get_time
+
+A Streamed Response Calls A Tool
+    Skip Unless Server Supports    tool calls
     ${stream} =    Stream Response    ${SHORT_PROMPT}    tools={"name": "get_time"}    tool_choice=required
     Tool Should Be Called    ${stream}    get_time
     Typed Events Should Be In Order    ${stream}

@@ -32,6 +32,8 @@ A Stream Ends With Its Finish Reason And Done
     ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    max_tokens=200    temperature=0
     Finish Reason Should Be    ${stream}    stop
     Stream Should End With Done    ${stream}
+
+A Stream That Its Limit Ends Says So
     ${cut} =    Stream Completion    ${LONG_PROMPT}    max_tokens=3    extra={"ignore_eos": true}
     Finish Reason Should Be    ${cut}    length
     Stream Should End With Done    ${cut}
@@ -39,8 +41,10 @@ A Stream Ends With Its Finish Reason And Done
 Usage Comes When It Is Asked For
     ${stream} =    Stream Chat    ${SHORT_PROMPT}    max_tokens=16    include_usage=True
     Usage Should Add Up    ${stream}
-    ${without} =    Stream Chat    ${SHORT_PROMPT}    max_tokens=16
-    Should Be Equal    ${without.usage}    ${None}
+
+Usage Does Not Come Unasked
+    ${stream} =    Stream Chat    ${SHORT_PROMPT}    max_tokens=16
+    Should Be Equal    ${stream.usage}    ${None}
 
 The First Token Comes Before The Last
     ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    max_tokens=32

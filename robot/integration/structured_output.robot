@@ -49,8 +49,12 @@ A Stop String Ends The Text And Is Not In It
     ${reply} =    Chat    ${CAPITAL_OF_FRANCE}    stop=is    max_tokens=32    temperature=0
     Should Not Contain    ${reply.text}    is
     Finish Reason Should Be    ${reply}    stop
+
+A Stop String Ends A Stream And Is Not In It
+    [Tags]    covers:worker-stop-sequence
     ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    stop=is    max_tokens=32    temperature=0
-    Answers Should Agree    ${reply}    ${stream}
+    Should Not Contain    ${stream.text}    is
+    Finish Reason Should Be    ${stream}    stop
 
 One Of Several Stop Strings Is Enough
     ${reply} =    Chat    ${CAPITAL_OF_FRANCE}    stop=["nowhere", "is"]    max_tokens=32    temperature=0
@@ -67,12 +71,17 @@ Several Choices Are Answered
     Skip Unless Server Supports    several choices
     ${reply} =    Chat    ${SHORT_PROMPT}    n=2    max_tokens=8
     Length Should Be    ${reply.texts}    2
+
+Several Choices Are Streamed
+    Skip Unless Server Supports    several choices
     ${stream} =    Stream Chat    ${SHORT_PROMPT}    n=2    max_tokens=8
     Length Should Be    ${stream.texts}    2
 
 Log Probabilities Are Sound
     ${reply} =    Chat    ${CAPITAL_OF_FRANCE}    logprobs=2    max_tokens=8    temperature=0
     Logprobs Should Be Sound    ${reply}    alternatives=2
+
+Streamed Log Probabilities Are Sound
     ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    logprobs=2    max_tokens=8    temperature=0
     Logprobs Should Be Sound    ${stream}    alternatives=2
 
