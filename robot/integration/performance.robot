@@ -56,10 +56,11 @@ A Slower Server Is Measured As Slower
     Get Measured Tokens Per Second    <    ${{$rate / 2}}    measurement=${slow}
 
 Memory Of The Whole Process Tree Is Watched
-    [Documentation]    A shell that starts a process of 50 MB: the sum counts.
+    [Documentation]    A shell that has started a process of 50 MB: the sum counts.
     [Tags]    covers:mistral-memory
-    VAR    ${big}    block = bytearray(b'x') * 50_000_000; input()
+    VAR    ${big}    block = bytearray(b'x') * 50_000_000; print('ready', flush=True); input()
     ${process} =    Start Process    sh    -c    "$0" -c "$1"; true    ${{sys.executable}}    ${big}    stdin=PIPE
+    Evaluate    $process.stdout.readline()
     ${pid} =    Get Process Id    ${process}
     Start Memory Monitor    pid=${pid}    interval=20 ms
     Wait Until Keyword Succeeds    20 s    50 ms    Get Measured Peak Memory    >    50 MB    kind=rss

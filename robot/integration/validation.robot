@@ -30,5 +30,4 @@ Body Should Be Refused
     ${reply} =    Send Request    POST    /v1/chat/completions    ${body}
     Error Should Be    ${reply}    category=INVALID_REQ
     Should Not Be Empty    ${reply.error.message}
-    ${next} =    Chat    ${SHORT_PROMPT}    max_tokens=4
-    Should Not Be Empty    ${next.text}
+    Chat    ${SHORT_PROMPT}    max_tokens=4
