@@ -89,7 +89,7 @@ A Term During A Stream Ends Both
     ${server} =    Start One
     Start Stream    ${LONG_PROMPT}    max_tokens=400    allow_broken=True
     Wait Until Stream Has 2 Tokens
-    Stop Server    ${server}    grace=40 s
+    Stop Server    ${server}    grace=10 s
     ${stream} =    Wait For Stream    timeout=10 s
     Should Not Be Empty    ${stream.chunks}
     Server Should Not Have Leaked    ${server}
