@@ -14,7 +14,8 @@ Test Tags        lora    mock
 An Adapter Given At The Start Is Served
     [Tags]    covers:batch-lora
     Skip Unless Server Supports    adapters at run time
-    Start Server    simulator    arguments=["--lora-modules", "{\\"name\\": \\"adapter-1\\"}"]
+    VAR    @{adapters}    --lora-modules    {"name": "adapter-1"}
+    Start Server    simulator    arguments=${adapters}
     ${models} =    List Models
     Should Contain    ${models}    adapter-1
     ${reply} =    Chat    ${SHORT_PROMPT}    model=adapter-1    max_tokens=8
