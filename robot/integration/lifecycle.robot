@@ -113,15 +113,16 @@ A Server That Ignores Term Is Killed
     [Tags]    mock
     Skip Unless Server Supports    fault injection    kind
     ${server} =    Start One    fault=ignore-term
-    Run Keyword And Expect Error    *did not stop gracefully*    Stop Server    expect_graceful=300 ms
+    Run Keyword And Expect Error    *did not stop gracefully*    Stop Server    expect_graceful=100 ms
     Server Should Have Exited    ${server}    signal=KILL
     Server Should Not Have Leaked    ${server}
 
 Health That Never Comes Is Told With Its Stage
     [Tags]    mock    covers:worker-ready-timeout
     Skip Unless Server Supports    fault injection    kind
+    ${usual} =    Get Server Timing    healthy    server=${TARGET_SERVER}
     Run Keyword And Expect Error    *is not ready (healthy): expected 200*got status 503*
-    ...    Start One    fault=never-ready    timeout=2 s
+    ...    Start One    fault=never-ready    timeout=${{5 * $usual}}
 
 A Broken Model File Ends The Start At Once
     [Tags]    real    requires-model
@@ -136,6 +137,7 @@ Find The Kind Of Server
     [Documentation]    Uses the target once; the tests start their own of its kind.
     ${server} =    Use Target
     Skip If    $server.profile.start is None    The target is connected to, so its life is not ours to test.
+    VAR    ${TARGET_SERVER}    ${server}    scope=SUITE
     VAR    ${KIND}    ${server.profile.name}    scope=SUITE
     VAR    ${OPTIONS}    ${server.profile.start.options}    scope=SUITE
     Connect To Server    ${server.base_url}    alias=kind    profile=${KIND}    model=${server.model}

@@ -48,7 +48,7 @@ Some Failures Are Borne
 
 A Flood Is Answered Or Refused, Nothing Else
     [Tags]    mock    covers:service-flood
-    Use Shared Simulator    time_to_first_token=100ms    max_num_seqs=${2}    max_waiting_queue_length=${3}
+    Use Shared Simulator    time_to_first_token=50ms    max_num_seqs=${2}    max_waiting_queue_length=${3}
     ${results} =    Chat At Once    ${SHORT_PROMPT}    count=25    timeout=20 s    allow_failures=True
     Only These Statuses Should Occur    ${results}    200    429
     ${refused} =    Evaluate    [r for r in $results if r.status == 429]
