@@ -6,8 +6,7 @@ Documentation    The server's program on the command line: it is there, tells it
 
 Resource         ../../resources/target.resource
 
-Suite Setup      Use Target
-Test Setup       Skip Unless Server Supports    binary
+Suite Setup      Use Target That Supports    binary
 
 Test Tags        binary
 

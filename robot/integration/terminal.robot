@@ -7,8 +7,7 @@ Documentation    A chat in a real terminal, driven as a person drives it: ask, r
 Library          OperatingSystem
 Resource         ../../resources/target.resource
 
-Suite Setup      Use Target
-Test Setup       Skip Unless Server Supports    terminal
+Suite Setup      Use Target That Supports    terminal
 
 Test Tags        terminal
 
@@ -43,7 +42,7 @@ A Second Question Follows The First
 
 Control C Stops An Answer And Not The Program
     [Tags]    covers:mistral-tui-keys
-    [Setup]    Run Keywords    Skip Unless Server Supports    terminal    AND    Tag The Origin Of Answers
+    [Setup]    Tag The Origin Of Answers
     Start A Slow Chat
     ${answer} =    Ask In Terminal    Tell me a very long story about a terminal, a robot and the sea, please.
     ...    interrupt_after=10
