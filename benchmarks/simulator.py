@@ -46,15 +46,17 @@ def isolate(core: int) -> None:
 class Server:
     """A simulator process pinned to one core."""
 
+    program: tuple[str, ...] = ("-m", "InferenceLibrary.simulator", "--port", "0")
+
     def __init__(self, *arguments: str) -> None:
         self.begin = time.perf_counter()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "InferenceLibrary.simulator", "--port", "0", *arguments],
+            [sys.executable, *self.program, *arguments],
             stdout=subprocess.PIPE,
             preexec_fn=lambda: isolate(SERVER_CORE),  # noqa: PLW1509 - no threads here
         )
         assert self.process.stdout is not None
-        self.port = int(self.process.stdout.readline().rsplit(b":", 1)[1])
+        self.port = int(self.process.stdout.readline().rpartition(b":")[2])
 
     def cpu(self) -> float:
         """Seconds of CPU time so far, to the nanosecond where the kernel tells."""
@@ -79,6 +81,12 @@ class Server:
         self.process.wait(10)
         assert self.process.stdout is not None
         self.process.stdout.close()
+
+
+class BareServer(Server):
+    """The yardstick of a paced stream; see its module."""
+
+    program = (str(Path(__file__).with_name("bare_server.py")),)
 
 
 class Peer(Server):
@@ -193,22 +201,26 @@ def flood(server: Server, seconds: float, connections: int = 16, tokens: int = 1
     return chunks / used, received / used
 
 
+PACED = ("--max-num-seqs", "1000", "--time-to-first-token", "200ms", "--inter-token-latency", "20ms")
+
+
 def paced(connections: int = 256, tokens: int = 100, periods: int = 3) -> dict[str, float]:
     """Streams at 200 ms and 20 ms, spread over the period: lateness, gaps, CPU a chunk while all of them run.
 
     The times are those of the server's truth file; "seen" are the client's, which add the noise of the client's core.
+    The cost is that of a run without the file, beside that of a server which does nothing but write at this pace: what
+    a write costs, and the way out of sleep before it, is the machine's and differs by the factor three.
     """
+    bare = paced_cost(BareServer(str(FIRST), str(GAP), str(tokens)), connections, tokens, periods)
+    cost = paced_cost(Server(*PACED), connections, tokens, periods)
     with tempfile.TemporaryDirectory() as folder:
         truth = Path(folder) / "truth.jsonl"
-        flags = ["--time-to-first-token", "200ms", "--inter-token-latency", "20ms", "--truth-file", str(truth)]
-        server = Server("--max-num-seqs", "1000", *flags)
+        server = Server(*PACED, "--truth-file", str(truth))
         client = PacedClient(server, connections, tokens)
-        used, chunks = client.run(periods)
+        client.run(periods)
         client.close()
         server.close()
         records = [json.loads(line) for line in truth.read_text().splitlines()]
-    single, _ = bare_writes(connections, 1)
-    floor, bare_late = bare_writes(connections, AT_ONCE)
     late = sorted(record["tokens"][0] - record["received"] - FIRST for record in records)
     gaps = sorted(later - earlier for record in records for earlier, later in pairwise(record["tokens"]))
     return {
@@ -221,17 +233,23 @@ def paced(connections: int = 256, tokens: int = 100, periods: int = 3) -> dict[s
         "seen TTFT late p99 ms": percentile(sorted(client.late), 99) * 1e3,
         "seen gap p1 ms": percentile(sorted(client.gaps), 1) * 1e3,
         "seen gap p99 ms": percentile(sorted(client.gaps), 99) * 1e3,
-        "paced us/chunk": used / chunks * 1e6,
-        "bare late p99 ms": bare_late * 1e3,
-        "bare write us": single * 1e6,
-        f"bare write us, {AT_ONCE} at once": floor * 1e6,
-        "paced over bare": used / chunks / floor,
+        "late by sleep p99 ms": lateness_of_the_machine() * 1e3,
+        "paced us/chunk": cost * 1e6,
+        "bare server us/chunk": bare * 1e6,
+        "paced over bare": cost / bare,
     }
 
 
 FIRST, GAP = 0.2, 0.02
-# What 256 streams have to write in a millisecond, which the server does in one wake-up.
-AT_ONCE = 12
+
+
+def paced_cost(server: Server, connections: int, tokens: int, periods: int) -> float:
+    """Return CPU seconds of the server a chunk."""
+    client = PacedClient(server, connections, tokens)
+    used, chunks = client.run(periods)
+    client.close()
+    server.close()
+    return used / chunks
 
 
 class PacedClient:
@@ -264,6 +282,7 @@ class PacedClient:
         marks: list[tuple[float, int]] = []
         while starts or sent:
             now = time.perf_counter()
+            assert now < end + 60, f"{len(sent)} streams did not end"
             if now >= (end if marks else full) and len(marks) < 2:
                 marks.append((self._server.cpu(), self.chunks))
             while starts and starts[0][0] <= now:
@@ -296,52 +315,29 @@ class PacedClient:
             sock.close()
 
 
-BARE = """
-import socket, time
-listener = socket.create_server(("127.0.0.1", 0)); print(listener.getsockname()[1], flush=True)
-socks = [listener.accept()[0] for _ in range({count})]
-data, due = b"x" * 260, time.monotonic()
-before, writes, late = time.process_time(), 0, []
-end = due + 2
-while due < end:
-    due += {gap} * {at_once}
-    wait = due - time.monotonic()
-    if wait > 0:
-        time.sleep(wait)
+SLEEPER = """
+import time
+due, late = time.monotonic(), []
+for _ in range(1000):
+    due += 0.001
+    time.sleep(max(0, due - time.monotonic()))
     late.append(time.monotonic() - due)
-    for _ in range({at_once}):
-        socks[writes % {count}].send(data); writes += 1
-late.sort()
-print((time.process_time() - before) / writes, late[len(late) * 99 // 100], flush=True)
+print(sorted(late)[990])
 """
 
 
-def bare_writes(connections: int, at_once: int) -> tuple[float, float]:
-    """Return CPU seconds a write and p99 lateness of a loop that only sleeps and writes, at the same pace.
+def lateness_of_the_machine() -> float:
+    """Return p99 of how much later a process wakes on the server's core than it asked for.
 
-    Its lateness is the machine's: where it is large, the times above say nothing about the simulator.
+    Where it is large, the times above say nothing about the simulator.
     """
-    code = BARE.format(count=connections, gap=GAP / connections, at_once=at_once)
-    with subprocess.Popen(
-        [sys.executable, "-c", code],
+    done = subprocess.run(
+        [sys.executable, "-c", SLEEPER],
         stdout=subprocess.PIPE,
-        preexec_fn=lambda: isolate(SERVER_CORE),  # noqa: PLW1509 - no threads here
-    ) as process:
-        assert process.stdout is not None
-        port = int(process.stdout.readline())
-        socks = [socket.create_connection(("127.0.0.1", port)) for _ in range(connections)]
-        poll = select.epoll()
-        by_fd = {sock.fileno(): sock for sock in socks}
-        for sock in socks:
-            poll.register(sock, select.EPOLLIN)
-        while process.poll() is None:
-            for fd, _ in poll.poll(0.1):
-                if not by_fd[fd].recv(65536):
-                    poll.unregister(fd)
-        used, late = map(float, process.stdout.readline().split())
-        for sock in socks:
-            sock.close()
-    return used, late
+        check=True,
+        preexec_fn=lambda: isolate(SERVER_CORE),
+    )
+    return float(done.stdout)
 
 
 def idle(streams: int = 1000) -> dict[str, float]:
@@ -397,7 +393,8 @@ TARGETS = {
     "TTFT late p99 ms": ("<=", 3.0),
     "gap p1 ms": (">=", 19.5),
     "gap p99 ms": ("<=", 20.5),
-    "paced us/chunk": ("<=", 10.0),
+    # 10 us where the bare server costs 9: it costs 6.6 to 9 on a quiet core, two or three times that on a shared one.
+    "paced over bare": ("<=", 1.1),
     "1000 idle streams MB": ("<=", 60.0),
     "segments for 50 tokens": (">=", 25.0),
 }

@@ -44,7 +44,7 @@ class Timers:
         self._woke = 0.0
         self._running = False
         self._handle: asyncio.TimerHandle | None = None
-        self._clock = _TimerFd() if sys.platform == "linux" else None
+        self._clock = TimerFd() if sys.platform == "linux" else None
         if self._clock is not None:
             loop.add_reader(self._clock.fd, self._wake)
 
@@ -142,7 +142,7 @@ class Timers:
             self._clock.close()
 
 
-class _TimerFd:
+class TimerFd:
     """A Linux timerfd on CLOCK_MONOTONIC: from `os` since Python 3.13, from libc before."""
 
     def __init__(self) -> None:
