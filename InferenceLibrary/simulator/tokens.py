@@ -7,6 +7,7 @@ one token a character. The tokens of a text always join to the text.
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from zlib import crc32
 
 from InferenceLibrary.simulator.draws import Draws
@@ -42,11 +43,20 @@ def count_tokens(text: str) -> int:
 _IDS = 128_000
 
 
-class Vocabulary:
-    """Ids of tokens: hashes, so that every server gives the same. Only ids that were given before have a text."""
+_REMEMBERED_BYTES = 32_000_000
+_ENTRY_BYTES = 150
 
-    def __init__(self) -> None:
-        self._tokens: dict[int, str] = {}
+
+class Vocabulary:
+    """Ids of tokens: hashes, so that every server gives the same. Only ids that were given before have a text.
+
+    Of very many tokens the oldest are forgotten.
+    """
+
+    def __init__(self, limit: int = _REMEMBERED_BYTES) -> None:
+        self._limit = limit
+        self._size = 0
+        self._tokens: OrderedDict[int, str] = OrderedDict()
 
     def ids(self, text: str) -> list[int]:
         """Return the id of each token of `text`, and remember them."""
@@ -63,8 +73,13 @@ class Vocabulary:
     def _id(self, token: str) -> int:
         number = crc32(token.encode()) % _IDS
         # Where two tokens have one hash, the later one gets an id of its own.
-        while self._tokens.setdefault(number, token) != token:
+        while (known := self._tokens.get(number, token)) != token:
             number += _IDS
+        if number not in self._tokens:
+            self._tokens[number] = known
+            self._size += len(token) + _ENTRY_BYTES
+            while self._size > self._limit and len(self._tokens) > 1:
+                self._size -= len(self._tokens.popitem(last=False)[1]) + _ENTRY_BYTES
         return number
 
 

@@ -16,7 +16,7 @@ from InferenceLibrary.simulator.latency import Latency
 from InferenceLibrary.simulator.schema_values import value_for
 from InferenceLibrary.simulator.settings import Settings
 from InferenceLibrary.simulator.timers import Timers
-from InferenceLibrary.simulator.tokens import count_tokens, random_length, random_tokens, tokenize
+from InferenceLibrary.simulator.tokens import Vocabulary, count_tokens, random_length, random_tokens, tokenize
 
 EXPECTED = [235, 236, 493, 651]
 
@@ -146,6 +146,20 @@ def test_recursive_schema_ends():
         "$defs": {"n": {"type": "object", "properties": {"n": {"$ref": "#/$defs/n"}}, "required": ["n"]}},
     }
     assert value_for(schema, Draws(1), Settings())
+
+
+def test_token_ids_are_remembered_up_to_a_size():
+    vocabulary = Vocabulary(limit=10_000)
+    first = vocabulary.ids("first")
+    assert vocabulary.text(first) == "first"
+    numbers = vocabulary.ids(" ".join(f"word{number}" for number in range(1000)))
+    assert vocabulary.text(numbers[-20:]) == "".join(f" word{number}" for number in range(980, 1000))
+    assert len(vocabulary._tokens) < 100
+    with pytest.raises(KeyError):
+        vocabulary.text(first)
+    assert vocabulary.ids("first") == first
+    long = "x" * 20_000
+    assert vocabulary.text(vocabulary.ids(long)) == long
 
 
 @pytest.mark.parametrize("platform", ["linux", "darwin"])
