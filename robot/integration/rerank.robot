@@ -4,7 +4,6 @@ Documentation    Documents put in the order of their relevance: order, scores, h
 Resource         ../../resources/target.resource
 
 Suite Setup      Use Target For Rankings
-Test Setup       Skip Unless Server Supports    rerank
 
 Test Tags        rerank
 
@@ -191,6 +190,7 @@ Use Target For Rankings
         Stop Server
         Start Server    llama.cpp    model=${server.model}    reranking=True
     END
+    Skip Unless Server Supports    rerank
 
 Best Should Come First
     [Documentation]    No score is above the one before it, as the answer came.

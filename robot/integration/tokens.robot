@@ -4,8 +4,7 @@ Documentation    Texts made into tokens, and tokens into texts again.
 Resource         ../../resources/target.resource
 Variables        ../../resources/prompts.yaml
 
-Suite Setup      Use Target
-Test Setup       Skip Unless Server Supports    tokenize
+Suite Setup      Use Target That Supports    tokenize
 
 Test Tags        tokens
 
