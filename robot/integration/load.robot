@@ -30,6 +30,11 @@ Answers Are Not Mixed Up
     ${prompts} =    Evaluate    [f'request number {n}, and no other.' for n in range(20)]
     ${replies} =    Chat At Once    ${prompts}
     Each Answer Should Belong To Its Request    ${replies}
+
+Streams Are Not Mixed Up
+    [Tags]    mock    covers:worker-concurrent
+    Use Shared Simulator    mode=echo    inter_token_latency=2ms
+    ${prompts} =    Evaluate    [f'request number {n}, and no other.' for n in range(20)]
     ${streams} =    Stream Chat At Once    ${prompts}
     Each Answer Should Belong To Its Request    ${streams}
 
