@@ -42,6 +42,6 @@ def test_a_slow_suite_exceeds_the_budget(
 
     assert bench.tests_over_empty_ones([suite], tmp_path / "ratio") > bench.TEST_BUDGET
     printed = capsys.readouterr().out
-    assert "10 tests with one call" in printed
-    assert "2 tests on the suite's server" in printed
+    assert "10 tests with one chat" in printed
+    assert "2 tests of the suites" in printed
     assert printed.endswith("budget 3: EXCEEDED\n")
