@@ -269,8 +269,7 @@ class Client:
             raise StreamError(text, category=PARSE_ERROR)
         stream = recorder.finish(attempts, url, time.perf_counter() - started, wire)
         if stream.broken and not allow_broken:
-            # A limit of ours says nothing of the server's health.
-            patience = 0.0 if " within the " in stream.broken else _LAST_WORDS
+            patience = _LAST_WORDS if recorder.ended_by_connection else 0.0
             arrived = f"{stream.broken} after {len(stream.chunks)} events ({shorten(stream.text, 40)!r})"
             raise StreamError(
                 self._describe("POST", path, "a stream with a proper end", arrived, stream.elapsed, patience),

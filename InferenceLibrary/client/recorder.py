@@ -38,10 +38,13 @@ class Recorder:
         self._watch = watch
         self._ending = ending
         self.is_event_stream = False
+        self.ended_by_connection = False
+        """Whether it was the end of the connection that ended the stream, good or bad: the server may have died."""
 
     def begin(self, response: httpx.Response, wire: Wire) -> None:
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         self.is_event_stream = response.status_code == 200 and kind == "text/event-stream"
+        self.ended_by_connection = not {"transfer-encoding", "content-length"} & set(response.headers)
         self._wire = wire
         self._stream = Stream(response.status_code, headers_of(response), redact=self._redact)
         self._raw = bytearray()
@@ -72,10 +75,13 @@ class Recorder:
                     return
         except LimitExceeded as error:
             self._stream.broken = f"no end within the {error}"
+            self.ended_by_connection = False
         except TooLarge as error:
             self._stream.broken = str(error)
+            self.ended_by_connection = False
         except network_errors() as error:
             self._stream.broken = f"a connection that broke off ({describe_problem(error)})"
+            self.ended_by_connection = True
         decoder.close()
         if self._cancellation is not None and self._cancellation.requested:
             self._stream.broken = None

@@ -244,6 +244,34 @@ def whole(*events: str) -> list[bytes]:
     return [STREAM_HEAD, *[piece(event) for event in events], END_OF_BODY]
 
 
+UNFRAMED_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "asked"),
+    [
+        (whole(delta("Hel"), "data: {\n\n"), False),
+        (whole(delta("Hel")), False),
+        ([STREAM_HEAD, piece(delta("Hel")), RESET], True),
+        ([STREAM_HEAD, piece(delta("Hel"))], True),
+        ([UNFRAMED_HEAD, delta("Hel").encode()], True),
+        ([STREAM_HEAD, piece(delta("Hel")), HOLD], False),
+    ],
+    ids=["not JSON", "no end", "reset", "closed", "closed without framing", "silent"],
+)
+def test_only_a_broken_connection_makes_us_look_whether_the_server_has_died(wire, script, asked):
+    waits = []
+
+    def state(patience: float) -> tuple[str | None, list[str]]:
+        waits.append(patience)
+        return None, []
+
+    client = Client(wire(script).url, state=state, limits=Limits(total=5, between=0.2))
+    with pytest.raises(StreamError):
+        client.stream_chat(HELLO)
+    assert [wait > 0 for wait in waits] == [asked]
+
+
 def test_a_stream_is_recorded(wire):
     usage = 'data: {"id":"c-1","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}\n\n'
     events = [delta("", role="assistant"), delta("Hel"), delta("lo"), delta(finish="stop"), usage, DONE]
