@@ -168,19 +168,14 @@ A Server That Cannot Be Reached Is Told
     Should Contain    ${answer.text}    cannot be reached
     Leave Chat Terminal
 
-The Screen Shows What The Server Sent
-    [Documentation]    In narrow and wide terminals, with wide characters, marks and emoji; nothing lost or doubled.
-    Skip Unless Server Supports    scripted answers
-    VAR    ${truth}    ${OUTPUT DIR}/truth-of-the-server.jsonl
-    Start Server    simulator    alias=echo    mode=echo    truth_file=${truth}
-    FOR    ${columns}    IN    100    40    17
-        Start A Client    columns=${columns}
-        ${answer} =    Ask In Terminal    日本語 und e\u0301 👍🏽 한국어, plain words that go on and on; ünïcödé to the end.
-        Terminal Reply Should Equal What The Server Sent    ${answer}    ${truth}
-        Resize Terminal    33    12
-        Terminal Reply Should Equal What The Server Sent    ${answer}    ${truth}
-        Stop Terminal
-    END
+A Wide Screen Shows What The Server Sent
+    Screen Should Show What The Server Sent    columns=100
+
+A Narrow Screen Shows What The Server Sent
+    Screen Should Show What The Server Sent    columns=40
+
+A Screen Of A Few Characters Shows What The Server Sent
+    Screen Should Show What The Server Sent    columns=17
 
 The Chat Shows The Tokens That It Generates
     Skip Unless Server Supports    scripted answers
@@ -192,6 +187,18 @@ The Chat Shows The Tokens That It Generates
 
 
 *** Keywords ***
+Screen Should Show What The Server Sent
+    [Documentation]    Wide characters, marks and emoji; nothing lost or doubled, and nothing when the size changes.
+    [Arguments]    ${columns}
+    Skip Unless Server Supports    scripted answers
+    VAR    ${truth}    ${OUTPUT DIR}/truth-of-the-server-${columns}.jsonl
+    Start Server    simulator    alias=echo    mode=echo    truth_file=${truth}
+    Start A Client    columns=${columns}
+    ${answer} =    Ask In Terminal    日本語 und e\u0301 👍🏽 한국어, plain words that go on and on; ünïcödé to the end.
+    Terminal Reply Should Equal What The Server Sent    ${answer}    ${truth}
+    Resize Terminal    33    12
+    Terminal Reply Should Equal What The Server Sent    ${answer}    ${truth}
+
 Start A Client
     [Documentation]    A chat client that talks to a server, by default to the current one.
     [Arguments]    ${url}=${EMPTY}    &{options}
