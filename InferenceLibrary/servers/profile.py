@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -242,9 +243,14 @@ def load_profile(name_or_path: str) -> Profile:
         if not path.is_file():
             raise ProfileError(_no_profile(name_or_path))
     try:
-        text = path.read_text(encoding="utf-8")
+        return _parsed(path, path.read_bytes().decode("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ProfileError(f"Profile {path} cannot be read: {error}.") from None
+
+
+@lru_cache(maxsize=64)
+def _parsed(path: Path, text: str) -> Profile:
+    """Parsing takes as long as all else that comes before the start of a server, and most runs use one profile."""
     profile = parse_yaml(text, str(path), Profile)
     _check(profile, locator(text, str(path)))
     return msgspec.structs.replace(profile, name=profile.name or path.stem)
