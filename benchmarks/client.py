@@ -6,8 +6,9 @@ Both call the same simulator, by turns, over a connection that is kept; each fig
 that Robot reports, so both include Robot's own cost of a keyword. Below stand the parts: the same calls without Robot,
 and a keyword that does nothing.
 
-Then what a test of the suites costs over a test that makes one chat and nothing else: all suites, run by their own
-Robot, between two runs of such tests. Tests that start a program of their own are counted apart.
+Then what a test of the suites costs over a test that makes one chat and nothing else, in one run of Robot: after each
+suite come a few such tests in a suite of their own, so that both meet the machine in the same state. Tests that start a
+program of their own are counted apart.
 """
 
 from __future__ import annotations
@@ -87,7 +88,9 @@ By Turns
 """
 
 
-EMPTY_TESTS = 60
+EMPTY_NAME = "empty_tests"
+EMPTY_TESTS = 3
+"""After each suite."""
 EMPTY = """
 *** Settings ***
 Library        InferenceLibrary
@@ -98,9 +101,10 @@ Suite Setup    Use Target
 
 
 class Tests(ResultVisitor):
-    """Elapsed seconds of the tests that were not skipped: those on the server of their suite, and the others."""
+    """Elapsed seconds of the tests that were not skipped: empty ones, those that start no program, and the others."""
 
     def __init__(self) -> None:
+        self.empty: list[float] = []
         self.plain: list[float] = []
         self.with_own_program: list[float] = []
         self.failed: list[str] = []
@@ -115,8 +119,13 @@ class Tests(ResultVisitor):
     def end_test(self, test: Any) -> None:
         if test.failed:
             self.failed.append(f"{test.full_name}: {test.message}")
-        if not test.skipped:
-            (self.with_own_program if self._own else self.plain).append(test.elapsed_time.total_seconds())
+        if test.skipped:
+            return
+        if test.source.stem.startswith(EMPTY_NAME):
+            kind = self.empty
+        else:
+            kind = self.with_own_program if self._own else self.plain
+        kind.append(test.elapsed_time.total_seconds())
 
 
 def tests_of(paths: list[Path], folder: Path) -> Tests:
@@ -132,22 +141,23 @@ def tests_of(paths: list[Path], folder: Path) -> Tests:
     return tests
 
 
-def empty_tests(folder: Path) -> list[float]:
-    """Return what tests cost that make one chat and nothing else."""
+def with_empty_tests(suites: list[Path], folder: Path) -> list[Path]:
+    """Return the suites, and after each a new one whose tests make one chat and nothing else."""
     folder.mkdir(parents=True, exist_ok=True)
-    suite = folder / "empty.robot"
-    lines = (f"Test {number}\n    Chat    Hello" for number in range(EMPTY_TESTS))
-    suite.write_text(EMPTY + "\n\n".join(lines) + "\n", encoding="utf-8")
-    return tests_of([suite], folder).plain[5:]
+    tests = "\n\n".join(f"Test {number}\n    Chat    Hello" for number in range(EMPTY_TESTS))
+    mixed = []
+    for number, suite in enumerate(suites):
+        empty = folder / f"{EMPTY_NAME}_{number}.robot"
+        empty.write_text(EMPTY + tests + "\n", encoding="utf-8")
+        mixed += [suite, empty]
+    return mixed
 
 
 def tests_over_empty_ones(suites: list[Path], folder: Path) -> float:
-    """Print what tests of the suites take; return the median over that of empty tests, measured before and after."""
-    before = empty_tests(folder / "before")
-    tests = tests_of(suites, folder / "suites")
-    empty = before + empty_tests(folder / "after")
-    base = statistics.median(empty)
-    print(row(f"{len(empty)} tests with one chat", empty))
+    """Print what tests of the suites take; return the median over that of empty tests in the same run."""
+    tests = tests_of(with_empty_tests(suites, folder), folder)
+    base = statistics.median(tests.empty)
+    print(row(f"{len(tests.empty)} tests with one chat", tests.empty))
     print(row(f"{len(tests.plain)} tests of the suites", tests.plain, base))
     if len(tests.with_own_program) > 1:
         print(row(f"{len(tests.with_own_program)} tests that start a program", tests.with_own_program, base))
@@ -239,7 +249,7 @@ def main() -> int:
     print(f"Chat over the bare call: {ratio:.2f}, budget {BUDGET}: {'kept' if ratio <= BUDGET else 'EXCEEDED'}")
     if not asked.no_suites:
         with tempfile.TemporaryDirectory() as folder:
-            tests_over_empty_ones([SUITES], Path(folder))
+            tests_over_empty_ones(sorted(SUITES.glob("*.robot")), Path(folder))
     return 0
 
 
