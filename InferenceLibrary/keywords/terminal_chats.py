@@ -219,7 +219,8 @@ class TerminalChatKeywords(TerminalGroup):
         Nothing may be lost, doubled, reordered or added, neither in the answer as the program wrote it nor on the
         screen and above it. A row may end only where the text has a line's end or at the edge of the screen. Of an
         interrupted answer, what is shown must be the beginning of what was sent. After [Resize Terminal] the new width
-        counts; the terminal itself may lose a wide character that is drawn in the very moment of resizing.
+        counts. The emulator itself may lose a wide character that is drawn in the very moment of resizing, and the one
+        behind a character whose bytes the program wrote in two pieces.
 
         Args:
             answer: What [Ask In Terminal] returned; `${NONE}` compares the screen alone, for full-screen programs.
