@@ -12,9 +12,6 @@ EXTRAS   ?= $(shell if command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L >/
 # What pabot must copy beside the merged log, so that its links hold.
 ARTIFACTS := --artifacts svg,png,txt,json,jsonl,log,cast,bin --artifactsinsubfolders
 
-# The tags by which the coverage map finds its tests would fill the statistics of the log.
-STATISTICS := --tagstatexclude 'covers:*'
-
 .DEFAULT_GOAL := help
 .PHONY: help install test test-all test-integration test-parallel test-real test-slow test-containers lint format docs clean \
 	test-integration-up test-integration-down test-integration-logs bench bench-client bench-terminal bench-simulator bench-lifecycle
@@ -48,13 +45,13 @@ test-containers: $(STAMP) ## the tests and suites that need a container engine; 
 
 test-integration: $(STAMP) ## set up and run the suites against the embedded simulator, into results/
 	@rm -rf $(RESULTS)/inference
-	@status=0; $(BIN)/robot --outputdir $(RESULTS) --xunit xunit.xml $(STATISTICS) $(ROBOT_OPTIONS) robot/integration || status=$$?; \
+	@status=0; $(BIN)/robot --outputdir $(RESULTS) --xunit xunit.xml $(ROBOT_OPTIONS) robot/integration || status=$$?; \
 		echo; echo "Open $(CURDIR)/$(RESULTS)/log.html"; exit $$status
 
 test-parallel: $(STAMP) ## the same suites by pabot in two processes, into results/parallel
 	@rm -rf $(RESULTS)/parallel
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pabot --processes 2 --pabotlibport 0 $(ARTIFACTS) --outputdir $(RESULTS)/parallel --xunit xunit.xml \
-		$(STATISTICS) $(ROBOT_OPTIONS) robot/integration
+		$(ROBOT_OPTIONS) robot/integration
 
 test-real: $(STAMP) ## build llama.cpp's server once, then run the suites and the tests that need it
 	PATH="$(CURDIR)/$(BIN):$$PATH" RESULTS=$(RESULTS) scripts/test_real.sh

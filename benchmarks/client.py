@@ -249,7 +249,7 @@ def main() -> int:
     print(f"Chat over the bare call: {ratio:.2f}, budget {BUDGET}: {'kept' if ratio <= BUDGET else 'EXCEEDED'}")
     if not asked.no_suites:
         with tempfile.TemporaryDirectory() as folder:
-            tests_over_empty_ones(sorted(SUITES.glob("*.robot")), Path(folder))
+            tests_over_empty_ones(sorted(SUITES.glob("[!_]*.robot")), Path(folder))
     return 0
 
 

@@ -29,7 +29,6 @@ status=0
 python -m pytest -m real --junitxml "$results/pytest-real/junit.xml" ${PYTEST_OPTIONS:-} || status=1
 rm -rf "$results/real/inference"
 robot --name "Integration on llama.cpp" --variable TARGET:llama.cpp --outputdir "$results/real" --xunit xunit.xml \
-    --tagstatexclude 'covers:*' \
     ${ROBOT_OPTIONS:-} robot/integration || status=1
 
 # A full-screen chat of somebody else's, against the simulator; the suite says so where it cannot be had.

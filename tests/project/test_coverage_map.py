@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from robot.api import ExecutionResult
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -20,6 +22,16 @@ def test_every_case_is_covered_and_every_tag_names_a_case() -> None:
 def test_the_document_is_up_to_date() -> None:
     text = coverage_map.document(coverage_map.read_systems(), coverage_map.tagged_tests())
     assert coverage_map.DOCUMENT.read_text(encoding="utf-8") == text, "run python scripts/coverage_map.py"
+
+
+def test_its_tags_choose_tests_and_stay_out_of_the_log(tmp_path: Path) -> None:
+    options = ["--include", "covers:mistral-version", "--outputdir", str(tmp_path), "--log", "NONE", "--report", "NONE"]
+    command = [sys.executable, "-m", "robot", *options, str(ROOT / "robot" / "integration")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout
+    result = ExecutionResult(str(tmp_path / "output.xml"))
+    assert result.statistics.total.passed == 1
+    assert [tag.name for tag in result.statistics.tags] == ["binary", "smoke"]
 
 
 @pytest.mark.parametrize(
