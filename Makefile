@@ -29,9 +29,10 @@ $(STAMP): pyproject.toml
 
 install: $(STAMP) ## make .venv with the library, its extras and the tools of development
 
+# In two processes: most of these tests wait for servers. PYTEST_OPTIONS="-n 0" runs them in one.
 test: $(STAMP) ## set up and run the fast tests
 	@mkdir -p $(RESULTS)/pytest
-	$(BIN)/python -m pytest -m "not slow and not real and not docker and not gpu" \
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not real and not docker and not gpu" \
 		--junitxml $(RESULTS)/pytest/junit.xml $(PYTEST_OPTIONS)
 
 test-slow: $(STAMP) ## the tests that `make test` leaves out, but for those of containers and of the real server
