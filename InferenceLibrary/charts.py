@@ -146,10 +146,10 @@ def simplify(points: Sequence[Point], tolerance: float) -> list[Point]:
 
 def _distance(point: Point, first: Point, last: Point) -> float:
     (x, y), (x1, y1), (x2, y2) = point, first, last
-    length = math.hypot(x2 - x1, y2 - y1)
-    if length == 0:
+    squared = (x2 - x1) ** 2 + (y2 - y1) ** 2
+    if squared == 0:  # also of a length too small to be squared
         return math.hypot(x - x1, y - y1)
-    along = min(1.0, max(0.0, ((x - x1) * (x2 - x1) + (y - y1) * (y2 - y1)) / length**2))
+    along = min(1.0, max(0.0, ((x - x1) * (x2 - x1) + (y - y1) * (y2 - y1)) / squared))
     return math.hypot(x - x1 - along * (x2 - x1), y - y1 - along * (y2 - y1))
 
 

@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from InferenceLibrary.charts import Axis, MemoryCurve, TokenCurve, _distance, generation_chart, simplify
@@ -119,6 +119,7 @@ def test_foreign_text_cannot_break_out() -> None:
 
 
 @given(st.lists(st.tuples(numbers, numbers), max_size=60), st.floats(0.01, 50))
+@example([(0.0, 0.0), (0.0, 2e-294)], 1.0)
 def test_simplified_line_stays_near(points: list[tuple[float, float]], tolerance: float) -> None:
     shown = simplify(points, tolerance)
     assert shown[:1] == points[:1]
