@@ -94,39 +94,40 @@ Five Streams In A Row Are Whole
 
 Comments Are Borne
     [Tags]    mock
-    Oddity Should Be Borne    comments
+    Oddity Should Be Borne    comments    any(line.startswith(b':') for line in $stream.raw.splitlines())
 
 A Missing Space Behind The Colon Is Borne
     [Tags]    mock
-    Oddity Should Be Borne    no-space
+    Oddity Should Be Borne    no-space    b'data:{' in $stream.raw
 
 Lines That End With CR And LF Are Borne
     [Tags]    mock
-    Oddity Should Be Borne    line-ends:kind=crlf
+    Oddity Should Be Borne    line-ends:kind=crlf    b'\\r\\n\\r\\n' in $stream.raw
 
 Lines That End With CR Are Borne
     [Tags]    mock
-    Oddity Should Be Borne    line-ends:kind=cr
+    Oddity Should Be Borne    line-ends:kind=cr    b'\\r\\r' in $stream.raw
 
 JSON In Several Data Lines Is Borne
     [Tags]    mock
-    Oddity Should Be Borne    data-in-lines
+    Oddity Should Be Borne    data-in-lines    $stream.raw.count(b'data:') > len($stream.chunks)
 
 A Byte Order Mark Is Borne
     [Tags]    mock
-    Oddity Should Be Borne    byte-order-mark
+    Oddity Should Be Borne    byte-order-mark    $stream.raw.startswith(b'\\xef\\xbb\\xbf')
 
 Events In Pieces Are Borne
     [Tags]    mock
-    Oddity Should Be Borne    split-events:pieces=5
+    Oddity Should Be Borne    split-events:pieces=5    len($stream.reads) > len($stream.chunks)
 
 A Slow Drip Is Borne
     [Tags]    mock
-    Oddity Should Be Borne    slow-drip:size=20,pause=0.0005
+    Oddity Should Be Borne    slow-drip:size=20,pause=0.0005    len($stream.reads) > len($stream.chunks)
 
 A Stream In One Write Is Borne
     [Tags]    mock
-    Oddity Should Be Borne    buffered
+    Oddity Should Be Borne    stall:before=event,event=3,seconds=0.05;buffered
+    ...    len({chunk.arrival for chunk in $stream.chunks}) == 1
 
 A Stream Without Done Is Noticed
     [Tags]    mock
@@ -137,11 +138,13 @@ A Stream Without Done Is Noticed
 
 *** Keywords ***
 Oddity Should Be Borne
-    [Documentation]    A stream with this legal oddity says the same as one without.
-    [Arguments]    ${oddity}
+    [Documentation]    A stream with this legal oddity says the same as one without. What is seen of it in the
+    ...    bytes and reads tells that it was there.
+    [Arguments]    ${oddity}    ${seen}
     Skip Unless Server Supports    fault injection
     VAR    &{headers}    X-Inference-Fault=${oddity}
     ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    headers=${headers}
+    Should Be True    ${seen}    The oddity '${oddity}' was not seen: expected ${seen}.
     Should Be Equal    ${stream.text}    The capital of France is Paris.
     Stream Should End With Done    ${stream}
 
