@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from InferenceLibrary.library import InferenceLibrary
 
-__version__ = "0.1.0"
+from InferenceLibrary.version import __version__
+
 __all__ = ["InferenceLibrary", "__version__"]
 
 

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from InferenceLibrary import __version__
 from InferenceLibrary.errors import InferenceError
+from InferenceLibrary.version import __version__
 
 if TYPE_CHECKING:
-    from InferenceLibrary.servers.engine import Engine
+    from InferenceLibrary.containers.engine import Engine
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -97,8 +97,8 @@ def _examine() -> int:
 
 
 def _list_servers() -> int:
-    from InferenceLibrary.servers.running import runs
-    from InferenceLibrary.servers.standing import all_standing
+    from InferenceLibrary.containers.standing import all_standing
+    from InferenceLibrary.processes.running import runs
 
     rows = [("ID", "NAME", "URL", "STATE", "RUNS FOR", "LOG")]
     for run in runs():
@@ -122,8 +122,8 @@ def _list_servers() -> int:
 
 def _stop_servers(wanted: str | None) -> int:
     """Stop one by its process id or name, or all that no living run owns."""
-    from InferenceLibrary.servers.running import end_leftovers, end_server, runs
-    from InferenceLibrary.servers.standing import all_standing, end_standing
+    from InferenceLibrary.containers.standing import all_standing, end_standing
+    from InferenceLibrary.processes.running import end_leftovers, end_server, runs
 
     found = [(run, server) for run in runs() for server in run.servers if server.lives]
     if wanted is None:
@@ -164,7 +164,7 @@ def _stop_servers(wanted: str | None) -> int:
 @contextmanager
 def _engine() -> Iterator[Engine | None]:
     """The container engine, None and a word about it where there is none: that is no error here."""
-    from InferenceLibrary.servers.standing import open_engine
+    from InferenceLibrary.containers.standing import open_engine
 
     engine, reason = open_engine()
     if engine is None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 
-from InferenceLibrary import __version__
+from InferenceLibrary.version import __version__
 
 EXTRAS: dict[str, tuple[str, ...]] = {
     "onnx": ("onnxruntime", "onnx", "numpy"),

@@ -23,6 +23,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from InferenceLibrary.protocol.errors import ErrorBody, categorize, read_refusal
+
 
 class InferenceError(Exception):
     """Base of all errors that the library raises on purpose."""
@@ -76,17 +78,13 @@ class RequestError(InferenceError):
         self.cancelled = cancelled
 
     @property
-    def error(self) -> Any:
+    def error(self) -> ErrorBody | None:
         """What the refusal says: an object with `message`, `type`, `code` and `param`; None when it says nothing."""
-        from InferenceLibrary.protocol.errors import read_refusal
-
         return read_refusal(self.status or 0, self.body)
 
     @property
     def category(self) -> str:
         """RATE_LIMIT, SERVER_ERROR, INVALID_REQ, AUTH_ERROR, PARSE_ERROR or UNKNOWN."""
-        from InferenceLibrary.protocol.errors import categorize
-
         return categorize(self.status, cancelled=self.cancelled)
 
 
@@ -105,7 +103,7 @@ class StreamError(InferenceError):
         self.attempts: tuple[Any, ...] = stream.attempts if stream is not None else ()
 
     @property
-    def error(self) -> Any:
+    def error(self) -> ErrorBody | None:
         """What an error event of the stream says, as for a refusal; None when there was none."""
         return self.stream.error if self.stream is not None else None
 

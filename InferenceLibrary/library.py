@@ -11,13 +11,10 @@ from robot.api import logger
 from robot.api.deco import library
 from robot.libraries.BuiltIn import BuiltIn, RobotNotRunningError
 
-from InferenceLibrary import __version__
 from InferenceLibrary.client.limits import Limits
 from InferenceLibrary.context import Context
 from InferenceLibrary.keywords.answers import AnswerKeywords
-from InferenceLibrary.keywords.arguments import CONVERTERS as RESULT_CONVERTERS
 from InferenceLibrary.keywords.background_streams import BackgroundStreamKeywords
-from InferenceLibrary.keywords.binaries import BinaryKeywords
 from InferenceLibrary.keywords.chat import ChatKeywords
 from InferenceLibrary.keywords.concurrency import ConcurrencyKeywords
 from InferenceLibrary.keywords.containers import CONVERTERS as CONTAINER_CONVERTERS
@@ -26,7 +23,6 @@ from InferenceLibrary.keywords.embeddings import EmbeddingKeywords
 from InferenceLibrary.keywords.failures import FailureKeywords
 from InferenceLibrary.keywords.gpu import GpuKeywords
 from InferenceLibrary.keywords.lifecycle import LifecycleKeywords
-from InferenceLibrary.keywords.light_converters import light
 from InferenceLibrary.keywords.metrics import MetricKeywords
 from InferenceLibrary.keywords.model_admin import ModelAdminKeywords
 from InferenceLibrary.keywords.model_loading import ModelLoadingKeywords
@@ -34,22 +30,26 @@ from InferenceLibrary.keywords.models import ModelKeywords
 from InferenceLibrary.keywords.monitors import MonitorKeywords
 from InferenceLibrary.keywords.onnx import OnnxKeywords
 from InferenceLibrary.keywords.performance import PerformanceKeywords
+from InferenceLibrary.keywords.programs import BinaryKeywords
 from InferenceLibrary.keywords.recordings import RecordingKeywords
 from InferenceLibrary.keywords.retries import RetryKeywords
 from InferenceLibrary.keywords.sampling import SamplingKeywords
 from InferenceLibrary.keywords.screens import ScreenKeywords
 from InferenceLibrary.keywords.server_logs import ServerLogKeywords, list_kept, mark_logs, tell_of_servers
 from InferenceLibrary.keywords.servers import ServerKeywords
+from InferenceLibrary.keywords.shared.arguments import CONVERTERS as RESULT_CONVERTERS
+from InferenceLibrary.keywords.shared.light_converters import light
+from InferenceLibrary.keywords.shared.wire_types import CONVERTERS as WIRE_CONVERTERS
 from InferenceLibrary.keywords.skips import SkipKeywords
 from InferenceLibrary.keywords.streams import StreamKeywords
 from InferenceLibrary.keywords.terminal_chats import TerminalChatKeywords
 from InferenceLibrary.keywords.terminals import TerminalKeywords
 from InferenceLibrary.keywords.tools import ToolKeywords
 from InferenceLibrary.keywords.typed_apis import TypedApiKeywords
-from InferenceLibrary.keywords.wire_types import CONVERTERS as WIRE_CONVERTERS
 from InferenceLibrary.keywords.workers import CONVERTERS as JOB_CONVERTERS
 from InferenceLibrary.keywords.workers import WorkerKeywords
 from InferenceLibrary.types import CONVERTERS
+from InferenceLibrary.version import __version__
 
 
 @library(

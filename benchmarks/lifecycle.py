@@ -33,10 +33,10 @@ from pathlib import Path
 from robot.api import ExecutionResult, ResultVisitor
 
 from InferenceLibrary.deadline import wait_until
+from InferenceLibrary.processes.ports import free_port, is_free
+from InferenceLibrary.processes.process import MARK
+from InferenceLibrary.processes.process_tree import Seen, bearers
 from InferenceLibrary.redaction import Redactor
-from InferenceLibrary.servers.ports import free_port, is_free
-from InferenceLibrary.servers.process import MARK
-from InferenceLibrary.servers.process_tree import Seen, bearers
 from InferenceLibrary.servers.profile import load_profile
 from InferenceLibrary.servers.starting import StartSettings, start
 

@@ -100,7 +100,7 @@ def by_itself(command: list[str], rounds: int) -> list[float]:
 
 def starts(rounds: int) -> tuple[list[float], list[float]]:
     """Return the seconds of starts of a terminal, watched over and not, in turns."""
-    from InferenceLibrary.binaries import watcher
+    from InferenceLibrary.processes import watcher
     from InferenceLibrary.terminal.session import Terminal
 
     hold, tell, release = watcher.hold, watcher.tell, watcher.release
@@ -127,7 +127,7 @@ def first_start(watched: bool) -> float:
     code = (
         "import time\n"
         "from InferenceLibrary.terminal.session import Terminal\n"
-        "from InferenceLibrary.binaries import watcher\n"
+        "from InferenceLibrary.processes import watcher\n"
         "import tui_test, tui_test.errors\n"
         + ("" if watched else "watcher.hold = watcher.tell = watcher.release = lambda *words: None\n")
         + "began = time.perf_counter(); t = Terminal(['cat']); print(time.perf_counter() - began); t.close()"

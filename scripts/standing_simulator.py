@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from InferenceLibrary.deadline import wait_until
-from InferenceLibrary.servers.ports import LOOPBACK, is_free
+from InferenceLibrary.processes.ports import LOOPBACK, is_free
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPOSE_FILE = ROOT / "docker-compose.test.yml"

@@ -20,7 +20,7 @@ fi
 # Kept beside the binaries, made anew: it takes a second. Filled up to 100 MB, it is slow enough to be interrupted.
 models=$(dirname "$bin")/models
 mkdir -p "$models"
-python -m InferenceLibrary.models capitals "$models/capitals.gguf" --size-mb 100 >&2 || exit 1
+python -m InferenceLibrary.modelfiles capitals "$models/capitals.gguf" --size-mb 100 >&2 || exit 1
 
 export LLAMA_SERVER="$bin/llama-server" LLAMA_CLI="$bin/llama-cli"
 export TEST_MODEL_PATH="$models" TEST_MODEL_FILE=capitals.gguf

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from InferenceLibrary.containers.engine import Engine, connect_engine
+from InferenceLibrary.containers.missing import missing_part
 from InferenceLibrary.deadline import wait_until
-from InferenceLibrary.servers.engine import Engine, connect_engine, missing_part
-from InferenceLibrary.servers.owner import RUN_LABEL
+from InferenceLibrary.processes.owner import RUN_LABEL
 
 IMAGE = os.environ.get("INFERENCE_SIMULATOR_IMAGE", "inference-simulator:local")
 HOW_TO_RUN = "run them with: make test-containers"

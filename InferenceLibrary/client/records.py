@@ -10,17 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from InferenceLibrary.protocol.errors import ErrorBody, error_of, read_refusal
-from InferenceLibrary.protocol.messages import (
-    DONE,
-    Piece,
-    TokenLogprob,
-    ToolCall,
-    Usage,
-    join_tool_calls,
-    merge_usage,
-    read_pieces,
-    read_usage,
-)
+from InferenceLibrary.protocol.messages import DONE, Usage, join_tool_calls, merge_usage, read_pieces, read_usage
+from InferenceLibrary.protocol.pieces import Piece, TokenLogprob, ToolCall
 from InferenceLibrary.protocol.sse import Event, Note
 from InferenceLibrary.protocol.typed_messages import is_typed
 

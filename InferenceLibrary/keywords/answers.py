@@ -9,8 +9,8 @@ from robot.api.deco import keyword
 
 from InferenceLibrary.client.records import Reply, Stream
 from InferenceLibrary.errors import CheckFailure
-from InferenceLibrary.keywords.assertions import check_number, check_text
-from InferenceLibrary.keywords.base import KeywordGroup
+from InferenceLibrary.keywords.shared.assertions import check_number, check_text
+from InferenceLibrary.keywords.shared.base import KeywordGroup
 
 
 class AnswerKeywords(KeywordGroup):

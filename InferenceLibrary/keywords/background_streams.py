@@ -10,9 +10,16 @@ from robot.api.deco import keyword
 from InferenceLibrary.client.records import Stream, milliseconds
 from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.errors import CheckFailure, StreamError, describe
-from InferenceLibrary.keywords.calling import with_system
 from InferenceLibrary.keywords.recordings import RecordingGroup
-from InferenceLibrary.keywords.shared_arguments import GENERATION, SENDING, STREAMING, TOOLS, refuse_misnamed, takes
+from InferenceLibrary.keywords.shared.calling import with_system
+from InferenceLibrary.keywords.shared.shared_arguments import (
+    GENERATION,
+    SENDING,
+    STREAMING,
+    TOOLS,
+    refuse_misnamed,
+    takes,
+)
 from InferenceLibrary.types import Messages
 
 if TYPE_CHECKING:
@@ -204,7 +211,7 @@ class BackgroundStreamKeywords(RecordingGroup):
             Server Should Be Idle Within    1 s
         ```
         """
-        from InferenceLibrary.client.metrics import requests_at_work
+        from InferenceLibrary.servers.metrics import requests_at_work
 
         found = self.context.servers.get(server)
         deadline = Deadline(timeout.total_seconds())

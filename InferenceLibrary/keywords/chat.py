@@ -7,8 +7,8 @@ from typing import Any
 from robot.api.deco import keyword
 
 from InferenceLibrary.client.records import Reply
-from InferenceLibrary.keywords.calling import CallGroup, with_system
-from InferenceLibrary.keywords.shared_arguments import GENERATION, SENDING, TOOLS, refuse_misnamed, takes
+from InferenceLibrary.keywords.shared.calling import CallGroup, with_system
+from InferenceLibrary.keywords.shared.shared_arguments import GENERATION, SENDING, TOOLS, refuse_misnamed, takes
 from InferenceLibrary.types import Messages
 
 

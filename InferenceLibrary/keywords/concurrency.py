@@ -11,8 +11,8 @@ from robot.api.deco import keyword
 from InferenceLibrary.client.records import Reply, Stream, milliseconds
 from InferenceLibrary.deadline import Deadline
 from InferenceLibrary.errors import CheckFailure, InferenceError
-from InferenceLibrary.keywords.calling import CallGroup, with_system
-from InferenceLibrary.keywords.shared_arguments import GENERATION, SENDING, STREAMING, TOOLS, takes
+from InferenceLibrary.keywords.shared.calling import CallGroup, with_system
+from InferenceLibrary.keywords.shared.shared_arguments import GENERATION, SENDING, STREAMING, TOOLS, takes
 from InferenceLibrary.types import Messages, Texts, to_texts
 
 _SHOWN = 5

@@ -13,8 +13,8 @@ from robot.api.types import Secret
 from InferenceLibrary.client.records import milliseconds
 from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.errors import CheckFailure, RequestError, ServerError, describe
-from InferenceLibrary.keywords.arguments import plain, plain_mapping
-from InferenceLibrary.keywords.base import KeywordGroup
+from InferenceLibrary.keywords.shared.arguments import plain, plain_mapping
+from InferenceLibrary.keywords.shared.base import KeywordGroup
 from InferenceLibrary.types import JsonObject
 
 

@@ -17,8 +17,8 @@ from robot.api.types import Secret
 from InferenceLibrary.client.records import milliseconds
 from InferenceLibrary.context import RUN
 from InferenceLibrary.errors import InferenceError, ServerError, describe
-from InferenceLibrary.keywords.arguments import plain, plain_mapping
-from InferenceLibrary.keywords.base import KeywordGroup
+from InferenceLibrary.keywords.shared.arguments import plain, plain_mapping
+from InferenceLibrary.keywords.shared.base import KeywordGroup
 from InferenceLibrary.types import JsonObject, Texts, seconds, to_texts
 
 
@@ -344,7 +344,7 @@ class ContainerKeywords(KeywordGroup):
             Log    An engine answers.
         ```
         """
-        from InferenceLibrary.servers.engine import missing_part
+        from InferenceLibrary.containers.missing import missing_part
 
         try:
             missing = missing_part(image, compose)

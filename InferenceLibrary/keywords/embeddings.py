@@ -8,9 +8,9 @@ from assertionengine import AssertionOperator
 from robot.api.deco import keyword
 
 from InferenceLibrary.errors import CheckFailure
-from InferenceLibrary.keywords.assertions import check_number
-from InferenceLibrary.keywords.calling import CallGroup
-from InferenceLibrary.keywords.shared_arguments import SENDING, takes
+from InferenceLibrary.keywords.shared.assertions import check_number
+from InferenceLibrary.keywords.shared.calling import CallGroup
+from InferenceLibrary.keywords.shared.shared_arguments import SENDING, takes
 from InferenceLibrary.types import Texts, to_texts
 
 

@@ -14,7 +14,7 @@ from robot.utils import escape
 from InferenceLibrary.client.records import Reply, milliseconds, shorten
 from InferenceLibrary.deadline import Deadline
 from InferenceLibrary.errors import CheckFailure, InferenceError, RequestError, StreamError
-from InferenceLibrary.keywords.base import KeywordGroup
+from InferenceLibrary.keywords.shared.base import KeywordGroup
 
 Category = Literal["RATE_LIMIT", "SERVER_ERROR", "INVALID_REQ", "AUTH_ERROR", "PARSE_ERROR", "UNKNOWN"]
 

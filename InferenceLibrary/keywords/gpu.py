@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from robot.api.deco import keyword
 
-from InferenceLibrary.keywords.base import KeywordGroup
+from InferenceLibrary.keywords.shared.base import KeywordGroup
 
 
 class GpuKeywords(KeywordGroup):
@@ -40,7 +40,7 @@ class GpuKeywords(KeywordGroup):
         """
         from InferenceLibrary.errors import ServerError
         from InferenceLibrary.servers.gpu_gate import await_free_memory
-        from InferenceLibrary.servers.sizes import parse_bytes, show_bytes
+        from InferenceLibrary.sizes import parse_bytes, show_bytes
 
         try:
             size = parse_bytes(most_used)

@@ -13,8 +13,8 @@ from robot.utils import DotDict
 from InferenceLibrary.client.records import milliseconds
 from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.errors import CheckFailure, ServerError, describe
-from InferenceLibrary.keywords.assertions import check_number
-from InferenceLibrary.keywords.base import KeywordGroup
+from InferenceLibrary.keywords.shared.assertions import check_number
+from InferenceLibrary.keywords.shared.base import KeywordGroup
 
 _PORT_PATIENCE = 1.0
 _GPU_PATIENCE = 10.0

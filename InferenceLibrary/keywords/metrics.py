@@ -10,8 +10,8 @@ from robot.api.deco import keyword
 
 from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.errors import CheckFailure, InferenceError, TargetError
-from InferenceLibrary.keywords.assertions import check_number
-from InferenceLibrary.keywords.base import KeywordGroup
+from InferenceLibrary.keywords.shared.assertions import check_number
+from InferenceLibrary.keywords.shared.base import KeywordGroup
 from InferenceLibrary.types import JsonObject
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ class MetricKeywords(KeywordGroup):
         self.log.info("Counters match: " + ", ".join(f"{name} +{count}" for name, count in wanted.items()) + ".")
 
     def _metrics(self, server: Any) -> Metrics:
-        from InferenceLibrary.client.metrics import fetch_metrics
+        from InferenceLibrary.servers.metrics import fetch_metrics
 
         return fetch_metrics(server.client, server.profile.metrics.path if server.profile.metrics else "/metrics")
 

@@ -9,8 +9,8 @@ from robot.api.deco import keyword
 
 from InferenceLibrary.client.records import Reply
 from InferenceLibrary.errors import CheckFailure
-from InferenceLibrary.keywords.calling import CallGroup
-from InferenceLibrary.keywords.shared_arguments import SENDING, takes
+from InferenceLibrary.keywords.shared.calling import CallGroup
+from InferenceLibrary.keywords.shared.shared_arguments import SENDING, takes
 from InferenceLibrary.types import JsonObject
 
 

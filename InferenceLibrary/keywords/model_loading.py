@@ -12,15 +12,15 @@ from robot.api import SkipExecution
 from robot.api.deco import keyword
 from robot.libraries.BuiltIn import BuiltIn
 
-from InferenceLibrary.binaries.result import RunResult
 from InferenceLibrary.errors import ModelError, ProfileError, ServerError, describe
-from InferenceLibrary.keywords.arguments import plain, plain_mapping
-from InferenceLibrary.keywords.base import KeywordGroup
 from InferenceLibrary.keywords.models import Format, path_of
+from InferenceLibrary.keywords.shared.arguments import plain, plain_mapping
+from InferenceLibrary.keywords.shared.base import KeywordGroup
+from InferenceLibrary.programs.result import RunResult
 from InferenceLibrary.types import JsonObject, Texts
 
 if TYPE_CHECKING:
-    from InferenceLibrary.models.loading import Loader
+    from InferenceLibrary.servers.loading import Loader
 
 _PROGRAM = "program that loads models"
 _LOADING = {"simulator": "simulator-mistralrs"}
@@ -118,7 +118,7 @@ class ModelLoadingKeywords(KeywordGroup):
             Should Be True    ${load.elapsed} > 0
         ```
         """
-        from InferenceLibrary.models import loading
+        from InferenceLibrary.servers import loading
 
         path = path_of(model)
         loader = self._model_loader(profile, command, options)
@@ -167,7 +167,7 @@ class ModelLoadingKeywords(KeywordGroup):
             Model Should Be Refused    ${model}    profile=simulator-mistralrs    exit_code=1    mention=cut off
         ```
         """
-        from InferenceLibrary.models.loading import check_refusal_of_model
+        from InferenceLibrary.servers.loading import check_refusal_of_model
 
         path = path_of(model)
         loader = self._model_loader(profile, command, options)
@@ -202,7 +202,7 @@ class ModelLoadingKeywords(KeywordGroup):
             Get Model Info    ${path}    layers    >    0
         ```
         """
-        from InferenceLibrary.models.info import model_info
+        from InferenceLibrary.modelfiles.info import model_info
 
         folder, file = os.environ.get("TEST_MODEL_PATH", ""), os.environ.get("TEST_MODEL_FILE", "")
         wanted = path if path is not None else Path(file) if file else None
@@ -270,8 +270,8 @@ class ModelLoadingKeywords(KeywordGroup):
             Log Model Load Chart    ${first}    ${second}
         ```
         """
-        from InferenceLibrary.models.load_chart import load_chart
-        from InferenceLibrary.models.loading import ModelLoad
+        from InferenceLibrary.servers.loading import ModelLoad
+        from InferenceLibrary.servers.loading_chart import load_chart
 
         for load in loads:
             if not isinstance(load, ModelLoad):
@@ -286,7 +286,7 @@ class ModelLoadingKeywords(KeywordGroup):
         return str(path)
 
     def _model_loader(self, profile: str | None, command: Texts, options: JsonObject) -> Loader:
-        from InferenceLibrary.models.loading import Loader
+        from InferenceLibrary.servers.loading import Loader
         from InferenceLibrary.servers.profile import load_profile
 
         if profile is not None and command:
@@ -301,7 +301,7 @@ class ModelLoadingKeywords(KeywordGroup):
 
     def _loader_of_target(self) -> Loader:
         """Return the program that the variables of the run name, or skip."""
-        from InferenceLibrary.models.loading import Loader
+        from InferenceLibrary.servers.loading import Loader
         from InferenceLibrary.servers.profile import load_profile
         from InferenceLibrary.servers.target import SKIP_VARIABLE, is_skipped, resolve_target
 
@@ -324,7 +324,7 @@ class ModelLoadingKeywords(KeywordGroup):
             raise SkipExecution(str(error)) from None
 
     def _run_to_end(self, loader: Loader, timeout: timedelta) -> Any:
-        from InferenceLibrary.binaries.run import run_program
+        from InferenceLibrary.programs.run import run_program
 
         def run(command: Sequence[str]) -> RunResult:
             result = run_program(
@@ -339,7 +339,7 @@ class ModelLoadingKeywords(KeywordGroup):
         return run
 
     def _load_in_server(self, loader: Loader, model: Path, timeout: timedelta) -> Any:
-        from InferenceLibrary.models import loading
+        from InferenceLibrary.servers import loading
         from InferenceLibrary.servers.starting import StartSettings, start
 
         assert loader.profile is not None

@@ -9,12 +9,12 @@ from assertionengine import AssertionOperator
 from robot.api.deco import keyword
 
 from InferenceLibrary.errors import CheckFailure, ModelError, describe
-from InferenceLibrary.keywords.assertions import check_number, check_text
-from InferenceLibrary.keywords.base import KeywordGroup
+from InferenceLibrary.keywords.shared.assertions import check_number, check_text
+from InferenceLibrary.keywords.shared.base import KeywordGroup
 from InferenceLibrary.types import JsonObject
 
 if TYPE_CHECKING:
-    from InferenceLibrary.models.tiny import ModelFile
+    from InferenceLibrary.modelfiles.tiny import ModelFile
 
 _KIND = "model file"
 Format = Literal["gguf", "safetensors", "ggml"]
@@ -74,7 +74,9 @@ class ModelKeywords(KeywordGroup):
             Get Model Info    ${model}    architecture    ==    llama
         ```
         """
-        from InferenceLibrary.models import create_tiny_ggml, create_tiny_model, create_tiny_safetensors
+        from InferenceLibrary.modelfiles.ggml_file import create_tiny_ggml
+        from InferenceLibrary.modelfiles.safetensors_file import create_tiny_safetensors
+        from InferenceLibrary.modelfiles.tiny import create_tiny_model
 
         if format != "gguf" and (kind not in {None, "random"} or sentence is not None or answers is not None):
             raise ModelError(
@@ -131,7 +133,7 @@ class ModelKeywords(KeywordGroup):
             Run Keyword And Expect Error    *is cut off*    Get Model Info    ${model}
         ```
         """
-        from InferenceLibrary.models import create_broken_model
+        from InferenceLibrary.modelfiles.broken import create_broken_model
 
         suffix = {"ggml": "ggml", "safetensors": "safetensors"}.get(format, "gguf")
         made = create_broken_model(self._model_place(path, f"{kind}.{suffix}"), kind, format)
@@ -180,7 +182,7 @@ class ModelKeywords(KeywordGroup):
             Should Be Equal    ${info.metadata}[general.name]    tiny-capitals
         ```
         """
-        from InferenceLibrary.models.info import model_info
+        from InferenceLibrary.modelfiles.info import model_info
 
         path = path_of(model)
         info = model_info(path)

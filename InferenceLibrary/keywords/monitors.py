@@ -10,8 +10,8 @@ from robot.api import SkipExecution
 from robot.api.deco import keyword
 
 from InferenceLibrary.errors import CheckFailure, MonitorError, describe
-from InferenceLibrary.keywords.assertions import check_number, show
-from InferenceLibrary.keywords.base import KeywordGroup
+from InferenceLibrary.keywords.shared.assertions import check_number, show
+from InferenceLibrary.keywords.shared.base import KeywordGroup
 from InferenceLibrary.types import to_quantity
 
 if TYPE_CHECKING:

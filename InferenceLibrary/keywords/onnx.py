@@ -12,8 +12,8 @@ from robot.api import SkipExecution
 from robot.api.deco import keyword
 
 from InferenceLibrary.errors import CheckFailure, ModelError, describe
-from InferenceLibrary.keywords.assertions import check_number
-from InferenceLibrary.keywords.base import KeywordGroup
+from InferenceLibrary.keywords.shared.assertions import check_number
+from InferenceLibrary.keywords.shared.base import KeywordGroup
 
 if TYPE_CHECKING:
     from InferenceLibrary.context import Registry

@@ -11,9 +11,9 @@ from assertionengine import AssertionOperator
 from robot.api.deco import keyword
 
 from InferenceLibrary.errors import CheckFailure, describe
-from InferenceLibrary.keywords.assertions import check_number, show
-from InferenceLibrary.keywords.base import KeywordGroup
 from InferenceLibrary.keywords.monitors import bytes_of
+from InferenceLibrary.keywords.shared.assertions import check_number, show
+from InferenceLibrary.keywords.shared.base import KeywordGroup
 from InferenceLibrary.types import JsonObject, Messages, seconds
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from robot.api.deco import keyword
 
 from InferenceLibrary.client.records import Stream
 from InferenceLibrary.errors import CheckFailure
-from InferenceLibrary.keywords.calling import CallGroup
+from InferenceLibrary.keywords.shared.calling import CallGroup
 
 _LARGEST = 5 * 2**20
 """Bytes of a stream that is still recorded in a file by itself."""

@@ -9,7 +9,7 @@ from robot.api.deco import keyword
 
 from InferenceLibrary.client.records import Reply, Stream
 from InferenceLibrary.errors import CheckFailure
-from InferenceLibrary.keywords.base import KeywordGroup
+from InferenceLibrary.keywords.shared.base import KeywordGroup
 
 
 class RetryKeywords(KeywordGroup):

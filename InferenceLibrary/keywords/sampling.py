@@ -12,7 +12,7 @@ from robot.utils import escape
 
 from InferenceLibrary.client.records import Reply, Stream
 from InferenceLibrary.errors import CheckFailure
-from InferenceLibrary.keywords.base import KeywordGroup
+from InferenceLibrary.keywords.shared.base import KeywordGroup
 
 
 class SamplingKeywords(KeywordGroup):

@@ -10,8 +10,8 @@ from assertionengine import AssertionOperator
 from robot.api.deco import keyword
 
 from InferenceLibrary.errors import CheckFailure, TerminalError, describe
-from InferenceLibrary.keywords.assertions import check_text
-from InferenceLibrary.keywords.terminal_base import TerminalGroup
+from InferenceLibrary.keywords.shared.assertions import check_text
+from InferenceLibrary.keywords.shared.terminal_base import TerminalGroup
 
 _TEN_SECONDS = timedelta(seconds=10)
 

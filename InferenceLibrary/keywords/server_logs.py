@@ -11,7 +11,7 @@ from robot.api.deco import keyword
 from InferenceLibrary.context import Context
 from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.errors import CheckFailure, ServerError, describe
-from InferenceLibrary.keywords.base import KeywordGroup
+from InferenceLibrary.keywords.shared.base import KeywordGroup
 from InferenceLibrary.log import Log
 
 _MOST_ATTACHED = 1_000_000

@@ -16,8 +16,8 @@ from InferenceLibrary.client.records import milliseconds
 from InferenceLibrary.context import RUN
 from InferenceLibrary.deadline import Deadline
 from InferenceLibrary.errors import CheckFailure, ServerError, describe
-from InferenceLibrary.keywords.arguments import plain, plain_mapping
 from InferenceLibrary.keywords.connecting import ConnectionKeywords
+from InferenceLibrary.keywords.shared.arguments import plain, plain_mapping
 from InferenceLibrary.types import JsonObject, Texts, seconds
 
 _START_ARGUMENTS = (

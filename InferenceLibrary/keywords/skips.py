@@ -9,7 +9,7 @@ from robot.api import SkipExecution
 from robot.api.deco import keyword
 
 from InferenceLibrary.errors import RequestError
-from InferenceLibrary.keywords.base import KeywordGroup
+from InferenceLibrary.keywords.shared.base import KeywordGroup
 
 _PATIENCE = 2.0
 """Seconds in which a server that is there answers its health route."""

@@ -9,10 +9,17 @@ from robot.api.deco import keyword
 
 from InferenceLibrary.client.records import Stream
 from InferenceLibrary.errors import CheckFailure
-from InferenceLibrary.keywords.assertions import check_number
-from InferenceLibrary.keywords.calling import with_system
 from InferenceLibrary.keywords.recordings import RecordingGroup
-from InferenceLibrary.keywords.shared_arguments import GENERATION, SENDING, STREAMING, TOOLS, refuse_misnamed, takes
+from InferenceLibrary.keywords.shared.assertions import check_number
+from InferenceLibrary.keywords.shared.calling import with_system
+from InferenceLibrary.keywords.shared.shared_arguments import (
+    GENERATION,
+    SENDING,
+    STREAMING,
+    TOOLS,
+    refuse_misnamed,
+    takes,
+)
 from InferenceLibrary.types import Messages
 
 

@@ -10,9 +10,9 @@ from assertionengine import AssertionOperator
 from robot.api.deco import keyword
 
 from InferenceLibrary.errors import CheckFailure, TerminalError, describe
-from InferenceLibrary.keywords.arguments import command_of, plain, plain_mapping, profile_or_current
-from InferenceLibrary.keywords.assertions import check_number
-from InferenceLibrary.keywords.terminal_base import TerminalGroup, check_exit
+from InferenceLibrary.keywords.shared.arguments import command_of, plain, plain_mapping, profile_or_current
+from InferenceLibrary.keywords.shared.assertions import check_number
+from InferenceLibrary.keywords.shared.terminal_base import TerminalGroup, check_exit
 from InferenceLibrary.terminal.answer import TerminalAnswer
 from InferenceLibrary.types import JsonObject
 

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from robot.api.deco import keyword
 
-from InferenceLibrary.keywords.arguments import plain, plain_mapping
-from InferenceLibrary.keywords.terminal_base import TerminalGroup, check_exit
+from InferenceLibrary.keywords.shared.arguments import plain, plain_mapping
+from InferenceLibrary.keywords.shared.terminal_base import TerminalGroup, check_exit
 from InferenceLibrary.types import JsonObject
 
 _TEN_SECONDS = timedelta(seconds=10)

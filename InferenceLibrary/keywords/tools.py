@@ -10,8 +10,8 @@ from robot.api.deco import keyword
 
 from InferenceLibrary.client.records import Reply, Stream
 from InferenceLibrary.errors import CheckFailure
-from InferenceLibrary.keywords.base import KeywordGroup
-from InferenceLibrary.keywords.wire_types import Tools
+from InferenceLibrary.keywords.shared.base import KeywordGroup
+from InferenceLibrary.keywords.shared.wire_types import Tools
 from InferenceLibrary.types import JsonObject, Messages
 
 

@@ -8,9 +8,9 @@ from robot.api.deco import keyword
 
 from InferenceLibrary.client.records import Reply, Stream
 from InferenceLibrary.errors import CheckFailure
-from InferenceLibrary.keywords.calling import Call
 from InferenceLibrary.keywords.recordings import RecordingGroup
-from InferenceLibrary.keywords.shared_arguments import BREAKING, SAMPLING, SENDING, TOOLS, refuse_misnamed, takes
+from InferenceLibrary.keywords.shared.calling import Call
+from InferenceLibrary.keywords.shared.shared_arguments import BREAKING, SAMPLING, SENDING, TOOLS, refuse_misnamed, takes
 from InferenceLibrary.types import Messages, to_messages
 
 _RESPONSES = "/v1/responses"

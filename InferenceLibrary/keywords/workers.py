@@ -11,7 +11,7 @@ from robot.api.deco import keyword
 from InferenceLibrary.client.jobs import TERMINAL, Job
 from InferenceLibrary.client.records import Reply, milliseconds
 from InferenceLibrary.errors import CheckFailure, InferenceError, RequestError
-from InferenceLibrary.keywords.calling import CallGroup
+from InferenceLibrary.keywords.shared.calling import CallGroup
 from InferenceLibrary.types import JsonObject, Texts, to_texts
 
 _numbers = itertools.count(1)

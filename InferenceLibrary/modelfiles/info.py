@@ -1,78 +1,78 @@
-"""What the header of a model file says."""
+"""What a model on disk says about itself: a file, or a folder of SafeTensors files with their `config.json`."""
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+
+from InferenceLibrary.errors import ModelError, describe
+from InferenceLibrary.modelfiles.headers import ModelFileError, ModelInfo, read_model_info
+from InferenceLibrary.modelfiles.headers.safetensors import add_config
+
+SUFFIXES = {".gguf", ".safetensors", ".ggml", ".bin"}
+"""What is named so is meant as a file, whatever it is."""
 
 
-@dataclass(slots=True)
-class ModelInfo:
-    """What a model file says about its model. A field is None where the file does not say.
+def model_info(path: str | Path) -> ModelInfo:
+    """Read the header of a model file, or of all SafeTensors files of a folder.
 
-    Attributes:
-        format: `gguf`, `safetensors` or `ggml`.
-        version: Version of the format; 0 for a format without one.
-        architecture: `llama`, `qwen2` and so on; SafeTensors files tell it in the `config.json` beside them.
-        name: The model's own name.
-        layers: Transformer blocks.
-        heads: Attention heads.
-        kv_heads: Attention heads of keys and values.
-        embedding_length: Width of the residual stream.
-        feed_forward_length: Width within a feed-forward layer.
-        context_length: Tokens that the model can look back on.
-        vocabulary: Tokens of its vocabulary.
-        quantization: How the weights are kept: `Q4_K_M`, `F16`; by the file's own word, else what most bytes are.
-        tensors: How many tensors there are.
-        parameters: How many numbers they hold.
-        size: Bytes of the file.
-        types: Bytes of tensors of each type.
-        metadata: What else the file says, by the format's own keys; long lists as their length.
+    Raises:
+        ModelError: It is not there, cannot be read, or is no whole model file.
     """
+    target = Path(path)
+    if not target.exists():
+        raise ModelError(describe(f"Model '{target}' does not exist", hint=_near(target)))
+    files = _files(target)
+    info = _read(files[0])
+    for other in files[1:]:
+        shard = _read(other)
+        info.tensors += shard.tensors
+        info.parameters += shard.parameters
+        info.size += shard.size
+        info.types += shard.types
+        info.vocabulary = info.vocabulary or shard.vocabulary
+        info.embedding_length = info.embedding_length or shard.embedding_length
+        info.layers = max(info.layers or 0, shard.layers or 0) or None
+    config = files[0].parent / "config.json"
+    if info.format == "safetensors" and config.is_file():
+        try:
+            add_config(info, config.read_bytes())
+        except (OSError, ModelFileError) as error:
+            raise ModelError(describe(f"Model '{target}' cannot be read", got=str(error))) from None
+    return info
 
-    format: str
-    version: int = 0
-    architecture: str | None = None
-    name: str | None = None
-    layers: int | None = None
-    heads: int | None = None
-    kv_heads: int | None = None
-    embedding_length: int | None = None
-    feed_forward_length: int | None = None
-    context_length: int | None = None
-    vocabulary: int | None = None
-    quantization: str | None = None
-    tensors: int = 0
-    parameters: int = 0
-    size: int = 0
-    types: Counter[str] = field(default_factory=Counter)
-    metadata: dict[str, Any] = field(default_factory=dict)
 
-    def count(self, type_name: str, elements: int, size: int) -> None:
-        """Add one tensor of so many numbers and bytes."""
-        self.tensors += 1
-        self.parameters += elements
-        self.types[type_name] += size
-
-    def settle(self) -> ModelInfo:
-        """Name the quantization by what most bytes are, where the file gave none."""
-        if self.quantization is None and self.types:
-            self.quantization = self.types.most_common(1)[0][0]
-        return self
-
-    def __str__(self) -> str:
-        parts = [f"{self.format} version {self.version}" if self.version else self.format]
-        parts += [str(part) for part in (self.architecture, self.quantization) if part]
-        parts += [
-            f"{number:,} {noun}"
-            for number, noun in (
-                (self.layers, "layers"),
-                (self.heads, "heads"),
-                (self.vocabulary, "tokens"),
-                (self.parameters, "parameters"),
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir() or path.suffix in SUFFIXES:
+        return [path]
+    found = sorted(path.glob("*.safetensors")) or sorted(path.glob("*.gguf"))
+    if not found:
+        raise ModelError(
+            describe(
+                f"Folder '{path}' holds no model", expected="SafeTensors or GGUF files", hint="name the file itself"
             )
-            if number
-        ]
-        parts.append(f"{self.size / 1e6:.1f} MB" if self.size >= 100_000 else f"{self.size} bytes")
-        return ", ".join(parts)
+        )
+    if found[0].suffix == ".gguf" and len(found) > 1:
+        names = ", ".join(file.name for file in found[:5])
+        raise ModelError(describe(f"Folder '{path}' holds {len(found)} models", got=names, hint="name one of them"))
+    return found
+
+
+def _read(path: Path) -> ModelInfo:
+    try:
+        with path.open("rb") as file:
+            return read_model_info(file)
+    except OSError as error:
+        raise ModelError(describe(f"Model file '{path}' cannot be read", got=error.strerror or str(error))) from None
+    except ModelFileError as error:
+        raise ModelError(describe(f"Model file '{path}' is not whole", got=str(error))) from None
+
+
+def _near(path: Path) -> str | None:
+    import difflib
+
+    try:
+        names = [entry.name for entry in path.parent.iterdir()]
+    except OSError:
+        return f"the folder '{path.parent}' does not exist either"
+    close = difflib.get_close_matches(path.name, names, n=3)
+    return f"in that folder there is {' and '.join(close)}" if close else None

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from InferenceLibrary.protocol.messages import TokenLogprob
+from InferenceLibrary.protocol.pieces import TokenLogprob
 
 
 class Difference(NamedTuple):

@@ -7,9 +7,11 @@ messages are read by `typed_messages`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any, NamedTuple
+
+from InferenceLibrary.protocol.pieces import Piece, TokenLogprob, ToolCall, arguments_text, content_text, text_or_none
+from InferenceLibrary.protocol.typed_messages import read_typed
 
 DONE = "[DONE]"
 """The data of the event that ends a chat or completion stream."""
@@ -24,67 +26,6 @@ class Usage(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.prompt_tokens} + {self.completion_tokens} = {self.total_tokens} tokens"
-
-
-class ToolCall(NamedTuple):
-    """A call of a tool, or in a stream a piece of one."""
-
-    place: int
-    """Index among the calls of one answer."""
-    id: str | None
-    name: str | None
-    arguments: str
-    """JSON text as the server sent it."""
-
-    @property
-    def input(self) -> Any:
-        """The decoded arguments, None when they are no JSON."""
-        try:
-            return json.loads(self.arguments or "{}")
-        except (ValueError, RecursionError):
-            return None
-
-    def __str__(self) -> str:
-        return f"{self.name}({self.arguments})"
-
-
-class TokenLogprob(NamedTuple):
-    """The log probability of one token, and of those that could have stood in its place."""
-
-    token: str
-    logprob: float
-    top: tuple[tuple[str, float], ...] = ()
-
-    @property
-    def margin(self) -> float | None:
-        """How much likelier it was than the best other token; None when no other is known."""
-        others = [logprob for token, logprob in self.top if token != self.token]
-        return self.logprob - max(others) if others else None
-
-
-class Piece:
-    """What one choice of a reply or chunk holds."""
-
-    # Written out: made for every event, and a dataclass costs at import.
-    __slots__ = ("finish_reason", "index", "logprobs", "reasoning", "role", "text", "tool_calls")
-
-    def __init__(
-        self,
-        index: int = 0,
-        text: str = "",
-        reasoning: str = "",
-        role: str | None = None,
-        finish_reason: str | None = None,
-        tool_calls: tuple[ToolCall, ...] = (),
-        logprobs: tuple[TokenLogprob, ...] = (),
-    ) -> None:
-        self.index = index
-        self.text = text
-        self.reasoning = reasoning
-        self.role = role
-        self.finish_reason = finish_reason
-        self.tool_calls = tool_calls
-        self.logprobs = logprobs
 
 
 def read_usage(data: Any) -> Usage | None:
@@ -132,8 +73,6 @@ def read_pieces(data: Any) -> list[Piece]:
     if isinstance(choices, list):
         return [_piece(choice) for choice in choices if isinstance(choice, dict)]
     if "type" in data or data.get("object") == "response":
-        from InferenceLibrary.protocol.typed_messages import read_typed
-
         return read_typed(data)
     return []
 
@@ -161,8 +100,8 @@ def _piece(choice: dict[str, Any]) -> Piece:
         index=_integer(choice.get("index")) or 0,
         text=content_text(body.get("content")),
         reasoning=content_text(body.get("reasoning_content") or body.get("reasoning")),
-        role=_text(body.get("role")),
-        finish_reason=_text(choice.get("finish_reason")),
+        role=text_or_none(body.get("role")),
+        finish_reason=text_or_none(choice.get("finish_reason")),
         tool_calls=_tool_calls(calls) if isinstance(calls, list) else (),
         logprobs=tuple(_logprobs(logprobs)) if isinstance(logprobs, dict) else (),
     )
@@ -179,8 +118,8 @@ def _tool_calls(calls: list[Any]) -> tuple[ToolCall, ...]:
         found.append(
             ToolCall(
                 place if index is None else index,
-                _text(call.get("id")),
-                _text(function.get("name")),
+                text_or_none(call.get("id")),
+                text_or_none(function.get("name")),
                 arguments_text(function.get("arguments")),
             )
         )
@@ -203,24 +142,6 @@ def _logprobs(logprobs: dict[str, Any]) -> Iterable[TokenLogprob]:
         if _is_number(value):
             best = top if isinstance(top, dict) else {}
             yield TokenLogprob(str(token), float(value), tuple((str(name), float(one)) for name, one in best.items()))
-
-
-def content_text(value: Any) -> str:
-    """Text, or the joined text of content parts."""
-    if isinstance(value, list):
-        return "".join(str(part.get("text") or "") for part in value if isinstance(part, dict))
-    return value if isinstance(value, str) else ""
-
-
-def arguments_text(value: Any) -> str:
-    """Arguments of a tool call as JSON text; some servers send an object."""
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
 
 
 def _integer(value: Any) -> int | None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from InferenceLibrary.protocol.messages import ToolCall
+from InferenceLibrary.protocol.pieces import ToolCall
 
 
 def schema_problem(data: Any, schema: Mapping[str, Any]) -> str | None:

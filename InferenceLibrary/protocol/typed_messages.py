@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from InferenceLibrary.protocol.messages import Piece, ToolCall, arguments_text, content_text
+from InferenceLibrary.protocol.pieces import Piece, ToolCall, arguments_text, content_text, text_or_none
 
 TERMINAL = frozenset({"response.completed", "response.incomplete", "response.failed", "message_stop", "error"})
 """Types of the events that end such a stream."""
@@ -37,7 +37,7 @@ def read_typed(data: dict[str, Any]) -> list[Piece]:
         # A worker's job; see `client.jobs`.
         return [Piece(text=data["t"])]
     if kind == "end" and "stop_reason" in data:
-        return [Piece(finish_reason=_text(data["stop_reason"]))]
+        return [Piece(finish_reason=text_or_none(data["stop_reason"]))]
     return []
 
 
@@ -87,12 +87,14 @@ def _response_event(kind: str, data: dict[str, Any]) -> Piece:
 
 
 def _function_call(index: int, item: dict[str, Any]) -> ToolCall:
-    return ToolCall(index, _text(item.get("call_id")), _text(item.get("name")), arguments_text(item.get("arguments")))
+    return ToolCall(
+        index, text_or_none(item.get("call_id")), text_or_none(item.get("name")), arguments_text(item.get("arguments"))
+    )
 
 
 def _message(data: dict[str, Any]) -> Piece:
     """A whole answer of Anthropic's API."""
-    piece = Piece(role=_text(data.get("role")), finish_reason=_text(data.get("stop_reason")))
+    piece = Piece(role=text_or_none(data.get("role")), finish_reason=text_or_none(data.get("stop_reason")))
     calls: list[ToolCall] = []
     for block in data["content"]:
         if not isinstance(block, dict):
@@ -112,13 +114,13 @@ def _message_event(kind: str, data: dict[str, Any]) -> Piece:
     piece = Piece()
     match kind:
         case "message_start" if isinstance(data.get("message"), dict):
-            piece.role = _text(data["message"].get("role"))
+            piece.role = text_or_none(data["message"].get("role"))
         case "content_block_start" if isinstance(data.get("content_block"), dict):
             block = data["content_block"]
             if block.get("type") == "tool_use":
                 # Its input is empty here and comes in pieces.
                 piece.tool_calls = (
-                    ToolCall(_index(data, "index"), _text(block.get("id")), _text(block.get("name")), ""),
+                    ToolCall(_index(data, "index"), text_or_none(block.get("id")), text_or_none(block.get("name")), ""),
                 )
         case "content_block_delta" if isinstance(data.get("delta"), dict):
             delta = data["delta"]
@@ -128,18 +130,16 @@ def _message_event(kind: str, data: dict[str, Any]) -> Piece:
                 text = arguments_text(delta.get("partial_json"))
                 piece.tool_calls = (ToolCall(_index(data, "index"), None, None, text),)
         case "message_delta" if isinstance(data.get("delta"), dict):
-            piece.finish_reason = _text(data["delta"].get("stop_reason"))
+            piece.finish_reason = text_or_none(data["delta"].get("stop_reason"))
     return piece
 
 
 def _tool_use(index: int, block: dict[str, Any]) -> ToolCall:
-    return ToolCall(index, _text(block.get("id")), _text(block.get("name")), arguments_text(block.get("input")))
+    return ToolCall(
+        index, text_or_none(block.get("id")), text_or_none(block.get("name")), arguments_text(block.get("input"))
+    )
 
 
 def _index(data: dict[str, Any], name: str) -> int:
     value = data.get(name)
     return value if isinstance(value, int) else 0
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)

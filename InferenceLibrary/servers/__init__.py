@@ -1,1 +1,1 @@
-"""Ring 2: servers: profiles, processes, ports, readiness."""
+"""Servers: profiles, starting, readiness, targets."""

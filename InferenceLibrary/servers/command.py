@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from InferenceLibrary.binaries.find import find_program
 from InferenceLibrary.durations import parse_duration
 from InferenceLibrary.errors import ProfileError, ServerError, describe
+from InferenceLibrary.processes.find import find_program
 from InferenceLibrary.servers.profile import Option
 
 MODEL_FOLDER = "TEST_MODEL_PATH"

@@ -9,18 +9,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from InferenceLibrary.containers.compose import ComposeProject, take_down
+from InferenceLibrary.containers.compose_command import ComposeCommand
+from InferenceLibrary.containers.compose_model import choose_service, label_everything, published_port, read_model
+from InferenceLibrary.containers.container import Container
+from InferenceLibrary.containers.engine import Engine, cause_of, connect_engine
+from InferenceLibrary.containers.leftovers import remove_orphans_once
+from InferenceLibrary.containers.watcher import WATCHER
 from InferenceLibrary.deadline import Deadline
 from InferenceLibrary.errors import ServerError, describe
 from InferenceLibrary.redaction import Redactor
-from InferenceLibrary.servers.compose import ComposeProject, take_down
-from InferenceLibrary.servers.compose_command import ComposeCommand
-from InferenceLibrary.servers.compose_model import choose_service, label_everything, published_port, read_model
-from InferenceLibrary.servers.container import Container
-from InferenceLibrary.servers.container_leftovers import remove_orphans_once
 from InferenceLibrary.servers.container_settings import ContainerSettings
 from InferenceLibrary.servers.container_starting import failed_grace, resume_as, until_ready
-from InferenceLibrary.servers.container_watcher import WATCHER
-from InferenceLibrary.servers.engine import Engine, cause_of, connect_engine
 from InferenceLibrary.servers.profile import Profile
 from InferenceLibrary.servers.server import Server
 from InferenceLibrary.servers.starting import Surroundings

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from InferenceLibrary.client.limits import Limits
+from InferenceLibrary.containers.engine import Engine, sdk
+from InferenceLibrary.containers.images import Pull
 from InferenceLibrary.durations import parse_duration
 from InferenceLibrary.errors import ServerError, describe
-from InferenceLibrary.servers.engine import Engine, sdk
-from InferenceLibrary.servers.images import Pull
-from InferenceLibrary.servers.owner import labels
-from InferenceLibrary.servers.ports import LOOPBACK
+from InferenceLibrary.processes.owner import labels
+from InferenceLibrary.processes.ports import LOOPBACK
 from InferenceLibrary.servers.profile import Health, Profile
 
 _OURS = {

@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from InferenceLibrary.client.http import Client
+from InferenceLibrary.containers.container import Container
+from InferenceLibrary.containers.engine import Engine, api_errors, cause_of, connect_engine, lacks_init, one_line
+from InferenceLibrary.containers.images import provide_image
+from InferenceLibrary.containers.leftovers import remove_orphans_once
+from InferenceLibrary.containers.watcher import WATCHER
 from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.errors import ServerError, describe
+from InferenceLibrary.processes.ports import is_free
+from InferenceLibrary.processes.program import Program
 from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.servers import readiness
-from InferenceLibrary.servers.container import Container
-from InferenceLibrary.servers.container_leftovers import remove_orphans_once
 from InferenceLibrary.servers.container_settings import ContainerSettings
-from InferenceLibrary.servers.container_watcher import WATCHER
-from InferenceLibrary.servers.engine import Engine, api_errors, cause_of, connect_engine, lacks_init, one_line
-from InferenceLibrary.servers.images import provide_image
-from InferenceLibrary.servers.ports import is_free
 from InferenceLibrary.servers.profile import Profile
-from InferenceLibrary.servers.program import Program
 from InferenceLibrary.servers.server import Server
 from InferenceLibrary.servers.starting import Surroundings
 

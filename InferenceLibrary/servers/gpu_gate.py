@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.errors import ServerError, describe
-from InferenceLibrary.servers import process_tree
-from InferenceLibrary.servers.sizes import show_bytes
+from InferenceLibrary.processes import process_tree
+from InferenceLibrary.sizes import show_bytes
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 _ROUND = 0.2

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from InferenceLibrary.deadline import wait_until
-from InferenceLibrary.servers.ports import is_free
-from InferenceLibrary.servers.process import ServerProcess
+from InferenceLibrary.processes.ports import is_free
+from InferenceLibrary.processes.process import ServerProcess
 from InferenceLibrary.servers.server import Server
-from InferenceLibrary.servers.sizes import show_bytes
+from InferenceLibrary.sizes import show_bytes
 
 
 class Leaks(NamedTuple):

@@ -13,7 +13,7 @@ import msgspec
 
 from InferenceLibrary.durations import parse_duration
 from InferenceLibrary.errors import ProfileError
-from InferenceLibrary.servers.sizes import parse_bytes
+from InferenceLibrary.sizes import parse_bytes
 from InferenceLibrary.typed_yaml import DURATION, locator, parse_yaml
 
 Place = Callable[[str], str]

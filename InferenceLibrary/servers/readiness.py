@@ -14,14 +14,14 @@ from InferenceLibrary.client.http import Client
 from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.durations import parse_duration
 from InferenceLibrary.errors import ServerError, describe
+from InferenceLibrary.processes.listeners import foreign_holder, ports_of
+from InferenceLibrary.processes.output import LogFollower, OutputFile, last_line
+from InferenceLibrary.processes.process import ServerProcess
+from InferenceLibrary.processes.program import Program
 from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.servers.causes import find_cause
-from InferenceLibrary.servers.listeners import foreign_holder, ports_of
-from InferenceLibrary.servers.output import LogFollower, OutputFile, last_line
 from InferenceLibrary.servers.probes import GIVE_KEY, OK, ask_token, connects, generate_one, lists_model, probe
-from InferenceLibrary.servers.process import ServerProcess
 from InferenceLibrary.servers.profile import Profile
-from InferenceLibrary.servers.program import Program
 
 __all__ = ["ForeignServerError", "Watch", "generate_one", "probe"]
 

@@ -15,11 +15,11 @@ from InferenceLibrary.client.route import Route
 from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.durations import parse_duration
 from InferenceLibrary.errors import ServerError, describe
+from InferenceLibrary.processes.ports import Reservation
+from InferenceLibrary.processes.process import Exit, Left, ServerProcess
+from InferenceLibrary.processes.program import Program
 from InferenceLibrary.redaction import Redactor
-from InferenceLibrary.servers.ports import Reservation
-from InferenceLibrary.servers.process import Exit, Left, ServerProcess
 from InferenceLibrary.servers.profile import Profile
-from InferenceLibrary.servers.program import Program
 
 
 class Server:

@@ -15,16 +15,16 @@ from InferenceLibrary.client.limits import Limits
 from InferenceLibrary.deadline import Deadline
 from InferenceLibrary.durations import parse_duration
 from InferenceLibrary.errors import ServerError, describe
+from InferenceLibrary.processes.ports import LOOPBACK, free_port, is_free, reserve
+from InferenceLibrary.processes.process import ServerProcess
+from InferenceLibrary.processes.running import REGISTER, end_leftovers
 from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.servers import readiness
 from InferenceLibrary.servers.command import build_command
 from InferenceLibrary.servers.gpu_gate import await_free_memory
-from InferenceLibrary.servers.ports import LOOPBACK, free_port, is_free, reserve
-from InferenceLibrary.servers.process import ServerProcess
 from InferenceLibrary.servers.profile import Profile
-from InferenceLibrary.servers.running import REGISTER, end_leftovers
 from InferenceLibrary.servers.server import Server
-from InferenceLibrary.servers.sizes import parse_bytes
+from InferenceLibrary.sizes import parse_bytes
 
 _PORT_TRIES = 5
 _ADDRESS_IN_USE = re.compile(
@@ -234,7 +234,7 @@ def _new_process(
     assert profile.start is not None
     restart, daemon = profile.start.restart, profile.start.daemon
     if os.name == "nt":
-        from InferenceLibrary.servers.windows import WindowsProcess
+        from InferenceLibrary.processes.windows import WindowsProcess
 
         if restart or daemon:
             raise ServerError(describe(f"Profile '{profile.name}' cannot be started on Windows: it needs a guard"))

@@ -36,7 +36,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     if "--help" in words or "-h" in words:
         return _print_help(words)
     if "--version" in words:
-        from InferenceLibrary import __version__
+        from InferenceLibrary.version import __version__
 
         print(f"inference-simulator {__version__}")
         return 0

@@ -14,9 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from InferenceLibrary.binaries.find import check_directory, find_program
-from InferenceLibrary.binaries.sessions import Session
 from InferenceLibrary.errors import TerminalError, describe
+from InferenceLibrary.processes.find import check_directory, find_program
+from InferenceLibrary.processes.sessions import Session
 from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.terminal.emulator import Emulator
 from InferenceLibrary.terminal.keys import key_name

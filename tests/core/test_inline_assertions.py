@@ -8,7 +8,7 @@ import pytest
 from assertionengine import AssertionOperator
 
 from InferenceLibrary.errors import CheckFailure
-from InferenceLibrary.keywords.assertions import check_number, check_text, show
+from InferenceLibrary.keywords.shared.assertions import check_number, check_text, show
 
 
 @pytest.mark.parametrize(

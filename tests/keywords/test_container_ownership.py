@@ -12,9 +12,9 @@ import pytest
 from container_tests import IMAGE, await_standing, engine_or_skip, labelled
 from inner_suites import InnerRun, finish_inner, marked_processes, run_inner, start_inner
 
+from InferenceLibrary.containers.engine import Engine
+from InferenceLibrary.containers.leftovers import remove_orphans
 from InferenceLibrary.deadline import wait_until
-from InferenceLibrary.servers.container_leftovers import remove_orphans
-from InferenceLibrary.servers.engine import Engine
 
 pytestmark = pytest.mark.docker
 

@@ -18,8 +18,8 @@ import pytest
 from container_tests import IMAGE, engine_or_skip, labelled
 from inner_suites import marked_processes, start_inner
 
+from InferenceLibrary.containers.engine import Engine
 from InferenceLibrary.deadline import Deadline, wait_until
-from InferenceLibrary.servers.engine import Engine
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 

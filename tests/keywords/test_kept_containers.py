@@ -13,10 +13,10 @@ from container_tests import IMAGE, await_standing, engine_or_skip, labelled
 from inner_suites import run_inner, run_text, start_inner
 
 from InferenceLibrary import cli
+from InferenceLibrary.containers.engine import Engine
+from InferenceLibrary.containers.leftovers import remove_orphans
+from InferenceLibrary.containers.standing import all_standing, end_standing
 from InferenceLibrary.deadline import wait_until
-from InferenceLibrary.servers.container_leftovers import remove_orphans
-from InferenceLibrary.servers.engine import Engine
-from InferenceLibrary.servers.standing import all_standing, end_standing
 
 pytestmark = pytest.mark.docker
 

@@ -11,7 +11,7 @@ import pytest
 from inner_suites import InnerRun, marked_processes, run_inner
 
 from InferenceLibrary import cli
-from InferenceLibrary.servers import process_tree
+from InferenceLibrary.processes import process_tree
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_a_killed_robot_leaves_nothing(tmp_path: Path, number: signal.Signals) -
 
 
 def test_every_server_has_a_guard_as_its_parent(tmp_path: Path) -> None:
-    from InferenceLibrary.servers.process import ServerProcess
+    from InferenceLibrary.processes.process import ServerProcess
 
     process = ServerProcess(["/bin/sleep", "600"], tmp_path / "x.log")
     seen = process_tree.look(process.pid)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from inner_suites import run_text
 
-from InferenceLibrary.models import create_tiny_model
+from InferenceLibrary.modelfiles.tiny import create_tiny_model
 
 pytestmark = pytest.mark.real
 

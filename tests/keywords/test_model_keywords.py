@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from inner_suites import InnerRun, run_inner, run_text
 
-from InferenceLibrary.keywords.base import KeywordGroup
+from InferenceLibrary.keywords.shared.base import KeywordGroup
 from InferenceLibrary.library import InferenceLibrary
-from InferenceLibrary.models import create_tiny_model
+from InferenceLibrary.modelfiles.tiny import create_tiny_model
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 from inner_suites import InnerRun, run_inner
 
 from InferenceLibrary import InferenceLibrary
-from InferenceLibrary.servers.ports import free_port
+from InferenceLibrary.processes.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 

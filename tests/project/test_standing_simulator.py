@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 import standing_simulator
 from standing_simulator import Standing, start_time
 
-from InferenceLibrary.servers.ports import free_port, is_free
+from InferenceLibrary.processes.ports import free_port, is_free
 
 
 @pytest.fixture

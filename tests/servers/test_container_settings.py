@@ -15,13 +15,20 @@ from typing import Any
 
 import pytest
 
+from InferenceLibrary.containers.compose_command import Done
+from InferenceLibrary.containers.compose_model import choose_service, label_everything, published_port
+from InferenceLibrary.containers.engine import (
+    Address,
+    cause_of,
+    engine_problem,
+    engine_words,
+    find_address,
+)
+from InferenceLibrary.containers.missing import missing_part
 from InferenceLibrary.errors import MissingExtraError, ServerError
+from InferenceLibrary.processes import owner
 from InferenceLibrary.redaction import Redactor
-from InferenceLibrary.servers import owner
-from InferenceLibrary.servers.compose_command import Done
-from InferenceLibrary.servers.compose_model import choose_service, label_everything, published_port
 from InferenceLibrary.servers.container_settings import ContainerSettings
-from InferenceLibrary.servers.engine import Address, cause_of, engine_problem, engine_words, find_address, missing_part
 from InferenceLibrary.servers.profile import load_profile
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -138,7 +145,7 @@ def test_what_a_living_process_owns_is_no_orphan() -> None:
 
 
 def test_what_a_dead_process_owned_is_an_orphan() -> None:
-    code = "from InferenceLibrary.servers.owner import labels; import json; print(json.dumps(labels()))"
+    code = "from InferenceLibrary.processes.owner import labels; import json; print(json.dumps(labels()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert owner.is_orphan(json.loads(done.stdout))
 

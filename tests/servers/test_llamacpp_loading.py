@@ -12,9 +12,9 @@ import httpx
 import msgspec
 import pytest
 
-from InferenceLibrary.models import create_tiny_model
+from InferenceLibrary.modelfiles.tiny import create_tiny_model
+from InferenceLibrary.processes.ports import free_port
 from InferenceLibrary.redaction import Redactor
-from InferenceLibrary.servers.ports import free_port
 from InferenceLibrary.servers.profile import Health, load_profile
 from InferenceLibrary.servers.starting import StartSettings, start
 

@@ -48,8 +48,8 @@ def test_what_a_check_needs_is_told(words: list[str], message: str, capsys: pyte
 
 
 def test_a_stop_where_nothing_runs_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("InferenceLibrary.servers.running.runs", list)
-    monkeypatch.setattr("InferenceLibrary.servers.standing.open_engine", lambda: (None, "none"))
+    monkeypatch.setattr("InferenceLibrary.processes.running.runs", list)
+    monkeypatch.setattr("InferenceLibrary.containers.standing.open_engine", lambda: (None, "none"))
     assert cli.main(["servers", "stop", "1"]) == 1
     assert "rfinference: no server with process id 1: no server runs\n" in capsys.readouterr().err
 

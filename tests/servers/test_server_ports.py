@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from InferenceLibrary.servers.ports import free_port, is_free
+from InferenceLibrary.processes.ports import free_port, is_free
 
 
 def test_a_free_port_is_free_and_differs() -> None:

@@ -16,8 +16,8 @@ from InferenceLibrary.client.http import Client
 from InferenceLibrary.client.limits import Limits
 from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.errors import ProfileError, RequestError, ServerError
+from InferenceLibrary.processes.ports import free_port, is_free
 from InferenceLibrary.redaction import Redactor
-from InferenceLibrary.servers.ports import free_port, is_free
 from InferenceLibrary.servers.profile import Health, Profile, load_profile
 from InferenceLibrary.servers.readiness import generate_one, probe
 from InferenceLibrary.servers.server import Server, connect

@@ -17,10 +17,10 @@ from wire_server import WireServer, answer
 from InferenceLibrary.client.http import Client
 from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.errors import ServerError
+from InferenceLibrary.processes.listeners import foreign_holder, listeners
+from InferenceLibrary.processes.ports import FIRST, LAST, free_port, is_free, reserve
 from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.servers import readiness, starting
-from InferenceLibrary.servers.listeners import foreign_holder, listeners
-from InferenceLibrary.servers.ports import FIRST, LAST, free_port, is_free, reserve
 from InferenceLibrary.servers.probes import judge_health, lists_model
 from InferenceLibrary.servers.profile import Health, load_profile
 from InferenceLibrary.servers.server import Server
@@ -176,7 +176,7 @@ def test_a_reserved_port_is_not_reserved_twice() -> None:
 
 
 def test_two_processes_do_not_reserve_the_same_port() -> None:
-    code = "from InferenceLibrary.servers.ports import reserve; print(reserve(iter([21_003, 21_004]).__next__).port)"
+    code = "from InferenceLibrary.processes.ports import reserve; print(reserve(iter([21_003, 21_004]).__next__).port)"
     mine = reserve(lambda: 21_003)
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     mine.release()

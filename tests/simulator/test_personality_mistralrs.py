@@ -16,13 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulator.conftest import Answer, Simulator, close
 
-from InferenceLibrary.models import (
-    broken_kinds,
-    create_broken_model,
-    create_tiny_ggml,
-    create_tiny_model,
-    create_tiny_safetensors,
-)
+from InferenceLibrary.modelfiles.broken import broken_kinds, create_broken_model
+from InferenceLibrary.modelfiles.ggml_file import create_tiny_ggml
+from InferenceLibrary.modelfiles.safetensors_file import create_tiny_safetensors
+from InferenceLibrary.modelfiles.tiny import create_tiny_model
 from InferenceLibrary.simulator.cli import main
 from InferenceLibrary.simulator.personalities.mistralrs_clap import Command, Exit, parse
 from InferenceLibrary.simulator.personalities.mistralrs_cli import own_flags

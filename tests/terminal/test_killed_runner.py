@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from inner_suites import marked_processes, start_inner
 
-from InferenceLibrary.binaries import watcher
-from InferenceLibrary.binaries.sessions import Session
 from InferenceLibrary.deadline import wait_until
+from InferenceLibrary.processes import watcher
+from InferenceLibrary.processes.sessions import Session
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
 
@@ -79,7 +79,7 @@ def test_what_was_released_is_left_alone(tmp_path: Path, lives: Callable[[int], 
     code = f"""
 import subprocess
 from pathlib import Path
-from InferenceLibrary.binaries.sessions import Session
+from InferenceLibrary.processes.sessions import Session
 session = Session(Path({str(tmp_path)!r}))
 variables = {{"PATH": "/usr/bin:/bin", **session.environment}}
 program = subprocess.Popen(["sleep", "100"], env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

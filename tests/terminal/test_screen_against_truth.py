@@ -186,7 +186,7 @@ def test_after_the_window_was_resized(open_chat: Callable[..., ChatTerminal], tm
 def test_the_client_of_the_api_shows_what_the_server_sent(
     open_chat: Callable[..., ChatTerminal], tmp_path: Path
 ) -> None:
-    from InferenceLibrary.servers.process import ServerProcess
+    from InferenceLibrary.processes.process import ServerProcess
 
     truth = tmp_path / "truth.jsonl"
     command = [sys.executable, "-m", "InferenceLibrary.simulator", "--port", "0", "--mode", "echo"]

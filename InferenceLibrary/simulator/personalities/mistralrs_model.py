@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from InferenceLibrary.modelfiles import ModelFileError, ModelInfo, read_model_info
-from InferenceLibrary.modelfiles.safetensors import add_config
+from InferenceLibrary.modelfiles.headers import ModelFileError, ModelInfo, read_model_info
+from InferenceLibrary.modelfiles.headers.safetensors import add_config
 from InferenceLibrary.simulator.personalities.mistralrs_log import log
 
 GGUF_ARCHITECTURES = {

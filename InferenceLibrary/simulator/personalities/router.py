@@ -7,7 +7,6 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
-from InferenceLibrary import __version__
 from InferenceLibrary.simulator.api_errors import ApiError
 from InferenceLibrary.simulator.drafts import Draft, deliver, to_json
 from InferenceLibrary.simulator.personalities.router_backends import Backends, stamp
@@ -22,6 +21,7 @@ from InferenceLibrary.simulator.personalities.router_requests import (
 from InferenceLibrary.simulator.relay import Headers, Relay, draft_of
 from InferenceLibrary.simulator.relay import read_object as read_answer
 from InferenceLibrary.simulator.upstream import Answer, Failure, fetch_all
+from InferenceLibrary.version import __version__
 
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.app import App, Handler

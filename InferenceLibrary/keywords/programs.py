@@ -1,0 +1,365 @@
+"""Keywords for programs that run to their end: start them, and judge their command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from assertionengine import AssertionOperator
+from robot.api.deco import keyword
+
+from InferenceLibrary.errors import BinaryError, TargetError, describe
+from InferenceLibrary.keywords.shared.arguments import command_of, plain, plain_mapping, profile_or_current
+from InferenceLibrary.keywords.shared.assertions import check_number, check_text
+from InferenceLibrary.keywords.shared.base import KeywordGroup
+from InferenceLibrary.programs.result import RunResult
+from InferenceLibrary.types import JsonObject
+
+if TYPE_CHECKING:
+    from InferenceLibrary.programs.checks import Binary
+
+_KIND = "program under test"
+Stream = Literal["stdout", "stderr"]
+
+
+class BinaryKeywords(KeywordGroup):
+    """Programs: run within limits, with exit code, output, time and memory."""
+
+    @keyword(tags=["binary"])
+    def use_binary(
+        self,
+        *command: Any,
+        profile: str | None = None,
+        version_arguments: list[str] | None = None,
+        version_stream: Stream = "stdout",
+        version_pattern: str | None = None,
+        help_arguments: list[str] | None = None,
+        help_stream: Stream = "stdout",
+        exit_codes: list[int] | None = None,
+        error_stream: Stream = "stderr",
+    ) -> str:
+        """Say which program the binary keywords test, until the test or suite ends.
+
+        Without it they test the current server's program, as the `binary:` section of its profile describes it.
+
+        Args:
+            command: The program and arguments that always come first.
+            profile: In place of a command: a profile, whose `binary:` section names the program and tells its ways.
+            version_arguments: How it is asked for its version; `--version` by default.
+            version_stream: Where it prints its version.
+            version_pattern: Regular expression that the version must match.
+            help_arguments: How it is asked for help; `--help` by default.
+            help_stream: Where it prints its help.
+            exit_codes: The exit codes of refused arguments; any but 0 by default.
+            error_stream: Where it says what is wrong with its arguments.
+
+        Returns:
+            The program's name.
+
+        ```robotframework
+        *** Test Cases ***
+        The Python Command Line
+            Use Binary    python
+            Version Should Match    Python 3
+            Arguments Should Be Rejected    --bogus
+        ```
+        """
+        from InferenceLibrary.programs.checks import Binary, Refusal, Report
+
+        if bool(command) == (profile is not None):
+            got = "both" if command else "nothing"
+            raise BinaryError(describe("The program to test is not clear", expected="a command or profile=", got=got))
+        if profile is not None:
+            return self._use(self._from_profile(profile))
+        binary = Binary(
+            tuple(plain(self.context, part) for part in command),
+            version=Report(tuple(version_arguments or ("--version",)), version_stream, version_pattern),
+            help=Report(tuple(help_arguments or ("--help",)), help_stream),
+            bad_argument=Refusal(tuple(exit_codes or ()), error_stream),
+        )
+        return self._use(binary)
+
+    @keyword(tags=["binary"])
+    def run_binary(
+        self,
+        *command: Any,
+        timeout: timedelta = timedelta(seconds=10),
+        environment: JsonObject | None = None,
+        cwd: Path | None = None,
+        stdin: str | None = None,
+    ) -> RunResult:
+        """Run a program to its end and return what it left.
+
+        The program gets a session of its own. When the time limit is reached, the test is stopped or the keyword fails,
+        it is ended with everything that it started. Its output goes to files and may be large; the result holds the
+        first and the last 500 kB of it.
+
+        Args:
+            command: The program and its arguments. When the first one begins with `-`, or none is given, the program
+                is the one under test ([Use Binary]).
+            timeout: How long it may take.
+            environment: Variables set beside those of this process, as a JSON object.
+            cwd: Its working directory.
+            stdin: Text on its standard input, which is empty by default.
+
+        Returns:
+            An object with `exit_code` (none after a signal), `signal` (its name, such as `SIGSEGV`), `stdout`,
+            `stderr`, `elapsed` (seconds), `peak_memory` (bytes, none when unknown) and `left_behind` (processes that
+            outlived it).
+
+        Raises:
+            BinaryError: It cannot be run, does not end in time, or writes more than 256 MB.
+
+        ```robotframework
+        *** Test Cases ***
+        Python Tells Its Version
+            ${result} =    Run Binary    python    --version    timeout=5 s
+            Should Be Equal As Integers    ${result.exit_code}    0
+            Should Start With    ${result.stdout}    Python 3
+        ```
+        """
+        arguments = [plain(self.context, part) for part in command]
+        if not arguments or arguments[0].startswith("-"):
+            arguments = [*self._binary().command, *arguments]
+        return self._run(arguments, timeout, env=plain_mapping(self.context, environment), cwd=cwd, stdin=stdin)
+
+    @keyword(tags=["binary", "assertion"])
+    def binary_should_exist(self, program: str | None = None) -> str:
+        """Check that a program exists and can be executed here, and return its path.
+
+        The failure says what is wrong: nothing at that path, a directory, no right to execute, an interpreter that does
+        not exist, a file made for another machine.
+
+        Args:
+            program: A name that is looked up beside the running Python and on the PATH, or a path; by default the
+                program under test ([Use Binary]).
+
+        Raises:
+            BinaryError: It cannot be run; with the reason and names that are near.
+
+        ```robotframework
+        *** Test Cases ***
+        The Program Is There
+            Binary Should Exist    python
+        ```
+        """
+        from InferenceLibrary.processes.find import find_program
+
+        path = find_program(program if program is not None else self._binary().command[0])
+        self.log.info(f"{path} is there, and can be executed.")
+        return str(path)
+
+    @keyword(tags=["binary", "assertion"])
+    def version_should_match(self, pattern: str | None = None, *, timeout: timedelta = timedelta(seconds=10)) -> str:
+        """Check the version that the program under test prints, and return it.
+
+        Args:
+            pattern: Regular expression that is searched in the text; by default the profile's, else any version number.
+            timeout: How long the program may take.
+
+        Raises:
+            CheckFailure: The exit code is not 0, or the text does not match on the stream where it belongs.
+
+        ```robotframework
+        *** Test Cases ***
+        The Version Is Python 3
+            Use Binary    python
+            Version Should Match    ^Python 3[.]\\\\d+
+        ```
+        """
+        from InferenceLibrary.programs.checks import check_version
+
+        binary = self._binary()
+        text = check_version(binary, self._runner(binary, timeout), pattern)
+        self.log.info(f"Version of {binary.name}: {' '.join(text.split())}")
+        return text
+
+    @keyword(tags=["binary", "assertion"])
+    def help_should_mention(self, *words: str, timeout: timedelta = timedelta(seconds=10)) -> str:
+        """Check that the help of the program under test mentions every word, and return the help.
+
+        Args:
+            words: Texts that must occur, such as options.
+            timeout: How long the program may take.
+
+        Raises:
+            CheckFailure: The exit code is not 0, or a word is missing; with the lines that are nearest.
+
+        ```robotframework
+        *** Test Cases ***
+        The Help Is Complete
+            Use Binary    python
+            Help Should Mention    -c    -m    --version
+        ```
+        """
+        from InferenceLibrary.programs.checks import check_help
+
+        binary = self._binary()
+        text = check_help(binary, self._runner(binary, timeout), words)
+        self.log.info(f"The help of {binary.name} has {len(text.splitlines())} lines and mentions {', '.join(words)}.")
+        return text
+
+    @keyword(tags=["binary", "assertion"])
+    def arguments_should_be_rejected(
+        self,
+        *arguments: Any,
+        exit_code: int | None = None,
+        mention: str | None = None,
+        stream: Stream | None = None,
+        timeout: timedelta = timedelta(seconds=5),
+    ) -> RunResult:
+        """Check that the program under test refuses arguments in a way that helps, and return how it did.
+
+        It must end by itself within the time limit, not by a signal, with the right exit code; name what is wrong on
+        the right stream; and leave no process behind.
+
+        Args:
+            arguments: The bad arguments.
+            exit_code: The exit code that is right; by default the profile's, else any but 0.
+            mention: Text that the message must hold; by default any one of the arguments.
+            stream: Where the message must stand; by default where the profile says, else on `stderr`.
+            timeout: How long the program may take.
+
+        Raises:
+            CheckFailure: One of this does not hold; with the program's output.
+            BinaryError: It did not end in time, or cannot be run.
+
+        ```robotframework
+        *** Test Cases ***
+        An Unknown Option Is Refused
+            Use Binary    python
+            Arguments Should Be Rejected    --bogus    exit_code=2
+        ```
+        """
+        from InferenceLibrary.programs.checks import check_refusal
+
+        if not arguments:
+            raise BinaryError(describe("No arguments are named", expected="at least one that is wrong", got="none"))
+        binary = self._binary()
+        return check_refusal(
+            binary,
+            self._runner(binary, timeout),
+            [plain(self.context, argument) for argument in arguments],
+            exit_codes=() if exit_code is None else (exit_code,),
+            mention=mention,
+            stream=stream,
+        )
+
+    @keyword(tags=["binary", "getter"])
+    def get_peak_memory(
+        self,
+        result: RunResult,
+        assertion_operator: AssertionOperator | None = None,
+        assertion_expected: Any = None,
+        message: str | None = None,
+    ) -> Any:
+        """Return the most memory that a finished program held, in bytes.
+
+        Args:
+            result: What [Run Binary] returned.
+            assertion_operator: An inline assertion, such as `<`.
+            assertion_expected: Its other side, such as `100 MB`.
+            message: Replaces the text of the failure.
+
+        Raises:
+            BinaryError: The memory is not known: the system does not tell, or the program ended within milliseconds.
+
+        ```robotframework
+        *** Test Cases ***
+        Python Starts In Little Memory
+            ${result} =    Run Binary    python    -c    import time; time.sleep(0.1)
+            Get Peak Memory    ${result}    <    200 MB
+        ```
+        """
+        if result.peak_memory is None:
+            raise BinaryError(
+                describe(
+                    f"The memory of '{result.command[0]}' is not known", got=f"an end after {result.elapsed:.3f} s"
+                )
+            )
+        return check_number(
+            result.peak_memory,
+            assertion_operator,
+            assertion_expected,
+            f"peak memory of {result.command[0]}",
+            "B",
+            message,
+        )
+
+    @keyword(tags=["binary", "getter"])
+    def get_binary_output(
+        self,
+        result: RunResult,
+        assertion_operator: AssertionOperator | None = None,
+        assertion_expected: Any = None,
+        message: str | None = None,
+        *,
+        stream: Stream = "stdout",
+    ) -> Any:
+        """Return what a finished program wrote, without blank space at its ends.
+
+        Args:
+            result: What [Run Binary] returned.
+            assertion_operator: An inline assertion, such as `contains`.
+            assertion_expected: Its other side.
+            message: Replaces the text of the failure.
+            stream: `stdout` or `stderr`.
+
+        ```robotframework
+        *** Test Cases ***
+        Python Prints
+            ${result} =    Run Binary    python    -c    print("hello")
+            Get Binary Output    ${result}    ==    hello
+        ```
+        """
+        name = f"{stream} of {result.command[0]}:"
+        return check_text(result.stream(stream).strip(), assertion_operator, assertion_expected, name, message)
+
+    def _use(self, binary: Binary) -> str:
+        self.context.registry(_KIND, "use Use Binary").add(binary)
+        self.log.info(f"The program under test is {' '.join(self.context.redactor.argv(list(binary.command)))}.")
+        return binary.name
+
+    def _binary(self) -> Binary:
+        chosen = self.context.registry(_KIND, "use Use Binary")
+        if len(chosen):
+            binary: Binary = chosen.get()
+            return binary
+        if not len(self.context.registry("server", "use Start Server or Connect To Server")):
+            raise TargetError("No program to test is named. Hint: use Use Binary, or Start Server with a profile.")
+        return self._from_profile(None)
+
+    def _from_profile(self, name: str | None) -> Binary:
+        from InferenceLibrary.programs.checks import Binary, Refusal, Report
+
+        profile = profile_or_current(self.context, name)
+        command = command_of(self.context, profile, "binary")
+        part = profile.binary
+        assert part is not None  # command_of has refused a profile without it
+        version, usage, refusal = part.version, part.help, part.bad_argument
+        return Binary(
+            command,
+            version=Report(tuple(version.arguments), version.stream, version.pattern)
+            if version
+            else Report(("--version",)),
+            help=Report(tuple(usage.arguments), usage.stream, usage.pattern) if usage else Report(("--help",)),
+            bad_argument=Refusal(tuple(refusal.exit_codes), refusal.stream),
+        )
+
+    def _runner(self, binary: Binary, timeout: timedelta) -> Any:
+        def run(arguments: Sequence[str]) -> RunResult:
+            return self._run([*binary.command, *arguments], timeout)
+
+        return run
+
+    def _run(self, command: Sequence[str], timeout: timedelta, **options: Any) -> RunResult:
+        from InferenceLibrary.programs.run import run_program
+
+        result = run_program(command, timeout=timeout.total_seconds(), redactor=self.context.redactor, **options)
+        self.log.info(str(result))
+        for name in ("stdout", "stderr"):
+            if result.stream(name).strip():
+                self.log.text(name, result.stream(name))
+        return result

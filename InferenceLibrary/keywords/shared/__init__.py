@@ -1,0 +1,1 @@
+"""What the topics of keywords share: arguments, the way of a call, assertions."""

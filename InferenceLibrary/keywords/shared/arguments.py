@@ -1,0 +1,108 @@
+"""What keyword classes need to take arguments: secrets unwrapped, profiles and their commands found."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from robot.api.types import Secret
+
+from InferenceLibrary.context import Context
+from InferenceLibrary.errors import ProfileError, TargetError
+from InferenceLibrary.programs.result import RunResult
+from InferenceLibrary.terminal.answer import TerminalAnswer
+
+if TYPE_CHECKING:
+    from InferenceLibrary.servers.profile import Option, Profile
+
+
+def plain(context: Context, value: Any) -> str:
+    """Return an argument as text. The value of a Secret is masked from now on wherever the library writes."""
+    if isinstance(value, Secret):
+        context.redactor.add(value.value)
+        return str(value.value)
+    return str(value)
+
+
+def plain_mapping(context: Context, values: dict[str, Any] | None) -> dict[str, str]:
+    """Return a mapping of arguments as texts."""
+    return {str(name): plain(context, value) for name, value in (values or {}).items()}
+
+
+def profile_or_current(context: Context, name: str | None) -> Profile:
+    """Return the profile of that name or file; without a name, that of the current server.
+
+    Raises:
+        ProfileError: There is none of that name, or it is malformed.
+        TargetError: No name is given and no server is open.
+    """
+    if name is not None:
+        from InferenceLibrary.servers.profile import load_profile
+
+        return load_profile(name)
+    profile: Profile = context.registry("server", "use Start Server or Connect To Server").get().profile
+    return profile
+
+
+def command_of(
+    context: Context, profile: Profile, section: str, options: Mapping[str, Any] | None = None
+) -> tuple[str, ...]:
+    """Return the command line of a profile's `binary` or `terminal` section, with its placeholders filled.
+
+    Raises:
+        ProfileError: An option is unknown, missing or of the wrong type.
+        ServerError: A program or file that an option names cannot be found.
+        TargetError: The profile has no such section.
+    """
+    import msgspec
+
+    from InferenceLibrary.servers.command import build_command
+
+    part = getattr(profile, section)
+    if part is None:
+        reason = profile.lacks.get(section, f"its profile has no section '{section}'")
+        raise TargetError(f"The {section} of '{profile.name}' cannot be used: {reason}. Hint: name the program itself.")
+    known: dict[str, Option] = {
+        name: msgspec.structs.replace(option, flag=None, required=False)
+        for name, option in (profile.start.options if profile.start else {}).items()
+    }
+    known |= getattr(part, "options", {})
+    _refuse_without_effect(profile, section, options or {})
+    placeholders = {"model": profile.model or "", "host": "127.0.0.1", "port": "0"}
+    servers = context.registry("server", "use Start Server or Connect To Server")
+    if len(servers) and servers.get().profile.name == profile.name:
+        address = urlsplit(servers.get().base_url)
+        placeholders |= {"host": address.hostname or "127.0.0.1", "port": str(address.port or 80)}
+        placeholders["model"] = servers.get().model or placeholders["model"]
+    return tuple(build_command(part.command, known, options or {}, source=profile.name, placeholders=placeholders))
+
+
+def _refuse_without_effect(profile: Profile, section: str, given: Mapping[str, Any]) -> None:
+    """An option of the server's start that the section's command does not use would be taken and do nothing."""
+    part = getattr(profile, section)
+    allowed = [*getattr(part, "options", {}), *re.findall(r"\{(\w+)\}", " ".join(part.command))]
+    for name in given:
+        if name not in allowed:
+            close = difflib.get_close_matches(name, allowed, n=1)
+            raise ProfileError(
+                f"The {section} of profile '{profile.name}' has no option '{name}': "
+                f"expected one of {', '.join(sorted(set(allowed))) or 'none'}."
+                + (f" Did you mean '{close[0]}'?" if close else "")
+            )
+
+
+def refuse_run_result(value: object) -> RunResult:
+    """What `Run Binary` or `Arguments Should Be Rejected` returned."""
+    raise ValueError(f"Expected a result of Run Binary, got {type(value).__name__} {value!r}.")
+
+
+def refuse_terminal_answer(value: object) -> TerminalAnswer:
+    """What `Ask In Terminal` returned."""
+    raise ValueError(f"Expected an answer of Ask In Terminal, got {type(value).__name__} {value!r}.")
+
+
+CONVERTERS: dict[type, Any] = {RunResult: refuse_run_result, TerminalAnswer: refuse_terminal_answer}
+"""What binary and terminal keywords take besides the common types; the library registers it at Robot Framework."""

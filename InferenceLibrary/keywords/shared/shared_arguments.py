@@ -1,0 +1,144 @@
+"""Arguments that many keywords share, described once.
+
+A keyword takes them as `**options`; `takes` gives it the real signature and documentation, which Robot, Libdoc and
+editors read: every name is known, converted and checked as if it had been written out.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, NamedTuple, TypeVar
+
+from InferenceLibrary.client.records import shorten
+from InferenceLibrary.keywords.shared.wire_types import ResponseFormat, ToolChoice, Tools
+from InferenceLibrary.types import JsonObject, Texts
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Shared(NamedTuple):
+    """One argument: named only, and None when it is not given."""
+
+    name: str
+    type: Any
+    doc: str
+    default: Any = None
+
+
+SAMPLING = (
+    Shared("model", str | None, "Model to ask for; the server's by default."),
+    Shared("max_tokens", int | None, "Longest answer in tokens."),
+    Shared("temperature", float | None, "Sampling temperature."),
+    Shared("top_p", float | None, "Nucleus sampling."),
+    Shared("top_k", int | None, "Sampling from the best so many tokens; not in OpenAI's own API."),
+    Shared("frequency_penalty", float | None, "Penalty by how often a token occurred."),
+    Shared("presence_penalty", float | None, "Penalty for tokens that occurred."),
+    Shared("seed", int | None, "Seed of the sampling."),
+    Shared("stop", Texts | None, "One text or several at which generation stops."),
+)
+"""What shapes an answer, in every API."""
+
+GENERATION = (
+    *SAMPLING,
+    Shared("n", int | None, "How many choices to answer with: `${reply.texts}`."),
+    Shared("logprobs", int | None, "Log probabilities of the tokens, each with so many alternatives."),
+)
+"""What shapes an answer."""
+
+TOOLS = (
+    Shared("tools", Tools | None, "Functions that the model may call: JSON with `name` and `parameters`."),
+    Shared("tool_choice", ToolChoice | None, "`auto`, `none`, `required`, or the name of the tool to call."),
+    Shared("response_format", ResponseFormat | None, "`json_object`, or a JSON schema that the answer must fit."),
+)
+"""What a chat takes besides."""
+
+BREAKING = (
+    Shared("cancel_after", int | None, "Close the connection after so many chunks with text."),
+    Shared("allow_broken", bool, "Whether to return a stream that broke off instead of failing.", False),
+)
+"""How a stream may end."""
+
+STREAMING = (
+    Shared("include_usage", bool, "Whether to ask for a chunk with the usage (`stream_options.include_usage`).", False),
+    *BREAKING,
+)
+"""What a streamed call of the chat and completion APIs takes besides."""
+
+SENDING = (
+    Shared("extra", JsonObject | None, "Further keys of the request, as a JSON object; they win over the arguments."),
+    Shared("headers", JsonObject | None, "Further headers, as a JSON object."),
+    Shared("timeout", timedelta | None, "Time limit for the whole call, its retries included."),
+    Shared("connect_timeout", timedelta | None, "Time limit for the connection."),
+    Shared("first_byte_timeout", timedelta | None, "Time limit from the request to the first byte of the answer."),
+    Shared("silence_timeout", timedelta | None, "Longest silence inside the answer: between the events of a stream."),
+    Shared("server", Any, "Alias, handle or object; None for the current one."),
+)
+"""How a request is sent, and where."""
+
+
+_MISNAMED = Shared("misnamed", str, "Nothing belongs here: where a name of an argument is misspelt, it is refused.")
+
+
+def refuse_misnamed(misnamed: tuple[str, ...], keyword: Callable[..., Any]) -> None:
+    """Refuse what Robot took for text because no argument has its name.
+
+    Raises:
+        MisnamedArgumentError: There is something; the message names it, the nearest argument, and all of them.
+    """
+    if not misnamed:
+        return
+    import difflib
+
+    title = keyword.__name__.replace("_", " ").title()
+    known = [name for name in inspect.signature(keyword).parameters if name != _MISNAMED.name]
+    name, equals, _ = str(misnamed[0]).partition("=")
+    if not equals:
+        raise MisnamedArgumentError(
+            f"{title} takes one text: expected named arguments behind it, got '{shorten(str(misnamed[0]))}'. "
+            "Hint: name it, as in max_tokens=20; put text with several spaces into one variable."
+        )
+    close = difflib.get_close_matches(name, known, n=1)
+    meant = f" Did you mean '{close[0]}'?" if close else ""
+    raise MisnamedArgumentError(
+        f"'{name}' is no argument of {title}: expected one of {', '.join(known)}.{meant} "
+        f"Hint: text with an equals sign is written {name}\\=..."
+    )
+
+
+class MisnamedArgumentError(TypeError):
+    """A keyword got an argument whose name it does not know."""
+
+    ROBOT_SUPPRESS_NAME = True
+
+
+def takes(*groups: tuple[Shared, ...]) -> Callable[[F], F]:
+    """Give a keyword the arguments of these groups in place of its `**options`."""
+    added = [argument for group in groups for argument in group]
+
+    def decorate(function: F) -> F:
+        signature = inspect.signature(function)
+        own = [part for part in signature.parameters.values() if part.kind is not inspect.Parameter.VAR_KEYWORD]
+        new = [
+            inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=item.default, annotation=item.type)
+            for item in added
+        ]
+        function.__signature__ = signature.replace(parameters=[*own, *new])  # type: ignore[attr-defined]
+        function.__annotations__.pop("options", None)
+        function.__annotations__.update({item.name: item.type for item in added})
+        misnamed = [_MISNAMED] if any(part.name == _MISNAMED.name for part in own) else []
+        function.__doc__ = _documented(function.__doc__ or "", [*misnamed, *added])
+        return function
+
+    return decorate
+
+
+def _documented(doc: str, added: list[Shared]) -> str:
+    """Put the lines of the arguments where `Args` ends, or make that section before the first other one."""
+    lines = "".join(f"\n            {item.name}: {item.doc}" for item in added)
+    start = doc.find("\n\n        Args:")
+    places = [doc.find(f"\n\n        {name}:", start + 1) for name in ("Returns", "Raises", "Example")]
+    place = min(found for found in places if found >= 0)
+    heading = "" if start >= 0 else "\n\n        Args:"
+    return doc[:place] + heading + lines + doc[place:]

@@ -1,0 +1,161 @@
+"""The watcher: a small program that ends what a runner has started in terminals and by itself, when the runner dies.
+
+It is started beside the runner, so it is kept small: it imports some modules of the standard library and
+`process_tree.py` of the servers, not the package. The runner holds one end of a pipe, the watcher the other as its
+standard input. Lines are words, each ended by a null byte: `hold MARK FOLDER`, `lead MARK PID BEGAN`, `release MARK`.
+When the runner's end closes, whatever is held then is ended: HUP and TERM, a grace, KILL; folders are removed.
+
+What is ended is found by its session and, where its environment can be read, by its mark. What has done both, left the
+session and cleared its environment, is out of reach here.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING or __name__ != "orphans":
+    from InferenceLibrary.processes import process_tree
+else:  # as the program: beside it on the path
+    import process_tree  # type: ignore[import-not-found, no-redef]
+
+MARK = "INFERENCE_LIBRARY_STARTED"
+"""Variable in the environment of what is started."""
+
+_GRACE = 0.5
+"""Seconds between the polite signals and KILL."""
+_BUDGET = 10.0
+"""Seconds of KILL: what is in an uninterruptible system call may take long to end."""
+_ROUND = 0.02
+_LOOK = 1.0
+"""Seconds between looks at the runner where its end is not told."""
+
+
+def find(marks: list[str], leaders: dict[int, str]) -> list[process_tree.Seen]:
+    """Return the living processes that bear one of the marks, or are in a session that one of the leaders leads.
+
+    Args:
+        marks: Values of the variable.
+        leaders: Process ids of leaders and when they were started, in the words of the system. A leader that was
+            started at another time is another process with the number of one that is gone.
+    """
+    everyone = process_tree.everyone()
+    sessions = {
+        pid for pid, began in leaders.items() if pid and (pid not in everyone or everyone[pid].started in {began, ""})
+    }
+    marked: set[int] = set()
+    for mark in marks:
+        marked |= {seen.pid for seen in process_tree.bearers(f"{MARK}={mark}")}
+    found = []
+    for pid, seen in everyone.items():
+        if seen.lives and (pid in marked or (sessions and _session_of(pid) in sessions)):
+            found.append(seen)
+    return found
+
+
+def _session_of(pid: int) -> int:
+    try:
+        return os.getsid(pid)
+    except OSError:  # it ended while we looked, or belongs to somebody else
+        return 0
+
+
+class Held:
+    """What is to be ended when the runner dies."""
+
+    def __init__(self) -> None:
+        self.folders: dict[str, str] = {}
+        self.leaders: dict[str, tuple[int, str]] = {}
+        self._text = b""
+
+    def listen(self) -> bool:
+        """Obey what the runner has said; return whether its end is open."""
+        while True:
+            try:
+                data = os.read(0, 65536)
+            except BlockingIOError:
+                return True
+            if not data:
+                return False
+            # A null byte stands before the line feed that ends a line: a folder's name may hold a line feed alone.
+            *lines, self._text = (self._text + data).split(b"\0\n")
+            for line in lines:
+                self._obey(line)
+
+    def _obey(self, line: bytes) -> None:
+        word, mark, *rest = [os.fsdecode(part) for part in line.split(b"\0")]
+        if word == "hold":
+            self.folders[mark] = rest[0]
+        elif word == "lead":
+            self.leaders[mark] = int(rest[0]), rest[1]
+        elif word == "release":
+            self.folders.pop(mark, None)
+            self.leaders.pop(mark, None)
+
+    def living(self) -> list[int]:
+        return [seen.pid for seen in find(list(self.folders), dict(self.leaders.values()))]
+
+    def end(self) -> None:
+        """End it all."""
+        if not self.folders:
+            return
+        for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGCONT):
+            _send(self.living(), number)
+        end = time.monotonic() + _GRACE
+        while self.living() and time.monotonic() < end:
+            time.sleep(_ROUND)
+        end = time.monotonic() + _BUDGET
+        while _send(self.living(), signal.SIGKILL) and time.monotonic() < end:
+            time.sleep(_ROUND)
+        for folder in self.folders.values():
+            _remove(folder)
+
+
+def _send(pids: list[int], number: int) -> bool:
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except OSError:  # it has ended, or is not ours to end
+            continue
+    return bool(pids)
+
+
+def _remove(folder: str) -> None:
+    """Remove a folder of files."""
+    try:
+        for name in os.listdir(folder):  # noqa: PTH208 - pathlib would cost the program its import
+            os.unlink(f"{folder}/{name}")  # noqa: PTH108
+        os.rmdir(folder)  # noqa: PTH106
+    except OSError:
+        return
+
+
+def main() -> None:
+    """Listen until the runner is gone, then end what it has left."""
+    runner = int(sys.argv[2])
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    held = Held()
+    poll = select.poll()
+    poll.register(0, select.POLLIN)
+    # A forked child of the runner may keep the pipe open.
+    told = False
+    if hasattr(os, "pidfd_open"):
+        try:
+            poll.register(os.pidfd_open(runner), select.POLLIN)
+            told = True
+        except ProcessLookupError:
+            runner = 0
+        except OSError:
+            told = False
+    os.set_blocking(0, False)
+    listening = True
+    while listening and os.getppid() == runner:
+        poll.poll(None if told else _LOOK * 1000)
+        listening = held.listen()
+    held.listen()  # what the runner said last
+    held.end()

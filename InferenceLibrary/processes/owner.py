@@ -1,0 +1,73 @@
+"""Who started a container: labels by which it is found when its owner has died."""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from InferenceLibrary.processes.process_tree import look
+
+LABEL = "inferencelibrary"
+RUN_LABEL = f"{LABEL}.run"
+"""An id of the process that started it; nothing without this label is ever touched."""
+KEPT_LABEL = f"{LABEL}.kept"
+"""On what is to outlive its run: the name of the container or compose project."""
+PID_LABEL = f"{LABEL}.pid"
+_STARTED_LABEL = f"{LABEL}.started"
+MACHINE_LABEL = f"{LABEL}.machine"
+
+
+@cache
+def _run_of(pid: int) -> str:
+    return uuid.uuid4().hex
+
+
+def run_id() -> str:
+    """Return the id of this process; a forked child has another."""
+    return _run_of(os.getpid())
+
+
+def labels(kept: str = "") -> dict[str, str]:
+    """Return the labels of what this process starts; `kept` names what is to outlive it."""
+    return {
+        **({KEPT_LABEL: kept} if kept else {}),
+        RUN_LABEL: run_id(),
+        PID_LABEL: str(os.getpid()),
+        _STARTED_LABEL: start_of(os.getpid()),
+        MACHINE_LABEL: machine(),
+    }
+
+
+def is_orphan(found: Mapping[str, str]) -> bool:
+    """Whether something with these labels was left behind: its owner has died and did not mean to keep it."""
+    return KEPT_LABEL not in found and has_lost_its_owner(found)
+
+
+def has_lost_its_owner(found: Mapping[str, str]) -> bool:
+    """Whether something with these labels was started on this machine, by a process that is gone.
+
+    What another machine started at the same engine is left alone: its owner cannot be looked for from here.
+    """
+    pid = found.get(PID_LABEL, "")
+    if RUN_LABEL not in found or not pid.isdigit() or found.get(MACHINE_LABEL) != machine():
+        return False
+    return start_of(int(pid)) != found.get(_STARTED_LABEL)
+
+
+def machine() -> str:
+    """Return what tells this machine, since its last boot, from others. A container is a machine of its own here."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:
+        boot = ""
+    return f"{socket.gethostname()}:{boot[:13]}"
+
+
+def start_of(pid: int) -> str:
+    """Return when a process was started, in the words of the system; empty when there is none, or only a zombie."""
+    seen = look(pid)
+    return seen.started if seen is not None and seen.lives else ""

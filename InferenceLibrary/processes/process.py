@@ -1,0 +1,397 @@
+"""A server process under its guard: its output in a file, ended with everything that it started."""
+
+from __future__ import annotations
+
+import contextlib
+import marshal
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from InferenceLibrary.deadline import Deadline, wait_until
+from InferenceLibrary.errors import ServerError, describe
+from InferenceLibrary.processes import process_tree
+from InferenceLibrary.processes.launch import not_executed, refuse_unspeakable, watched
+from InferenceLibrary.processes.output import TAIL_LINES, OutputFile, plain
+
+__all__ = ["MARK", "TAIL_LINES", "Exit", "Left", "ServerProcess", "plain"]
+
+_START_BUDGET = 20.0
+"""Seconds until the guard must have told the server's number; it takes hundredths."""
+_KILL_BUDGET = 5.0
+_GUARD_IS_LATE = 1.0
+"""Seconds that the guard may take to act on a busy machine."""
+_GUARD = "import sys; sys.path.append(sys.argv[1]); import guard; guard.main()"
+
+MARK = "INFERENCE_LIBRARY_SERVER"
+"""Variable in the environment of a server and all that it starts, by which what was left behind is found."""
+
+
+class Exit(NamedTuple):
+    """How a process truly ended, as the kernel told its parent."""
+
+    code: int
+    """Exit code, negative for a signal."""
+    core_dumped: bool = False
+    max_rss: int = 0
+    """Peak of resident memory in bytes."""
+    user: float = 0.0
+    """Seconds of processor time in the program."""
+    system: float = 0.0
+    """Seconds of processor time in the kernel."""
+    lifetime: float = 0.0
+    """Seconds from its start to its end."""
+
+    def __str__(self) -> str:
+        if self.code >= 0:
+            return f"exit code {self.code}"
+        core = " (core dumped)" if self.core_dumped else ""
+        try:
+            return f"signal {signal.Signals(-self.code).name}{core}"
+        except ValueError:
+            return f"signal {-self.code}{core}"
+
+
+class Left(NamedTuple):
+    """A process that outlived the server that had started it."""
+
+    pid: int
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.name} (pid {self.pid})"
+
+
+class ServerProcess(OutputFile):
+    """A running server program.
+
+    Its standard input is empty, standard output and error go to one file: no pipe can fill and block it. A guard, a
+    small process of its own, is its parent and ends it when this process dies, whatever the reason.
+    """
+
+    kind = "process"
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        log_path: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        restart: bool = False,
+        daemon: bool = False,
+        mark: str | None = None,
+        portable: bool = False,
+    ) -> None:
+        """Start it.
+
+        Args:
+            argv: Program and arguments.
+            log_path: File for its output; written anew.
+            environment: Variables set beside those of this process.
+            cwd: Its working directory; this process's own by default.
+            restart: Whether it is started again whenever it ends by itself.
+            daemon: Whether it may put itself into the background: when it ends with 0 and has left a process behind,
+                that one is the server. Linux only.
+            mark: Value of the variable by which all that it starts is found again; a random one by default.
+            portable: Whether the guard does without what only Linux has, as it must elsewhere.
+
+        Raises:
+            ServerError: The program cannot be executed.
+        """
+        self.log_path = log_path
+        self.exit: Exit | None = None
+        """How it ended; None while it runs."""
+        self.left: tuple[Left, ...] = ()
+        """What it had started and did not take along when it ended; the guard has ended it since."""
+        self.drops: list[Exit] = []
+        """How often it ended and was started again, with `restart`."""
+        self.on_event: Callable[[str], None] = lambda line: None
+        """Told what happens to it meanwhile; set by whoever keeps a register."""
+        self._mark = f"{MARK}={mark or os.urandom(8).hex()}"
+        self._lock = threading.Lock()
+        self._words: list[tuple[Any, ...]] = []
+        self._incoming = b""
+        self._guard_gone = False
+        self._all_gone = False
+        self._let_go = False
+        self._runner = os.getpid()
+        self._signalled = 0
+        self._killed = False
+        if cwd is not None and not cwd.is_dir():
+            raise ServerError(describe(f"'{argv[0]}' cannot be started in '{cwd}'", got="no such directory"))
+        values = {**os.environ, **(environment or {}), MARK: self._mark.partition("=")[2]}
+        refuse_unspeakable(argv, values)
+        log_path.write_bytes(b"")
+        settings = {
+            "argv": list(argv),
+            "environment": values,
+            "cwd": str(cwd or Path.cwd()),
+            "log": str(log_path.absolute()),
+            "watch": watched(),
+            "restart": restart,
+            "daemon": daemon,
+            "portable": portable,
+            "mark": self._mark,
+        }
+        self._channel, theirs = socket.socketpair()
+        # Known before it runs: an interruption may arrive in the middle of its start.
+        self._guard: subprocess.Popen[bytes] = subprocess.Popen.__new__(subprocess.Popen)
+        started = False
+        try:
+            with theirs:
+                self._guard.__init__(  # type: ignore[misc]
+                    [sys.executable, "-I", "-S", "-c", _GUARD, str(Path(__file__).parent)],
+                    stdin=theirs.fileno(),
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    cwd="/",
+                    start_new_session=True,
+                )
+            self._say("start", settings)
+            self.pid = self._await_start(argv[0])
+            started = True
+        finally:
+            if not started:
+                self._abandon_start()
+        seen = process_tree.look(self.pid)
+        self._started = seen.started if seen else ""
+
+    @property
+    def guard_pid(self) -> int:
+        """Process id of the guard."""
+        return int(self._guard.pid)
+
+    @property
+    def label(self) -> str:
+        return f"process {self.pid}"
+
+    @property
+    def exit_code(self) -> int | None:
+        """Exit code, negative for a signal, None while it runs."""
+        self._listen()
+        if self.exit is None and self._guard_gone and not self._own():
+            # Stopped between two lives; or the guard was killed, and the kernel ended the server with it.
+            self.exit = self.drops[-1] if self.drops and self._all_gone else Exit(-signal.SIGKILL)
+        return None if self.exit is None else self.exit.code
+
+    @property
+    def running(self) -> bool:
+        return self.exit_code is None
+
+    @property
+    def guarded(self) -> bool:
+        """Whether its guard lives."""
+        self._listen()
+        return not self._guard_gone
+
+    def how_it_ended(self) -> str | None:
+        """Return `exit code 3` or `signal SIGSEGV`, None while it runs."""
+        return None if self.running else str(self.exit)
+
+    def tree(self) -> list[process_tree.Seen]:
+        """Return the living processes of the server: itself and all that it started."""
+        if self._all_gone:
+            return []
+        everyone = process_tree.everyone()
+        below = process_tree.descendants(self._guard.pid, everyone)
+        return below or [each for each in (everyone.get(self.pid),) if each and each.lives and self.running]
+
+    def send_signal(self, number: signal.Signals, *, whole_tree: bool = False) -> None:
+        """Send a signal to the server, or to it and all that it started; return when it has been sent."""
+        if self.running:
+            before = self._signalled
+            self._say("signal", int(number), whole_tree)
+            wait_until(lambda: not self.running or self._signalled > before, _GUARD_IS_LATE)
+
+    def pause(self) -> None:
+        """Stop it and all that it started in their tracks; return when they stand, as far as the system tells."""
+        self.send_signal(signal.SIGSTOP, whole_tree=True)
+        if process_tree.on_linux():
+            wait_until(lambda: all(seen.state == "T" for seen in self.tree()), _GUARD_IS_LATE)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self.send_signal(signal.SIGCONT, whole_tree=True)
+
+    def stop(self, grace: float, *, number: signal.Signals = signal.SIGTERM, whole_group: bool = True) -> bool:
+        """End it: TERM, `grace` seconds, then KILL for the whole tree. Return whether it ended by itself in time.
+
+        Args:
+            grace: Seconds until KILL.
+            number: The first signal.
+            whole_group: Whether the first signal goes to its process group, or to the server alone.
+
+        Raises:
+            ServerError: Something of it still runs after KILL.
+        """
+        if self._is_not_ours() or (self._all_gone and self._guard_gone):
+            return True
+        finished = False
+        try:
+            graceful = True
+            if self.running:
+                self._say("stop", int(number), grace, whole_group)
+                # The guard kills when the grace is over; whether it had to is for it to tell.
+                graceful = wait_until(lambda: not self.running or self._killed, grace + _GUARD_IS_LATE)
+                graceful = graceful and not self._killed
+            # What it left behind is told of, and ended, shortly after.
+            finished = wait_until(self._ended_whole, 2.0 if graceful else 0.0)
+        finally:
+            # Also when an interruption arrives meanwhile.
+            if not finished:
+                self._kill_all()
+        return graceful
+
+    def kill(self) -> None:
+        """End it and all that it started by KILL, at once.
+
+        Raises:
+            ServerError: Something of it still runs.
+        """
+        if not self._is_not_ours() and not (self._all_gone and self._guard_gone):
+            self._kill_all()
+
+    def settle(self) -> None:
+        """After its end, wait until what it left behind is told of and ended."""
+        if not self.running:
+            wait_until(self._ended_whole, 2.0)
+
+    def let_go(self) -> None:
+        """Let it live on without us; its guard stays with it."""
+        self._say("keep")
+        self._let_go = True
+        self._channel.close()
+        # Not ours to wait for any more; without this, Popen warns of it.
+        self._guard.returncode = 0
+
+    def _is_not_ours(self) -> bool:
+        """Whether it was let go, or this is a forked child of whoever started it, which ends on its own account."""
+        return self._let_go or os.getpid() != self._runner
+
+    def _kill_all(self) -> None:
+        self._say("kill")
+        deadline = Deadline(_KILL_BUDGET)
+        if not wait_until(self._ended_whole, deadline):
+            still = ", ".join(f"{seen.name} (pid {seen.pid})" for seen in self.tree()) or f"its guard {self._guard.pid}"
+            raise ServerError(describe(f"Process {self.pid} survived KILL", got=still, after=deadline.elapsed))
+
+    def _ended_whole(self) -> bool:
+        """Whether the guard told that nothing lives any more, and is gone itself."""
+        self._listen()
+        if not self._guard_gone:
+            return False
+        if not self._all_gone:
+            self._sweep()
+        return self._all_gone
+
+    def _sweep(self) -> None:
+        """The guard was killed: end what the kernel did not end with it."""
+        left = self._own()
+        left += process_tree.bearers(self._mark)
+        for seen in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(seen.pid, signal.SIGKILL)
+        self._all_gone = not left
+
+    def _own(self) -> list[process_tree.Seen]:
+        """Return the server's own process, as long as it lives; for when there is no guard to tell."""
+        seen = process_tree.look(self.pid)
+        return [seen] if seen is not None and seen.lives and seen.started == self._started else []
+
+    def _abandon_start(self) -> None:
+        """Leave nothing of a start that failed or was interrupted."""
+        self._say("kill")
+        # Its end of the socket closes, and the guard ends what it may have started.
+        self._channel.close()
+        if getattr(self._guard, "pid", None) is not None and self._guard.returncode is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._guard.wait(_KILL_BUDGET)
+
+    def _await_start(self, program: str) -> int:
+        deadline = Deadline(_START_BUDGET)
+        while not self._words:
+            self._channel.settimeout(max(deadline.remaining, 0.001))
+            try:
+                data = self._channel.recv(65536)
+            except OSError:  # its time is over, or it is gone with words unread
+                data = b""
+            if not data:
+                raise ServerError(
+                    describe(f"'{program}' cannot be started", got="no word of its guard", after=deadline.elapsed)
+                )
+            self._incoming += data
+            self._words, self._incoming = _split(self._incoming)
+        self._channel.setblocking(False)
+        word = self._words.pop(0)
+        if word[0] == "started":
+            return int(word[1])
+        self._guard.wait(_KILL_BUDGET)
+        if word[0] == "failed":
+            raise not_executed(program, word[1], word[2])
+        raise ServerError(describe(f"'{program}' cannot be started", got=f"its guard failed: {word[1:]}"))
+
+    def _say(self, *word: Any) -> None:
+        data = marshal.dumps(word)
+        # A guard that is gone hears nothing; the next look at it tells.
+        with contextlib.suppress(OSError):
+            self._channel.sendall(len(data).to_bytes(4, "big") + data)
+
+    def _listen(self) -> None:
+        """Take in what the guard has told."""
+        if self._guard_gone or self._let_go:
+            return
+        with self._lock:
+            closed = False
+            while not closed:
+                try:
+                    data = self._channel.recv(65536)
+                except BlockingIOError:
+                    break
+                except OSError:
+                    data = b""
+                closed = not data
+                self._incoming += data
+            words, self._incoming = _split(self._incoming)
+            for word in [*self._words, *words]:
+                self._take(word)
+            self._words = []
+            if closed and not self._guard_gone:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._guard.wait(_KILL_BUDGET)
+                self._channel.close()
+                self._guard_gone = True
+
+    def _take(self, word: tuple[Any, ...]) -> None:
+        match word:
+            case ("exited", *facts):
+                self.exit = Exit(*facts)
+            case ("dropped", *facts):
+                self.drops.append(Exit(*facts))
+                self.on_event(f"it ended with {self.drops[-1]} and is started again")
+            case ("moved", pid, why):
+                self.pid = pid
+                self.on_event(f"process {pid} is the server now ({why})")
+            case ("signalled",):
+                self._signalled += 1
+            case ("killing",):
+                self._killed = True
+            case ("left", left):
+                self.left = tuple(Left(pid, name) for pid, name in left)
+            case ("gone",):
+                self._all_gone = True
+
+
+def _split(data: bytes) -> tuple[list[tuple[Any, ...]], bytes]:
+    """Return the whole words at the beginning of `data`, and the rest."""
+    words = []
+    while len(data) >= 4 and len(data) >= 4 + (size := int.from_bytes(data[:4], "big")):
+        words.append(marshal.loads(data[4 : 4 + size]))
+        data = data[4 + size :]
+    return words, data

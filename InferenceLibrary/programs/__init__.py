@@ -1,0 +1,1 @@
+"""Programs run to their end, within limits; their version, help and refusals judged."""

@@ -1,0 +1,200 @@
+"""What is expected of a command line: its version, its help, and how it refuses bad arguments."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from InferenceLibrary.errors import CheckFailure, describe
+from InferenceLibrary.programs.result import RunResult
+
+Run = Callable[[Sequence[str]], RunResult]
+"""Runs the program under test with arguments."""
+
+STREAMS = ("stdout", "stderr")
+
+
+@dataclass(frozen=True)
+class Report:
+    """How a program is asked for its version or help, and where it prints it."""
+
+    arguments: tuple[str, ...]
+    stream: str = "stdout"
+    pattern: str | None = None
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """How a program refuses bad arguments: the exit codes (none named: any but 0) and where it says why."""
+
+    exit_codes: tuple[int, ...] = ()
+    stream: str = "stderr"
+
+
+@dataclass(frozen=True)
+class Binary:
+    """A program under test and what its command line is like."""
+
+    command: tuple[str, ...]
+    version: Report = field(default_factory=lambda: Report(("--version",)))
+    help: Report = field(default_factory=lambda: Report(("--help",)))
+    bad_argument: Refusal = field(default_factory=Refusal)
+
+    @property
+    def name(self) -> str:
+        return self.command[0].replace("\\", "/").rpartition("/")[2] or self.command[0]
+
+    def close(self) -> None:
+        """There is nothing to release: a program under test is a description."""
+
+
+def check_version(binary: Binary, run: Run, pattern: str | None = None) -> str:
+    """Return the version text, found to match.
+
+    Args:
+        binary: The program.
+        run: Runs it.
+        pattern: A regular expression that is searched in the text; None takes the program's own.
+
+    Raises:
+        CheckFailure: The exit code is not 0, the stream is empty, or the text does not match.
+    """
+    wanted = pattern or binary.version.pattern or r"\d+\.\d+|\S"
+    return _report(binary, "version", binary.version, run, wanted)
+
+
+def check_help(binary: Binary, run: Run, words: Sequence[str]) -> str:
+    """Return the help text, found to mention every one of `words`.
+
+    Raises:
+        CheckFailure: The exit code is not 0, the stream is empty, or a word is missing; near lines are shown.
+    """
+    text = _report(binary, "help", binary.help, run, binary.help.pattern or r"\S")
+    missing = [word for word in words if word not in text]
+    if missing:
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        near = {line for word in missing for line in _near_lines(word, lines)}
+        raise CheckFailure(
+            describe(
+                f"The help of {binary.name} does not mention {_quoted(missing)}",
+                expected=f"all of {_quoted(words)}",
+                got=f"{len(lines)} lines without it" if len(missing) == 1 else f"{len(lines)} lines without them",
+                detail=("Nearest lines", sorted(near)) if near else None,
+            )
+        )
+    return text
+
+
+def check_refusal(
+    binary: Binary,
+    run: Run,
+    arguments: Sequence[str],
+    *,
+    exit_codes: Sequence[int] = (),
+    mention: str | None = None,
+    stream: str | None = None,
+) -> RunResult:
+    """Return how a program refused its arguments, found to be what a person needs.
+
+    Refused means: it ends by itself, with an exit code that is not 0, not by a signal; says on the right stream which
+    argument is wrong; and leaves no process behind.
+
+    Args:
+        binary: The program.
+        run: Runs it.
+        arguments: The bad arguments.
+        exit_codes: The codes that are right; none named: those of the program, else any but 0.
+        mention: What the message must name; None takes any of the arguments.
+        stream: `stdout` or `stderr`, where the message must stand; None takes the program's.
+
+    Raises:
+        CheckFailure: One of this does not hold.
+    """
+    result = run(arguments)
+    codes = tuple(exit_codes) or binary.bad_argument.exit_codes
+    where = stream or binary.bad_argument.stream
+    what = f"{binary.name} {' '.join(result.command[1:])}".rstrip()
+    shown = _shown(result)
+    if result.signal:
+        raise _failure(f"{what} crashed", "a refusal with an exit code", result.ending, result, shown)
+    if result.exit_code == 0:
+        raise _failure(f"{what} was accepted", f"exit code {_any_of(codes)}", "exit code 0", result, shown)
+    if codes and result.exit_code not in codes:
+        raise _failure(
+            f"{what} was refused with another exit code", f"{_any_of(codes)}", f"{result.exit_code}", result, shown
+        )
+    message, other = result.stream(where), result.stream(STREAMS[1 - STREAMS.index(where)])
+    named = [mention] if mention is not None else [word for word in result.command[1:] if word]
+    if not message.strip():
+        got = "nothing there, but text on the other stream" if other.strip() else "nothing on any stream"
+        raise _failure(f"{what} was refused without a message on {where}", f"text on {where}", got, result, shown)
+    if named and not any(word.partition("=")[0] in message for word in named):
+        raise _failure(
+            f"{what} was refused without naming what is wrong",
+            f"{_quoted(named)} on {where}",
+            "another text",
+            result,
+            shown,
+        )
+    if result.left_behind:
+        raise _failure(
+            f"{what} left processes behind", "none", ", ".join(result.left_behind) + ", ended by us", result, shown
+        )
+    return result
+
+
+def _report(binary: Binary, what: str, report: Report, run: Run, pattern: str) -> str:
+    result = run(report.arguments)
+    shown = _shown(result)
+    asked = f"{binary.name} {' '.join(report.arguments)}"
+    if result.exit_code != 0:
+        raise _failure(f"{asked} failed", "exit code 0", result.ending, result, shown)
+    text = result.stream(report.stream).strip()
+    if re.search(pattern, text, re.MULTILINE):
+        return text
+    other = STREAMS[1 - STREAMS.index(report.stream)]
+    hint = None
+    if re.search(pattern, result.stream(other), re.MULTILINE):
+        hint = f"It stands on {other}: say so with stream={other}, or in the profile's binary.{what}.stream"
+    got = repr(_first_line(text)) if text else "nothing"
+    raise CheckFailure(
+        describe(
+            f"The {what} of {binary.name} does not match",
+            expected=f"/{pattern}/ on {report.stream}",
+            got=got,
+            hint=hint,
+            detail=shown,
+        )
+    )
+
+
+def _failure(what: str, expected: str, got: str, result: RunResult, shown: tuple[str, list[str]]) -> CheckFailure:
+    return CheckFailure(describe(what, expected=expected, got=got, after=result.elapsed, detail=shown))
+
+
+def _shown(result: RunResult) -> tuple[str, list[str]]:
+    lines = [f"{name}: {line}" for name in STREAMS for line in result.stream(name).splitlines()[:12]]
+    return "Output", lines or ["nothing"]
+
+
+def _first_line(text: str) -> str:
+    first, _, rest = text.partition("\n")
+    return first + (" ..." if rest else "")
+
+
+def _any_of(codes: Sequence[int]) -> str:
+    return " or ".join(str(code) for code in codes) or "other than 0"
+
+
+def _quoted(words: Sequence[str]) -> str:
+    return ", ".join(f"'{word}'" for word in words)
+
+
+def _near_lines(word: str, lines: list[str]) -> list[str]:
+    bare = word.lstrip("-")
+    inside = [line for line in lines if bare and bare.lower() in line.lower()]
+    tokens = {token.strip(",[]()"): line for line in lines for token in line.split()}
+    close = [tokens[token] for token in difflib.get_close_matches(word, tokens, n=3, cutoff=0.7)]
+    return (inside + close)[:3]

@@ -1,0 +1,213 @@
+"""The register: what a dead run left behind is found and ended, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from InferenceLibrary import cli
+from InferenceLibrary.deadline import wait_until
+from InferenceLibrary.processes import process_tree, running
+from InferenceLibrary.processes.process import MARK
+
+RUNNER = """
+import sys, time
+from pathlib import Path
+from InferenceLibrary.redaction import Redactor
+from InferenceLibrary.servers.profile import load_profile
+from InferenceLibrary.servers.starting import StartSettings, start
+
+folder, *flags = sys.argv[1:]
+server = start(load_profile(folder + "/mine.yaml"), StartSettings(), name="mine",
+               new_log=lambda: Path(folder, "mine.log"), redact=Redactor())
+server.keep = "keep" in flags
+print(server.pid, server.process.guard_pid, flush=True)
+if "end" in flags:
+    server.close()
+else:
+    time.sleep(600)
+"""
+PROFILE = """
+title: mine
+start: {{command: [/bin/sh, -c, '{script}', sh, "{{port}}"]}}
+ready: {{health: null, first_token: none, timeout: 20s}}
+"""
+SERVE = (
+    "(setsid sleep 600 &) ; exec {python} -c "
+    '"import socket, sys, time; s = socket.create_server((chr(49)+chr(50)+chr(55)+chr(46)+chr(48)+chr(46)+chr(48)'
+    '+chr(46)+chr(49), int(sys.argv[1]))); time.sleep(600)" $1'
+)
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes by /proc")
+
+
+@pytest.fixture(autouse=True)
+def own_runtime_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test sees what other runs on this machine have in the register."""
+    folder = tmp_path / "runtime"
+    folder.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{folder}/no-engine.sock")
+    return folder
+
+
+def begin(folder: Path, *flags: str) -> tuple[subprocess.Popen[str], int, int]:
+    """Start a run with one server; return the runner, the server's and the guard's process id."""
+    folder.mkdir(exist_ok=True)
+    (folder / "mine.yaml").write_text(PROFILE.format(script=SERVE.format(python=sys.executable).replace("'", "''")))
+    runner = subprocess.Popen(
+        [sys.executable, "-c", RUNNER, str(folder), *flags], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert runner.stdout is not None
+    server, guard = map(int, runner.stdout.readline().split())
+    return runner, server, guard
+
+
+def end(runner: subprocess.Popen[str]) -> None:
+    runner.kill()
+    runner.wait()
+    assert runner.stdout is not None
+    runner.stdout.close()
+
+
+def lives(pid: int) -> bool:
+    seen = process_tree.look(pid)
+    return seen is not None and seen.lives
+
+
+def marked(run: running.Run) -> list[int]:
+    return [seen.pid for seen in process_tree.bearers(f"{MARK}={run.id}.")]
+
+
+def test_a_run_is_in_the_register_while_its_server_lives(tmp_path: Path) -> None:
+    runner, server, guard = begin(tmp_path / "one")
+    try:
+        (run,) = running.runs()
+        assert (run.runner.pid, run.lives) == (runner.pid, True)
+        (entry,) = run.servers
+        assert (entry.name, entry.server.pid, entry.guard.pid) == ("mine", server, guard)
+        assert entry.url.startswith("http://127.0.0.1:")
+        assert entry.lives
+        assert running.end_leftovers() == []
+        assert lives(server), "a living run is nobody else's business"
+    finally:
+        end(runner)
+
+
+def test_what_guard_and_runner_left_is_ended_by_the_next_start(tmp_path: Path) -> None:
+    runner, server, guard = begin(tmp_path / "one")
+    (run,) = running.runs()
+    os.kill(guard, signal.SIGKILL)
+    end(runner)
+    assert wait_until(lambda: not lives(server), 5), "the kernel ends the server with its guard"
+    (daemon,) = marked(run)
+    other, other_server, _ = begin(tmp_path / "two")
+    try:
+        assert not lives(daemon)
+        assert lives(other_server)
+        assert [each.id for each in running.runs()] != [run.id]
+        assert len(running.runs()) == 1
+    finally:
+        end(other)
+
+
+def test_a_stranger_of_the_same_number_is_left_alone(tmp_path: Path, own_runtime_dir: Path) -> None:
+    """The register names a number that has been given again: its start time differs."""
+    stranger = subprocess.Popen(["sleep", "600"])
+    try:
+        folder = own_runtime_dir / "robotframework-inferencelibrary" / "runs"
+        folder.mkdir(parents=True)
+        identity = [stranger.pid, "1"]
+        lines = [
+            {"kind": "run", "id": "0" * 32, "runner": identity, "machine": running.machine()},
+            {"kind": "server", "number": 1, "name": "x", "url": "", "log": "x", "guard": identity, "server": identity,
+             "since": 0.0},
+        ]  # fmt: skip
+        file = folder / "1-0.jsonl"
+        file.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"kind": "serv')
+        assert len(running.runs()) == 1
+        assert running.end_leftovers() == []
+        assert stranger.poll() is None
+        assert not file.exists()
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+def test_what_another_machine_wrote_is_left_alone(own_runtime_dir: Path) -> None:
+    folder = own_runtime_dir / "robotframework-inferencelibrary" / "runs"
+    folder.mkdir(parents=True)
+    file = folder / "1-0.jsonl"
+    file.write_text(json.dumps({"kind": "run", "id": "0" * 32, "runner": [1, "x"], "machine": "elsewhere"}) + "\n")
+    assert running.end_leftovers() == []
+    assert file.exists()
+    host = running.machine().rpartition(":")[0]
+    file.write_text(json.dumps({"kind": "run", "id": "0" * 32, "runner": [1, "x"], "machine": f"{host}:older"}) + "\n")
+    assert running.end_leftovers() == []
+    assert not file.exists(), "nothing lives on after a reboot"
+    file.write_text("no JSON at all\n")
+    assert running.runs() == []
+
+
+def test_a_kept_server_lives_on_and_is_stopped_by_hand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runner, server, _ = begin(tmp_path / "one", "keep", "end")
+    assert runner.wait(20) == 0
+    assert runner.stdout is not None
+    runner.stdout.close()
+    assert lives(server)
+    assert running.end_leftovers() == [], "what was kept is no leftover"
+    assert cli.main(["servers", "list"]) == 0
+    listed = capsys.readouterr().out
+    assert f"{server}" in listed
+    assert "kept" in listed
+    assert cli.main(["servers", "stop", "1"]) == 1
+    assert f"no server with process id 1: expected one of {server}" in capsys.readouterr().err
+    (run,) = running.runs()
+    assert cli.main(["servers", "stop", str(server)]) == 0
+    assert f"Stopped mine (pid {server})" in capsys.readouterr().out
+    assert not lives(server)
+    assert wait_until(lambda: marked(run) == [], 5)
+    assert cli.main(["servers", "list"]) == 0
+    assert capsys.readouterr().out == "No server runs.\n"
+
+
+def test_a_missing_engine_is_a_line_and_no_error(capsys: pytest.CaptureFixture[str], own_runtime_dir: Path) -> None:
+    assert cli.main(["servers", "list"]) == 0
+    said = capsys.readouterr()
+    address = f"unix://{own_runtime_dir}/no-engine.sock"
+    line = f"Containers are not looked at: no container engine answers at {address} (DOCKER_HOST): no such socket\n"
+    assert (said.out, said.err) == ("No server runs.\n", line)
+    assert cli.main(["servers", "stop", "--all"]) == 0
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("Nothing to stop.\n", line)
+
+
+def test_stop_all_spares_living_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    living, mine, _ = begin(tmp_path / "one")
+    kept_run, kept, _ = begin(tmp_path / "two", "keep", "end")
+    kept_run.wait(20)
+    assert kept_run.stdout is not None
+    kept_run.stdout.close()
+    try:
+        assert cli.main(["servers", "stop", "--all"]) == 0
+        assert capsys.readouterr().out == f"Stopped mine (pid {kept})\n"
+        assert not lives(kept)
+        assert lives(mine)
+    finally:
+        end(living)
+
+
+def test_an_ended_run_leaves_no_file(tmp_path: Path) -> None:
+    runner, _, _ = begin(tmp_path / "one", "end")
+    assert runner.wait(20) == 0
+    assert runner.stdout is not None
+    runner.stdout.close()
+    assert running.runs() == []
+    assert list((tmp_path / "runtime").rglob("*.jsonl")) == []
+    assert list((tmp_path / "runtime").rglob("*.lock")) == []
