@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,32 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "InferenceLibrary"
 
-RING_1 = {"errors", "deadline", "durations", "redaction", "typed_yaml", "stats", "charts", "protocol", "modelfiles"}
+RING_1 = {
+    "errors",
+    "deadline",
+    "durations",
+    "redaction",
+    "sizes",
+    "typed_yaml",
+    "stats",
+    "charts",
+    "protocol",
+    "modelfiles.headers",
+    "version",
+}
 """Pure: no I/O, no Robot."""
-RING_2 = {"binaries", "client", "load", "models", "monitor", "onnx", "servers", "terminal"}
+RING_2 = {
+    "client",
+    "containers",
+    "load",
+    "modelfiles",
+    "monitor",
+    "onnx",
+    "processes",
+    "programs",
+    "servers",
+    "terminal",
+}
 """I/O, no Robot: a Python API of its own."""
 RING_3 = {"context", "keywords", "library", "log", "types"}
 """The only place that knows Robot."""
@@ -35,9 +59,31 @@ IO_MODULES = {
 }
 
 
+INNER_ROOMS = {"modelfiles.headers", "simulator.faults", "simulator.personalities"}
+"""Packages below a room that are rooms of their own."""
+
+
+PURE = {"urllib.parse"}
+"""Modules without I/O in a package that does some."""
+
+
+def room_of(module: str) -> str:
+    """The room of a module named from the package on: `servers` for `servers.server`, `errors` for `errors`."""
+    parts = module.split(".")
+    inner = ".".join(parts[:2])
+    return inner if inner in INNER_ROOMS else parts[0]
+
+
+def module_of(path: Path) -> str:
+    """The name of a source from the package on: `servers.server`, `servers` for its `__init__`."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
 def part_of(path: Path) -> str:
-    """The module or package right below the package: `servers`, `errors`."""
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    """The part whose ring counts: `servers`, `errors`, `modelfiles.headers`; the simulator is one part."""
+    room = room_of(module_of(path))
+    return "simulator" if room.startswith("simulator") else room
 
 
 def imports_of(source: str) -> set[str]:
@@ -56,14 +102,14 @@ def imports_of(source: str) -> set[str]:
 
 def parts_imported(source: str) -> set[str]:
     """Parts of our own package that a source imports."""
-    names = {name.split(".")[1] for name in imports_of(source) if name.startswith("InferenceLibrary.")}
-    return names - {"__version__"}
+    rooms = {room_of(name.partition(".")[2]) for name in imports_of(source) if name.startswith("InferenceLibrary.")}
+    return {"simulator" if room.startswith("simulator") else room for room in rooms}
 
 
 def breaches(part: str, source: str) -> list[str]:
     """What a source of this part must not import."""
     ours = parts_imported(source)
-    foreign = {name.split(".")[0] for name in imports_of(source)}
+    foreign = {name.split(".")[0] for name in imports_of(source) - PURE}
     found: list[str] = []
     if part in RING_1 | RING_2 | PROGRAMS and foreign & {"robot", "assertionengine"}:
         found.append("knows Robot")
@@ -80,6 +126,78 @@ def breaches(part: str, source: str) -> list[str]:
 
 
 SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+def import_graph(sources: Mapping[str, str]) -> dict[str, set[str]]:
+    """Which modules each module imports, by names from the package on; imports for type checking count too."""
+    graph: dict[str, set[str]] = {}
+    for module, source in sources.items():
+        found: set[str] = set()
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("InferenceLibrary."):
+                base = (node.module or "").partition(".")[2]
+                found |= {inner if (inner := f"{base}.{alias.name}") in sources else base for alias in node.names}
+            elif isinstance(node, ast.Import):
+                found |= {
+                    alias.name.partition(".")[2] for alias in node.names if alias.name.startswith("InferenceLibrary.")
+                }
+        graph[module] = (found & sources.keys()) - {module}
+    return graph
+
+
+def circles(graph: Mapping[str, set[str]]) -> list[list[str]]:
+    """The circles of a graph: each set of nodes that all reach each other, sorted."""
+    reached: dict[str, set[str]] = {}
+    for start in graph:
+        seen: set[str] = set()
+        waiting = list(graph[start])
+        while waiting:
+            node = waiting.pop()
+            if node not in seen:
+                seen.add(node)
+                waiting += graph.get(node, ())
+        reached[start] = seen
+    found = {
+        tuple(sorted(other for other in reached[node] if node in reached[other]))
+        for node in graph
+        if node in reached[node]
+    }
+    return [list(circle) for circle in sorted(found)]
+
+
+def between_rooms(graph: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    """The same graph, seen from room to room."""
+    rooms: dict[str, set[str]] = {room_of(module): set() for module in graph}
+    for module, imported in graph.items():
+        rooms[room_of(module)] |= {room_of(other) for other in imported} - {room_of(module)}
+    return rooms
+
+
+GRAPH = import_graph({module_of(path): path.read_text(encoding="utf-8") for path in SOURCES})
+WITH_CIRCLES = "simulator"
+
+
+def test_no_module_imports_itself_in_a_circle() -> None:
+    assert [found for found in circles(GRAPH) if not found[0].startswith(WITH_CIRCLES)] == []
+
+
+def test_no_room_imports_itself_in_a_circle() -> None:
+    assert [found for found in circles(between_rooms(GRAPH)) if not found[0].startswith(WITH_CIRCLES)] == []
+
+
+def test_a_circle_is_seen() -> None:
+    graph = import_graph(
+        {
+            "client.http": "from InferenceLibrary.servers import profile",
+            "servers.profile": "import InferenceLibrary.sizes",
+            "servers.server": "def f():\n    from InferenceLibrary.client.http import Client",
+            "sizes": "",
+        }
+    )
+    assert circles(graph) == []
+    assert circles(between_rooms(graph)) == [["client", "servers"]]
+    graph["servers.profile"] = {"servers.server"}
+    assert circles(graph) == [["client.http", "servers.profile", "servers.server"]]
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
