@@ -1,0 +1,1 @@
+"""The rulebook: what is right on the wire, said once. `book.judge` asks it about an exchange."""

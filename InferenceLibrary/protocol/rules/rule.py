@@ -1,0 +1,130 @@
+"""What a rule is, what it may find, and what it may know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from InferenceLibrary.protocol.exchange import Exchange, Held
+
+
+class Level(StrEnum):
+    """How much a breach of a rule matters, by what clients tolerate."""
+
+    MUST = "must"
+    """A client of the field fails, or shows something wrong."""
+    SHOULD = "should"
+    """The reference says so; the clients of the field tolerate it."""
+
+
+class Api(StrEnum):
+    """Which API an exchange speaks."""
+
+    CHAT = "chat"
+    COMPLETIONS = "completions"
+    RESPONSES = "responses"
+    MESSAGES = "messages"
+    EMBEDDINGS = "embeddings"
+    MODELS = "models"
+    RERANK = "rerank"
+    SCORE = "score"
+    WORKER = "worker"
+    ORCHESTRATION = "orchestration"
+    OTHER = "other"
+
+
+class Reference(StrEnum):
+    """The text that decides where two references differ."""
+
+    OPENAI = "openai"
+    OPEN_RESPONSES = "open-responses"
+    ANTHROPIC = "anthropic"
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of the server beside the exchange."""
+
+    models: tuple[str, ...] | None = None
+    """The ids of its model list; None when it was not read."""
+    key: bool | None = None
+    """Whether it wants a key; None when that is not known."""
+    reference: Reference = Reference.OPENAI
+
+
+class Found(NamedTuple):
+    """What a rule found: one breach."""
+
+    kind: str
+    """A word of the rule's kinds."""
+    got: str
+    """What was found in place of what the rule asks for, short, as the server sent it."""
+    event: int | None = None
+    """Number of the event, from 1; None for a whole answer or the stream as a whole."""
+    offset: int | None = None
+    """Byte of the body where it is; None when it is in no single place."""
+
+
+class Violation(NamedTuple):
+    """One breach of one rule, with its place."""
+
+    rule: Rule
+    kind: str
+    got: str
+    event: int | None
+    offset: int | None
+    excerpt: bytes
+    """The offending bytes, at most some hundred of them."""
+
+    def __str__(self) -> str:
+        place = f" in event {self.event}" if self.event is not None else ""
+        place += f" at byte {self.offset}" if self.offset is not None else ""
+        return f"{self.rule.id}: {self.rule.sentence} Got {self.got}{place}."
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """One numbered statement about the wire."""
+
+    id: str
+    """As `C2`, `RS5`."""
+    level: Level
+    apis: frozenset[Api]
+    """The APIs that have the thing; empty: all."""
+    sentence: str
+    """What must hold, one sentence."""
+    source: str
+    """Where that is said: document, section, date of reading."""
+    kinds: tuple[str, ...]
+    """The ways to break it; a violation names one."""
+    check: Callable[..., Iterable[Found]]
+    """Takes a view of the exchange and what is known of the server; see `views`."""
+    view: type[Any]
+    """The view of the exchange that `check` takes; the rule is asked where the exchange has that view."""
+    needs: frozenset[Held] = field(default_factory=frozenset)
+    """What a record must hold, beside status and body, for the rule to be judged."""
+    exchanges: int = 1
+    """How many exchanges of one server it is about."""
+
+
+class Judgement(NamedTuple):
+    """What the rules say of an exchange."""
+
+    violations: tuple[Violation, ...]
+    kept: tuple[str, ...]
+    """Ids of the rules that were asked and hold."""
+    not_judged: dict[str, str]
+    """Ids of rules that have something to say about such an exchange and could not be asked, with the reason."""
+
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """Ids of the broken rules, each once, in the order of the book."""
+        return tuple(dict.fromkeys(violation.rule.id for violation in self.violations))
+
+
+def exchange_of(view: Any) -> Exchange:
+    """The exchange behind a view."""
+    found: Exchange = view.exchange
+    return found
