@@ -230,8 +230,8 @@ def _check_profile(name: str, options: dict[str, str]) -> int:
         took = round(stopping.elapsed * 1000)
         how = server.process.how_it_ended() if server.process else ""
         print(f"{profile.name}: stopped {took} ms after {profile.stop.signal}{'' if graceful else ', by KILL'}, {how}")
-        if server.left:
-            print(f"{profile.name}: left behind {', '.join(map(str, server.left))}")
+        if server.process is not None and server.process.orphans:
+            print(f"{profile.name}: left behind {', '.join(map(str, server.process.orphans))}")
     return 0
 
 

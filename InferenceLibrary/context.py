@@ -11,11 +11,21 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from InferenceLibrary.client.limits import Limits
 from InferenceLibrary.errors import InferenceError, TargetError
 from InferenceLibrary.redaction import Redactor
+
+if TYPE_CHECKING:
+    from InferenceLibrary.client.background import BackgroundStream
+    from InferenceLibrary.load.measurement import Measurement
+    from InferenceLibrary.monitor.memory import MemoryMonitor
+    from InferenceLibrary.onnx.model import OnnxModel
+    from InferenceLibrary.programs.checks import Binary
+    from InferenceLibrary.servers.loading import Loader
+    from InferenceLibrary.servers.server import Server
+    from InferenceLibrary.terminal.session import Terminal
 
 
 class Resource(Protocol):
@@ -66,11 +76,11 @@ class Registry(Generic[R]):
         self._recent.append(handle)
         return handle
 
-    def get(self, ref: Any = None) -> R:
+    def get(self, ref: object = None) -> R:
         """Return the resource that `ref` names: an alias, a handle, the object itself, or None for the current one."""
         return self._find(ref).resource
 
-    def switch(self, ref: Any) -> R:
+    def switch(self, ref: object) -> R:
         """Make the named resource the current one and return it."""
         entry = self._find(ref)
         self._recent.remove(entry.handle)
@@ -80,7 +90,7 @@ class Registry(Generic[R]):
     def alias_in_use(self, alias: str) -> bool:
         return any(entry.alias == alias for entry in self._entries.values())
 
-    def close(self, ref: Any = None) -> R:
+    def close(self, ref: object = None) -> R:
         """Close the named resource and forget it, even when closing fails."""
         entry = self._find(ref)
         self._forget(entry)
@@ -113,7 +123,7 @@ class Registry(Generic[R]):
         del self._entries[entry.handle]
         self._recent.remove(entry.handle)
 
-    def _find(self, ref: Any) -> _Entry[R]:
+    def _find(self, ref: object) -> _Entry[R]:
         if ref is None:
             if not self._recent:
                 raise TargetError(f"No {self._kind} is open. Hint: {self._how_to_open}")
@@ -151,24 +161,46 @@ class Context:
         """`${OUTPUT_DIR}` in a Robot run."""
         self.redactor = Redactor()
         self.current_test = ""
-        self.stopped_servers: deque[Any] = deque(maxlen=32)
+        self.stopped_servers: deque[Server] = deque(maxlen=32)
         """Servers that a keyword stopped, the last one at the end: they can still be asked how they ended."""
         self.last_failure: InferenceError | None = None
         """The error of the call that failed last, for keywords that judge it."""
         self._owners: list[str] = [RUN]
-        self._registries: dict[str, Registry[Any]] = {}
         self._artifacts = itertools.count(1)
 
-    def registry(self, kind: str, how_to_open: str) -> Registry[Any]:
-        """Return the registry for a kind of resource: `registry("server", "use Start Server")`."""
-        if kind not in self._registries:
-            self._registries[kind] = Registry(kind, lambda: self._owners[-1], how_to_open)
-        return self._registries[kind]
+        self.servers: Registry[Server] = self._registry("server", "use Start Server or Connect To Server.")
+        self.streams: Registry[BackgroundStream] = self._registry("stream", "use Start Stream.")
+        """Streams under way."""
+        self.terminals: Registry[Terminal] = self._registry("terminal", "use Start Terminal or Start Chat Terminal.")
+        self.monitors: Registry[MemoryMonitor] = self._registry("memory monitor", "use Start Memory Monitor")
+        self.measurements: Registry[Measurement] = self._registry("measurement", "use Measure Generation")
+        self.binaries: Registry[Binary] = self._registry("program under test", "use Use Binary")
+        self.loaders: Registry[Loader] = self._registry(
+            "program that loads models", "use Use Model Program, or give profile= or command=."
+        )
+        self.onnx_models: Registry[OnnxModel] = self._registry("ONNX model", "use Load Onnx Model")
+        self.model_files: Registry[Resource] = self._registry("model file", "use Create Tiny Model")
+        """Folders of model files that go with their owner."""
+        # What talks to a server or watches it is closed before the server, and files after those who read them.
+        self._releases: tuple[Callable[[str | None], list[tuple[str, BaseException]]], ...] = (
+            self.streams.release,
+            self.terminals.release,
+            self.monitors.release,
+            self.measurements.release,
+            self.binaries.release,
+            self.loaders.release,
+            self.onnx_models.release,
+            self.servers.release,
+            self.model_files.release,
+        )
 
     @property
-    def servers(self) -> Registry[Any]:
-        """The open servers."""
-        return self.registry("server", "use Start Server or Connect To Server.")
+    def owner(self) -> str:
+        """Whom what is opened now belongs to."""
+        return self._owners[-1]
+
+    def _registry(self, kind: str, how_to_open: str) -> Registry[R]:
+        return Registry(kind, lambda: self.owner, how_to_open)
 
     def enter(self, owner: str) -> None:
         """A suite or test begins: what is opened from now on belongs to it."""
@@ -198,7 +230,4 @@ class Context:
                 return path
 
     def _release(self, owner: str | None) -> list[tuple[str, BaseException]]:
-        failures: list[tuple[str, BaseException]] = []
-        for registry in reversed(list(self._registries.values())):
-            failures += registry.release(owner)
-        return failures
+        return [failure for release in self._releases for failure in release(owner)]

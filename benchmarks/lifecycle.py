@@ -35,7 +35,7 @@ from robot.api import ExecutionResult, ResultVisitor
 from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.processes.ports import free_port, is_free
 from InferenceLibrary.processes.process import MARK
-from InferenceLibrary.processes.process_tree import Seen, bearers
+from InferenceLibrary.processes.process_tree import ProcessInfo, bearers
 from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.servers.profile import load_profile
 from InferenceLibrary.servers.starting import StartSettings, start
@@ -65,7 +65,7 @@ def write_profile(folder: Path, kind: str, size: int = 0) -> Path:
     return path
 
 
-def of_servers(mark: str) -> list[Seen]:
+def of_servers(mark: str) -> list[ProcessInfo]:
     """Processes of servers that a run with this mark started: they bear the library's mark too."""
     found = []
     for seen in bearers(f"{BENCH}={mark}"):
@@ -75,7 +75,7 @@ def of_servers(mark: str) -> list[Seen]:
     return found
 
 
-def guards(mark: str) -> list[Seen]:
+def guards(mark: str) -> list[ProcessInfo]:
     found = []
     for seen in bearers(f"{BENCH}={mark}"):
         with contextlib.suppress(OSError):
@@ -93,7 +93,7 @@ def launch(command: list[str], folder: Path) -> tuple[subprocess.Popen[bytes], s
     return process, mark
 
 
-def kill_once(folder: Path, way: str, kind: str, numbers: random.Random) -> tuple[int, list[Seen]]:
+def kill_once(folder: Path, way: str, kind: str, numbers: random.Random) -> tuple[int, list[ProcessInfo]]:
     """Run robot, kill it, return how many processes of servers lived then, and what lives after the allowed time."""
     profile = write_profile(folder, kind)
     suites = folder / "suites"

@@ -14,7 +14,7 @@ from InferenceLibrary.containers.watcher import WATCHER
 from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.errors import ServerError, describe
 from InferenceLibrary.processes.output import TAIL_LINES
-from InferenceLibrary.processes.process import Exit
+from InferenceLibrary.processes.program import Exit
 from InferenceLibrary.redaction import Redactor
 
 _DOWN_BUDGET = 60.0
@@ -30,6 +30,7 @@ class ComposeProject:
     """
 
     kind = "compose project"
+    orphans = None  # what containers held ends with them; nobody tells of it
 
     def __init__(
         self, engine: Engine, command: ComposeCommand, main: Container, containers: dict[str, Container]
@@ -51,6 +52,10 @@ class ComposeProject:
         return f"compose project {self.name}"
 
     @property
+    def known_as(self) -> str:
+        return self.name
+
+    @property
     def pid(self) -> int | None:
         return self.main.pid
 
@@ -69,6 +74,13 @@ class ComposeProject:
         return all(container.running or container.exit_code == 0 for container in self.containers.values()) and (
             self.main.running
         )
+
+    def pids(self) -> list[int]:
+        """Return nothing: its processes are the engine's to tell of."""
+        return []
+
+    def settle(self) -> None:
+        """Nothing of it outlives its end."""
 
     def how_it_ended(self) -> str | None:
         """Return `exit code 1 of service db-1`, None while it runs."""

@@ -14,7 +14,7 @@ from InferenceLibrary.containers.log import ContainerLog
 from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.errors import ServerError, describe
 from InferenceLibrary.processes.output import TAIL_LINES, OutputFile
-from InferenceLibrary.processes.process import Exit
+from InferenceLibrary.processes.program import Exit
 
 _KILL_BUDGET = 10.0
 _LOOK_EVERY = 0.25
@@ -30,6 +30,7 @@ class Container(OutputFile):
     """
 
     kind = "container"
+    orphans = None  # what a container held ends with it; nobody tells of it
 
     def __init__(
         self, engine: Engine, container_id: str, log_path: Path, removed: Callable[[], None] = lambda: None
@@ -76,6 +77,10 @@ class Container(OutputFile):
         return f"container {self.id[:12]}"
 
     @property
+    def known_as(self) -> str:
+        return self.name
+
+    @property
     def pid(self) -> int | None:
         """Process id of its first process on this machine; None when the engine runs elsewhere."""
         number = self._state().get("Pid") or 0
@@ -103,6 +108,13 @@ class Container(OutputFile):
     def ran_out_of_memory(self) -> bool:
         """Whether the engine says that the kernel killed it for lack of memory."""
         return bool(self._state().get("OOMKilled"))
+
+    def pids(self) -> list[int]:
+        """Return nothing: its processes are the engine's to tell of."""
+        return []
+
+    def settle(self) -> None:
+        """Nothing of it outlives its end."""
 
     def how_it_ended(self) -> str | None:
         """Return `exit code 137 (SIGKILL, out of memory: OOMKilled)`, None while it runs."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from robot.api.deco import keyword
 
@@ -22,17 +22,9 @@ from InferenceLibrary.keywords.shared.shared_arguments import (
 )
 from InferenceLibrary.types import Messages
 
-if TYPE_CHECKING:
-    from InferenceLibrary.client.background import BackgroundStream
-    from InferenceLibrary.context import Registry
-
 
 class BackgroundStreamKeywords(RecordingGroup):
     """Streams under way."""
-
-    @property
-    def _under_way(self) -> Registry[BackgroundStream]:
-        return self.context.registry("stream", "use Start Stream.")
 
     @keyword(tags=["stream", "cancel"])
     @takes(GENERATION, TOOLS, STREAMING, SENDING)
@@ -71,7 +63,7 @@ class BackgroundStreamKeywords(RecordingGroup):
             return stream
 
         stream = BackgroundStream(alias or f"stream on {call.server.name}", run)
-        self._under_way.add(stream, alias)
+        self.context.streams.add(stream, alias)
         self.log.info(f"Started a stream on {call.server.name}: {messages[-1].get('content')!r}.")
         return stream
 
@@ -99,7 +91,7 @@ class BackgroundStreamKeywords(RecordingGroup):
             Cancel Stream
         ```
         """
-        found = self._under_way.get(stream)
+        found = self.context.streams.get(stream)
         deadline = Deadline(timeout.total_seconds())
         if not found.wait_for_tokens(count, deadline.budget):
             got = f"{found.token_count}, and it {'runs' if found.running else 'has ended'}"
@@ -135,13 +127,13 @@ class BackgroundStreamKeywords(RecordingGroup):
             Should Be True    ${stream.cancelled}
         ```
         """
-        found = self._under_way.get(stream)
+        found = self.context.streams.get(stream)
         if not found.running:
             raise StreamError(
                 describe(f"{found.name} cannot be cancelled", expected="a stream under way", got="one that has ended"),
                 stream=found.so_far,
             )
-        self._under_way.close(found)
+        self.context.streams.close(found)
         self.log.info(f"Cancelled {found}.")
         return found.so_far
 
@@ -170,7 +162,7 @@ class BackgroundStreamKeywords(RecordingGroup):
             Stream Should End With Done    ${stream}
         ```
         """
-        found = self._under_way.get(stream)
+        found = self.context.streams.get(stream)
         with self._failures_kept():
             ended = found.wait(timeout.total_seconds())
             if ended is None:
@@ -183,7 +175,7 @@ class BackgroundStreamKeywords(RecordingGroup):
                     stream=found.so_far,
                     category="SERVER_ERROR",
                 )
-        self._under_way.close(found)
+        self.context.streams.close(found)
         self.log.info(f"{found.name} ended: {ended}")
         self._keep(ended, found.name)
         return ended

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from robot.api import SkipExecution
 from robot.api.deco import keyword
@@ -20,6 +20,10 @@ from InferenceLibrary.errors import InferenceError, ServerError, describe
 from InferenceLibrary.keywords.shared.arguments import plain, plain_mapping
 from InferenceLibrary.keywords.shared.base import KeywordGroup
 from InferenceLibrary.types import JsonObject, Texts, seconds, to_texts
+
+if TYPE_CHECKING:
+    from InferenceLibrary.containers.container import Container
+    from InferenceLibrary.servers.server import Server
 
 
 class CommandLine(list[Any]):
@@ -158,7 +162,7 @@ class ContainerKeywords(KeywordGroup):
             report=self.log.info,
             progress=self.log.progress,
         )
-        return self._opened(server, alias, keep, {"Its log": server.log_path} if server.log_path else {})
+        return self._opened(server, alias, {"Its log": server.log_path} if server.log_path else {})
 
     @keyword(tags=["server", "container"])
     def start_compose(
@@ -225,6 +229,7 @@ class ContainerKeywords(KeywordGroup):
             Should Not Be Empty    ${reply.text}
         ```
         """
+        from InferenceLibrary.containers.compose import ComposeProject
         from InferenceLibrary.servers.compose_starting import ComposeSettings, start_compose
         from InferenceLibrary.servers.profile import load_profile
 
@@ -254,9 +259,10 @@ class ContainerKeywords(KeywordGroup):
             report=self.log.info,
             progress=self.log.progress,
         )
-        containers = getattr(server.process, "containers", {})
+        program = server.process
+        containers = program.containers if isinstance(program, ComposeProject) else {}
         logs = {f"Log of {part}": container.log_path for part, container in containers.items()}
-        return self._opened(server, alias, keep, logs)
+        return self._opened(server, alias, logs)
 
     @keyword(tags=["server", "container"])
     def get_container_port(self, port: str, server: Any = None, *, service: str | None = None) -> int:
@@ -371,29 +377,33 @@ class ContainerKeywords(KeywordGroup):
             **others,
         )
 
-    def _opened(self, server: Any, alias: str | None, keep: bool, logs: dict[str, Path]) -> Any:
-        server.keep = keep
-        self.context.servers.add(server, alias, RUN if keep else None)
+    def _opened(self, server: Server, alias: str | None, logs: dict[str, Path]) -> Server:
+        self.context.servers.add(server, alias, RUN if server.keep else None)
         stages = ", ".join(f"{stage} after {milliseconds(when)}" for stage, when in server.stages.items())
-        self.log.info(f"Server {server}, {server.process.label}, is ready: {stages}.")
+        label = server.process.label if server.process else "elsewhere"
+        self.log.info(f"Server {server}, {label}, is ready: {stages}.")
         for caption, path in logs.items():
             self.log.file(caption, path)
         return server
 
-    def _container(self, ref: Any, service: str | None) -> Any:
+    def _container(self, ref: Any, service: str | None) -> Container:
+        from InferenceLibrary.containers.compose import ComposeProject
+        from InferenceLibrary.containers.container import Container
+
         found = self.context.servers.get(ref)
-        containers = getattr(found.process, "containers", None)
-        if containers is None and service is None and hasattr(found.process, "ports"):
-            return found.process
-        if containers is None:
+        program = found.process
+        if isinstance(program, Container) and service is None:
+            return program
+        if not isinstance(program, ComposeProject):
             raise ServerError(
                 describe(
                     f"Server '{found.name}' is in no {'compose project' if service else 'container'}",
                     hint="start it with Start Container or Start Compose.",
                 )
             )
+        containers = program.containers
         if service is None:
-            return found.process.main
+            return program.main
         if service not in containers and f"{service}-1" not in containers:
             raise ServerError(
                 describe(

@@ -130,7 +130,8 @@ class LifecycleKeywords(KeywordGroup):
         deadline = Deadline(0.0)
         found.restart()
         self.log.info(f"Restarted {found} in {milliseconds(deadline.elapsed)}.")
-        self.log.file("Its log", found.log_path)
+        if found.log_path is not None:
+            self.log.file("Its log", found.log_path)
         return found
 
     @keyword(tags=["server", "assertion"])
@@ -233,7 +234,7 @@ class LifecycleKeywords(KeywordGroup):
         expected = f"exit code {code}" if code is not None else f"signal {wanted}" if wanted else "its end"
         how = found.process.how_it_ended()
         if ended:
-            found.end_was_wanted = True
+            found.know_end()
         if not ended or (code is not None and found.process.exit_code != code):
             raise self._wrong_end(found, expected, how, deadline)
         if wanted is not None and found.process.exit_code != -int(signals.Signals[wanted]):

@@ -22,7 +22,6 @@ from InferenceLibrary.types import JsonObject, Texts
 if TYPE_CHECKING:
     from InferenceLibrary.servers.loading import Loader
 
-_PROGRAM = "program that loads models"
 _LOADING = {"simulator": "simulator-mistralrs"}
 """Targets that load no models, and what stands in for them."""
 _NONE = Texts()
@@ -73,7 +72,7 @@ class ModelLoadingKeywords(KeywordGroup):
             if profile is None and not command
             else self._model_loader(profile, command, options)
         )
-        self.context.registry(_PROGRAM, "use Use Model Program").add(loader)
+        self.context.loaders.add(loader)
         self.log.info(f"The program that loads models is {loader.name}.")
         return loader.name
 
@@ -295,8 +294,7 @@ class ModelLoadingKeywords(KeywordGroup):
             return Loader(load_profile(profile), (), plain_mapping(self.context, options))
         if command:
             return Loader(None, [plain(self.context, word) for word in command])
-        chosen = self.context.registry(_PROGRAM, "use Use Model Program, or give profile= or command=.")
-        found: Loader = chosen.get()
+        found = self.context.loaders.get()
         return found if not options else Loader(found.profile, found.command, plain_mapping(self.context, options))
 
     def _loader_of_target(self) -> Loader:

@@ -16,7 +16,6 @@ from InferenceLibrary.types import JsonObject
 if TYPE_CHECKING:
     from InferenceLibrary.modelfiles.tiny import ModelFile
 
-_KIND = "model file"
 Format = Literal["gguf", "safetensors", "ggml"]
 Field = Literal[
     "format", "version", "architecture", "name", "layers", "heads", "kv_heads", "embedding_length",
@@ -210,7 +209,7 @@ class ModelKeywords(KeywordGroup):
         if path is not None:
             return path
         folder = _TemporaryModel(name)
-        self.context.registry(_KIND, "use Create Tiny Model").add(folder)
+        self.context.model_files.add(folder)
         return folder.path
 
 

@@ -15,7 +15,6 @@ from InferenceLibrary.keywords.shared.base import KeywordGroup
 from InferenceLibrary.types import to_quantity
 
 if TYPE_CHECKING:
-    from InferenceLibrary.context import Registry
     from InferenceLibrary.monitor.records import MemoryRecord
 
 MemoryKind = Literal["pss", "rss", "uss", "gpu"]
@@ -97,7 +96,7 @@ class MonitorKeywords(KeywordGroup):
             name, root = found.name, found.pid
         monitor = MemoryMonitor(name, root, interval.total_seconds())
         monitor.start()
-        handle = self._monitors.add(monitor, alias)
+        handle = self.context.monitors.add(monitor, alias)
         self.log.info(
             f"Memory monitor {handle} watches {name} (pid {root}) every {show(interval.total_seconds(), 's')}."
         )
@@ -129,7 +128,7 @@ class MonitorKeywords(KeywordGroup):
             Log    ${record}
         ```
         """
-        record: MemoryRecord = self._monitors.get(monitor).stop()
+        record = self.context.monitors.get(monitor).stop()
         self.log.info(f"Memory of {record}")
         return record
 
@@ -239,14 +238,9 @@ class MonitorKeywords(KeywordGroup):
             raise SkipExecution(status.reason)
         self.log.info(f"GPUs: {', '.join(status.names)}")
 
-    @property
-    def _monitors(self) -> Registry[Any]:
-        return self.context.registry("memory monitor", "use Start Memory Monitor")
-
     def _record(self, ref: Any) -> MemoryRecord:
         from InferenceLibrary.monitor.records import MemoryRecord
 
         if isinstance(ref, MemoryRecord):
             return ref
-        record: MemoryRecord = self._monitors.get(ref).snapshot()
-        return record
+        return self.context.monitors.get(ref).snapshot()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from assertionengine import AssertionOperator
 from robot.api import SkipExecution
@@ -14,10 +14,6 @@ from robot.api.deco import keyword
 from InferenceLibrary.errors import CheckFailure, ModelError, describe
 from InferenceLibrary.keywords.shared.assertions import check_number
 from InferenceLibrary.keywords.shared.base import KeywordGroup
-
-if TYPE_CHECKING:
-    from InferenceLibrary.context import Registry
-    from InferenceLibrary.onnx.model import OnnxModel
 
 
 class OnnxKeywords(KeywordGroup):
@@ -102,7 +98,7 @@ class OnnxKeywords(KeywordGroup):
         from InferenceLibrary.onnx.model import load_model
 
         model = load_model(path, providers, fallback=fallback, timeout=timeout.total_seconds())
-        self._models.add(model, alias)
+        self.context.onnx_models.add(model, alias)
         self.log.info(f"ONNX model {model}")
         if model.notes:
             self.log.debug("onnxruntime wrote:\n" + "\n".join(model.notes))
@@ -137,7 +133,7 @@ class OnnxKeywords(KeywordGroup):
             Onnx Outputs Should Equal    {"total": [[11, 22]]}    result=${result}
         ```
         """
-        result = self._models.get(model).run(inputs, timeout=timeout.total_seconds())
+        result = self.context.onnx_models.get(model).run(inputs, timeout=timeout.total_seconds())
         self.log.info(f"ONNX {result}")
         return result
 
@@ -276,7 +272,7 @@ class OnnxKeywords(KeywordGroup):
         """
         from InferenceLibrary.onnx.build import reference_outputs
 
-        return reference_outputs(self._models.get(model).path, inputs)
+        return reference_outputs(self.context.onnx_models.get(model).path, inputs)
 
     @keyword(tags=["onnx", "getter"])
     def get_onnx_run_time(
@@ -332,7 +328,7 @@ class OnnxKeywords(KeywordGroup):
             Should Be Equal    ${providers}[0]    CPUExecutionProvider
         ```
         """
-        found: OnnxModel = self._models.get(model)
+        found = self.context.onnx_models.get(model)
         self.log.info(f"ONNX model '{found.name}' runs on {found.shown_providers}.")
         return list(found.active)
 
@@ -361,7 +357,7 @@ class OnnxKeywords(KeywordGroup):
         """
         from InferenceLibrary.onnx.providers import short_name
 
-        found: OnnxModel = self._models.get(model)
+        found = self.context.onnx_models.get(model)
         active = {short_name(name).lower(): name for name in found.active}
         full = active.get(short_name(provider).lower())
         if full is None:
@@ -417,16 +413,12 @@ class OnnxKeywords(KeywordGroup):
         except (ProviderMissing, MissingExtraError) as reason:
             raise SkipExecution(str(reason)) from None
 
-    @property
-    def _models(self) -> Registry[Any]:
-        return self.context.registry("ONNX model", "use Load Onnx Model")
-
     def _result(self, ref: Any) -> Any:
         from InferenceLibrary.onnx.model import OnnxResult
 
         if isinstance(ref, OnnxResult):
             return ref
-        model: OnnxModel = self._models.get(ref)
+        model = self.context.onnx_models.get(ref)
         if model.last_result is None:
             raise ModelError(f"ONNX model '{model.name}' has not been run. Hint: use Run Onnx Model first.")
         return model.last_result

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,6 @@ from InferenceLibrary.types import JsonObject, Messages, seconds
 
 if TYPE_CHECKING:
     from InferenceLibrary.charts import MemoryCurve
-    from InferenceLibrary.context import Registry
     from InferenceLibrary.load.measurement import Figure, Measurement
 
 _UNITS = {
@@ -106,7 +104,7 @@ class PerformanceKeywords(KeywordGroup):
         }
         limit = seconds(timeout)
         if limit is not None:
-            options["limits"] = replace(found.client.stream_limits or found.client.limits, total=limit)
+            options["limits"] = (found.client.stream_limits or found.client.limits)._replace(total=limit)
 
         def generate() -> Any:
             return found.client.stream_chat(prompt, include_usage=True, **options)
@@ -114,7 +112,7 @@ class PerformanceKeywords(KeywordGroup):
         measurement = measure_generation(
             generate, name=found.name, iterations=iterations, warmup=warmup, model=model or found.model
         )
-        self._measurements.add(measurement, alias)
+        self.context.measurements.add(measurement, alias)
         self.log.info(f"Measured {measurement}")
         for number, generation in enumerate(measurement.generations, start=1):
             self.log.debug(f"Iteration {number}: {generation}")
@@ -374,10 +372,10 @@ class PerformanceKeywords(KeywordGroup):
         from InferenceLibrary.charts import MemoryCurve
         from InferenceLibrary.monitor.records import MemoryRecord
 
-        monitors = self.context.registry("memory monitor", "use Start Memory Monitor")
+        monitors = self.context.monitors
         if monitor is None and not len(monitors):
             return None
-        record: MemoryRecord = monitor if isinstance(monitor, MemoryRecord) else monitors.get(monitor).snapshot()
+        record = monitor if isinstance(monitor, MemoryRecord) else monitors.get(monitor).snapshot()
         kind = record.best_kind()
         points: list[tuple[float, float]] = [(when, float(value)) for when, value in record.series(kind)]
         return MemoryCurve(kind.upper(), points, record.peak(kind), bytes_of(limit) if limit else None)
@@ -419,14 +417,9 @@ class PerformanceKeywords(KeywordGroup):
             f"({percentile} of {_iterations(found)})."
         )
 
-    @property
-    def _measurements(self) -> Registry[Any]:
-        return self.context.registry("measurement", "use Measure Generation")
-
     def _measurement(self, ref: Any) -> Measurement:
         from InferenceLibrary.load.measurement import Measurement
 
         if isinstance(ref, Measurement):
             return ref
-        found: Measurement = self._measurements.get(ref)
-        return found
+        return self.context.measurements.get(ref)

@@ -20,7 +20,6 @@ from InferenceLibrary.types import JsonObject
 if TYPE_CHECKING:
     from InferenceLibrary.programs.checks import Binary
 
-_KIND = "program under test"
 Stream = Literal["stdout", "stderr"]
 
 
@@ -318,16 +317,14 @@ class BinaryKeywords(KeywordGroup):
         return check_text(result.stream(stream).strip(), assertion_operator, assertion_expected, name, message)
 
     def _use(self, binary: Binary) -> str:
-        self.context.registry(_KIND, "use Use Binary").add(binary)
+        self.context.binaries.add(binary)
         self.log.info(f"The program under test is {' '.join(self.context.redactor.argv(list(binary.command)))}.")
         return binary.name
 
     def _binary(self) -> Binary:
-        chosen = self.context.registry(_KIND, "use Use Binary")
-        if len(chosen):
-            binary: Binary = chosen.get()
-            return binary
-        if not len(self.context.registry("server", "use Start Server or Connect To Server")):
+        if len(self.context.binaries):
+            return self.context.binaries.get()
+        if not len(self.context.servers):
             raise TargetError("No program to test is named. Hint: use Use Binary, or Start Server with a profile.")
         return self._from_profile(None)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from robot.api.deco import keyword
 
@@ -13,6 +13,9 @@ from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.errors import CheckFailure, ServerError, describe
 from InferenceLibrary.keywords.shared.base import KeywordGroup
 from InferenceLibrary.log import Log
+
+if TYPE_CHECKING:
+    from InferenceLibrary.processes.program import Program
 
 _MOST_ATTACHED = 1_000_000
 """Bytes of a server's log that are attached to a failed test; the whole lies beside the log."""
@@ -158,8 +161,7 @@ def mark_logs(context: Context) -> None:
     """A test begins: remember where the logs of the live servers stand; what other tests stopped is theirs."""
     context.stopped_servers.clear()
     for server in context.servers:
-        path = server.log_path
-        server.log_mark = path.stat().st_size if path is not None and path.exists() else 0
+        server.begin_test()
 
 
 def tell_of_servers(context: Context, failed: bool) -> None:
@@ -168,9 +170,9 @@ def tell_of_servers(context: Context, failed: bool) -> None:
     for server in context.servers:
         if server.process is None:
             continue
-        if not server.process.running and not server.end_was_wanted:
-            server.end_was_wanted = True
-            log.warn(f"Server '{server.name}' ended by itself during '{context.current_test}': {_how(server)}.")
+        if not server.process.running and not server.end_is_known:
+            server.know_end()
+            log.warn(f"Server '{server.name}' ended by itself during '{context.current_test}': {_how(server.process)}.")
         path = server.log_path
         if failed and path is not None and path.exists():
             start = max(server.log_mark, path.stat().st_size - _MOST_ATTACHED)
@@ -187,13 +189,11 @@ def list_kept(context: Context) -> None:
     log = Log(context)
     for server in context.servers:
         if server.keep and server.process is not None and server.process.running:
-            # Containers and projects have a name, processes a number.
-            known_as = getattr(server.process, "name", server.pid)
-            log.console(f"Kept: server {server}. End it with: rfinference servers stop {known_as}")
+            log.console(f"Kept: server {server}. End it with: rfinference servers stop {server.process.known_as}")
 
 
-def _how(server: Any) -> str:
-    how = str(server.process.how_it_ended())
+def _how(program: Program) -> str:
+    how = str(program.how_it_ended())
     return f"{how}, which says nothing of success here" if how == "exit code 0" else how
 
 

@@ -114,6 +114,7 @@ class ServerKeywords(ConnectionKeywords):
                 limits=self.context.limits,
                 timeout=seconds(timeout) or self.context.start_timeout,
                 first_token=first_token,
+                keep=keep,
                 also_allowed=_START_ARGUMENTS,
             ),
             name=name,
@@ -122,7 +123,6 @@ class ServerKeywords(ConnectionKeywords):
             report=self.log.info,
             progress=self.log.progress,
         )
-        server.keep = keep
         self.context.servers.add(server, alias, RUN if keep else None)
         stages = ", ".join(f"{stage} after {milliseconds(when)}" for stage, when in server.stages.items())
         self.log.info(f"Server {server} is ready: {stages}.")
@@ -262,7 +262,7 @@ class ServerKeywords(ConnectionKeywords):
         self.context.stopped_servers.append(found)
         if expect_graceful is not None:
             self._judge_end(found, ended_before, graceful, expect_graceful, took)
-        if ended_before is not None and not found.end_was_wanted:
+        if ended_before is not None and not found.end_is_known:
             self.log.warn(f"Server '{found.name}' had ended by itself before it was stopped: {ended_before}.")
         how = "" if graceful else ", by KILL: TERM was not enough"
         ended = f", {found.process.how_it_ended()}" if found.process else ""

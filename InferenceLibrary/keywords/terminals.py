@@ -268,7 +268,7 @@ class TerminalKeywords(TerminalGroup):
             Stop Terminal    cat
         ```
         """
-        shell = self._terminals.close(terminal)
+        shell = self.context.terminals.close(terminal)
         self.log.info(
             f"Terminal '{shell.name}' is closed; {shell.screen().state.replace('the program runs', 'it ran')}."
         )

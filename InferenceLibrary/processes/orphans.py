@@ -35,7 +35,7 @@ _LOOK = 1.0
 """Seconds between looks at the runner where its end is not told."""
 
 
-def find(marks: list[str], leaders: dict[int, str]) -> list[process_tree.Seen]:
+def find(marks: list[str], leaders: dict[int, str]) -> list[process_tree.ProcessInfo]:
     """Return the living processes that bear one of the marks, or are in a session that one of the leaders leads.
 
     Args:

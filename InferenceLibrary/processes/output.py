@@ -34,10 +34,13 @@ class OutputFile:
             return log.read(MOST_TEXT).decode("utf-8", "replace")
 
     def log_tail(self, lines: int = TAIL_LINES) -> list[str]:
-        """Return the last lines of its output, without escape sequences."""
-        with self.log_path.open("rb") as log:
-            log.seek(max(0, self.log_size() - _TAIL_BYTES))
-            text = log.read(_TAIL_BYTES).decode("utf-8", "replace")
+        """Return the last lines of its output, without escape sequences; none when the file is gone."""
+        try:
+            with self.log_path.open("rb") as log:
+                log.seek(max(0, self.log_size() - _TAIL_BYTES))
+                text = log.read(_TAIL_BYTES).decode("utf-8", "replace")
+        except FileNotFoundError:
+            return []
         return [plain(line) for line in text.splitlines()[-lines:]]
 
     def mask_log(self, redact: Redactor) -> None:
@@ -55,15 +58,15 @@ class OutputFile:
 class LogFollower:
     """Finds a pattern in a growing file, reading every byte once."""
 
-    def __init__(self, output: OutputFile, pattern: re.Pattern[str], start: int = 0) -> None:
-        self._output = output
+    def __init__(self, path: Path, pattern: re.Pattern[str], start: int = 0) -> None:
+        self._path = path
         self._pattern = pattern
         self._position = start
         self._rest = b""
 
     def find(self) -> re.Match[str] | None:
         """Return the first match in a whole line, or in the unfinished last one; None when there is none yet."""
-        with self._output.log_path.open("rb") as log:
+        with self._path.open("rb") as log:
             log.seek(self._position)
             while piece := log.read(_LONGEST_LINE * 4):
                 self._position += len(piece)
@@ -85,14 +88,6 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-_]|[\x00-\x08\x0b-\x1f\
 def plain(line: str) -> str:
     """Return a line of output without terminal escapes and control characters."""
     return _ESCAPES.sub("", line)
-
-
-def last_line(output: OutputFile) -> str:
-    """Return the last line with something on it; empty when there is none."""
-    try:
-        return next((line.strip() for line in reversed(output.log_tail()) if line.strip()), "")
-    except OSError:
-        return ""
 
 
 def log_name(path: Path) -> str:

@@ -12,15 +12,14 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.errors import ServerError, describe
 from InferenceLibrary.processes import process_tree
 from InferenceLibrary.processes.launch import not_executed, refuse_unspeakable, watched
-from InferenceLibrary.processes.output import TAIL_LINES, OutputFile, plain
-
-__all__ = ["MARK", "TAIL_LINES", "Exit", "Left", "ServerProcess", "plain"]
+from InferenceLibrary.processes.output import OutputFile
+from InferenceLibrary.processes.program import Exit, Orphan
 
 _START_BUDGET = 20.0
 """Seconds until the guard must have told the server's number; it takes hundredths."""
@@ -31,41 +30,6 @@ _GUARD = "import sys; sys.path.append(sys.argv[1]); import guard; guard.main()"
 
 MARK = "INFERENCE_LIBRARY_SERVER"
 """Variable in the environment of a server and all that it starts, by which what was left behind is found."""
-
-
-class Exit(NamedTuple):
-    """How a process truly ended, as the kernel told its parent."""
-
-    code: int
-    """Exit code, negative for a signal."""
-    core_dumped: bool = False
-    max_rss: int = 0
-    """Peak of resident memory in bytes."""
-    user: float = 0.0
-    """Seconds of processor time in the program."""
-    system: float = 0.0
-    """Seconds of processor time in the kernel."""
-    lifetime: float = 0.0
-    """Seconds from its start to its end."""
-
-    def __str__(self) -> str:
-        if self.code >= 0:
-            return f"exit code {self.code}"
-        core = " (core dumped)" if self.core_dumped else ""
-        try:
-            return f"signal {signal.Signals(-self.code).name}{core}"
-        except ValueError:
-            return f"signal {-self.code}{core}"
-
-
-class Left(NamedTuple):
-    """A process that outlived the server that had started it."""
-
-    pid: int
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.name} (pid {self.pid})"
 
 
 class ServerProcess(OutputFile):
@@ -87,6 +51,8 @@ class ServerProcess(OutputFile):
         restart: bool = False,
         daemon: bool = False,
         mark: str | None = None,
+        stop_signal: signal.Signals = signal.SIGTERM,
+        stop_whole_group: bool = True,
         portable: bool = False,
     ) -> None:
         """Start it.
@@ -100,6 +66,8 @@ class ServerProcess(OutputFile):
             daemon: Whether it may put itself into the background: when it ends with 0 and has left a process behind,
                 that one is the server. Linux only.
             mark: Value of the variable by which all that it starts is found again; a random one by default.
+            stop_signal: What asks it to end.
+            stop_whole_group: Whether its process group gets that signal, as from a terminal, or the server alone.
             portable: Whether the guard does without what only Linux has, as it must elsewhere.
 
         Raises:
@@ -108,12 +76,14 @@ class ServerProcess(OutputFile):
         self.log_path = log_path
         self.exit: Exit | None = None
         """How it ended; None while it runs."""
-        self.left: tuple[Left, ...] = ()
+        self.orphans: tuple[Orphan, ...] = ()
         """What it had started and did not take along when it ended; the guard has ended it since."""
         self.drops: list[Exit] = []
         """How often it ended and was started again, with `restart`."""
         self.on_event: Callable[[str], None] = lambda line: None
         """Told what happens to it meanwhile; set by whoever keeps a register."""
+        self._stop_signal = stop_signal
+        self._stop_whole_group = stop_whole_group
         self._mark = f"{MARK}={mark or os.urandom(8).hex()}"
         self._lock = threading.Lock()
         self._words: list[tuple[Any, ...]] = []
@@ -173,6 +143,10 @@ class ServerProcess(OutputFile):
         return f"process {self.pid}"
 
     @property
+    def known_as(self) -> str:
+        return str(self.pid)
+
+    @property
     def exit_code(self) -> int | None:
         """Exit code, negative for a signal, None while it runs."""
         self._listen()
@@ -195,13 +169,17 @@ class ServerProcess(OutputFile):
         """Return `exit code 3` or `signal SIGSEGV`, None while it runs."""
         return None if self.running else str(self.exit)
 
-    def tree(self) -> list[process_tree.Seen]:
+    def tree(self) -> list[process_tree.ProcessInfo]:
         """Return the living processes of the server: itself and all that it started."""
         if self._all_gone:
             return []
         everyone = process_tree.everyone()
         below = process_tree.descendants(self._guard.pid, everyone)
         return below or [each for each in (everyone.get(self.pid),) if each and each.lives and self.running]
+
+    def pids(self) -> list[int]:
+        """Return the process ids of `tree`."""
+        return [process.pid for process in self.tree()]
 
     def send_signal(self, number: signal.Signals, *, whole_tree: bool = False) -> None:
         """Send a signal to the server, or to it and all that it started; return when it has been sent."""
@@ -220,13 +198,11 @@ class ServerProcess(OutputFile):
         """Let it go on."""
         self.send_signal(signal.SIGCONT, whole_tree=True)
 
-    def stop(self, grace: float, *, number: signal.Signals = signal.SIGTERM, whole_group: bool = True) -> bool:
-        """End it: TERM, `grace` seconds, then KILL for the whole tree. Return whether it ended by itself in time.
+    def stop(self, grace: float) -> bool:
+        """End it: its stop signal, `grace` seconds, then KILL for the whole tree.
 
-        Args:
-            grace: Seconds until KILL.
-            number: The first signal.
-            whole_group: Whether the first signal goes to its process group, or to the server alone.
+        Returns:
+            Whether it ended by itself in time.
 
         Raises:
             ServerError: Something of it still runs after KILL.
@@ -237,7 +213,7 @@ class ServerProcess(OutputFile):
         try:
             graceful = True
             if self.running:
-                self._say("stop", int(number), grace, whole_group)
+                self._say("stop", int(self._stop_signal), grace, self._stop_whole_group)
                 # The guard kills when the grace is over; whether it had to is for it to tell.
                 graceful = wait_until(lambda: not self.running or self._killed, grace + _GUARD_IS_LATE)
                 graceful = graceful and not self._killed
@@ -300,7 +276,7 @@ class ServerProcess(OutputFile):
                 os.kill(seen.pid, signal.SIGKILL)
         self._all_gone = not left
 
-    def _own(self) -> list[process_tree.Seen]:
+    def _own(self) -> list[process_tree.ProcessInfo]:
         """Return the server's own process, as long as it lives; for when there is no guard to tell."""
         seen = process_tree.look(self.pid)
         return [seen] if seen is not None and seen.lives and seen.started == self._started else []
@@ -383,7 +359,7 @@ class ServerProcess(OutputFile):
             case ("killing",):
                 self._killed = True
             case ("left", left):
-                self.left = tuple(Left(pid, name) for pid, name in left)
+                self.orphans = tuple(Orphan(pid, name) for pid, name in left)
             case ("gone",):
                 self._all_gone = True
 

@@ -12,7 +12,7 @@ ENDED = "ZX"
 """States of processes that have ended: a zombie waits for its parent only."""
 
 
-class Seen:
+class ProcessInfo:
     """One process as it was seen."""
 
     __slots__ = ("group", "name", "parent", "pid", "started", "state")
@@ -36,14 +36,14 @@ def on_linux() -> bool:
     return os.path.exists("/proc/self/stat")  # noqa: PTH110 - pathlib would cost the guard its import
 
 
-def look(pid: int) -> Seen | None:
+def look(pid: int) -> ProcessInfo | None:
     """Return one process, None when there is none of that number."""
     if on_linux():
         return _read(pid)
     return _from_ps(f"-p {int(pid)}").get(pid)
 
 
-def everyone(portable: bool = False) -> dict[int, Seen]:
+def everyone(portable: bool = False) -> dict[int, ProcessInfo]:
     """Return all processes by number."""
     if portable or not on_linux():
         return _from_ps("-A")
@@ -56,13 +56,13 @@ def everyone(portable: bool = False) -> dict[int, Seen]:
     return found
 
 
-def descendants(root: int, among: dict[int, Seen] | None = None) -> list[Seen]:
+def descendants(root: int, among: dict[int, ProcessInfo] | None = None) -> list[ProcessInfo]:
     """Return the living processes below `root`, parents before their children, `root` excluded."""
     among = everyone() if among is None else among
-    children: dict[int, list[Seen]] = {}
+    children: dict[int, list[ProcessInfo]] = {}
     for seen in among.values():
         children.setdefault(seen.parent, []).append(seen)
-    found: list[Seen] = []
+    found: list[ProcessInfo] = []
     waiting = [root]
     visited = set()
     while waiting:
@@ -77,7 +77,7 @@ def descendants(root: int, among: dict[int, Seen] | None = None) -> list[Seen]:
     return found
 
 
-def bearers(mark: str) -> list[Seen]:
+def bearers(mark: str) -> list[ProcessInfo]:
     """Return the living processes with an entry in their environment that begins with `mark`."""
     if os.name == "nt":
         return []
@@ -105,7 +105,7 @@ def bearers(mark: str) -> list[Seen]:
     return found
 
 
-def _read(pid: int) -> Seen | None:
+def _read(pid: int) -> ProcessInfo | None:
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
             text = file.read().decode("utf-8", "replace")
@@ -116,10 +116,10 @@ def _read(pid: int) -> Seen | None:
     fields = rest.split()
     if len(fields) < 20:
         return None
-    return Seen(pid, int(fields[1]), int(fields[2]), fields[0], fields[19], name)
+    return ProcessInfo(pid, int(fields[1]), int(fields[2]), fields[0], fields[19], name)
 
 
-def _from_ps(which: str) -> dict[int, Seen]:
+def _from_ps(which: str) -> dict[int, ProcessInfo]:
     """`lstart` is a date of five words, in macOS, the BSDs and procps alike. Windows has job objects in its place."""
     if os.name == "nt":
         return {}
@@ -130,5 +130,5 @@ def _from_ps(which: str) -> dict[int, Seen]:
         fields = line.split(None, 9)
         if len(fields) == 10 and fields[0].isdigit():
             pid, parent, group = int(fields[0]), int(fields[1]), int(fields[2])
-            found[pid] = Seen(pid, parent, group, fields[3], " ".join(fields[4:9]), os.path.basename(fields[9]))  # noqa: PTH119
+            found[pid] = ProcessInfo(pid, parent, group, fields[3], " ".join(fields[4:9]), os.path.basename(fields[9]))  # noqa: PTH119
     return found

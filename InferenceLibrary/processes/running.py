@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.processes import process_tree
 from InferenceLibrary.processes.owner import machine, run_id
-from InferenceLibrary.processes.process import MARK, ServerProcess
+from InferenceLibrary.processes.process import MARK
+from InferenceLibrary.processes.program import GuardedProgram
 from InferenceLibrary.processes.runtime_dir import runtime_dir
 
 _GUARD_PATIENCE = 2.0
@@ -95,7 +96,7 @@ class Register:
             self._write("run", id=run_id(), runner=[os.getpid(), own.started if own else ""], machine=machine())
         return number, f"{run_id()}.{number}."
 
-    def started(self, number: int, name: str, process: ServerProcess) -> None:
+    def started(self, number: int, name: str, process: GuardedProgram) -> None:
         """The server was started."""
         self._write(
             "server",
@@ -112,7 +113,7 @@ class Register:
         """The server is ready there."""
         self._write("url", number=number, url=url)
 
-    def moved(self, number: int, process: ServerProcess) -> None:
+    def moved(self, number: int, process: GuardedProgram) -> None:
         """Another process is the server now."""
         self._write("moved", number=number, server=identify(process.pid))
 
@@ -210,7 +211,7 @@ def _end(servers: Iterable[Entry], marks: Iterable[str]) -> list[str]:
     wanted = list(marks)
 
     def clean() -> bool:
-        left: dict[int, process_tree.Seen] = {}
+        left: dict[int, process_tree.ProcessInfo] = {}
         for identity in [each for server in known for each in (server.server, server.guard)]:
             found = process_tree.look(identity.pid)
             if found is not None and identity.lives:

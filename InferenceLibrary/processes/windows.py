@@ -19,7 +19,8 @@ from typing import Any
 from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.errors import ServerError, describe
 from InferenceLibrary.processes.output import OutputFile
-from InferenceLibrary.processes.process import MARK, Exit, Left
+from InferenceLibrary.processes.process import MARK
+from InferenceLibrary.processes.program import Exit
 
 _KILL_BUDGET = 5.0
 _BASIC_ACCOUNTING, _EXTENDED_LIMIT = 1, 9
@@ -72,7 +73,7 @@ class _Accounting(ctypes.Structure):
     )
 
 
-class Job:
+class JobObject:
     """A job object that ends its processes when it is closed."""
 
     def __init__(self, kernel: Any) -> None:
@@ -157,15 +158,17 @@ class WindowsProcess(OutputFile):
         """
         self.log_path = log_path
         self.exit: Exit | None = None
-        self.left: tuple[Left, ...] = ()
+        self.on_event: Callable[[str], None] = lambda line: None
+        self.orphans = None  # the job ends them; nobody tells of them
         self._killed = False
         self._begun = time.monotonic()
-        self._job = Job(kernel if kernel is not None else _library("kernel32"))
+        self._job = JobObject(kernel if kernel is not None else _library("kernel32"))
         values = {**os.environ, **(environment or {})} | ({MARK: mark} if mark else {})
+        popen: Any = None
         started = False
         try:
             with log_path.open("wb") as log:
-                self._popen = open_process(
+                popen = open_process(
                     list(argv),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
@@ -174,17 +177,18 @@ class WindowsProcess(OutputFile):
                     cwd=cwd,
                     creationflags=_CREATE_SUSPENDED | _CREATE_NEW_PROCESS_GROUP,
                 )
-            self._job.take(int(self._popen._handle))
-            (ntdll if ntdll is not None else _library("ntdll")).NtResumeProcess(int(self._popen._handle))
+            self._job.take(int(popen._handle))
+            (ntdll if ntdll is not None else _library("ntdll")).NtResumeProcess(int(popen._handle))
             started = True
         except OSError as error:
             raise ServerError(describe(f"'{argv[0]}' cannot be executed", got=str(error))) from None
         finally:
             if not started:
-                if hasattr(self, "_popen"):
-                    self._popen.kill()  # it may be suspended, outside of the job
+                if popen is not None:
+                    popen.kill()  # it may be suspended, outside of the job
                 self._job.close()
-        self.pid = int(self._popen.pid)
+        self._popen = popen
+        self.pid = int(popen.pid)
 
     @property
     def guard_pid(self) -> int:
@@ -194,6 +198,10 @@ class WindowsProcess(OutputFile):
     @property
     def label(self) -> str:
         return f"process {self.pid}"
+
+    @property
+    def known_as(self) -> str:
+        return str(self.pid)
 
     @property
     def exit_code(self) -> int | None:
@@ -207,6 +215,12 @@ class WindowsProcess(OutputFile):
     @property
     def running(self) -> bool:
         return self.exit_code is None
+
+    def pids(self) -> list[int]:
+        return [self.pid] if self.running else []
+
+    def settle(self) -> None:
+        """The end of the job has ended all; there is nothing to wait for."""
 
     def how_it_ended(self) -> str | None:
         code = self.exit_code
@@ -240,6 +254,22 @@ class WindowsProcess(OutputFile):
             raise ServerError(describe(f"Process {self.pid} survived its job's end", after=deadline.elapsed))
         self._killed = True
         self._job.close()
+
+    def pause(self) -> None:
+        """Refuse: Windows does not stop the processes of a job in their tracks.
+
+        Raises:
+            ServerError: Always.
+        """
+        raise ServerError(describe(f"Process {self.pid} cannot be paused", got="Windows, which has no such signal"))
+
+    def resume(self) -> None:
+        """Refuse, as `pause` does.
+
+        Raises:
+            ServerError: Always.
+        """
+        raise ServerError(describe(f"Process {self.pid} cannot be resumed", got="Windows, which has no such signal"))
 
     def let_go(self) -> None:
         """Let it live on without us."""

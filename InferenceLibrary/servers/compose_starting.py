@@ -20,9 +20,9 @@ from InferenceLibrary.deadline import Deadline
 from InferenceLibrary.errors import ServerError, describe
 from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.servers.container_settings import ContainerSettings
-from InferenceLibrary.servers.container_starting import failed_grace, resume_as, until_ready
+from InferenceLibrary.servers.container_starting import failed_grace, until_ready
 from InferenceLibrary.servers.profile import Profile
-from InferenceLibrary.servers.server import Server
+from InferenceLibrary.servers.server import Server, Started
 from InferenceLibrary.servers.starting import Surroundings
 
 _AFTERMATH = 1.0
@@ -73,14 +73,16 @@ def start_compose(
         ServerError: The file is wrong, or the project did not start or get ready in time.
     """
     surroundings = Surroundings(name, lambda: new_log(""), redact, report, progress or report)
-    server = _start(file, profile, settings, surroundings, new_log)
-
-    def restart() -> None:
-        server.stop()
-        resume_as(server, _start(file, profile, settings, surroundings, new_log))
-
-    server.restarter = restart
-    return server
+    started = _start(file, profile, settings, surroundings, new_log)
+    return Server(
+        name,
+        settings.server.readiness_of(profile),
+        started.base_url,
+        started.client,
+        started,
+        keep=settings.server.keep,
+        start_again=lambda old: _start(file, profile, settings, surroundings, new_log),
+    )
 
 
 def _start(
@@ -89,7 +91,7 @@ def _start(
     settings: ComposeSettings,
     surroundings: Surroundings,
     new_log: Callable[[str], Path],
-) -> Server:
+) -> Started:
     name, redact = surroundings.name, surroundings.redact
     deadline = Deadline(settings.server.budget(profile))
     profile = settings.server.readiness_of(profile)
@@ -114,11 +116,11 @@ def _start(
         main = containers.get(f"{service}-1") or next(iter(containers.values()))
         running = ComposeProject(engine, command, main, containers)
         url = f"http://{engine.address.host}:{main.outside(f'{inside}/tcp')}"
-        server = until_ready(running, url, profile, settings.server, deadline, surroundings)
+        started = until_ready(running, url, profile, settings.server, deadline, surroundings)
         if settings.server.keep:
             WATCHER.keep(project)
         ready = True
-        return server
+        return started
     finally:
         if not ready:
             _give_up(engine, command, running, settled, redact)

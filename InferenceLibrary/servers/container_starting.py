@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.servers import readiness
 from InferenceLibrary.servers.container_settings import ContainerSettings
 from InferenceLibrary.servers.profile import Profile
-from InferenceLibrary.servers.server import Server
+from InferenceLibrary.servers.server import Server, Started, state_of
 from InferenceLibrary.servers.starting import Surroundings
 
 _FAILED_GRACE = 1.0
@@ -60,28 +61,25 @@ def start_container(
         ServerError: The image cannot be had, the container cannot be started, ended early, or was not ready in time.
     """
     surroundings = Surroundings(name, new_log, redact, report, progress or report)
-    server = _start(image, profile, settings, surroundings)
+    started = _start(image, profile, settings, surroundings)
 
-    def restart() -> None:
-        old = server.port
-        server.stop()
+    def again(old: int | None) -> Started:
         same = old is not None and is_free(old)
-        again = replace(settings, ports={**settings.ports, str(settings.port): old}) if same else settings
-        resume_as(server, _start(image, profile, again, surroundings))
+        fixed = replace(settings, ports={**settings.ports, str(settings.port): old}) if same else settings
+        return _start(image, profile, fixed, surroundings)
 
-    server.restarter = restart
-    return server
+    return Server(
+        name,
+        settings.readiness_of(profile),
+        started.base_url,
+        started.client,
+        started,
+        keep=settings.keep,
+        start_again=again,
+    )
 
 
-def resume_as(server: Server, again: Server) -> None:
-    """Let a server go on as another start of it."""
-    again.client.close()
-    server.process, server.stages = again.process, again.stages
-    server.base_url = server.client.base_url = again.base_url
-    server.end_was_wanted, server.log_mark = False, 0
-
-
-def _start(image: str, profile: Profile, settings: ContainerSettings, surroundings: Surroundings) -> Server:
+def _start(image: str, profile: Profile, settings: ContainerSettings, surroundings: Surroundings) -> Started:
     name, new_log, redact, report, _ = surroundings
     deadline = Deadline(settings.budget(profile))
     profile = settings.readiness_of(profile)
@@ -106,11 +104,13 @@ def _start(image: str, profile: Profile, settings: ContainerSettings, surroundin
                 )
             ) from None
         port = program.outside(settings.inside)
-        server = until_ready(program, f"http://{engine.address.host}:{port}", profile, settings, deadline, surroundings)
+        started = until_ready(
+            program, f"http://{engine.address.host}:{port}", profile, settings, deadline, surroundings
+        )
         if settings.keep:
             WATCHER.keep(options["name"])
         ready = True
-        return server
+        return started
     finally:
         if not ready:
             _give_up(engine, program, options["name"], redact)
@@ -173,7 +173,7 @@ def until_ready(
     settings: ContainerSettings,
     deadline: Deadline,
     surroundings: Surroundings,
-) -> Server:
+) -> Started:
     """Ask from outside until the server behind a published port is ready.
 
     Raises:
@@ -182,8 +182,7 @@ def until_ready(
     name, _, redact, report, progress = surroundings
     model = settings.model or profile.model
     client = Client(url, name=name, model=model, api_key=settings.api_key, limits=settings.limits, redact=redact)
-    server = Server(name, profile, url, client, program)
-    client.state = server.state
+    client.state = partial(state_of, program)
     # An engine accepts connections on a published port from the start on: listening tells nothing here.
     watch = readiness.Watch(name, program, profile, deadline, redact, report=report, progress=progress)
     watch.spawned()
@@ -199,5 +198,4 @@ def until_ready(
     finally:
         if not ready:
             client.close()
-    server.stages = watch.stages
-    return server
+    return Started(program, client.base_url, client, watch.stages)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.processes.ports import is_free
-from InferenceLibrary.processes.process import ServerProcess
 from InferenceLibrary.servers.server import Server
 from InferenceLibrary.sizes import show_bytes
 
@@ -30,12 +30,13 @@ def leaks_of(server: Server, *, port_patience: float, gpu_patience: float, toler
     """
     found: list[str] = []
     unseen: list[str] = []
-    if isinstance(server.process, ServerProcess):
-        server.process.settle()
-        if server.left:
-            found.append(f"the processes {', '.join(map(str, server.left))}")
-    else:
+    program = server.process
+    if program is not None:
+        program.settle()
+    if program is None or program.orphans is None:
         unseen.append("processes: it did not run as a process here")
+    elif program.orphans:
+        found.append(f"the processes {', '.join(map(str, program.orphans))}")
     port = server.port
     if port is not None and not wait_until(lambda: is_free(port), port_patience):
         found.append(f"a listener on port {port}")
@@ -46,7 +47,7 @@ def leaks_of(server: Server, *, port_patience: float, gpu_patience: float, toler
     return Leaks(tuple(found), tuple(unseen))
 
 
-def _gpu_leaks(before: dict[int, int], patience: float, tolerance: int) -> list[str]:
+def _gpu_leaks(before: Mapping[int, int], patience: float, tolerance: int) -> list[str]:
     from InferenceLibrary.servers.gpu_gate import look_at_gpus
 
     more: list[str] = []

@@ -15,8 +15,7 @@ from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.durations import parse_duration
 from InferenceLibrary.errors import ServerError, describe
 from InferenceLibrary.processes.listeners import foreign_holder, ports_of
-from InferenceLibrary.processes.output import LogFollower, OutputFile, last_line
-from InferenceLibrary.processes.process import ServerProcess
+from InferenceLibrary.processes.output import LogFollower
 from InferenceLibrary.processes.program import Program
 from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.servers.causes import find_cause
@@ -76,10 +75,10 @@ class Watch:
         assert self.profile.start is not None
         pattern = re.compile(self.profile.start.announcement or "")
         found: list[re.Match[str]] = []
-        follower = LogFollower(self.process, pattern) if isinstance(self.process, OutputFile) else None
+        follower = LogFollower(self.process.log_path, pattern)
 
         def announced() -> bool:
-            match = follower.find() if follower else pattern.search(self.process.log_text())
+            match = follower.find()
             if match is not None:
                 found.append(match)
             return match is not None
@@ -111,8 +110,8 @@ class Watch:
                 f"a listener on port {port}",
                 advice=lambda: self._elsewhere(port),
             )
-        if isinstance(self.process, ServerProcess) and host in {"127.0.0.1", "localhost", "::1"}:
-            self._refuse_foreigner(self.process, port)
+        if host in {"127.0.0.1", "localhost", "::1"}:
+            self._refuse_foreigner(port)
 
     def until_ready(self, client: Client, first_token: str) -> None:
         """Wait for health, for the model in the list of models, and for a first generated token.
@@ -217,22 +216,21 @@ class Watch:
         (self.progress if self.stages[stage] >= LONG_LOAD else self.report)(line)
 
     def _line(self, what: str) -> str:
-        last = self.redact(last_line(self.process)) if isinstance(self.process, OutputFile) else ""
+        last = self.redact(next((line.strip() for line in reversed(self.process.log_tail()) if line.strip()), ""))
         shown = last if len(last) <= _LONGEST_LINE else f"{last[:_LONGEST_LINE]}…"
         return f"Server '{self.name}': {what}" + (f"; its log: {shown}" if shown else "")
 
     def _elsewhere(self, port: int) -> str | None:
         """Whether it listens on another port than the one that it was given."""
-        if not isinstance(self.process, ServerProcess):
-            return None
-        found = ports_of(seen.pid for seen in self.process.tree())
+        found = ports_of(self.process.pids())
         if not found:
             return None
         other, pid = next(iter(found.items()))
         return f"process {pid} listens on port {other}, not {port}: use {{port}} in start.command of the profile."
 
-    def _refuse_foreigner(self, process: ServerProcess, port: int) -> None:
-        holder = foreign_holder(port, [seen.pid for seen in process.tree()])
+    def _refuse_foreigner(self, port: int) -> None:
+        process = self.process
+        holder = foreign_holder(port, process.pids())
         if holder is None:
             return
         # Most servers say themselves that the port is taken, and better.

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from InferenceLibrary.client.http import Client
@@ -15,41 +14,88 @@ from InferenceLibrary.client.route import Route
 from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.durations import parse_duration
 from InferenceLibrary.errors import ServerError, describe
-from InferenceLibrary.processes.ports import Reservation
-from InferenceLibrary.processes.process import Exit, Left, ServerProcess
-from InferenceLibrary.processes.program import Program
+from InferenceLibrary.processes.program import Exit, Program
 from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.servers.profile import Profile
 
 
+def _nothing() -> None:
+    """What there is to do when nothing is."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """What one start of a server brought about; a restart brings another."""
+
+    program: Program
+    base_url: str
+    client: Client
+    """As it was made for the start."""
+    stages: Mapping[str, float]
+    """Seconds from the start at which each stage of readiness was reached."""
+    on_end: Callable[[], None] = _nothing
+    """Called when nothing of it lives any more."""
+    on_keep: Callable[[], None] = _nothing
+    """Called when it is let go, to live on."""
+
+
 class Server:
-    """Something that answers on a base URL."""
+    """Something that answers on a base URL.
+
+    Args:
+        name: Name for messages.
+        profile: The kind of server.
+        base_url: Its address, with or without `/v1`.
+        client: Makes the calls.
+        started: What its start brought about; None for a server that was not started here.
+        keep: Whether it lives on when its owner ends, and after the run.
+        gpu_before: Bytes in use on each GPU before it was started; None when nobody looked.
+        start_again: Starts it again as it was started, at the given port where that is free.
+    """
 
     def __init__(
-        self, name: str, profile: Profile, base_url: str, client: Client, process: Program | None = None
+        self,
+        name: str,
+        profile: Profile,
+        base_url: str,
+        client: Client,
+        started: Started | None = None,
+        *,
+        keep: bool = False,
+        gpu_before: Mapping[int, int] | None = None,
+        start_again: Callable[[int | None], Started] | None = None,
     ) -> None:
         self.name = name
         self.profile = profile
         self.base_url = base_url.rstrip("/").removesuffix("/v1")
         self.client = client
-        self.process = process
-        self.stages: dict[str, float] = {}
-        """Seconds from the start at which each stage of readiness was reached."""
-        self.keep = False
-        """Whether it lives on when its owner ends, and after the run."""
-        self.log_mark = 0
+        self.keep = keep
+        self.gpu_before = gpu_before
+        self._started = started
+        self._start_again = start_again
+        self._log_mark = 0
+        self._end_is_known = False
+        client.state = self.state
+
+    @property
+    def process(self) -> Program | None:
+        """What it runs in; None for a server that was not started here."""
+        return self._started.program if self._started else None
+
+    @property
+    def stages(self) -> Mapping[str, float]:
+        """Seconds from its start at which each stage of readiness was reached."""
+        return self._started.stages if self._started else {}
+
+    @property
+    def log_mark(self) -> int:
         """Size of its log when the present test began."""
-        self.end_was_wanted = False
-        """Whether its end was asked for; an end by itself is told of, whatever its exit code."""
-        self.gpu_before: dict[int, int] | None = None
-        """Bytes in use on each GPU before it was started; None when nobody looked."""
-        self.restarter: Callable[[], None] | None = None
-        """Starts it again in place; set by whoever started it."""
-        self.reservation: Reservation | None = None
-        self.on_end: Callable[[], None] = lambda: None
-        """Called when nothing of it lives any more."""
-        self.on_keep: Callable[[], None] = lambda: None
-        """Called when it is let go, to live on."""
+        return self._log_mark
+
+    @property
+    def end_is_known(self) -> bool:
+        """Whether its end was asked for, or told of; an end by itself is told of once, whatever its exit code."""
+        return self._end_is_known
 
     @property
     def pid(self) -> int | None:
@@ -73,40 +119,34 @@ class Server:
         """How its process truly ended: code, core dump, peak memory, processor time; None while it runs."""
         return None if self.process is None or self.process.running else self.process.exit
 
-    @property
-    def left(self) -> tuple[Left, ...]:
-        """What its process had started and did not take along when it ended; it has been ended since."""
-        return self.process.left if isinstance(self.process, ServerProcess) else ()
-
     def state(self, patience: float = 0.0) -> tuple[str | None, list[str]]:
         """Return what is known after a failure: how the process ended and its last lines; nothing while it runs.
 
         Args:
             patience: Seconds that its end is waited for; the connections of a dying process close before it is gone.
         """
-        if self.process is None:
-            return None, []
-        wait_until(lambda: self.process is None or not self.process.running, patience)
-        ended = self.process.how_it_ended()
-        if ended is None:
-            return None, []
-        return f"its {self.process.kind} ended with {ended}", self.process.log_tail()
+        return (None, []) if self.process is None else state_of(self.process, patience)
+
+    def begin_test(self) -> None:
+        """A test begins: what it writes from now on is of that test."""
+        self._log_mark = self.process.log_size() if self.process else 0
+
+    def know_end(self) -> None:
+        """Its end was asked for, or has been told of."""
+        self._end_is_known = True
 
     def stop(self, grace: float | None = None) -> bool:
-        """End the process; return whether it ended by itself after TERM. A remote server is only let go."""
+        """End the process; return whether it ended by itself after its stop signal. A remote server is only let go."""
         self.client.close()
-        if self.process is None:
+        if self._started is None:
             return True
-        self.end_was_wanted = self.end_was_wanted or self.process.running
-        patience = parse_duration(self.profile.stop.grace) if grace is None else grace
+        program = self._started.program
+        if program.running:
+            self.know_end()
         try:
-            if isinstance(self.process, ServerProcess):
-                how = self.profile.stop
-                number = signal.Signals[f"SIG{how.signal}"]
-                return self.process.stop(patience, number=number, whole_group=how.to == "group")
-            return self.process.stop(patience)
+            return program.stop(parse_duration(self.profile.stop.grace) if grace is None else grace)
         finally:
-            self._ended()
+            self._ended(self._started)
 
     def kill(self) -> None:
         """End it and all that it started by KILL, at once.
@@ -114,53 +154,57 @@ class Server:
         Raises:
             ServerError: It is not ours, or something of it still runs.
         """
-        program = self._own("killed", "kill")
-        self.end_was_wanted = True
+        started = self._own("killed")
+        self.know_end()
         self.client.close()
         try:
-            program.kill()
+            started.program.kill()
         finally:
-            self._ended()
+            self._ended(started)
 
     def pause(self) -> None:
         """Stop it and all that it started in their tracks: connections stay open, nothing answers."""
-        self._own("paused", "pause").pause()
+        self._own("paused").program.pause()
 
     def resume(self) -> None:
         """Let it go on after `pause`."""
-        self._own("resumed", "resume").resume()
+        self._own("resumed").program.resume()
 
     def restart(self) -> None:
-        """Start it again as it was started, at the same address where that is free."""
-        if self.restarter is None:
+        """Stop it and start it again as it was started, at the same address where that is free."""
+        if self._start_again is None:
             raise self._not_ours("restarted")
-        self.restarter()
+        old = self.port
+        self.stop()
+        started = self._start_again(old)
+        if started.client is not self.client:
+            started.client.close()
+        self._started = started
+        self.base_url = self.client.base_url = started.base_url
+        self._end_is_known, self._log_mark = False, 0
 
     def close(self) -> None:
         """End it, unless it is kept: then it is let go."""
-        let_go = getattr(self.process, "let_go", None)
-        if self.keep and self.process is not None and self.process.running and let_go is not None:
+        if self.keep and self._started is not None and self._started.program.running:
             self.client.close()
-            self.on_keep()
-            let_go()
+            self._started.on_keep()
+            self._started.program.let_go()
             return
         self.stop()
 
-    def _ended(self) -> None:
-        assert self.process is not None
-        self.process.mask_log(self.client.redact)
-        if self.reservation is not None:
-            self.reservation.release()
-        self.on_end()
+    def _ended(self, started: Started) -> None:
+        started.program.mask_log(self.client.redact)
+        started.on_end()
 
-    def _own(self, what: str, action: str) -> Any:
-        if self.process is None or not hasattr(self.process, action):
+    def _own(self, what: str) -> Started:
+        if self._started is None:
             raise self._not_ours(what)
-        if not self.process.running:
+        program = self._started.program
+        if not program.running:
             raise ServerError(
-                describe(f"Server '{self.name}' cannot be {what}", got=f"one that ended: {self.process.how_it_ended()}")
+                describe(f"Server '{self.name}' cannot be {what}", got=f"one that ended: {program.how_it_ended()}")
             )
-        return self.process
+        return self._started
 
     def _not_ours(self, what: str) -> ServerError:
         kind = self.process.kind if self.process else "remote server"
@@ -176,6 +220,18 @@ class Server:
         return f"{self.name} at {self.base_url}" + (f" (pid {self.pid})" if self.pid else "")
 
     __repr__ = __str__
+
+
+def state_of(program: Program, patience: float = 0.0) -> tuple[str | None, list[str]]:
+    """Return what is known after a failure: how a program ended and its last lines; nothing while it runs.
+
+    Args:
+        program: What the server runs in.
+        patience: Seconds that its end is waited for; the connections of a dying process close before it is gone.
+    """
+    wait_until(lambda: not program.running, patience)
+    ended = program.how_it_ended()
+    return (None, []) if ended is None else (f"its {program.kind} ended with {ended}", program.log_tail())
 
 
 def connect(

@@ -5,25 +5,27 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from InferenceLibrary.client.http import Client
 from InferenceLibrary.client.limits import Limits
 from InferenceLibrary.deadline import Deadline
 from InferenceLibrary.durations import parse_duration
 from InferenceLibrary.errors import ServerError, describe
-from InferenceLibrary.processes.ports import LOOPBACK, free_port, is_free, reserve
-from InferenceLibrary.processes.process import ServerProcess
+from InferenceLibrary.processes.ports import LOOPBACK, Reservation, free_port, is_free, reserve
+from InferenceLibrary.processes.program import GuardedProgram
 from InferenceLibrary.processes.running import REGISTER, end_leftovers
 from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.servers import readiness
 from InferenceLibrary.servers.command import build_command
 from InferenceLibrary.servers.gpu_gate import await_free_memory
 from InferenceLibrary.servers.profile import Profile
-from InferenceLibrary.servers.server import Server
+from InferenceLibrary.servers.server import Server, Started, state_of
 from InferenceLibrary.sizes import parse_bytes
 
 _PORT_TRIES = 5
@@ -50,6 +52,8 @@ class StartSettings:
     """Seconds for the whole start; the profile's by default."""
     first_token: str | None = None
     """In place of the profile's `ready.first_token`."""
+    keep: bool = False
+    """Whether it lives on when its owner ends, and after the run."""
     also_allowed: Sequence[str] = ()
     """Names that the caller takes beside the options, for the error about an unknown one."""
 
@@ -102,14 +106,17 @@ def start(
     for line in end_leftovers():
         surroundings.progress(f"Ended what a dead run had left behind: {line}.")
     gpu_before = _pass_gpu_gate(profile, settings, surroundings)
-    server = _start_on_some_port(profile, settings, surroundings)
-    server.gpu_before = gpu_before
-
-    def restart() -> None:
-        _restart(server, profile, settings, surroundings)
-
-    server.restarter = restart
-    return server
+    started = _start_on_some_port(profile, settings, surroundings)
+    return Server(
+        name,
+        profile,
+        started.base_url,
+        started.client,
+        started,
+        keep=settings.keep,
+        gpu_before=gpu_before,
+        start_again=lambda old: _start_again(profile, settings, surroundings, old),
+    )
 
 
 def _refuse_impossible(profile: Profile, settings: StartSettings, name: str) -> None:
@@ -151,7 +158,7 @@ def _pass_gpu_gate(profile: Profile, settings: StartSettings, surroundings: Surr
     return {use.gpu: use.used for use in uses}
 
 
-def _start_on_some_port(profile: Profile, settings: StartSettings, surroundings: Surroundings) -> Server:
+def _start_on_some_port(profile: Profile, settings: StartSettings, surroundings: Surroundings) -> Started:
     assert profile.start is not None
     announced = profile.start.announcement is not None and not profile.start.restart
     for attempt in itertools.count(1):
@@ -159,10 +166,9 @@ def _start_on_some_port(profile: Profile, settings: StartSettings, surroundings:
         port = settings.port or (reservation.port if reservation else 0)
         started = False
         try:
-            server = _start_once(profile, settings, port, surroundings)
-            server.reservation = reservation
+            found = _start_once(profile, settings, port, surroundings, reservation)
             started = True
-            return server
+            return found
         except PortTaken as error:
             if settings.port or attempt >= _PORT_TRIES:
                 raise ServerError(str(error)) from None
@@ -173,7 +179,13 @@ def _start_on_some_port(profile: Profile, settings: StartSettings, surroundings:
     raise AssertionError("unreachable")
 
 
-def _start_once(profile: Profile, settings: StartSettings, port: int, surroundings: Surroundings) -> Server:
+def _start_once(
+    profile: Profile,
+    settings: StartSettings,
+    port: int,
+    surroundings: Surroundings,
+    reservation: Reservation | None = None,
+) -> Started:
     assert profile.start is not None
     name, new_log, redact, report, progress = surroundings
     model = settings.model or profile.model
@@ -193,7 +205,7 @@ def _start_once(profile: Profile, settings: StartSettings, port: int, surroundin
     own = {name: _filled(value, placeholders) for name, value in profile.start.environment.items()}
     environment = own | dict(settings.environment)
     deadline = Deadline(settings.timeout or parse_duration(profile.ready.timeout))
-    process: ServerProcess | None = None
+    process: GuardedProgram | None = None
     grace: float | None = 0.0
     number, mark = REGISTER.expect()
     try:
@@ -206,13 +218,11 @@ def _start_once(profile: Profile, settings: StartSettings, port: int, surroundin
         client = Client(
             base_url, name=name, model=model, api_key=settings.api_key, limits=settings.limits, redact=redact
         )
-        server = Server(name, profile, base_url, client, process)
-        client.state = server.state
+        client.state = partial(state_of, process)
         watch.until_ready(client, settings.first_token or profile.ready.first_token)
-        server.stages = watch.stages
-        _register(server, process, number)
+        started = _registered(process, client, watch.stages, number, reservation)
         grace = None
-        return server
+        return started
     except readiness.ForeignServerError as error:
         raise PortTaken(str(error)) from None
     except ServerError as error:
@@ -230,7 +240,7 @@ def _start_once(profile: Profile, settings: StartSettings, port: int, surroundin
 
 def _new_process(
     profile: Profile, argv: list[str], log: Path, environment: Mapping[str, str], cwd: Path | None, mark: str
-) -> ServerProcess:
+) -> GuardedProgram:
     assert profile.start is not None
     restart, daemon = profile.start.restart, profile.start.daemon
     if os.name == "nt":
@@ -238,8 +248,20 @@ def _new_process(
 
         if restart or daemon:
             raise ServerError(describe(f"Profile '{profile.name}' cannot be started on Windows: it needs a guard"))
-        return cast(ServerProcess, WindowsProcess(argv, log, environment=environment, cwd=cwd, mark=mark))
-    return ServerProcess(argv, log, environment=environment, cwd=cwd, restart=restart, daemon=daemon, mark=mark)
+        return WindowsProcess(argv, log, environment=environment, cwd=cwd, mark=mark)
+    from InferenceLibrary.processes.process import ServerProcess
+
+    return ServerProcess(
+        argv,
+        log,
+        environment=environment,
+        cwd=cwd,
+        restart=restart,
+        daemon=daemon,
+        mark=mark,
+        stop_signal=signal.Signals[f"SIG{profile.stop.signal}"],
+        stop_whole_group=profile.stop.to == "group",
+    )
 
 
 def _filled(text: str, placeholders: Mapping[str, str]) -> str:
@@ -247,34 +269,31 @@ def _filled(text: str, placeholders: Mapping[str, str]) -> str:
     return re.sub(r"\{(\w+)\}", lambda match: placeholders.get(match[1], match[0]), text)
 
 
-def _register(server: Server, process: ServerProcess, number: int) -> None:
-    def moved(line: str) -> None:
-        REGISTER.moved(number, process)
+def _registered(
+    process: GuardedProgram,
+    client: Client,
+    stages: Mapping[str, float],
+    number: int,
+    reservation: Reservation | None,
+) -> Started:
+    def ended() -> None:
+        if reservation is not None:
+            reservation.release()
+        REGISTER.ended(number)
 
-    process.on_event = moved
-    server.on_end = lambda: REGISTER.ended(number)
-    server.on_keep = lambda: REGISTER.kept(number)
-    REGISTER.reached(number, server.base_url)
+    process.on_event = lambda line: REGISTER.moved(number, process)
+    REGISTER.reached(number, client.base_url)
+    return Started(process, client.base_url, client, stages, ended, lambda: REGISTER.kept(number))
 
 
-def _restart(server: Server, profile: Profile, settings: StartSettings, surroundings: Surroundings) -> None:
-    """Stop a server and start it again in place: at its old address where that is free."""
-    old = server.port
-    server.stop()
-    again: Server | None = None
+def _start_again(profile: Profile, settings: StartSettings, surroundings: Surroundings, old: int | None) -> Started:
+    """Start a server again: at its old address where that is free."""
     if old and is_free(old):
         try:
-            again = _start_once(profile, settings, old, surroundings)
+            return _start_once(profile, settings, old, surroundings)
         except PortTaken:
             if settings.port:
                 raise
     elif settings.port:
         _refuse_impossible(profile, settings, surroundings.name)
-    if again is None:
-        again = _start_on_some_port(profile, settings, surroundings)
-    server.process, server.stages, server.on_end, server.on_keep = (
-        again.process, again.stages, again.on_end, again.on_keep
-    )  # fmt: skip
-    server.reservation = again.reservation
-    server.base_url = server.client.base_url = again.base_url
-    server.end_was_wanted, server.log_mark = False, 0
+    return _start_on_some_port(profile, settings, surroundings)

@@ -31,6 +31,10 @@ A Long Prompt Is Answered Three Times
     Memory Should Stay Low If It Is Here
     Set Test Message    ${measurement}
 
+Each Generation Has A Time Limit
+    ${measurement} =    Measure Generation    ${LONG_PROMPT}    iterations=1    warmup=0    max_tokens=4    timeout=60 s
+    Should Be Equal As Integers    ${{len($measurement.generations)}}    1
+
 The Configured Latencies Are What Is Measured
     [Documentation]    40 ms to the first token and 10 ms between tokens: 100 tokens per second, and never more.
     [Tags]    mock    covers:batch-latency-simulation

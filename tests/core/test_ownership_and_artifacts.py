@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -40,7 +41,7 @@ def context(tmp_path: Path) -> Context:
 
 @pytest.fixture
 def things(context: Context) -> Registry[Thing]:
-    return context.registry("thing", "use Open Thing")
+    return Registry("thing", lambda: context.owner, "use Open Thing")
 
 
 def test_a_thing_is_found_in_every_way(things: Registry[Thing], closed: list[str]) -> None:
@@ -110,48 +111,53 @@ def test_what_fails_to_close_is_forgotten_all_the_same(things: Registry[Thing], 
     assert len(things) == 0
 
 
-def test_each_owner_closes_its_own_newest_first(context: Context, things: Registry[Thing], closed: list[str]) -> None:
-    things.add(Thing("run", closed))
+def opened(registry: Registry[Any], *things: Thing) -> None:
+    for thing in things:
+        registry.add(thing)
+
+
+def test_each_owner_closes_its_own_newest_first(context: Context, closed: list[str]) -> None:
+    files = context.model_files
+    opened(files, Thing("run", closed))
     context.enter("s1")
-    things.add(Thing("suite", closed))
+    opened(files, Thing("suite", closed))
     context.enter("s1-t1")
-    things.add(Thing("test 1", closed))
-    things.add(Thing("test 2", closed))
+    opened(files, Thing("test 1", closed), Thing("test 2", closed))
     assert context.leave("s1-t1") == []
     assert closed == ["test 2", "test 1"]
-    things.add(Thing("suite teardown", closed))
+    opened(files, Thing("suite teardown", closed))
     context.leave("s1")
     assert closed[2:] == ["suite teardown", "suite"]
-    assert [thing.name for thing in things] == ["run"]
+    assert [thing.name for thing in files] == ["run"]
     context.close()
     assert closed[-1] == "run"
 
 
-def test_kinds_are_closed_in_the_reverse_order_of_their_first_use(context: Context, closed: list[str]) -> None:
-    context.registry("server", "").add(Thing("server", closed))
-    context.registry("monitor", "").add(Thing("monitor", closed))
+def test_a_server_is_closed_after_what_uses_it_and_before_its_files(context: Context, closed: list[str]) -> None:
+    kinds: dict[str, Registry[Any]] = {
+        name: value for name, value in vars(context).items() if isinstance(value, Registry)
+    }
+    for name, registry in kinds.items():
+        opened(registry, Thing(name, closed))
     context.close()
-    assert closed == ["monitor", "server"], "a monitor watches a server"
+    assert sorted(closed) == sorted(kinds), "every kind is closed"
+    assert closed[-2:] == ["servers", "model_files"]
 
 
 @pytest.mark.parametrize("error", [OSError("broken"), KeyboardInterrupt("stop"), SystemExit(1)])
 def test_a_failing_close_keeps_none_from_closing(context: Context, closed: list[str], error: BaseException) -> None:
     context.enter("t")
-    servers = context.registry("server", "")
-    for thing in (Thing("a", closed), Thing("b", closed, error), Thing("c", closed)):
-        servers.add(thing)
-    context.registry("monitor", "").add(Thing("d", closed, ValueError("also")))
+    opened(context.servers, Thing("a", closed), Thing("b", closed, error), Thing("c", closed))
+    opened(context.monitors, Thing("d", closed, ValueError("also")))
     failures = context.leave("t")
     assert closed == ["d", "c", "b", "a"]
     assert [(name, type(failed)) for name, failed in failures] == [("d", ValueError), ("b", type(error))]
-    assert len(servers) == 0
+    assert len(context.servers) == 0
     assert context.leave("t") == [], "nothing is closed twice"
 
 
-def test_leaving_what_was_never_entered_does_no_harm(
-    context: Context, things: Registry[Thing], closed: list[str]
-) -> None:
-    things.add(Thing("run", closed))
+def test_leaving_what_was_never_entered_does_no_harm(context: Context, closed: list[str]) -> None:
+    opened(context.model_files, Thing("run", closed))
     assert context.leave("nobody") == []
     assert (closed, RUN) == ([], "run")
 

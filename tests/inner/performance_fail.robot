@@ -102,6 +102,9 @@ No Gpu Memory
     Start Memory Monitor    server=paced
     Get Measured Peak Memory    <    1 GB    kind=gpu
 
+Generation Too Long
+    Measure Generation    ${QUESTION}    iterations=1    warmup=0    timeout=30 ms
+
 Stopped By A Timeout
     [Timeout]    0.5 s
     Start Server    simulator    inter_token_latency=500 ms    alias=slow

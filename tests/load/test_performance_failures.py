@@ -35,6 +35,7 @@ MESSAGES = {
     "Remote Memory": r"Server '\S+' cannot be watched: expected a process that this library started, got a server at http://127\.0\.0\.1:\d+\. Hint: give the process with pid= when it runs on this machine",
     "No Such Process": r"Process 4194304 of 'process 4194304' cannot be watched: expected a process, got none\.",
     "Interval Too Short": r"The interval of a memory monitor is too short: expected at least 10 ms, got 1 ms\.",
+    "Generation Too Long": r"POST \S+/v1/chat/completions of server 'paced' failed: expected .* within the total time limit of 0\.03 s .*",
     "Stopped By A Timeout": r"Test timeout 500 milliseconds exceeded\.",
 }
 

@@ -18,7 +18,7 @@ def keywords(active: list[str], placement: dict[str, int] | None, notes: list[st
     group = OnnxKeywords()
     group.context = Context()
     model = OnnxModel("net", Path("net.onnx"), [CUDA], active, placement, notes, 0.1, [], [])
-    group.context.registry("ONNX model", "use Load Onnx Model").add(model)
+    group.context.onnx_models.add(model)
     return group
 
 

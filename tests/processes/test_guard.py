@@ -91,8 +91,8 @@ def test_a_daemon_comes_back_to_the_guard(start: Start, mark: str) -> None:
         "all that bears the mark is below the guard"
     )
     assert process.stop(5) is True
-    assert {left.name for left in process.left} <= {"sh", "sleep"}
-    assert process.left, "the daemon did not follow its server"
+    assert {orphan.name for orphan in process.orphans} <= {"sh", "sleep"}
+    assert process.orphans, "the daemon did not follow its server"
     assert bearers(mark) == []
 
 
@@ -100,7 +100,7 @@ def test_what_follows_its_server_is_no_leak(start: Start) -> None:
     process = start("sleep 600 & echo begun; wait")
     begun(process)
     assert process.stop(5) is True
-    assert process.left == ()
+    assert process.orphans == ()
 
 
 @linux
@@ -211,13 +211,13 @@ def test_a_daemon_is_the_server(start: Start) -> None:
 
 def test_the_server_alone_is_signalled(start: Start) -> None:
     child = "sh -c 'trap \"echo child; exit\" TERM; while :; do sleep 0.05; done'"
-    process = start(f"{child} & trap 'echo main; exit' TERM; echo begun; wait")
+    process = start(f"{child} & trap 'echo main; exit' TERM; echo begun; wait", stop_whole_group=False)
     begun(process)
     time.sleep(0.1)
-    assert process.stop(5, whole_group=False) is True
+    assert process.stop(5) is True
     lines = process.log_text().split()
     assert lines.index("main") < lines.index("child"), "the child got its signal later, as something left behind"
-    assert [left.name for left in process.left] == ["sh"] or len(process.left) >= 1
+    assert [orphan.name for orphan in process.orphans] == ["sh"] or len(process.orphans) >= 1
 
 
 def test_a_forked_child_ends_nothing(start: Start) -> None:

@@ -24,9 +24,8 @@ from InferenceLibrary.servers.profile import load_profile
 from InferenceLibrary.servers.starting import StartSettings, start
 
 folder, *flags = sys.argv[1:]
-server = start(load_profile(folder + "/mine.yaml"), StartSettings(), name="mine",
+server = start(load_profile(folder + "/mine.yaml"), StartSettings(keep="keep" in flags), name="mine",
                new_log=lambda: Path(folder, "mine.log"), redact=Redactor())
-server.keep = "keep" in flags
 print(server.pid, server.process.guard_pid, flush=True)
 if "end" in flags:
     server.close()

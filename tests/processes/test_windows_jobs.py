@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from InferenceLibrary.errors import ServerError
-from InferenceLibrary.processes.windows import Job, WindowsProcess
+from InferenceLibrary.processes.windows import JobObject, WindowsProcess
 
 
 class FakeKernel:
@@ -102,4 +102,4 @@ def test_a_real_process_ends_with_its_job(tmp_path: Path) -> None:
     assert started.running
     started.kill()
     assert not started.running
-    Job.close(started._job)
+    JobObject.close(started._job)

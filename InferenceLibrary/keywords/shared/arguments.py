@@ -43,8 +43,7 @@ def profile_or_current(context: Context, name: str | None) -> Profile:
         from InferenceLibrary.servers.profile import load_profile
 
         return load_profile(name)
-    profile: Profile = context.registry("server", "use Start Server or Connect To Server").get().profile
-    return profile
+    return context.servers.get().profile
 
 
 def command_of(
@@ -72,11 +71,11 @@ def command_of(
     known |= getattr(part, "options", {})
     _refuse_without_effect(profile, section, options or {})
     placeholders = {"model": profile.model or "", "host": "127.0.0.1", "port": "0"}
-    servers = context.registry("server", "use Start Server or Connect To Server")
-    if len(servers) and servers.get().profile.name == profile.name:
-        address = urlsplit(servers.get().base_url)
+    current = context.servers.get() if len(context.servers) else None
+    if current is not None and current.profile.name == profile.name:
+        address = urlsplit(current.base_url)
         placeholders |= {"host": address.hostname or "127.0.0.1", "port": str(address.port or 80)}
-        placeholders["model"] = servers.get().model or placeholders["model"]
+        placeholders["model"] = current.model or placeholders["model"]
     return tuple(build_command(part.command, known, options or {}, source=profile.name, placeholders=placeholders))
 
 

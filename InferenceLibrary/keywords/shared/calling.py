@@ -41,7 +41,7 @@ class CallGroup(KeywordGroup):
         """Sort the shared arguments of a keyword."""
         server = self.context.servers.get(options.get("server"))
         limits = (server.client.stream_limits if stream else None) or server.client.limits
-        given = {limit: seconds(options.get(argument)) for argument, limit in _LIMITS.items()}
+        given: dict[str, Any] = {limit: seconds(options.get(argument)) for argument, limit in _LIMITS.items()}
         limits = limits._replace(**{limit: value for limit, value in given.items() if value is not None})
         generation = {item.name: options.get(item.name) for item in (*GENERATION, *TOOLS)}
         if generation["stop"]:

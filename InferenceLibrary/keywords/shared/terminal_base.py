@@ -18,16 +18,11 @@ if TYPE_CHECKING:
 class TerminalGroup(KeywordGroup):
     """Finds terminals, and leaves evidence of what fails in them."""
 
-    @property
-    def _terminals(self) -> Any:
-        return self.context.registry("terminal", "use Start Terminal or Start Chat Terminal.")
-
     def _terminal(self, ref: Any) -> Terminal:
-        terminal: Terminal = self._terminals.get(ref)
-        return terminal
+        return self.context.terminals.get(ref)
 
     def _register(self, terminal: Terminal, alias: str | None) -> Terminal:
-        self._terminals.add(terminal, alias)
+        self.context.terminals.add(terminal, alias)
         shown = " ".join(self.context.redactor.argv(list(terminal.command)))
         self.log.info(f"Terminal '{terminal.name}' runs {shown} (process {terminal.pid}).")
         self.log.file("Recording", terminal.recording)
