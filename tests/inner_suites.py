@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -11,10 +12,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from machine import Limit
 from robot.api import ExecutionResult, ResultVisitor
 
 INNER = Path(__file__).parent / "inner"
 _MARK = "INFERENCE_TEST_MARK"
+_QUIET_LIMIT = 240.0
+"""Seconds that a run may take on a quiet machine; it grows with the machine."""
+
+
+class InnerRunError(AssertionError):
+    """A run that did not end, or left no results: one failure, however many tests would have read it."""
+
+    told_by = ""
+    """The test that was the first to fail by it."""
 
 
 @dataclass
@@ -60,6 +71,8 @@ def start_inner(
     mark = uuid.uuid4().hex
     command = [
         sys.executable,
+        "-X",
+        "faulthandler",  # a run that hangs is ended by ABRT, and then tells where
         "-m",
         "robot",
         "--outputdir",
@@ -86,28 +99,49 @@ def finish_inner(
     process: subprocess.Popen[str],
     mark: str,
     output_dir: Path,
-    timeout: float = 120,
+    timeout: float = _QUIET_LIMIT,
     settled: Callable[[], object] = lambda: None,
 ) -> InnerRun:
     """Wait for a run, then for `settled`, end what is left of its processes, and read its results.
 
-    A run that is interrupted leaves work to its watcher of containers, which must be let to do it.
+    The time limit is that of a quiet machine, and grows with the machine. A run that is interrupted leaves work to its
+    watcher of containers, which must be let to do it.
     """
-    try:
-        console, _ = process.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        console, _ = process.communicate()
-        raise AssertionError(f"The inner run did not end within {timeout:g} s:\n{console}") from None
+    limit = Limit(timeout)
+    console = None
+    while console is None:
+        if (left := limit.left()) == 0:
+            process.send_signal(signal.SIGABRT)
+            console = _rest_of(process)
+            raise InnerRunError(f"The inner run did not end within {limit.seconds:.0f} s{_page(output_dir, console)}")
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            console, _ = process.communicate(timeout=left)
     settled()
     left = [f"{pid}: {line}" for pid, line in marked_processes(mark).items()]
     for pid in marked_processes(mark):
         os.kill(pid, signal.SIGKILL)
     output = output_dir / "output.xml"
-    assert output.exists(), f"The inner run wrote no output.xml:\n{console}"
+    if not output.exists():
+        raise InnerRunError(f"The inner run wrote no output.xml{_page(output_dir, console)}")
     reader = _Reader()
     ExecutionResult(str(output)).visit(reader)
     return InnerRun(output_dir, process.returncode, console, reader.tests, left)
+
+
+def _rest_of(process: subprocess.Popen[str]) -> str:
+    """Return all that a run which was told to abort wrote, the stacks of its threads too."""
+    try:
+        console, _ = process.communicate(timeout=10)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        console, _ = process.communicate()
+    return console
+
+
+def _page(output_dir: Path, console: str) -> str:
+    """Where the results of a run lie, and what it wrote on the console."""
+    files = sorted(path.name for path in output_dir.glob("*")) if output_dir.is_dir() else []
+    return f"; in {output_dir}: {', '.join(files) or 'nothing'}. Its console:\n{console}"
 
 
 def run_inner(

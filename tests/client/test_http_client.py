@@ -381,9 +381,10 @@ def test_a_cancelled_stream_closes_its_connection(wire):
     assert stream.cancelled
     assert 3 <= len(stream.tokens) < 2000
     assert stream.broken is None
-    assert closed.wait(5), "the server never noticed"
+    assert closed.wait(60), "the server never noticed"
 
 
+@pytest.mark.timeout(300, method="thread")  # it uses the alarm itself
 def test_an_interruption_passes_through(wire):
     """Robot's timeouts raise in the main thread while a read waits."""
     import signal
@@ -404,4 +405,4 @@ def test_an_interruption_passes_through(wire):
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 60, "the limit of the call was waited for"

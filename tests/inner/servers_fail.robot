@@ -6,7 +6,9 @@ Library          OperatingSystem
 
 
 *** Variables ***
-${FOLDER}    ${OUTPUT_DIR}/made
+# In which a server of ours is up, also on a busy machine.
+${PATIENCE}    2 s
+${FOLDER}      ${OUTPUT_DIR}/made
 
 
 *** Test Cases ***
@@ -56,10 +58,10 @@ Out Of Memory
     Start Script    echo 'CUDA error: out of memory'; exit 1
 
 Never Listens
-    Start Script    echo still loading; exec sleep 60    timeout=600 ms
+    Start Script    echo still loading; exec sleep 60    timeout=${PATIENCE}
 
 Never Ready
-    Start Server    simulator    fault=never-ready    timeout=800 ms
+    Start Server    simulator    fault=never-ready    timeout=${PATIENCE}
 
 Port In Use
     ${first} =    Start Server    simulator
@@ -96,12 +98,12 @@ Server Dies In A Call
 Listens On Another Port
     Start From
     ...    title: x\nstart:\n${SPACE * 2}command: ['{python}', -m, http.server, --bind, 127.0.0.1, '0']\n
-    ...    timeout=2 s
+    ...    timeout=${PATIENCE}
 
 Health Path That Is None
     Start From
     ...    title: x\nstart:\n${SPACE * 2}command: ['{python}', -m, http.server, --bind, 127.0.0.1, '{port}']\n
-    ...    timeout=2 s
+    ...    timeout=${PATIENCE}
 
 Wrong Path In The URL
     ${server} =    Start Server    simulator

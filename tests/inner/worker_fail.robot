@@ -20,7 +20,7 @@ No Event Stream
     Execute Job    Hello    headers={"X-Inference-Fault": "not-json"}
 
 Over Before It Is Cancelled
-    Execute Job    Hello    max_tokens=3    cancel_after=3
+    Execute Job    Hello    max_tokens=2    cancel_after=3
 
 Started Late
     Order Should Fail    start-event-late

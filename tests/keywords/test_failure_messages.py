@@ -5,11 +5,13 @@ import re
 
 import pytest
 from inner_suites import InnerRun, run_inner
+from machine import patience
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> InnerRun:
-    return run_inner("servers_fail.robot", tmp_path_factory.mktemp("servers_fail"))
+    options = ["--variable", f"PATIENCE:{patience(2):.1f} s"]
+    return run_inner("servers_fail.robot", tmp_path_factory.mktemp("servers_fail"), *options)
 
 
 MESSAGES = {
@@ -27,8 +29,8 @@ MESSAGES = {
     "Dies At Start": r"Server 'mine' ended before it was ready: expected a listener on port \d+, got exit code 3 after \d+\.\d+ s\.",
     "Dies By A Signal": r"Server 'mine' ended before it was ready: expected a listener on port \d+, got signal SIGSEGV after \d+\.\d+ s\.",
     "Out Of Memory": r"Server 'mine' ended before it was ready: .*got exit code 1 after .* Hint: memory ran out: .*",
-    "Never Listens": r"Server 'mine' is not ready \(listening\): expected a listener on port \d+, got connection refused after \d+\.\d\d s; process \d+ runs\. Hint: give it more time with timeout=\.\.\., or read its log\.",
-    "Never Ready": r"Server 'simulator' is not ready \(healthy\): expected 200 on GET /health, got status 503 after \d+\.\d\d s; process \d+ runs\. Hint: .*",
+    "Never Listens": r"Server 'mine' is not ready \(listening\): expected a listener on port \d+, got connection refused after \d+\.\d+ s; process \d+ runs\. Hint: give it more time with timeout=\.\.\., or read its log\.",
+    "Never Ready": r"Server 'simulator' is not ready \(healthy\): expected 200 on GET /health, got status 503 after \d+\.\d+ s; process \d+ runs\. Hint: .*",
     "Port In Use": r"Server 'simulator' cannot be started on port \d+: address already in use\. Hint: stop what listens there, or leave the port to the library\.",
     "Nobody Answers": r"Nobody answers as expected: expected 200 or 401 or 403 on GET http://127\.0\.0\.1:\d+/v1/models, got connection refused after \d\.\d\d s\. Hint: is it running there, and is the URL right\?",
     "No URL": r"'localhost:8000' is no URL of a server: expected http://host:port or https://host\.",

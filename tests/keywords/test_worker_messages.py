@@ -17,7 +17,7 @@ MESSAGES = {
     "Stream Breaks Off": r"POST http://\S+/execute of server 'worker' failed: expected a stream with a proper end, got a connection that broke off \(.*\) after 3 events \('.*'\) after \d+\.\d+ s\.",
     "No Terminal Event": r"POST http://\S+/execute of server 'worker' failed: expected a stream with a proper end, got an end without an end or error event, the last one was (token|metrics) after \d+ events \('.*'\) after \d+\.\d+ s\.",
     "No Event Stream": r"POST http://\S+/execute of server 'worker' failed: expected an event stream \(text/event-stream\), got text/html.*",
-    "Over Before It Is Cancelled": r"Job job-\d+ was over before it could be cancelled: expected more than 3 tokens, got 3 tokens and then max_tokens\. Hint: give it more max_tokens, or a slower worker\.",
+    "Over Before It Is Cancelled": r"Job job-\d+ was over before it could be cancelled: expected more than 3 tokens, got 2 tokens and then max_tokens\. Hint: give it more max_tokens, or a slower worker\.",
     "Started Late": r"Order of the-job: expected 'started' as the first event, got [\d.]+ ms: {\"type\":\"token\",.*",
     "Lost Token": r"Order of the-job: expected token 2 in event 4 of 5, got 3\.",
     "Swapped Tokens": r"Order of the-job: expected token 0 in event 2 of 6, got 1\.",

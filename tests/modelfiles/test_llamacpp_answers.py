@@ -64,7 +64,7 @@ def serving(binaries: Path, model: Path, log: Path) -> Iterator[httpx.Client]:
     finally:
         server.terminate()
         try:
-            server.wait(10)
+            server.wait(60)
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()

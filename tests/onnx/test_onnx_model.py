@@ -231,6 +231,7 @@ def test_a_run_that_does_not_end_is_cancelled(tmp_path: Path) -> None:
     assert not native_calls(), "the native call went on"
 
 
+@pytest.mark.timeout(300, method="thread")  # it uses the alarm itself
 def test_a_run_obeys_a_signal(tmp_path: Path) -> None:
     """Robot's timeouts and Ctrl-C are exceptions raised by a signal handler in the main thread."""
     model = load_model(endless_model(tmp_path / "endless.onnx"))

@@ -115,6 +115,7 @@ def test_a_flood_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
         run_program(["yes"], timeout=60)
 
 
+@pytest.mark.timeout(300, method="thread")  # it uses the alarm itself
 def test_an_exception_of_a_signal_handler_ends_the_wait_and_the_program(tmp_path: Path) -> None:
     class Interruption(BaseException):
         pass

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from machine import patience
 from own_server import write_own_server
 from wire_server import HOLD, WireServer, answer
 
@@ -222,7 +223,7 @@ def test_the_first_token_is_awaited(begin: Begin) -> None:
             "simulator",
             first_token="completion",
             options={"fault": "missing-done", "time_to_first_token": "1 min"},
-            timeout=1.5,
+            timeout=patience(1.5),
         )
     assert "(first token): expected a first token from a completion, got" in str(caught.value)
     assert "process " in str(caught.value)

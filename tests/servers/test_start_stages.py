@@ -108,7 +108,9 @@ def test_a_long_start_is_told_while_it_lasts(begin: Begin, tmp_path: Path, monke
     assert any("spawned after" in line for line in lines)
 
 
-def test_a_short_start_is_quiet(begin: Begin) -> None:
+def test_a_short_start_is_quiet(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "PROGRESS_EVERY", 1000.0)
+    monkeypatch.setattr(readiness, "LONG_LOAD", 1000.0)
     lines: list[str] = []
     progress: list[str] = []
     server = begin("simulator", lines, progress)

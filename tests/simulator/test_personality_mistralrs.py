@@ -532,10 +532,10 @@ def test_a_slow_load_is_waited_for_before_the_port_is_bound(models: Path) -> Non
             text += os.read(process.stdout.fileno(), 4096)
         assert b"Model loaded." not in text
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == -signal.SIGTERM
+        assert process.wait(60) == -signal.SIGTERM
     finally:
         process.kill()
-        process.wait(5)
+        process.wait(60)
         process.stdout.close()
 
 

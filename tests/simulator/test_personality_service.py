@@ -5,6 +5,7 @@ import threading
 from time import monotonic
 
 import pytest
+from machine import patience
 
 from InferenceLibrary.deadline import wait_until
 
@@ -266,13 +267,14 @@ def queued(start_simulator):
     def run(strategy):
         service = start_simulator(
             "--as", "service", "--mode", "echo", "--queue-strategy", strategy, "--queue-max-size", "3",
-            "--control-port", "0", "--time-to-first-token", "250ms",
+            # As long as the others need to queue up behind the first.
+            "--control-port", "0", "--time-to-first-token", f"{patience(0.4):.2f}s",
         )  # fmt: skip
         socks = [open_chat(service, "running")]
-        assert wait_until(lambda: service.stats()["running"] == 1, 10.0)
+        assert wait_until(lambda: service.stats()["running"] == 1, 60.0)
         for number, (text, priority) in enumerate((("low", 1), ("normal", None), ("high", 3)), start=1):
             socks.append(open_chat(service, text, **({"priority": priority} if priority else {})))
-            assert wait_until(lambda number=number: service.stats()["waiting"] == number, 10.0)
+            assert wait_until(lambda number=number: service.stats()["waiting"] == number, 60.0)
         full = ask(service)
         answers = [answer_of(sock) for sock in socks]
         recent = service.control("GET", "/requests").json["requests"]

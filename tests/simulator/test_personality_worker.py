@@ -342,7 +342,7 @@ def test_shutdown(start_simulator):
     seen += read_until(job, lambda seen: seen.endswith(b"0\r\n\r\n"))
     assert b"event: end" in seen
     job.close()
-    assert worker.process.wait(10) == 0
+    assert worker.process.wait(60) == 0
 
 
 def test_help_and_yaml_know_the_flags_of_the_personality(run_cli, start_simulator, tmp_path):

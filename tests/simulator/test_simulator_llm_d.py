@@ -12,6 +12,7 @@ from time import monotonic
 from zlib import crc32
 
 import pytest
+from machine import patience
 
 TOOL = {
     "type": "function",
@@ -341,7 +342,7 @@ def test_queue_and_429(start_simulator):
         "--max-waiting-queue-length",
         "2",
         "--time-to-first-token",
-        "400ms",
+        f"{(wait := patience(0.4)):.2f}s",
         "--control-port",
         "0",
     )
@@ -349,7 +350,7 @@ def test_queue_and_429(start_simulator):
     with ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(lambda _: simulator.chat("x"), range(6)))
     assert sorted(answer.status for answer in answers) == [200] * 3 + [429] * 3
-    assert monotonic() - begin >= 1.2
+    assert monotonic() - begin >= 2.9 * wait
     counters = simulator.stats()
     assert counters["received"] == counters["completed"] + counters["failed"] == 6
 
@@ -380,5 +381,5 @@ def test_truth_file_has_a_time_for_each_token(start_simulator, tmp_path):
     assert begin <= line["received"] <= line["tokens"][0]
     assert line["tokens"] == sorted(line["tokens"])
     assert len(line["tokens"]) == 3
-    assert line["tokens"][2] - line["tokens"][0] >= 0.039  # the first may be late
+    assert line["tokens"][2] - line["received"] >= 0.039
     assert line["tokens"][-1] <= end

@@ -12,6 +12,9 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
+from machine import patience
+
+from InferenceLibrary.deadline import wait_until
 
 
 @pytest.mark.parametrize(
@@ -121,7 +124,7 @@ def test_term_drains_and_exits_0(start_simulator):
             rest += part
         assert b"[DONE]" in rest
         assert idle.recv(1) == b""
-    assert simulator.process.wait(5) == 0
+    assert simulator.process.wait(60) == 0
 
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
@@ -134,7 +137,7 @@ def test_second_signal_ends_it_at_once(start_simulator, second):
         with pytest.raises(subprocess.TimeoutExpired):
             simulator.process.wait(0.3)
         simulator.process.send_signal(second)
-        assert simulator.process.wait(5) == 128 + second
+        assert simulator.process.wait(60) == 128 + second
 
 
 def test_while_draining_new_connections_are_refused(start_simulator):
@@ -150,12 +153,10 @@ def test_while_draining_new_connections_are_refused(start_simulator):
 
 
 def test_not_ready_during_startup_duration(start_simulator):
-    simulator = start_simulator("--startup-duration", "600ms")
+    simulator = start_simulator("--startup-duration", f"{patience(0.6):.2f}s")
     assert simulator.request("GET", "/health").status == 200
     assert simulator.request("GET", "/health/ready").status == 503
-    end = monotonic() + 10
-    while simulator.request("GET", "/health/ready").status != 200:
-        assert monotonic() < end
+    assert wait_until(lambda: simulator.request("GET", "/health/ready").status == 200, 300)
 
 
 def test_start_imports_nothing_heavy():

@@ -74,7 +74,7 @@ class Terminal:
     def close(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
-        self.process.wait(5)
+        self.process.wait(60)
         os.close(self.master)
 
 
@@ -106,7 +106,7 @@ def test_ctrl_c_while_generating_returns_to_the_prompt(terminal):
     chat.until("> ", 2)
     assert "Stats" not in chat.text
     chat.type("\\exit\n")
-    assert chat.process.wait(5) == 0
+    assert chat.process.wait(60) == 0
 
 
 @pytest.mark.parametrize("key", ["\x03", "\x04"])
@@ -114,7 +114,7 @@ def test_ctrl_c_and_ctrl_d_at_the_prompt_leave(terminal, key):
     chat = terminal()
     chat.until("> ")
     chat.type(key)
-    assert chat.process.wait(5) == 0
+    assert chat.process.wait(60) == 0
 
 
 def test_terminal_edits_the_line(terminal):
@@ -142,4 +142,4 @@ def test_hang_up_ends_it(terminal):
     chat = terminal()
     chat.until("> ")
     chat.process.send_signal(signal.SIGHUP)
-    assert chat.process.wait(5) == -signal.SIGHUP
+    assert chat.process.wait(60) == -signal.SIGHUP

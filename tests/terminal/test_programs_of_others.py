@@ -13,7 +13,7 @@ from InferenceLibrary.errors import TerminalError
 from InferenceLibrary.terminal.session import Terminal
 
 Start = Callable[..., Terminal]
-LONG = 20.0
+LONG = 120.0
 REDRAW = Path(__file__).parent / "programs" / "redraw.py"
 
 

@@ -7,7 +7,6 @@ import io
 import json
 import struct
 from pathlib import Path
-from time import perf_counter
 
 import pytest
 from hypothesis import example, given, settings
@@ -236,7 +235,5 @@ class HugeFile(io.BytesIO):
 
 def test_a_claim_is_not_believed_because_the_file_is_large() -> None:
     head = b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + entry("x", ARRAY, struct.pack("<IQ", STRING, 1 << 40))
-    begin = perf_counter()
     with pytest.raises(ModelFileError):
         read_model_info(HugeFile(head + b"\0" * 800_000), limit=500_000)
-    assert perf_counter() - begin < 20
