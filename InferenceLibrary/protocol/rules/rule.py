@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from InferenceLibrary.protocol.exchange import Exchange, Held
+from InferenceLibrary.protocol.exchange import Held
 
 
 class Level(StrEnum):
@@ -65,6 +65,8 @@ class Found(NamedTuple):
     """Number of the event, from 1; None for a whole answer or the stream as a whole."""
     offset: int | None = None
     """Byte of the body where it is; None when it is in no single place."""
+    exchange: int = 0
+    """Which of the exchanges it is in, from 0, for a rule about several."""
 
 
 class Violation(NamedTuple):
@@ -77,6 +79,8 @@ class Violation(NamedTuple):
     offset: int | None
     excerpt: bytes
     """The offending bytes, at most some hundred of them."""
+    exchange: int = 0
+    """Which of the exchanges it is in, from 0, where several were judged together."""
 
     def __str__(self) -> str:
         place = f" in event {self.event}" if self.event is not None else ""
@@ -105,8 +109,60 @@ class Rule:
     """The view of the exchange that `check` takes; the rule is asked where the exchange has that view."""
     needs: frozenset[Held] = field(default_factory=frozenset)
     """What a record must hold, beside status and body, for the rule to be judged."""
-    exchanges: int = 1
-    """How many exchanges of one server it is about."""
+    to_the_end: bool = False
+    """Whether it is about answers that came to their own end: not one that we ended, nor one that an error ended."""
+    several: bool = False
+    """Whether it is about several exchanges of one server: `check` then takes the list of their views."""
+
+
+Check = Callable[..., Iterable[Found]]
+
+REGISTRY: dict[str, Rule] = {}
+"""All rules that were written down, by id, in the order in which they were."""
+
+
+def rule(
+    name: str,
+    level: Level,
+    sentence: str,
+    *,
+    source: str,
+    kinds: tuple[str, ...],
+    view: type[Any],
+    apis: Iterable[Api] = (),
+    needs: Iterable[Held] = (),
+    to_the_end: bool = False,
+    several: bool = False,
+) -> Callable[[Check], Check]:
+    """Write down a rule: the function below takes a view and what is known, and yields what it found.
+
+    Args:
+        name: The id, as `C2`; unique.
+        level: How much a breach matters.
+        sentence: What must hold, one sentence with a full stop.
+        source: Document, section, date of reading.
+        kinds: The ways to break it.
+        view: The view that the function takes.
+        apis: The APIs that have the thing; all by default.
+        needs: What a record must hold for the rule to be judged.
+        to_the_end: Not judged where we, or an error, ended the answer.
+        several: The function takes the list of the views of several exchanges.
+
+    Raises:
+        ValueError: There is such an id, or the sentence, the source or the kinds are missing.
+    """
+
+    def write(check: Check) -> Check:
+        if name in REGISTRY:
+            raise ValueError(f"Rule '{name}' is written down twice.")
+        if not sentence.endswith(".") or not source or not kinds:
+            raise ValueError(f"Rule '{name}' needs a sentence with a full stop, a source and its kinds.")
+        REGISTRY[name] = Rule(
+            name, level, frozenset(apis), sentence, source, kinds, check, view, frozenset(needs), to_the_end, several
+        )
+        return check
+
+    return write
 
 
 class Judgement(NamedTuple):
@@ -122,9 +178,3 @@ class Judgement(NamedTuple):
     def broken(self) -> tuple[str, ...]:
         """Ids of the broken rules, each once, in the order of the book."""
         return tuple(dict.fromkeys(violation.rule.id for violation in self.violations))
-
-
-def exchange_of(view: Any) -> Exchange:
-    """The exchange behind a view."""
-    found: Exchange = view.exchange
-    return found

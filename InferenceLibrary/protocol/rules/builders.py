@@ -1,0 +1,45 @@
+"""Makes the views of an exchange. A new API registers the function that makes its views by `builds`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from InferenceLibrary.protocol.exchange import Exchange
+from InferenceLibrary.protocol.rules.apis import api_of, is_streamed
+from InferenceLibrary.protocol.rules.event_stream import EventStream
+from InferenceLibrary.protocol.rules.rule import Api
+from InferenceLibrary.protocol.rules.views import Answer, JsonAnswer, View
+
+Builder = Callable[[Exchange, Api], list[View]]
+_BUILDERS: dict[tuple[Api, bool], Builder] = {}
+
+
+def builds(*apis: Api, stream: bool) -> Callable[[Builder], Builder]:
+    """Register the function that makes the views of a good answer of these APIs, whole or streamed.
+
+    Those of a whole answer stand beside `JsonAnswer`; those of a stream hold an `EventStream` of their own making.
+    """
+
+    def write(builder: Builder) -> Builder:
+        for api in apis:
+            _BUILDERS[api, stream] = builder
+        return builder
+
+    return write
+
+
+def views_of(exchange: Exchange) -> list[View]:
+    """Make the views of an exchange; none where there was no answer."""
+    if exchange.status is None:
+        return []
+    api = api_of(exchange)
+    views: list[View] = [Answer(exchange, api)]
+    good = 200 <= exchange.status < 300
+    streamed = good and is_streamed(exchange)
+    builder = _BUILDERS.get((api, streamed)) if good else None
+    if streamed:
+        views += builder(exchange, api) if builder else [EventStream(exchange, api)]
+    else:
+        views.append(JsonAnswer(exchange, api))
+        views += builder(exchange, api) if builder else []
+    return views
