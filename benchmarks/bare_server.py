@@ -16,7 +16,7 @@ from typing import Any
 
 import uvloop
 
-from InferenceLibrary.simulator.timers import TimerFd
+from InferenceLibrary.simulator.core.timers import TimerFd
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 EVENT = (

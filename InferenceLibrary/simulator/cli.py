@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.settings import Settings
+    from InferenceLibrary.simulator.core.settings import Settings
+    from InferenceLibrary.simulator.scenario import Scenario
 
 
 _PROGRAMS = ("mistralrs", "mistralrs-server", "mistralrs-bench")
@@ -32,7 +33,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     if program is not None:
         from InferenceLibrary.simulator.personalities.mistralrs_cli import main as mistralrs
 
-        return mistralrs(program, words, _check)
+        return mistralrs(program, words, _check, _scenario, _serve)
     if "--help" in words or "-h" in words:
         return _print_help(words)
     if "--version" in words:
@@ -45,22 +46,23 @@ def _run(arguments: Sequence[str] | None) -> int:
 
         return print_catalogue("--json" in words)
     interactive = "-i" in words
-    from InferenceLibrary.simulator.options import OptionError, parse_options
+    from InferenceLibrary.simulator.core.options import OptionError, parse_options
+    from InferenceLibrary.simulator.personalities.registry import settings_class
 
     try:
-        settings = parse_options([word for word in words if word != "-i"], os.environ)
+        settings = parse_options([word for word in words if word != "-i"], os.environ, settings_class)
         _check(settings)
     except OptionError as error:
         sys.stderr.write(f"inference-simulator: error: {error}\n")
         return 2
-    from InferenceLibrary.simulator.server import Server, StartError
+    from InferenceLibrary.simulator.core.settings import StartError
 
     try:
         if interactive:
-            from InferenceLibrary.simulator.interactive import chat_in_terminal
+            from InferenceLibrary.simulator.answers.interactive import chat_in_terminal
 
-            return chat_in_terminal(settings)
-        return Server(settings).run()
+            return chat_in_terminal(settings, _scenario(settings))
+        return _serve(settings)
     except StartError as error:
         sys.stderr.write(f"inference-simulator: error: {error}\n")
         return 1
@@ -81,14 +83,14 @@ def _mistralrs(called: str, words: list[str]) -> tuple[str | None, list[str]]:
 
 def _check(settings: Settings) -> None:
     """Refuse what only the parts behind the flags can judge."""
-    from InferenceLibrary.simulator.options import OptionError
+    from InferenceLibrary.simulator.core.options import OptionError
     from InferenceLibrary.simulator.personalities.registry import PERSONALITIES
 
     if settings.personality not in PERSONALITIES:
         names = [*PERSONALITIES, *(name for name in _PROGRAMS if name not in PERSONALITIES)]
         raise OptionError(f"--as: '{settings.personality}' is none of {', '.join(names)}")
     if settings.fault:
-        from InferenceLibrary.simulator.faults.spec import parse_fault
+        from InferenceLibrary.simulator.faults.catalogue import parse_fault
 
         for text in settings.fault:
             try:
@@ -101,7 +103,7 @@ def _check(settings: Settings) -> None:
     except ValueError as error:
         raise OptionError(str(error)) from None
     if settings.dataset_path:
-        from InferenceLibrary.simulator.dataset import DatasetError, load_dataset
+        from InferenceLibrary.simulator.answers.dataset import DatasetError, load_dataset
 
         try:
             load_dataset(settings.dataset_path, settings.dataset_table_name)
@@ -109,22 +111,36 @@ def _check(settings: Settings) -> None:
             raise OptionError(f"--dataset-path: {error}") from None
     if settings.scenario:
         from InferenceLibrary.errors import InferenceError
-        from InferenceLibrary.simulator.scenario import load_scenario
 
         try:
-            load_scenario(settings.scenario)
+            _scenario(settings)
         except InferenceError as error:
             raise OptionError(f"--scenario: {error}") from None
+
+
+def _serve(settings: Settings, announcement: str = "listening on {url}") -> int:
+    from InferenceLibrary.simulator.server import Server
+
+    return Server(settings, announcement).run()
+
+
+def _scenario(settings: Settings) -> Scenario | None:
+    """Return the scenario that the settings name, if they do."""
+    if not settings.scenario:
+        return None
+    from InferenceLibrary.simulator.scenario import load_scenario
+
+    return load_scenario(settings.scenario)
 
 
 def _check_texts(settings: Settings) -> None:
     """Refuse failure types that do not exist, and JSON that is none."""
     import json
 
-    from InferenceLibrary.simulator.options import OptionError
+    from InferenceLibrary.simulator.core.options import OptionError
 
     if settings.failure_types:
-        from InferenceLibrary.simulator.failures import FAILURES
+        from InferenceLibrary.simulator.personalities.failures import FAILURES
 
         for name in settings.failure_types:
             if name not in FAILURES:
@@ -141,10 +157,10 @@ def _check_texts(settings: Settings) -> None:
 
 def _print_help(words: Sequence[str]) -> int:
     """Print the flags, with those of the personality that the words name."""
-    from InferenceLibrary.simulator.options import settings_class_of, usage_lines, use_flags_of
-    from InferenceLibrary.simulator.personalities.registry import PERSONALITIES
+    from InferenceLibrary.simulator.core.options import personality_of, usage_lines, use_flags_of
+    from InferenceLibrary.simulator.personalities.registry import PERSONALITIES, settings_class
 
-    use_flags_of(settings_class_of(words))
+    use_flags_of(settings_class(personality_of(words)))
     print("usage: inference-simulator [flags]")
     print()
     print("A stand-in inference server: fast, exact in time, and breakable on command.")

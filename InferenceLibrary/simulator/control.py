@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from InferenceLibrary.errors import InferenceError
-from InferenceLibrary.simulator.api_errors import ApiError
-from InferenceLibrary.simulator.app import App
-from InferenceLibrary.simulator.drafts import Draft, deliver
-from InferenceLibrary.simulator.http_connection import Connection
-from InferenceLibrary.simulator.openai_requests import read_json, take
-from InferenceLibrary.simulator.options import OptionError, convert, field_of
-from InferenceLibrary.simulator.settings import Settings
+from InferenceLibrary.simulator.answers.openai_requests import read_json, take
+from InferenceLibrary.simulator.core.api_errors import ApiError
+from InferenceLibrary.simulator.core.app import App
+from InferenceLibrary.simulator.core.connection import Connection
+from InferenceLibrary.simulator.core.delivery import deliver
+from InferenceLibrary.simulator.core.draft import Draft
+from InferenceLibrary.simulator.core.options import OptionError, convert, field_of
+from InferenceLibrary.simulator.core.settings import Settings
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.app import Handler
-    from InferenceLibrary.simulator.exchange import Exchange
-    from InferenceLibrary.simulator.server import Server
+    import asyncio
+
+    from InferenceLibrary.simulator.core.turn import Handler, Host, Turn
 
 # What takes effect on the next request.
 CHANGEABLE = (
@@ -52,11 +53,11 @@ class Control:
     generating: frozenset[str] = frozenset()
     open_paths: frozenset[str] = frozenset()
 
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self._app = server.app
+    def __init__(self, app: App, host: Host) -> None:
+        self._app = app
+        self._host = host
         self.routes: dict[str, dict[str, Handler]] = {
-            "/health": {"GET": lambda exchange: deliver(exchange, Draft(body={"status": "ok"}))},
+            "/health": {"GET": lambda turn: deliver(turn, Draft(body={"status": "ok"}))},
             "/config": {"GET": self.config, "PATCH": self.change_config},
             "/stats": {"GET": self.stats},
             "/stats/reset": {"POST": self.reset_stats},
@@ -70,16 +71,16 @@ class Control:
     def error(self, error: ApiError, _path: str = "") -> Draft:
         return Draft(error.status, body={"error": error.message})
 
-    def before(self, _exchange: Exchange) -> bool:
+    def before(self, _turn: Turn) -> bool:
         return False
 
-    def config(self, exchange: Exchange) -> None:
+    def config(self, turn: Turn) -> None:
         settings = self._app.settings
         values = {name: getattr(settings, field_of(name)) for name in CHANGEABLE}
-        deliver(exchange, Draft(body={"model": settings.model, "as": settings.personality, **values}))
+        deliver(turn, Draft(body={"model": settings.model, "as": settings.personality, **values}))
 
-    def change_config(self, exchange: Exchange) -> None:
-        changes = read_json(exchange.request, any_type=True)
+    def change_config(self, turn: Turn) -> None:
+        changes = read_json(turn.request, any_type=True)
         checked = {}
         for name, value in changes.items():
             flag = name.replace("_", "-")
@@ -91,25 +92,25 @@ class Control:
                 raise ApiError(400, str(error)) from None
         for field, value in checked.items():
             setattr(self._app.settings, field, value)
-        self.config(exchange)
+        self.config(turn)
 
-    def stats(self, exchange: Exchange) -> None:
+    def stats(self, turn: Turn) -> None:
         app = self._app
         faults = [{"fault": fault.text, "struck": fault.struck} for fault in app.faults]
         body = {**app.ledger.counters(), "running": app.running, "waiting": len(app.waiting), "faults": faults}
-        deliver(exchange, Draft(body={**body, "open_connections": len(app.connections)}))
+        deliver(turn, Draft(body={**body, "open_connections": len(app.connections)}))
 
-    def reset_stats(self, exchange: Exchange) -> None:
+    def reset_stats(self, turn: Turn) -> None:
         self._app.ledger.clear()
-        deliver(exchange, Draft(204))
+        deliver(turn, Draft(204))
 
-    def list_faults(self, exchange: Exchange) -> None:
-        deliver(exchange, Draft(body={"faults": [fault.text for fault in self._app.faults]}))
+    def list_faults(self, turn: Turn) -> None:
+        deliver(turn, Draft(body={"faults": [fault.text for fault in self._app.faults]}))
 
-    def add_faults(self, exchange: Exchange) -> None:
-        from InferenceLibrary.simulator.faults.spec import parse_fault
+    def add_faults(self, turn: Turn) -> None:
+        from InferenceLibrary.simulator.faults.catalogue import parse_fault
 
-        asked = take(read_json(exchange.request, any_type=True), "fault", (str, list))
+        asked = take(read_json(turn.request, any_type=True), "fault", (str, list))
         try:
             faults = [parse_fault(str(text)) for text in ([asked] if isinstance(asked, str) else asked)]
         except ValueError as error:
@@ -118,77 +119,77 @@ class Control:
         if of_process:
             raise ApiError(422, f"'{of_process}' is a fault of the process: give it on the command line")
         self._app.faults = [*self._app.faults, *faults]
-        self.list_faults(exchange)
+        self.list_faults(turn)
 
-    def clear_faults(self, exchange: Exchange) -> None:
+    def clear_faults(self, turn: Turn) -> None:
         self._app.faults = []
         self._app.stuck = False
         self._app.frozen_metrics = None
-        deliver(exchange, Draft(204))
+        deliver(turn, Draft(204))
 
-    def requests(self, exchange: Exchange) -> None:
+    def requests(self, turn: Turn) -> None:
         ledger = self._app.ledger
-        limit = parse_qs(exchange.request.query).get("limit", ["100"])[0]
+        limit = parse_qs(turn.request.query).get("limit", ["100"])[0]
         if not limit.isdecimal():
             raise ApiError(400, f"'limit' must be a whole number, got '{limit}'")
         found = [ledger.describe(item) for item in ledger.recent][-int(limit) :] if int(limit) else []
         current = [item.current for item in self._app.connections if item.current is not None]
         open_now = [ledger.describe(item) for item in current]
-        deliver(exchange, Draft(body={"requests": found, "in_flight": open_now}))
+        deliver(turn, Draft(body={"requests": found, "in_flight": open_now}))
 
-    def clear_requests(self, exchange: Exchange) -> None:
+    def clear_requests(self, turn: Turn) -> None:
         self._app.ledger.recent.clear()
-        deliver(exchange, Draft(204))
+        deliver(turn, Draft(204))
 
-    def scenario(self, exchange: Exchange) -> None:
+    def scenario(self, turn: Turn) -> None:
         scenario = self._app.scenario
-        deliver(exchange, Draft(body={"scenario": scenario.name if scenario is not None else None}))
+        deliver(turn, Draft(body={"scenario": scenario.name if scenario is not None else None}))
 
-    def load_scenario(self, exchange: Exchange) -> None:
+    def load_scenario(self, turn: Turn) -> None:
         """Take a scenario: YAML as the body, or a JSON object with the `name` of a shipped one."""
         from InferenceLibrary.simulator.scenario import load_scenario, parse_scenario
 
-        text = exchange.request.body.decode("utf-8", "replace")
+        text = turn.request.body.decode("utf-8", "replace")
         try:
-            if "json" in exchange.request.headers.get("content-type", ""):
-                name: Any = take(read_json(exchange.request, any_type=True), "name", (str,))
+            if "json" in turn.request.headers.get("content-type", ""):
+                name: Any = take(read_json(turn.request, any_type=True), "name", (str,))
                 self._app.scenario = load_scenario(name)
             else:
                 self._app.scenario = parse_scenario(text, "the request's body")
         except InferenceError as error:
             raise ApiError(400, str(error)) from None
-        self.scenario(exchange)
+        self.scenario(turn)
 
-    def clear_scenario(self, exchange: Exchange) -> None:
+    def clear_scenario(self, turn: Turn) -> None:
         self._app.scenario = None
-        deliver(exchange, Draft(204))
+        deliver(turn, Draft(204))
 
-    def reset(self, exchange: Exchange) -> None:
+    def reset(self, turn: Turn) -> None:
         """Forget faults, scenario, counters and recorded requests."""
         self._app.faults = []
         self._app.stuck = False
         self._app.frozen_metrics = None
         self._app.scenario = None
         self._app.ledger.clear()
-        deliver(exchange, Draft(204))
+        deliver(turn, Draft(204))
 
-    def listening(self, exchange: Exchange) -> None:
-        deliver(exchange, Draft(body={"listening": self._server.listening}))
+    def listening(self, turn: Turn) -> None:
+        deliver(turn, Draft(body={"listening": self._host.listening}))
 
-    def set_listening(self, exchange: Exchange) -> None:
+    def set_listening(self, turn: Turn) -> None:
         """Refuse new connections, as a server does that is down, or take them again."""
-        from InferenceLibrary.simulator.server import StartError
+        from InferenceLibrary.simulator.core.settings import StartError
 
-        wanted = take(read_json(exchange.request, any_type=True), "listening", (bool,))
+        wanted = take(read_json(turn.request, any_type=True), "listening", (bool,))
         try:
-            self._server.refuse(not wanted)
+            self._host.refuse(not wanted)
         except StartError as error:
             raise ApiError(409, str(error)) from None
-        deliver(exchange, Draft(body={"listening": wanted}))
+        deliver(turn, Draft(body={"listening": wanted}))
 
 
-def listen_for_control(server: Server, sock: socket.socket) -> Any:
-    """Serve the control API on a bound socket; return the listener."""
-    app = App(Settings(record_requests=0), server.app.timers)
-    app.personality = Control(server)
-    return server.loop.run_until_complete(server.loop.create_server(lambda: Connection(app), sock=sock))
+def listen_for_control(app: App, host: Host, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> Any:
+    """Serve the control API of a server on a bound socket; return the listener."""
+    own = App(Settings(record_requests=0), app.timers, lambda _: [])
+    own.personality = Control(app, host)
+    return loop.run_until_complete(loop.create_server(lambda: Connection(own), sock=sock))

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from InferenceLibrary.errors import ProfileError
-from InferenceLibrary.simulator.api_errors import ApiError
-from InferenceLibrary.simulator.durations import parse_duration
-from InferenceLibrary.simulator.engine import Output, cut_at_stop
-from InferenceLibrary.simulator.faults.spec import Fault, parse_fault
-from InferenceLibrary.simulator.tokens import tokenize
+from InferenceLibrary.simulator.answers.engine import Output, cut_at_stop
+from InferenceLibrary.simulator.answers.tokens import tokenize
+from InferenceLibrary.simulator.core.api_errors import ApiError
+from InferenceLibrary.simulator.core.durations import parse_duration
+from InferenceLibrary.simulator.faults.catalogue import parse_fault
+from InferenceLibrary.simulator.faults.kinds import Fault
 from InferenceLibrary.typed_yaml import parse_yaml
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.drafts import Draft
-    from InferenceLibrary.simulator.exchange import Exchange
-    from InferenceLibrary.simulator.openai_requests import Ask
+    from InferenceLibrary.simulator.answers.openai_requests import Ask
+    from InferenceLibrary.simulator.core.draft import Draft
+    from InferenceLibrary.simulator.core.turn import Turn
 
 _SHIPPED = Path(__file__).parent / "scenarios"
 
@@ -166,23 +167,23 @@ class Scenario:
         self.name = name
         self._scripts = scripts
 
-    def read(self, exchange: Exchange) -> None:
+    def read(self, turn: Turn) -> None:
         """Find the rule for a request, and note it there.
 
         Raises:
             ApiError: The rule answers with an error.
         """
-        from InferenceLibrary.simulator.openai_requests import read_json
+        from InferenceLibrary.simulator.answers.openai_requests import read_json
 
-        if exchange.json is None:  # a fault may have read and changed it
-            exchange.json = read_json(exchange.request)
-        script = self.find(exchange.request.path, exchange.request.headers, exchange.json)
+        if turn.json is None:  # a fault may have read and changed it
+            turn.json = read_json(turn.request)
+        script = self.find(turn.request.path, turn.request.headers, turn.json)
         if script is None:
             return
-        exchange.scripted = script
-        exchange.faults = [*exchange.faults, *script.faults]
+        turn.scripted = script
+        turn.faults = [*turn.faults, *script.faults]
         for fault in script.faults:
-            if fault.kind.on_answer is not None and fault.kind.on_answer(exchange, fault.values):
+            if fault.kind.on_answer is not None and fault.kind.on_answer(turn, fault.values):
                 return
         script.refuse()
 

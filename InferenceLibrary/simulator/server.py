@@ -11,20 +11,18 @@ import sys
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TextIO
 
-from InferenceLibrary.simulator.eventloop import new_event_loop
-from InferenceLibrary.simulator.timers import Timers
+from InferenceLibrary.simulator.core.eventloop import new_event_loop
+from InferenceLibrary.simulator.core.settings import StartError
+from InferenceLibrary.simulator.core.timers import Timers
 
 if TYPE_CHECKING:
     import asyncio
 
-    from InferenceLibrary.simulator.app import App
-    from InferenceLibrary.simulator.settings import Settings
+    from InferenceLibrary.simulator.core.app import App
+    from InferenceLibrary.simulator.core.settings import Settings
+    from InferenceLibrary.simulator.faults.kinds import Fault
 
 _BACKLOG = 4096
-
-
-class StartError(Exception):
-    """The server cannot start; the text is one line."""
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -64,14 +62,26 @@ def warn(text: str) -> None:
     sys.stderr.flush()
 
 
+def read_faults(text: str) -> list[Fault]:
+    """Return the faults that a header asks for; the catalogue is read when the first one is asked for.
+
+    Raises:
+        ValueError: One of them is wrong.
+    """
+    from InferenceLibrary.simulator.faults.catalogue import parse_faults
+
+    return parse_faults(text)
+
+
 class Server:
     """One simulator process."""
 
-    def __init__(self, settings: Settings, announcement: str = "listening on {url}") -> None:
+    def __init__(self, settings: Settings, announcement: str) -> None:
         self.settings = settings
         self._announcement = announcement
         self.exit_code = 0
         self.ignores_signals = False
+        self._faults: list[Fault] = []
         self.loop: asyncio.AbstractEventLoop
         self.app: App
         self.port = 0
@@ -88,6 +98,10 @@ class Server:
             StartError: The port cannot be bound, or a file cannot be read.
         """
         settings = self.settings
+        if settings.fault:
+            from InferenceLibrary.simulator.faults.catalogue import parse_fault
+
+            self._faults = [parse_fault(text) for text in settings.fault]
         process_faults = self._process_faults()
         if process_faults is not None:
             process_faults.before_start()
@@ -99,7 +113,7 @@ class Server:
         try:
             self._build()
             if process_faults is not None:
-                process_faults.attach(self, sock)
+                process_faults.attach(self.app, self, sock)
             # Requests are answered from here on, but uvloop drops what is signalled before the loop runs for good.
             _hold_signals(True)
             for number in (signal.SIGTERM, signal.SIGINT):
@@ -124,10 +138,10 @@ class Server:
             return None
         from InferenceLibrary.simulator.faults.process import ProcessFaults
 
-        return ProcessFaults(self.settings)
+        return ProcessFaults(self._faults)
 
     def _build(self) -> None:
-        from InferenceLibrary.simulator.app import App
+        from InferenceLibrary.simulator.core.app import App
         from InferenceLibrary.simulator.personalities.registry import make_personality
 
         settings = self.settings
@@ -136,11 +150,8 @@ class Server:
                 self._truth = open(settings.truth_file, "a", encoding="utf-8")  # noqa: SIM115, PTH123 - open for the run
             except OSError as error:
                 raise StartError(f"--truth-file: cannot write '{settings.truth_file}': {error.strerror}") from None
-        self.app = App(settings, Timers(self.loop), self._truth)
-        if settings.fault:
-            from InferenceLibrary.simulator.faults.spec import parse_fault
-
-            self.app.faults = [fault for fault in map(parse_fault, settings.fault) if not fault.kind.of_process]
+        self.app = App(settings, Timers(self.loop), read_faults, self._truth)
+        self.app.faults = [fault for fault in self._faults if not fault.kind.of_process]
         if settings.scenario:
             from InferenceLibrary.simulator.scenario import load_scenario
 
@@ -165,12 +176,12 @@ class Server:
             from InferenceLibrary.simulator.control import listen_for_control
 
             control = bind("127.0.0.1", self.settings.control_port)
-            self._listeners.append(listen_for_control(self, control))
+            self._listeners.append(listen_for_control(self.app, self, self.loop, control))
             lines.insert(0, f"control on {url_of(control)}")
         announce(lines)
 
     def _serve_on(self, sock: socket.socket, tls: Any) -> None:
-        from InferenceLibrary.simulator.http_connection import Connection
+        from InferenceLibrary.simulator.core.connection import Connection
 
         async def serve() -> None:
             create = self.loop.create_server
@@ -253,7 +264,7 @@ def _hold_signals(hold: bool) -> None:
 
 
 def _spare_the_collector() -> None:
-    """Leave what lives forever out of the garbage collection, and make it rare: exchanges free themselves."""
+    """Leave what lives forever out of the garbage collection, and make it rare: turns free themselves."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)

@@ -9,10 +9,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from InferenceLibrary.simulator.server import StartError
+from InferenceLibrary.simulator.core.settings import StartError
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.settings import Settings
+    from InferenceLibrary.simulator.core.settings import Settings
 
 _SECONDS = 30
 

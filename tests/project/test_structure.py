@@ -59,7 +59,13 @@ IO_MODULES = {
 }
 
 
-INNER_ROOMS = {"modelfiles.headers", "simulator.faults", "simulator.personalities"}
+INNER_ROOMS = {
+    "modelfiles.headers",
+    "simulator.answers",
+    "simulator.core",
+    "simulator.faults",
+    "simulator.personalities",
+}
 """Packages below a room that are rooms of their own."""
 
 
@@ -174,15 +180,14 @@ def between_rooms(graph: Mapping[str, set[str]]) -> dict[str, set[str]]:
 
 
 GRAPH = import_graph({module_of(path): path.read_text(encoding="utf-8") for path in SOURCES})
-WITH_CIRCLES = "simulator"
 
 
 def test_no_module_imports_itself_in_a_circle() -> None:
-    assert [found for found in circles(GRAPH) if not found[0].startswith(WITH_CIRCLES)] == []
+    assert circles(GRAPH) == []
 
 
 def test_no_room_imports_itself_in_a_circle() -> None:
-    assert [found for found in circles(between_rooms(GRAPH)) if not found[0].startswith(WITH_CIRCLES)] == []
+    assert circles(between_rooms(GRAPH)) == []
 
 
 def test_a_circle_is_seen() -> None:
@@ -217,7 +222,7 @@ def test_imports_go_inward_only(path: Path) -> None:
         ("simulator", "from InferenceLibrary.client import http", "imports client"),
         (
             "servers",
-            "import InferenceLibrary.simulator.engine",
+            "import InferenceLibrary.simulator.cli",
             "imports the simulator: only its profile starts it, as a process",
         ),
     ],

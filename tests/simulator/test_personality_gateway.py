@@ -315,8 +315,8 @@ def test_the_openai_client_through_the_gateway(gateway):
 
 def test_the_way_to_upstreams_costs_no_tls_and_no_http_library():
     code = (
-        "import sys; from InferenceLibrary.simulator.eventloop import new_event_loop; loop = new_event_loop();"
-        "import InferenceLibrary.simulator.relay, InferenceLibrary.simulator.personalities.gateway;"
+        "import sys; from InferenceLibrary.simulator.core.eventloop import new_event_loop; loop = new_event_loop();"
+        "import InferenceLibrary.simulator.personalities.relay, InferenceLibrary.simulator.personalities.gateway;"
         "print(sorted({'ssl', 'httpx', 'http.client', 'pydantic', 'numpy', 'requests'} & set(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True)

@@ -10,7 +10,7 @@ import struct
 
 import pytest
 
-from InferenceLibrary.simulator.faults.spec import all_kinds, parse_fault, parse_faults
+from InferenceLibrary.simulator.faults.catalogue import KINDS, parse_fault, parse_faults
 
 # The wire rules of level "must" or "should", by their numbers in the rulebook.
 RULES = (
@@ -45,15 +45,15 @@ TEXT = "one two three four five"
 
 
 def test_every_rule_has_a_fault_that_breaks_it():
-    covered = {rule for kind in all_kinds().values() for rule in kind.breaks}
+    covered = {rule for kind in KINDS.values() for rule in kind.breaks}
     assert [rule for rule in RULES if rule not in covered] == []
     assert len(RULES) == 89
 
 
 def test_every_fault_has_a_test():
     tested = {name.partition(":")[0] for name in (*STREAM, *WHOLE, *OTHERS)} | ELSEWHERE
-    assert sorted(set(all_kinds()) - tested) == []
-    assert sorted(tested - set(all_kinds())) == []
+    assert sorted(set(KINDS) - tested) == []
+    assert sorted(tested - set(KINDS)) == []
 
 
 def chunks(answer):
@@ -700,7 +700,7 @@ def test_no_fault_upsets_an_answer_that_it_is_not_for(start_simulator, path):
     }
     without_end = {"stall", "huge-body", "compression-bomb", "endless-stream", "endless-line", "slow-drip"}
     without_end |= {"stuck-after-error", "first-request-hangs"}
-    for kind in all_kinds().values():
+    for kind in KINDS.values():
         if not kind.of_process and kind.name not in without_end:
             for stream in (False, True):
                 simulator.request("POST", path, {**body, "stream": stream}, {"X-Inference-Fault": kind.name})
@@ -710,7 +710,7 @@ def test_no_fault_upsets_an_answer_that_it_is_not_for(start_simulator, path):
 def test_catalogue_is_printed(run_cli):
     text = run_cli("--list-faults").stdout
     listed = json.loads(run_cli("--list-faults", "--json").stdout)
-    assert {entry["name"] for entry in listed} == set(all_kinds())
+    assert {entry["name"] for entry in listed} == set(KINDS)
     assert all(entry["name"] in text for entry in listed)
     assert "--fault stall:seconds=2" in text
     assert "[F10] and the like are the ids of the wire rules" in text

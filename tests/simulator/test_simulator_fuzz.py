@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from InferenceLibrary.simulator.faults.spec import all_kinds
+from InferenceLibrary.simulator.faults.catalogue import KINDS
 
 SLOW = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
@@ -221,7 +221,7 @@ def test_soak_with_random_faults(start_simulator):
         "early-response",
     }
     skipped |= {"stuck-after-error", "first-request-hangs", "refuse-connection"}
-    names = [kind.name for kind in all_kinds().values() if not kind.of_process and kind.name not in skipped]
+    names = [kind.name for kind in KINDS.values() if not kind.of_process and kind.name not in skipped]
     chance = random.Random(1)
     status = f"/proc/{simulator.process.pid}/statm"
     before, sock, sent = 0, None, 0

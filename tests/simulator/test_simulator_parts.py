@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from InferenceLibrary.simulator.draws import Draws
-from InferenceLibrary.simulator.durations import parse_duration
-from InferenceLibrary.simulator.latency import Latency
-from InferenceLibrary.simulator.schema_values import value_for
-from InferenceLibrary.simulator.settings import Settings
-from InferenceLibrary.simulator.timers import Timers
-from InferenceLibrary.simulator.tokens import Vocabulary, count_tokens, random_length, random_tokens, tokenize
+from InferenceLibrary.simulator.answers.latency import Latency
+from InferenceLibrary.simulator.answers.schema_values import value_for
+from InferenceLibrary.simulator.answers.tokens import Vocabulary, count_tokens, random_length, random_tokens, tokenize
+from InferenceLibrary.simulator.core.draws import Draws
+from InferenceLibrary.simulator.core.durations import parse_duration
+from InferenceLibrary.simulator.core.settings import Settings
+from InferenceLibrary.simulator.core.timers import Timers
 
 EXPECTED = [235, 236, 493, 651]
 
@@ -165,7 +165,7 @@ def test_token_ids_are_remembered_up_to_a_size():
 @pytest.mark.parametrize("platform", ["linux", "darwin"])
 def test_timers_call_in_order_and_never_early(monkeypatch, platform):
     # Elsewhere there is no timerfd, and the loop's own timers serve.
-    monkeypatch.setattr("InferenceLibrary.simulator.timers.sys.platform", platform)
+    monkeypatch.setattr("InferenceLibrary.simulator.core.timers.sys.platform", platform)
 
     async def run() -> list[tuple[int, float]]:
         loop = asyncio.get_running_loop()

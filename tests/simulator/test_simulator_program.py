@@ -163,9 +163,9 @@ def test_start_imports_nothing_heavy():
     code = (
         "import sys\n"
         "from InferenceLibrary.simulator.server import Server, bind\n"
-        "from InferenceLibrary.simulator.settings import Settings\n"
-        "from InferenceLibrary.simulator.eventloop import new_event_loop\n"
-        "server = Server(Settings()); server.loop = new_event_loop()\n"
+        "from InferenceLibrary.simulator.core.settings import Settings\n"
+        "from InferenceLibrary.simulator.core.eventloop import new_event_loop\n"
+        "server = Server(Settings(), '{url}'); server.loop = new_event_loop()\n"
         "server._build(); server._listen(bind('127.0.0.1', 0))\n"
         "heavy = 'ssl httpx pydantic numpy robot argparse msgspec yaml InferenceLibrary.library'.split()\n"
         "print([name for name in heavy if name in sys.modules])\n"
@@ -195,7 +195,7 @@ def test_serves_without_uvloop():
 
 def test_real_ssl_is_there_for_who_needs_it_later():
     code = (
-        "from InferenceLibrary.simulator.eventloop import new_event_loop\n"
+        "from InferenceLibrary.simulator.core.eventloop import new_event_loop\n"
         "new_event_loop().close()\n"
         "import ssl; print(ssl.create_default_context().verify_mode)\n"
     )

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from InferenceLibrary.simulator import ranking
+from InferenceLibrary.simulator.answers import ranking
 
 RERANK = ["/rerank", "/v1/rerank", "/v2/rerank"]
 SCORE = ["/score", "/v1/score"]

@@ -1,13 +1,31 @@
-"""Print the catalogue of faults."""
+"""All faults: find one by what asks for it, `NAME:key=value,key=value`; print them."""
 
 from __future__ import annotations
 
-from InferenceLibrary.simulator.faults.spec import WHEN, all_kinds
+import difflib
+from typing import Any
+
+from InferenceLibrary.simulator.core.durations import parse_duration
+from InferenceLibrary.simulator.faults import (  # noqa: F401 - each adds its faults to the catalogue
+    connections,
+    counts,
+    embeddings,
+    events,
+    framing,
+    http_bytes,
+    objects,
+    process,
+    ranking,
+    requests,
+    tool_calls,
+    typed_events,
+)
+from InferenceLibrary.simulator.faults.kinds import KINDS, WHEN, Fault, Parameter, ask
 
 
 def print_catalogue(as_json: bool = False) -> int:
     """Print every fault: name, what it does, the rules of the wire that it breaks, its parameters."""
-    kinds = all_kinds()
+    kinds = KINDS
     if as_json:
         import json
 
@@ -43,3 +61,77 @@ def print_catalogue(as_json: bool = False) -> int:
     print("For example: inference-simulator --fault stall:seconds=2,first=1")
     print("[F10] and the like are the ids of the wire rules that a fault breaks; checks name them in failures.")
     return 0
+
+
+def parse_fault(text: str) -> Fault:
+    """Return the fault that `NAME:key=value,...` asks for.
+
+    Raises:
+        ValueError: The name, a key or a value is wrong.
+    """
+    name, _, rest = text.strip().partition(":")
+    kinds = KINDS
+    kind = kinds.get(name.strip())
+    if kind is None:
+        close = difflib.get_close_matches(name, KINDS, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else "--list-faults names them"
+        raise ValueError(f"unknown fault '{name}'; {hint}")
+    allowed = {**WHEN, **kind.parameters}
+    given: dict[str, Any] = {}
+    for item in filter(None, (part.strip() for part in rest.split(","))):
+        key, equals, value = (part.strip() for part in item.partition("="))
+        if not equals or key not in allowed:
+            raise ValueError(f"fault '{kind.name}' has no parameter '{key}'; it takes {', '.join(allowed)}")
+        try:
+            given[key] = _value(allowed[key], value)
+        except ValueError as error:
+            raise ValueError(f"fault '{kind.name}', parameter '{key}': {error}") from None
+    if given.get("every", 1) < 1:
+        raise ValueError(f"fault '{kind.name}', parameter 'every': must be at least 1")
+    return ask(kind, text.strip(), **given)
+
+
+def parse_faults(text: str) -> list[Fault]:
+    """Return the faults of a header; several are separated by semicolons, or stand in repeated headers.
+
+    Raises:
+        ValueError: One of them is wrong.
+    """
+    found: list[Fault] = []
+    for part in text.split(";"):
+        # A repeated header arrives joined by `, `; parameters are joined by `,` without a name and colon after it.
+        for item in _split_joined(part):
+            found.append(parse_fault(item))
+    return found
+
+
+def _split_joined(text: str) -> list[str]:
+    items: list[str] = []
+    for piece in text.split(","):
+        if items and "=" in piece.partition(":")[0]:
+            items[-1] += "," + piece
+        elif piece.strip():
+            items.append(piece)
+    return items
+
+
+def _value(parameter: Parameter, text: str) -> Any:
+    if parameter.kind == "int":
+        try:
+            number = int(text)
+        except ValueError:
+            raise ValueError(f"'{text}' is no whole number") from None
+        if number < 0:
+            raise ValueError(f"{number} is below 0")
+        return number
+    if parameter.kind == "number":
+        try:
+            return float(text)
+        except ValueError:
+            raise ValueError(f"'{text}' is no number") from None
+    if parameter.kind == "duration":
+        # A bare number is seconds here: faults have no past in which it meant milliseconds.
+        return float(text) if text.replace(".", "", 1).isdigit() else parse_duration(text)
+    if "|" in parameter.kind and text not in parameter.kind.split("|"):
+        raise ValueError(f"'{text}' is none of {', '.join(parameter.kind.split('|'))}")
+    return text

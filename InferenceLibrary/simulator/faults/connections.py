@@ -6,14 +6,14 @@ import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from InferenceLibrary.simulator.drafts import Frame
-from InferenceLibrary.simulator.faults.actions import ENDINGS
-from InferenceLibrary.simulator.faults.spec import Parameter, Values, define
+from InferenceLibrary.simulator.core.draft import Frame
+from InferenceLibrary.simulator.core.endings import ENDINGS
+from InferenceLibrary.simulator.faults.kinds import Parameter, Values, define
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.drafts import Draft
-    from InferenceLibrary.simulator.exchange import Exchange, Step
-    from InferenceLibrary.simulator.http_connection import Connection
+    from InferenceLibrary.simulator.core.connection import Connection
+    from InferenceLibrary.simulator.core.draft import Draft
+    from InferenceLibrary.simulator.core.turn import Step, Turn
 
 _HOW = Parameter("close|reset|hang", "close", "close (FIN), reset (RST) or hang")
 
@@ -29,8 +29,8 @@ before_status = define("close-before-status", "reads the request and ends the co
 
 
 @before_status.answer
-def _(exchange: Exchange, values: Values) -> bool:
-    exchange.play(iter([ENDINGS[values["how"]]]))
+def _(turn: Turn, values: Values) -> bool:
+    turn.play(iter([ENDINGS[values["how"]]]))
     return True
 
 
@@ -44,18 +44,18 @@ cut = define(
 
 
 @cut.frames
-def _(frames: list[Frame], values: Values, _exchange: Exchange) -> list[Frame]:
+def _(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
     return [*frames[: values["events"]], Frame(ENDINGS[values["how"]])]
 
 
 @cut.body
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     draft.content_length = len(draft.body)
     draft.body = draft.body[: len(draft.body) // 2]
 
 
 @cut.wire
-def _(steps: Iterator[Step], values: Values, _exchange: Exchange) -> Iterator[Step]:
+def _(steps: Iterator[Step], values: Values, _turn: Turn) -> Iterator[Step]:
     # A cut stream ends before; so this is for a body in one piece.
     return itertools.chain(steps, [ENDINGS[values["how"]]])
 
@@ -70,7 +70,7 @@ cut_in_json = define(
 
 
 @cut_in_json.frames
-def _(frames: list[Frame], values: Values, _exchange: Exchange) -> list[Frame]:
+def _(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
     place = max(0, min(values["event"], len(frames)) - 1)
     frame = frames[place]
     frame.data = frame.data[: len(frame.data) // 2]
@@ -87,7 +87,7 @@ cut_in_character = define(
 
 
 @cut_in_character.frames
-def _(frames: list[Frame], values: Values, _exchange: Exchange) -> list[Frame]:
+def _(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
     start = max(0, min(values["event"], len(frames)) - 1)
     for place in range(start, len(frames)):
         data = frames[place].data
@@ -111,20 +111,20 @@ stall = define(
 
 
 @stall.wire
-def _(steps: Iterator[Step], values: Values, _exchange: Exchange) -> Iterator[Step]:
+def _(steps: Iterator[Step], values: Values, _turn: Turn) -> Iterator[Step]:
     if values["before"] == "headers":
         yield float(values["seconds"])
     yield from steps
 
 
 @stall.draft
-def _(draft: Draft, values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, values: Values, _turn: Turn) -> None:
     if draft.events is None and values["before"] != "headers":
         draft.delay += values["seconds"]
 
 
 @stall.frames
-def _(frames: list[Frame], values: Values, _exchange: Exchange) -> list[Frame]:
+def _(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
     before = values["before"]
     place = len(frames) - 1
     if before == "first-token":
@@ -145,7 +145,7 @@ drip = define(
 
 
 @drip.wire
-def _(steps: Iterator[Step], values: Values, _exchange: Exchange) -> Iterator[Step]:
+def _(steps: Iterator[Step], values: Values, _turn: Turn) -> Iterator[Step]:
     size, pause = max(1, values["size"]), float(values["pause"])
     for step in steps:
         if isinstance(step, bytes):
@@ -162,7 +162,7 @@ split = define(
 
 
 @split.frames
-def _(frames: list[Frame], values: Values, _exchange: Exchange) -> list[Frame]:
+def _(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
     found: list[Frame] = []
     for frame in frames:
         size = max(1, -(-len(frame.data) // max(1, values["pieces"])))
@@ -177,7 +177,7 @@ buffered = define("buffered", "holds all events back and sends them in one write
 
 
 @buffered.frames
-def _(frames: list[Frame], _values: Values, _exchange: Exchange) -> list[Frame]:
+def _(frames: list[Frame], _values: Values, _turn: Turn) -> list[Frame]:
     data = b"".join(frame.data for frame in frames)
     tokens = sum(frame.tokens for frame in frames)
     return [Frame(data, "buffered", sum(frame.delay for frame in frames), tokens)]
@@ -192,7 +192,7 @@ endless = define(
 
 
 @endless.wire
-def _(steps: Iterator[Step], values: Values, exchange: Exchange) -> Iterator[Step]:
+def _(steps: Iterator[Step], values: Values, turn: Turn) -> Iterator[Step]:
     last: bytes | None = None
     for step in steps:
         if isinstance(step, bytes) and b"[DONE]" in step:
@@ -204,11 +204,11 @@ def _(steps: Iterator[Step], values: Values, exchange: Exchange) -> Iterator[Ste
         if values["pause"]:
             yield float(values["pause"])
         yield last
-        exchange.tokens += 1
+        turn.tokens += 1
 
 
 @endless.frames
-def _(frames: list[Frame], _values: Values, _exchange: Exchange) -> list[Frame]:
+def _(frames: list[Frame], _values: Values, _turn: Turn) -> list[Frame]:
     # Single writes, so that the wire has the last token by itself.
     tokens = [place for place, frame in enumerate(frames) if frame.tokens]
     kept = frames[: tokens[-1] + 1] if tokens else frames[:1]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.simulator.drafts import Event
+from InferenceLibrary.simulator.core.draft import Event
 from InferenceLibrary.simulator.faults.events import all_objects, events_of, place_of
-from InferenceLibrary.simulator.faults.spec import Parameter, Values, define
+from InferenceLibrary.simulator.faults.kinds import Parameter, Values, define
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.drafts import Draft
-    from InferenceLibrary.simulator.exchange import Exchange
+    from InferenceLibrary.simulator.core.draft import Draft
+    from InferenceLibrary.simulator.core.turn import Turn
 
 
 def _usages(draft: Draft) -> list[dict[str, Any]]:
@@ -33,7 +33,7 @@ off_by_one = define(
 
 
 @off_by_one.draft
-def _(draft: Draft, values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, values: Values, _turn: Turn) -> None:
     for usage in _usages(draft):
         if "total_tokens" in usage:
             usage["total_tokens"] += values["by"]
@@ -43,7 +43,7 @@ details = define("usage-details-too-large", "more cached tokens than prompt toke
 
 
 @details.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     for usage in _usages(draft):
         usage["prompt_tokens_details"] = {"cached_tokens": usage.get("prompt_tokens", 0) + 1}
 
@@ -52,7 +52,7 @@ missing = define("missing-usage", "leaves out the usage that was asked for", bre
 
 
 @missing.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     if draft.events is not None:
         draft.events = [event for event in draft.events if event.kind != "usage"]
     elif isinstance(draft.body, dict):
@@ -63,7 +63,7 @@ with_choices = define("usage-with-choices", "the usage chunk has a choice, where
 
 
 @with_choices.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     for event in events_of(draft, "usage"):
         event.data["choices"] = [{"index": 0, "delta": {}, "finish_reason": None}]
 
@@ -72,11 +72,11 @@ unasked = define("unasked-usage", "puts usage into the last chunk though it was 
 
 
 @unasked.draft
-def _(draft: Draft, _values: Values, exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, turn: Turn) -> None:
     if not events_of(draft, "usage"):
         for event in events_of(draft, "finish")[-1:]:
             tokens = sum(item.tokens for item in draft.events or ())
-            prompt = exchange.prompt_tokens
+            prompt = turn.prompt_tokens
             usage = {"prompt_tokens": prompt, "completion_tokens": tokens, "total_tokens": prompt + tokens}
             event.data["usage"] = usage
 
@@ -85,7 +85,7 @@ no_null = define("usage-key-missing", "leaves out `usage: null` in the other chu
 
 
 @no_null.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     for event in draft.events or ():
         if isinstance(event.data, dict) and event.data.get("usage", 0) is None:
             del event.data["usage"]
@@ -100,10 +100,10 @@ over_limit = define(
 
 
 @over_limit.answer
-def _(exchange: Exchange, values: Values) -> bool:
+def _(turn: Turn, values: Values) -> bool:
     from InferenceLibrary.simulator.faults.requests import json_of
 
-    data = json_of(exchange)
+    data = json_of(turn)
     for name in ("max_tokens", "max_completion_tokens", "max_output_tokens"):
         if type(data.get(name)) is int and data[name] > 0:
             data[name] += values["by"]
@@ -115,7 +115,7 @@ as_stop = define("length-as-stop", "says stop where the limit ended the text", b
 
 
 @as_stop.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     for item in all_objects(draft):
         for choice in item.get("choices", ()):
             if choice.get("finish_reason") == "length":
@@ -126,7 +126,7 @@ extra = define("text-not-counted", "sends a token that the usage does not count"
 
 
 @extra.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     tokens = events_of(draft, "token")
     if tokens:
         assert draft.events is not None

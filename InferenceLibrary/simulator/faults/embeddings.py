@@ -6,13 +6,13 @@ from array import array
 from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.simulator.draws import Draws
+from InferenceLibrary.simulator.core.draws import Draws
+from InferenceLibrary.simulator.faults.kinds import Values, define
 from InferenceLibrary.simulator.faults.requests import json_of
-from InferenceLibrary.simulator.faults.spec import Values, define
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.drafts import Draft
-    from InferenceLibrary.simulator.exchange import Exchange
+    from InferenceLibrary.simulator.core.draft import Draft
+    from InferenceLibrary.simulator.core.turn import Turn
 
 _PATHS = ("/v1/embeddings",)
 
@@ -26,7 +26,7 @@ index = define("embedding-index-wrong", "numbers the embeddings from 1", breaks=
 
 
 @index.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     for item in _items(draft):
         item["index"] += 1
 
@@ -35,7 +35,7 @@ big_endian = define("embedding-big-endian", "base64 has its numbers in big-endia
 
 
 @big_endian.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     for item in _items(draft):
         if isinstance(item["embedding"], str):
             numbers = array("f", b64decode(item["embedding"]))
@@ -47,7 +47,7 @@ lengths = define("embedding-lengths-differ", "the last embedding lacks a number"
 
 
 @lengths.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     for item in _items(draft)[-1:]:
         if isinstance(item["embedding"], list):
             item["embedding"].pop()
@@ -57,8 +57,8 @@ noise = define("embedding-noise", "the same text has another embedding each time
 
 
 @noise.draft
-def _(draft: Draft, _values: Values, exchange: Exchange) -> None:
-    draws = Draws("noise", exchange.app.chance.bits())
+def _(draft: Draft, _values: Values, turn: Turn) -> None:
+    draws = Draws("noise", turn.app.chance.bits())
     for item in _items(draft):
         if isinstance(item["embedding"], list):
             item["embedding"] = [draws.uniform() - 0.5 for _ in item["embedding"]]
@@ -68,8 +68,8 @@ empty_input = define("accepts-empty-input", "answers 200 to an empty input", bre
 
 
 @empty_input.answer
-def _(exchange: Exchange, _values: Values) -> bool:
-    data = json_of(exchange)
+def _(turn: Turn, _values: Values) -> bool:
+    data = json_of(turn)
     if not data.get("input"):
         data["input"] = "nothing"
     return False

@@ -5,12 +5,12 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.simulator.drafts import Event
-from InferenceLibrary.simulator.faults.spec import Parameter, Values, define
+from InferenceLibrary.simulator.core.draft import Event
+from InferenceLibrary.simulator.faults.kinds import Parameter, Values, define
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.drafts import Draft
-    from InferenceLibrary.simulator.exchange import Exchange
+    from InferenceLibrary.simulator.core.draft import Draft
+    from InferenceLibrary.simulator.core.turn import Turn
 
 
 def events_of(draft: Draft, *kinds: str) -> list[Event]:
@@ -47,7 +47,7 @@ def _change(name: str, text: str, rule: str, key: str, value: Any) -> None:
     kind = define(name, text, breaks=(rule,))
 
     @kind.draft
-    def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    def _(draft: Draft, _values: Values, _turn: Turn) -> None:
         event = middle(draft)
         if event is not None and key in event.data:
             event.data = {**event.data, key: value(event.data[key])}
@@ -68,7 +68,7 @@ missing_key = define(
 
 
 @missing_key.draft
-def _(draft: Draft, values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, values: Values, _turn: Turn) -> None:
     for item in all_objects(draft):
         item.pop(values["key"], None)
 
@@ -79,7 +79,7 @@ wrong_object = define(
 
 
 @wrong_object.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     for item in all_objects(draft):
         if "object" in item:
             item["object"] = "thing"
@@ -94,7 +94,7 @@ choice_key = define(
 
 
 @choice_key.draft
-def _(draft: Draft, values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, values: Values, _turn: Turn) -> None:
     event = middle(draft, "token", "tool")
     for item in [event.data] if event is not None else all_objects(draft):
         for choice in item.get("choices", ()):
@@ -105,7 +105,7 @@ choice_index = define("wrong-choice-index", "gives one chunk an index that no ch
 
 
 @choice_index.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     event = middle(draft, "token", "tool")
     for item in [event.data] if event is not None else all_objects(draft):
         for choice in item.get("choices", ())[-1:]:
@@ -116,7 +116,7 @@ role_missing = define("role-missing", "sends no role at all", breaks=("C6",))
 
 
 @role_missing.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     for event in events_of(draft, "role"):
         event.data["choices"][0]["delta"].pop("role", None)
 
@@ -125,7 +125,7 @@ role_repeated = define("role-repeated", "sends the role with every chunk", break
 
 
 @role_repeated.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     for event in events_of(draft, "token", "tool"):
         for choice in event.data["choices"]:
             if "delta" in choice:
@@ -136,7 +136,7 @@ double_finish = define("double-finish", "sends the chunk with the finish reason 
 
 
 @double_finish.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     for event in events_of(draft, "finish")[:1]:
         _insert_after(draft, event, copy.copy(event))
 
@@ -145,7 +145,7 @@ no_finish = define("no-finish", "sends no finish reason", breaks=("C9",))
 
 
 @no_finish.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     if draft.events is not None:
         draft.events = [event for event in draft.events if event.kind != "finish"]
     for item in all_objects(draft):
@@ -157,7 +157,7 @@ def _finish(name: str, text: str, reason: str) -> None:
     kind = define(name, text, breaks=("C9",))
 
     @kind.draft
-    def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+    def _(draft: Draft, _values: Values, _turn: Turn) -> None:
         for item in all_objects(draft):
             for choice in item.get("choices", ()):
                 if choice.get("finish_reason") is not None:
@@ -173,7 +173,7 @@ finish_with_text = define(
 
 
 @finish_with_text.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     finish, tokens = events_of(draft, "finish"), events_of(draft, "token", "tool")
     if finish and tokens:
         tokens[-1].data["choices"][0]["finish_reason"] = finish[-1].data["choices"][0]["finish_reason"]
@@ -185,7 +185,7 @@ text_after = define("text-after-finish", "sends a token again after the finish r
 
 
 @text_after.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     finish, tokens = events_of(draft, "finish"), events_of(draft, "token")
     if finish and tokens:
         _insert_after(draft, finish[-1], copy.deepcopy(tokens[-1]))
@@ -195,7 +195,7 @@ swapped = define("swapped-tokens", "sends two tokens in the wrong order", breaks
 
 
 @swapped.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     tokens = events_of(draft, "token")
     if len(tokens) > 1:
         tokens[0].data, tokens[1].data = tokens[1].data, tokens[0].data
@@ -205,7 +205,7 @@ lost = define("lost-token", "leaves out a token of the stream", breaks=("C19",))
 
 
 @lost.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     event = middle(draft, "token")
     if event is not None and draft.events is not None:
         draft.events.remove(event)
@@ -215,21 +215,21 @@ doubled = define("doubled-token", "sends a token twice", breaks=("C19",))
 
 
 @doubled.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     event = middle(draft, "token")
     if event is not None:
         _insert_after(draft, event, Event(copy.deepcopy(event.data), "token"))
 
 
-def _error_event(exchange: Exchange, code: str = "") -> Event:
-    from InferenceLibrary.simulator.api_errors import ApiError
-    from InferenceLibrary.simulator.drafts import to_json
+def _error_event(turn: Turn, code: str = "") -> Event:
+    from InferenceLibrary.simulator.core.api_errors import ApiError
+    from InferenceLibrary.simulator.core.draft import to_json
 
-    own = getattr(exchange.app.personality, "error_event", None)
+    own = getattr(turn.app.personality, "error_event", None)
     if own is not None:
         event: Event = own("The engine died", code)
         return event
-    draft = exchange.app.personality.error(ApiError(500, "The engine died"), exchange.request.path)
+    draft = turn.app.personality.error(ApiError(500, "The engine died"), turn.request.path)
     body = draft.body if isinstance(draft.body, bytes) else to_json(draft.body)
     return Event(body, "error", name="error" if b'"type":"error"' in body else "")
 
@@ -243,20 +243,20 @@ error_mid = define(
 
 
 @error_mid.draft
-def _(draft: Draft, values: Values, exchange: Exchange) -> None:
+def _(draft: Draft, values: Values, turn: Turn) -> None:
     if draft.events is not None:
         rest = [event for event in draft.events if event.kind == "done"]
-        draft.events = [*draft.events[: values["events"]], _error_event(exchange, values["code"]), *rest]
+        draft.events = [*draft.events[: values["events"]], _error_event(turn, values["code"]), *rest]
 
 
 error_continues = define("error-then-continues", "goes on after an error object, to a finish reason", breaks=("C22",))
 
 
 @error_continues.draft
-def _(draft: Draft, _values: Values, exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, turn: Turn) -> None:
     event = middle(draft)
     if event is not None:
-        _insert_after(draft, event, _error_event(exchange))
+        _insert_after(draft, event, _error_event(turn))
 
 
 error_not_json = define(
@@ -265,7 +265,7 @@ error_not_json = define(
 
 
 @error_not_json.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     if draft.events is not None:
         rest = [event for event in draft.events if event.kind == "done"]
         draft.events = [*draft.events[:2], Event("The engine died", "error"), *rest]
@@ -275,7 +275,7 @@ logprobs = define("wrong-logprobs", "gives log probabilities above zero", breaks
 
 
 @logprobs.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     for item in all_objects(draft):
         for choice in item.get("choices", ()):
             holder = choice.get("logprobs")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from InferenceLibrary.simulator.drafts import Frame
-from InferenceLibrary.simulator.faults.spec import Parameter, Values, define
+from InferenceLibrary.simulator.core.draft import Frame
+from InferenceLibrary.simulator.faults.kinds import Parameter, Values, define
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.drafts import Draft
-    from InferenceLibrary.simulator.exchange import Exchange
+    from InferenceLibrary.simulator.core.draft import Draft
+    from InferenceLibrary.simulator.core.turn import Turn
 
 
 def nth(frames: list[Frame], event: int) -> int:
@@ -24,7 +24,7 @@ missing_done = define("missing-done", "leaves out the `data: [DONE]` at the end"
 
 
 @missing_done.frames
-def _(frames: list[Frame], _values: Values, _exchange: Exchange) -> list[Frame]:
+def _(frames: list[Frame], _values: Values, _turn: Turn) -> list[Frame]:
     return [frame for frame in frames if frame.kind != "done"]
 
 
@@ -32,7 +32,7 @@ double_done = define("double-done", "sends `data: [DONE]` twice", breaks=("F8",)
 
 
 @double_done.frames
-def _(frames: list[Frame], _values: Values, _exchange: Exchange) -> list[Frame]:
+def _(frames: list[Frame], _values: Values, _turn: Turn) -> list[Frame]:
     return [*frames, Frame(b"data: [DONE]\n\n", "done")]
 
 
@@ -40,7 +40,7 @@ after_done = define("data-after-done", "sends a chunk again after `data: [DONE]`
 
 
 @after_done.frames
-def _(frames: list[Frame], _values: Values, _exchange: Exchange) -> list[Frame]:
+def _(frames: list[Frame], _values: Values, _turn: Turn) -> list[Frame]:
     return [*frames, Frame(frames[0].data, "late")]
 
 
@@ -53,7 +53,7 @@ done_after_typed = define(
 
 
 @done_after_typed.frames
-def _(frames: list[Frame], _values: Values, _exchange: Exchange) -> list[Frame]:
+def _(frames: list[Frame], _values: Values, _turn: Turn) -> list[Frame]:
     return [*frames, Frame(b"data: [DONE]\n\n", "late-done")]
 
 
@@ -63,14 +63,14 @@ malformed_json = define(
 
 
 @malformed_json.frames
-def _(frames: list[Frame], values: Values, _exchange: Exchange) -> list[Frame]:
+def _(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
     frame = frames[nth(frames, values["event"])]
     frame.data = frame.data.rstrip(b"\n")[:-1] + b"\n\n"
     return frames
 
 
 @malformed_json.body
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     draft.body = draft.body[:-1]
 
 
@@ -78,7 +78,7 @@ not_an_object = define("data-not-object", "sends an event whose data is a JSON l
 
 
 @not_an_object.frames
-def _(frames: list[Frame], values: Values, _exchange: Exchange) -> list[Frame]:
+def _(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
     frames.insert(nth(frames, values["event"]), Frame(b"data: []\n\n", "extra"))
     return frames
 
@@ -87,7 +87,7 @@ invalid_utf8 = define("invalid-utf8", "sends bytes that are no UTF-8 inside an e
 
 
 @invalid_utf8.frames
-def _(frames: list[Frame], values: Values, _exchange: Exchange) -> list[Frame]:
+def _(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
     frame = frames[nth(frames, values["event"])]
     frame.data = re.sub(rb'"((?:content|text|delta)":")', rb'"\1' + b"\xff\xfe", frame.data, count=1)
     if b"\xff" not in frame.data:
@@ -104,7 +104,7 @@ split_character = define(
 
 
 @split_character.frames
-def _(frames: list[Frame], values: Values, _exchange: Exchange) -> list[Frame]:
+def _(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
     place = nth(frames, values["event"])
     frame = frames[place]
     parts = []
@@ -119,7 +119,7 @@ unknown_field = define("unknown-field", "puts a line with an unknown field into 
 
 
 @unknown_field.frames
-def _(frames: list[Frame], values: Values, _exchange: Exchange) -> list[Frame]:
+def _(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
     frame = frames[nth(frames, values["event"])]
     frame.data = b"payload: x\n" + frame.data
     return frames
@@ -134,7 +134,7 @@ line_ends = define(
 
 
 @line_ends.frames
-def _(frames: list[Frame], values: Values, _exchange: Exchange) -> list[Frame]:
+def _(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
     ends = {"cr": [b"\r"], "crlf": [b"\r\n"], "mixed": [b"\n", b"\r\n", b"\r"]}[values["kind"]]
     for place, frame in enumerate(frames):
         # A lone CR before a CRLF would look like a longer line end, so one event has one kind.
@@ -146,7 +146,7 @@ no_space = define("no-space", "legal: leaves out the space after the colon", bre
 
 
 @no_space.frames
-def _(frames: list[Frame], _values: Values, _exchange: Exchange) -> list[Frame]:
+def _(frames: list[Frame], _values: Values, _turn: Turn) -> list[Frame]:
     for frame in frames:
         frame.data = re.sub(rb"^(data|event): ", rb"\1:", frame.data, flags=re.MULTILINE)
     return frames
@@ -156,7 +156,7 @@ many_lines = define("data-in-lines", "legal: spreads the JSON of each event over
 
 
 @many_lines.frames
-def _(frames: list[Frame], _values: Values, _exchange: Exchange) -> list[Frame]:
+def _(frames: list[Frame], _values: Values, _turn: Turn) -> list[Frame]:
     for frame in frames:
         # A line break may stand between the members of a JSON object; the first comma outside of a string will do.
         frame.data = re.sub(rb'^(data: \{"[^"]*":"[^"\\]*",)', rb"\1\ndata: ", frame.data, flags=re.MULTILINE)
@@ -172,7 +172,7 @@ comments = define(
 
 
 @comments.frames
-def _(frames: list[Frame], values: Values, _exchange: Exchange) -> list[Frame]:
+def _(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
     comment = b": " + values["text"].encode() + b"\n\n"
     found = []
     for frame in frames:
@@ -185,7 +185,7 @@ bom = define("byte-order-mark", "legal: begins the stream with a byte order mark
 
 
 @bom.frames
-def _(frames: list[Frame], _values: Values, _exchange: Exchange) -> list[Frame]:
+def _(frames: list[Frame], _values: Values, _turn: Turn) -> list[Frame]:
     frames[0].data = b"\xef\xbb\xbf" + frames[0].data
     return frames
 
@@ -194,7 +194,7 @@ unfinished = define("unfinished-event", "leaves out the blank line that closes t
 
 
 @unfinished.frames
-def _(frames: list[Frame], _values: Values, _exchange: Exchange) -> list[Frame]:
+def _(frames: list[Frame], _values: Values, _turn: Turn) -> list[Frame]:
     frames[-1].data = frames[-1].data[:-1]
     return frames
 
@@ -208,6 +208,6 @@ endless_line = define(
 
 
 @endless_line.frames
-def _(frames: list[Frame], values: Values, _exchange: Exchange) -> list[Frame]:
+def _(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
     block = b"x" * 65536
     return [*frames[:1], Frame(b"data: "), *(Frame(block, "block", 1e-6) for _ in range(values["bytes"] // len(block)))]

@@ -7,12 +7,13 @@ import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from InferenceLibrary.simulator.drafts import Draft, Frame, deliver
-from InferenceLibrary.simulator.faults.actions import close
-from InferenceLibrary.simulator.faults.spec import Parameter, Values, define
+from InferenceLibrary.simulator.core.delivery import deliver
+from InferenceLibrary.simulator.core.draft import Draft, Frame
+from InferenceLibrary.simulator.core.endings import close
+from InferenceLibrary.simulator.faults.kinds import Parameter, Values, define
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.exchange import Exchange, Step
+    from InferenceLibrary.simulator.core.turn import Step, Turn
 
 wrong_length = define(
     "wrong-content-length",
@@ -23,36 +24,36 @@ wrong_length = define(
 
 
 @wrong_length.body
-def _(draft: Draft, values: Values, exchange: Exchange) -> None:
+def _(draft: Draft, values: Values, turn: Turn) -> None:
     draft.content_length = len(draft.body) + values["by"]
-    exchange.keep_alive = False
+    turn.keep_alive = False
 
 
 @wrong_length.draft
-def _(draft: Draft, values: Values, exchange: Exchange) -> None:
+def _(draft: Draft, values: Values, turn: Turn) -> None:
     if draft.events is not None:
         draft.framing = "length"
         draft.content_length = 100_000 + values["by"]
-        exchange.keep_alive = False
+        turn.keep_alive = False
 
 
 bad_chunk = define("bad-chunk", "breaks the chunked transfer coding: a size that is no number", breaks=("F10",))
 
 
 @bad_chunk.frames
-def _(frames: list[Frame], _values: Values, _exchange: Exchange) -> list[Frame]:
+def _(frames: list[Frame], _values: Values, _turn: Turn) -> list[Frame]:
     place = len(frames) // 2
     return [*frames[:place], Frame(b"xyz\r\n", "raw"), *frames[place:]]
 
 
 @bad_chunk.body
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     draft.framing = "chunked"
 
 
 @bad_chunk.wire
-def _(steps: Iterator[Step], _values: Values, exchange: Exchange) -> Iterator[Step]:
-    exchange.keep_alive = False
+def _(steps: Iterator[Step], _values: Values, turn: Turn) -> Iterator[Step]:
+    turn.keep_alive = False
     for step in steps:
         is_body = isinstance(step, bytes) and step.endswith(b"}\r\n0\r\n\r\n")
         yield step.replace(b"\r\n\r\n", b"\r\n\r\nxyz\r\n", 1) if isinstance(step, bytes) and is_body else step
@@ -62,7 +63,7 @@ no_last_chunk = define("missing-last-chunk", "leaves out the last chunk and clos
 
 
 @no_last_chunk.frames
-def _(frames: list[Frame], _values: Values, _exchange: Exchange) -> list[Frame]:
+def _(frames: list[Frame], _values: Values, _turn: Turn) -> list[Frame]:
     return [*frames, Frame(close)]
 
 
@@ -70,14 +71,14 @@ keep_alive = define("keep-alive-closed", "promises to keep the connection and cl
 
 
 @keep_alive.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     draft.headers.append(("Keep-Alive", "timeout=60"))
 
 
 @keep_alive.wire
-def _(steps: Iterator[Step], _values: Values, exchange: Exchange) -> Iterator[Step]:
-    def end(_: Exchange) -> bool:
-        exchange.keep_alive = False
+def _(steps: Iterator[Step], _values: Values, turn: Turn) -> Iterator[Step]:
+    def end(_: Turn) -> bool:
+        turn.keep_alive = False
         return False
 
     return itertools.chain(steps, [end])
@@ -87,7 +88,7 @@ huge_header = define("huge-header", "sends a header of many bytes", bytes=Parame
 
 
 @huge_header.draft
-def _(draft: Draft, values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, values: Values, _turn: Turn) -> None:
     draft.headers.append(("X-Padding", "x" * values["bytes"]))
 
 
@@ -95,7 +96,7 @@ many_headers = define("many-headers", "sends very many headers", count=Parameter
 
 
 @many_headers.draft
-def _(draft: Draft, values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, values: Values, _turn: Turn) -> None:
     draft.headers += [(f"X-Padding-{number}", "x") for number in range(values["count"])]
 
 
@@ -108,7 +109,7 @@ content_type = define(
 
 
 @content_type.draft
-def _(draft: Draft, values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, values: Values, _turn: Turn) -> None:
     draft.content_type = values["type"]
 
 
@@ -121,7 +122,7 @@ not_json = define(
 
 
 @not_json.draft
-def _(draft: Draft, values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, values: Values, _turn: Turn) -> None:
     draft.status = values["status"]
     draft.content_type = "text/html; charset=utf-8"
     draft.events = None
@@ -132,7 +133,7 @@ empty_body = define("empty-body", "answers 200 with no body at all", breaks=("N1
 
 
 @empty_body.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     draft.events = None
     draft.body = b""
 
@@ -143,9 +144,9 @@ huge_body = define(
 
 
 @huge_body.wire
-def _(_steps: Iterator[Step], values: Values, exchange: Exchange) -> Iterator[Step]:
+def _(_steps: Iterator[Step], values: Values, turn: Turn) -> Iterator[Step]:
     size = values["bytes"]
-    exchange.keep_alive = False
+    turn.keep_alive = False
     head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
     yield head % size
     block = b" " * 65536
@@ -162,7 +163,7 @@ bomb = define(
 
 
 @bomb.draft
-def _(draft: Draft, values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, values: Values, _turn: Turn) -> None:
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     block = b" " * 1_000_000
     parts = [packer.compress(block) for _ in range(max(1, values["bytes"] // len(block)))]
@@ -175,9 +176,9 @@ redirect = define("redirect-loop", "redirects to itself", status=Parameter("int"
 
 
 @redirect.draft
-def _(draft: Draft, values: Values, exchange: Exchange) -> None:
+def _(draft: Draft, values: Values, turn: Turn) -> None:
     draft.status, draft.events, draft.body = values["status"], None, b""
-    draft.headers.append(("Location", exchange.request.path))
+    draft.headers.append(("Location", turn.request.path))
 
 
 early = define(
@@ -188,21 +189,21 @@ early = define(
 
 
 @early.head
-def _(exchange: Exchange, values: Values) -> None:
-    exchange.keep_alive = False
-    connection = exchange.connection
-    exchange.at_end(lambda _: connection.close_lingering())
+def _(turn: Turn, values: Values) -> None:
+    turn.keep_alive = False
+    connection = turn.connection
+    turn.at_end(lambda _: connection.close_lingering())
     message = {"error": {"message": "Early answer", "type": "BadRequestError", "param": None, "code": values["status"]}}
-    exchange.faults = []
-    deliver(exchange, Draft(values["status"], body=message))
+    turn.faults = []
+    deliver(turn, Draft(values["status"], body=message))
 
 
 error_as_ok = define("error-as-200", "answers 200 with an error object as the body", breaks=("N1", "R1"))
 
 
 @error_as_ok.draft
-def _(draft: Draft, _values: Values, exchange: Exchange) -> None:
-    from InferenceLibrary.simulator.api_errors import ApiError
+def _(draft: Draft, _values: Values, turn: Turn) -> None:
+    from InferenceLibrary.simulator.core.api_errors import ApiError
 
-    error = exchange.app.personality.error(ApiError(500, "Something went wrong"), exchange.request.path)
+    error = turn.app.personality.error(ApiError(500, "Something went wrong"), turn.request.path)
     draft.events, draft.body, draft.status, draft.content_type = None, error.body, 200, error.content_type

@@ -6,17 +6,17 @@ import copy
 from typing import TYPE_CHECKING
 
 from InferenceLibrary.simulator.faults.events import all_objects
-from InferenceLibrary.simulator.faults.spec import Values, define
+from InferenceLibrary.simulator.faults.kinds import Values, define
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.drafts import Draft
-    from InferenceLibrary.simulator.exchange import Exchange
+    from InferenceLibrary.simulator.core.draft import Draft
+    from InferenceLibrary.simulator.core.turn import Turn
 
 wrong_role = define("wrong-role", "the message of the body has the role user", breaks=("N4", "C6"))
 
 
 @wrong_role.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     for item in all_objects(draft):
         for choice in item.get("choices", ()):
             for holder in (choice.get("message"), choice.get("delta")):
@@ -28,7 +28,7 @@ content_null = define("content-null", "the message's content is null, without a 
 
 
 @content_null.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     for item in all_objects(draft):
         for choice in item.get("choices", ()):
             if isinstance(choice.get("message"), dict):
@@ -39,7 +39,7 @@ models_doubled = define("models-doubled", "lists the first model twice", breaks=
 
 
 @models_doubled.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     if isinstance(draft.body, dict) and draft.body.get("data"):
         draft.body["data"].append(copy.copy(draft.body["data"][0]))
 
@@ -48,7 +48,7 @@ model_unlisted = define("model-unlisted", "lists other models than it serves", b
 
 
 @model_unlisted.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     if isinstance(draft.body, dict):
         for model in draft.body.get("data", ()):
             if "id" in model:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterable
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.simulator.drafts import Frame
-from InferenceLibrary.simulator.faults.spec import Fault, Parameter, Values, define, parse_fault
+from InferenceLibrary.simulator.core.draft import Frame
+from InferenceLibrary.simulator.faults.kinds import Fault, Parameter, Values, ask, define
+from InferenceLibrary.simulator.faults.requests import status
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.exchange import Exchange
-    from InferenceLibrary.simulator.server import Server
-    from InferenceLibrary.simulator.settings import Settings
+    from InferenceLibrary.simulator.core.app import App
+    from InferenceLibrary.simulator.core.timers import Timers
+    from InferenceLibrary.simulator.core.turn import Host, Turn
 
 exit_at_start = define(
     "exit-at-start",
@@ -66,9 +68,8 @@ _FLOOD_LINE = b"INFO engine.py:241 running=1 waiting=0 gpu_cache_usage=0.42 prom
 class ProcessFaults:
     """The process faults of one server."""
 
-    def __init__(self, settings: Settings) -> None:
-        faults = [fault for fault in map(parse_fault, settings.fault) if fault.kind.of_process]
-        self._faults: dict[str, Fault] = {fault.kind.name: fault for fault in faults}
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self._faults = {fault.kind.name: fault for fault in faults if fault.kind.of_process}
         self.never_listens = "never-listen" in self._faults
 
     def before_start(self) -> None:
@@ -84,23 +85,22 @@ class ProcessFaults:
             sys.stderr.flush()
             raise SystemExit(memory.values["code"])
 
-    def attach(self, server: Server, sock: Any) -> None:
-        """Hook into the server, which is about to listen."""
+    def attach(self, app: App, host: Host, sock: Any) -> None:
+        """Hook into the server, which is about to listen on the socket, if it does."""
         if "forked-child" in self._faults and sock is not None:
             _leave_child(sock, self._faults["forked-child"].values["seconds"])
         if "log-flood" in self._faults:
-            _Flood(server, self._faults["log-flood"].values["bytes"])
+            _Flood(app.timers, self._faults["log-flood"].values["bytes"])
         memory = self._faults.get("out-of-memory")
         if memory is not None:
             values = {"signal": "", "events": 0, "message": _OUT_OF_MEMORY, **memory.values}
-            _Crash(Fault(crash_after, values, memory.text), server.app)
-        app = server.app
+            _Crash(Fault(crash_after, values, memory.text), app)
         if "never-ready" in self._faults:
-            never = parse_fault("status:code=503,message=The server is not ready")
             for path in app.personality.open_paths - {"/metrics"}:
-                app.faults.append(Fault(never.kind, {**never.values, "path": path}, "never-ready"))
+                message = "The server is not ready"
+                app.faults.append(ask(status, "never-ready", code=503, message=message, path=path))
         if "ignore-term" in self._faults:
-            server.ignores_signals = True
+            host.ignores_signals = True
         if "crash-after" in self._faults:
             _Crash(self._faults["crash-after"], app)
 
@@ -129,8 +129,8 @@ class _Flood:
 
     _PERIOD = 0.01
 
-    def __init__(self, server: Server, rate: int) -> None:
-        self._timers = server.app.timers
+    def __init__(self, timers: Timers, rate: int) -> None:
+        self._timers = timers
         self._data = _FLOOD_LINE * max(1, int(rate * self._PERIOD) // len(_FLOOD_LINE))
         # Not before the server listens: who does not read stderr sees it start, and then stop at the full pipe.
         self._timers.at(monotonic() + 0.05, self._next)
@@ -158,7 +158,7 @@ def _signal(name: str) -> int:
 
 
 @crash_after.answer
-def _(_exchange: Exchange, values: Values) -> bool:
+def _(_turn: Turn, values: Values) -> bool:
     # Asked for by a header or the control API: now.
     if not values["events"]:
         _end(values)
@@ -166,8 +166,8 @@ def _(_exchange: Exchange, values: Values) -> bool:
 
 
 @crash_after.frames
-def _(frames: list[Frame], values: Values, _exchange: Exchange) -> list[Frame]:
-    def end(_: Exchange) -> bool:
+def _(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
+    def end(_: Turn) -> bool:
         _end(values)
         return True
 
@@ -175,7 +175,7 @@ def _(frames: list[Frame], values: Values, _exchange: Exchange) -> list[Frame]:
 
 
 @out_of_memory.answer
-def _(_exchange: Exchange, values: Values) -> bool:
+def _(_turn: Turn, values: Values) -> bool:
     _end({"signal": "", "message": _OUT_OF_MEMORY, **values})
     return True
 
@@ -183,16 +183,15 @@ def _(_exchange: Exchange, values: Values) -> bool:
 class _Crash:
     """Counts requests, and gives the one that is not survived the fault."""
 
-    def __init__(self, fault: Fault, app: Any) -> None:
+    def __init__(self, fault: Fault, app: App) -> None:
         self._fault = fault
         self._seen = 0
-        self._before = app.personality.before
-        app.personality.before = self.before
+        app.on_generating.append(self.count)
 
-    def before(self, exchange: Exchange) -> bool:
+    def count(self, turn: Turn) -> None:
+        """A generating request begins."""
         self._seen += 1
         if self._seen >= self._fault.values["requests"]:
             if not self._fault.values["events"]:
                 _end(self._fault.values)
-            exchange.faults.append(Fault(crash_after, self._fault.values, self._fault.text))
-        return bool(self._before(exchange))
+            turn.faults.append(Fault(crash_after, self._fault.values, self._fault.text))

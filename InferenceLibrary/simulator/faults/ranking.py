@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from InferenceLibrary.simulator.faults.kinds import Values, define
 from InferenceLibrary.simulator.faults.requests import json_of
-from InferenceLibrary.simulator.faults.spec import Values, define
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.drafts import Draft
-    from InferenceLibrary.simulator.exchange import Exchange
+    from InferenceLibrary.simulator.core.draft import Draft
+    from InferenceLibrary.simulator.core.turn import Turn
 
 _PATHS = ("/rerank", "/v1/rerank", "/v2/rerank")
 
@@ -22,7 +22,7 @@ worst_first = define("rerank-worst-first", "gives the worst document first", pat
 
 
 @worst_first.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     _results(draft).reverse()
 
 
@@ -30,7 +30,7 @@ index_twice = define("rerank-index-twice", "gives the second document the index 
 
 
 @index_twice.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     results = _results(draft)
     for result in results[1:2]:
         result["index"] = results[0]["index"]
@@ -40,7 +40,7 @@ score_missing = define("rerank-score-missing", "gives the best document no score
 
 
 @score_missing.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     for result in _results(draft)[:1]:
         del result["relevance_score"]
 
@@ -49,6 +49,6 @@ top_n = define("ignores-top-n", "returns all documents, whatever top_n says", pa
 
 
 @top_n.answer
-def _(exchange: Exchange, _values: Values) -> bool:
-    json_of(exchange).pop("top_n", None)
+def _(turn: Turn, _values: Values) -> bool:
+    json_of(turn).pop("top_n", None)
     return False

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.simulator.api_errors import ApiError
-from InferenceLibrary.simulator.drafts import DONE, EVENT_STREAM, Draft, Event, deliver
-from InferenceLibrary.simulator.faults.spec import FaultKind, Parameter, Values, define
-from InferenceLibrary.simulator.openai_requests import read_json
+from InferenceLibrary.simulator.answers.openai_requests import read_json
+from InferenceLibrary.simulator.core.api_errors import ApiError
+from InferenceLibrary.simulator.core.delivery import deliver
+from InferenceLibrary.simulator.core.draft import DONE, EVENT_STREAM, Draft, Event
+from InferenceLibrary.simulator.faults.kinds import FaultKind, Parameter, Values, define
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.exchange import Exchange
+    from InferenceLibrary.simulator.core.turn import Turn
 
 
-def json_of(exchange: Exchange) -> dict[str, Any]:
+def json_of(turn: Turn) -> dict[str, Any]:
     """Return the request's JSON object, which the handler will take; empty when it is none."""
-    if exchange.json is None:
+    if turn.json is None:
         try:
-            exchange.json = read_json(exchange.request)
+            turn.json = read_json(turn.request)
         except ApiError:
             return {}
-    found: dict[str, Any] = exchange.json
+    found: dict[str, Any] = turn.json
     return found
 
 
@@ -34,9 +35,9 @@ status = define(
 
 
 @status.answer
-def _(exchange: Exchange, values: Values) -> bool:
+def _(turn: Turn, values: Values) -> bool:
     headers = (("Retry-After", values["retry_after"]),) if values["retry_after"] else ()
-    exchange.app.fail(exchange, ApiError(values["code"], values["message"], headers=headers))
+    turn.app.fail(turn, ApiError(values["code"], values["message"], headers=headers))
     return True
 
 
@@ -44,8 +45,8 @@ retry_nonsense = define("retry-after-nonsense", "answers 429 with a Retry-After 
 
 
 @retry_nonsense.answer
-def _(exchange: Exchange, _values: Values) -> bool:
-    exchange.app.fail(exchange, ApiError(429, "Too many requests", headers=(("Retry-After", "soon"),)))
+def _(turn: Turn, _values: Values) -> bool:
+    turn.app.fail(turn, ApiError(429, "Too many requests", headers=(("Retry-After", "soon"),)))
     return True
 
 
@@ -55,7 +56,7 @@ error_as_500 = define(
 
 
 @error_as_500.draft
-def _(draft: Draft, _values: Values, exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, turn: Turn) -> None:
     if 400 <= draft.status < 500:
         draft.status = 500
         _change_error(draft, code=500)
@@ -80,7 +81,7 @@ error_key = define(
 
 
 @error_key.draft
-def _(draft: Draft, values: Values, exchange: Exchange) -> None:
+def _(draft: Draft, values: Values, turn: Turn) -> None:
     if draft.status >= 400:
         _change_error(draft)
         if isinstance(draft.body, dict) and isinstance(draft.body.get("error"), dict):
@@ -91,7 +92,7 @@ leak = define("error-leaks", "tells a path, a key and a stack in the error's mes
 
 
 @leak.draft
-def _(draft: Draft, _values: Values, exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, turn: Turn) -> None:
     if draft.status >= 400:
         trace = "Traceback (most recent call last):\n  File \"/srv/engine/api.py\", line 81\nKeyError: 'sk-4f9a2b7c1d'"
         _change_error(draft, message=trace)
@@ -106,7 +107,7 @@ flat_error = define(
 
 
 @flat_error.draft
-def _(draft: Draft, _values: Values, exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, turn: Turn) -> None:
     if draft.status >= 400:
         _change_error(draft)
         if isinstance(draft.body, dict) and isinstance(draft.body.get("error"), dict):
@@ -121,8 +122,8 @@ in_stream = define(
 
 
 @in_stream.draft
-def _(draft: Draft, _values: Values, exchange: Exchange) -> None:
-    if draft.status >= 400 and json_of(exchange).get("stream"):
+def _(draft: Draft, _values: Values, turn: Turn) -> None:
+    if draft.status >= 400 and json_of(turn).get("stream"):
         body = draft.body if isinstance(draft.body, (bytes, dict)) else b"{}"
         draft.status, draft.content_type, draft.body = 200, EVENT_STREAM, b""
         draft.events = [Event(body, "error"), Event(DONE, "done")]
@@ -132,19 +133,19 @@ stuck = define("stuck-after-error", "hangs on every request after one that was w
 
 
 @stuck.answer
-def _(exchange: Exchange, _values: Values) -> bool:
-    from InferenceLibrary.simulator.faults.actions import hang
+def _(turn: Turn, _values: Values) -> bool:
+    from InferenceLibrary.simulator.core.endings import hang
 
-    app = exchange.app
+    app = turn.app
 
-    def watch(ended: Exchange) -> None:
+    def watch(ended: Turn) -> None:
         if 400 <= ended.status < 500:
             app.stuck = True
 
     if app.stuck:
-        exchange.play(iter([hang]))
+        turn.play(iter([hang]))
         return True
-    exchange.at_end(watch)
+    turn.at_end(watch)
     return False
 
 
@@ -156,8 +157,8 @@ stream_options = _lenient("accepts-stream-options", "takes stream_options withou
 
 
 @stream_options.answer
-def _(exchange: Exchange, _values: Values) -> bool:
-    data = json_of(exchange)
+def _(turn: Turn, _values: Values) -> bool:
+    data = json_of(turn)
     if not data.get("stream"):
         data.pop("stream_options", None)
     return False
@@ -167,8 +168,8 @@ stop_ignored = _lenient("ignores-stop", "generates past the stop strings", "C20"
 
 
 @stop_ignored.answer
-def _(exchange: Exchange, _values: Values) -> bool:
-    json_of(exchange).pop("stop", None)
+def _(turn: Turn, _values: Values) -> bool:
+    json_of(turn).pop("stop", None)
     return False
 
 
@@ -176,8 +177,8 @@ stop_part = _lenient("stop-string-flushed", "sends the first half of the stop st
 
 
 @stop_part.answer
-def _(exchange: Exchange, _values: Values) -> bool:
-    data = json_of(exchange)
+def _(turn: Turn, _values: Values) -> bool:
+    data = json_of(turn)
     stop = data.get("stop")
     if isinstance(stop, str) and len(stop) > 1:
         data["stop"] = stop[len(stop) // 2 :]
@@ -188,8 +189,8 @@ echo_ignored = _lenient("ignores-echo", "leaves out the prompt that echo asks fo
 
 
 @echo_ignored.answer
-def _(exchange: Exchange, _values: Values) -> bool:
-    json_of(exchange).pop("echo", None)
+def _(turn: Turn, _values: Values) -> bool:
+    json_of(turn).pop("echo", None)
     return False
 
 
@@ -197,8 +198,8 @@ n_ignored = _lenient("ignores-n", "gives one choice, however many are asked for"
 
 
 @n_ignored.answer
-def _(exchange: Exchange, _values: Values) -> bool:
-    json_of(exchange).pop("n", None)
+def _(turn: Turn, _values: Values) -> bool:
+    json_of(turn).pop("n", None)
     return False
 
 
@@ -206,8 +207,8 @@ format_ignored = _lenient("ignores-response-format", "answers with free text whe
 
 
 @format_ignored.answer
-def _(exchange: Exchange, _values: Values) -> bool:
-    json_of(exchange).pop("response_format", None)
+def _(turn: Turn, _values: Values) -> bool:
+    json_of(turn).pop("response_format", None)
     return False
 
 
@@ -215,8 +216,8 @@ any_key = _lenient("accepts-any-key", "asks for no API key", "R4")
 
 
 @any_key.answer
-def _(exchange: Exchange, _values: Values) -> bool:
-    exchange.request.headers["authorization"] = f"Bearer {exchange.app.settings.api_key}"
+def _(turn: Turn, _values: Values) -> bool:
+    turn.request.headers["authorization"] = f"Bearer {turn.app.settings.api_key}"
     return False
 
 
@@ -224,10 +225,10 @@ any_model = _lenient("accepts-any-model", "answers for models that it does not h
 
 
 @any_model.answer
-def _(exchange: Exchange, _values: Values) -> bool:
-    data = json_of(exchange)
+def _(turn: Turn, _values: Values) -> bool:
+    data = json_of(turn)
     if "model" in data:
-        data["model"] = exchange.app.settings.names[0]
+        data["model"] = turn.app.settings.names[0]
     return False
 
 
@@ -235,8 +236,8 @@ any_type = _lenient("accepts-any-content-type", "takes a body that says it is no
 
 
 @any_type.answer
-def _(exchange: Exchange, _values: Values) -> bool:
-    exchange.request.headers["content-type"] = "application/json"
+def _(turn: Turn, _values: Values) -> bool:
+    turn.request.headers["content-type"] = "application/json"
     return False
 
 
@@ -244,9 +245,9 @@ empty_messages = _lenient("empty-messages-as-500", "answers 500 to a chat withou
 
 
 @empty_messages.answer
-def _(exchange: Exchange, _values: Values) -> bool:
-    if exchange.request.path == "/v1/chat/completions" and not json_of(exchange).get("messages"):
-        exchange.app.fail(exchange, ApiError(500, "list index out of range"))
+def _(turn: Turn, _values: Values) -> bool:
+    if turn.request.path == "/v1/chat/completions" and not json_of(turn).get("messages"):
+        turn.app.fail(turn, ApiError(500, "list index out of range"))
         return True
     return False
 
@@ -257,8 +258,8 @@ frozen = define(
 
 
 @frozen.draft
-def _(draft: Draft, _values: Values, exchange: Exchange) -> None:
-    app = exchange.app
+def _(draft: Draft, _values: Values, turn: Turn) -> None:
+    app = turn.app
     if app.frozen_metrics is None:
         app.frozen_metrics = draft.body
     draft.body = app.frozen_metrics
@@ -268,12 +269,12 @@ first_hangs = define("first-request-hangs", "is healthy, but never answers the f
 
 
 @first_hangs.answer
-def _(exchange: Exchange, _values: Values) -> bool:
-    from InferenceLibrary.simulator.faults.actions import hang
+def _(turn: Turn, _values: Values) -> bool:
+    from InferenceLibrary.simulator.core.endings import hang
 
-    if exchange.app.ledger.received > 1:
+    if turn.app.ledger.received > 1:
         return False
-    exchange.play(iter([hang]))
+    turn.play(iter([hang]))
     return True
 
 
@@ -281,6 +282,6 @@ ready_empty = define("no-models", "the model list is empty", breaks=("M2",), pat
 
 
 @ready_empty.answer
-def _(exchange: Exchange, _values: Values) -> bool:
-    deliver(exchange, Draft(body={"object": "list", "data": []}))
+def _(turn: Turn, _values: Values) -> bool:
+    deliver(turn, Draft(body={"object": "list", "data": []}))
     return True

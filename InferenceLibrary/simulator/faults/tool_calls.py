@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.simulator.faults.events import all_objects, events_of
+from InferenceLibrary.simulator.faults.kinds import Parameter, Values, define
 from InferenceLibrary.simulator.faults.requests import json_of
-from InferenceLibrary.simulator.faults.spec import Parameter, Values, define
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.drafts import Draft
-    from InferenceLibrary.simulator.exchange import Exchange
+    from InferenceLibrary.simulator.core.draft import Draft
+    from InferenceLibrary.simulator.core.turn import Turn
 
 
 def deltas(draft: Draft) -> list[dict[str, Any]]:
@@ -35,7 +35,7 @@ index_missing = define("tool-index-missing", "leaves out the index of tool call 
 
 
 @index_missing.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     for delta in deltas(draft):
         delta.pop("index", None)
 
@@ -49,7 +49,7 @@ wrong_index = define(
 
 
 @wrong_index.draft
-def _(draft: Draft, values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, values: Values, _turn: Turn) -> None:
     for delta in deltas(draft):
         delta["index"] = 0 if values["kind"] == "same" else delta["index"] + 1
 
@@ -58,7 +58,7 @@ no_name = define("tool-name-missing", "the first piece of a tool call has no nam
 
 
 @no_name.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     for delta in deltas(draft):
         delta["function"].pop("name", None)
 
@@ -67,7 +67,7 @@ no_id = define("tool-id-missing", "tool calls have no id", breaks=("T2", "N6"))
 
 
 @no_id.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     for delta in (*deltas(draft), *calls(draft)):
         delta.pop("id", None)
 
@@ -76,7 +76,7 @@ repeated = define("tool-id-repeated", "every piece of a tool call bears id and n
 
 
 @repeated.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     first: dict[int, dict[str, Any]] = {}
     for delta in deltas(draft):
         opening = first.setdefault(delta["index"], delta)
@@ -89,7 +89,7 @@ broken = define("tool-arguments-broken", "the arguments are no JSON: their end i
 
 
 @broken.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     found = [delta for delta in deltas(draft) if delta["function"].get("arguments")]
     for delta in (*found[-1:], *calls(draft)):
         delta["function"]["arguments"] = delta["function"]["arguments"][:-1]
@@ -109,7 +109,7 @@ as_object = define("tool-arguments-object", "the arguments are an object instead
 
 
 @as_object.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     import json
 
     for call in calls(draft):
@@ -120,7 +120,7 @@ misfit = define("tool-arguments-misfit", "the arguments lack what the tool's sch
 
 
 @misfit.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     pieces = deltas(draft)
     for delta in pieces:
         if "name" not in delta["function"]:
@@ -133,7 +133,7 @@ finish_stop = define("tool-finish-stop", "says stop instead of tool_calls", brea
 
 
 @finish_stop.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     for item in all_objects(draft):
         for choice in item.get("choices", ()):
             if choice.get("finish_reason") == "tool_calls":
@@ -146,8 +146,8 @@ ignores_choice = define(
 
 
 @ignores_choice.answer
-def _(exchange: Exchange, _values: Values) -> bool:
-    data = json_of(exchange)
+def _(turn: Turn, _values: Values) -> bool:
+    data = json_of(turn)
     if data.get("tools"):
         data["tool_choice"] = "required" if data.get("tool_choice") == "none" else "none"
     return False
@@ -157,7 +157,7 @@ unknown_name = define("tool-name-unknown", "calls a tool that was not offered", 
 
 
 @unknown_name.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     for delta in (*deltas(draft), *calls(draft)):
         if "name" in delta["function"]:
             delta["function"]["name"] = "self_destruct"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.simulator.drafts import Event, event_bytes
+from InferenceLibrary.simulator.core.draft import Event, event_bytes
 from InferenceLibrary.simulator.faults.events import all_objects, events_of, middle
-from InferenceLibrary.simulator.faults.spec import Values, define
+from InferenceLibrary.simulator.faults.kinds import Values, define
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.drafts import Draft
-    from InferenceLibrary.simulator.exchange import Exchange
+    from InferenceLibrary.simulator.core.draft import Draft
+    from InferenceLibrary.simulator.core.turn import Turn
 
 _RESPONSES = ("/v1/responses",)
 _MESSAGES = ("/v1/messages",)
@@ -32,7 +32,7 @@ name_differs = define(
 
 
 @name_differs.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     event = middle(draft)
     if event is not None:
         event.name = "something"
@@ -42,7 +42,7 @@ no_type = define("event-type-missing", "an event's data has no type", breaks=("R
 
 
 @no_type.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     event = middle(draft)
     if event is not None:
         event.data = {key: value for key, value in event.data.items() if key != "type"}
@@ -52,7 +52,7 @@ gap = define("sequence-gap", "the sequence numbers leave one out", breaks=("RS4"
 
 
 @gap.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     found = [event for event in draft.events or () if "sequence_number" in event.data]
     for event in found[len(found) // 2 :]:
         event.data["sequence_number"] += 1
@@ -64,7 +64,7 @@ no_terminal = define(
 
 
 @no_terminal.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     for kind in _TERMINAL:
         _drop(draft, kind)
 
@@ -73,7 +73,7 @@ twice = define("terminal-event-twice", "says twice that it is over", breaks=("RS
 
 
 @twice.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     if draft.events is not None:
         for event in events_of(draft, *_TERMINAL)[:1]:
             data = copy.deepcopy(event.data)
@@ -88,7 +88,7 @@ wrong_order = define(
 
 
 @wrong_order.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     if draft.events is not None and len(draft.events) > 2:
         events = draft.events
         first, second = events[0].data, events[1].data
@@ -101,7 +101,7 @@ part_done = define("done-event-missing", "does not close a content part", breaks
 
 
 @part_done.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     _drop(draft, "response.content_part.done")
     for number, event in enumerate(draft.events or ()):
         if "sequence_number" in event.data:
@@ -112,7 +112,7 @@ item_id = define("item-id-changes", "a delta bears the id of another item", brea
 
 
 @item_id.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     event = middle(draft, "response.output_text.delta", "response.function_call_arguments.delta")
     if event is not None:
         event.data["item_id"] += "-other"
@@ -124,7 +124,7 @@ text_differs = define(
 
 
 @text_differs.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     for event in events_of(draft, "response.output_text.done"):
         event.data["text"] += " more"
 
@@ -135,7 +135,7 @@ arguments_differ = define(
 
 
 @arguments_differ.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     for event in events_of(draft, "response.function_call_arguments.done"):
         event.data["arguments"] += " "
 
@@ -144,7 +144,7 @@ old_usage = define("usage-of-chat", "gives usage with the names of chat completi
 
 
 @old_usage.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     names = {"input_tokens": "prompt_tokens", "output_tokens": "completion_tokens", "total_tokens": "total_tokens"}
     for item in all_objects(draft):
         holder: dict[str, Any] = item["response"] if isinstance(item.get("response"), dict) else item
@@ -163,7 +163,7 @@ as_completed = define(
 
 
 @as_completed.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     for item in all_objects(draft):
         holder = item["response"] if isinstance(item.get("response"), dict) else item
         if holder.get("status") == "incomplete":
@@ -180,11 +180,11 @@ keeps = define("ignores-store", "keeps a response that was not to be stored", br
 
 
 @keeps.answer
-def _(exchange: Exchange, _values: Values) -> bool:
+def _(turn: Turn, _values: Values) -> bool:
     from InferenceLibrary.simulator.faults.requests import json_of
 
-    if exchange.request.method == "POST":
-        json_of(exchange).pop("store", None)
+    if turn.request.method == "POST":
+        json_of(turn).pop("store", None)
     return False
 
 
@@ -192,7 +192,7 @@ block_open = define("block-stop-missing", "does not close a content block", brea
 
 
 @block_open.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     _drop(draft, "content_block_stop")
 
 
@@ -200,7 +200,7 @@ block_index = define("block-index-wrong", "numbers the content blocks from 1", b
 
 
 @block_index.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     for event in draft.events or ():
         if isinstance(event.data, dict) and "index" in event.data:
             event.data["index"] += 1
@@ -212,7 +212,7 @@ no_usage = define(
 
 
 @no_usage.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     for item in all_objects(draft):
         item.pop("usage", None)
         if isinstance(item.get("message"), dict):
@@ -223,7 +223,7 @@ no_signature = define("signature-missing", "a thinking block has no signature", 
 
 
 @no_signature.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     if draft.events is not None:
         draft.events = [event for event in draft.events if b"signature_delta" not in event_bytes(event)]
     else:
@@ -237,7 +237,7 @@ error_shape = define(
 
 
 @error_shape.draft
-def _(draft: Draft, _values: Values, _exchange: Exchange) -> None:
+def _(draft: Draft, _values: Values, _turn: Turn) -> None:
     if draft.events is not None:
         data = {"message": "The engine died"}
         draft.events = [*draft.events[: len(draft.events) // 2], Event(data, "error", name="error")]

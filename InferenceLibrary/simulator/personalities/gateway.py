@@ -5,16 +5,17 @@ from __future__ import annotations
 from time import time
 from typing import TYPE_CHECKING, Any, cast
 
-from InferenceLibrary.simulator.api_errors import ApiError
-from InferenceLibrary.simulator.drafts import Draft, deliver, to_json
+from InferenceLibrary.simulator.answers.tokens import count_tokens
+from InferenceLibrary.simulator.core.api_errors import ApiError
+from InferenceLibrary.simulator.core.delivery import deliver
+from InferenceLibrary.simulator.core.draft import Draft, to_json
 from InferenceLibrary.simulator.personalities.pydantic_errors import Unprocessable, check_chat, detail, read_body
-from InferenceLibrary.simulator.relay import Headers, Relay, draft_of, read_object
-from InferenceLibrary.simulator.tokens import count_tokens
-from InferenceLibrary.simulator.upstream import Answer, Failure, fetch_all
+from InferenceLibrary.simulator.personalities.relay import Headers, Relay, draft_of, read_object
+from InferenceLibrary.simulator.personalities.upstream import Answer, Failure, fetch_all
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.app import App, Handler
-    from InferenceLibrary.simulator.exchange import Exchange
+    from InferenceLibrary.simulator.core.app import App
+    from InferenceLibrary.simulator.core.turn import Handler, Turn
     from InferenceLibrary.simulator.personalities.gateway_settings import GatewaySettings, Provider
 
 _CHAT = "/v1/chat/completions"
@@ -70,7 +71,7 @@ class Gateway:
             error = Unprocessable([{"type": "json_invalid", "loc": ["body", 0], "msg": error.message, "input": {}}])
         return detail(error)
 
-    def before(self, exchange: Exchange) -> bool:
+    def before(self, turn: Turn) -> bool:
         return False
 
     # What is known of the providers
@@ -96,16 +97,16 @@ class Gateway:
     def _by_provider(self) -> dict[str, list[str]]:
         return {name: list(self._models_of(provider)) for name, provider in self.providers.items()}
 
-    def health(self, exchange: Exchange) -> None:
+    def health(self, turn: Turn) -> None:
         count = sum(map(len, self._by_provider().values()))
         body = {"status": "healthy", "version": _VERSION, "models_available": count}
-        deliver(exchange, Draft(body={**body, "inference_service": "not_managed"}))
+        deliver(turn, Draft(body={**body, "inference_service": "not_managed"}))
 
-    def ready(self, exchange: Exchange) -> None:
+    def ready(self, turn: Turn) -> None:
         names = list(self.providers)
 
         def take(answers: list[Answer | Failure]) -> None:
-            if exchange.outcome:
+            if turn.outcome:
                 return
             pairs = zip(names, answers, strict=True)
             checks = {name: isinstance(answer, Answer) and answer.status == 200 for name, answer in pairs}
@@ -113,11 +114,11 @@ class Gateway:
             status = "ready" if good else "degraded" if any(checks.values()) else "not_ready"
             count = sum(map(len, self._by_provider().values()))
             body = {"status": status, "checks": checks, "models_available": count}
-            deliver(exchange, Draft(200 if any(checks.values()) else 503, body=body))
+            deliver(turn, Draft(200 if any(checks.values()) else 503, body=body))
 
         fetch_all(self.app.timers, [item.address for item in self.providers.values()], "/health", take)
 
-    def models(self, exchange: Exchange) -> None:
+    def models(self, turn: Turn) -> None:
         created = int(time())
 
         def show(_failed: list[str]) -> None:
@@ -126,64 +127,64 @@ class Gateway:
                 for name, models in self._by_provider().items()
                 for model in models
             ]
-            if not exchange.outcome:
-                deliver(exchange, Draft(body={"object": "list", "data": data}))
+            if not turn.outcome:
+                deliver(turn, Draft(body={"object": "list", "data": data}))
 
         self._with_models(show)
 
-    def model(self, exchange: Exchange) -> None:
-        wanted = exchange.request.path.removeprefix("/v1/models/")
+    def model(self, turn: Turn) -> None:
+        wanted = turn.request.path.removeprefix("/v1/models/")
 
         def show(_failed: list[str]) -> None:
             owner = next((name for name, models in self._by_provider().items() if wanted in models), None)
-            if exchange.outcome:
+            if turn.outcome:
                 return
             if owner is None:
                 error = {"message": f"Model '{wanted}' not found", "type": "invalid_request_error"}
-                deliver(exchange, Draft(404, body={"error": error}))
+                deliver(turn, Draft(404, body={"error": error}))
             else:
                 found = {"id": wanted, "object": "model", "created": int(time()), "owned_by": owner}
-                deliver(exchange, Draft(body=found))
+                deliver(turn, Draft(body=found))
 
         self._with_models(show)
 
-    def list_providers(self, exchange: Exchange) -> None:
+    def list_providers(self, turn: Turn) -> None:
         def show(_failed: list[str]) -> None:
-            if not exchange.outcome:
+            if not turn.outcome:
                 body = {"object": "provider_list", "providers": self._by_provider()}
-                deliver(exchange, Draft(body={**body, "provider_names": list(self.providers)}))
+                deliver(turn, Draft(body={**body, "provider_names": list(self.providers)}))
 
         self._with_models(show)
 
     # Routing
 
-    def chat(self, exchange: Exchange) -> None:
-        data = exchange.json if exchange.json is not None else read_body(exchange.request)
+    def chat(self, turn: Turn) -> None:
+        data = turn.json if turn.json is not None else read_body(turn.request)
         check_chat(data)
-        exchange.prompt_tokens = sum(count_tokens(item.get("content") or "") for item in data["messages"])
-        exchange.max_tokens = data.get("max_tokens")
+        turn.prompt_tokens = sum(count_tokens(item.get("content") or "") for item in data["messages"])
+        turn.max_tokens = data.get("max_tokens")
         found = self._by_prefix(data["model"])
         if found is not None:
-            self._forward(exchange, data, *found)
+            self._forward(turn, data, *found)
             return
         owner = self._owner(data["model"])
         if owner is not None:
-            self._forward(exchange, data, owner, data["model"])
+            self._forward(turn, data, owner, data["model"])
             return
 
         def route(failed: list[str]) -> None:
-            if exchange.outcome:
+            if turn.outcome:
                 return
             owner = self._owner(data["model"])
             if owner is not None:
-                self._forward(exchange, data, owner, data["model"])
+                self._forward(turn, data, owner, data["model"])
                 return
             text = f"Model '{data['model']}' is not registered with any provider"
             if failed:
                 text = f"{text}; no answer from {', '.join(failed)}"
             name = failed[0] if failed else "gateway"
             code = "provider_unavailable" if failed else "model_not_registered"
-            self.app.fail(exchange, ProviderError(name, code, text))
+            self.app.fail(turn, ProviderError(name, code, text))
 
         self._with_models(route)
 
@@ -210,27 +211,27 @@ class Gateway:
     def _owner(self, model: str) -> Provider | None:
         return next((item for item in self.providers.values() if model in self._models_of(item)), None)
 
-    def _forward(self, exchange: Exchange, data: dict[str, Any], provider: Provider, model: str) -> None:
-        exchange.model = model
-        headers = self._cms_headers(exchange)
+    def _forward(self, turn: Turn, data: dict[str, Any], provider: Provider, model: str) -> None:
+        turn.model = model
+        headers = self._cms_headers(turn)
 
         def answered(answer: Answer) -> None:
             if answer.status == 200:
-                deliver(exchange, draft_of(answer, headers, parsed=bool(exchange.faults)))
+                deliver(turn, draft_of(answer, headers, parsed=bool(turn.faults)))
             else:
-                self.app.fail(exchange, _bad_answer(provider.name, answer))
+                self.app.fail(turn, _bad_answer(provider.name, answer))
 
         def failed(failure: Failure) -> None:
             text = f"Provider '{provider.name}' at {provider.address.url}: {failure.text}"
-            self.app.fail(exchange, ProviderError(provider.name, _CODES[failure.kind], text))
+            self.app.fail(turn, ProviderError(provider.name, _CODES[failure.kind], text))
 
-        relay = Relay(exchange, answered, failed, lambda _call: headers)
+        relay = Relay(turn, answered, failed, lambda _call: headers)
         body = to_json({**data, "model": model})
-        relay.send(provider.address, _CHAT, _passed_on(exchange), body, self.settings.upstream_timeout)
+        relay.send(provider.address, _CHAT, _passed_on(turn), body, self.settings.upstream_timeout)
 
-    def _cms_headers(self, exchange: Exchange) -> Headers:
+    def _cms_headers(self, turn: Turn) -> Headers:
         """Return the headers that tell how full the context is, and that nobody was asked to shorten it."""
-        used = exchange.prompt_tokens
+        used = turn.prompt_tokens
         tier = 1 + sum(used >= _CONTEXT * part / 4 for part in (1, 2, 3))
         left = max(0, (_CONTEXT - used) * 100 // _CONTEXT)
         return [
@@ -250,8 +251,8 @@ def _names(answer: Answer | Failure) -> tuple[str, ...] | None:
     return tuple(str(item["id"]) for item in data if isinstance(item, dict) and "id" in item)
 
 
-def _passed_on(exchange: Exchange) -> dict[str, str]:
-    given = exchange.request.headers
+def _passed_on(turn: Turn) -> dict[str, str]:
+    given = turn.request.headers
     return {name: given[name] for name in ("x-request-id", "traceparent", "accept") if name in given}
 
 

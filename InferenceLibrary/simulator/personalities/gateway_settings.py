@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from InferenceLibrary.simulator.settings import Settings, about, flag
+from InferenceLibrary.simulator.core.settings import Settings, about, flag
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.upstream import Address
+    from InferenceLibrary.simulator.personalities.upstream import Address
 
 
 @dataclass(slots=True)
@@ -41,7 +41,7 @@ class GatewaySettings(Settings):
         Raises:
             ValueError: One is written wrongly.
         """
-        from InferenceLibrary.simulator.upstream import parse_address
+        from InferenceLibrary.simulator.personalities.upstream import parse_address
 
         found: dict[str, Provider] = {}
         for text in self.upstream:

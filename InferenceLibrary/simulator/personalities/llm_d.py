@@ -6,20 +6,21 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.simulator.api_errors import ApiError, openai_error
-from InferenceLibrary.simulator.drafts import EVENT_STREAM, Draft, deliver
-from InferenceLibrary.simulator.failures import inject_failure
-from InferenceLibrary.simulator.generation import Generator
-from InferenceLibrary.simulator.metrics import Metrics
-from InferenceLibrary.simulator.openai_answers import Chat, Completion
-from InferenceLibrary.simulator.openai_requests import Ask, read_chat, read_completion, read_json, take
+from InferenceLibrary.simulator.answers.generation import Generator
+from InferenceLibrary.simulator.answers.openai_answers import Chat, Completion
+from InferenceLibrary.simulator.answers.openai_requests import Ask, read_chat, read_completion, read_json, take
+from InferenceLibrary.simulator.core.api_errors import ApiError, openai_error
+from InferenceLibrary.simulator.core.delivery import deliver
+from InferenceLibrary.simulator.core.draft import EVENT_STREAM, Draft
+from InferenceLibrary.simulator.core.metrics import Metrics
+from InferenceLibrary.simulator.personalities.failures import inject_failure
 from InferenceLibrary.simulator.personalities.llm_d_admin import Admin
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.app import App, Handler
-    from InferenceLibrary.simulator.engine import Output
-    from InferenceLibrary.simulator.exchange import Exchange
-    from InferenceLibrary.simulator.responses import Stored
+    from InferenceLibrary.simulator.answers.engine import Output
+    from InferenceLibrary.simulator.answers.responses import Stored
+    from InferenceLibrary.simulator.core.app import App
+    from InferenceLibrary.simulator.core.turn import Handler, Turn
 
 _MESSAGES = "/v1/messages"
 _EMBEDDINGS = "/v1/embeddings"
@@ -66,155 +67,153 @@ class LlmD:
     def stored(self) -> Stored:
         """Responses that can be asked for later."""
         if self._stored is None:
-            from InferenceLibrary.simulator.responses import Stored
+            from InferenceLibrary.simulator.answers.responses import Stored
 
             self._stored = Stored()
         return self._stored
 
     def error(self, error: ApiError, path: str = "") -> Draft:
         if path.startswith(_MESSAGES):
-            from InferenceLibrary.simulator.messages import messages_error
+            from InferenceLibrary.simulator.answers.messages import messages_error
 
             return messages_error(error)
         return Draft(error.status, body=openai_error(error.status, error.message, error.param, error.kind))
 
-    def before(self, exchange: Exchange) -> bool:
-        if exchange.request.path not in _POOLING:
-            inject_failure(self.app, exchange.request)
+    def before(self, turn: Turn) -> bool:
+        if turn.request.path not in _POOLING:
+            inject_failure(self.app, turn.request)
         return False
 
-    def health(self, exchange: Exchange) -> None:
-        deliver(exchange, Draft())
+    def health(self, turn: Turn) -> None:
+        deliver(turn, Draft())
 
-    def ready(self, exchange: Exchange) -> None:
+    def ready(self, turn: Turn) -> None:
         if self.app.draining or monotonic() - self.app.started < self.app.settings.startup_duration:
             raise ApiError(503, "The server is not ready")
-        deliver(exchange, Draft())
+        deliver(turn, Draft())
 
-    def out_of_reach(self, exchange: Exchange) -> None:
-        raise ApiError(501, f"{exchange.request.path} is not simulated")
+    def out_of_reach(self, turn: Turn) -> None:
+        raise ApiError(501, f"{turn.request.path} is not simulated")
 
-    def body(self, exchange: Exchange) -> dict[str, Any]:
+    def body(self, turn: Turn) -> dict[str, Any]:
         """Return the JSON object that was sent."""
-        return exchange.json if exchange.json is not None else read_json(exchange.request)
+        return turn.json if turn.json is not None else read_json(turn.request)
 
     def check_model(self, ask: Ask) -> None:
         """Refuse a model that is not served."""
         self.admin.check_model(ask.model)
 
-    def chat(self, exchange: Exchange) -> None:
-        ask = read_chat(exchange, self.body(exchange))
+    def chat(self, turn: Turn) -> None:
+        ask = read_chat(turn, self.body(turn))
         self.check_model(ask)
-        self.generator.answer(exchange, Chat, ask)
+        self.generator.answer(turn, Chat, ask)
 
-    def completion(self, exchange: Exchange) -> None:
-        ask = read_completion(exchange, self.body(exchange))
+    def completion(self, turn: Turn) -> None:
+        ask = read_completion(turn, self.body(turn))
         self.check_model(ask)
-        self.generator.answer(exchange, Completion, ask)
+        self.generator.answer(turn, Completion, ask)
 
-    def embeddings(self, exchange: Exchange) -> None:
-        from InferenceLibrary.simulator.embeddings import embed
+    def embeddings(self, turn: Turn) -> None:
+        from InferenceLibrary.simulator.answers.embeddings import embed
 
-        data = self.body(exchange)
+        data = self.body(turn)
         model = take(data, "model", (str,), self.app.settings.names[0])
         self.check_model(Ask(model, [], 0))
-        draft, exchange.prompt_tokens = embed(data, self.app.settings, model)
-        deliver(exchange, draft)
+        draft, turn.prompt_tokens = embed(data, self.app.settings, model)
+        deliver(turn, draft)
 
-    def rerank(self, exchange: Exchange) -> None:
-        from InferenceLibrary.simulator.ranking import rerank
+    def rerank(self, turn: Turn) -> None:
+        from InferenceLibrary.simulator.answers.ranking import rerank
 
-        self._rank(exchange, "rerank-", rerank)
+        self._rank(turn, "rerank-", rerank)
 
-    def score(self, exchange: Exchange) -> None:
-        from InferenceLibrary.simulator.ranking import score
+    def score(self, turn: Turn) -> None:
+        from InferenceLibrary.simulator.answers.ranking import score
 
-        self._rank(exchange, "score-", score)
+        self._rank(turn, "score-", score)
 
-    def _rank(
-        self, exchange: Exchange, prefix: str, rank: Callable[[dict[str, Any], int], tuple[dict[str, Any], int]]
-    ) -> None:
-        data = self.body(exchange)
+    def _rank(self, turn: Turn, prefix: str, rank: Callable[[dict[str, Any], int], tuple[dict[str, Any], int]]) -> None:
+        data = self.body(turn)
         ask = Ask(take(data, "model", (str,), self.app.settings.names[0]), [], 0)
         self.check_model(ask)
-        body, exchange.prompt_tokens = rank(data, self.app.settings.max_model_len)
-        exchange.id, exchange.model = self.app.new_id(prefix), self.generator.shown_model(ask)
-        deliver(exchange, Draft(body={"id": exchange.id, "model": exchange.model, **body}))
+        body, turn.prompt_tokens = rank(data, self.app.settings.max_model_len)
+        turn.id, turn.model = self.app.new_id(prefix), self.generator.shown_model(ask)
+        deliver(turn, Draft(body={"id": turn.id, "model": turn.model, **body}))
 
-    def _generate(self, exchange: Exchange, ask: Ask, prefix: str) -> Output:
-        from InferenceLibrary.simulator.tools import call_tools, check_tools
+    def _generate(self, turn: Turn, ask: Ask, prefix: str) -> Output:
+        from InferenceLibrary.simulator.answers.tools import call_tools, check_tools
 
         self.check_model(ask)
         check_tools(ask)
-        output = self.generator.outputs(exchange, ask)[0]
-        self.generator.note(exchange, ask, output, prefix)
-        if not (exchange.scripted is not None and exchange.scripted.answers):
+        output = self.generator.outputs(turn, ask)[0]
+        self.generator.note(turn, ask, output, prefix)
+        if not (turn.scripted is not None and turn.scripted.answers):
             draws = self.generator.engine.draws(ask, "tools" + ask.prompts[0], 0)
-            call_tools(ask, output, draws, self.app.settings, exchange.id.rpartition("-")[2])
-        exchange.finish_reason = output.finish
+            call_tools(ask, output, draws, self.app.settings, turn.id.rpartition("-")[2])
+        turn.finish_reason = output.finish
         return output
 
-    def respond(self, exchange: Exchange) -> None:
-        from InferenceLibrary.simulator.responses import (
+    def respond(self, turn: Turn) -> None:
+        from InferenceLibrary.simulator.answers.responses import (
             finish_response,
             read_response_request,
             response_events,
             response_object,
         )
 
-        data = self.body(exchange)
+        data = self.body(turn)
         ask = read_response_request(data, self.app.settings)
-        output = self._generate(exchange, ask, "resp_")
-        opening = response_object(exchange.id, exchange.model, data, ask)
+        output = self._generate(turn, ask, "resp_")
+        opening = response_object(turn.id, turn.model, data, ask)
         final = {**opening, "output": []}
         finish_response(final, ask, output)
         if data.get("background"):
-            first, gaps = self.generator.times(exchange, ask, output.count)
+            first, gaps = self.generator.times(turn, ask, output.count)
             total = first + (sum(gaps) if isinstance(gaps, list) else gaps * max(0, output.count - 1))
             self.stored.keep(final, monotonic() + total)
-            deliver(exchange, Draft(body={**opening, "status": "queued"}))
+            deliver(turn, Draft(body={**opening, "status": "queued"}))
             return
         if final["store"]:
             self.stored.keep(final)
         if ask.stream:
             events = response_events(opening, final, output)
-            self.generator.run(exchange, ask, output, lambda: Draft(content_type=EVENT_STREAM, events=events))
+            self.generator.run(turn, ask, output, lambda: Draft(content_type=EVENT_STREAM, events=events))
         else:
-            self.generator.run(exchange, ask, output, lambda: Draft(body=final, tokens=output.count))
+            self.generator.run(turn, ask, output, lambda: Draft(body=final, tokens=output.count))
 
-    def stored_response(self, exchange: Exchange) -> None:
-        response_id = exchange.request.path.rpartition("/")[2]
-        if exchange.request.method == "DELETE":
-            deliver(exchange, Draft(body=self.stored.delete(response_id)))
+    def stored_response(self, turn: Turn) -> None:
+        response_id = turn.request.path.rpartition("/")[2]
+        if turn.request.method == "DELETE":
+            deliver(turn, Draft(body=self.stored.delete(response_id)))
         else:
-            deliver(exchange, Draft(body=self.stored.get(response_id)))
+            deliver(turn, Draft(body=self.stored.get(response_id)))
 
-    def cancel(self, exchange: Exchange) -> None:
-        head, _, last = exchange.request.path.rpartition("/")
+    def cancel(self, turn: Turn) -> None:
+        head, _, last = turn.request.path.rpartition("/")
         if last != "cancel":
-            raise ApiError(405, f"{exchange.request.path} takes no POST")
-        deliver(exchange, Draft(body=self.stored.cancel(head.rpartition("/")[2])))
+            raise ApiError(405, f"{turn.request.path} takes no POST")
+        deliver(turn, Draft(body=self.stored.cancel(head.rpartition("/")[2])))
 
-    def message(self, exchange: Exchange) -> None:
-        from InferenceLibrary.simulator.messages import (
+    def message(self, turn: Turn) -> None:
+        from InferenceLibrary.simulator.answers.messages import (
             message_events,
             message_object,
             read_messages_request,
             thinks,
         )
 
-        data = self.body(exchange)
+        data = self.body(turn)
         ask = read_messages_request(data)
-        output = self._generate(exchange, ask, "msg_")
-        message = message_object(exchange.id, exchange.model, ask, output, thinks(data))
+        output = self._generate(turn, ask, "msg_")
+        message = message_object(turn.id, turn.model, ask, output, thinks(data))
         if ask.stream:
             events = message_events(message, output)
-            self.generator.run(exchange, ask, output, lambda: Draft(content_type=EVENT_STREAM, events=events))
+            self.generator.run(turn, ask, output, lambda: Draft(content_type=EVENT_STREAM, events=events))
         else:
-            self.generator.run(exchange, ask, output, lambda: Draft(body=message, tokens=output.count))
+            self.generator.run(turn, ask, output, lambda: Draft(body=message, tokens=output.count))
 
-    def count_message_tokens(self, exchange: Exchange) -> None:
-        from InferenceLibrary.simulator.messages import read_messages_request
+    def count_message_tokens(self, turn: Turn) -> None:
+        from InferenceLibrary.simulator.answers.messages import read_messages_request
 
-        ask = read_messages_request(self.body(exchange), counting=True)
-        deliver(exchange, Draft(body={"input_tokens": ask.prompt_tokens}))
+        ask = read_messages_request(self.body(turn), counting=True)
+        deliver(turn, Draft(body={"input_tokens": ask.prompt_tokens}))

@@ -7,16 +7,17 @@ import os
 from time import time
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.simulator.api_errors import ApiError
-from InferenceLibrary.simulator.drafts import Draft, deliver
-from InferenceLibrary.simulator.failures import FAILURES
-from InferenceLibrary.simulator.metrics import CONTENT_TYPE, Metrics
-from InferenceLibrary.simulator.openai_requests import content_text, read_json, take
-from InferenceLibrary.simulator.tokens import Vocabulary
+from InferenceLibrary.simulator.answers.openai_requests import content_text, read_json, take
+from InferenceLibrary.simulator.answers.tokens import Vocabulary
+from InferenceLibrary.simulator.core.api_errors import ApiError
+from InferenceLibrary.simulator.core.delivery import deliver
+from InferenceLibrary.simulator.core.draft import Draft
+from InferenceLibrary.simulator.core.metrics import CONTENT_TYPE, Metrics
+from InferenceLibrary.simulator.personalities.failures import FAILURES
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.app import App, Handler
-    from InferenceLibrary.simulator.exchange import Exchange
+    from InferenceLibrary.simulator.core.app import App
+    from InferenceLibrary.simulator.core.turn import Handler, Turn
 
 _CONFIGURABLE = (
     "failure-injection-rate",
@@ -67,7 +68,7 @@ class Admin:
         if name not in self._app.settings.names and name not in self.loras:
             raise ApiError(404, f"The model `{name}` does not exist.", param="model")
 
-    def models(self, exchange: Exchange) -> None:
+    def models(self, turn: Turn) -> None:
         settings = self._app.settings
         shown = {
             "object": "model",
@@ -77,10 +78,10 @@ class Admin:
         }
         data = [{"id": name, **shown, "root": settings.model, "parent": None} for name in settings.names]
         data += [{"id": name, **shown, "root": name, "parent": base} for name, base in self.loras.items()]
-        deliver(exchange, Draft(body={"object": "list", "data": data}))
+        deliver(turn, Draft(body={"object": "list", "data": data}))
 
-    def load_lora(self, exchange: Exchange) -> None:
-        data = read_json(exchange.request)
+    def load_lora(self, turn: Turn) -> None:
+        data = read_json(turn.request)
         name = take(data, "lora_name", (str,))
         take(data, "lora_path", (str,), "")
         limit = self._app.settings.max_cpu_loras or max(self._app.settings.max_loras, len(self.loras) + 1)
@@ -89,16 +90,16 @@ class Admin:
         if name not in self.loras and len(self.loras) >= limit:
             raise ApiError(400, f"No place for another adapter: {limit} are loaded", param="lora_name")
         self.loras[name] = self._app.settings.names[0]
-        deliver(exchange, Draft())
+        deliver(turn, Draft())
 
-    def unload_lora(self, exchange: Exchange) -> None:
-        name = take(read_json(exchange.request), "lora_name", (str,))
+    def unload_lora(self, turn: Turn) -> None:
+        name = take(read_json(turn.request), "lora_name", (str,))
         if self.loras.pop(name, None) is None:
             raise ApiError(404, f"The adapter `{name}` is not loaded.", param="lora_name")
-        deliver(exchange, Draft())
+        deliver(turn, Draft())
 
-    def tokenize(self, exchange: Exchange) -> None:
-        data = read_json(exchange.request)
+    def tokenize(self, turn: Turn) -> None:
+        data = read_json(turn.request)
         if data.get("messages") is not None:
             messages = take(data, "messages", (list,))
             if not all(isinstance(message, dict) for message in messages):
@@ -108,10 +109,10 @@ class Admin:
             text = take(data, "prompt", (str,))
         ids = self._vocabulary.ids(text)
         body = {"count": len(ids), "max_model_len": self._app.settings.max_model_len, "tokens": ids}
-        deliver(exchange, Draft(body={**body, "token_strs": None}))
+        deliver(turn, Draft(body={**body, "token_strs": None}))
 
-    def detokenize(self, exchange: Exchange) -> None:
-        data = read_json(exchange.request)
+    def detokenize(self, turn: Turn) -> None:
+        data = read_json(turn.request)
         self.check_model(take(data, "model", (str,), self._app.settings.names[0]))
         ids = take(data, "tokens", (list,))
         if not all(type(number) is int for number in ids):
@@ -120,31 +121,31 @@ class Admin:
             text = self._vocabulary.text(ids)
         except KeyError as error:
             raise ApiError(400, f"Token id {error} is out of vocabulary", param="tokens") from None
-        deliver(exchange, Draft(body={"prompt": text}))
+        deliver(turn, Draft(body={"prompt": text}))
 
-    def show_metrics(self, exchange: Exchange) -> None:
+    def show_metrics(self, turn: Turn) -> None:
         current = [item.current for item in self._app.connections if item.current is not None]
         running = sorted({item.model for item in current if item.model in self.loras})
         waiting = sorted({item.model for item, _ in self._app.waiting if item.model in self.loras})
         text = self._metrics.text(list(self.loras), running, waiting)
-        deliver(exchange, Draft(body=text, content_type=CONTENT_TYPE))
+        deliver(turn, Draft(body=text, content_type=CONTENT_TYPE))
 
     def _may_sleep(self) -> bool:
         return self._app.settings.enable_sleep_mode and os.environ.get("VLLM_SERVER_DEV_MODE") == "1"
 
-    def sleep(self, exchange: Exchange) -> None:
+    def sleep(self, turn: Turn) -> None:
         self._asleep = self._may_sleep()
-        deliver(exchange, Draft())
+        deliver(turn, Draft())
 
-    def wake_up(self, exchange: Exchange) -> None:
+    def wake_up(self, turn: Turn) -> None:
         self._asleep = False
-        deliver(exchange, Draft())
+        deliver(turn, Draft())
 
-    def is_sleeping(self, exchange: Exchange) -> None:
-        deliver(exchange, Draft(body={"is_sleeping": self._asleep}))
+    def is_sleeping(self, turn: Turn) -> None:
+        deliver(turn, Draft(body={"is_sleeping": self._asleep}))
 
-    def config(self, exchange: Exchange) -> None:
-        from InferenceLibrary.simulator.options import FIELDS
+    def config(self, turn: Turn) -> None:
+        from InferenceLibrary.simulator.core.options import FIELDS
 
         settings = self._app.settings
         body: dict[str, Any] = {}
@@ -152,13 +153,13 @@ class Admin:
             value = getattr(settings, item.name)
             if name != "api-key":
                 body[name] = f"{value:g}s" if item.metadata["kind"] == "duration" else value
-        deliver(exchange, Draft(body=body))
+        deliver(turn, Draft(body=body))
 
-    def change_config(self, exchange: Exchange) -> None:
-        from InferenceLibrary.simulator.options import OptionError, convert, field_of
+    def change_config(self, turn: Turn) -> None:
+        from InferenceLibrary.simulator.core.options import OptionError, convert, field_of
 
         checked = {}
-        for name, value in read_json(exchange.request).items():
+        for name, value in read_json(turn.request).items():
             if name not in _CONFIGURABLE:
                 raise ApiError(400, f"'{name}' cannot be changed; {', '.join(_CONFIGURABLE)} can", param=name)
             if name == "fake-metrics":
@@ -173,8 +174,8 @@ class Admin:
                 raise ApiError(400, f"'{wrong[0]}' is no failure type; {', '.join(FAILURES)} are", param=name)
         for field, value in checked.items():
             setattr(self._app.settings, field, value)
-        self.config(exchange)
+        self.config(turn)
 
-    def fake_metrics(self, exchange: Exchange) -> None:
-        self._metrics.fake = read_json(exchange.request)
-        deliver(exchange, Draft(204))
+    def fake_metrics(self, turn: Turn) -> None:
+        self._metrics.fake = read_json(turn.request)
+        deliver(turn, Draft(204))

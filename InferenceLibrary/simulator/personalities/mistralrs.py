@@ -6,18 +6,19 @@ import json
 from time import time
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.simulator.api_errors import ApiError
-from InferenceLibrary.simulator.drafts import Draft, deliver
-from InferenceLibrary.simulator.generation import Generator
-from InferenceLibrary.simulator.openai_answers import Shape, streamed_answer, usage_of, whole_answer
-from InferenceLibrary.simulator.openai_requests import Ask, read_json, take
+from InferenceLibrary.simulator.answers.generation import Generator
+from InferenceLibrary.simulator.answers.openai_answers import Shape, streamed_answer, usage_of, whole_answer
+from InferenceLibrary.simulator.answers.openai_requests import Ask, read_json, take
+from InferenceLibrary.simulator.core.api_errors import ApiError
+from InferenceLibrary.simulator.core.delivery import deliver
+from InferenceLibrary.simulator.core.draft import Draft
 from InferenceLibrary.simulator.personalities.llm_d import LlmD
 from InferenceLibrary.simulator.personalities.mistralrs_settings import MistralRsSettings
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.app import App
-    from InferenceLibrary.simulator.engine import Output
-    from InferenceLibrary.simulator.exchange import Exchange
+    from InferenceLibrary.simulator.answers.engine import Output
+    from InferenceLibrary.simulator.core.app import App
+    from InferenceLibrary.simulator.core.turn import Turn
 
 _CODES = {
     404: "not_found",
@@ -35,26 +36,26 @@ _SHORTEST = 1e-6
 class _Answers(Generator):
     """Answers with the speeds in their usage; a stream bears its usage in the chunk with the finish reason."""
 
-    def _send(self, exchange: Exchange, shape: Shape, ask: Ask, outputs: list[Output]) -> None:
-        exchange.status = 200
+    def _send(self, turn: Turn, shape: Shape, ask: Ask, outputs: list[Output]) -> None:
+        turn.status = 200
         steps = max((output.count for output in outputs), default=0)
-        first, gaps = self.times(exchange, ask, steps)
+        first, gaps = self.times(turn, ask, steps)
         rest = sum(gaps) if isinstance(gaps, list) else gaps * max(0, steps - 1)
         usage = {**usage_of(ask, outputs), **_speeds(ask.prompt_tokens, steps, first, rest)}
         if ask.stream:
             # The usage is always there, whatever stream_options say.
             ask.include_usage = False
-            draft = streamed_answer(shape, exchange.id, exchange.model, ask, outputs, first, gaps)
+            draft = streamed_answer(shape, turn.id, turn.model, ask, outputs, first, gaps)
             for event in draft.events or ():
                 if event.kind == "finish":
                     event.data["usage"] = usage
         else:
-            draft = whole_answer(shape, exchange.id, exchange.model, ask, outputs)
+            draft = whole_answer(shape, turn.id, turn.model, ask, outputs)
             draft.body["usage"] = usage
             draft.delay = first + rest
-        if exchange.scripted is not None:
-            exchange.scripted.change(draft)
-        deliver(exchange, draft)
+        if turn.scripted is not None:
+            turn.scripted.change(draft)
+        deliver(turn, draft)
 
 
 def _speeds(prompt_tokens: int, tokens: int, first: float, rest: float) -> dict[str, float]:
@@ -121,8 +122,8 @@ class MistralRs(LlmD):
         body = {"error": {"message": error.message, "type": kind, "param": error.param, "code": code}}
         return Draft(error.status, body=body)
 
-    def body(self, exchange: Exchange) -> dict[str, Any]:
-        data = super().body(exchange)
+    def body(self, turn: Turn) -> dict[str, Any]:
+        data = super().body(turn)
         form = data.get("response_format")
         if isinstance(form, dict) and form.get("type") == "json_object":
             raise ApiError(400, "`json_object` is not supported; use `json_schema`", param="response_format")
@@ -138,65 +139,65 @@ class MistralRs(LlmD):
         # A request for a model that was unloaded loads it again.
         self._loaded = True
 
-    def health(self, exchange: Exchange) -> None:
-        deliver(exchange, Draft(content_type="text/plain; charset=utf-8", body=b"OK"))
+    def health(self, turn: Turn) -> None:
+        deliver(turn, Draft(content_type="text/plain; charset=utf-8", body=b"OK"))
 
-    def _models(self, exchange: Exchange) -> None:
+    def _models(self, turn: Turn) -> None:
         shown = {"object": "model", "created": self._since, "owned_by": "local"}
         names = ["default", *self.app.settings.names]
         status = {} if self._old else {"status": "loaded" if self._loaded else "unloaded"}
         data = [{"id": name, **shown, **status} for name in names]
-        deliver(exchange, Draft(body={"object": "list", "data": data}))
+        deliver(turn, Draft(body={"object": "list", "data": data}))
 
-    def _model_id(self, exchange: Exchange) -> str:
-        name: str = take(read_json(exchange.request), "model_id", (str,))
+    def _model_id(self, turn: Turn) -> str:
+        name: str = take(read_json(turn.request), "model_id", (str,))
         if name not in {"default", *self.app.settings.names}:
             raise ApiError(404, f"Model `{name}` not found.", param="model_id")
         return name
 
-    def _answer_status(self, exchange: Exchange, name: str) -> None:
+    def _answer_status(self, turn: Turn, name: str) -> None:
         status = "loaded" if self._loaded else "unloaded"
-        deliver(exchange, Draft(body={"model_id": name, "status": status}))
+        deliver(turn, Draft(body={"model_id": name, "status": status}))
 
-    def _unload(self, exchange: Exchange) -> None:
-        name = self._model_id(exchange)
+    def _unload(self, turn: Turn) -> None:
+        name = self._model_id(turn)
         if not self._loaded:
             raise ApiError(409, f"Model `{name}` is already unloaded.", param="model_id")
         self._loaded = False
-        self._answer_status(exchange, name)
+        self._answer_status(turn, name)
 
-    def _reload(self, exchange: Exchange) -> None:
-        name = self._model_id(exchange)
+    def _reload(self, turn: Turn) -> None:
+        name = self._model_id(turn)
         self._loaded = True
-        self._answer_status(exchange, name)
+        self._answer_status(turn, name)
 
-    def _status(self, exchange: Exchange) -> None:
-        self._answer_status(exchange, self._model_id(exchange))
+    def _status(self, turn: Turn) -> None:
+        self._answer_status(turn, self._model_id(turn))
 
-    def _system(self, exchange: Exchange) -> None:
-        deliver(exchange, Draft(body={"os": "linux", "devices": [{"kind": "cpu"}], "checks": []}))
+    def _system(self, turn: Turn) -> None:
+        deliver(turn, Draft(body={"os": "linux", "devices": [{"kind": "cpu"}], "checks": []}))
 
-    def _re_isq(self, exchange: Exchange) -> None:
-        take(read_json(exchange.request), "ggml_type", (str,))
-        deliver(exchange, Draft(body={"status": "ok"}))
+    def _re_isq(self, turn: Turn) -> None:
+        take(read_json(turn.request), "ggml_type", (str,))
+        deliver(turn, Draft(body={"status": "ok"}))
 
-    def _openapi(self, exchange: Exchange) -> None:
+    def _openapi(self, turn: Turn) -> None:
         paths: dict[str, dict[str, dict[str, str]]] = {
             path: {method.lower(): {} for method in handlers} for path, handlers in self.routes.items()
         }
-        deliver(exchange, Draft(body={"openapi": "3.1.0", "info": {"title": "Mistral.rs"}, "paths": paths}))
+        deliver(turn, Draft(body={"openapi": "3.1.0", "info": {"title": "Mistral.rs"}, "paths": paths}))
 
-    def _docs(self, exchange: Exchange) -> None:
-        deliver(exchange, Draft(content_type="text/html", body=b"<html><body>Mistral.rs</body></html>\n"))
+    def _docs(self, turn: Turn) -> None:
+        deliver(turn, Draft(content_type="text/html", body=b"<html><body>Mistral.rs</body></html>\n"))
 
-    def _count(self, exchange: Exchange) -> None:
-        key = (exchange.request.method, exchange.request.path, exchange.status)
-        if exchange.status and exchange.request.path in self.routes:
+    def _count(self, turn: Turn) -> None:
+        key = (turn.request.method, turn.request.path, turn.status)
+        if turn.status and turn.request.path in self.routes:
             self._requests[key] = self._requests.get(key, 0) + 1
 
-    def _metrics(self, exchange: Exchange) -> None:
+    def _metrics(self, turn: Turn) -> None:
         if self._no_metrics:
-            deliver(exchange, Draft(503, content_type="text/plain; charset=utf-8", body=b"metrics disabled"))
+            deliver(turn, Draft(503, content_type="text/plain; charset=utf-8", body=b"metrics disabled"))
             return
         lines = ["# TYPE http_requests_total counter"]
         for (method, path, status), count in sorted(self._requests.items()):
@@ -204,4 +205,4 @@ class MistralRs(LlmD):
             lines.append(f"http_requests_total{{{labels}}} {count}")
         lines += ["# TYPE http_requests_in_flight gauge", f"http_requests_in_flight {self.app.ledger.in_flight}"]
         text = ("\n".join(lines) + "\n").encode()
-        deliver(exchange, Draft(content_type="text/plain; version=0.0.4", body=text))
+        deliver(turn, Draft(content_type="text/plain; version=0.0.4", body=text))

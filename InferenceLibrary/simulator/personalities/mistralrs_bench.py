@@ -7,18 +7,18 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from InferenceLibrary.deadline import wait_until
-from InferenceLibrary.simulator.engine import Engine
-from InferenceLibrary.simulator.latency import Latency
-from InferenceLibrary.simulator.openai_requests import Ask
+from InferenceLibrary.simulator.answers.engine import Engine
+from InferenceLibrary.simulator.answers.latency import Latency
+from InferenceLibrary.simulator.answers.openai_requests import Ask
+from InferenceLibrary.simulator.answers.tokens import count_tokens
 from InferenceLibrary.simulator.personalities.mistralrs_log import fail, log
-from InferenceLibrary.simulator.tokens import count_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from InferenceLibrary.simulator.core.settings import Settings
     from InferenceLibrary.simulator.personalities.mistralrs_clap import Parsed
     from InferenceLibrary.simulator.personalities.mistralrs_model import LoadedModel
-    from InferenceLibrary.simulator.settings import Settings
 
 # Without latencies a run takes as long as this, so that rates are finite.
 _LEAST = 0.001

@@ -6,13 +6,13 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.simulator.interactive import TerminalChat
+from InferenceLibrary.simulator.answers.interactive import TerminalChat
 from InferenceLibrary.simulator.personalities.mistralrs_log import log
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.settings import Settings
+    from InferenceLibrary.simulator.core.settings import Settings
 
 _RULE = "=" * 20
 _WELCOME = "Welcome to interactive mode! Because this model is a {kind} model, you can enter prompts and chat with it."
@@ -48,12 +48,15 @@ class MistralChat(TerminalChat):
 
     Args:
         settings: Those of the simulator.
+        scenario: Scripted answers, or None.
         new: The newer generation: commands begin with a slash, and there are more of them.
         sees: The model takes images.
     """
 
-    def __init__(self, settings: Settings, *, new: bool, sees: bool = False) -> None:
-        super().__init__(settings, "/" if new else "\\", "CLI time to first token" if new else "Time to first token")
+    def __init__(self, settings: Settings, scenario: Any, *, new: bool, sees: bool = False) -> None:
+        super().__init__(
+            settings, scenario, "/" if new else "\\", "CLI time to first token" if new else "Time to first token"
+        )
         self._new = new
         self._sees = sees
         self._sampling_values = dict(_DEFAULTS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.simulator.personalities.mistralrs_clap import Exit, Parsed, parse
 from InferenceLibrary.simulator.personalities.mistralrs_commands import (
@@ -18,22 +18,30 @@ from InferenceLibrary.simulator.personalities.mistralrs_log import fail, line, l
 from InferenceLibrary.simulator.personalities.mistralrs_settings import MistralRsSettings
 
 if TYPE_CHECKING:
+    from InferenceLibrary.simulator.core.settings import Settings
     from InferenceLibrary.simulator.personalities.mistralrs_clap import Command
     from InferenceLibrary.simulator.personalities.mistralrs_model import LoadedModel, ModelSource
-    from InferenceLibrary.simulator.settings import Settings
 
 DEFAULT_HOST = "127.0.0.1"
 # What both command lines could mean is theirs, not the simulator's.
 _THEIRS = frozenset({"port", "host", "seed", "model", "config", "v", "as"})
 
 
-def main(name: str, words: Sequence[str], check: Callable[[Settings], None]) -> int:
+def main(
+    name: str,
+    words: Sequence[str],
+    check: Callable[[Settings], None],
+    scenario_of: Callable[[Settings], Any],
+    serve: Callable[[Settings, str], int],
+) -> int:
     """Run one of the programs; return its exit code: 1 for what cannot be loaded, 2 for wrong arguments.
 
     Args:
         name: The program's name; empty when the words tell which one is meant.
         words: The arguments; the simulator's own flags may stand among them.
         check: Refuses settings of the simulator that cannot be.
+        scenario_of: Returns the scenario that settings name, or None.
+        serve: Serves until a signal, with a text for the announcement; returns the exit code.
     """
     own, rest = own_flags(words)
     program, rest = program_of(name, rest)
@@ -44,23 +52,24 @@ def main(name: str, words: Sequence[str], check: Callable[[Settings], None]) -> 
         return end.code
     if parsed.path[0] in NOT_SIMULATED:
         return fail(f"`{program.name} {parsed.path[0]}` is not simulated")
-    from InferenceLibrary.simulator.options import OptionError, parse_options
+    from InferenceLibrary.simulator.core.options import OptionError, parse_options
+    from InferenceLibrary.simulator.personalities.registry import settings_class
 
     try:
-        settings = parse_options([*own, "--as", "mistralrs"], os.environ)
+        settings = parse_options([*own, "--as", "mistralrs"], os.environ, settings_class)
         check(settings)
     except OptionError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
     assert isinstance(settings, MistralRsSettings)
     settings.older_generation = program is not NEW_PROGRAM
-    return _Run(program, parsed, settings, own).run()
+    return _Run(program, parsed, settings, own, scenario_of, serve).run()
 
 
 def own_flags(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """Divide the words into the simulator's flags with their values, and the rest."""
-    from InferenceLibrary.simulator.options import FIELDS, use_flags_of
-    from InferenceLibrary.simulator.settings import Settings
+    from InferenceLibrary.simulator.core.options import FIELDS, use_flags_of
+    from InferenceLibrary.simulator.core.settings import Settings
 
     use_flags_of(Settings)
     own: list[str] = []
@@ -80,7 +89,17 @@ def own_flags(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 class _Run:
-    def __init__(self, program: Command, parsed: Parsed, settings: MistralRsSettings, own: list[str]) -> None:
+    def __init__(
+        self,
+        program: Command,
+        parsed: Parsed,
+        settings: MistralRsSettings,
+        own: list[str],
+        scenario_of: Callable[[Settings], Any],
+        serve: Callable[[Settings, str], int],
+    ) -> None:
+        self._scenario_of = scenario_of
+        self._serve_with = serve
         self._parsed = parsed
         self._settings = settings
         self._is_new = program is NEW_PROGRAM
@@ -152,7 +171,8 @@ class _Run:
         if (command == "run" and self._is_new) or parsed["interactive-mode"]:
             from InferenceLibrary.simulator.personalities.mistralrs_chat import MistralChat, in_terminal
 
-            chat = MistralChat(settings, new=self._is_new, sees=model.source.category == "multimodal")
+            sees = model.source.category == "multimodal"
+            chat = MistralChat(settings, self._scenario_of(settings), new=self._is_new, sees=sees)
             return in_terminal(lambda: chat.run() if parsed["input"] is None else chat.once(parsed["input"]))
         if not self._is_new and parsed["port"] is None:
             # Nothing to do: mistralrs-server without a port, an MCP port or -i ends.
@@ -160,7 +180,7 @@ class _Run:
         return self._serve()
 
     def _serve(self) -> int:
-        from InferenceLibrary.simulator.server import Server, StartError
+        from InferenceLibrary.simulator.core.settings import StartError
 
         announcement = (
             line("Server listening on {url}", "mistralrs_cli::commands::serve")
@@ -168,6 +188,6 @@ class _Run:
             else line("OpenAI-compatible server listening on {url}.", "mistralrs_server")
         )
         try:
-            return Server(self._settings, announcement).run()
+            return self._serve_with(self._settings, announcement)
         except StartError as error:
             return fail(f"{error} (os error 98)" if "in use" in str(error) else str(error))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from InferenceLibrary.simulator.settings import Settings, flag
+from InferenceLibrary.simulator.core.settings import Settings, flag
 
 
 @dataclass(slots=True)

@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.simulator.api_errors import ApiError
-from InferenceLibrary.simulator.drafts import Draft
+from InferenceLibrary.simulator.core.api_errors import ApiError
+from InferenceLibrary.simulator.core.draft import Draft
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.exchange import Request
+    from InferenceLibrary.simulator.core.request import Request
 
 _ROLES = ("system", "user", "assistant", "tool", "function")
 _NUMBERS: dict[str, tuple[float, float]] = {

@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from InferenceLibrary.simulator.settings import Settings
+from InferenceLibrary.simulator.core.settings import Settings
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from InferenceLibrary.simulator.app import App, Personality
+    from InferenceLibrary.simulator.core.app import App
+    from InferenceLibrary.simulator.core.turn import Personality
 
 PERSONALITIES = {
     "llm-d": ("llm_d", "LlmD", "llm-d-inference-sim v0.10, the OpenAI API of vLLM"),

@@ -7,8 +7,11 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
-from InferenceLibrary.simulator.api_errors import ApiError
-from InferenceLibrary.simulator.drafts import Draft, deliver, to_json
+from InferenceLibrary.simulator.core.api_errors import ApiError
+from InferenceLibrary.simulator.core.delivery import deliver
+from InferenceLibrary.simulator.core.draft import Draft, to_json
+from InferenceLibrary.simulator.personalities.relay import Headers, Relay, draft_of
+from InferenceLibrary.simulator.personalities.relay import read_object as read_answer
 from InferenceLibrary.simulator.personalities.router_backends import Backends, stamp
 from InferenceLibrary.simulator.personalities.router_limits import Guard, RouterError, error_draft
 from InferenceLibrary.simulator.personalities.router_requests import (
@@ -18,14 +21,12 @@ from InferenceLibrary.simulator.personalities.router_requests import (
     known_only,
     read_object,
 )
-from InferenceLibrary.simulator.relay import Headers, Relay, draft_of
-from InferenceLibrary.simulator.relay import read_object as read_answer
-from InferenceLibrary.simulator.upstream import Answer, Failure, fetch_all
+from InferenceLibrary.simulator.personalities.upstream import Answer, Failure, fetch_all
 from InferenceLibrary.version import __version__
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.app import App, Handler
-    from InferenceLibrary.simulator.exchange import Exchange
+    from InferenceLibrary.simulator.core.app import App
+    from InferenceLibrary.simulator.core.turn import Handler, Turn
     from InferenceLibrary.simulator.personalities.router_settings import Backend, Key, RouterSettings
 
 _CHAT = "/v1/chat/completions"
@@ -67,23 +68,23 @@ class Router:
     def error(self, error: ApiError, path: str = "") -> Draft:
         return error_draft(error)
 
-    def before(self, exchange: Exchange) -> bool:
+    def before(self, turn: Turn) -> bool:
         return False
 
     # Status
 
-    def health(self, exchange: Exchange) -> None:
-        deliver(exchange, Draft(body={"status": "healthy", "build": _BUILD, "timestamp": stamp()}))
+    def health(self, turn: Turn) -> None:
+        deliver(turn, Draft(body={"status": "healthy", "build": _BUILD, "timestamp": stamp()}))
 
-    def ready(self, exchange: Exchange) -> None:
+    def ready(self, turn: Turn) -> None:
         registry = "healthy" if self.backends.all else "unhealthy"
         components = {**self.components, "backend_registry": registry}
         good = "unhealthy" not in components.values()
         body = {"status": "ready" if good else "degraded", "components": components, "build": _BUILD}
-        deliver(exchange, Draft(200 if good else 503, body={**body, "timestamp": stamp()}))
+        deliver(turn, Draft(200 if good else 503, body={**body, "timestamp": stamp()}))
 
-    def metrics(self, exchange: Exchange) -> None:
-        from InferenceLibrary.simulator.metrics import CONTENT_TYPE
+    def metrics(self, turn: Turn) -> None:
+        from InferenceLibrary.simulator.core.metrics import CONTENT_TYPE
 
         lines = []
         for name, count in self.guard.denials.items():
@@ -93,9 +94,9 @@ class Router:
         for (backend, status), count in sorted(self.backends.requests.items()):
             labels = f'backend_id="{backend}",status="{status}"'
             lines.append(f"api_router_backend_requests_total{{{labels}}} {count}")
-        deliver(exchange, Draft(body="\n".join([*lines, ""]).encode(), content_type=CONTENT_TYPE))
+        deliver(turn, Draft(body="\n".join([*lines, ""]).encode(), content_type=CONTENT_TYPE))
 
-    def models(self, exchange: Exchange) -> None:
+    def models(self, turn: Turn) -> None:
         backends = list(self.backends.all.values())
 
         def show(answers: list[Answer | Failure]) -> None:
@@ -106,39 +107,39 @@ class Router:
                 for name in backend.serves or names:
                     found.setdefault(str(name), backend.id)
             data = [{"id": name, "object": "model", "created": 0, "owned_by": owner} for name, owner in found.items()]
-            if not exchange.outcome:
-                deliver(exchange, Draft(body={"object": "list", "data": data}))
+            if not turn.outcome:
+                deliver(turn, Draft(body={"object": "list", "data": data}))
 
         fetch_all(self.app.timers, [backend.address for backend in backends], "/v1/models", show)
 
-    def audit(self, exchange: Exchange) -> None:
-        self.guard.authenticate(exchange.request)
-        wanted = exchange.request.path.removeprefix(_AUDIT)
+    def audit(self, turn: Turn) -> None:
+        self.guard.authenticate(turn.request)
+        wanted = turn.request.path.removeprefix(_AUDIT)
         if wanted not in self.records:
             raise RouterError("NOT_FOUND", f"audit record not found for request ID: {wanted}")
-        deliver(exchange, Draft(body=self.records[wanted]))
+        deliver(turn, Draft(body=self.records[wanted]))
 
     # Requests that go to a backend
 
-    def _read(self, exchange: Exchange) -> tuple[Key, Headers, dict[str, Any]]:
-        if len(exchange.request.body) >= _LARGEST_BODY:
+    def _read(self, turn: Turn) -> tuple[Key, Headers, dict[str, Any]]:
+        if len(turn.request.body) >= _LARGEST_BODY:
             raise ApiError(413, "request body too large")
-        key, headers = self.guard.admit(exchange)
-        data = read_object(exchange.request)
-        exchange.model = str(data.get("model") or "")
+        key, headers = self.guard.admit(turn)
+        data = read_object(turn.request)
+        turn.model = str(data.get("model") or "")
         return key, list(headers), data
 
-    def chat(self, exchange: Exchange) -> None:
-        key, headers, data = self._read(exchange)
+    def chat(self, turn: Turn) -> None:
+        key, headers, data = self._read(turn)
         check_chat(data)
-        self._openai(exchange, key, headers, data)
+        self._openai(turn, key, headers, data)
 
-    def completion(self, exchange: Exchange) -> None:
-        key, headers, data = self._read(exchange)
+    def completion(self, turn: Turn) -> None:
+        key, headers, data = self._read(turn)
         check_completion(data)
-        self._openai(exchange, key, headers, data)
+        self._openai(turn, key, headers, data)
 
-    def _openai(self, exchange: Exchange, key: Key, headers: Headers, data: dict[str, Any]) -> None:
+    def _openai(self, turn: Turn, key: Key, headers: Headers, data: dict[str, Any]) -> None:
         seed = self.settings.era == "seed"
         backends = self.backends.policy(data["model"])[:1] if seed else self.backends.order(data["model"])
 
@@ -147,21 +148,21 @@ class Router:
             if seed and "json" not in kind:
                 # The first era decodes every answer as one JSON object, a stream too.
                 text = "unmarshal OpenAI response: invalid character 'd' looking for beginning of value"
-                self.app.fail(exchange, RouterError("BACKEND_ERROR", f"backend request failed: {text}"))
+                self.app.fail(turn, RouterError("BACKEND_ERROR", f"backend request failed: {text}"))
                 return
             body = read_answer(answer.body)
-            self._record(str(body.get("id", "")), exchange, key, attempt, body.get("usage"))
+            self._record(str(body.get("id", "")), turn, key, attempt, body.get("usage"))
             found = [*headers, *attempt.headers]
-            deliver(exchange, draft_of(answer, found, parsed=bool(exchange.faults)))
+            deliver(turn, draft_of(answer, found, parsed=bool(turn.faults)))
 
         def failed(_kind: str, text: str) -> None:
-            self.app.fail(exchange, RouterError("BACKEND_ERROR", f"backend request failed: {text}"))
+            self.app.fail(turn, RouterError("BACKEND_ERROR", f"backend request failed: {text}"))
 
         body = known_only(data) if seed else data
-        _Attempts(self, exchange, backends, exchange.request.path, body, headers, answered, failed).next()
+        _Attempts(self, turn, backends, turn.request.path, body, headers, answered, failed).next()
 
-    def inference(self, exchange: Exchange) -> None:
-        key, headers, data = self._read(exchange)
+    def inference(self, turn: Turn) -> None:
+        key, headers, data = self._read(turn)
         check_inference(data)
         parameters = {name: value for name, value in (data.get("parameters") or {}).items() if name != "stream"}
         body = {**parameters, "model": data["model"], "prompt": data["payload"]}
@@ -170,7 +171,7 @@ class Router:
             found = read_answer(answer.body)
             choices = found.get("choices")
             first = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
-            record = self._record(data["request_id"], exchange, key, attempt, found.get("usage"))
+            record = self._record(data["request_id"], turn, key, attempt, found.get("usage"))
             shown = {
                 "tokens_input": record["tokens_input"],
                 "tokens_output": record["tokens_output"],
@@ -181,32 +182,32 @@ class Router:
             ids = {"trace_id": record["trace_id"], "span_id": record["span_id"]}
             output = {"text": first.get("text", "")}
             reply = {"request_id": data["request_id"], "output": output, "usage": shown, **ids}
-            deliver(exchange, Draft(body=reply, headers=[*headers, *attempt.headers], tokens=shown["tokens_output"]))
+            deliver(turn, Draft(body=reply, headers=[*headers, *attempt.headers], tokens=shown["tokens_output"]))
 
         def failed(kind: str, text: str) -> None:
             code = _FAILURE_CODES.get(kind, "BACKEND_ERROR")
-            self.app.fail(exchange, RouterError(code, f"all backends failed, last error: {text}"))
+            self.app.fail(turn, RouterError(code, f"all backends failed, last error: {text}"))
 
         order = self.backends.order(data["model"])
-        _Attempts(self, exchange, order, _COMPLETIONS, body, headers, answered, failed).next()
+        _Attempts(self, turn, order, _COMPLETIONS, body, headers, answered, failed).next()
 
-    def _record(self, request_id: str, exchange: Exchange, key: Key, attempt: Attempt, usage: Any) -> dict[str, Any]:
+    def _record(self, request_id: str, turn: Turn, key: Key, attempt: Attempt, usage: Any) -> dict[str, Any]:
         """Write down what a request used, for the audit."""
         counts = usage if isinstance(usage, dict) else {}
         tokens_in, tokens_out = counts.get("prompt_tokens") or 0, counts.get("completion_tokens") or 0
-        exchange.prompt_tokens = tokens_in
-        parts = exchange.request.headers.get("traceparent", "").split("-")
+        turn.prompt_tokens = tokens_in
+        parts = turn.request.headers.get("traceparent", "").split("-")
         random = f"{self.app.chance.bits():016x}{self.app.chance.bits():016x}"
         record = {
             "request_id": request_id,
             "record_id": self.app.new_id("rec-"),
             "organization_id": key.organization,
             "api_key_id": "simulated",
-            "model": exchange.model,
+            "model": turn.model,
             "backend_id": attempt.backend.id,
             "tokens_input": tokens_in,
             "tokens_output": tokens_out,
-            "latency_ms": round((monotonic() - exchange.request.received) * 1000),
+            "latency_ms": round((monotonic() - turn.request.received) * 1000),
             "cost_usd": round((tokens_in + tokens_out) * _DOLLARS_PER_TOKEN, 6),
             "limit_state": "WITHIN_LIMIT",
             "decision_reason": attempt.kind,
@@ -237,7 +238,7 @@ class _Attempts:
     def __init__(
         self,
         router: Router,
-        exchange: Exchange,
+        turn: Turn,
         backends: list[Backend],
         path: str,
         body: dict[str, Any],
@@ -246,7 +247,7 @@ class _Attempts:
         failed: Callable[[str, str], None],
     ) -> None:
         self._router = router
-        self._exchange = exchange
+        self._turn = turn
         self._left = list(backends)
         self._path = path
         self._body = body
@@ -267,7 +268,7 @@ class _Attempts:
 
         def go_on(kind: str, text: str, again: bool) -> None:
             note(text, blamed=again)
-            if self._left and again and not self._exchange.outcome:
+            if self._left and again and not self._turn.outcome:
                 self.next()
             else:
                 self._failed(kind, text)
@@ -289,7 +290,7 @@ class _Attempts:
             return [*self._headers, *attempt.headers]
 
         allowed = self._router.settings.era == "late"
-        relay = Relay(self._exchange, answered, failed, streams if allowed else None)
+        relay = Relay(self._turn, answered, failed, streams if allowed else None)
         body = {**self._body, "model": backend.model} if backend.model else self._body
         timeout = self._router.settings.upstream_timeout
         relay.send(backend.address, self._path, {}, to_json(body), timeout)

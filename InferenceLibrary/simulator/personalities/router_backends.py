@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.simulator.drafts import Draft, deliver
-from InferenceLibrary.simulator.openai_requests import read_json
+from InferenceLibrary.simulator.answers.openai_requests import read_json
+from InferenceLibrary.simulator.core.delivery import deliver
+from InferenceLibrary.simulator.core.draft import Draft
 from InferenceLibrary.simulator.personalities.router_limits import RouterError
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.app import App, Handler
-    from InferenceLibrary.simulator.exchange import Exchange
+    from InferenceLibrary.simulator.core.app import App
+    from InferenceLibrary.simulator.core.turn import Handler, Turn
     from InferenceLibrary.simulator.personalities.router_limits import Guard
     from InferenceLibrary.simulator.personalities.router_settings import Backend, RouterSettings
 
@@ -108,8 +109,8 @@ class Backends:
 
     # Admin
 
-    def _admit(self, exchange: Exchange) -> None:
-        self._guard.authenticate(exchange.request)
+    def _admit(self, turn: Turn) -> None:
+        self._guard.authenticate(turn.request)
 
     def _status(self, backend: Backend) -> str:
         if backend.degraded:
@@ -119,8 +120,8 @@ class Backends:
     def _health(self, backend: Backend) -> dict[str, Any]:
         return {"last_check": stamp(backend.last_check or None), "consecutive_errors": backend.errors}
 
-    def show_all(self, exchange: Exchange) -> None:
-        self._admit(exchange)
+    def show_all(self, turn: Turn) -> None:
+        self._admit(turn)
         timeout = round(self._settings.upstream_timeout * 1000)
         shown = [
             {
@@ -132,55 +133,55 @@ class Backends:
             }
             for item in self.all.values()
         ]
-        deliver(exchange, Draft(body={"backends": shown, "count": len(shown)}))
+        deliver(turn, Draft(body={"backends": shown, "count": len(shown)}))
 
-    def _named(self, exchange: Exchange, action: str) -> Backend:
-        name, _, found = exchange.request.path.removeprefix(f"{ADMIN}/backends/").rpartition("/")
+    def _named(self, turn: Turn, action: str) -> Backend:
+        name, _, found = turn.request.path.removeprefix(f"{ADMIN}/backends/").rpartition("/")
         if found != action or name not in self.all:
             raise RouterError("NOT_FOUND", "backend not found")
         return self.all[name]
 
-    def show_health(self, exchange: Exchange) -> None:
-        self._admit(exchange)
-        backend = self._named(exchange, "health")
+    def show_health(self, turn: Turn) -> None:
+        self._admit(turn)
+        backend = self._named(turn, "health")
         body = {"backend_id": backend.id, "status": self._status(backend), **self._health(backend)}
         body["latency_ms"] = round(backend.latency * 1000)
         if backend.last_error:
             body["last_error"] = backend.last_error
-        deliver(exchange, Draft(body=body))
+        deliver(turn, Draft(body=body))
 
-    def change(self, exchange: Exchange) -> None:
-        self._admit(exchange)
-        action = exchange.request.path.rpartition("/")[2]
+    def change(self, turn: Turn) -> None:
+        self._admit(turn)
+        action = turn.request.path.rpartition("/")[2]
         if action not in {"degrade", "healthy"}:
             raise RouterError("NOT_FOUND", "backend not found")
-        backend = self._named(exchange, action)
+        backend = self._named(turn, action)
         body: dict[str, Any] = {"backend_id": backend.id, "status": "healthy"}
         if action == "degrade":
             body["status"] = "degraded"
-            body["reason"] = read_json(exchange.request, any_type=True).get("reason", "")
+            body["reason"] = read_json(turn.request, any_type=True).get("reason", "")
         backend.degraded = action == "degrade"
         backend.errors, backend.down_until = 0, 0.0
-        deliver(exchange, Draft(body={**body, "updated_at": stamp()}))
+        deliver(turn, Draft(body={**body, "updated_at": stamp()}))
 
-    def show_decisions(self, exchange: Exchange) -> None:
-        self._admit(exchange)
+    def show_decisions(self, turn: Turn) -> None:
+        self._admit(turn)
         shown = list(self.decisions)[-_SHOWN_DECISIONS:]
-        deliver(exchange, Draft(body={"decisions": shown, "count": len(shown)}))
+        deliver(turn, Draft(body={"decisions": shown, "count": len(shown)}))
 
-    def update_policy(self, exchange: Exchange) -> None:
+    def update_policy(self, turn: Turn) -> None:
         """Accept a policy, which changes nothing: the router only logs it."""
-        self._admit(exchange)
-        data = read_json(exchange.request, any_type=True)
+        self._admit(turn)
+        data = read_json(turn.request, any_type=True)
         organization, model = data.get("organization_id"), data.get("model")
         if not organization or not model:
             raise RouterError("INVALID_REQUEST", "organization_id and model required")
         body = {"policy_id": f"{organization}-{model}", "organization_id": organization, "model": model}
-        deliver(exchange, Draft(body={**body, "updated_at": stamp()}))
+        deliver(turn, Draft(body={**body, "updated_at": stamp()}))
 
-    def show_policy(self, exchange: Exchange) -> None:
-        self._admit(exchange)
-        organization, _, model = exchange.request.path.removeprefix(f"{ADMIN}/policies/").partition("/")
+    def show_policy(self, turn: Turn) -> None:
+        self._admit(turn)
+        organization, _, model = turn.request.path.removeprefix(f"{ADMIN}/policies/").partition("/")
         try:
             backends = self.policy(model)
         except RouterError:
@@ -195,4 +196,4 @@ class Backends:
             "updated_at": stamp(),
             "version": 1,
         }
-        deliver(exchange, Draft(body=body))
+        deliver(turn, Draft(body=body))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.simulator.api_errors import ApiError
-from InferenceLibrary.simulator.drafts import Draft
+from InferenceLibrary.simulator.core.api_errors import ApiError
+from InferenceLibrary.simulator.core.draft import Draft
 from InferenceLibrary.simulator.personalities.router_settings import DEFAULT_ORGANIZATION, Key
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.exchange import Exchange, Request
+    from InferenceLibrary.simulator.core.request import Request
+    from InferenceLibrary.simulator.core.turn import Turn
     from InferenceLibrary.simulator.personalities.router_settings import RouterSettings
 
 STATUSES = {
@@ -117,13 +118,13 @@ class Guard:
             _check_signature(request, key, headers["x-hmac-signature"])
         return given, key
 
-    def admit(self, exchange: Exchange) -> tuple[Key, tuple[tuple[str, str], ...]]:
+    def admit(self, turn: Turn) -> tuple[Key, tuple[tuple[str, str], ...]]:
         """Return the key and the headers of an allowed request.
 
         Raises:
             RouterError: AUTH_INVALID, RATE_LIMIT_EXCEEDED, BUDGET_EXCEEDED or QUOTA_EXCEEDED.
         """
-        given, key = self.authenticate(exchange.request)
+        given, key = self.authenticate(turn.request)
         limit = self._settings.rate_burst
         bucket = self._buckets.get(given)
         if bucket is None:

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from InferenceLibrary.simulator.exchange import Request
+from InferenceLibrary.simulator.core.request import Request
 from InferenceLibrary.simulator.personalities.router_limits import RouterError
 
 _KEPT = ("model", "messages", "prompt", "max_tokens", "temperature", "stream", "parameters")

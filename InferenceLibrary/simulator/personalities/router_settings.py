@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.simulator.settings import Settings, about, flag
+from InferenceLibrary.simulator.core.settings import Settings, about, flag
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.upstream import Address
+    from InferenceLibrary.simulator.personalities.upstream import Address
 
 _KEY_STATES = ("active", "revoked", "expired")
 _COMPONENTS = ("redis", "kafka", "config_service")
@@ -78,7 +78,7 @@ class RouterSettings(Settings):
         Raises:
             ValueError: One is written wrongly.
         """
-        from InferenceLibrary.simulator.upstream import parse_address
+        from InferenceLibrary.simulator.personalities.upstream import parse_address
 
         found: dict[str, Backend] = {}
         for text in self.backend:

@@ -6,11 +6,13 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from InferenceLibrary.simulator.api_errors import ApiError
-from InferenceLibrary.simulator.drafts import Draft, deliver
-from InferenceLibrary.simulator.generation import Generator
-from InferenceLibrary.simulator.openai_answers import Chat, streamed_answer, whole_answer
-from InferenceLibrary.simulator.openai_requests import Ask
+from InferenceLibrary.simulator.answers.generation import Generator
+from InferenceLibrary.simulator.answers.openai_answers import Chat, streamed_answer, whole_answer
+from InferenceLibrary.simulator.answers.openai_requests import Ask
+from InferenceLibrary.simulator.answers.tokens import count_tokens
+from InferenceLibrary.simulator.core.api_errors import ApiError
+from InferenceLibrary.simulator.core.delivery import deliver
+from InferenceLibrary.simulator.core.draft import Draft
 from InferenceLibrary.simulator.personalities.pydantic_errors import (
     Unprocessable,
     check_chat,
@@ -29,11 +31,10 @@ from InferenceLibrary.simulator.personalities.service_orchestration import (
     needed,
     orchestrate,
 )
-from InferenceLibrary.simulator.tokens import count_tokens
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.app import App, Handler
-    from InferenceLibrary.simulator.exchange import Exchange
+    from InferenceLibrary.simulator.core.app import App
+    from InferenceLibrary.simulator.core.turn import Handler, Turn
     from InferenceLibrary.simulator.personalities.service_settings import ServiceSettings
 
 _CHAT = "/v1/chat/completions"
@@ -66,7 +67,7 @@ class Service:
         self.settings.max_waiting_queue_length = self.settings.queue_max_size
         self.models = Models(self.settings)
         self.generator = Generator(app)
-        self.priorities: dict[Exchange, int] = {}
+        self.priorities: dict[Turn, int] = {}
         self.routes: dict[str, dict[str, Handler]] = {
             "/health": {"GET": self.health},
             "/health/ready": {"GET": self.ready},
@@ -86,23 +87,23 @@ class Service:
             return Draft(404, body={"detail": error.message})
         return detail(error)
 
-    def before(self, exchange: Exchange) -> bool:
+    def before(self, turn: Turn) -> bool:
         return False
 
-    def health(self, exchange: Exchange) -> None:
-        deliver(exchange, Draft(body={"status": "ok", "service": "inference-service", "version": "0.1.0"}))
+    def health(self, turn: Turn) -> None:
+        deliver(turn, Draft(body={"status": "ok", "service": "inference-service", "version": "0.1.0"}))
 
-    def ready(self, exchange: Exchange) -> None:
+    def ready(self, turn: Turn) -> None:
         loaded = [model.id for model in self.models.loaded]
         if not loaded:
             body: dict[str, Any] = {"status": "not_ready", "loaded_models": [], "reason": "No models loaded"}
-            deliver(exchange, Draft(503, body=body))
+            deliver(turn, Draft(503, body=body))
             return
         body = {"status": "ready", "loaded_models": loaded, "config": self.settings.default_preset}
-        deliver(exchange, Draft(body={**body, "orchestration_mode": self.settings.orchestration_mode}))
+        deliver(turn, Draft(body={**body, "orchestration_mode": self.settings.orchestration_mode}))
 
-    def chat(self, exchange: Exchange) -> None:
-        data = exchange.json if exchange.json is not None else read_body(exchange.request)
+    def chat(self, turn: Turn) -> None:
+        data = turn.json if turn.json is not None else read_body(turn.request)
         check_chat(data, _CHOICES, whole_problems(data, "priority", 1, 3))
         model = self.models.ready(data["model"])
         ask = _ask(data)
@@ -114,7 +115,7 @@ class Service:
             raise ServiceError(400, "VALIDATION_ERROR", text, mode=mode, loaded_models=[name for name, _ in loaded])
         chosen = choose(model.id, loaded, mode, data.get("task_type") or "general")
         priority = data.get("priority") or _NORMAL_PRIORITY
-        self._wait(exchange, priority, lambda headers: self._answer(exchange, ask, mode, chosen, headers))
+        self._wait(turn, priority, lambda headers: self._answer(turn, ask, mode, chosen, headers))
 
     def _check_context(self, model: Model, ask: Ask) -> None:
         wanted = ask.prompt_tokens + (ask.max_tokens or 0)
@@ -124,7 +125,7 @@ class Service:
 
     # The queue
 
-    def _wait(self, exchange: Exchange, priority: int, start: Any) -> None:
+    def _wait(self, turn: Turn, priority: int, start: Any) -> None:
         """Call `start` with the headers about the queue when a place is free.
 
         Raises:
@@ -133,64 +134,62 @@ class Service:
         busy = self.app.running >= self.settings.max_num_seqs
         headers = [("X-Queue-Position", str(len(self.app.waiting) + 1))] if busy else []
         try:
-            self.app.when_free(exchange, lambda: start(headers))
+            self.app.when_free(turn, lambda: start(headers))
         except ApiError as error:
             if error.status != 429:
                 raise
             raise QueueFull(self.settings.max_concurrent) from None
         if busy and self.settings.queue_strategy == "priority":
-            self.priorities[exchange] = priority
-            exchange.at_end(self._forget)
+            self.priorities[turn] = priority
+            turn.at_end(self._forget)
             self.app.waiting = deque(sorted(self.app.waiting, key=lambda place: -self.priorities.get(place[0], 0)))
 
-    def _forget(self, exchange: Exchange) -> None:
-        del self.priorities[exchange]
+    def _forget(self, turn: Turn) -> None:
+        del self.priorities[turn]
 
     # The answer
 
-    def _answer(
-        self, exchange: Exchange, ask: Ask, mode: str, models: list[str], headers: list[tuple[str, str]]
-    ) -> None:
+    def _answer(self, turn: Turn, ask: Ask, mode: str, models: list[str], headers: list[tuple[str, str]]) -> None:
         def generate(model: str, prompt: str) -> Generation:
-            return self._generate(exchange, ask, model, prompt)
+            return self._generate(turn, ask, model, prompt)
 
         outcome = orchestrate(mode, models, ask.prompts[0], generate)
         answer = outcome.answer
-        self.generator.note(exchange, ask, answer.output, Chat.prefix)
-        exchange.model = ask.model
-        exchange.prompt_tokens = sum(item.prompt_tokens for item in outcome.generations)
+        self.generator.note(turn, ask, answer.output, Chat.prefix)
+        turn.model = ask.model
+        turn.prompt_tokens = sum(item.prompt_tokens for item in outcome.generations)
         others = [item for item in outcome.generations if item is not answer]
         # The usage counts what all models read and wrote.
-        total = replace(ask, prompt_tokens=exchange.prompt_tokens)
+        total = replace(ask, prompt_tokens=turn.prompt_tokens)
         if ask.stream:
             draft = streamed_answer(
-                Chat, exchange.id, ask.model, total, [answer.output], outcome.before + answer.first, answer.gaps
+                Chat, turn.id, ask.model, total, [answer.output], outcome.before + answer.first, answer.gaps
             )
-            exchange.tokens += sum(item.output.count for item in others)
+            turn.tokens += sum(item.output.count for item in others)
             for event in draft.events or ():
                 if event.kind == "usage":
                     _count_all(event.data["usage"], outcome)
         else:
-            draft = self._whole(exchange, total, outcome)
+            draft = self._whole(turn, total, outcome)
         draft.headers = headers
-        if exchange.scripted is not None:
-            exchange.scripted.change(draft)
-        exchange.status = 200
-        deliver(exchange, draft)
+        if turn.scripted is not None:
+            turn.scripted.change(draft)
+        turn.status = 200
+        deliver(turn, draft)
 
-    def _generate(self, exchange: Exchange, ask: Ask, model: str, prompt: str) -> Generation:
+    def _generate(self, turn: Turn, ask: Ask, model: str, prompt: str) -> Generation:
         """Have one model make one text."""
         # The name stands in the prompt, so that another model says something else.
         own = Ask(model, [f"{model}\n{prompt}"], count_tokens(prompt), ask.echo_text)
         own.max_tokens, own.stop, own.seed, own.temperature = ask.max_tokens, ask.stop, ask.seed, ask.temperature
-        output = self.generator.outputs(exchange, own)[0]
-        first, gaps = self.generator.times(exchange, own, output.count)
+        output = self.generator.outputs(turn, own)[0]
+        first, gaps = self.generator.times(turn, own, output.count)
         made = self.app.ledger.generations
         made[model] = made.get(model, 0) + 1
         return Generation(model, own.prompt_tokens, output, first, gaps)
 
-    def _whole(self, exchange: Exchange, ask: Ask, outcome: Outcome) -> Draft:
-        draft = whole_answer(Chat, exchange.id, ask.model, ask, [outcome.answer.output])
+    def _whole(self, turn: Turn, ask: Ask, outcome: Outcome) -> Draft:
+        draft = whole_answer(Chat, turn.id, ask.model, ask, [outcome.answer.output])
         draft.tokens = _count_all(draft.body["usage"], outcome)
         draft.body["orchestration"] = outcome.metadata
         draft.delay = outcome.seconds

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.simulator.api_errors import ApiError
-from InferenceLibrary.simulator.drafts import Draft, deliver
+from InferenceLibrary.simulator.core.api_errors import ApiError
+from InferenceLibrary.simulator.core.delivery import deliver
+from InferenceLibrary.simulator.core.draft import Draft
 from InferenceLibrary.simulator.personalities.pydantic_errors import Unprocessable, read_body, whole_problems
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.app import Handler
-    from InferenceLibrary.simulator.exchange import Exchange
+    from InferenceLibrary.simulator.core.turn import Handler, Turn
     from InferenceLibrary.simulator.personalities.service_settings import ServiceSettings
 
 # Memory in MB, context length, roles.
@@ -98,30 +98,30 @@ class Models:
             raise ServiceError(503, "MODEL_LOADING", f"Model '{name}' is loading", retry_after=seconds, model=name)
         return model
 
-    def show_all(self, exchange: Exchange) -> None:
+    def show_all(self, turn: Turn) -> None:
         settings = self._settings
         data = [model.show() for model in self.all.values()]
         body = {"data": data, "config": settings.default_preset, "orchestration_mode": settings.orchestration_mode}
-        deliver(exchange, Draft(body=body))
+        deliver(turn, Draft(body=body))
 
     def _known(self, name: str) -> Model:
         if name not in self.all:
             raise ApiError(404, f"Model '{name}' is not available", kind="detail")
         return self.all[name]
 
-    def load_or_unload(self, exchange: Exchange) -> None:
-        name, _, action = exchange.request.path.removeprefix(_PREFIX).rpartition("/")
+    def load_or_unload(self, turn: Turn) -> None:
+        name, _, action = turn.request.path.removeprefix(_PREFIX).rpartition("/")
         if action == "load":
-            self._load(exchange, self._known(name))
+            self._load(turn, self._known(name))
         elif action == "unload":
             if name in self.all:
                 self.all[name].loaded = False
             message = f"Model '{name}' unloaded successfully"
-            deliver(exchange, Draft(body={"id": name, "status": "available", "message": message}))
+            deliver(turn, Draft(body={"id": name, "status": "available", "message": message}))
         else:
             raise ApiError(404, "Not Found")
 
-    def _load(self, exchange: Exchange, model: Model) -> None:
+    def _load(self, turn: Turn, model: Model) -> None:
         delay = 0.0
         if not model.loaded:
             used = sum(item.memory_mb for item in self.loaded)
@@ -138,14 +138,14 @@ class Models:
             delay = self._settings.model_load_time
             model.loading_until = monotonic() + delay
         body = {"id": model.id, "status": "loaded", "message": f"Model '{model.id}' loaded successfully"}
-        deliver(exchange, Draft(body=body, delay=delay))
+        deliver(turn, Draft(body=body, delay=delay))
 
-    def configure(self, exchange: Exchange) -> None:
+    def configure(self, turn: Turn) -> None:
         """Change a model's configuration; it takes effect when the model is loaded next."""
-        name, _, action = exchange.request.path.removeprefix(_PREFIX).rpartition("/")
+        name, _, action = turn.request.path.removeprefix(_PREFIX).rpartition("/")
         if action != "config":
             raise ApiError(404, "Not Found")
-        data = read_body(exchange.request)
+        data = read_body(turn.request)
         problems = whole_problems(data, "context_length", 1, None) + whole_problems(data, "gpu_layers", -1, None)
         if problems:
             raise Unprocessable(problems)
@@ -160,4 +160,4 @@ class Models:
             for key, value in model.pending.items():
                 setattr(model, key, value)
             model.pending.clear()
-        deliver(exchange, Draft(body={"model_id": name, "updated_fields": changed, "status": "ok"}))
+        deliver(turn, Draft(body={"model_id": name, "updated_fields": changed, "status": "ok"}))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.engine import Output
+    from InferenceLibrary.simulator.answers.engine import Output
 
 MODES = ("single", "critique", "debate", "ensemble", "pipeline")
 TASKS = ("general", "chat", "code", "reasoning", "creative", "summarization", "analysis")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from InferenceLibrary.simulator.settings import Settings, about, flag
+from InferenceLibrary.simulator.core.settings import Settings, about, flag
 
 
 @dataclass(slots=True)

@@ -6,19 +6,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from InferenceLibrary.simulator.drafts import EVENT_STREAM, Draft, Event, chunk, deliver, event_bytes, head_bytes
-from InferenceLibrary.simulator.generation import Generator
-from InferenceLibrary.simulator.openai_requests import Ask
+from InferenceLibrary.simulator.answers.generation import Generator
+from InferenceLibrary.simulator.answers.openai_requests import Ask
+from InferenceLibrary.simulator.answers.tokens import count_tokens
+from InferenceLibrary.simulator.core.delivery import deliver, head_bytes
+from InferenceLibrary.simulator.core.draft import EVENT_STREAM, Draft, Event, chunk, event_bytes
 from InferenceLibrary.simulator.personalities.worker_requests import Invalid, Job, Rejected, parse_body, read_job
-from InferenceLibrary.simulator.tokens import count_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from InferenceLibrary.simulator.api_errors import ApiError
-    from InferenceLibrary.simulator.app import App, Handler
-    from InferenceLibrary.simulator.engine import Output
-    from InferenceLibrary.simulator.exchange import Exchange, Step
+    from InferenceLibrary.simulator.answers.engine import Output
+    from InferenceLibrary.simulator.core.api_errors import ApiError
+    from InferenceLibrary.simulator.core.app import App
+    from InferenceLibrary.simulator.core.turn import Handler, Step, Turn
     from InferenceLibrary.simulator.personalities.worker_settings import WorkerSettings
 
 _EXECUTE = "/execute"
@@ -50,7 +51,7 @@ class Worker:
         # The limits of the worker are those of POST /execute; the engine's own must never come before them.
         self.settings.max_model_len = max(self.settings.max_model_len, 1 << 17)
         self.generator = Generator(app)
-        self.jobs: dict[str, list[Exchange]] = {}
+        self.jobs: dict[str, list[Turn]] = {}
         app.header_sources.append(self._correlation)
         self.routes: dict[str, dict[str, Handler]] = {
             "/health": {"GET": self.health},
@@ -62,7 +63,7 @@ class Worker:
 
     def _load_model(self) -> None:
         """Refuse a model file that does not exist or is no GGUF file; a mere name needs no file."""
-        from InferenceLibrary.simulator.server import StartError
+        from InferenceLibrary.simulator.core.settings import StartError
 
         model = self.settings.model
         if self.settings.stub_mode or not ("/" in model or model.endswith(".gguf")):
@@ -91,12 +92,12 @@ class Worker:
         """Return the event that ends a job which failed in its middle."""
         return self._event("error", code=code or "INFERENCE_FAILED", message=message)
 
-    def before(self, exchange: Exchange) -> bool:
-        exchange.json = parse_body(exchange.request)
+    def before(self, turn: Turn) -> bool:
+        turn.json = parse_body(turn.request)
         return False
 
-    def _correlation(self, exchange: Exchange) -> tuple[tuple[str, str], ...]:
-        given = exchange.request.headers.get("x-correlation-id", "")
+    def _correlation(self, turn: Turn) -> tuple[tuple[str, str], ...]:
+        given = turn.request.headers.get("x-correlation-id", "")
         parts = given.split("-")
         hexadecimal = all(char in "0123456789abcdefABCDEF" for part in parts for char in part)
         if tuple(map(len, parts)) != _UUID_LENGTHS or not hexadecimal:
@@ -104,13 +105,13 @@ class Worker:
             given = f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
         return (("X-Correlation-ID", given),)
 
-    def health(self, exchange: Exchange) -> None:
+    def health(self, turn: Turn) -> None:
         settings = self.settings
         body = {"status": "healthy", "worker_id": settings.worker_id, "vram_bytes": settings.vram_bytes}
-        deliver(exchange, Draft(body=body))
+        deliver(turn, Draft(body=body))
 
-    def execute(self, exchange: Exchange) -> None:
-        job = read_job(exchange.json)
+    def execute(self, turn: Turn) -> None:
+        job = read_job(turn.json)
         ask = Ask(
             model=self.settings.model,
             prompts=[job.prompt],
@@ -123,26 +124,26 @@ class Worker:
             # A worker under test generates as many tokens as it is asked for, so that they can be counted.
             ignore_eos=True,
         )
-        whole = self.generator.outputs(exchange, ask)[0]
+        whole = self.generator.outputs(turn, ask)[0]
         ask.stop = job.stop
-        output = self.generator.outputs(exchange, ask)[0] if job.stop else whole
+        output = self.generator.outputs(turn, ask)[0] if job.stop else whole
         matched = _matched(whole.text, job.stop)
-        self.generator.note(exchange, ask, output, "job-")
-        exchange.id = job.job_id
-        self.jobs.setdefault(job.job_id, []).append(exchange)
-        exchange.at_end(self._forget)
-        self.app.when_free(exchange, lambda: self._send(exchange, job, ask, output, matched))
+        self.generator.note(turn, ask, output, "job-")
+        turn.id = job.job_id
+        self.jobs.setdefault(job.job_id, []).append(turn)
+        turn.at_end(self._forget)
+        self.app.when_free(turn, lambda: self._send(turn, job, ask, output, matched))
 
-    def _forget(self, exchange: Exchange) -> None:
-        running = self.jobs.get(exchange.id, [])
-        if exchange in running:
-            running.remove(exchange)
+    def _forget(self, turn: Turn) -> None:
+        running = self.jobs.get(turn.id, [])
+        if turn in running:
+            running.remove(turn)
         if not running:
-            self.jobs.pop(exchange.id, None)
+            self.jobs.pop(turn.id, None)
 
-    def _send(self, exchange: Exchange, job: Job, ask: Ask, output: Output, matched: str | None) -> None:
-        exchange.status = 200
-        first, gaps = self.generator.times(exchange, ask, output.count)
+    def _send(self, turn: Turn, job: Job, ask: Ask, output: Output, matched: str | None) -> None:
+        turn.status = 200
+        first, gaps = self.generator.times(turn, ask, output.count)
         waits = [gaps] * max(0, output.count - 1) if isinstance(gaps, float) else gaps
         events = [self._event("started", job_id=job.job_id, model=self.settings.model, started_at=_now())]
         spent = 0.0
@@ -161,9 +162,9 @@ class Worker:
             end["stop_sequence_matched"] = matched
         events.append(self._event("end", **end))
         draft = Draft(content_type=EVENT_STREAM, headers=[("Cache-Control", "no-cache")], events=events)
-        if exchange.scripted is not None:
-            exchange.scripted.change(draft)
-        deliver(exchange, draft)
+        if turn.scripted is not None:
+            turn.scripted.change(draft)
+        deliver(turn, draft)
 
     def _event(self, kind: str, **fields: Any) -> Event:
         """Return an event in the form of the era."""
@@ -183,11 +184,11 @@ class Worker:
             reason = "max_tokens" if self.settings.era == "seed" else "eos"
         return reason if self.settings.era == "seed" else reason.upper()
 
-    def cancel(self, exchange: Exchange) -> None:
+    def cancel(self, turn: Turn) -> None:
         """End a job: its stream gets an error event at once. A job that is over or unknown is as good as cancelled."""
-        path = exchange.request.path
+        path = turn.request.path
         if path == "/cancel":
-            data = parse_body(exchange.request)
+            data = parse_body(turn.request)
             if not isinstance(data.get("job_id"), str):
                 raise Rejected(422, "Failed to deserialize the JSON body into the target type: missing field `job_id`")
             job_id = data["job_id"]
@@ -195,33 +196,33 @@ class Worker:
             job_id = path.removeprefix("/cancel/")
         for job in list(self.jobs.get(job_id, ())):
             self._break_off(job)
-        deliver(exchange, Draft(202, body={"job_id": job_id, "status": "cancelled"}))
+        deliver(turn, Draft(202, body={"job_id": job_id, "status": "cancelled"}))
 
-    def shutdown(self, exchange: Exchange) -> None:
+    def shutdown(self, turn: Turn) -> None:
         """End the process as TERM does: after the open answers."""
         import os
         import signal
 
-        deliver(exchange, Draft(202, body={"status": "shutting_down"}))
+        deliver(turn, Draft(202, body={"status": "shutting_down"}))
         os.kill(os.getpid(), signal.SIGTERM)
 
-    def _break_off(self, exchange: Exchange) -> None:
+    def _break_off(self, turn: Turn) -> None:
         error = self._event("error", code="CANCELLED", message="Job cancelled by client")
-        exchange.replace(self._last_words(exchange, error, exchange.status == 0))
+        turn.replace(self._last_words(turn, error, turn.status == 0))
 
-    def _last_words(self, exchange: Exchange, event: Event, waits: bool) -> Iterator[Step]:
+    def _last_words(self, turn: Turn, event: Event, waits: bool) -> Iterator[Step]:
         """Yield the end of a cancelled stream, and its head when the job still waits for its place."""
-        draft = Draft(content_type=EVENT_STREAM, framing="close" if exchange.request.version == "1.0" else "chunked")
+        draft = Draft(content_type=EVENT_STREAM, framing="close" if turn.request.version == "1.0" else "chunked")
         data = event_bytes(event)
         if waits:
-            exchange.status = 200
-            yield head_bytes(exchange, draft, None)
+            turn.status = 200
+            yield head_bytes(turn, draft, None)
         yield data if draft.framing == "close" else chunk(data) + b"0\r\n\r\n"
         yield _end_as_cancelled
 
 
-def _end_as_cancelled(exchange: Exchange) -> bool:
-    exchange.finish("cancelled")
+def _end_as_cancelled(turn: Turn) -> bool:
+    turn.finish("cancelled")
     return True
 
 

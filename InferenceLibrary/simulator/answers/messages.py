@@ -6,13 +6,13 @@ import json
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.simulator.api_errors import ApiError
-from InferenceLibrary.simulator.drafts import Draft, Event
-from InferenceLibrary.simulator.openai_requests import Ask, content_text, take, take_number
-from InferenceLibrary.simulator.tokens import count_tokens, tokenize
+from InferenceLibrary.simulator.answers.openai_requests import Ask, content_text, take, take_number
+from InferenceLibrary.simulator.answers.tokens import count_tokens, tokenize
+from InferenceLibrary.simulator.core.api_errors import ApiError
+from InferenceLibrary.simulator.core.draft import Draft, Event
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.engine import Output
+    from InferenceLibrary.simulator.answers.engine import Output
 
 _STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
 _ERROR_TYPES = {

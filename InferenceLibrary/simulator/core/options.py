@@ -7,12 +7,12 @@ that it lacks: a list flag takes all words up to the next flag, and `--flag=valu
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
-from InferenceLibrary.simulator.durations import parse_duration
-from InferenceLibrary.simulator.settings import CHOICES, Settings
+from InferenceLibrary.simulator.core.durations import parse_duration
+from InferenceLibrary.simulator.core.settings import CHOICES, Settings
 
 FIELDS: dict[str, dataclasses.Field[Any]] = {}
 
@@ -31,14 +31,21 @@ def use_flags_of(settings_class: type[Settings]) -> None:
 use_flags_of(Settings)
 
 
-def parse_options(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
+def parse_options(
+    arguments: Sequence[str], environment: Mapping[str, str], settings_class: Callable[[str], type[Settings]]
+) -> Settings:
     """Return the settings; command line before environment before YAML file before default.
+
+    Args:
+        arguments: The words of the command line.
+        environment: SIM_MODEL counts.
+        settings_class: Returns the class of the settings of a personality.
 
     Raises:
         OptionError: A flag, a key or a value is wrong.
     """
-    settings_class = settings_class_of(arguments)
-    use_flags_of(settings_class)
+    chosen = settings_class(personality_of(arguments))
+    use_flags_of(chosen)
     given = _read_flags(arguments)
     legacy = bool(given.get("legacy-durations"))
     values: dict[str, Any] = {}
@@ -51,15 +58,13 @@ def parse_options(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         values["model"] = environment["SIM_MODEL"]
     for name, value in given.items():
         values[name] = convert(name, value, legacy=legacy, where=f"--{name}")
-    settings = settings_class(**{FIELDS[name].name: value for name, value in values.items()})
+    settings = chosen(**{FIELDS[name].name: value for name, value in values.items()})
     _check_together(settings)
     return settings
 
 
-def settings_class_of(arguments: Sequence[str]) -> type[Settings]:
-    """Return the settings of the personality that the arguments or their YAML file name, before either is read."""
-    from InferenceLibrary.simulator.personalities.registry import settings_class
-
+def personality_of(arguments: Sequence[str]) -> str:
+    """Return the personality that the arguments or their YAML file name, before either is read; empty for none."""
     words = iter(arguments)
     found = {"as": "", "config": ""}
     for word in words:
@@ -67,7 +72,7 @@ def settings_class_of(arguments: Sequence[str]) -> type[Settings]:
         name = flag.lstrip("-")
         if flag.startswith("-") and name in found:
             found[name] = value if equals else next(words, "")
-    return settings_class(found["as"] or _personality_in(found["config"]))
+    return found["as"] or _personality_in(found["config"])
 
 
 def _personality_in(path: str) -> str:

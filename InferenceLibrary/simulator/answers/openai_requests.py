@@ -6,11 +6,12 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.simulator.api_errors import ApiError
-from InferenceLibrary.simulator.tokens import count_tokens
+from InferenceLibrary.simulator.answers.tokens import count_tokens
+from InferenceLibrary.simulator.core.api_errors import ApiError
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.exchange import Exchange, Request
+    from InferenceLibrary.simulator.core.request import Request
+    from InferenceLibrary.simulator.core.turn import Turn
 
 _MISSING: Any = object()
 
@@ -179,7 +180,7 @@ def content_text(content: Any, where: str) -> str:
     return " ".join(texts)
 
 
-def read_chat(exchange: Exchange, data: dict[str, Any]) -> Ask:
+def read_chat(turn: Turn, data: dict[str, Any]) -> Ask:
     """Read a chat completion request."""
     messages = take(data, "messages", (list,), [])
     texts, last_user = [], ""
@@ -194,7 +195,7 @@ def read_chat(exchange: Exchange, data: dict[str, Any]) -> Ask:
         if role == "user":
             last_user = text
     ask = Ask(
-        model=take(data, "model", (str,), exchange.app.settings.names[0]),
+        model=take(data, "model", (str,), turn.app.settings.names[0]),
         prompts=["\n".join(texts)],
         prompt_tokens=sum(map(count_tokens, texts)),
         echo_text=last_user or (texts[-1] if texts else ""),
@@ -227,7 +228,7 @@ def _read_format(given: dict[str, Any] | None) -> dict[str, Any] | None:
     return schema
 
 
-def read_completion(exchange: Exchange, data: dict[str, Any]) -> Ask:
+def read_completion(turn: Turn, data: dict[str, Any]) -> Ask:
     """Read a text completion request: the prompt is text, a list of texts, token ids, or a list of id lists."""
     prompt = take(data, "prompt", (str, list))
     prompts, tokens = [], 0
@@ -248,7 +249,7 @@ def read_completion(exchange: Exchange, data: dict[str, Any]) -> Ask:
             else:
                 raise ApiError(400, f"'prompt[{index}]' must be a string or an array of token ids", param="prompt")
     ask = Ask(
-        model=take(data, "model", (str,), exchange.app.settings.names[0]),
+        model=take(data, "model", (str,), turn.app.settings.names[0]),
         prompts=prompts,
         prompt_tokens=tokens,
         echo_text=prompts[0],

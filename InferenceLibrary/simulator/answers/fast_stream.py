@@ -10,14 +10,15 @@ from collections.abc import Iterator
 from json.encoder import encode_basestring
 from typing import TYPE_CHECKING
 
-from InferenceLibrary.simulator.drafts import DONE, EVENT_STREAM, Draft, chunk, head_bytes, to_json
-from InferenceLibrary.simulator.exchange import Beats
-from InferenceLibrary.simulator.openai_answers import Shape, envelope, usage_of
-from InferenceLibrary.simulator.openai_requests import Ask
+from InferenceLibrary.simulator.answers.openai_answers import Shape, envelope, usage_of
+from InferenceLibrary.simulator.answers.openai_requests import Ask
+from InferenceLibrary.simulator.core.delivery import head_bytes
+from InferenceLibrary.simulator.core.draft import DONE, EVENT_STREAM, Draft, chunk, to_json
+from InferenceLibrary.simulator.core.turn import Beats
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.engine import Output
-    from InferenceLibrary.simulator.exchange import Exchange, Step
+    from InferenceLibrary.simulator.answers.engine import Output
+    from InferenceLibrary.simulator.core.turn import Step, Turn
 
 _CACHE_LIMIT = 50_000
 # Tokens in one write, so that a long answer to a slow client does not lie in memory as a whole.
@@ -59,7 +60,7 @@ def _make_choices(shape: Shape) -> tuple[bytes, bytes, bytes]:
 
 
 def fast_stream(
-    exchange: Exchange,
+    turn: Turn,
     shape: Shape,
     answer_id: str,
     ask: Ask,
@@ -69,8 +70,8 @@ def fast_stream(
 ) -> Iterator[Step]:
     """Yield the steps of a chunked stream."""
     draft = Draft(content_type=EVENT_STREAM, framing="chunked")
-    head = head_bytes(exchange, draft, None)
-    start = b'data: %b,"choices":' % to_json(envelope(shape, answer_id, exchange.model, chunk=True))[:-1]
+    head = head_bytes(turn, draft, None)
+    start = b'data: %b,"choices":' % to_json(envelope(shape, answer_id, turn.model, chunk=True))[:-1]
     opening_choice, before, after = _choices(shape)
     before = start + before
     after += _NO_USAGE
@@ -85,7 +86,7 @@ def fast_stream(
     sizes = set(map(len, tokens))
 
     paced = not isinstance(gaps, float) or gaps > 0
-    if paced or exchange.app.settings.one_write_per_token:
+    if paced or turn.app.settings.one_write_per_token:
         heads = {size: b"%x\r\n%b" % (constant + size, before) for size in sizes}
         yield head
         if first > 0:
@@ -94,12 +95,12 @@ def fast_stream(
             yield opening + closing
             return
         yield opening + heads[len(tokens[0])] + tokens[0] + after
-        exchange.sent_tokens(1)
+        turn.sent_tokens(1)
         frames = (heads[len(token)] + token + after for token in tokens[1:])
         if not paced:
             for frame in frames:
                 yield frame
-                exchange.sent_tokens(1)
+                turn.sent_tokens(1)
         elif len(tokens) > 1:
             yield Beats(frames, len(tokens) - 1, gaps)
         yield closing
@@ -118,7 +119,7 @@ def fast_stream(
         joined = b"".join([joints[len(token)] + token for token in part])[skip:]
         last = begin + _AT_ONCE >= len(tokens)
         yield before_tokens + joined + after + closing if last else before_tokens + joined
-        exchange.sent_tokens(len(part))
+        turn.sent_tokens(len(part))
         before_tokens, skip = b"", 0
     if not tokens:
         yield before_tokens + closing

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.simulator.tokens import random_tokens
+from InferenceLibrary.simulator.answers.tokens import random_tokens
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.draws import Draws
-    from InferenceLibrary.simulator.settings import Settings
+    from InferenceLibrary.simulator.core.draws import Draws
+    from InferenceLibrary.simulator.core.settings import Settings
 
 _DEEPEST = 12
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.simulator.draws import Draws
-from InferenceLibrary.simulator.tokens import random_length, random_tokens, tokenize
+from InferenceLibrary.simulator.answers.tokens import random_length, random_tokens, tokenize
+from InferenceLibrary.simulator.core.draws import Draws
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.dataset import Dataset
-    from InferenceLibrary.simulator.openai_requests import Ask
-    from InferenceLibrary.simulator.settings import Settings
+    from InferenceLibrary.simulator.answers.dataset import Dataset
+    from InferenceLibrary.simulator.answers.openai_requests import Ask
+    from InferenceLibrary.simulator.core.settings import Settings
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ class Engine:
         self._count = 0
         self._dataset: Dataset | None = None
         if settings.dataset_path:
-            from InferenceLibrary.simulator.dataset import load_dataset
+            from InferenceLibrary.simulator.answers.dataset import load_dataset
 
             self._dataset = load_dataset(settings.dataset_path, settings.dataset_table_name)
 

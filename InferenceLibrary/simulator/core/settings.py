@@ -6,6 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
+class StartError(Exception):
+    """The server cannot start; the text is one line."""
+
+
 def about(kind: str, text: str, low: float | None = None, high: float | None = None) -> dict[str, Any]:
     return {"kind": kind, "help": text, "low": low, "high": high}
 

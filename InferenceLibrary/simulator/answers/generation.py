@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from InferenceLibrary.simulator.api_errors import ApiError
-from InferenceLibrary.simulator.drafts import Draft, deliver
-from InferenceLibrary.simulator.engine import Engine, Output
-from InferenceLibrary.simulator.fast_stream import fast_stream
-from InferenceLibrary.simulator.latency import Latency
-from InferenceLibrary.simulator.openai_answers import Shape, streamed_answer, whole_answer
+from InferenceLibrary.simulator.answers.engine import Engine, Output
+from InferenceLibrary.simulator.answers.fast_stream import fast_stream
+from InferenceLibrary.simulator.answers.latency import Latency
+from InferenceLibrary.simulator.answers.openai_answers import Shape, streamed_answer, whole_answer
+from InferenceLibrary.simulator.core.api_errors import ApiError
+from InferenceLibrary.simulator.core.delivery import deliver
+from InferenceLibrary.simulator.core.draft import Draft
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.app import App
-    from InferenceLibrary.simulator.exchange import Exchange
-    from InferenceLibrary.simulator.openai_requests import Ask
+    from InferenceLibrary.simulator.answers.openai_requests import Ask
+    from InferenceLibrary.simulator.core.app import App
+    from InferenceLibrary.simulator.core.turn import Turn
 
 
 class Generator:
@@ -44,51 +45,51 @@ class Generator:
             )
         return ask.max_tokens or context - longest_prompt
 
-    def outputs(self, exchange: Exchange, ask: Ask) -> list[Output]:
+    def outputs(self, turn: Turn, ask: Ask) -> list[Output]:
         """Return the generated texts, one for each prompt and choice."""
         limit = self.limit(ask, ask.prompt_tokens if len(ask.prompts) == 1 else 1)
-        script = exchange.scripted
+        script = turn.scripted
         if script is not None and script.answers:
             return [script.output(ask, limit) for _ in range(len(ask.prompts) * ask.n)]
         return [self.engine.generate(ask, prompt, index, limit) for prompt in ask.prompts for index in range(ask.n)]
 
-    def answer(self, exchange: Exchange, shape: Shape, ask: Ask) -> None:
+    def answer(self, turn: Turn, shape: Shape, ask: Ask) -> None:
         """Generate, and send the answer when a place is free.
 
         Raises:
             ApiError: 400, it does not fit into the context; 429, the queue is full.
         """
-        outputs = self.outputs(exchange, ask)
-        self.note(exchange, ask, outputs[0], shape.prefix)
+        outputs = self.outputs(turn, ask)
+        self.note(turn, ask, outputs[0], shape.prefix)
         if ask.tools or ask.response_format:
-            self._call_tools(exchange, ask, outputs)
-        self.app.when_free(exchange, lambda: self._send(exchange, shape, ask, outputs))
+            self._call_tools(turn, ask, outputs)
+        self.app.when_free(turn, lambda: self._send(turn, shape, ask, outputs))
 
-    def note(self, exchange: Exchange, ask: Ask, output: Output, prefix: str) -> None:
+    def note(self, turn: Turn, ask: Ask, output: Output, prefix: str) -> None:
         """Write down what the books need."""
-        exchange.model = self.shown_model(ask)
-        exchange.prompt_tokens = ask.prompt_tokens
-        exchange.max_tokens = ask.max_tokens
-        exchange.finish_reason = output.finish
-        exchange.id = self.app.new_id(prefix)
-        self.app.ledger.note_tokens(exchange, output.tokens)
+        turn.model = self.shown_model(ask)
+        turn.prompt_tokens = ask.prompt_tokens
+        turn.max_tokens = ask.max_tokens
+        turn.finish_reason = output.finish
+        turn.id = self.app.new_id(prefix)
+        self.app.ledger.note_tokens(turn, output.tokens)
 
-    def _call_tools(self, exchange: Exchange, ask: Ask, outputs: list[Output]) -> None:
-        from InferenceLibrary.simulator.tools import call_tools, check_tools, format_answer
+    def _call_tools(self, turn: Turn, ask: Ask, outputs: list[Output]) -> None:
+        from InferenceLibrary.simulator.answers.tools import call_tools, check_tools, format_answer
 
         check_tools(ask)
-        if exchange.scripted is not None and exchange.scripted.answers:
+        if turn.scripted is not None and turn.scripted.answers:
             return
         for index, output in enumerate(outputs):
             draws = self.engine.draws(ask, "tools" + ask.prompts[0], index)
             if ask.response_format is not None:
                 format_answer(ask, output, draws, self.app.settings)
-            call_tools(ask, output, draws, self.app.settings, f"{exchange.id.rpartition('-')[2]}{index}")
-        exchange.finish_reason = outputs[0].finish
+            call_tools(ask, output, draws, self.app.settings, f"{turn.id.rpartition('-')[2]}{index}")
+        turn.finish_reason = outputs[0].finish
 
     def run(
         self,
-        exchange: Exchange,
+        turn: Turn,
         ask: Ask,
         output: Output,
         build: Callable[[], Draft],
@@ -100,8 +101,8 @@ class Generator:
         """
 
         def send() -> None:
-            exchange.status = 200
-            first, gaps = self.times(exchange, ask, output.count)
+            turn.status = 200
+            first, gaps = self.times(turn, ask, output.count)
             draft = build()
             waits = [gaps] * output.count if isinstance(gaps, float) else gaps
             if draft.events is None:
@@ -113,21 +114,21 @@ class Generator:
                     if event.tokens:
                         event.delay = first if first_token else next(step, 0.0)
                         first_token = False
-            if exchange.scripted is not None:
-                exchange.scripted.change(draft)
-            deliver(exchange, draft)
+            if turn.scripted is not None:
+                turn.scripted.change(draft)
+            deliver(turn, draft)
 
-        self.app.when_free(exchange, send)
+        self.app.when_free(turn, send)
 
     def shown_model(self, ask: Ask) -> str:
         """Return the name that the answer bears: an alias of the base model becomes the first one."""
         names = self.app.settings.names
         return names[0] if ask.model in names else ask.model
 
-    def times(self, exchange: Exchange, ask: Ask, steps: int) -> tuple[float, list[float] | float]:
+    def times(self, turn: Turn, ask: Ask, steps: int) -> tuple[float, list[float] | float]:
         """Return the seconds to the first token and the gaps after it."""
         running = self.app.running
-        script = exchange.scripted
+        script = turn.scripted
         first = self.latency.first(
             ask.prompt_tokens, running, cached=ask.cached_tokens, remote_prefill=ask.remote_prefill
         )
@@ -137,27 +138,27 @@ class Generator:
             gaps = gaps if script.gap is None else script.gap
         return first, gaps
 
-    def _send(self, exchange: Exchange, shape: Shape, ask: Ask, outputs: list[Output]) -> None:
+    def _send(self, turn: Turn, shape: Shape, ask: Ask, outputs: list[Output]) -> None:
         steps = max((output.count for output in outputs), default=0)
-        first, gaps = self.times(exchange, ask, steps)
-        exchange.status = 200
+        first, gaps = self.times(turn, ask, steps)
+        turn.status = 200
         if (
             ask.stream
             and len(outputs) == 1
-            and not exchange.faults
-            and exchange.scripted is None
+            and not turn.faults
+            and turn.scripted is None
             and ask.logprobs is None
             and not ask.echo
             and not outputs[0].tool_calls
-            and exchange.request.version == "1.1"
+            and turn.request.version == "1.1"
         ):
-            exchange.play(fast_stream(exchange, shape, exchange.id, ask, outputs[0], first, gaps), exchange.started)
+            turn.play(fast_stream(turn, shape, turn.id, ask, outputs[0], first, gaps), turn.started)
             return
         if ask.stream:
-            draft = streamed_answer(shape, exchange.id, exchange.model, ask, outputs, first, gaps)
+            draft = streamed_answer(shape, turn.id, turn.model, ask, outputs, first, gaps)
         else:
-            draft = whole_answer(shape, exchange.id, exchange.model, ask, outputs)
+            draft = whole_answer(shape, turn.id, turn.model, ask, outputs)
             draft.delay = first + (sum(gaps) if isinstance(gaps, list) else gaps * max(0, steps - 1))
-        if exchange.scripted is not None:
-            exchange.scripted.change(draft)
-        deliver(exchange, draft)
+        if turn.scripted is not None:
+            turn.scripted.change(draft)
+        deliver(turn, draft)

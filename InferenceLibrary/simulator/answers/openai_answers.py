@@ -5,12 +5,12 @@ from __future__ import annotations
 from time import time
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.simulator.drafts import DONE, EVENT_STREAM, Draft, Event
-from InferenceLibrary.simulator.draws import Draws
+from InferenceLibrary.simulator.core.draft import DONE, EVENT_STREAM, Draft, Event
+from InferenceLibrary.simulator.core.draws import Draws
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.engine import Output
-    from InferenceLibrary.simulator.openai_requests import Ask
+    from InferenceLibrary.simulator.answers.engine import Output
+    from InferenceLibrary.simulator.answers.openai_requests import Ask
 
 # How many characters of tool arguments one streamed piece has.
 _ARGUMENT_PIECE = 12

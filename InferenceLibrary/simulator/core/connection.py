@@ -8,15 +8,17 @@ import socket
 import struct
 import sys
 from collections import deque
-from time import gmtime, monotonic, time
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import httptools
 
-from InferenceLibrary.simulator.exchange import Exchange, Request
+from InferenceLibrary.simulator.core.http_text import date_line, status_line
+from InferenceLibrary.simulator.core.request import Request
+from InferenceLibrary.simulator.core.turn import Turn
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.app import App
+    from InferenceLibrary.simulator.core.app import App
 
 MAX_HEADER_BYTES = 64 * 1024
 MAX_PIPELINED = 16
@@ -24,40 +26,6 @@ MAX_PIPELINED = 16
 _LINGER_SECONDS = 1.0
 _LINGER_BYTES = 8 * 1024 * 1024
 _DIRECT_WRITES = sys.platform != "win32"
-
-REASONS = {
-    100: "Continue", 200: "OK", 201: "Created", 202: "Accepted", 204: "No Content", 301: "Moved Permanently",
-    302: "Found", 307: "Temporary Redirect", 308: "Permanent Redirect", 400: "Bad Request", 401: "Unauthorized",
-    402: "Payment Required", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 408: "Request Timeout",
-    409: "Conflict", 413: "Content Too Large", 414: "URI Too Long", 415: "Unsupported Media Type",
-    422: "Unprocessable Content", 429: "Too Many Requests", 431: "Request Header Fields Too Large",
-    500: "Internal Server Error", 501: "Not Implemented", 502: "Bad Gateway", 503: "Service Unavailable",
-    504: "Gateway Timeout", 507: "Insufficient Storage",
-}  # fmt: skip
-
-_STATUS_LINES = {status: f"HTTP/1.1 {status} {reason}\r\n" for status, reason in REASONS.items()}
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_date = (0, "")
-
-
-def status_line(status: int) -> str:
-    """Return the status line with its line end."""
-    return _STATUS_LINES.get(status) or f"HTTP/1.1 {status} Status {status}\r\n"
-
-
-def date_line() -> str:
-    """Return the Date header line, made once a second."""
-    global _date  # noqa: PLW0603 - one clock for the process
-    now = int(time())
-    if _date[0] != now:
-        day = gmtime(now)
-        _date = (
-            now,
-            f"date: {_DAYS[day.tm_wday]}, {day.tm_mday:02} {_MONTHS[day.tm_mon - 1]} {day.tm_year} "
-            f"{day.tm_hour:02}:{day.tm_min:02}:{day.tm_sec:02} GMT\r\n",
-        )
-    return _date[1]
 
 
 class Connection(asyncio.Protocol):
@@ -97,7 +65,7 @@ class Connection(asyncio.Protocol):
         self._dropped = 0
         self._fd = -1
         self._buffered = False
-        self.current: Exchange | None = None
+        self.current: Turn | None = None
         self.transport: Any = None
         self.write_paused = False
         self.peer = ""
@@ -116,9 +84,9 @@ class Connection(asyncio.Protocol):
         self._fd = -1
         self._app.connections.discard(self)
         self._queue.clear()
-        exchange, self.current = self.current, None
-        if exchange is not None:
-            exchange.client_left()
+        turn, self.current = self.current, None
+        if turn is not None:
+            turn.client_left()
 
     def eof_received(self) -> bool:
         # A client that closes its side has gone: that is how it cancels. As uvicorn and Go's net/http have it.
@@ -221,12 +189,12 @@ class Connection(asyncio.Protocol):
     # The answering side
 
     def _start(self, request: Request) -> None:
-        exchange = Exchange(self._app, self, request)
-        self.current = exchange
+        turn = Turn(self._app, self, request)
+        self.current = turn
         try:
-            self._app.handle(exchange)
+            self._app.handle(turn)
         except Exception as error:  # noqa: BLE001 - a mistake of ours must not leave the client waiting
-            self._app.crashed(exchange, error)
+            self._app.crashed(turn, error)
 
     def ended(self, keep_alive: bool) -> None:
         """Go on after an answer: the next request in line, or the end of the connection."""

@@ -10,7 +10,7 @@ import re
 from collections import OrderedDict
 from zlib import crc32
 
-from InferenceLibrary.simulator.draws import Draws
+from InferenceLibrary.simulator.core.draws import Draws
 
 _TOKEN = re.compile(r"\s?[^\W\u2e80-\U0010ffff]+|\s?\S|\s+")
 

@@ -7,14 +7,14 @@ from collections import OrderedDict
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.simulator.api_errors import ApiError
-from InferenceLibrary.simulator.drafts import Event
-from InferenceLibrary.simulator.openai_requests import Ask, content_text, take, take_number
-from InferenceLibrary.simulator.tokens import count_tokens
+from InferenceLibrary.simulator.answers.openai_requests import Ask, content_text, take, take_number
+from InferenceLibrary.simulator.answers.tokens import count_tokens
+from InferenceLibrary.simulator.core.api_errors import ApiError
+from InferenceLibrary.simulator.core.draft import Event
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.engine import Output
-    from InferenceLibrary.simulator.settings import Settings
+    from InferenceLibrary.simulator.answers.engine import Output
+    from InferenceLibrary.simulator.core.settings import Settings
 
 _KEPT = 1000
 _ARGUMENT_PIECE = 12

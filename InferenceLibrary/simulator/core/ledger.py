@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from InferenceLibrary.redaction import Redactor
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.exchange import Exchange
+    from InferenceLibrary.simulator.core.turn import Turn
 
 
 _KEPT_OF_BODY = 4096
@@ -24,7 +24,7 @@ class Ledger:
         self._redactor.add(api_key)
         self._truth = truth
         self._texts: dict[str, list[str]] = {}
-        self.recent: deque[Exchange] = deque(maxlen=keep)
+        self.recent: deque[Turn] = deque(maxlen=keep)
         self.in_flight = 0
         self.clear()
 
@@ -41,42 +41,42 @@ class Ledger:
         self.since = monotonic()
         self.recent.clear()
 
-    def begin(self, exchange: Exchange) -> None:
+    def begin(self, turn: Turn) -> None:
         self.received += 1
         self.in_flight += 1
-        exchange.counted = True
+        turn.counted = True
 
-    def note_tokens(self, exchange: Exchange, tokens: list[str]) -> None:
+    def note_tokens(self, turn: Turn, tokens: list[str]) -> None:
         """Keep the tokens of an answer until it has ended, where they are asked for."""
         if self._truth is not None:
-            self._texts[exchange.id] = tokens
+            self._texts[turn.id] = tokens
 
-    def end(self, exchange: Exchange) -> None:
-        if exchange.counted:
+    def end(self, turn: Turn) -> None:
+        if turn.counted:
             self.in_flight -= 1
-            setattr(self, exchange.outcome, getattr(self, exchange.outcome) + 1)
-            self.generated_tokens += exchange.tokens
-            self.prompt_tokens += exchange.prompt_tokens
+            setattr(self, turn.outcome, getattr(self, turn.outcome) + 1)
+            self.generated_tokens += turn.tokens
+            self.prompt_tokens += turn.prompt_tokens
         if self.recent.maxlen:
             # Bodies may be large: only the beginning is kept.
-            exchange.request.keep_beginning(_KEPT_OF_BODY)
-            exchange.json = None
-            self.recent.append(exchange)
-        if self._truth is not None and exchange.counted:
-            self._write_truth(exchange, self._truth)
+            turn.request.keep_beginning(_KEPT_OF_BODY)
+            turn.json = None
+            self.recent.append(turn)
+        if self._truth is not None and turn.counted:
+            self._write_truth(turn, self._truth)
 
-    def _write_truth(self, exchange: Exchange, file: TextIO) -> None:
-        request = exchange.request
+    def _write_truth(self, turn: Turn, file: TextIO) -> None:
+        request = turn.request
         record = {
-            "id": exchange.id,
+            "id": turn.id,
             "x_request_id": request.headers.get("x-request-id", ""),
             "path": request.path,
             "received": request.received,
             "ended": monotonic(),
-            "outcome": exchange.outcome,
-            "status": exchange.status,
-            "tokens": list(exchange.token_times or ()),
-            "texts": self._texts.pop(exchange.id, [])[: exchange.tokens],
+            "outcome": turn.outcome,
+            "status": turn.status,
+            "tokens": list(turn.token_times or ()),
+            "texts": self._texts.pop(turn.id, [])[: turn.tokens],
         }
         # One call of the encoder: other streams wait meanwhile.
         file.write(json.dumps(record) + "\n")
@@ -99,12 +99,12 @@ class Ledger:
             "seconds": round(monotonic() - self.since, 6),
         }
 
-    def describe(self, exchange: Exchange) -> dict[str, Any]:
+    def describe(self, turn: Turn) -> dict[str, Any]:
         """Return a recorded request as an object for JSON, with its secrets masked."""
-        request = exchange.request
+        request = turn.request
         age = monotonic() - request.received
         return {
-            "id": exchange.id,
+            "id": turn.id,
             "method": request.method,
             "path": request.path,
             "query": self._redactor(request.query),
@@ -112,9 +112,9 @@ class Ledger:
             "body": self._redactor(request.body[:_KEPT_OF_BODY].decode("utf-8", "replace")),
             "body_bytes": request.body_bytes,
             "received_at": round(time() - age, 6),
-            "status": exchange.status,
-            "outcome": exchange.outcome or "in_flight",
-            "tokens": exchange.tokens,
-            "faults": [fault.text for fault in exchange.faults],
-            "time_to_first_token": round(exchange.first_token - request.received, 6) if exchange.first_token else None,
+            "status": turn.status,
+            "outcome": turn.outcome or "in_flight",
+            "tokens": turn.tokens,
+            "faults": [fault.text for fault in turn.faults],
+            "time_to_first_token": round(turn.first_token - request.received, 6) if turn.first_token else None,
         }

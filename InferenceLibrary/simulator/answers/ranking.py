@@ -5,9 +5,9 @@ from __future__ import annotations
 from time import time
 from typing import Any
 
-from InferenceLibrary.simulator.api_errors import ApiError
-from InferenceLibrary.simulator.openai_requests import take
-from InferenceLibrary.simulator.tokens import count_tokens, tokenize
+from InferenceLibrary.simulator.answers.openai_requests import take
+from InferenceLibrary.simulator.answers.tokens import count_tokens, tokenize
+from InferenceLibrary.simulator.core.api_errors import ApiError
 
 # What the two sides of /score may be called.
 _SIDES = (("text_1", "text_2"), ("queries", "documents"), ("queries", "items"), ("data_1", "data_2"))

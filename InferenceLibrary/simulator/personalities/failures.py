@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from InferenceLibrary.simulator.api_errors import ApiError
+from InferenceLibrary.simulator.core.api_errors import ApiError
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.app import App
-    from InferenceLibrary.simulator.exchange import Request
+    from InferenceLibrary.simulator.core.app import App
+    from InferenceLibrary.simulator.core.request import Request
 
 # Name to status, parameter and message; {model} is the served name.
 FAILURES: dict[str, tuple[int, str | None, str]] = {

@@ -13,7 +13,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from InferenceLibrary.simulator.tokens import tokenize
+from InferenceLibrary.simulator.answers.tokens import tokenize
 
 
 class DatasetError(Exception):

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.simulator.api_errors import ApiError
-from InferenceLibrary.simulator.schema_values import value_for
-from InferenceLibrary.simulator.tokens import count_tokens, tokenize
+from InferenceLibrary.simulator.answers.schema_values import value_for
+from InferenceLibrary.simulator.answers.tokens import count_tokens, tokenize
+from InferenceLibrary.simulator.core.api_errors import ApiError
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.draws import Draws
-    from InferenceLibrary.simulator.engine import Output
-    from InferenceLibrary.simulator.openai_requests import Ask
-    from InferenceLibrary.simulator.settings import Settings
+    from InferenceLibrary.simulator.answers.engine import Output
+    from InferenceLibrary.simulator.answers.openai_requests import Ask
+    from InferenceLibrary.simulator.core.draws import Draws
+    from InferenceLibrary.simulator.core.settings import Settings
 
 
 def check_tools(ask: Ask) -> None:

@@ -1,4 +1,8 @@
-"""One request and its answer: the steps of the answer are played on the timer heap."""
+"""One request and its answer, played on the timer heap; and what the parts of the simulator need of each other.
+
+A turn stands between its connection, the application, the faults and the personality: each of them knows it, and it
+knows them by the protocols below only.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +10,149 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator
 from itertools import repeat
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.app import App
-    from InferenceLibrary.simulator.http_connection import Connection
-    from InferenceLibrary.simulator.timers import Entry
+    from InferenceLibrary.simulator.core.api_errors import ApiError
+    from InferenceLibrary.simulator.core.draft import Draft, Frame
+    from InferenceLibrary.simulator.core.draws import Draws
+    from InferenceLibrary.simulator.core.request import Request
+    from InferenceLibrary.simulator.core.settings import Settings
+    from InferenceLibrary.simulator.core.timers import Entry, Timers
+
+
+class Line(Protocol):
+    """A connection, as turns and faults see it."""
+
+    transport: Any
+    write_paused: bool
+    current: Turn | None
+
+    def send(self, data: bytes) -> None:
+        """Write the bytes."""
+
+    def ended(self, keep_alive: bool) -> None:
+        """The current turn is complete: go on with the next, or close."""
+
+    def unsent(self) -> int:
+        """Bytes that have not left the process."""
+
+    def close(self) -> None:
+        """Close after everything was sent (FIN)."""
+
+    def close_lingering(self) -> None:
+        """End our side and drop what still comes."""
+
+    def reset(self) -> None:
+        """Cut the connection (RST)."""
+
+
+class AskedFault(Protocol):
+    """A fault that was asked for. The methods are the stages of an answer, in their order."""
+
+    text: str
+
+    @property
+    def struck(self) -> int:
+        """How often it struck."""
+
+    @property
+    def before_body(self) -> bool:
+        """Whether it acts when the head of a request is there, before its body."""
+
+    def matches(self, request: Request, generates: bool, chance: Draws) -> bool:
+        """Whether it strikes this request; counts it."""
+
+    def take_connection(self, connection: Line) -> bool:
+        """Act on a new connection; true when it did."""
+
+    def take_head(self, turn: Turn) -> None:
+        """Act on the head of a request."""
+
+    def take_request(self, turn: Turn) -> bool:
+        """Act in place of the answer; true when it answered."""
+
+    def change_draft(self, draft: Draft, turn: Turn) -> None:
+        """Change the objects of an answer."""
+
+    def change_body(self, draft: Draft, turn: Turn) -> None:
+        """Change the bytes of a whole answer."""
+
+    def change_frames(self, frames: list[Frame], turn: Turn) -> list[Frame]:
+        """Return the events of a streamed answer, changed as bytes."""
+
+    def change_wire(self, steps: Iterator[Step], turn: Turn) -> Iterator[Step]:
+        """Return the steps of an answer, changed as they go out."""
+
+
+class Personality(Protocol):
+    """A system that the simulator stands in for."""
+
+    # Path to method to handler; a path that ends with `*` takes all below it.
+    routes: dict[str, dict[str, Handler]]
+    # Paths whose requests are counted and get faults: those that generate.
+    generating: frozenset[str]
+    # Paths that need no key.
+    open_paths: frozenset[str]
+
+    def error(self, error: ApiError, path: str = "") -> Draft:
+        """Return the answer for an error, in the shape that the system has on this path."""
+
+    def before(self, turn: Turn) -> bool:
+        """Called first for generating requests; true when it answered already."""
+
+
+class Account(Protocol):
+    """The counters of a server, as faults see them."""
+
+    received: int
+
+
+class Application(Protocol):
+    """The application, as turns and faults see it."""
+
+    settings: Settings
+    timers: Timers
+    personality: Personality
+    chance: Draws
+    draining: bool
+    stuck: bool
+    frozen_metrics: Any
+
+    @property
+    def ledger(self) -> Account:
+        """What was served so far."""
+
+    def answer_headers(self, turn: Turn) -> tuple[tuple[str, str], ...]:
+        """Return headers that every answer bears."""
+
+    def fail(self, turn: Turn, error: ApiError) -> None:
+        """Answer with an error, in the shape of the personality."""
+
+    def crashed(self, turn: Turn, error: Exception) -> None:
+        """A mistake of the simulator itself ended the turn."""
+
+    def ended(self, turn: Turn) -> None:
+        """Keep account of a turn that is over."""
+
+
+class Host(Protocol):
+    """The process that serves, as its control port and the faults of the process see it."""
+
+    ignores_signals: bool
+
+    @property
+    def listening(self) -> bool:
+        """Whether new connections are taken."""
+
+    def refuse(self, refuse: bool) -> None:
+        """Refuse new connections as if nobody listened, or take them again, on the same port."""
 
 
 class Beats:
     """Tokens at a pace: `count` frames of one token each, with the seconds to wait before each.
 
-    What a busy server does most of the time, so it is played without a turn of its own for each write and each wait.
+    What a busy server does most of the time, so it is played without a step of its own for each write and each wait.
     """
 
     __slots__ = ("frames", "gaps", "left")
@@ -30,52 +165,14 @@ class Beats:
 
 # Bytes to write, seconds to wait after the step before, tokens at a pace, or something to do (true: it took over, go no
 # further).
-Step: TypeAlias = "bytes | float | Beats | Callable[[Exchange], bool]"
+Step: TypeAlias = "bytes | float | Beats | Callable[[Turn], bool]"
+Handler: TypeAlias = "Callable[[Turn], None]"
 
-# Steps without a wait before other connections get their turn.
-_TURN = 64
-
-
-class Request:
-    """A parsed request. Header names are lower case; `received` is monotonic seconds."""
-
-    __slots__ = ("body", "body_bytes", "headers", "keep_alive", "method", "path", "query", "received", "version")
-
-    def __init__(
-        self,
-        method: str,
-        target: str,
-        headers: dict[str, str],
-        body: bytes,
-        received: float,
-        keep_alive: bool,
-        version: str,
-    ) -> None:
-        self.method = method
-        path, _, self.query = target.partition("?")
-        if path.startswith(("http://", "https://")):
-            path = "/" + path.split("/", 3)[3] if path.count("/") > 2 else "/"
-        self.path = _unquoted(path) if "%" in path else path
-        self.headers = headers
-        self.body = body
-        self.body_bytes = len(body)
-        self.received = received
-        self.keep_alive = keep_alive
-        self.version = version
-
-    def keep_beginning(self, count: int) -> None:
-        """Forget the body but for its first bytes."""
-        if len(self.body) > count:
-            self.body = self.body[:count]
+# Steps without a wait before other connections are served.
+_STEPS_AT_ONCE = 64
 
 
-def _unquoted(path: str) -> str:
-    from urllib.parse import unquote
-
-    return unquote(path)
-
-
-class Exchange:
+class Turn:
     """The life of one request: waiting, answering, and how it ended."""
 
     __slots__ = (
@@ -107,7 +204,7 @@ class Exchange:
         "tokens",
     )
 
-    def __init__(self, app: App, connection: Connection, request: Request) -> None:
+    def __init__(self, app: Application, connection: Line, request: Request) -> None:
         self.app = app
         self.connection = connection
         self.request = request
@@ -126,16 +223,16 @@ class Exchange:
         self.first_token = 0.0
         self.token_times: array[float] | None = None
         self.outcome = ""
-        self.faults: list[Any] = []
+        self.faults: list[AskedFault] = []
         self.scripted: Any = None
         self._steps: Iterator[Step] | None = None
         self._beats: Beats | None = None
         self._timer: Entry | None = None
         self._due = request.received
         self._waits = False
-        self._end_hooks: list[Callable[[Exchange], None]] = []
+        self._end_hooks: list[Callable[[Turn], None]] = []
 
-    def at_end(self, hook: Callable[[Exchange], None]) -> None:
+    def at_end(self, hook: Callable[[Turn], None]) -> None:
         """Call `hook` when the answer is complete, broken off or abandoned."""
         self._end_hooks.append(hook)
 
@@ -171,7 +268,7 @@ class Exchange:
         connection = self.connection
         if steps is None:
             return
-        for _ in range(_TURN):
+        for _ in range(_STEPS_AT_ONCE):
             if connection.write_paused:
                 self._waits = True
                 return

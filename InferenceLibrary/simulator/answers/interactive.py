@@ -7,13 +7,13 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.deadline import wait_until
-from InferenceLibrary.simulator.engine import Engine, Output
-from InferenceLibrary.simulator.latency import Latency
-from InferenceLibrary.simulator.openai_requests import Ask
-from InferenceLibrary.simulator.tokens import count_tokens
+from InferenceLibrary.simulator.answers.engine import Engine, Output
+from InferenceLibrary.simulator.answers.latency import Latency
+from InferenceLibrary.simulator.answers.openai_requests import Ask
+from InferenceLibrary.simulator.answers.tokens import count_tokens
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.settings import Settings
+    from InferenceLibrary.simulator.core.settings import Settings
 
 _RULE = "=" * 20
 _COMMANDS = {
@@ -30,17 +30,19 @@ _COMMANDS = {
 class TerminalChat:
     """One conversation. `mark` begins a command: a backslash in the older generation, a slash in the newer."""
 
-    def __init__(self, settings: Settings, mark: str = "\\", first_label: str = "Time to first token") -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        scenario: Any = None,
+        mark: str = "\\",
+        first_label: str = "Time to first token",
+    ) -> None:
         self._settings = settings
         self._mark = mark
         self._first_label = first_label
         self._engine = Engine(settings)
         self._latency = Latency(settings)
-        self._scenario: Any = None
-        if settings.scenario:
-            from InferenceLibrary.simulator.scenario import load_scenario
-
-            self._scenario = load_scenario(settings.scenario)
+        self._scenario = scenario
         self._messages: list[dict[str, str]] = []
         self._system = ""
         self._temperature: float | None = None
@@ -197,8 +199,8 @@ class TerminalChat:
         sys.stdout.flush()
 
 
-def chat_in_terminal(settings: Settings, mark: str = "\\", first_label: str = "Time to first token") -> int:
-    """Run the chat; return the exit code."""
+def chat_in_terminal(settings: Settings, scenario: Any = None) -> int:
+    """Run the chat, with the answers of a scenario where it has some; return the exit code."""
     for stream in (sys.stdin, sys.stdout):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
@@ -213,7 +215,7 @@ def chat_in_terminal(settings: Settings, mark: str = "\\", first_label: str = "T
             )
             return 1
     try:
-        return TerminalChat(settings, mark, first_label).run()
+        return TerminalChat(settings, scenario).run()
     except BrokenPipeError:
         # The reader has gone; Python would complain once more when it closes stdout.
         sys.stdout = None

@@ -6,13 +6,14 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.simulator.drafts import DONE, EVENT_STREAM, Draft, Event, chunk, head_bytes
-from InferenceLibrary.simulator.exchange import Exchange
-from InferenceLibrary.simulator.faults.actions import close
-from InferenceLibrary.simulator.upstream import LARGEST, Address, Answer, Call, Failure
+from InferenceLibrary.simulator.core.delivery import head_bytes
+from InferenceLibrary.simulator.core.draft import DONE, EVENT_STREAM, Draft, Event, chunk
+from InferenceLibrary.simulator.core.endings import close
+from InferenceLibrary.simulator.core.turn import Turn
+from InferenceLibrary.simulator.personalities.upstream import LARGEST, Address, Answer, Call, Failure
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.exchange import Step
+    from InferenceLibrary.simulator.core.turn import Step
 
 # Bytes that may wait for a slow client before the upstream is not read any more.
 _MOST_WAITING = 256 * 1024
@@ -24,7 +25,7 @@ class Relay:
     """One attempt to get an answer from an upstream.
 
     Args:
-        exchange: The request to answer.
+        turn: The request to answer.
         answered: Called with an answer in one piece, of any status; also with a stream when faults shall change it.
         failed: Called when there is no answer.
         streams: Called when a stream begins; returns the headers that it gets here. None: streams are collected too.
@@ -32,12 +33,12 @@ class Relay:
 
     def __init__(
         self,
-        exchange: Exchange,
+        turn: Turn,
         answered: Callable[[Answer], None],
         failed: Callable[[Failure], None],
         streams: Callable[[Call], Headers] | None,
     ) -> None:
-        self._exchange = exchange
+        self._turn = turn
         self._answered = answered
         self._failed = failed
         self._streams = streams
@@ -51,19 +52,19 @@ class Relay:
 
     def send(self, address: Address, path: str, headers: Mapping[str, str], body: bytes, timeout: float) -> None:
         """Send the request on; `timeout` is the longest silence in seconds."""
-        call = self._call = Call(self._exchange.app.timers, address, self, timeout)
-        self._exchange.at_end(lambda _exchange: call.abort())
+        call = self._call = Call(self._turn.app.timers, address, self, timeout)
+        self._turn.at_end(lambda _turn: call.abort())
         call.send("POST", path, {"content-type": "application/json", **headers}, body)
 
     # Call tells these
 
     def head(self, call: Call) -> None:
         kind = call.headers.get("content-type", "").partition(";")[0].strip().lower()
-        exchange = self._exchange
-        if call.status == 200 and kind == EVENT_STREAM and not exchange.faults and self._streams is not None:
+        turn = self._turn
+        if call.status == 200 and kind == EVENT_STREAM and not turn.faults and self._streams is not None:
             self._passing = True
-            exchange.status = 200
-            exchange.replace(self._steps(self._streams(call)))
+            turn.status = 200
+            turn.replace(self._steps(self._streams(call)))
 
     def data(self, piece: bytes) -> None:
         self._pieces.append(piece)
@@ -76,12 +77,12 @@ class Relay:
         if self._size > _MOST_WAITING and not self._read_paused:
             self._read_paused = True
             self._call.pause_reading()
-        self._exchange.resume()
+        self._turn.resume()
 
     def end(self) -> None:
         self._over = True
         if self._passing:
-            self._exchange.resume()
+            self._turn.resume()
         else:
             self._answered(Answer(self._call.status, self._call.headers, b"".join(self._pieces)))
 
@@ -89,17 +90,17 @@ class Relay:
         self._over = True
         if self._passing:
             self._failure = failure
-            self._exchange.resume()
+            self._turn.resume()
         else:
             self._failed(failure)
 
     def _steps(self, headers: Headers) -> Iterator[Step]:
-        exchange = self._exchange
-        chunked = exchange.request.version != "1.0"
+        turn = self._turn
+        chunked = turn.request.version != "1.0"
         draft = Draft(content_type=EVENT_STREAM, headers=headers, framing="chunked" if chunked else "close")
         if not chunked:
-            exchange.keep_alive = False
-        yield head_bytes(exchange, draft, None)
+            turn.keep_alive = False
+        yield head_bytes(turn, draft, None)
         while True:
             if self._pieces:
                 data = b"".join(self._pieces)
@@ -110,7 +111,7 @@ class Relay:
                     self._call.resume_reading()
                 yield chunk(data) if chunked else data
             elif not self._over:
-                yield Exchange.pause
+                yield Turn.pause
             else:
                 break
         if self._failure is not None:

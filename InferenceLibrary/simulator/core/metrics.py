@@ -8,8 +8,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.app import App
-    from InferenceLibrary.simulator.exchange import Exchange
+    from InferenceLibrary.simulator.core.app import App
+    from InferenceLibrary.simulator.core.turn import Turn
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -71,30 +71,30 @@ class Metrics:
         self.fake: dict[str, Any] = json.loads(app.settings.fake_metrics) if app.settings.fake_metrics else {}
         app.on_ended.append(self.note)
 
-    def note(self, exchange: Exchange) -> None:
+    def note(self, turn: Turn) -> None:
         """Count a request that is over."""
-        if not exchange.counted or not exchange.id or exchange.outcome == "failed":
+        if not turn.counted or not turn.id or turn.outcome == "failed":
             return
-        self._prompt_tokens += exchange.prompt_tokens
-        self._tokens += exchange.tokens
+        self._prompt_tokens += turn.prompt_tokens
+        self._tokens += turn.tokens
         found = self._histograms
-        received, now = exchange.request.received, monotonic()
-        if exchange.outcome == "completed":
-            reason = exchange.finish_reason or "stop"
+        received, now = turn.request.received, monotonic()
+        if turn.outcome == "completed":
+            reason = turn.finish_reason or "stop"
             self._success[reason] = self._success.get(reason, 0) + 1
             found["e2e_request_latency_seconds"].add(now - received)
-            found["request_queue_time_seconds"].add(exchange.started - received)
-            found["request_inference_time_seconds"].add(now - exchange.started)
-            found["request_prompt_tokens"].add(exchange.prompt_tokens)
-            found["request_generation_tokens"].add(exchange.tokens)
-            found["max_num_generation_tokens"].add(exchange.tokens)
-            if exchange.max_tokens is not None:
-                found["request_params_max_tokens"].add(exchange.max_tokens)
-        if not exchange.first_token:
+            found["request_queue_time_seconds"].add(turn.started - received)
+            found["request_inference_time_seconds"].add(now - turn.started)
+            found["request_prompt_tokens"].add(turn.prompt_tokens)
+            found["request_generation_tokens"].add(turn.tokens)
+            found["max_num_generation_tokens"].add(turn.tokens)
+            if turn.max_tokens is not None:
+                found["request_params_max_tokens"].add(turn.max_tokens)
+        if not turn.first_token:
             return
-        found["time_to_first_token_seconds"].add(exchange.first_token - received)
-        found["request_prefill_time_seconds"].add(exchange.first_token - exchange.started)
-        times = exchange.token_times
+        found["time_to_first_token_seconds"].add(turn.first_token - received)
+        found["request_prefill_time_seconds"].add(turn.first_token - turn.started)
+        times = turn.token_times
         if times is not None and len(times) > 1:
             span = times[-1] - times[0]
             found["request_decode_time_seconds"].add(span)

@@ -5,53 +5,50 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from InferenceLibrary.simulator.api_errors import ApiError
-from InferenceLibrary.simulator.drafts import Draft, deliver
-from InferenceLibrary.simulator.draws import Draws
-from InferenceLibrary.simulator.exchange import Exchange, Request
-from InferenceLibrary.simulator.ledger import Ledger
+from InferenceLibrary.simulator.core.api_errors import ApiError
+from InferenceLibrary.simulator.core.delivery import deliver
+from InferenceLibrary.simulator.core.draft import to_json
+from InferenceLibrary.simulator.core.draws import Draws
+from InferenceLibrary.simulator.core.ledger import Ledger
+from InferenceLibrary.simulator.core.request import Request
+from InferenceLibrary.simulator.core.turn import Turn
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.faults.spec import Fault
-    from InferenceLibrary.simulator.http_connection import Connection
-    from InferenceLibrary.simulator.settings import Settings
-    from InferenceLibrary.simulator.timers import Timers
+    from InferenceLibrary.simulator.core.settings import Settings
+    from InferenceLibrary.simulator.core.timers import Timers
+    from InferenceLibrary.simulator.core.turn import AskedFault, Handler, Line, Personality
 
-Handler = Callable[[Exchange], None]
 FAULT_HEADER = "x-inference-fault"
 
 
-class Personality(Protocol):
-    """A system that the simulator stands in for."""
-
-    # Path to method to handler; a path that ends with `*` takes all below it.
-    routes: dict[str, dict[str, Handler]]
-    # Paths whose requests are counted and get faults: those that generate.
-    generating: frozenset[str]
-    # Paths that need no key.
-    open_paths: frozenset[str]
-
-    def error(self, error: ApiError, path: str = "") -> Draft:
-        """Return the answer for an error, in the shape that the system has on this path."""
-
-    def before(self, exchange: Exchange) -> bool:
-        """Called first for generating requests; true when it answered already."""
-
-
 class App:
-    """State of one simulator."""
+    """State of one simulator.
 
-    def __init__(self, settings: Settings, timers: Timers, truth: TextIO | None = None) -> None:
+    Args:
+        settings: Those of the simulator.
+        timers: The heap on which all waits stand.
+        read_faults: Returns the faults that a header asks for; raises ValueError with one line for what is wrong.
+        truth: File for what was truly sent.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        timers: Timers,
+        read_faults: Callable[[str], Sequence[AskedFault]],
+        truth: TextIO | None = None,
+    ) -> None:
         self.settings = settings
         self.timers = timers
         self.ledger = Ledger(settings.record_requests, settings.api_key, truth)
-        self.connections: set[Connection] = set()
+        self.connections: set[Line] = set()
         self.max_body_bytes = settings.max_request_body_size_mb * 1024 * 1024
-        self.faults: list[Fault] = []
+        self._read_faults = read_faults
+        self.faults: list[AskedFault] = []
         self.scenario: Any = None
         self.draining = False
         # Memory of faults that outlive their request.
@@ -59,11 +56,12 @@ class App:
         self.frozen_metrics: Any = None
         self.started = monotonic()
         self.running = 0
-        self.waiting: deque[tuple[Exchange, Callable[[], None]]] = deque()
+        self.waiting: deque[tuple[Turn, Callable[[], None]]] = deque()
         self.on_idle: Callable[[], None] | None = None
-        self.on_ended: list[Callable[[Exchange], None]] = []
+        self.on_generating: list[Callable[[Turn], None]] = []
+        self.on_ended: list[Callable[[Turn], None]] = []
         # Each gives headers for every answer.
-        self.header_sources: list[Callable[[Exchange], tuple[tuple[str, str], ...]]] = []
+        self.header_sources: list[Callable[[Turn], tuple[tuple[str, str], ...]]] = []
         pod = {"x-inference-pod": os.environ.get("POD_NAME"), "x-inference-namespace": os.environ.get("POD_NAMESPACE")}
         self._pod_headers = [(name, value) for name, value in pod.items() if value]
         if pod["x-inference-pod"]:
@@ -83,46 +81,47 @@ class App:
 
     # Requests
 
-    def on_connect(self, connection: Connection) -> None:
+    def on_connect(self, connection: Line) -> None:
         self.ledger.connections += 1
         for fault in self.faults:
-            if fault.kind.on_connect is not None and fault.matches_connection():
-                fault.kind.on_connect(connection, fault.values)
+            if fault.take_connection(connection):
                 return
 
-    def on_head(self, connection: Connection, request: Request) -> None:
+    def on_head(self, connection: Line, request: Request) -> None:
         """A request's head is here, its body perhaps not yet: for faults that do not wait for it."""
         for fault in self._faults_for(request, only_head=True):
-            exchange = Exchange(self, connection, request)
-            exchange.faults = [fault]
-            connection.current = exchange
-            self.ledger.begin(exchange)
-            fault.kind.on_head(exchange, fault.values)  # type: ignore[misc]
+            turn = Turn(self, connection, request)
+            turn.faults = [fault]
+            connection.current = turn
+            self.ledger.begin(turn)
+            fault.take_head(turn)
             return
 
-    def handle(self, exchange: Exchange) -> None:
+    def handle(self, turn: Turn) -> None:
         """Answer one request."""
-        request = exchange.request
+        request = turn.request
         personality = self.personality
         try:
             generates = request.path in personality.generating and request.method == "POST"
             if generates:
-                self.ledger.begin(exchange)
-            if (self.faults or FAULT_HEADER in request.headers) and self._apply_faults(exchange):
+                self.ledger.begin(turn)
+            if (self.faults or FAULT_HEADER in request.headers) and self._apply_faults(turn):
                 return
             handler = self._route(request)
             if generates:
                 if self.draining:
                     raise ApiError(503, "The server is shutting down")
                 if self.scenario is not None:
-                    self.scenario.read(exchange)
-                    if exchange.status or exchange.outcome:
+                    self.scenario.read(turn)
+                    if turn.status or turn.outcome:
                         return
-                if personality.before(exchange):
+                for listener in self.on_generating:
+                    listener(turn)
+                if personality.before(turn):
                     return
-            handler(exchange)
+            handler(turn)
         except ApiError as error:
-            self.fail(exchange, error)
+            self.fail(turn, error)
 
     def _route(self, request: Request) -> Handler:
         """Return the handler, or raise what is wrong with the request before anybody reads its body."""
@@ -141,30 +140,28 @@ class App:
             self._check_key(request)
         return handler
 
-    def fail(self, exchange: Exchange, error: ApiError) -> None:
+    def fail(self, turn: Turn, error: ApiError) -> None:
         """Answer with an error, in the shape of the personality."""
-        draft = self.personality.error(error, exchange.request.path)
+        draft = self.personality.error(error, turn.request.path)
         draft.headers.extend(error.headers)
-        deliver(exchange, draft)
+        deliver(turn, draft)
 
-    def crashed(self, exchange: Exchange, error: Exception) -> None:
+    def crashed(self, turn: Turn, error: Exception) -> None:
         """Answer 500 after a mistake of the simulator itself, and show it on stderr; cut what is half sent."""
         import traceback
 
         sys.stderr.write("".join(traceback.format_exception(error)))
-        exchange.faults = []
-        if exchange.outcome or exchange.connection.transport.is_closing():
+        turn.faults = []
+        if turn.outcome or turn.connection.transport.is_closing():
             return
-        if exchange.playing:
-            exchange.broken()
-            exchange.connection.reset()
+        if turn.playing:
+            turn.broken()
+            turn.connection.reset()
         else:
-            self.fail(exchange, ApiError(500, "The simulator made a mistake; its stderr says more"))
+            self.fail(turn, ApiError(500, "The simulator made a mistake; its stderr says more"))
 
     def error_body(self, status: int, message: str) -> tuple[str, bytes]:
         """Return content type and body of an error outside of any request."""
-        from InferenceLibrary.simulator.drafts import to_json
-
         draft = self.personality.error(ApiError(status, message))
         return draft.content_type, draft.body if isinstance(draft.body, bytes) else to_json(draft.body)
 
@@ -183,35 +180,30 @@ class App:
             text = "Incorrect API key provided" if given else "No API key provided; send Authorization: Bearer KEY"
             raise ApiError(401, text, headers=(("WWW-Authenticate", "Bearer"),))
 
-    def _faults_for(self, request: Request, *, only_head: bool) -> list[Fault]:
-        from InferenceLibrary.simulator.faults.spec import parse_faults
-
+    def _faults_for(self, request: Request, *, only_head: bool) -> list[AskedFault]:
         generates = request.path in self.personality.generating
         found = [
             fault
             for fault in self.faults
-            if (fault.kind.on_head is not None) == only_head and fault.matches(request, generates, self.chance)
+            if fault.before_body == only_head and fault.matches(request, generates, self.chance)
         ]
         if FAULT_HEADER in request.headers:
             try:
-                asked = parse_faults(request.headers[FAULT_HEADER])
+                asked = self._read_faults(request.headers[FAULT_HEADER])
             except ValueError as error:
                 if only_head:
                     return found
                 raise ApiError(400, f"X-Inference-Fault: {error}", param="X-Inference-Fault") from None
-            found += [fault for fault in asked if (fault.kind.on_head is not None) == only_head]
+            found += [fault for fault in asked if fault.before_body == only_head]
         return found
 
-    def _apply_faults(self, exchange: Exchange) -> bool:
-        exchange.faults = self._faults_for(exchange.request, only_head=False)
-        return any(
-            fault.kind.on_answer is not None and fault.kind.on_answer(exchange, fault.values)
-            for fault in exchange.faults
-        )
+    def _apply_faults(self, turn: Turn) -> bool:
+        turn.faults = self._faults_for(turn.request, only_head=False)
+        return any(fault.take_request(turn) for fault in turn.faults)
 
     # Places for generation
 
-    def when_free(self, exchange: Exchange, start: Callable[[], None]) -> None:
+    def when_free(self, turn: Turn, start: Callable[[], None]) -> None:
         """Call `start` when one of the `max-num-seqs` places is free.
 
         Raises:
@@ -219,49 +211,49 @@ class App:
         """
         if self.running < self.settings.max_num_seqs:
             self.running += 1
-            exchange.at_end(self._leave)
+            turn.at_end(self._leave)
             start()
             return
         if len(self.waiting) >= self.settings.max_waiting_queue_length:
             raise ApiError(429, "The waiting queue is full; try again later")
-        place = (exchange, start)
+        place = (turn, start)
         self.waiting.append(place)
-        exchange.at_end(lambda _: self.waiting.remove(place) if place in self.waiting else None)
+        turn.at_end(lambda _: self.waiting.remove(place) if place in self.waiting else None)
 
-    def _leave(self, _exchange: Exchange) -> None:
+    def _leave(self, _turn: Turn) -> None:
         self.running -= 1
         while self.waiting and self.running < self.settings.max_num_seqs:
-            exchange, start = self.waiting.popleft()
+            turn, start = self.waiting.popleft()
             self.running += 1
-            exchange.started = monotonic()
-            exchange.at_end(self._leave)
+            turn.started = monotonic()
+            turn.at_end(self._leave)
             try:
                 start()
             except ApiError as error:
-                self.fail(exchange, error)
+                self.fail(turn, error)
             except Exception as error:  # noqa: BLE001 - a mistake of ours must not leave the client waiting
-                self.crashed(exchange, error)
+                self.crashed(turn, error)
 
     # Ends
 
-    def answer_headers(self, exchange: Exchange) -> tuple[tuple[str, str], ...]:
+    def answer_headers(self, turn: Turn) -> tuple[tuple[str, str], ...]:
         """Return headers that every answer bears."""
-        headers = [header for source in self.header_sources for header in source(exchange)]
+        headers = [header for source in self.header_sources for header in source(turn)]
         headers += self._pod_headers
         if self.settings.enable_request_id_headers:
-            headers.append(("X-Request-Id", exchange.request.headers.get("x-request-id") or self.new_id("req-")))
+            headers.append(("X-Request-Id", turn.request.headers.get("x-request-id") or self.new_id("req-")))
         return tuple(headers)
 
-    def ended(self, exchange: Exchange) -> None:
-        """Keep account of an exchange that is over."""
-        self.ledger.end(exchange)
+    def ended(self, turn: Turn) -> None:
+        """Keep account of a turn that is over."""
+        self.ledger.end(turn)
         for listener in self.on_ended:
-            listener(exchange)
+            listener(turn)
         if self._log:
-            request = exchange.request
+            request = turn.request
             sys.stderr.write(
-                f"{request.method} {request.path} {exchange.status or '-'} {exchange.outcome} "
-                f"tokens={exchange.tokens} ms={(monotonic() - request.received) * 1000:.1f}\n"
+                f"{request.method} {request.path} {turn.status or '-'} {turn.outcome} "
+                f"tokens={turn.tokens} ms={(monotonic() - request.received) * 1000:.1f}\n"
             )
         if self.draining and self.on_idle is not None:
             self.timers.at(monotonic(), self.on_idle)

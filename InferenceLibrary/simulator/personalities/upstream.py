@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import httptools
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.timers import Entry, Timers
+    from InferenceLibrary.simulator.core.timers import Entry, Timers
 
 # An answer in one piece may be so large; a longer one is a failure.
 LARGEST = 64 * 1024 * 1024

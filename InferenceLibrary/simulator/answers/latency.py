@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from InferenceLibrary.simulator.draws import Draws
+from InferenceLibrary.simulator.core.draws import Draws
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.settings import Settings
+    from InferenceLibrary.simulator.core.settings import Settings
 
 
 class Latency:

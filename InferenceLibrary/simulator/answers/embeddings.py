@@ -8,14 +8,14 @@ from base64 import b64encode
 from sys import byteorder
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.simulator.api_errors import ApiError
-from InferenceLibrary.simulator.drafts import Draft
-from InferenceLibrary.simulator.draws import Draws
-from InferenceLibrary.simulator.openai_requests import take
-from InferenceLibrary.simulator.tokens import count_tokens, tokenize
+from InferenceLibrary.simulator.answers.openai_requests import take
+from InferenceLibrary.simulator.answers.tokens import count_tokens, tokenize
+from InferenceLibrary.simulator.core.api_errors import ApiError
+from InferenceLibrary.simulator.core.draft import Draft
+from InferenceLibrary.simulator.core.draws import Draws
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.settings import Settings
+    from InferenceLibrary.simulator.core.settings import Settings
 
 _MOST_INPUTS = 2048
 _LONGEST = 65536

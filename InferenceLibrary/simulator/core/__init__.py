@@ -1,0 +1,1 @@
+"""What every answer goes through: connections, turns, drafts and their delivery, timers, settings, the account."""

@@ -1,0 +1,100 @@
+"""An answer before it is bytes: faults change it as objects, then as frames, then as steps on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from InferenceLibrary.simulator.core.draft import Draft, Frame, chunk, event_bytes, to_json
+from InferenceLibrary.simulator.core.http_text import date_line, status_line
+
+if TYPE_CHECKING:
+    from InferenceLibrary.simulator.core.turn import Step, Turn
+
+
+def head_bytes(turn: Turn, draft: Draft, length: int | None) -> bytes:
+    """Return status line and headers. `length` is the body's, None for a body without a known one."""
+    lines = [status_line(draft.status), date_line(), f"content-type: {draft.content_type}\r\n"]
+    if draft.framing == "chunked":
+        lines.append("transfer-encoding: chunked\r\n")
+    elif draft.content_length is not None or length is not None:
+        lines.append(f"content-length: {length if draft.content_length is None else draft.content_length}\r\n")
+    lines.extend(f"{name}: {value}\r\n" for name, value in (*turn.app.answer_headers(turn), *draft.headers))
+    if not turn.keep_alive or turn.app.draining:
+        turn.keep_alive = False
+        lines.append("connection: close\r\n")
+    elif turn.request.version == "1.0":
+        lines.append("connection: keep-alive\r\n")
+    lines.append("\r\n")
+    return "".join(lines).encode("latin-1", "replace")
+
+
+def deliver(turn: Turn, draft: Draft) -> None:
+    """Send the answer, changed by the faults of the turn."""
+    turn.status = draft.status
+    faults = turn.faults
+    for fault in faults:
+        fault.change_draft(draft, turn)
+    turn.status = draft.status
+    if draft.events is None:
+        if not isinstance(draft.body, bytes):
+            draft.body = to_json(draft.body)
+        for fault in faults:
+            fault.change_body(draft, turn)
+        steps = _body_steps(turn, draft)
+    else:
+        frames = [Frame(event_bytes(event), event.kind, event.delay, event.tokens) for event in draft.events]
+        for fault in faults:
+            frames = fault.change_frames(frames, turn)
+        steps = _stream_steps(turn, draft, frames)
+    for fault in faults:
+        steps = fault.change_wire(steps, turn)
+    turn.play(steps, turn.started)
+
+
+def _body_steps(turn: Turn, draft: Draft) -> Iterator[Step]:
+    body: bytes = draft.body
+    if draft.framing == "close":
+        turn.keep_alive = False
+    head = head_bytes(turn, draft, None if draft.framing in {"close", "chunked"} else len(body))
+    if draft.framing == "chunked":
+        body = chunk(body) + b"0\r\n\r\n" if body else b"0\r\n\r\n"
+    if draft.delay > 0:
+        yield draft.delay
+    yield head if turn.request.method == "HEAD" else head + body
+    if draft.tokens:
+        turn.sent_tokens(draft.tokens)
+
+
+def _stream_steps(turn: Turn, draft: Draft, frames: list[Frame]) -> Iterator[Step]:
+    if not draft.framing:
+        draft.framing = "close" if turn.request.version == "1.0" else "chunked"
+    if draft.framing == "close":
+        turn.keep_alive = False
+    yield head_bytes(turn, draft, None)
+    chunked = draft.framing == "chunked"
+    separate = turn.app.settings.one_write_per_token
+    waiting: list[bytes] = []
+    tokens = 0
+    for frame in frames:
+        if waiting and (frame.delay > 0 or callable(frame.data) or separate):
+            yield b"".join(waiting)
+            waiting.clear()
+            if tokens:
+                turn.sent_tokens(tokens)
+                tokens = 0
+        if frame.delay > 0:
+            yield float(frame.delay)
+        if callable(frame.data):
+            yield frame.data
+        elif frame.kind == "raw" or not chunked:
+            waiting.append(frame.data)
+        elif frame.data:
+            waiting.append(chunk(frame.data))
+        tokens += frame.tokens
+    if chunked:
+        waiting.append(b"0\r\n\r\n")
+    if waiting:
+        yield b"".join(waiting)
+    if tokens:
+        turn.sent_tokens(tokens)

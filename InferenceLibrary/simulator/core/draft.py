@@ -1,0 +1,69 @@
+"""An answer before it is bytes: objects that faults change, and how they become bytes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+JSON = "application/json"
+EVENT_STREAM = "text/event-stream"
+DONE = "[DONE]"
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+
+@dataclass(slots=True)
+class Event:
+    """One server-sent event. `data` is an object, or text such as `[DONE]`; `delay` seconds pass before it."""
+
+    data: Any
+    kind: str = "token"  # role, token, tool, finish, usage, done, error, or a name of a typed event
+    delay: float = 0.0
+    tokens: int = 0
+    name: str = ""  # for the `event:` line
+
+
+@dataclass(slots=True)
+class Frame:
+    """Bytes of a stream's body, or an action, after `delay` seconds."""
+
+    data: Any
+    kind: str = ""
+    delay: float = 0.0
+    tokens: int = 0
+
+
+@dataclass(slots=True)
+class Draft:
+    """An answer. With `events` it is a stream, else `body` (bytes, or an object for JSON) is sent after `delay`."""
+
+    status: int = 200
+    content_type: str = JSON
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    body: Any = b""
+    events: list[Event] | None = None
+    delay: float = 0.0
+    tokens: int = 0
+    framing: str = ""  # "chunked", "length" or "close"; chosen by the content when empty
+    content_length: int | None = None  # a wrong one, told instead of the true one
+
+
+def to_json(data: Any) -> bytes:
+    """Return compact JSON in UTF-8."""
+    return _encode(data).encode("utf-8", "replace")
+
+
+def event_bytes(event: Event) -> bytes:
+    """Return the event in the form of a server-sent event."""
+    data = event.data if isinstance(event.data, bytes) else _data_bytes(event.data)
+    name = b"event: " + event.name.encode() + b"\n" if event.name else b""
+    return name + b"data: " + data + b"\n\n"
+
+
+def _data_bytes(data: Any) -> bytes:
+    return data.encode("utf-8", "replace") if isinstance(data, str) else to_json(data)
+
+
+def chunk(data: bytes) -> bytes:
+    """Return `data` as one chunk of the chunked transfer coding."""
+    return b"%x\r\n%b\r\n" % (len(data), data)

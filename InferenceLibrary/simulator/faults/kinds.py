@@ -1,0 +1,187 @@
+"""Kinds of faults, and faults as they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from InferenceLibrary.simulator.core.draft import Draft, Frame
+    from InferenceLibrary.simulator.core.draws import Draws
+    from InferenceLibrary.simulator.core.request import Request
+    from InferenceLibrary.simulator.core.turn import Line, Step, Turn
+
+Values = dict[str, Any]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a fault; `kind` is int, duration, text, number, or the allowed words with `|` between."""
+
+    kind: str
+    default: Any
+    text: str = ""
+
+
+# Every fault takes these: when it strikes.
+WHEN = {
+    "first": Parameter("int", None, "only the first N matching requests"),
+    "after": Parameter("int", 0, "not the first N matching requests"),
+    "every": Parameter("int", 1, "only each N-th matching request"),
+    "percent": Parameter("number", 100.0, "in so many of 100 cases; repeatable under --seed"),
+    "path": Parameter("text", "", "only requests to this path; else all that generate"),
+}
+
+
+@dataclass(slots=True)
+class FaultKind:
+    """An entry of the catalogue. The functions say at which stages of an answer it acts."""
+
+    name: str
+    text: str
+    breaks: tuple[str, ...] = ()
+    parameters: dict[str, Parameter] = field(default_factory=dict)
+    of_process: bool = False
+    # Where it acts when no path is given; all that generate when empty.
+    paths: tuple[str, ...] = ()
+    on_connect: Callable[[Line, Values], None] | None = None
+    on_head: Callable[[Turn, Values], None] | None = None
+    on_answer: Callable[[Turn, Values], bool] | None = None
+    on_draft: Callable[[Draft, Values, Turn], None] | None = None
+    on_body: Callable[[Draft, Values, Turn], None] | None = None
+    on_frames: Callable[[list[Frame], Values, Turn], list[Frame]] | None = None
+    on_wire: Callable[[Iterator[Step], Values, Turn], Iterator[Step]] | None = None
+
+    def connect(self, function: F) -> F:
+        self.on_connect = function
+        return function
+
+    def head(self, function: F) -> F:
+        self.on_head = function
+        return function
+
+    def answer(self, function: F) -> F:
+        self.on_answer = function
+        return function
+
+    def draft(self, function: F) -> F:
+        self.on_draft = function
+        return function
+
+    def body(self, function: F) -> F:
+        self.on_body = function
+        return function
+
+    def frames(self, function: F) -> F:
+        self.on_frames = function
+        return function
+
+    def wire(self, function: F) -> F:
+        self.on_wire = function
+        return function
+
+
+KINDS: dict[str, FaultKind] = {}
+
+
+def define(
+    name: str,
+    text: str,
+    /,
+    *,
+    breaks: tuple[str, ...] = (),
+    of_process: bool = False,
+    paths: tuple[str, ...] = (),
+    **parameters: Parameter,
+) -> FaultKind:
+    """Add a kind of fault to the catalogue."""
+    kind = FaultKind(name, text, breaks, parameters, of_process, paths)
+    KINDS[name] = kind
+    return kind
+
+
+class Fault:
+    """A fault as it was asked for. It counts what it saw, to strike the right requests."""
+
+    __slots__ = ("_seen", "_struck", "kind", "text", "values")
+
+    def __init__(self, kind: FaultKind, values: Values, text: str) -> None:
+        self.kind = kind
+        self.values = values
+        self.text = text
+        self._seen = 0
+        self._struck = 0
+
+    def matches(self, request: Request, generates: bool, chance: Draws) -> bool:
+        """Whether the fault strikes this request; counts it."""
+        path = self.values["path"]
+        if path:
+            if request.path != path:
+                return False
+        elif self.kind.paths:
+            if not request.path.startswith(self.kind.paths):
+                return False
+        elif not generates:
+            return False
+        return self._due(chance)
+
+    @property
+    def before_body(self) -> bool:
+        """Whether it acts when the head of a request is there, before its body."""
+        return self.kind.on_head is not None
+
+    def take_connection(self, connection: Line) -> bool:
+        """Act on a new connection, when the fault strikes it; counts it."""
+        if self.kind.on_connect is None or not self._due(None):
+            return False
+        self.kind.on_connect(connection, self.values)
+        return True
+
+    def take_head(self, turn: Turn) -> None:
+        """Act on the head of a request."""
+        if self.kind.on_head is not None:
+            self.kind.on_head(turn, self.values)
+
+    def take_request(self, turn: Turn) -> bool:
+        """Act in place of the answer; true when it answered."""
+        return self.kind.on_answer is not None and self.kind.on_answer(turn, self.values)
+
+    def _due(self, chance: Draws | None) -> bool:
+        values = self.values
+        self._seen += 1
+        place = self._seen - values["after"]
+        if place <= 0 or (values["first"] is not None and place > values["first"]):
+            return False
+        if (place - 1) % values["every"]:
+            return False
+        if values["percent"] < 100 and chance is not None and not chance.percent(values["percent"]):
+            return False
+        self._struck += 1
+        return True
+
+    @property
+    def struck(self) -> int:
+        """How often it struck."""
+        return self._struck
+
+    def change_draft(self, draft: Draft, turn: Turn) -> None:
+        if self.kind.on_draft is not None:
+            self.kind.on_draft(draft, self.values, turn)
+
+    def change_body(self, draft: Draft, turn: Turn) -> None:
+        if self.kind.on_body is not None:
+            self.kind.on_body(draft, self.values, turn)
+
+    def change_frames(self, frames: list[Frame], turn: Turn) -> list[Frame]:
+        return frames if self.kind.on_frames is None else self.kind.on_frames(frames, self.values, turn)
+
+    def change_wire(self, steps: Iterator[Step], turn: Turn) -> Iterator[Step]:
+        return steps if self.kind.on_wire is None else self.kind.on_wire(steps, self.values, turn)
+
+
+def ask(kind: FaultKind, text: str = "", /, **given: Any) -> Fault:
+    """Return the fault as it is asked for with these values; what is not given has its default."""
+    values = {key: parameter.default for key, parameter in {**WHEN, **kind.parameters}.items()}
+    return Fault(kind, {**values, **given}, text or kind.name)
