@@ -15,7 +15,7 @@ from InferenceLibrary.errors import InferenceError
 from InferenceLibrary.version import __version__
 
 if TYPE_CHECKING:
-    from InferenceLibrary.containers.engine import Engine
+    from InferenceLibrary.containers.engine import ContainerEngine
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -162,7 +162,7 @@ def _stop_servers(wanted: str | None) -> int:
 
 
 @contextmanager
-def _engine() -> Iterator[Engine | None]:
+def _engine() -> Iterator[ContainerEngine | None]:
     """The container engine, None and a word about it where there is none: that is no error here."""
     from InferenceLibrary.containers.standing import open_engine
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from InferenceLibrary.containers.engine import Engine, connect_engine
+from InferenceLibrary.containers.engine import ContainerEngine, connect_engine
 from InferenceLibrary.containers.missing import missing_part
 from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.processes.owner import RUN_LABEL
@@ -18,7 +18,7 @@ IMAGE = os.environ.get("INFERENCE_SIMULATOR_IMAGE", "inference-simulator:local")
 HOW_TO_RUN = "run them with: make test-containers"
 
 
-def engine_or_skip(compose: bool = False) -> Engine:
+def engine_or_skip(compose: bool = False) -> ContainerEngine:
     """Return the engine; skip loudly where there is none, or not the image."""
     missing = missing_part(IMAGE, compose)
     if missing is not None:
@@ -26,7 +26,7 @@ def engine_or_skip(compose: bool = False) -> Engine:
     return connect_engine()
 
 
-def labelled(engine: Engine, pid: int | None = None) -> list[str]:
+def labelled(engine: ContainerEngine, pid: int | None = None) -> list[str]:
     """Return names of all that carries our label: containers, networks, volumes; only of one runner, by its pid."""
     api = engine.client.api
     filters: dict[str, Any] = {"label": RUN_LABEL if pid is None else f"inferencelibrary.pid={pid}"}
@@ -35,7 +35,7 @@ def labelled(engine: Engine, pid: int | None = None) -> list[str]:
     return found + [item["Name"] for item in api.volumes(filters=filters).get("Volumes") or []]
 
 
-def await_standing(process: subprocess.Popen[str], engine: Engine, stage: str) -> None:
+def await_standing(process: subprocess.Popen[str], engine: ContainerEngine, stage: str) -> None:
     """Wait until the run has said that it waits and something of it stands."""
     assert process.stdout is not None
     seen = ""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from InferenceLibrary.containers.compose_command import ComposeCommand
 from InferenceLibrary.containers.container import Container
-from InferenceLibrary.containers.engine import Engine, api_errors
+from InferenceLibrary.containers.engine import ContainerEngine, api_errors
 from InferenceLibrary.containers.leftovers import remove_project
 from InferenceLibrary.containers.watcher import WATCHER
 from InferenceLibrary.deadline import Deadline, wait_until
@@ -33,7 +33,7 @@ class ComposeProject:
     orphans = None  # what containers held ends with them; nobody tells of it
 
     def __init__(
-        self, engine: Engine, command: ComposeCommand, main: Container, containers: dict[str, Container]
+        self, engine: ContainerEngine, command: ComposeCommand, main: Container, containers: dict[str, Container]
     ) -> None:
         self._engine = engine
         self._command = command
@@ -167,7 +167,7 @@ class ComposeProject:
         return main if not self.main.running and self.main.exit_code != 0 else next(iter(failed), main)
 
 
-def take_down(engine: Engine, command: ComposeCommand, aftermath: float = 0.0) -> None:
+def take_down(engine: ContainerEngine, command: ComposeCommand, aftermath: float = 0.0) -> None:
     """Remove everything of a project, and what comes of it within `aftermath` seconds.
 
     Raises:

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from InferenceLibrary.containers.engine import Engine, EngineMissingError, engine_words
+from InferenceLibrary.containers.engine import ContainerEngine, EngineMissingError, engine_words
 from InferenceLibrary.containers.watcher import WATCHER
 from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.errors import describe
@@ -58,7 +58,7 @@ class ComposeCommand:
     """Runs compose for one project."""
 
     def __init__(
-        self, engine: Engine, file: Path, project: str, profiles: Sequence[str], environment: Mapping[str, str]
+        self, engine: ContainerEngine, file: Path, project: str, profiles: Sequence[str], environment: Mapping[str, str]
     ) -> None:
         """Find the program.
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from InferenceLibrary.containers.engine import Engine, api_errors, one_line, sdk
+from InferenceLibrary.containers.engine import ContainerEngine, api_errors, one_line, sdk
 from InferenceLibrary.containers.log import ContainerLog
 from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.errors import ServerError, describe
@@ -33,7 +33,7 @@ class Container(OutputFile):
     orphans = None  # what a container held ends with it; nobody tells of it
 
     def __init__(
-        self, engine: Engine, container_id: str, log_path: Path, removed: Callable[[], None] = lambda: None
+        self, engine: ContainerEngine, container_id: str, log_path: Path, removed: Callable[[], None] = lambda: None
     ) -> None:
         """Take over a container that was created; `removed` is called when it is gone."""
         self._engine = engine

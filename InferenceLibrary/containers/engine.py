@@ -33,7 +33,7 @@ class EngineMissingError(ServerError):
     """No container engine answers."""
 
 
-class Address(NamedTuple):
+class EngineAddress(NamedTuple):
     """Where an engine is."""
 
     url: str
@@ -58,20 +58,20 @@ class Address(NamedTuple):
         return urlsplit(self.url).scheme in {"unix", "http+unix", "npipe"} or host in {"localhost", LOOPBACK, "::1"}
 
 
-def find_address(environment: dict[str, str] | None = None) -> Address:
+def find_address(environment: dict[str, str] | None = None) -> EngineAddress:
     """Return where the engine should be: by `DOCKER_HOST`, else docker's context, else the first socket that exists."""
     given = os.environ if environment is None else environment
     if given.get("DOCKER_HOST"):
-        return Address(given["DOCKER_HOST"], "DOCKER_HOST")
+        return EngineAddress(given["DOCKER_HOST"], "DOCKER_HOST")
     context = _context_address(given)
     if context is not None:
-        return Address(context, "docker context")
+        return EngineAddress(context, "docker context")
     home, runtime = given.get("HOME", ""), given.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
     default = "/var/run/docker.sock"
     candidates: tuple[str, ...] = (default, f"{runtime}/docker.sock", f"{home}/.docker/run/docker.sock")
     candidates += (f"{runtime}/podman/podman.sock", "/run/podman/podman.sock", f"{home}/.colima/default/docker.sock")
     found = next((path for path in candidates if Path(path).is_socket()), default)
-    return Address(f"unix://{found}", "default")
+    return EngineAddress(f"unix://{found}", "default")
 
 
 def _context_address(environment: Any) -> str | None:
@@ -91,7 +91,7 @@ def _context_address(environment: Any) -> str | None:
     return None
 
 
-def engine_problem(address: Address) -> str | None:
+def engine_problem(address: EngineAddress) -> str | None:
     """Ask an engine for its version; return why it cannot be used, None when it can. Costs no import of the SDK."""
     parts = urlsplit(address.url)
     if parts.scheme not in {"unix", "http+unix", "tcp", "http"} or os.environ.get("DOCKER_TLS_VERIFY"):
@@ -120,14 +120,14 @@ def engine_problem(address: Address) -> str | None:
     return None
 
 
-def _port_of(address: Address) -> int:
+def _port_of(address: EngineAddress) -> int:
     try:
         return urlsplit(address.url).port or 2375
     except ValueError:
         return 2375
 
 
-class Engine:
+class ContainerEngine:
     """A connected engine.
 
     Attributes:
@@ -135,7 +135,7 @@ class Engine:
         podman: Whether it is Podman.
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: EngineAddress) -> None:
         """Connect.
 
         Raises:
@@ -180,14 +180,14 @@ class Engine:
         self.client.close()
 
 
-def connect_engine() -> Engine:
+def connect_engine() -> ContainerEngine:
     """Return the engine of this machine's user.
 
     Raises:
         MissingExtraError: The SDK is not installed.
         EngineMissingError: No engine answers.
     """
-    return Engine(find_address())
+    return ContainerEngine(find_address())
 
 
 def sdk() -> Any:
@@ -215,7 +215,7 @@ def _tls(docker: Any) -> dict[str, Any]:
     return {"tls": kwargs["tls"]} if "tls" in kwargs else {}
 
 
-def no_engine(address: Address, reason: str) -> str:
+def no_engine(address: EngineAddress, reason: str) -> str:
     return describe(f"No container engine answers at {address.url} ({address.origin})", got=reason, hint=HOW_TO_GET_ONE)
 
 

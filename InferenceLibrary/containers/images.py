@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Literal
 
-from InferenceLibrary.containers.engine import Engine, api_errors, one_line, sdk
+from InferenceLibrary.containers.engine import ContainerEngine, api_errors, one_line, sdk
 from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.errors import ServerError, describe
 
@@ -14,7 +14,11 @@ Pull = Literal["missing", "always", "never"]
 
 
 def provide_image(
-    engine: Engine, image: str, pull: Pull, deadline: Deadline, report: Callable[[str], None] = lambda line: None
+    engine: ContainerEngine,
+    image: str,
+    pull: Pull,
+    deadline: Deadline,
+    report: Callable[[str], None] = lambda line: None,
 ) -> None:
     """Make sure that the engine has an image.
 
@@ -47,7 +51,7 @@ def provide_image(
         raise _no_image(image, work.problem, deadline)
 
 
-def _is_present(engine: Engine, image: str) -> bool:
+def _is_present(engine: ContainerEngine, image: str) -> bool:
     try:
         engine.client.api.inspect_image(image)
     except sdk().errors.NotFound:
@@ -70,7 +74,7 @@ def _no_image(image: str, reason: str, deadline: Deadline) -> ServerError:
 class _Pull:
     """A pull in a thread, so that time limits and Ctrl-C end the wait for a silent registry too."""
 
-    def __init__(self, engine: Engine, image: str) -> None:
+    def __init__(self, engine: ContainerEngine, image: str) -> None:
         repository, tag = sdk().utils.parse_repository_tag(image)
         self._what = (repository, tag or "latest")
         self._api = engine.new_api()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
-from InferenceLibrary.containers.engine import Engine, sdk
+from InferenceLibrary.containers.engine import ContainerEngine, sdk
 from InferenceLibrary.processes.owner import KEPT_LABEL, RUN_LABEL, is_orphan
 
 
@@ -24,7 +24,7 @@ def remove_orphans(api: Any) -> int:
 _cleaned: set[tuple[int, str]] = set()
 
 
-def remove_orphans_once(engine: Engine) -> int:
+def remove_orphans_once(engine: ContainerEngine) -> int:
     """The same, but once for each engine in the life of this process: what dies later is for the next run."""
     key = (os.getpid(), engine.address.url)
     if key in _cleaned:

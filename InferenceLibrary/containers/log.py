@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from InferenceLibrary.containers.engine import Engine, api_errors, one_line
+from InferenceLibrary.containers.engine import ContainerEngine, api_errors, one_line
 
 _LAST_WORDS = 2.0
 _LET_GO = 0.05
@@ -16,7 +16,7 @@ _LET_GO = 0.05
 class ContainerLog:
     """Follows a container's output from its beginning; ends with the container."""
 
-    def __init__(self, engine: Engine, container: str, path: Path) -> None:
+    def __init__(self, engine: ContainerEngine, container: str, path: Path) -> None:
         self._api = engine.new_api()
         self._container = container
         self._path = path

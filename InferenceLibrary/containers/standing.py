@@ -7,7 +7,14 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
 
-from InferenceLibrary.containers.engine import Engine, EngineMissingError, api_errors, engine_problem, find_address, sdk
+from InferenceLibrary.containers.engine import (
+    ContainerEngine,
+    EngineMissingError,
+    api_errors,
+    engine_problem,
+    find_address,
+    sdk,
+)
 from InferenceLibrary.containers.leftovers import remove_project
 from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.errors import MissingExtraError
@@ -46,19 +53,19 @@ class Standing(NamedTuple):
         return f"of run {self.runner}"
 
 
-def open_engine() -> tuple[Engine | None, str]:
+def open_engine() -> tuple[ContainerEngine | None, str]:
     """Return the engine, or None and in one line why there is none."""
     address = find_address()
     problem = engine_problem(address)
     if problem is not None:
         return None, f"no container engine answers at {address.url} ({address.origin}): {problem}"
     try:
-        return Engine(address), ""
+        return ContainerEngine(address), ""
     except (EngineMissingError, MissingExtraError) as error:
         return None, str(error).splitlines()[0]
 
 
-def all_standing(engine: Engine) -> list[Standing]:
+def all_standing(engine: ContainerEngine) -> list[Standing]:
     """Return all that bears our labels, a project as one; the oldest first, what has no container last."""
     api, filters = engine.client.api, {"label": RUN_LABEL}
     found: dict[str, Standing] = {}
@@ -79,7 +86,7 @@ def all_standing(engine: Engine) -> list[Standing]:
     return list(found.values())
 
 
-def end_standing(engine: Engine, standing: Standing, grace: int = 10) -> bool:
+def end_standing(engine: ContainerEngine, standing: Standing, grace: int = 10) -> bool:
     """End one by hand: TERM, `grace` seconds, KILL, removal; return whether nothing of it is left."""
     api = engine.client.api
     for container in standing.containers:

@@ -30,7 +30,7 @@ _ROUND = 0.2
 _FAREWELL = 2.0
 
 
-class Watcher:
+class ContainerWatcher:
     """The runner's end. One for all containers of this process."""
 
     def __init__(self) -> None:
@@ -96,7 +96,7 @@ class Watcher:
             self._process.stdin.flush()
 
 
-WATCHER = Watcher()
+WATCHER = ContainerWatcher()
 
 
 def main(address: str, run: str) -> None:
@@ -127,12 +127,12 @@ def main(address: str, run: str) -> None:
 
 def _remove(address: str, once: Callable[[Any], object]) -> None:
     """Look again and again until `once` has found nothing for a while."""
-    from InferenceLibrary.containers.engine import Address, Engine, api_errors
+    from InferenceLibrary.containers.engine import ContainerEngine, EngineAddress, api_errors
 
     deadline, quiet = Deadline(_LONGEST), Deadline(_QUIET)
     while not deadline.expired:
         with contextlib.suppress(*api_errors()):
-            if once(Engine(Address(address, "watcher")).client.api):
+            if once(ContainerEngine(EngineAddress(address, "watcher")).client.api):
                 quiet = Deadline(_QUIET)
         if quiet.expired:
             return

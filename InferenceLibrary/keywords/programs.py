@@ -20,7 +20,7 @@ from InferenceLibrary.types import JsonObject
 if TYPE_CHECKING:
     from InferenceLibrary.programs.checks import Binary
 
-Stream = Literal["stdout", "stderr"]
+OutputStream = Literal["stdout", "stderr"]
 
 
 class BinaryKeywords(KeywordGroup):
@@ -32,12 +32,12 @@ class BinaryKeywords(KeywordGroup):
         *command: Any,
         profile: str | None = None,
         version_arguments: list[str] | None = None,
-        version_stream: Stream = "stdout",
+        version_stream: OutputStream = "stdout",
         version_pattern: str | None = None,
         help_arguments: list[str] | None = None,
-        help_stream: Stream = "stdout",
+        help_stream: OutputStream = "stdout",
         exit_codes: list[int] | None = None,
-        error_stream: Stream = "stderr",
+        error_stream: OutputStream = "stderr",
     ) -> str:
         """Say which program the binary keywords test, until the test or suite ends.
 
@@ -206,7 +206,7 @@ class BinaryKeywords(KeywordGroup):
         *arguments: Any,
         exit_code: int | None = None,
         mention: str | None = None,
-        stream: Stream | None = None,
+        stream: OutputStream | None = None,
         timeout: timedelta = timedelta(seconds=5),
     ) -> RunResult:
         """Check that the program under test refuses arguments in a way that helps, and return how it did.
@@ -295,7 +295,7 @@ class BinaryKeywords(KeywordGroup):
         assertion_expected: Any = None,
         message: str | None = None,
         *,
-        stream: Stream = "stdout",
+        stream: OutputStream = "stdout",
     ) -> Any:
         """Return what a finished program wrote, without blank space at its ends.
 

@@ -20,19 +20,19 @@ _REACHED_BY_LOOPBACK = {
 """As /proc/net/tcp and tcp6 write addresses: words of four bytes in the order of a little-endian machine."""
 
 
-class Listener(NamedTuple):
+class ListeningSocket(NamedTuple):
     """A socket that listens."""
 
     inode: int
     user: int
 
 
-def listeners(port: int, pid: int | str = "self") -> list[Listener]:
+def listeners(port: int, pid: int | str = "self") -> list[ListeningSocket]:
     """Return the sockets that listen on a port of the loopback interface, in the network of that process."""
     return [listener for number, listener in _all_listeners(pid) if number == port]
 
 
-def _all_listeners(pid: int | str) -> list[tuple[int, Listener]]:
+def _all_listeners(pid: int | str) -> list[tuple[int, ListeningSocket]]:
     found = []
     for table in ("tcp", "tcp6"):
         try:
@@ -43,7 +43,7 @@ def _all_listeners(pid: int | str) -> list[tuple[int, Listener]]:
             fields = line.split()
             address, _, number = fields[1].partition(":")
             if fields[3] == _LISTENING and address in _REACHED_BY_LOOPBACK:
-                found.append((int(number, 16), Listener(int(fields[9]), int(fields[7]))))
+                found.append((int(number, 16), ListeningSocket(int(fields[9]), int(fields[7]))))
     return found
 
 

@@ -64,7 +64,7 @@ def _session_of(pid: int) -> int:
         return 0
 
 
-class Held:
+class WatchedPrograms:
     """What is to be ended when the runner dies."""
 
     def __init__(self) -> None:
@@ -139,7 +139,7 @@ def main() -> None:
     runner = int(sys.argv[2])
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    held = Held()
+    held = WatchedPrograms()
     poll = select.poll()
     poll.register(0, select.POLLIN)
     # A forked child of the runner may keep the pipe open.

@@ -37,7 +37,7 @@ class Member:
         return f"{self.name} ({self.pid})"
 
 
-class Session:
+class ProcessSession:
     """A program that is about to be started, and all that it starts. It is watched over from now on.
 
     Args:

@@ -22,7 +22,7 @@ _PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); import orphans; orphans
 _FAREWELL = 2.0
 
 
-class Watcher:
+class ProcessWatcher:
     """Keeps the program running while there is something to watch over."""
 
     def __init__(self) -> None:
@@ -97,14 +97,14 @@ def _line(*words: bytes) -> bytes:
     return b"\0".join(words) + b"\0\n"
 
 
-_watcher: Watcher | None = None
+_watcher: ProcessWatcher | None = None
 
 
-def _mine() -> Watcher:
+def _mine() -> ProcessWatcher:
     """The watcher of this process; a forked child needs its own."""
     global _watcher  # noqa: PLW0603 - one for all that this process starts
     if _watcher is None or _watcher.owner != os.getpid():
-        _watcher = Watcher()
+        _watcher = ProcessWatcher()
         atexit.register(_watcher.end)
     return _watcher
 

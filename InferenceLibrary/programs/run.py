@@ -15,7 +15,7 @@ from typing import IO
 from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.errors import BinaryError, describe
 from InferenceLibrary.processes.find import check_directory, find_program
-from InferenceLibrary.processes.sessions import Member, Session
+from InferenceLibrary.processes.sessions import Member, ProcessSession
 from InferenceLibrary.programs.result import RunResult
 from InferenceLibrary.redaction import Redactor
 
@@ -66,7 +66,7 @@ def run_program(
         files[2].write_text(stdin or "", encoding="utf-8")
         with files[0].open("wb") as out, files[1].open("wb") as err, files[2].open("rb") as source:
             deadline = Deadline(timeout)
-            session = Session(Path(folder))
+            session = ProcessSession(Path(folder))
             environment |= session.environment
             process = None
             try:
@@ -188,7 +188,7 @@ def _spawn(
         raise BinaryError(describe(f"{' '.join(shown)} could not be started", got=reason, hint=hint)) from None
 
 
-def _outliving(session: Session) -> list[Member]:
+def _outliving(session: ProcessSession) -> list[Member]:
     """Return who is still there after the program; what is just ending is given a moment to do so."""
     if os.name != "posix":
         return []
@@ -196,7 +196,7 @@ def _outliving(session: Session) -> list[Member]:
     return session.members()
 
 
-def _end(process: subprocess.Popen[bytes] | None, session: Session) -> None:
+def _end(process: subprocess.Popen[bytes] | None, session: ProcessSession) -> None:
     try:
         if os.name == "posix":
             ended = process is not None and process.returncode is not None

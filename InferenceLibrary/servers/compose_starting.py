@@ -13,7 +13,7 @@ from InferenceLibrary.containers.compose import ComposeProject, take_down
 from InferenceLibrary.containers.compose_command import ComposeCommand
 from InferenceLibrary.containers.compose_model import choose_service, label_everything, published_port, read_model
 from InferenceLibrary.containers.container import Container
-from InferenceLibrary.containers.engine import Engine, cause_of, connect_engine
+from InferenceLibrary.containers.engine import ContainerEngine, cause_of, connect_engine
 from InferenceLibrary.containers.leftovers import remove_orphans_once
 from InferenceLibrary.containers.watcher import WATCHER
 from InferenceLibrary.deadline import Deadline
@@ -127,7 +127,7 @@ def _start(
 
 
 def _give_up(
-    engine: Engine, command: ComposeCommand, running: ComposeProject | None, settled: bool, redact: Redactor
+    engine: ContainerEngine, command: ComposeCommand, running: ComposeProject | None, settled: bool, redact: Redactor
 ) -> None:
     interrupted = not isinstance(sys.exception(), ServerError)
     if interrupted and WATCHER.remove(command.project):
@@ -148,7 +148,7 @@ def _give_up(
     engine.close()
 
 
-def _containers(engine: Engine, project: str, new_log: Callable[[str], Path]) -> dict[str, Container]:
+def _containers(engine: ContainerEngine, project: str, new_log: Callable[[str], Path]) -> dict[str, Container]:
     found = {}
     filters = {"label": f"com.docker.compose.project={project}"}
     for item in engine.client.api.containers(all=True, filters=filters):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from InferenceLibrary.client.limits import Limits
-from InferenceLibrary.containers.engine import Engine, sdk
+from InferenceLibrary.containers.engine import ContainerEngine, sdk
 from InferenceLibrary.containers.images import Pull
 from InferenceLibrary.durations import parse_duration
 from InferenceLibrary.errors import ServerError, describe
@@ -75,7 +75,7 @@ class ContainerSettings:
         ready = msgspec.structs.replace(profile.ready, health=Health(path=self.health))
         return msgspec.structs.replace(profile, ready=ready)
 
-    def create_options(self, engine: Engine, name: str) -> dict[str, Any]:
+    def create_options(self, engine: ContainerEngine, name: str) -> dict[str, Any]:
         """Return the arguments of the SDK's `containers.create`.
 
         Raises:
@@ -94,7 +94,7 @@ class ContainerSettings:
             "device_requests": self._gpus(engine),
         }
 
-    def _ports(self, engine: Engine) -> dict[str, tuple[str, int | None]]:
+    def _ports(self, engine: ContainerEngine) -> dict[str, tuple[str, int | None]]:
         # An engine on another machine is reached there; one here publishes to this machine alone.
         address = LOOPBACK if engine.address.is_local else "0.0.0.0"
         wanted: dict[str, tuple[str, int | None]] = {self._port(self.port): (address, None)}
@@ -113,7 +113,7 @@ class ContainerSettings:
             )
         return f"{found[1]}/{found[2] or 'tcp'}"
 
-    def _gpus(self, engine: Engine) -> list[Any] | None:
+    def _gpus(self, engine: ContainerEngine) -> list[Any] | None:
         if self.gpus is None or self.gpus.strip().lower() in {"", "0", "none"}:
             return None
         request = sdk().types.DeviceRequest

@@ -11,7 +11,14 @@ from typing import Any
 
 from InferenceLibrary.client.http import Client
 from InferenceLibrary.containers.container import Container
-from InferenceLibrary.containers.engine import Engine, api_errors, cause_of, connect_engine, lacks_init, one_line
+from InferenceLibrary.containers.engine import (
+    ContainerEngine,
+    api_errors,
+    cause_of,
+    connect_engine,
+    lacks_init,
+    one_line,
+)
 from InferenceLibrary.containers.images import provide_image
 from InferenceLibrary.containers.leftovers import remove_orphans_once
 from InferenceLibrary.containers.watcher import WATCHER
@@ -117,7 +124,11 @@ def _start(image: str, profile: Profile, settings: ContainerSettings, surroundin
 
 
 def _create(
-    engine: Engine, image: str, settings: ContainerSettings, options: dict[str, Any], report: Callable[[str], None]
+    engine: ContainerEngine,
+    image: str,
+    settings: ContainerSettings,
+    options: dict[str, Any],
+    report: Callable[[str], None],
 ) -> str:
     """Create the container; without an init where the engine has none, as Podman without catatonit."""
     create = engine.client.containers.create
@@ -131,7 +142,7 @@ def _create(
     return str(create(image, command, **{**options, "init": False}).id)
 
 
-def _give_up(engine: Engine, program: Container | None, name: str, redact: Redactor) -> None:
+def _give_up(engine: ContainerEngine, program: Container | None, name: str, redact: Redactor) -> None:
     if program is not None:
         try:
             program.stop(failed_grace())
@@ -146,12 +157,12 @@ def failed_grace() -> float:
     return _FAILED_GRACE if isinstance(sys.exception(), ServerError) else 0.0
 
 
-def _let_go(engine: Engine) -> None:
+def _let_go(engine: ContainerEngine) -> None:
     WATCHER.release()
     engine.close()
 
 
-def _discard(engine: Engine, name: str) -> bool:
+def _discard(engine: ContainerEngine, name: str) -> bool:
     """Remove a container whose creation was interrupted or failed; return whether nothing of it can come any more."""
 
     def gone() -> bool:

@@ -140,7 +140,7 @@ class BadArgument(_Part, frozen=True):
     stream: Literal["stdout", "stderr"] = "stderr"
 
 
-class Binary(_Part, frozen=True):
+class BinarySection(_Part, frozen=True):
     """How the program behaves on a command line."""
 
     command: Annotated[list[str], msgspec.Meta(min_length=1)]
@@ -149,7 +149,7 @@ class Binary(_Part, frozen=True):
     bad_argument: BadArgument = BadArgument()
 
 
-class Terminal(_Part, frozen=True):
+class TerminalSection(_Part, frozen=True):
     """How the program is used as a chat in a terminal."""
 
     command: Annotated[list[str], msgspec.Meta(min_length=1)]
@@ -171,7 +171,7 @@ class Terminal(_Part, frozen=True):
     options: dict[str, Option] = {}
 
 
-class Metrics(_Part, frozen=True):
+class MetricsSection(_Part, frozen=True):
     """Prometheus metrics, and which of them say what. A name that is not given is not known of this server."""
 
     path: str = "/metrics"
@@ -212,9 +212,9 @@ class Profile(_Part, frozen=True):
     """None: it cannot be started, only connected to."""
     ready: Ready = Ready()
     stop: Stop = Stop()
-    binary: Binary | None = None
-    terminal: Terminal | None = None
-    metrics: Metrics | None = None
+    binary: BinarySection | None = None
+    terminal: TerminalSection | None = None
+    metrics: MetricsSection | None = None
     model_routes: ModelRoutes = ModelRoutes()
     lacks: dict[str, str] = {}
     """Feature to reason: what `Skip Unless Server Supports` skips."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from InferenceLibrary.errors import TerminalError, describe
 from InferenceLibrary.processes.find import check_directory, find_program
-from InferenceLibrary.processes.sessions import Session
+from InferenceLibrary.processes.sessions import ProcessSession
 from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.terminal.emulator import Emulator
 from InferenceLibrary.terminal.keys import key_name
@@ -80,7 +80,7 @@ class Terminal:
         self.name = program.name
         self._folder = tempfile.TemporaryDirectory(prefix="inference-terminal-", ignore_cleanup_errors=True)
         self.recording = recording or Path(self._folder.name) / "recording.cast"
-        self._session = Session(Path(self._folder.name))
+        self._session = ProcessSession(Path(self._folder.name))
         try:
             self._emulator = Emulator(self.recording, Path(self._folder.name))
         except BaseException:

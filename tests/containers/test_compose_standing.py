@@ -11,7 +11,7 @@ import pytest
 from container_tests import IMAGE, engine_or_skip
 
 from InferenceLibrary.client.http import Client
-from InferenceLibrary.containers.engine import Engine
+from InferenceLibrary.containers.engine import ContainerEngine
 from InferenceLibrary.errors import RequestError
 from InferenceLibrary.processes.ports import free_port, is_free
 
@@ -25,14 +25,14 @@ VARIANTS = ("LATENCY", "FAILURES", "LORA")
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
+def engine() -> Iterator[ContainerEngine]:
     engine = engine_or_skip(compose=True)
     yield engine
     engine.close()
 
 
 @pytest.fixture
-def ports(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+def ports(engine: ContainerEngine, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     monkeypatch.setenv("DOCKER_HOST", engine.address.url)
     monkeypatch.setenv("INFERENCE_SIMULATOR_IMAGE", IMAGE)
     ports = {name: free_port() for name in VARIANTS}
@@ -49,12 +49,14 @@ def standing(ports: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPa
     standing.down()
 
 
-def containers(engine: Engine, standing: Standing) -> list[str]:
+def containers(engine: ContainerEngine, standing: Standing) -> list[str]:
     filters = {"label": f"com.docker.compose.project=inference-{standing.port}"}
     return [item["Names"][0] for item in engine.client.api.containers(all=True, filters=filters)]
 
 
-def test_its_life_in_a_container(standing: Standing, engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+def test_its_life_in_a_container(
+    standing: Standing, engine: ContainerEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert standing.up("docker") == 0
     assert f"A simulator stands at http://127.0.0.1:{standing.port} (container)." in capsys.readouterr().out
     assert len(containers(engine, standing)) == 1
@@ -71,7 +73,7 @@ def test_its_life_in_a_container(standing: Standing, engine: Engine, capsys: pyt
 
 
 def test_its_variants(
-    standing: Standing, engine: Engine, ports: dict[str, int], monkeypatch: pytest.MonkeyPatch
+    standing: Standing, engine: ContainerEngine, ports: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COMPOSE_PROFILES", "latency,failures,lora")
     assert standing.up("docker") == 0
@@ -97,7 +99,7 @@ def test_its_variants(
     assert containers(engine, standing) == []
 
 
-def test_containers_whose_state_was_lost_are_taken_down(standing: Standing, engine: Engine) -> None:
+def test_containers_whose_state_was_lost_are_taken_down(standing: Standing, engine: ContainerEngine) -> None:
     assert standing.up("docker") == 0
     standing.state.unlink()
     assert standing.down() == 0
@@ -105,7 +107,7 @@ def test_containers_whose_state_was_lost_are_taken_down(standing: Standing, engi
 
 
 def test_an_image_that_cannot_be_had_is_told_and_leaves_nothing(
-    standing: Standing, engine: Engine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    standing: Standing, engine: ContainerEngine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("INFERENCE_SIMULATOR_IMAGE", "registry.invalid/nobody/nothing:1")
     assert standing.up("docker") == 1

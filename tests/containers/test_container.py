@@ -14,7 +14,7 @@ import pytest
 from container_tests import IMAGE, engine_or_skip, labelled
 
 from InferenceLibrary.containers.container import Container
-from InferenceLibrary.containers.engine import Engine
+from InferenceLibrary.containers.engine import ContainerEngine
 from InferenceLibrary.containers.watcher import WATCHER
 from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.errors import RequestError, ServerError
@@ -32,14 +32,14 @@ OWN = os.getpid()
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
+def engine() -> Iterator[ContainerEngine]:
     engine = engine_or_skip(compose=True)
     yield engine
     engine.close()
 
 
 @pytest.fixture
-def start(engine: Engine, tmp_path: Path) -> Iterator[Callable[..., Server]]:
+def start(engine: ContainerEngine, tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Start a container; whatever happens, nothing is left, and the watcher has gone."""
     servers: list[Server] = []
     numbers = itertools.count()
@@ -61,7 +61,7 @@ def start(engine: Engine, tmp_path: Path) -> Iterator[Callable[..., Server]]:
 
 
 @pytest.fixture
-def compose(engine: Engine, tmp_path: Path) -> Iterator[Callable[..., Server]]:
+def compose(engine: ContainerEngine, tmp_path: Path) -> Iterator[Callable[..., Server]]:
     servers: list[Server] = []
 
     def go(text: str, **settings: Any) -> Server:
@@ -90,7 +90,7 @@ def program(server: Server) -> Container:
     return server.process
 
 
-def test_its_life(start: Callable[..., Server], engine: Engine) -> None:
+def test_its_life(start: Callable[..., Server], engine: ContainerEngine) -> None:
     server = start("--mode", "echo")
     container = program(server)
     assert server.model == "fake-model"
@@ -135,7 +135,7 @@ def test_an_end_by_itself_is_told_at_once(start: Callable[..., Server]) -> None:
     assert "the engine died" in str(caught.value)
 
 
-def test_a_container_that_somebody_removed_has_ended(start: Callable[..., Server], engine: Engine) -> None:
+def test_a_container_that_somebody_removed_has_ended(start: Callable[..., Server], engine: ContainerEngine) -> None:
     server = start()
     engine.client.api.remove_container(program(server).id, force=True)
     assert wait_until(lambda: not program(server).running, 5)
@@ -179,7 +179,7 @@ def test_the_environment_and_secrets(start: Callable[..., Server]) -> None:
     assert "sk-planted-1" not in program(server).log_text()
 
 
-def test_failing_starts_leave_nothing(start: Callable[..., Server], engine: Engine) -> None:
+def test_failing_starts_leave_nothing(start: Callable[..., Server], engine: ContainerEngine) -> None:
     with pytest.raises(ServerError, match="ended before it was ready"):
         start("--modle", "x")
     assert labelled(engine, OWN) == []
@@ -189,7 +189,7 @@ def test_failing_starts_leave_nothing(start: Callable[..., Server], engine: Engi
     assert labelled(engine, OWN) == [program(first).name]
 
 
-def test_several_at_once_do_not_meet(start: Callable[..., Server], engine: Engine) -> None:
+def test_several_at_once_do_not_meet(start: Callable[..., Server], engine: ContainerEngine) -> None:
     servers = [start("--model", f"model-{number}") for number in range(4)]
     assert len({server.base_url for server in servers}) == 4
     assert [server.client.models() for server in servers] == [[f"model-{number}"] for number in range(4)]
@@ -197,7 +197,7 @@ def test_several_at_once_do_not_meet(start: Callable[..., Server], engine: Engin
 
 
 def test_a_project_with_a_second_service_a_network_and_a_volume(
-    compose: Callable[..., Server], engine: Engine, tmp_path: Path
+    compose: Callable[..., Server], engine: ContainerEngine, tmp_path: Path
 ) -> None:
     server = compose(
         """

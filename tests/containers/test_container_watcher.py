@@ -18,7 +18,9 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     clock = SimpleNamespace(monotonic=lambda: now[0], sleep=lambda seconds: now.__setitem__(0, now[0] + seconds))
     monkeypatch.setattr(deadline, "time", clock)
-    monkeypatch.setattr(engine, "Engine", lambda address: SimpleNamespace(client=SimpleNamespace(api=address.url)))
+    monkeypatch.setattr(
+        engine, "ContainerEngine", lambda address: SimpleNamespace(client=SimpleNamespace(api=address.url))
+    )
 
 
 def test_it_looks_on_while_something_is_still_found() -> None:

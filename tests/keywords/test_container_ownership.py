@@ -12,7 +12,7 @@ import pytest
 from container_tests import IMAGE, await_standing, engine_or_skip, labelled
 from inner_suites import InnerRun, finish_inner, marked_processes, run_inner, start_inner
 
-from InferenceLibrary.containers.engine import Engine
+from InferenceLibrary.containers.engine import ContainerEngine
 from InferenceLibrary.containers.leftovers import remove_orphans
 from InferenceLibrary.deadline import wait_until
 
@@ -24,19 +24,19 @@ GONE_WITHIN = 20.0
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
+def engine() -> Iterator[ContainerEngine]:
     engine = engine_or_skip(compose=True)
     yield engine
     engine.close()
 
 
 @pytest.fixture(scope="module")
-def run(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> InnerRun:
+def run(engine: ContainerEngine, tmp_path_factory: pytest.TempPathFactory) -> InnerRun:
     folder = tmp_path_factory.mktemp("ownership")
     return run_inner("containers_ownership.robot", folder, *VARIABLES, settled=lambda: await_nothing(engine))
 
 
-def await_nothing(engine: Engine, pid: int | None = None) -> None:
+def await_nothing(engine: ContainerEngine, pid: int | None = None) -> None:
     assert wait_until(lambda: labelled(engine, pid) == [], GONE_WITHIN, longest=0.2), labelled(engine, pid)
 
 
@@ -62,14 +62,14 @@ def test_a_term_that_is_ignored_is_told(run: InnerRun) -> None:
     assert any(re.search(r"Stopped .+, by KILL", line) for line in run["Term Ignored"].log)
 
 
-def test_nothing_is_left_after_the_run(run: InnerRun, engine: Engine) -> None:
+def test_nothing_is_left_after_the_run(run: InnerRun, engine: ContainerEngine) -> None:
     assert labelled(engine) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("stage", ["wait", "compose", "start", "compose-start"])
 def test_a_signal_ends_the_run_and_its_containers(
-    engine: Engine, tmp_path: Path, stage: str, number: signal.Signals
+    engine: ContainerEngine, tmp_path: Path, stage: str, number: signal.Signals
 ) -> None:
     process, mark = start_inner("containers_killed.robot", tmp_path, *VARIABLES, "--include", stage)
     await_standing(process, engine, stage)
@@ -81,7 +81,9 @@ def test_a_signal_ends_the_run_and_its_containers(
 
 @pytest.mark.parametrize("who", ["runner", "group"])
 @pytest.mark.parametrize("stage", ["wait", "compose", "start", "compose-start", "ignore-term"])
-def test_nothing_outlives_a_runner_that_was_killed(engine: Engine, tmp_path: Path, stage: str, who: str) -> None:
+def test_nothing_outlives_a_runner_that_was_killed(
+    engine: ContainerEngine, tmp_path: Path, stage: str, who: str
+) -> None:
     process, mark = start_inner("containers_killed.robot", tmp_path, *VARIABLES, "--include", stage)
     await_standing(process, engine, stage)
     assert labelled(engine, process.pid)
@@ -91,7 +93,7 @@ def test_nothing_outlives_a_runner_that_was_killed(engine: Engine, tmp_path: Pat
     assert wait_until(lambda: marked_processes(mark) == {}, 30), marked_processes(mark)
 
 
-def test_what_a_killed_watcher_leaves_is_gone_after_the_next_start(engine: Engine, tmp_path: Path) -> None:
+def test_what_a_killed_watcher_leaves_is_gone_after_the_next_start(engine: ContainerEngine, tmp_path: Path) -> None:
     process, mark = start_inner("containers_killed.robot", tmp_path / "killed", *VARIABLES, "--include", "compose")
     await_standing(process, engine, "compose")
     (watcher,) = [pid for pid, line in marked_processes(mark).items() if "container_watcher" in line]
@@ -104,7 +106,7 @@ def test_what_a_killed_watcher_leaves_is_gone_after_the_next_start(engine: Engin
     assert labelled(engine, process.pid) == []
 
 
-def test_a_living_runner_keeps_its_containers(engine: Engine, tmp_path: Path) -> None:
+def test_a_living_runner_keeps_its_containers(engine: ContainerEngine, tmp_path: Path) -> None:
     process, mark = start_inner("containers_killed.robot", tmp_path, *VARIABLES, "--include", "wait")
     try:
         await_standing(process, engine, "wait")

@@ -18,7 +18,7 @@ import pytest
 from container_tests import IMAGE, engine_or_skip, labelled
 from inner_suites import marked_processes, start_inner
 
-from InferenceLibrary.containers.engine import Engine
+from InferenceLibrary.containers.engine import ContainerEngine
 from InferenceLibrary.deadline import Deadline, wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
@@ -31,13 +31,13 @@ GONE_WITHIN = 20.0
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
+def engine() -> Iterator[ContainerEngine]:
     engine = engine_or_skip(compose=True)
     yield engine
     engine.close()
 
 
-def test_nothing_is_left_whenever_a_run_is_killed(engine: Engine, tmp_path: Path) -> None:
+def test_nothing_is_left_whenever_a_run_is_killed(engine: ContainerEngine, tmp_path: Path) -> None:
     chance = random.Random(SEED)
     waits: list[float] = []
     stood = 0

@@ -13,7 +13,7 @@ from container_tests import IMAGE, await_standing, engine_or_skip, labelled
 from inner_suites import run_inner, run_text, start_inner
 
 from InferenceLibrary import cli
-from InferenceLibrary.containers.engine import Engine
+from InferenceLibrary.containers.engine import ContainerEngine
 from InferenceLibrary.containers.leftovers import remove_orphans
 from InferenceLibrary.containers.standing import all_standing, end_standing
 from InferenceLibrary.deadline import wait_until
@@ -26,7 +26,7 @@ GONE_WITHIN = 4.0
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
+def engine() -> Iterator[ContainerEngine]:
     engine = engine_or_skip(compose=True)
     before = {one.name for one in all_standing(engine)}
     yield engine
@@ -37,7 +37,7 @@ def engine() -> Iterator[Engine]:
 
 
 def test_what_is_kept_outlives_the_run_until_it_is_stopped_by_hand(
-    engine: Engine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    engine: ContainerEngine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = run_inner("containers_kept.robot", tmp_path, *VARIABLES, "--include", "end")
     assert run.return_code == 0, run.console
@@ -62,7 +62,7 @@ def test_what_is_kept_outlives_the_run_until_it_is_stopped_by_hand(
 
 
 def test_a_killed_runner_leaves_what_it_had_kept_and_no_more(
-    engine: Engine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    engine: ContainerEngine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     process, _ = start_inner("containers_kept.robot", tmp_path, *VARIABLES, "--include", "killed")
     await_standing(process, engine, "killed")
@@ -80,7 +80,7 @@ def test_a_killed_runner_leaves_what_it_had_kept_and_no_more(
     assert labelled(engine, process.pid) == []
 
 
-def test_what_was_to_be_kept_but_never_got_ready_is_removed(engine: Engine, tmp_path: Path) -> None:
+def test_what_was_to_be_kept_but_never_got_ready_is_removed(engine: ContainerEngine, tmp_path: Path) -> None:
     process, _ = start_inner("containers_kept.robot", tmp_path, *VARIABLES, "--include", "not-ready")
     await_standing(process, engine, "not-ready")
     os.kill(process.pid, signal.SIGKILL)
@@ -122,7 +122,7 @@ Look
 
 @pytest.mark.parametrize("timeout", ["600 ms", "1500 ms", "4 s"])
 def test_an_interrupted_compose_start_does_not_wait_for_its_removal(
-    engine: Engine, tmp_path: Path, timeout: str
+    engine: ContainerEngine, tmp_path: Path, timeout: str
 ) -> None:
     shared = ("--pythonpath", str(Path(__file__).parents[1]))
     run = run_text(INTERRUPTED.replace("TIMEOUT", timeout), tmp_path, *VARIABLES, *shared)

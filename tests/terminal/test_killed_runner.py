@@ -16,7 +16,7 @@ from inner_suites import marked_processes, start_inner
 
 from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.processes import watcher
-from InferenceLibrary.processes.sessions import Session
+from InferenceLibrary.processes.sessions import ProcessSession
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
 
@@ -79,8 +79,8 @@ def test_what_was_released_is_left_alone(tmp_path: Path, lives: Callable[[int], 
     code = f"""
 import subprocess
 from pathlib import Path
-from InferenceLibrary.processes.sessions import Session
-session = Session(Path({str(tmp_path)!r}))
+from InferenceLibrary.processes.sessions import ProcessSession
+session = ProcessSession(Path({str(tmp_path)!r}))
 variables = {{"PATH": "/usr/bin:/bin", **session.environment}}
 program = subprocess.Popen(["sleep", "100"], env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 session.lead(program.pid)
@@ -97,7 +97,7 @@ program.returncode = 0
 
 def test_a_process_with_the_number_of_one_that_is_gone_is_left_alone(tmp_path: Path) -> None:
     stranger = subprocess.Popen(["sleep", "100"], start_new_session=True)
-    session = Session(tmp_path)
+    session = ProcessSession(tmp_path)
     try:
         session.lead(stranger.pid)
         assert [member.pid for member in session.members()] == [stranger.pid]
@@ -112,12 +112,12 @@ def test_a_process_with_the_number_of_one_that_is_gone_is_left_alone(tmp_path: P
 
 
 def test_a_watcher_that_was_killed_is_replaced(tmp_path: Path) -> None:
-    one = Session(tmp_path)
+    one = ProcessSession(tmp_path)
     first = watcher._mine()._process
     assert first is not None
     first.kill()
     first.wait()
-    two = Session(tmp_path)
+    two = ProcessSession(tmp_path)
     second = watcher._mine()._process
     assert second is not None
     assert second.pid != first.pid
@@ -128,7 +128,7 @@ def test_a_watcher_that_was_killed_is_replaced(tmp_path: Path) -> None:
 
 def test_watching_costs_a_start_little(tmp_path: Path) -> None:
     """Told to the watcher that runs already; compared with the start of a program, on the same machine."""
-    Session(tmp_path).release()
+    ProcessSession(tmp_path).release()
 
     def cost(action: Callable[[], object]) -> float:
         times = []
@@ -139,5 +139,5 @@ def test_watching_costs_a_start_little(tmp_path: Path) -> None:
         return sorted(times)[len(times) // 2]
 
     with tempfile.TemporaryDirectory() as folder:
-        watched = cost(lambda: Session(Path(folder)).release())
+        watched = cost(lambda: ProcessSession(Path(folder)).release())
     assert watched < cost(lambda: subprocess.run(["true"], check=True))
