@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 _SHIPPED = Path(__file__).parent / "scenarios"
 
 
-class ToolCall(msgspec.Struct, forbid_unknown_fields=True):
+class ScriptedCall(msgspec.Struct, forbid_unknown_fields=True):
     """A call of a tool; the arguments are an object, or text that is sent as it is."""
 
     name: str
     arguments: dict[str, Any] | str = {}
 
 
-class Usage(msgspec.Struct, forbid_unknown_fields=True):
+class ClaimedUsage(msgspec.Struct, forbid_unknown_fields=True):
     """Token counts to claim; what is not given is counted."""
 
     prompt_tokens: int | None = None
@@ -53,14 +53,14 @@ class Match(msgspec.Struct, forbid_unknown_fields=True):
     first: int | None = None  # only the first so many of them
 
 
-class Answer(msgspec.Struct, forbid_unknown_fields=True):
+class ScriptedAnswer(msgspec.Struct, forbid_unknown_fields=True):
     """What to answer. Without text, tokens or tool calls the mode of the server decides."""
 
     text: str | None = None
     tokens: list[str] | None = None
-    tool_calls: list[ToolCall] = []
+    tool_calls: list[ScriptedCall] = []
     finish_reason: str | None = None
-    usage: Usage | None = None
+    usage: ClaimedUsage | None = None
     time_to_first_token: str | None = None
     inter_token_latency: str | None = None
     status: int | None = None
@@ -69,24 +69,24 @@ class Answer(msgspec.Struct, forbid_unknown_fields=True):
     fault: str | list[str] = []
 
 
-class Rule(msgspec.Struct, forbid_unknown_fields=True):
+class ScriptedRule(msgspec.Struct, forbid_unknown_fields=True):
     """One rule; the first that matches is taken."""
 
-    answer: Answer
+    answer: ScriptedAnswer
     match: Match = msgspec.field(default_factory=Match)
 
 
 class ScenarioFile(msgspec.Struct, forbid_unknown_fields=True):
     """The file."""
 
-    rules: list[Rule]
+    rules: list[ScriptedRule]
     description: str = ""
 
 
 class Script:
     """A rule made ready: patterns compiled, durations and faults read."""
 
-    def __init__(self, rule: Rule, where: str) -> None:
+    def __init__(self, rule: ScriptedRule, where: str) -> None:
         match, answer = rule.match, rule.answer
         self._match = match
         self._answer = answer

@@ -12,11 +12,18 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import pytest
 
+from InferenceLibrary.modelfiles.ggml_file import create_tiny_ggml
+from InferenceLibrary.modelfiles.safetensors_file import create_tiny_safetensors
+from InferenceLibrary.modelfiles.tiny import create_tiny_model
+from InferenceLibrary.simulator.cli import main
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
 BUDGET = 60.0
 """Seconds until what hangs is given up."""
 
@@ -241,5 +248,37 @@ def run_cli() -> Callable[..., subprocess.CompletedProcess[str]]:
     def run(*arguments: str, text: str | None = None, **more: Any) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "InferenceLibrary.simulator", *arguments]
         return subprocess.run(command, input=text, capture_output=True, text=True, timeout=BUDGET, check=False, **more)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a whole model of each format."""
+    folder = tmp_path_factory.mktemp("models")
+    create_tiny_model(folder / "m.gguf", context_length=128)
+    create_tiny_ggml(folder / "m.bin")
+    create_tiny_safetensors(folder / "plain" / "model.safetensors", context_length=512)
+    return folder
+
+
+@pytest.fixture
+def mistralrs(
+    run_cli: Run,
+) -> Run:
+    def run(*words: str, **more: object) -> subprocess.CompletedProcess[str]:
+        return run_cli("--as", "mistralrs", *words, **more)
+
+    return run
+
+
+@pytest.fixture
+def inside(capsys: pytest.CaptureFixture[str]) -> Run:
+    """The same without a process, for the many cases that end before anything is served."""
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        code = main(["--as", "mistralrs", *words])
+        written = capsys.readouterr()
+        return subprocess.CompletedProcess(words, code, written.out, written.err)
 
     return run

@@ -17,24 +17,26 @@ if TYPE_CHECKING:
 
 _HOW = Parameter("close|reset|hang", "close", "close (FIN), reset (RST) or hang")
 
-refuse = define("refuse-connection", "resets each new connection before anything is read", breaks=("F10",))
+refuse_connection = define("refuse-connection", "resets each new connection before anything is read", breaks=("F10",))
 
 
-@refuse.connect
-def _(connection: Connection, _values: Values) -> None:
+@refuse_connection.connect
+def refuse_connection_connect(connection: Connection, _values: Values) -> None:
     connection.reset()
 
 
-before_status = define("close-before-status", "reads the request and ends the connection without a word", how=_HOW)
+close_before_status = define(
+    "close-before-status", "reads the request and ends the connection without a word", how=_HOW
+)
 
 
-@before_status.answer
-def _(turn: Turn, values: Values) -> bool:
+@close_before_status.answer
+def close_before_status_answer(turn: Turn, values: Values) -> bool:
     turn.play(iter([ENDINGS[values["how"]]]))
     return True
 
 
-cut = define(
+cut_after_events = define(
     "cut-after-events",
     "ends the connection after some events of a stream; a body in one piece is cut in its middle",
     breaks=("F8", "F10"),
@@ -43,19 +45,19 @@ cut = define(
 )
 
 
-@cut.frames
-def _(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
+@cut_after_events.frames
+def cut_after_events_frames(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
     return [*frames[: values["events"]], Frame(ENDINGS[values["how"]])]
 
 
-@cut.body
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+@cut_after_events.body
+def cut_after_events_body(draft: Draft, _values: Values, _turn: Turn) -> None:
     draft.content_length = len(draft.body)
     draft.body = draft.body[: len(draft.body) // 2]
 
 
-@cut.wire
-def _(steps: Iterator[Step], values: Values, _turn: Turn) -> Iterator[Step]:
+@cut_after_events.wire
+def cut_after_events_wire(steps: Iterator[Step], values: Values, _turn: Turn) -> Iterator[Step]:
     # A cut stream ends before; so this is for a body in one piece.
     return itertools.chain(steps, [ENDINGS[values["how"]]])
 
@@ -70,7 +72,7 @@ cut_in_json = define(
 
 
 @cut_in_json.frames
-def _(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
+def cut_in_json_frames(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
     place = max(0, min(values["event"], len(frames)) - 1)
     frame = frames[place]
     frame.data = frame.data[: len(frame.data) // 2]
@@ -87,7 +89,7 @@ cut_in_character = define(
 
 
 @cut_in_character.frames
-def _(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
+def cut_in_character_frames(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
     start = max(0, min(values["event"], len(frames)) - 1)
     for place in range(start, len(frames)):
         data = frames[place].data
@@ -111,20 +113,20 @@ stall = define(
 
 
 @stall.wire
-def _(steps: Iterator[Step], values: Values, _turn: Turn) -> Iterator[Step]:
+def stall_wire(steps: Iterator[Step], values: Values, _turn: Turn) -> Iterator[Step]:
     if values["before"] == "headers":
         yield float(values["seconds"])
     yield from steps
 
 
 @stall.draft
-def _(draft: Draft, values: Values, _turn: Turn) -> None:
+def stall_draft(draft: Draft, values: Values, _turn: Turn) -> None:
     if draft.events is None and values["before"] != "headers":
         draft.delay += values["seconds"]
 
 
 @stall.frames
-def _(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
+def stall_frames(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
     before = values["before"]
     place = len(frames) - 1
     if before == "first-token":
@@ -136,7 +138,7 @@ def _(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
     return frames
 
 
-drip = define(
+slow_drip = define(
     "slow-drip",
     "sends the answer in small pieces with pauses between",
     size=Parameter("int", 1, "bytes in a piece"),
@@ -144,8 +146,8 @@ drip = define(
 )
 
 
-@drip.wire
-def _(steps: Iterator[Step], values: Values, _turn: Turn) -> Iterator[Step]:
+@slow_drip.wire
+def slow_drip_wire(steps: Iterator[Step], values: Values, _turn: Turn) -> Iterator[Step]:
     size, pause = max(1, values["size"]), float(values["pause"])
     for step in steps:
         if isinstance(step, bytes):
@@ -156,13 +158,13 @@ def _(steps: Iterator[Step], values: Values, _turn: Turn) -> Iterator[Step]:
             yield step
 
 
-split = define(
+split_events = define(
     "split-events", "sends each event in several writes, cut at any byte", pieces=Parameter("int", 3, "how many")
 )
 
 
-@split.frames
-def _(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
+@split_events.frames
+def split_events_frames(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
     found: list[Frame] = []
     for frame in frames:
         size = max(1, -(-len(frame.data) // max(1, values["pieces"])))
@@ -177,13 +179,13 @@ buffered = define("buffered", "holds all events back and sends them in one write
 
 
 @buffered.frames
-def _(frames: list[Frame], _values: Values, _turn: Turn) -> list[Frame]:
+def buffered_frames(frames: list[Frame], _values: Values, _turn: Turn) -> list[Frame]:
     data = b"".join(frame.data for frame in frames)
     tokens = sum(frame.tokens for frame in frames)
     return [Frame(data, "buffered", sum(frame.delay for frame in frames), tokens)]
 
 
-endless = define(
+endless_stream = define(
     "endless-stream",
     "never ends: the last token comes again and again",
     breaks=("C17", "F8"),
@@ -191,8 +193,8 @@ endless = define(
 )
 
 
-@endless.wire
-def _(steps: Iterator[Step], values: Values, turn: Turn) -> Iterator[Step]:
+@endless_stream.wire
+def endless_stream_wire(steps: Iterator[Step], values: Values, turn: Turn) -> Iterator[Step]:
     last: bytes | None = None
     for step in steps:
         if isinstance(step, bytes) and b"[DONE]" in step:
@@ -207,8 +209,8 @@ def _(steps: Iterator[Step], values: Values, turn: Turn) -> Iterator[Step]:
         turn.tokens += 1
 
 
-@endless.frames
-def _(frames: list[Frame], _values: Values, _turn: Turn) -> list[Frame]:
+@endless_stream.frames
+def endless_stream_frames(frames: list[Frame], _values: Values, _turn: Turn) -> list[Frame]:
     # Single writes, so that the wire has the last token by itself.
     tokens = [place for place, frame in enumerate(frames) if frame.tokens]
     kept = frames[: tokens[-1] + 1] if tokens else frames[:1]

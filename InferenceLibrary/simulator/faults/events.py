@@ -47,7 +47,7 @@ def _change(name: str, text: str, rule: str, key: str, value: Any) -> None:
     kind = define(name, text, breaks=(rule,))
 
     @kind.draft
-    def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+    def kind_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
         event = middle(draft)
         if event is not None and key in event.data:
             event.data = {**event.data, key: value(event.data[key])}
@@ -68,7 +68,7 @@ missing_key = define(
 
 
 @missing_key.draft
-def _(draft: Draft, values: Values, _turn: Turn) -> None:
+def missing_key_draft(draft: Draft, values: Values, _turn: Turn) -> None:
     for item in all_objects(draft):
         item.pop(values["key"], None)
 
@@ -79,13 +79,13 @@ wrong_object = define(
 
 
 @wrong_object.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+def wrong_object_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     for item in all_objects(draft):
         if "object" in item:
             item["object"] = "thing"
 
 
-choice_key = define(
+missing_choice_key = define(
     "missing-choice-key",
     "leaves out a key of one choice in the middle, or of the body's choices",
     breaks=("C5", "N3", "X2"),
@@ -93,19 +93,21 @@ choice_key = define(
 )
 
 
-@choice_key.draft
-def _(draft: Draft, values: Values, _turn: Turn) -> None:
+@missing_choice_key.draft
+def missing_choice_key_draft(draft: Draft, values: Values, _turn: Turn) -> None:
     event = middle(draft, "token", "tool")
     for item in [event.data] if event is not None else all_objects(draft):
         for choice in item.get("choices", ()):
             choice.pop(values["key"], None)
 
 
-choice_index = define("wrong-choice-index", "gives one chunk an index that no choice has", breaks=("C5", "N2", "X4"))
+wrong_choice_index = define(
+    "wrong-choice-index", "gives one chunk an index that no choice has", breaks=("C5", "N2", "X4")
+)
 
 
-@choice_index.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+@wrong_choice_index.draft
+def wrong_choice_index_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     event = middle(draft, "token", "tool")
     for item in [event.data] if event is not None else all_objects(draft):
         for choice in item.get("choices", ())[-1:]:
@@ -116,7 +118,7 @@ role_missing = define("role-missing", "sends no role at all", breaks=("C6",))
 
 
 @role_missing.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+def role_missing_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     for event in events_of(draft, "role"):
         event.data["choices"][0]["delta"].pop("role", None)
 
@@ -125,7 +127,7 @@ role_repeated = define("role-repeated", "sends the role with every chunk", break
 
 
 @role_repeated.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+def role_repeated_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     for event in events_of(draft, "token", "tool"):
         for choice in event.data["choices"]:
             if "delta" in choice:
@@ -136,7 +138,7 @@ double_finish = define("double-finish", "sends the chunk with the finish reason 
 
 
 @double_finish.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+def double_finish_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     for event in events_of(draft, "finish")[:1]:
         _insert_after(draft, event, copy.copy(event))
 
@@ -145,7 +147,7 @@ no_finish = define("no-finish", "sends no finish reason", breaks=("C9",))
 
 
 @no_finish.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+def no_finish_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     if draft.events is not None:
         draft.events = [event for event in draft.events if event.kind != "finish"]
     for item in all_objects(draft):
@@ -157,7 +159,7 @@ def _finish(name: str, text: str, reason: str) -> None:
     kind = define(name, text, breaks=("C9",))
 
     @kind.draft
-    def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+    def kind_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
         for item in all_objects(draft):
             for choice in item.get("choices", ()):
                 if choice.get("finish_reason") is not None:
@@ -173,7 +175,7 @@ finish_with_text = define(
 
 
 @finish_with_text.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+def finish_with_text_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     finish, tokens = events_of(draft, "finish"), events_of(draft, "token", "tool")
     if finish and tokens:
         tokens[-1].data["choices"][0]["finish_reason"] = finish[-1].data["choices"][0]["finish_reason"]
@@ -181,41 +183,41 @@ def _(draft: Draft, _values: Values, _turn: Turn) -> None:
         draft.events.remove(finish[-1])
 
 
-text_after = define("text-after-finish", "sends a token again after the finish reason", breaks=("C11",))
+text_after_finish = define("text-after-finish", "sends a token again after the finish reason", breaks=("C11",))
 
 
-@text_after.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+@text_after_finish.draft
+def text_after_finish_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     finish, tokens = events_of(draft, "finish"), events_of(draft, "token")
     if finish and tokens:
         _insert_after(draft, finish[-1], copy.deepcopy(tokens[-1]))
 
 
-swapped = define("swapped-tokens", "sends two tokens in the wrong order", breaks=("C12", "C19"))
+swapped_tokens = define("swapped-tokens", "sends two tokens in the wrong order", breaks=("C12", "C19"))
 
 
-@swapped.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+@swapped_tokens.draft
+def swapped_tokens_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     tokens = events_of(draft, "token")
     if len(tokens) > 1:
         tokens[0].data, tokens[1].data = tokens[1].data, tokens[0].data
 
 
-lost = define("lost-token", "leaves out a token of the stream", breaks=("C19",))
+lost_token = define("lost-token", "leaves out a token of the stream", breaks=("C19",))
 
 
-@lost.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+@lost_token.draft
+def lost_token_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     event = middle(draft, "token")
     if event is not None and draft.events is not None:
         draft.events.remove(event)
 
 
-doubled = define("doubled-token", "sends a token twice", breaks=("C19",))
+doubled_token = define("doubled-token", "sends a token twice", breaks=("C19",))
 
 
-@doubled.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+@doubled_token.draft
+def doubled_token_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     event = middle(draft, "token")
     if event is not None:
         _insert_after(draft, event, Event(copy.deepcopy(event.data), "token"))
@@ -234,7 +236,7 @@ def _error_event(turn: Turn, code: str = "") -> Event:
     return Event(body, "error", name="error" if b'"type":"error"' in body else "")
 
 
-error_mid = define(
+error_mid_stream = define(
     "error-mid-stream",
     "legal: sends an error object after some events, and ends",
     events=Parameter("int", 2, "how many events before"),
@@ -242,40 +244,40 @@ error_mid = define(
 )
 
 
-@error_mid.draft
-def _(draft: Draft, values: Values, turn: Turn) -> None:
+@error_mid_stream.draft
+def error_mid_stream_draft(draft: Draft, values: Values, turn: Turn) -> None:
     if draft.events is not None:
         rest = [event for event in draft.events if event.kind == "done"]
         draft.events = [*draft.events[: values["events"]], _error_event(turn, values["code"]), *rest]
 
 
-error_continues = define("error-then-continues", "goes on after an error object, to a finish reason", breaks=("C22",))
+error_then_continues = define(
+    "error-then-continues", "goes on after an error object, to a finish reason", breaks=("C22",)
+)
 
 
-@error_continues.draft
-def _(draft: Draft, _values: Values, turn: Turn) -> None:
+@error_then_continues.draft
+def error_then_continues_draft(draft: Draft, _values: Values, turn: Turn) -> None:
     event = middle(draft)
     if event is not None:
         _insert_after(draft, event, _error_event(turn))
 
 
-error_not_json = define(
-    "error-as-text", "sends an error in mid-stream that is not JSON, and ends", breaks=("F7", "C22")
-)
+error_as_text = define("error-as-text", "sends an error in mid-stream that is not JSON, and ends", breaks=("F7", "C22"))
 
 
-@error_not_json.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+@error_as_text.draft
+def error_as_text_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     if draft.events is not None:
         rest = [event for event in draft.events if event.kind == "done"]
         draft.events = [*draft.events[:2], Event("The engine died", "error"), *rest]
 
 
-logprobs = define("wrong-logprobs", "gives log probabilities above zero", breaks=("C23",))
+wrong_logprobs = define("wrong-logprobs", "gives log probabilities above zero", breaks=("C23",))
 
 
-@logprobs.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+@wrong_logprobs.draft
+def wrong_logprobs_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     for item in all_objects(draft):
         for choice in item.get("choices", ()):
             holder = choice.get("logprobs")

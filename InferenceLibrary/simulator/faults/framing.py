@@ -24,7 +24,7 @@ missing_done = define("missing-done", "leaves out the `data: [DONE]` at the end"
 
 
 @missing_done.frames
-def _(frames: list[Frame], _values: Values, _turn: Turn) -> list[Frame]:
+def missing_done_frames(frames: list[Frame], _values: Values, _turn: Turn) -> list[Frame]:
     return [frame for frame in frames if frame.kind != "done"]
 
 
@@ -32,15 +32,15 @@ double_done = define("double-done", "sends `data: [DONE]` twice", breaks=("F8",)
 
 
 @double_done.frames
-def _(frames: list[Frame], _values: Values, _turn: Turn) -> list[Frame]:
+def double_done_frames(frames: list[Frame], _values: Values, _turn: Turn) -> list[Frame]:
     return [*frames, Frame(b"data: [DONE]\n\n", "done")]
 
 
-after_done = define("data-after-done", "sends a chunk again after `data: [DONE]`", breaks=("F8", "F10"))
+data_after_done = define("data-after-done", "sends a chunk again after `data: [DONE]`", breaks=("F8", "F10"))
 
 
-@after_done.frames
-def _(frames: list[Frame], _values: Values, _turn: Turn) -> list[Frame]:
+@data_after_done.frames
+def data_after_done_frames(frames: list[Frame], _values: Values, _turn: Turn) -> list[Frame]:
     return [*frames, Frame(frames[0].data, "late")]
 
 
@@ -53,7 +53,7 @@ done_after_typed = define(
 
 
 @done_after_typed.frames
-def _(frames: list[Frame], _values: Values, _turn: Turn) -> list[Frame]:
+def done_after_typed_frames(frames: list[Frame], _values: Values, _turn: Turn) -> list[Frame]:
     return [*frames, Frame(b"data: [DONE]\n\n", "late-done")]
 
 
@@ -63,22 +63,22 @@ malformed_json = define(
 
 
 @malformed_json.frames
-def _(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
+def malformed_json_frames(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
     frame = frames[nth(frames, values["event"])]
     frame.data = frame.data.rstrip(b"\n")[:-1] + b"\n\n"
     return frames
 
 
 @malformed_json.body
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+def malformed_json_body(draft: Draft, _values: Values, _turn: Turn) -> None:
     draft.body = draft.body[:-1]
 
 
-not_an_object = define("data-not-object", "sends an event whose data is a JSON list", breaks=("F7",), event=_EVENT)
+data_not_object = define("data-not-object", "sends an event whose data is a JSON list", breaks=("F7",), event=_EVENT)
 
 
-@not_an_object.frames
-def _(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
+@data_not_object.frames
+def data_not_object_frames(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
     frames.insert(nth(frames, values["event"]), Frame(b"data: []\n\n", "extra"))
     return frames
 
@@ -87,7 +87,7 @@ invalid_utf8 = define("invalid-utf8", "sends bytes that are no UTF-8 inside an e
 
 
 @invalid_utf8.frames
-def _(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
+def invalid_utf8_frames(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
     frame = frames[nth(frames, values["event"])]
     frame.data = re.sub(rb'"((?:content|text|delta)":")', rb'"\1' + b"\xff\xfe", frame.data, count=1)
     if b"\xff" not in frame.data:
@@ -95,7 +95,7 @@ def _(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
     return frames
 
 
-split_character = define(
+character_over_events = define(
     "character-over-events",
     "splits a character of several bytes over two events, so that neither has it whole",
     breaks=("F2",),
@@ -103,8 +103,8 @@ split_character = define(
 )
 
 
-@split_character.frames
-def _(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
+@character_over_events.frames
+def character_over_events_frames(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
     place = nth(frames, values["event"])
     frame = frames[place]
     parts = []
@@ -119,7 +119,7 @@ unknown_field = define("unknown-field", "puts a line with an unknown field into 
 
 
 @unknown_field.frames
-def _(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
+def unknown_field_frames(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
     frame = frames[nth(frames, values["event"])]
     frame.data = b"payload: x\n" + frame.data
     return frames
@@ -134,7 +134,7 @@ line_ends = define(
 
 
 @line_ends.frames
-def _(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
+def line_ends_frames(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
     ends = {"cr": [b"\r"], "crlf": [b"\r\n"], "mixed": [b"\n", b"\r\n", b"\r"]}[values["kind"]]
     for place, frame in enumerate(frames):
         # A lone CR before a CRLF would look like a longer line end, so one event has one kind.
@@ -146,17 +146,17 @@ no_space = define("no-space", "legal: leaves out the space after the colon", bre
 
 
 @no_space.frames
-def _(frames: list[Frame], _values: Values, _turn: Turn) -> list[Frame]:
+def no_space_frames(frames: list[Frame], _values: Values, _turn: Turn) -> list[Frame]:
     for frame in frames:
         frame.data = re.sub(rb"^(data|event): ", rb"\1:", frame.data, flags=re.MULTILINE)
     return frames
 
 
-many_lines = define("data-in-lines", "legal: spreads the JSON of each event over several data lines", breaks=("F4",))
+data_in_lines = define("data-in-lines", "legal: spreads the JSON of each event over several data lines", breaks=("F4",))
 
 
-@many_lines.frames
-def _(frames: list[Frame], _values: Values, _turn: Turn) -> list[Frame]:
+@data_in_lines.frames
+def data_in_lines_frames(frames: list[Frame], _values: Values, _turn: Turn) -> list[Frame]:
     for frame in frames:
         # A line break may stand between the members of a JSON object; the first comma outside of a string will do.
         frame.data = re.sub(rb'^(data: \{"[^"]*":"[^"\\]*",)', rb"\1\ndata: ", frame.data, flags=re.MULTILINE)
@@ -172,7 +172,7 @@ comments = define(
 
 
 @comments.frames
-def _(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
+def comments_frames(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
     comment = b": " + values["text"].encode() + b"\n\n"
     found = []
     for frame in frames:
@@ -181,20 +181,20 @@ def _(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
     return found
 
 
-bom = define("byte-order-mark", "legal: begins the stream with a byte order mark", breaks=("F4",))
+byte_order_mark = define("byte-order-mark", "legal: begins the stream with a byte order mark", breaks=("F4",))
 
 
-@bom.frames
-def _(frames: list[Frame], _values: Values, _turn: Turn) -> list[Frame]:
+@byte_order_mark.frames
+def byte_order_mark_frames(frames: list[Frame], _values: Values, _turn: Turn) -> list[Frame]:
     frames[0].data = b"\xef\xbb\xbf" + frames[0].data
     return frames
 
 
-unfinished = define("unfinished-event", "leaves out the blank line that closes the last event", breaks=("F5",))
+unfinished_event = define("unfinished-event", "leaves out the blank line that closes the last event", breaks=("F5",))
 
 
-@unfinished.frames
-def _(frames: list[Frame], _values: Values, _turn: Turn) -> list[Frame]:
+@unfinished_event.frames
+def unfinished_event_frames(frames: list[Frame], _values: Values, _turn: Turn) -> list[Frame]:
     frames[-1].data = frames[-1].data[:-1]
     return frames
 
@@ -208,6 +208,6 @@ endless_line = define(
 
 
 @endless_line.frames
-def _(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
+def endless_line_frames(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
     block = b"x" * 65536
     return [*frames[:1], Frame(b"data: "), *(Frame(block, "block", 1e-6) for _ in range(values["bytes"] // len(block)))]

@@ -15,7 +15,7 @@ from InferenceLibrary.simulator.faults.kinds import Parameter, Values, define
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.turn import Step, Turn
 
-wrong_length = define(
+wrong_content_length = define(
     "wrong-content-length",
     "tells a Content-Length that is not the body's, then closes; streams get one too",
     breaks=("F10",),
@@ -23,14 +23,14 @@ wrong_length = define(
 )
 
 
-@wrong_length.body
-def _(draft: Draft, values: Values, turn: Turn) -> None:
+@wrong_content_length.body
+def wrong_content_length_body(draft: Draft, values: Values, turn: Turn) -> None:
     draft.content_length = len(draft.body) + values["by"]
     turn.keep_alive = False
 
 
-@wrong_length.draft
-def _(draft: Draft, values: Values, turn: Turn) -> None:
+@wrong_content_length.draft
+def wrong_content_length_draft(draft: Draft, values: Values, turn: Turn) -> None:
     if draft.events is not None:
         draft.framing = "length"
         draft.content_length = 100_000 + values["by"]
@@ -41,42 +41,42 @@ bad_chunk = define("bad-chunk", "breaks the chunked transfer coding: a size that
 
 
 @bad_chunk.frames
-def _(frames: list[Frame], _values: Values, _turn: Turn) -> list[Frame]:
+def bad_chunk_frames(frames: list[Frame], _values: Values, _turn: Turn) -> list[Frame]:
     place = len(frames) // 2
     return [*frames[:place], Frame(b"xyz\r\n", "raw"), *frames[place:]]
 
 
 @bad_chunk.body
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+def bad_chunk_body(draft: Draft, _values: Values, _turn: Turn) -> None:
     draft.framing = "chunked"
 
 
 @bad_chunk.wire
-def _(steps: Iterator[Step], _values: Values, turn: Turn) -> Iterator[Step]:
+def bad_chunk_wire(steps: Iterator[Step], _values: Values, turn: Turn) -> Iterator[Step]:
     turn.keep_alive = False
     for step in steps:
         is_body = isinstance(step, bytes) and step.endswith(b"}\r\n0\r\n\r\n")
         yield step.replace(b"\r\n\r\n", b"\r\n\r\nxyz\r\n", 1) if isinstance(step, bytes) and is_body else step
 
 
-no_last_chunk = define("missing-last-chunk", "leaves out the last chunk and closes, after [DONE]", breaks=("F10",))
+missing_last_chunk = define("missing-last-chunk", "leaves out the last chunk and closes, after [DONE]", breaks=("F10",))
 
 
-@no_last_chunk.frames
-def _(frames: list[Frame], _values: Values, _turn: Turn) -> list[Frame]:
+@missing_last_chunk.frames
+def missing_last_chunk_frames(frames: list[Frame], _values: Values, _turn: Turn) -> list[Frame]:
     return [*frames, Frame(close)]
 
 
-keep_alive = define("keep-alive-closed", "promises to keep the connection and closes it after the answer")
+keep_alive_closed = define("keep-alive-closed", "promises to keep the connection and closes it after the answer")
 
 
-@keep_alive.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+@keep_alive_closed.draft
+def keep_alive_closed_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     draft.headers.append(("Keep-Alive", "timeout=60"))
 
 
-@keep_alive.wire
-def _(steps: Iterator[Step], _values: Values, turn: Turn) -> Iterator[Step]:
+@keep_alive_closed.wire
+def keep_alive_closed_wire(steps: Iterator[Step], _values: Values, turn: Turn) -> Iterator[Step]:
     def end(_: Turn) -> bool:
         turn.keep_alive = False
         return False
@@ -88,7 +88,7 @@ huge_header = define("huge-header", "sends a header of many bytes", bytes=Parame
 
 
 @huge_header.draft
-def _(draft: Draft, values: Values, _turn: Turn) -> None:
+def huge_header_draft(draft: Draft, values: Values, _turn: Turn) -> None:
     draft.headers.append(("X-Padding", "x" * values["bytes"]))
 
 
@@ -96,11 +96,11 @@ many_headers = define("many-headers", "sends very many headers", count=Parameter
 
 
 @many_headers.draft
-def _(draft: Draft, values: Values, _turn: Turn) -> None:
+def many_headers_draft(draft: Draft, values: Values, _turn: Turn) -> None:
     draft.headers += [(f"X-Padding-{number}", "x") for number in range(values["count"])]
 
 
-content_type = define(
+wrong_content_type = define(
     "wrong-content-type",
     "tells another content type than the body has",
     breaks=("F1", "N9"),
@@ -108,8 +108,8 @@ content_type = define(
 )
 
 
-@content_type.draft
-def _(draft: Draft, values: Values, _turn: Turn) -> None:
+@wrong_content_type.draft
+def wrong_content_type_draft(draft: Draft, values: Values, _turn: Turn) -> None:
     draft.content_type = values["type"]
 
 
@@ -122,7 +122,7 @@ not_json = define(
 
 
 @not_json.draft
-def _(draft: Draft, values: Values, _turn: Turn) -> None:
+def not_json_draft(draft: Draft, values: Values, _turn: Turn) -> None:
     draft.status = values["status"]
     draft.content_type = "text/html; charset=utf-8"
     draft.events = None
@@ -133,7 +133,7 @@ empty_body = define("empty-body", "answers 200 with no body at all", breaks=("N1
 
 
 @empty_body.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+def empty_body_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     draft.events = None
     draft.body = b""
 
@@ -144,7 +144,7 @@ huge_body = define(
 
 
 @huge_body.wire
-def _(_steps: Iterator[Step], values: Values, turn: Turn) -> Iterator[Step]:
+def huge_body_wire(_steps: Iterator[Step], values: Values, turn: Turn) -> Iterator[Step]:
     size = values["bytes"]
     turn.keep_alive = False
     head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
@@ -155,15 +155,15 @@ def _(_steps: Iterator[Step], values: Values, turn: Turn) -> Iterator[Step]:
     yield b" " * (size % len(block))
 
 
-bomb = define(
+compression_bomb = define(
     "compression-bomb",
     "answers with gzip that unpacks to many bytes",
     bytes=Parameter("int", 100_000_000, "its unpacked length"),
 )
 
 
-@bomb.draft
-def _(draft: Draft, values: Values, _turn: Turn) -> None:
+@compression_bomb.draft
+def compression_bomb_draft(draft: Draft, values: Values, _turn: Turn) -> None:
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     block = b" " * 1_000_000
     parts = [packer.compress(block) for _ in range(max(1, values["bytes"] // len(block)))]
@@ -172,24 +172,24 @@ def _(draft: Draft, values: Values, _turn: Turn) -> None:
     draft.headers.append(("Content-Encoding", "gzip"))
 
 
-redirect = define("redirect-loop", "redirects to itself", status=Parameter("int", 307, "the status"))
+redirect_loop = define("redirect-loop", "redirects to itself", status=Parameter("int", 307, "the status"))
 
 
-@redirect.draft
-def _(draft: Draft, values: Values, turn: Turn) -> None:
+@redirect_loop.draft
+def redirect_loop_draft(draft: Draft, values: Values, turn: Turn) -> None:
     draft.status, draft.events, draft.body = values["status"], None, b""
     draft.headers.append(("Location", turn.request.path))
 
 
-early = define(
+early_response = define(
     "early-response",
     "answers as soon as the headers of the request are read, before its body",
     status=Parameter("int", 413, "the status"),
 )
 
 
-@early.head
-def _(turn: Turn, values: Values) -> None:
+@early_response.head
+def early_response_head(turn: Turn, values: Values) -> None:
     turn.keep_alive = False
     connection = turn.connection
     turn.at_end(lambda _: connection.close_lingering())
@@ -198,11 +198,11 @@ def _(turn: Turn, values: Values) -> None:
     deliver(turn, Draft(values["status"], body=message))
 
 
-error_as_ok = define("error-as-200", "answers 200 with an error object as the body", breaks=("N1", "R1"))
+error_as_200 = define("error-as-200", "answers 200 with an error object as the body", breaks=("N1", "R1"))
 
 
-@error_as_ok.draft
-def _(draft: Draft, _values: Values, turn: Turn) -> None:
+@error_as_200.draft
+def error_as_200_draft(draft: Draft, _values: Values, turn: Turn) -> None:
     from InferenceLibrary.simulator.core.api_errors import ApiError
 
     error = turn.app.personality.error(ApiError(500, "Something went wrong"), turn.request.path)

@@ -16,7 +16,7 @@ wrong_role = define("wrong-role", "the message of the body has the role user", b
 
 
 @wrong_role.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+def wrong_role_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     for item in all_objects(draft):
         for choice in item.get("choices", ()):
             for holder in (choice.get("message"), choice.get("delta")):
@@ -28,7 +28,7 @@ content_null = define("content-null", "the message's content is null, without a 
 
 
 @content_null.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+def content_null_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     for item in all_objects(draft):
         for choice in item.get("choices", ()):
             if isinstance(choice.get("message"), dict):
@@ -39,7 +39,7 @@ models_doubled = define("models-doubled", "lists the first model twice", breaks=
 
 
 @models_doubled.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+def models_doubled_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     if isinstance(draft.body, dict) and draft.body.get("data"):
         draft.body["data"].append(copy.copy(draft.body["data"][0]))
 
@@ -48,7 +48,7 @@ model_unlisted = define("model-unlisted", "lists other models than it serves", b
 
 
 @model_unlisted.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+def model_unlisted_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     if isinstance(draft.body, dict):
         for model in draft.body.get("data", ()):
             if "id" in model:

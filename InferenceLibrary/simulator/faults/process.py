@@ -158,7 +158,7 @@ def _signal(name: str) -> int:
 
 
 @crash_after.answer
-def _(_turn: Turn, values: Values) -> bool:
+def crash_after_answer(_turn: Turn, values: Values) -> bool:
     # Asked for by a header or the control API: now.
     if not values["events"]:
         _end(values)
@@ -166,7 +166,7 @@ def _(_turn: Turn, values: Values) -> bool:
 
 
 @crash_after.frames
-def _(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
+def crash_after_frames(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
     def end(_: Turn) -> bool:
         _end(values)
         return True
@@ -175,7 +175,7 @@ def _(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
 
 
 @out_of_memory.answer
-def _(_turn: Turn, values: Values) -> bool:
+def out_of_memory_answer(_turn: Turn, values: Values) -> bool:
     _end({"signal": "", "message": _OUT_OF_MEMORY, **values})
     return True
 

@@ -18,37 +18,37 @@ def _results(draft: Draft) -> list[dict[str, Any]]:
     return draft.body.get("results", []) if isinstance(draft.body, dict) else []
 
 
-worst_first = define("rerank-worst-first", "gives the worst document first", paths=_PATHS)
+rerank_worst_first = define("rerank-worst-first", "gives the worst document first", paths=_PATHS)
 
 
-@worst_first.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+@rerank_worst_first.draft
+def rerank_worst_first_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     _results(draft).reverse()
 
 
-index_twice = define("rerank-index-twice", "gives the second document the index of the best", paths=_PATHS)
+rerank_index_twice = define("rerank-index-twice", "gives the second document the index of the best", paths=_PATHS)
 
 
-@index_twice.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+@rerank_index_twice.draft
+def rerank_index_twice_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     results = _results(draft)
     for result in results[1:2]:
         result["index"] = results[0]["index"]
 
 
-score_missing = define("rerank-score-missing", "gives the best document no score", paths=_PATHS)
+rerank_score_missing = define("rerank-score-missing", "gives the best document no score", paths=_PATHS)
 
 
-@score_missing.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+@rerank_score_missing.draft
+def rerank_score_missing_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     for result in _results(draft)[:1]:
         del result["relevance_score"]
 
 
-top_n = define("ignores-top-n", "returns all documents, whatever top_n says", paths=_PATHS)
+ignores_top_n = define("ignores-top-n", "returns all documents, whatever top_n says", paths=_PATHS)
 
 
-@top_n.answer
-def _(turn: Turn, _values: Values) -> bool:
+@ignores_top_n.answer
+def ignores_top_n_answer(turn: Turn, _values: Values) -> bool:
     json_of(turn).pop("top_n", None)
     return False

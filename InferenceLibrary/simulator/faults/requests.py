@@ -35,17 +35,19 @@ status = define(
 
 
 @status.answer
-def _(turn: Turn, values: Values) -> bool:
+def status_answer(turn: Turn, values: Values) -> bool:
     headers = (("Retry-After", values["retry_after"]),) if values["retry_after"] else ()
     turn.app.fail(turn, ApiError(values["code"], values["message"], headers=headers))
     return True
 
 
-retry_nonsense = define("retry-after-nonsense", "answers 429 with a Retry-After that says nothing", breaks=("R4",))
+retry_after_nonsense = define(
+    "retry-after-nonsense", "answers 429 with a Retry-After that says nothing", breaks=("R4",)
+)
 
 
-@retry_nonsense.answer
-def _(turn: Turn, _values: Values) -> bool:
+@retry_after_nonsense.answer
+def retry_after_nonsense_answer(turn: Turn, _values: Values) -> bool:
     turn.app.fail(turn, ApiError(429, "Too many requests", headers=(("Retry-After", "soon"),)))
     return True
 
@@ -56,7 +58,7 @@ error_as_500 = define(
 
 
 @error_as_500.draft
-def _(draft: Draft, _values: Values, turn: Turn) -> None:
+def error_as_500_draft(draft: Draft, _values: Values, turn: Turn) -> None:
     if 400 <= draft.status < 500:
         draft.status = 500
         _change_error(draft, code=500)
@@ -71,7 +73,7 @@ def _change_error(draft: Draft, **changes: Any) -> None:
         draft.body = body
 
 
-error_key = define(
+error_key_missing = define(
     "error-key-missing",
     "leaves out a key of the error object",
     breaks=("R1", "A7"),
@@ -80,19 +82,21 @@ error_key = define(
 )
 
 
-@error_key.draft
-def _(draft: Draft, values: Values, turn: Turn) -> None:
+@error_key_missing.draft
+def error_key_missing_draft(draft: Draft, values: Values, turn: Turn) -> None:
     if draft.status >= 400:
         _change_error(draft)
         if isinstance(draft.body, dict) and isinstance(draft.body.get("error"), dict):
             draft.body["error"].pop(values["key"], None)
 
 
-leak = define("error-leaks", "tells a path, a key and a stack in the error's message", breaks=("R7",), paths=("/",))
+error_leaks = define(
+    "error-leaks", "tells a path, a key and a stack in the error's message", breaks=("R7",), paths=("/",)
+)
 
 
-@leak.draft
-def _(draft: Draft, _values: Values, turn: Turn) -> None:
+@error_leaks.draft
+def error_leaks_draft(draft: Draft, _values: Values, turn: Turn) -> None:
     if draft.status >= 400:
         trace = "Traceback (most recent call last):\n  File \"/srv/engine/api.py\", line 81\nKeyError: 'sk-4f9a2b7c1d'"
         _change_error(draft, message=trace)
@@ -107,33 +111,33 @@ flat_error = define(
 
 
 @flat_error.draft
-def _(draft: Draft, _values: Values, turn: Turn) -> None:
+def flat_error_draft(draft: Draft, _values: Values, turn: Turn) -> None:
     if draft.status >= 400:
         _change_error(draft)
         if isinstance(draft.body, dict) and isinstance(draft.body.get("error"), dict):
             draft.body = draft.body["error"]
 
 
-in_stream = define(
+error_in_stream = define(
     "error-in-stream",
     "answers a wrong streaming request with 200 and the error as an event",
     breaks=("F12",),
 )
 
 
-@in_stream.draft
-def _(draft: Draft, _values: Values, turn: Turn) -> None:
+@error_in_stream.draft
+def error_in_stream_draft(draft: Draft, _values: Values, turn: Turn) -> None:
     if draft.status >= 400 and json_of(turn).get("stream"):
         body = draft.body if isinstance(draft.body, (bytes, dict)) else b"{}"
         draft.status, draft.content_type, draft.body = 200, EVENT_STREAM, b""
         draft.events = [Event(body, "error"), Event(DONE, "done")]
 
 
-stuck = define("stuck-after-error", "hangs on every request after one that was wrong", breaks=("R8",))
+stuck_after_error = define("stuck-after-error", "hangs on every request after one that was wrong", breaks=("R8",))
 
 
-@stuck.answer
-def _(turn: Turn, _values: Values) -> bool:
+@stuck_after_error.answer
+def stuck_after_error_answer(turn: Turn, _values: Values) -> bool:
     from InferenceLibrary.simulator.core.endings import hang
 
     app = turn.app
@@ -153,31 +157,31 @@ def _lenient(name: str, text: str, *rules: str) -> FaultKind:
     return define(name, text, breaks=rules)
 
 
-stream_options = _lenient("accepts-stream-options", "takes stream_options without stream", "C18")
+accepts_stream_options = _lenient("accepts-stream-options", "takes stream_options without stream", "C18")
 
 
-@stream_options.answer
-def _(turn: Turn, _values: Values) -> bool:
+@accepts_stream_options.answer
+def accepts_stream_options_answer(turn: Turn, _values: Values) -> bool:
     data = json_of(turn)
     if not data.get("stream"):
         data.pop("stream_options", None)
     return False
 
 
-stop_ignored = _lenient("ignores-stop", "generates past the stop strings", "C20")
+ignores_stop = _lenient("ignores-stop", "generates past the stop strings", "C20")
 
 
-@stop_ignored.answer
-def _(turn: Turn, _values: Values) -> bool:
+@ignores_stop.answer
+def ignores_stop_answer(turn: Turn, _values: Values) -> bool:
     json_of(turn).pop("stop", None)
     return False
 
 
-stop_part = _lenient("stop-string-flushed", "sends the first half of the stop string before it stops", "C20")
+stop_string_flushed = _lenient("stop-string-flushed", "sends the first half of the stop string before it stops", "C20")
 
 
-@stop_part.answer
-def _(turn: Turn, _values: Values) -> bool:
+@stop_string_flushed.answer
+def stop_string_flushed_answer(turn: Turn, _values: Values) -> bool:
     data = json_of(turn)
     stop = data.get("stop")
     if isinstance(stop, str) and len(stop) > 1:
@@ -185,91 +189,91 @@ def _(turn: Turn, _values: Values) -> bool:
     return False
 
 
-echo_ignored = _lenient("ignores-echo", "leaves out the prompt that echo asks for", "X5")
+ignores_echo = _lenient("ignores-echo", "leaves out the prompt that echo asks for", "X5")
 
 
-@echo_ignored.answer
-def _(turn: Turn, _values: Values) -> bool:
+@ignores_echo.answer
+def ignores_echo_answer(turn: Turn, _values: Values) -> bool:
     json_of(turn).pop("echo", None)
     return False
 
 
-n_ignored = _lenient("ignores-n", "gives one choice, however many are asked for", "N2", "X4")
+ignores_n = _lenient("ignores-n", "gives one choice, however many are asked for", "N2", "X4")
 
 
-@n_ignored.answer
-def _(turn: Turn, _values: Values) -> bool:
+@ignores_n.answer
+def ignores_n_answer(turn: Turn, _values: Values) -> bool:
     json_of(turn).pop("n", None)
     return False
 
 
-format_ignored = _lenient("ignores-response-format", "answers with free text where a format is required", "N8")
+ignores_response_format = _lenient("ignores-response-format", "answers with free text where a format is required", "N8")
 
 
-@format_ignored.answer
-def _(turn: Turn, _values: Values) -> bool:
+@ignores_response_format.answer
+def ignores_response_format_answer(turn: Turn, _values: Values) -> bool:
     json_of(turn).pop("response_format", None)
     return False
 
 
-any_key = _lenient("accepts-any-key", "asks for no API key", "R4")
+accepts_any_key = _lenient("accepts-any-key", "asks for no API key", "R4")
 
 
-@any_key.answer
-def _(turn: Turn, _values: Values) -> bool:
+@accepts_any_key.answer
+def accepts_any_key_answer(turn: Turn, _values: Values) -> bool:
     turn.request.headers["authorization"] = f"Bearer {turn.app.settings.api_key}"
     return False
 
 
-any_model = _lenient("accepts-any-model", "answers for models that it does not have", "R2")
+accepts_any_model = _lenient("accepts-any-model", "answers for models that it does not have", "R2")
 
 
-@any_model.answer
-def _(turn: Turn, _values: Values) -> bool:
+@accepts_any_model.answer
+def accepts_any_model_answer(turn: Turn, _values: Values) -> bool:
     data = json_of(turn)
     if "model" in data:
         data["model"] = turn.app.settings.names[0]
     return False
 
 
-any_type = _lenient("accepts-any-content-type", "takes a body that says it is no JSON", "R6")
+accepts_any_content_type = _lenient("accepts-any-content-type", "takes a body that says it is no JSON", "R6")
 
 
-@any_type.answer
-def _(turn: Turn, _values: Values) -> bool:
+@accepts_any_content_type.answer
+def accepts_any_content_type_answer(turn: Turn, _values: Values) -> bool:
     turn.request.headers["content-type"] = "application/json"
     return False
 
 
-empty_messages = _lenient("empty-messages-as-500", "answers 500 to a chat without messages", "R3")
+empty_messages_as_500 = _lenient("empty-messages-as-500", "answers 500 to a chat without messages", "R3")
 
 
-@empty_messages.answer
-def _(turn: Turn, _values: Values) -> bool:
+@empty_messages_as_500.answer
+def empty_messages_as_500_answer(turn: Turn, _values: Values) -> bool:
     if turn.request.path == "/v1/chat/completions" and not json_of(turn).get("messages"):
         turn.app.fail(turn, ApiError(500, "list index out of range"))
         return True
     return False
 
 
-frozen = define(
+metrics_frozen = define(
     "metrics-frozen", "always shows the metrics as they were first asked for", breaks=("R9",), paths=("/metrics",)
 )
 
 
-@frozen.draft
-def _(draft: Draft, _values: Values, turn: Turn) -> None:
+@metrics_frozen.draft
+def metrics_frozen_draft(draft: Draft, _values: Values, turn: Turn) -> None:
     app = turn.app
     if app.frozen_metrics is None:
         app.frozen_metrics = draft.body
     draft.body = app.frozen_metrics
 
 
-first_hangs = define("first-request-hangs", "is healthy, but never answers the first request", breaks=())
+first_request_hangs = define("first-request-hangs", "is healthy, but never answers the first request", breaks=())
 
 
-@first_hangs.answer
-def _(turn: Turn, _values: Values) -> bool:
+@first_request_hangs.answer
+def first_request_hangs_answer(turn: Turn, _values: Values) -> bool:
     from InferenceLibrary.simulator.core.endings import hang
 
     if turn.app.ledger.received > 1:
@@ -278,10 +282,10 @@ def _(turn: Turn, _values: Values) -> bool:
     return True
 
 
-ready_empty = define("no-models", "the model list is empty", breaks=("M2",), paths=("/v1/models",))
+no_models = define("no-models", "the model list is empty", breaks=("M2",), paths=("/v1/models",))
 
 
-@ready_empty.answer
-def _(turn: Turn, _values: Values) -> bool:
+@no_models.answer
+def no_models_answer(turn: Turn, _values: Values) -> bool:
     deliver(turn, Draft(body={"object": "list", "data": []}))
     return True

@@ -26,54 +26,54 @@ def _drop(draft: Draft, kind: str) -> None:
         draft.events = [event for event in draft.events if event.kind != kind]
 
 
-name_differs = define(
+event_name_differs = define(
     "event-name-differs", "the `event:` line says another type than the data", breaks=("RS3", "A2"), paths=_TYPED
 )
 
 
-@name_differs.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+@event_name_differs.draft
+def event_name_differs_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     event = middle(draft)
     if event is not None:
         event.name = "something"
 
 
-no_type = define("event-type-missing", "an event's data has no type", breaks=("RS3", "A2"), paths=_TYPED)
+event_type_missing = define("event-type-missing", "an event's data has no type", breaks=("RS3", "A2"), paths=_TYPED)
 
 
-@no_type.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+@event_type_missing.draft
+def event_type_missing_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     event = middle(draft)
     if event is not None:
         event.data = {key: value for key, value in event.data.items() if key != "type"}
 
 
-gap = define("sequence-gap", "the sequence numbers leave one out", breaks=("RS4",), paths=_RESPONSES)
+sequence_gap = define("sequence-gap", "the sequence numbers leave one out", breaks=("RS4",), paths=_RESPONSES)
 
 
-@gap.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+@sequence_gap.draft
+def sequence_gap_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     found = [event for event in draft.events or () if "sequence_number" in event.data]
     for event in found[len(found) // 2 :]:
         event.data["sequence_number"] += 1
 
 
-no_terminal = define(
+terminal_event_missing = define(
     "terminal-event-missing", "ends without the event that says so", breaks=("RS5", "F9", "A1"), paths=_TYPED
 )
 
 
-@no_terminal.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+@terminal_event_missing.draft
+def terminal_event_missing_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     for kind in _TERMINAL:
         _drop(draft, kind)
 
 
-twice = define("terminal-event-twice", "says twice that it is over", breaks=("RS5", "A1"), paths=_TYPED)
+terminal_event_twice = define("terminal-event-twice", "says twice that it is over", breaks=("RS5", "A1"), paths=_TYPED)
 
 
-@twice.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+@terminal_event_twice.draft
+def terminal_event_twice_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     if draft.events is not None:
         for event in events_of(draft, *_TERMINAL)[:1]:
             data = copy.deepcopy(event.data)
@@ -82,13 +82,13 @@ def _(draft: Draft, _values: Values, _turn: Turn) -> None:
             draft.events.append(Event(data, event.kind, name=event.name))
 
 
-wrong_order = define(
+start_event_late = define(
     "start-event-late", "sends an event before the one that begins the stream", breaks=("RS5", "A1"), paths=_TYPED
 )
 
 
-@wrong_order.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+@start_event_late.draft
+def start_event_late_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     if draft.events is not None and len(draft.events) > 2:
         events = draft.events
         first, second = events[0].data, events[1].data
@@ -97,54 +97,56 @@ def _(draft: Draft, _values: Values, _turn: Turn) -> None:
         events[0], events[1] = events[1], events[0]
 
 
-part_done = define("done-event-missing", "does not close a content part", breaks=("RS6",), paths=_RESPONSES)
+done_event_missing = define("done-event-missing", "does not close a content part", breaks=("RS6",), paths=_RESPONSES)
 
 
-@part_done.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+@done_event_missing.draft
+def done_event_missing_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     _drop(draft, "response.content_part.done")
     for number, event in enumerate(draft.events or ()):
         if "sequence_number" in event.data:
             event.data["sequence_number"] = number
 
 
-item_id = define("item-id-changes", "a delta bears the id of another item", breaks=("RS7",), paths=_RESPONSES)
+item_id_changes = define("item-id-changes", "a delta bears the id of another item", breaks=("RS7",), paths=_RESPONSES)
 
 
-@item_id.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+@item_id_changes.draft
+def item_id_changes_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     event = middle(draft, "response.output_text.delta", "response.function_call_arguments.delta")
     if event is not None:
         event.data["item_id"] += "-other"
 
 
-text_differs = define(
+done_text_differs = define(
     "done-text-differs", "the text at the end is not what the deltas said", breaks=("RS8",), paths=_RESPONSES
 )
 
 
-@text_differs.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+@done_text_differs.draft
+def done_text_differs_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     for event in events_of(draft, "response.output_text.done"):
         event.data["text"] += " more"
 
 
-arguments_differ = define(
+done_arguments_differ = define(
     "done-arguments-differ", "the arguments at the end are not what the deltas said", breaks=("RS9",), paths=_RESPONSES
 )
 
 
-@arguments_differ.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+@done_arguments_differ.draft
+def done_arguments_differ_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     for event in events_of(draft, "response.function_call_arguments.done"):
         event.data["arguments"] += " "
 
 
-old_usage = define("usage-of-chat", "gives usage with the names of chat completions", breaks=("RS2",), paths=_RESPONSES)
+usage_of_chat = define(
+    "usage-of-chat", "gives usage with the names of chat completions", breaks=("RS2",), paths=_RESPONSES
+)
 
 
-@old_usage.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+@usage_of_chat.draft
+def usage_of_chat_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     names = {"input_tokens": "prompt_tokens", "output_tokens": "completion_tokens", "total_tokens": "total_tokens"}
     for item in all_objects(draft):
         holder: dict[str, Any] = item["response"] if isinstance(item.get("response"), dict) else item
@@ -157,13 +159,13 @@ def _(draft: Draft, _values: Values, _turn: Turn) -> None:
                 item["response"] = {**holder, "usage": changed}
 
 
-as_completed = define(
+incomplete_as_completed = define(
     "incomplete-as-completed", "says completed where the limit of tokens ended it", breaks=("RS11",), paths=_RESPONSES
 )
 
 
-@as_completed.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+@incomplete_as_completed.draft
+def incomplete_as_completed_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     for item in all_objects(draft):
         holder = item["response"] if isinstance(item.get("response"), dict) else item
         if holder.get("status") == "incomplete":
@@ -176,11 +178,13 @@ def _(draft: Draft, _values: Values, _turn: Turn) -> None:
         event.name = "response.completed"
 
 
-keeps = define("ignores-store", "keeps a response that was not to be stored", breaks=("RS12",), paths=_RESPONSES)
+ignores_store = define(
+    "ignores-store", "keeps a response that was not to be stored", breaks=("RS12",), paths=_RESPONSES
+)
 
 
-@keeps.answer
-def _(turn: Turn, _values: Values) -> bool:
+@ignores_store.answer
+def ignores_store_answer(turn: Turn, _values: Values) -> bool:
     from InferenceLibrary.simulator.faults.requests import json_of
 
     if turn.request.method == "POST":
@@ -188,42 +192,44 @@ def _(turn: Turn, _values: Values) -> bool:
     return False
 
 
-block_open = define("block-stop-missing", "does not close a content block", breaks=("A3", "A1"), paths=_MESSAGES)
+block_stop_missing = define(
+    "block-stop-missing", "does not close a content block", breaks=("A3", "A1"), paths=_MESSAGES
+)
 
 
-@block_open.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+@block_stop_missing.draft
+def block_stop_missing_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     _drop(draft, "content_block_stop")
 
 
-block_index = define("block-index-wrong", "numbers the content blocks from 1", breaks=("A3",), paths=_MESSAGES)
+block_index_wrong = define("block-index-wrong", "numbers the content blocks from 1", breaks=("A3",), paths=_MESSAGES)
 
 
-@block_index.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+@block_index_wrong.draft
+def block_index_wrong_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     for event in draft.events or ():
         if isinstance(event.data, dict) and "index" in event.data:
             event.data["index"] += 1
 
 
-no_usage = define(
+message_usage_missing = define(
     "message-usage-missing", "gives no usage at the start, nor at the end", breaks=("A4",), paths=_MESSAGES
 )
 
 
-@no_usage.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+@message_usage_missing.draft
+def message_usage_missing_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     for item in all_objects(draft):
         item.pop("usage", None)
         if isinstance(item.get("message"), dict):
             item["message"].pop("usage", None)
 
 
-no_signature = define("signature-missing", "a thinking block has no signature", breaks=("A6",), paths=_MESSAGES)
+signature_missing = define("signature-missing", "a thinking block has no signature", breaks=("A6",), paths=_MESSAGES)
 
 
-@no_signature.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+@signature_missing.draft
+def signature_missing_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     if draft.events is not None:
         draft.events = [event for event in draft.events if b"signature_delta" not in event_bytes(event)]
     else:
@@ -231,13 +237,13 @@ def _(draft: Draft, _values: Values, _turn: Turn) -> None:
             block.pop("signature", None)
 
 
-error_shape = define(
+error_event_wrong = define(
     "error-event-wrong", "sends an error event without its type, and ends", breaks=("A7",), paths=_MESSAGES
 )
 
 
-@error_shape.draft
-def _(draft: Draft, _values: Values, _turn: Turn) -> None:
+@error_event_wrong.draft
+def error_event_wrong_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     if draft.events is not None:
         data = {"message": "The engine died"}
         draft.events = [*draft.events[: len(draft.events) // 2], Event(data, "error", name="error")]

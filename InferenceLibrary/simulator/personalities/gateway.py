@@ -11,7 +11,7 @@ from InferenceLibrary.simulator.core.delivery import deliver
 from InferenceLibrary.simulator.core.draft import Draft, to_json
 from InferenceLibrary.simulator.personalities.pydantic_errors import Unprocessable, check_chat, detail, read_body
 from InferenceLibrary.simulator.personalities.relay import Headers, Relay, draft_of, read_object
-from InferenceLibrary.simulator.personalities.upstream import Answer, Failure, fetch_all
+from InferenceLibrary.simulator.personalities.upstream import Failure, UpstreamAnswer, fetch_all
 
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.app import App
@@ -80,7 +80,7 @@ class Gateway:
         """Ask providers without a list of their own for their models, then call `done` with those that failed."""
         asked = [provider for provider in self.providers.values() if not provider.models]
 
-        def take(answers: list[Answer | Failure]) -> None:
+        def take(answers: list[UpstreamAnswer | Failure]) -> None:
             failed = []
             for provider, answer in zip(asked, answers, strict=True):
                 names = _names(answer)
@@ -105,11 +105,11 @@ class Gateway:
     def ready(self, turn: Turn) -> None:
         names = list(self.providers)
 
-        def take(answers: list[Answer | Failure]) -> None:
+        def take(answers: list[UpstreamAnswer | Failure]) -> None:
             if turn.outcome:
                 return
             pairs = zip(names, answers, strict=True)
-            checks = {name: isinstance(answer, Answer) and answer.status == 200 for name, answer in pairs}
+            checks = {name: isinstance(answer, UpstreamAnswer) and answer.status == 200 for name, answer in pairs}
             good = bool(checks) and all(checks.values())
             status = "ready" if good else "degraded" if any(checks.values()) else "not_ready"
             count = sum(map(len, self._by_provider().values()))
@@ -215,7 +215,7 @@ class Gateway:
         turn.model = model
         headers = self._cms_headers(turn)
 
-        def answered(answer: Answer) -> None:
+        def answered(answer: UpstreamAnswer) -> None:
             if answer.status == 200:
                 deliver(turn, draft_of(answer, headers, parsed=bool(turn.faults)))
             else:
@@ -243,9 +243,9 @@ class Gateway:
         ]
 
 
-def _names(answer: Answer | Failure) -> tuple[str, ...] | None:
+def _names(answer: UpstreamAnswer | Failure) -> tuple[str, ...] | None:
     """Return the ids of a model list, None when it is none."""
-    data = read_object(answer.body).get("data") if isinstance(answer, Answer) and answer.status == 200 else None
+    data = read_object(answer.body).get("data") if isinstance(answer, UpstreamAnswer) and answer.status == 200 else None
     if not isinstance(data, list):
         return None
     return tuple(str(item["id"]) for item in data if isinstance(item, dict) and "id" in item)
@@ -256,7 +256,7 @@ def _passed_on(turn: Turn) -> dict[str, str]:
     return {name: given[name] for name in ("x-request-id", "traceparent", "accept") if name in given}
 
 
-def _bad_answer(provider: str, answer: Answer) -> ProviderError:
+def _bad_answer(provider: str, answer: UpstreamAnswer) -> ProviderError:
     """Return the error for an upstream's error: one that asks to wait stays what it is, the rest is 502."""
     data = read_object(answer.body)
     told = data.get("error", data.get("detail", data.get("message")))

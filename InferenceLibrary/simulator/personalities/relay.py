@@ -10,7 +10,7 @@ from InferenceLibrary.simulator.core.delivery import head_bytes
 from InferenceLibrary.simulator.core.draft import DONE, EVENT_STREAM, Draft, Event, chunk
 from InferenceLibrary.simulator.core.endings import close
 from InferenceLibrary.simulator.core.turn import Turn
-from InferenceLibrary.simulator.personalities.upstream import LARGEST, Address, Answer, Call, Failure
+from InferenceLibrary.simulator.personalities.upstream import LARGEST, Address, Failure, UpstreamAnswer, UpstreamCall
 
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.turn import Step
@@ -34,15 +34,15 @@ class Relay:
     def __init__(
         self,
         turn: Turn,
-        answered: Callable[[Answer], None],
+        answered: Callable[[UpstreamAnswer], None],
         failed: Callable[[Failure], None],
-        streams: Callable[[Call], Headers] | None,
+        streams: Callable[[UpstreamCall], Headers] | None,
     ) -> None:
         self._turn = turn
         self._answered = answered
         self._failed = failed
         self._streams = streams
-        self._call: Call
+        self._call: UpstreamCall
         self._pieces: list[bytes] = []
         self._size = 0
         self._passing = False
@@ -52,13 +52,13 @@ class Relay:
 
     def send(self, address: Address, path: str, headers: Mapping[str, str], body: bytes, timeout: float) -> None:
         """Send the request on; `timeout` is the longest silence in seconds."""
-        call = self._call = Call(self._turn.app.timers, address, self, timeout)
+        call = self._call = UpstreamCall(self._turn.app.timers, address, self, timeout)
         self._turn.at_end(lambda _turn: call.abort())
         call.send("POST", path, {"content-type": "application/json", **headers}, body)
 
-    # Call tells these
+    # UpstreamCall tells these
 
-    def head(self, call: Call) -> None:
+    def head(self, call: UpstreamCall) -> None:
         kind = call.headers.get("content-type", "").partition(";")[0].strip().lower()
         turn = self._turn
         if call.status == 200 and kind == EVENT_STREAM and not turn.faults and self._streams is not None:
@@ -84,7 +84,7 @@ class Relay:
         if self._passing:
             self._turn.resume()
         else:
-            self._answered(Answer(self._call.status, self._call.headers, b"".join(self._pieces)))
+            self._answered(UpstreamAnswer(self._call.status, self._call.headers, b"".join(self._pieces)))
 
     def failed(self, failure: Failure) -> None:
         self._over = True
@@ -121,7 +121,7 @@ class Relay:
             yield b"0\r\n\r\n"
 
 
-def draft_of(answer: Answer, headers: Headers, *, parsed: bool) -> Draft:
+def draft_of(answer: UpstreamAnswer, headers: Headers, *, parsed: bool) -> Draft:
     """Return an upstream's good answer as a draft; `parsed` for faults, which change objects; else byte for byte."""
     kind = answer.headers.get("content-type", "application/json")
     draft = Draft(answer.status, content_type=kind, headers=headers, body=answer.body)

@@ -21,7 +21,7 @@ from InferenceLibrary.simulator.personalities.router_requests import (
     known_only,
     read_object,
 )
-from InferenceLibrary.simulator.personalities.upstream import Answer, Failure, fetch_all
+from InferenceLibrary.simulator.personalities.upstream import Failure, UpstreamAnswer, fetch_all
 from InferenceLibrary.version import __version__
 
 if TYPE_CHECKING:
@@ -99,10 +99,10 @@ class Router:
     def models(self, turn: Turn) -> None:
         backends = list(self.backends.all.values())
 
-        def show(answers: list[Answer | Failure]) -> None:
+        def show(answers: list[UpstreamAnswer | Failure]) -> None:
             found: dict[str, str] = {}
             for backend, answer in zip(backends, answers, strict=True):
-                listed = read_answer(answer.body).get("data") if isinstance(answer, Answer) else None
+                listed = read_answer(answer.body).get("data") if isinstance(answer, UpstreamAnswer) else None
                 names = [item.get("id") for item in listed or () if isinstance(item, dict)]
                 for name in backend.serves or names:
                     found.setdefault(str(name), backend.id)
@@ -143,7 +143,7 @@ class Router:
         seed = self.settings.era == "seed"
         backends = self.backends.policy(data["model"])[:1] if seed else self.backends.order(data["model"])
 
-        def answered(attempt: Attempt, answer: Answer) -> None:
+        def answered(attempt: Attempt, answer: UpstreamAnswer) -> None:
             kind = answer.headers.get("content-type", "")
             if seed and "json" not in kind:
                 # The first era decodes every answer as one JSON object, a stream too.
@@ -167,7 +167,7 @@ class Router:
         parameters = {name: value for name, value in (data.get("parameters") or {}).items() if name != "stream"}
         body = {**parameters, "model": data["model"], "prompt": data["payload"]}
 
-        def answered(attempt: Attempt, answer: Answer) -> None:
+        def answered(attempt: Attempt, answer: UpstreamAnswer) -> None:
             found = read_answer(answer.body)
             choices = found.get("choices")
             first = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
@@ -243,7 +243,7 @@ class _Attempts:
         path: str,
         body: dict[str, Any],
         headers: Headers,
-        answered: Callable[[Attempt, Answer], None],
+        answered: Callable[[Attempt, UpstreamAnswer], None],
         failed: Callable[[str, str], None],
     ) -> None:
         self._router = router
@@ -273,7 +273,7 @@ class _Attempts:
             else:
                 self._failed(kind, text)
 
-        def answered(answer: Answer) -> None:
+        def answered(answer: UpstreamAnswer) -> None:
             if answer.status == 200:
                 note("")
                 self._answered(attempt, answer)

@@ -56,7 +56,7 @@ class Failure(NamedTuple):
     text: str
 
 
-class Answer(NamedTuple):
+class UpstreamAnswer(NamedTuple):
     """An answer in one piece; header names in lower case."""
 
     status: int
@@ -67,13 +67,13 @@ class Answer(NamedTuple):
 class Listener(Protocol):
     """Who is told what comes. After `end` or `failed` nothing more comes."""
 
-    def head(self, call: Call) -> None: ...
+    def head(self, call: UpstreamCall) -> None: ...
     def data(self, piece: bytes) -> None: ...
     def end(self) -> None: ...
     def failed(self, failure: Failure) -> None: ...
 
 
-class Call(asyncio.Protocol):
+class UpstreamCall(asyncio.Protocol):
     """One request. `timeout` is the longest silence in seconds."""
 
     def __init__(self, timers: Timers, address: Address, listener: Listener, timeout: float) -> None:
@@ -200,13 +200,13 @@ class Call(asyncio.Protocol):
 class _Whole:
     """Collects an answer."""
 
-    def __init__(self, done: Callable[[Answer | Failure], None]) -> None:
+    def __init__(self, done: Callable[[UpstreamAnswer | Failure], None]) -> None:
         self._done = done
         self._pieces: list[bytes] = []
         self._size = 0
-        self._call: Call
+        self._call: UpstreamCall
 
-    def head(self, call: Call) -> None:
+    def head(self, call: UpstreamCall) -> None:
         self._call = call
 
     def data(self, piece: bytes) -> None:
@@ -217,7 +217,7 @@ class _Whole:
             self._done(Failure("malformed", f"an answer of more than {LARGEST:,} bytes"))
 
     def end(self) -> None:
-        self._done(Answer(self._call.status, self._call.headers, b"".join(self._pieces)))
+        self._done(UpstreamAnswer(self._call.status, self._call.headers, b"".join(self._pieces)))
 
     def failed(self, failure: Failure) -> None:
         self._done(failure)
@@ -227,12 +227,12 @@ def fetch(
     timers: Timers,
     address: Address,
     path: str,
-    done: Callable[[Answer | Failure], None],
+    done: Callable[[UpstreamAnswer | Failure], None],
     *,
     timeout: float = 5.0,
-) -> Call:
+) -> UpstreamCall:
     """Get `path` from an upstream and call `done` with the whole answer, or with why there is none."""
-    call = Call(timers, address, _Whole(done), timeout)
+    call = UpstreamCall(timers, address, _Whole(done), timeout)
     call.send("GET", path, {}, b"")
     return call
 
@@ -241,13 +241,13 @@ def fetch_all(
     timers: Timers,
     addresses: list[Address],
     path: str,
-    done: Callable[[list[Answer | Failure]], None],
+    done: Callable[[list[UpstreamAnswer | Failure]], None],
 ) -> None:
     """Get `path` from all upstreams at once and call `done` with the answers, in the order of the addresses."""
-    answers: list[Answer | Failure] = [Failure("timeout", "")] * len(addresses)
+    answers: list[UpstreamAnswer | Failure] = [Failure("timeout", "")] * len(addresses)
     missing = len(addresses)
 
-    def take(place: int, answer: Answer | Failure) -> None:
+    def take(place: int, answer: UpstreamAnswer | Failure) -> None:
         nonlocal missing
         answers[place] = answer
         missing -= 1

@@ -1,0 +1,147 @@
+"""The catalogue: each rule has a fault, each fault a test; how a fault is asked for, and when it strikes."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from simulator.faults.answers import TEXT, ids
+from simulator.faults.test_fields import OTHERS
+from simulator.faults.test_streams_and_bodies import STREAM, WHOLE
+
+from InferenceLibrary.simulator.faults.catalogue import KINDS, parse_fault, parse_faults
+
+# The wire rules of level "must" or "should", by their numbers in the rulebook.
+RULES = (
+    [f"F{n}" for n in range(1, 13)]
+    + [f"C{n}" for n in (1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 13, 14, 15, 16, 17, 18, 19, 20, 22, 23)]
+    + [f"T{n}" for n in range(1, 9)]
+    + [f"N{n}" for n in (1, 2, 3, 4, 6, 7, 8, 9)]
+    + [f"X{n}" for n in (1, 2, 4, 5, 6, 7)]
+    + [f"E{n}" for n in range(1, 6)]
+    + ["M1", "M2"]
+    + [f"R{n}" for n in range(1, 10)]
+    + [f"RS{n}" for n in (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12)]
+    + [f"A{n}" for n in range(1, 9)]
+)
+
+
+# Shown by the tests below, or in the tests of the process.
+ELSEWHERE = {
+    "refuse-connection",
+    "endless-stream",
+    "endless-line",
+    "accepts-any-key",
+    "stuck-after-error",
+    "metrics-frozen",
+    "first-request-hangs",
+    "exit-at-start",
+    "never-listen",
+    "never-ready",
+    "ignore-term",
+    "crash-after",
+    "out-of-memory",
+    "log-flood",
+    "forked-child",
+}
+
+
+def test_every_rule_has_a_fault_that_breaks_it():
+    covered = {rule for kind in KINDS.values() for rule in kind.breaks}
+    assert [rule for rule in RULES if rule not in covered] == []
+    assert len(RULES) == 89
+
+
+def test_every_fault_has_a_test():
+    tested = {name.partition(":")[0] for name in (*STREAM, *WHOLE, *OTHERS)} | ELSEWHERE
+    assert sorted(set(KINDS) - tested) == []
+    assert sorted(tested - set(KINDS)) == []
+
+
+def test_when_a_fault_strikes(start_simulator):
+    for when, expected in (
+        ("first=2", [503, 503, 200, 200, 200]),
+        ("after=3", [200, 200, 200, 503, 503]),
+        ("after=1,first=1", [200, 503, 200, 200, 200]),
+        ("every=2", [503, 200, 503, 200, 503]),
+        ("path=/v1/completions", [200] * 5),
+    ):
+        simulator = start_simulator("--fault", f"status:{when}")
+        assert [simulator.chat().status for _ in range(5)] == expected
+
+
+def test_faults_by_chance_are_repeatable(start_simulator):
+    found = [[start_simulator("--fault", "status:percent=50", "--seed", "3")] for _ in range(2)]
+    runs = [[simulator.chat().status for _ in range(30)] for (simulator,) in found]
+    assert runs[0] == runs[1]
+    assert 3 < runs[0].count(503) < 27
+
+
+def test_several_faults_in_one_header(simulator):
+    answer = simulator.chat(TEXT, fault="wrong-id; missing-done", stream=True)
+    assert len(ids(answer)) == 2
+    assert "[DONE]" not in answer.data
+    assert [fault.text for fault in parse_faults("status:code=500,first=2, missing-done")] == [
+        "status:code=500,first=2",
+        "missing-done",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("nothing", "unknown fault 'nothing'"),
+        ("status:code", "no parameter 'code'"),
+        ("status:code=-1", "below 0"),
+        ("stall:before=lunch", "'lunch' is none of headers, first-token, event, end"),
+        ("stall:seconds=long", "'long' is no duration"),
+        ("status:every=0", "at least 1"),
+    ],
+)
+def test_wrong_faults_are_refused(text, part):
+    with pytest.raises(ValueError, match=re.escape(part)):
+        parse_fault(text)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/chat/completions",
+        "/v1/completions",
+        "/v1/responses",
+        "/v1/messages",
+        "/v1/embeddings",
+        "/v1/rerank",
+        "/v1/score",
+    ],
+)
+def test_no_fault_upsets_an_answer_that_it_is_not_for(start_simulator, path):
+    simulator = start_simulator("--mode", "echo")
+    body = {
+        "model": "fake-model",
+        "messages": [{"role": "user", "content": "a b"}],
+        "prompt": "a b",
+        "input": "a b",
+        "query": "a b",
+        "documents": ["a", "b"],
+        "text_1": "a",
+        "text_2": "b",
+        "max_tokens": 5,
+    }
+    without_end = {"stall", "huge-body", "compression-bomb", "endless-stream", "endless-line", "slow-drip"}
+    without_end |= {"stuck-after-error", "first-request-hangs"}
+    for kind in KINDS.values():
+        if not kind.of_process and kind.name not in without_end:
+            for stream in (False, True):
+                simulator.request("POST", path, {**body, "stream": stream}, {"X-Inference-Fault": kind.name})
+    assert simulator.errors() == ""
+
+
+def test_catalogue_is_printed(run_cli):
+    text = run_cli("--list-faults").stdout
+    listed = json.loads(run_cli("--list-faults", "--json").stdout)
+    assert {entry["name"] for entry in listed} == set(KINDS)
+    assert all(entry["name"] in text for entry in listed)
+    assert "--fault stall:seconds=2" in text
+    assert "[F10] and the like are the ids of the wire rules" in text

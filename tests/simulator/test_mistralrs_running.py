@@ -1,0 +1,284 @@
+"""mistral.rs: the terminal, benchmarks, the HTTP side."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from simulator.conftest import Answer, Run, Simulator, close
+
+# The terminal
+
+
+def model_words(models: Path) -> list[str]:
+    return ["-m", str(models), "-f", "m.gguf"]
+
+
+def replies(text: str) -> list[str]:
+    """What stands behind each prompt."""
+    return text.split("> ")[1:]
+
+
+def test_the_older_terminal(mistralrs: Run, models: Path) -> None:
+    typed = ["hello", "/exit", "\\quit", "\\temperature 3", "\\topk x", "\\topp 0.5", "\\system", "\\clear", "\\exit"]
+    done = mistralrs("-i", "gguf", *model_words(models), "--mode", "echo", text="\n".join(typed))
+    assert (done.returncode, done.stderr) == (0, "")
+    welcome, *answers = done.stdout.split("\n> ")
+    assert "=" * 20 + "\nWelcome to interactive mode! Because this model is a text model" in welcome
+    assert "- `\\system <system message here>`: " in welcome
+    assert re.fullmatch(
+        r"hello\n\nStats:\nTime to first token: \d+\.\d\ds\n"
+        r"Prompt: 1 tokens, [\d.]+ T/s\nDecode: 1 tokens, [\d.]+ T/s\n",
+        answers[0],
+    )
+    assert answers[1].startswith("/exit\n\nStats:")
+    assert answers[2].startswith("\\quit\n\nStats:"), "what is no command goes to the model"
+    assert answers[3] == "Error: temperature must be in [0.0, 2.0]"
+    assert answers[4] == "Error: format is `\\topk <int>`"
+    assert answers[5].endswith(": Set top-p to 0.5")
+    assert answers[6].startswith("Error: Setting the system command should be done with this format: `\\system This")
+    assert answers[7].endswith("Cleared chat history.")
+    assert answers[8] == ""
+
+
+def test_the_newer_terminal(mistralrs: Run, models: Path) -> None:
+    typed = ["hello", "\\exit", "/help", "/adapter list", "/adapter x", "/system be kind", "/topk 0", "/exit"]
+    done = mistralrs("run", *model_words(models), "--mode", "echo", text="\n".join(typed))
+    assert done.returncode == 0
+    welcome, *answers = done.stdout.split("\n> ")
+    assert "Sampling: temp=0.8, top_k=40, top_p=0.95, min_p=0.05" in welcome
+    assert "\nStats:\nCLI time to first token: " in answers[0]
+    assert "T/s\nSampling: temp=0.8, top_k=40, top_p=0.95, min_p=0.05\n" in answers[0]
+    assert answers[1].startswith("\\exit\n\nStats:")
+    assert "- `/adapter <alias|none|list>`: " in answers[2]
+    assert answers[3:5] == ["No LoRA adapters are loaded.", "Error: LoRA adapter alias `x` is not loaded"]
+    assert answers[5].endswith("Set system message to `be kind`.")
+    assert answers[6] == "Error: top-k must be a positive integer"
+
+
+def test_the_system_message_and_the_history_count(mistralrs: Run, models: Path) -> None:
+    typed = "one\n/system two words\none\n/clear\none\n"
+    done = mistralrs("run", *model_words(models), "--mode", "echo", text=typed)
+    assert [int(count) for count in re.findall(r"Prompt: (\d+) tokens", done.stdout)] == [1, 5, 3]
+
+
+def test_one_shot(mistralrs: Run, models: Path) -> None:
+    done = mistralrs("run", *model_words(models), "--scenario", "capitals", "-i", "What is the capital of France?")
+    assert done.returncode == 0
+    assert "\nThe capital of France is Paris.\n\nStats:\n" in done.stdout
+    assert "> " not in done.stdout.partition("Stats:")[2]
+
+
+def test_images_are_looked_at(mistralrs: Run, models: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n")
+    (tmp_path / "b.png").write_bytes(b"text")
+    typed = [f"what is {tmp_path}/a.png", f"what is {tmp_path}/b.png", f"what is {tmp_path}/c.jpg", "plain", "\\exit"]
+    words = ["-i", "vision-plain", "-m", str(models / "plain"), "--mode", "echo"]
+    done = mistralrs(*words, text="\n".join(typed))
+    answers = done.stdout.split("\n> ")[1:]
+    assert "Stats:" in answers[0]
+    assert answers[1].endswith(f"Failed to read image from URL/path {tmp_path}/b.png: no image format")
+    assert answers[2].endswith(f"Failed to read image from URL/path {tmp_path}/c.jpg: No such file or directory")
+    assert "Stats:" in answers[3]
+
+
+def test_end_of_input_leaves(mistralrs: Run, models: Path) -> None:
+    done = mistralrs("run", *model_words(models), text="")
+    assert (done.returncode, done.stdout[-4:]) == (0, "\n> \n")
+
+
+# Benchmarks
+
+
+def test_the_newer_benchmark(mistralrs: Run, models: Path) -> None:
+    flags = ["--gen-len", "10", "--depth", "4,8", "--prompt-len", "16", "--inter-token-latency", "2ms"]
+    done = mistralrs("bench", *model_words(models), *flags)
+    assert done.returncode == 0
+    table = done.stdout.partition("\nBenchmark Results\n=================\n\n")[2]
+    assert table.startswith(f"Model: {models}\nIterations: 3\n\n┌─")
+    assert re.search(r"│ Test +┆ T/s +┆ Latency +│\n╞═", table)
+    assert re.search(r"│ Prefill \(16 tokens\) +┆ [\d.]+ ± [\d.]+ +┆ [\d.]+ ms \(prefill\) +│\n├╌", table)
+    rows = re.findall(r"│ Decode \(10 tokens @ d(\d)\) +┆ [\d.]+ ± [\d.]+ +┆ ([\d.]+) ms/T +│", table)
+    assert [depth for depth, _ in rows] == ["4", "8"]
+    assert all(2 <= float(latency) < 20 for _, latency in rows)
+
+
+def test_the_older_benchmark(mistralrs: Run, models: Path) -> None:
+    done = mistralrs("mistralrs-bench", "-g", "10", "-p", "16", "-r", "2", "-c", "1,2", "gguf", *model_words(models))
+    assert done.returncode == 0
+    assert re.search(r"\| model +\| backend \| test  \| t/s +\| ms/t +\| concurrency \| throughput/s \|", done.stdout)
+    found = re.findall(r"\| CPU     \| (\w\w \d+) \| [\d.]+±[\d.]+ +\| [\d.]+±[\d.]+ +\| (\d) ", done.stdout)
+    assert found == [("tg 10", "1"), ("pp 16", "1"), ("tg 10", "2"), ("pp 16", "2")]
+
+
+def test_the_benchmark_of_the_testing_guide(mistralrs: Run, models: Path) -> None:
+    words = ["--model", str(models), "--file", "m.gguf", "--prompt", "Write.", "--max-tokens", "20"]
+    done = mistralrs("benchmark", *words, "--inter-token-latency", "5ms")
+    assert done.returncode == 0
+    rate = re.search(r"^Tokens/sec: ([\d.]+)$", done.stdout, re.MULTILINE)
+    assert rate is not None
+    assert float(rate[1]) < 200
+
+
+# Serving
+
+
+@pytest.fixture
+def serve(models: Path) -> Iterator[Callable[..., Simulator]]:
+    """Give a function that starts a server of the model and returns it with what it wrote."""
+    started: list[Simulator] = []
+
+    def begin(*words: str) -> Simulator:
+        command = [sys.executable, "-m", "InferenceLibrary.simulator", "--as", "mistralrs", *words]
+        process = subprocess.Popen(
+            [*command, "-m", str(models), "-f", "m.gguf"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+        )
+        server = Simulator(process, 0)
+        started.append(server)
+        assert process.stdout is not None
+        assert process.stderr is not None
+        while not server.port:
+            assert select.select([process.stdout], [], [], 15)[0], server.lines
+            line = process.stdout.readline().decode()
+            assert line, process.stderr.read().decode()
+            server.lines.append(line)
+            match = re.search(r"(control on|listening on) http://127\.0\.0\.1:(\d+)\.?$", line)
+            if match is not None and match[1] == "control on":
+                server.control_port = int(match[2])
+            elif match is not None:
+                server.port = int(match[2])
+        return server
+
+    yield begin
+    for server in started:
+        assert server.stop() == 0
+        close(server)
+
+
+def chat(server: Simulator, **body: object) -> Answer:
+    message = {"model": "default", "messages": [{"role": "user", "content": "one two three"}], **body}
+    return server.request("POST", "/v1/chat/completions", message)
+
+
+def test_the_older_server(serve: Callable[..., Simulator], models: Path) -> None:
+    server = serve("-p", "0", "gguf")
+    assert server.lines[-2].endswith(": Model loaded.\n")
+    assert re.search(r" INFO mistralrs_server: OpenAI-compatible server listening on http://\S+\.\n$", server.lines[-1])
+    for path in ("/", "/health"):
+        answer = server.request("GET", path)
+        assert (answer.status, answer.body, answer.headers["content-type"]) == (200, b"OK", "text/plain; charset=utf-8")
+    unknown = chat(server, model="x")
+    assert (unknown.status, list(unknown.json)) == (404, ["message"])
+    wrong = chat(server, messages=3)
+    assert (wrong.status, list(wrong.json)) == (422, ["message"])
+    for path in ("/v1/health", "/tokenize", "/metrics", "/health/ready"):
+        assert server.request("GET", path).status == 404, path
+    ids = [model["id"] for model in server.request("GET", "/v1/models").json["data"]]
+    assert ids[:2] == ["default", str(models)]
+
+
+def test_the_newer_server(serve: Callable[..., Simulator], models: Path) -> None:
+    server = serve("serve", "-p", "0", "--control-port", "0")
+    assert re.search(r" INFO mistralrs_cli\S*: Server listening on http://127\.0\.0\.1:\d+\n$", server.lines[-1])
+    name = str(models)
+    data = server.request("GET", "/v1/models").json["data"]
+    assert [(model["id"], model["status"]) for model in data] == [("default", "loaded"), (name, "loaded")]
+    answer = chat(server)
+    assert (answer.status, answer.json["model"]) == (200, name)
+    assert "x-request-id" in answer.headers
+    error = chat(server, model="x").json["error"]
+    assert (error["type"], error["code"], error["param"]) == ("invalid_request_error", "model_not_found", "model")
+    for action, status in (("unload", "unloaded"), ("status", "unloaded"), ("reload", "loaded")):
+        answer = server.request("POST", f"/v1/models/{action}", {"model_id": name})
+        assert answer.json == {"model_id": name, "status": status}
+    twice = [server.request("POST", "/v1/models/unload", {"model_id": name}) for _ in range(2)][1]
+    assert (twice.status, twice.json["error"]["code"]) == (409, "model_state_conflict")
+    assert server.request("POST", "/v1/models/reload", {"model_id": "x"}).status == 404
+    text = server.request("GET", "/metrics").body.decode()
+    assert 'http_requests_total{method="POST",path="/v1/chat/completions",status="200"} 1' in text
+    assert server.stats()["completed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "kind", "code"),
+    [
+        ({"temperature": "hot"}, 400, "invalid_request_error", None),
+        ({"response_format": {"type": "json_object"}}, 400, "invalid_request_error", None),
+        ({"model": "x"}, 404, "invalid_request_error", "model_not_found"),
+    ],
+)
+def test_errors_of_the_newer_server(serve: Callable[..., Simulator], body: object, status: int, kind: str, code: str):
+    server = serve("serve", "-p", "0")
+    assert isinstance(body, dict)
+    answer = chat(server, **body)
+    error = answer.json["error"]
+    assert (answer.status, error["type"], error["code"]) == (status, kind, code)
+    assert set(error) == {"message", "type", "param", "code"}
+
+
+def test_usage_tells_the_speed_and_comes_with_the_finish(serve: Callable[..., Simulator]) -> None:
+    server = serve("serve", "-p", "0", "--mode", "echo", "--inter-token-latency", "10ms")
+    usage = chat(server, stream_options={"include_usage": True}).json["usage"]
+    assert (usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]) == (3, 3, 6)
+    assert usage["total_completion_time_sec"] == 0.02
+    assert usage["avg_compl_tok_per_sec"] == 150
+    *chunks, last, done = chat(server, stream=True).data
+    assert done == "[DONE]"
+    assert [chunk["usage"] for chunk in chunks] == [None] * len(chunks)
+    assert last["choices"][0]["finish_reason"] == "stop"
+    assert last["usage"] == usage
+
+
+def test_metrics_and_request_ids_can_be_off(serve: Callable[..., Simulator]) -> None:
+    server = serve("serve", "-p", "0", "--disable-metrics", "--disable-request-id-header")
+    assert server.request("GET", "/metrics").status == 503
+    assert "x-request-id" not in chat(server).headers
+
+
+def test_port_behind_the_model_and_faults(serve: Callable[..., Simulator]) -> None:
+    server = serve("gguf", "--port", "0", "--fault", "status:code=503,first=1")
+    assert [chat(server).status for _ in range(2)] == [503, 200]
+
+
+def test_a_busy_port_is_an_error(serve: Callable[..., Simulator], mistralrs: Run, models: Path) -> None:
+    server = serve("serve", "-p", "0")
+    done = mistralrs("serve", "-p", str(server.port), *model_words(models))
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: cannot listen on 127.0.0.1:")
+    assert "address already in use (os error 98)" in done.stderr
+
+
+def test_without_a_port_the_older_program_ends(mistralrs: Run, models: Path) -> None:
+    assert mistralrs("gguf", *model_words(models)).returncode == 0
+
+
+def test_a_slow_load_is_waited_for_before_the_port_is_bound(models: Path) -> None:
+    command = [sys.executable, "-m", "InferenceLibrary.simulator", "--as", "mistralrs", "serve", "-p", "0"]
+    process = subprocess.Popen(
+        [*command, *model_words(models), "--startup-duration", "60s"], stdout=subprocess.PIPE, bufsize=0
+    )
+    assert process.stdout is not None
+    try:
+        text = b""
+        while b"Model config" not in text:
+            text += process.stdout.readline()
+        while select.select([process.stdout], [], [], 0.3)[0]:
+            text += os.read(process.stdout.fileno(), 4096)
+        assert b"Model loaded." not in text
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == -signal.SIGTERM
+    finally:
+        process.kill()
+        process.wait(60)
+        process.stdout.close()
