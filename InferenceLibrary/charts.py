@@ -8,10 +8,11 @@ further from the true one than a fraction of a pixel.
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from InferenceLibrary.foreign_text import markup
 
 Point = tuple[float, float]
 
@@ -234,7 +235,7 @@ def _grid(axis: Axis, label: str, top: float, texts: Sequence[str]) -> list[str]
     middle = (axis.start + top) / 2
     parts.append(
         f'<text x="16" y="{_n(middle)}" font-size="11" fill="{_SOFT}" text-anchor="middle" '
-        f'transform="rotate(-90 16 {_n(middle)})" dominant-baseline="middle">{html.escape(label)}</text>'
+        f'transform="rotate(-90 16 {_n(middle)})" dominant-baseline="middle">{markup(label)}</text>'
     )
     return parts
 
@@ -263,8 +264,8 @@ def _legend(x: float, y: float, entries: Sequence[tuple[str, str]]) -> list[str]
 def _card(height: float, title: str, parts: Sequence[str]) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{_n(height)}" '
-        f'viewBox="0 0 {_WIDTH} {_n(height)}" font-family="{html.escape(_FONT)}" role="img">'
-        f"<title>{html.escape(title)}</title>"
+        f'viewBox="0 0 {_WIDTH} {_n(height)}" font-family="{markup(_FONT)}" role="img">'
+        f"<title>{markup(title)}</title>"
         f'<rect x=".5" y=".5" width="{_WIDTH - 1}" height="{_n(height - 1)}" rx="8" fill="{_CARD}" stroke="{_EDGE}"/>'
         f"{''.join(parts)}</svg>\n"
     )
@@ -275,7 +276,7 @@ def _text(
 ) -> str:
     extra = f' text-anchor="{anchor}"' if anchor != "start" else ""
     extra += f' font-weight="{weight}"' if weight != 400 else ""
-    return f'<text x="{_n(x)}" y="{_n(y)}" font-size="{size}" fill="{fill}"{extra}>{html.escape(text)}</text>'
+    return f'<text x="{_n(x)}" y="{_n(y)}" font-size="{size}" fill="{fill}"{extra}>{markup(text)}</text>'
 
 
 def _path(points: Sequence[Point]) -> str:

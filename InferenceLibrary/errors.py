@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from InferenceLibrary.foreign_text import shown
 from InferenceLibrary.protocol.errors import ErrorBody, categorize, read_refusal
 
 
@@ -31,6 +32,9 @@ class InferenceError(Exception):
 
     ROBOT_SUPPRESS_NAME = True
     """Robot Framework shows the message without the class name."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(shown(message))
 
 
 class ProfileError(InferenceError):
@@ -132,6 +136,9 @@ class CheckFailure(AssertionError):
     """An expectation of the test does not hold."""
 
     ROBOT_SUPPRESS_NAME = True
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(shown(message))
 
 
 def describe(

@@ -48,6 +48,7 @@ from InferenceLibrary.keywords.tools import ToolKeywords
 from InferenceLibrary.keywords.typed_apis import TypedApiKeywords
 from InferenceLibrary.keywords.workers import CONVERTERS as JOB_CONVERTERS
 from InferenceLibrary.keywords.workers import WorkerKeywords
+from InferenceLibrary.log import ResultGuard
 from InferenceLibrary.types import CONVERTERS
 from InferenceLibrary.version import __version__
 
@@ -157,11 +158,13 @@ class InferenceLibrary(
             limits=Limits(total=timeout.total_seconds()),
             start_timeout=None if start_timeout is None else start_timeout.total_seconds(),
         )
+        self._guard = ResultGuard(self.context, self.log)
         # A second Ctrl-C ends Robot without close().
         atexit.register(self.context.close)
 
     def start_suite(self, data: Any, result: Any) -> None:
         self._locate_output()
+        self._guard.debug_file()
         self.context.enter(data.id)
 
     def start_test(self, data: Any, result: Any) -> None:
@@ -170,34 +173,27 @@ class InferenceLibrary(
         self.context.enter(data.id)
 
     def end_test(self, data: Any, result: Any) -> None:
-        self._mask(result)
+        self._guard.test(result)
         tell_of_servers(self.context, result.failed)
         self._report(self.context.leave(data.id))
         self.context.current_test = ""
 
     def end_suite(self, data: Any, result: Any) -> None:
-        self._mask(result)
+        self._guard.suite(result)
         self._report(self.context.leave(data.id))
 
     def end_body_item(self, data: Any, result: Any) -> None:
-        self._mask(result)
+        self._guard.item(result)
 
     def log_message(self, message: Any) -> None:
         """Known secrets are masked in whatever is logged, also by Robot itself and by other libraries."""
-        self._mask(message)
+        self._guard.message(message)
 
     message = log_message
 
     def close(self) -> None:
         list_kept(self.context)
         self._report(self.context.close())
-
-    def _mask(self, result: Any) -> None:
-        text = result.message
-        if text:
-            masked = self.context.redactor(text)
-            if masked != text:
-                result.message = masked
 
     def _locate_output(self) -> None:
         try:
@@ -208,7 +204,7 @@ class InferenceLibrary(
     def _report(self, failures: list[tuple[str, BaseException]]) -> None:
         """What could not be closed is an error of the run; an interruption goes on."""
         for name, error in failures:
-            logger.error(self.context.redactor(f"Closing '{name}' failed: {error}"))
+            logger.error(self.log.safe(f"Closing '{name}' failed: {error}"))
         for _, error in failures:
             if not isinstance(error, Exception):
                 raise error

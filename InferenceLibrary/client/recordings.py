@@ -52,7 +52,9 @@ def recording(stream: Stream, request: Any, redact: Redactor) -> dict[str, Any]:
 
 def write_recording(stream: Stream, request: Any, path: Path, redact: Redactor) -> None:
     """Write a stream to a file."""
-    path.write_text(json.dumps(recording(stream, request, redact), ensure_ascii=False, indent=1), encoding="utf-8")
+    text = json.dumps(recording(stream, request, redact), ensure_ascii=False, indent=1)
+    # A half of a surrogate pair, which UTF-8 cannot hold, is written as JSON escapes it.
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def read_recording(path: Path, redact: Callable[[str], str] = str) -> Stream:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from InferenceLibrary.foreign_text import readable, readable_or_none
 from InferenceLibrary.protocol.errors import ErrorBody, error_of, read_refusal
 from InferenceLibrary.protocol.messages import DONE, Usage, join_tool_calls, merge_usage, read_pieces, read_usage
 from InferenceLibrary.protocol.pieces import Piece, TokenLogprob, ToolCall
@@ -79,33 +80,31 @@ class Reply:
     @property
     def text(self) -> str:
         """Content of the first choice; what a model thought aloud is in `reasoning`."""
-        return self._first("text") or ""
+        return readable(self._first("text") or "")
 
     @property
     def reasoning(self) -> str:
         """Reasoning content of the first choice."""
-        return self._first("reasoning") or ""
+        return readable(self._first("reasoning") or "")
 
     @property
     def role(self) -> str | None:
-        role: str | None = self._first("role")
-        return role
+        return readable_or_none(self._first("role"))
 
     @property
     def finish_reason(self) -> str | None:
         """Why the first choice ended: stop, length, tool_calls, content_filter."""
-        reason: str | None = self._first("finish_reason")
-        return reason
+        return readable_or_none(self._first("finish_reason"))
 
     @property
     def texts(self) -> list[str]:
         """Content of every choice."""
-        return [piece.text for piece in read_pieces(self.json)]
+        return [readable(piece.text) for piece in read_pieces(self.json)]
 
     @property
     def tool_calls(self) -> list[ToolCall]:
         """The tools that the first choice calls: `.name`, `.id`, `.arguments` as text and `.input` decoded."""
-        return list(self._first("tool_calls") or ())
+        return [call.readable() for call in self._first("tool_calls") or ()]
 
     @property
     def logprobs(self) -> list[TokenLogprob]:
@@ -142,7 +141,7 @@ class Reply:
 
     def _key(self, name: str) -> str | None:
         value = self.json.get(name) if isinstance(self.json, dict) else None
-        return None if value is None else str(value)
+        return None if value is None else readable(str(value))
 
     def __str__(self) -> str:
         if read_pieces(self.json):
@@ -178,21 +177,19 @@ class Chunk:
     @property
     def text(self) -> str:
         """Content of the first choice in this chunk."""
-        return self._piece("text") or ""
+        return readable(self._piece("text") or "")
 
     @property
     def reasoning(self) -> str:
-        return self._piece("reasoning") or ""
+        return readable(self._piece("reasoning") or "")
 
     @property
     def role(self) -> str | None:
-        role: str | None = self._piece("role")
-        return role
+        return readable_or_none(self._piece("role"))
 
     @property
     def finish_reason(self) -> str | None:
-        reason: str | None = self._piece("finish_reason")
-        return reason
+        return readable_or_none(self._piece("finish_reason"))
 
     @property
     def usage(self) -> Usage | None:
@@ -204,7 +201,7 @@ class Chunk:
             return None
         inner = self.json.get("response", self.json.get("message"))
         value = self.json.get("id", inner.get("id") if isinstance(inner, dict) else None)
-        return None if value is None else str(value)
+        return None if value is None else readable(str(value))
 
     @property
     def error(self) -> ErrorBody | None:
@@ -213,7 +210,7 @@ class Chunk:
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
         """Pieces of tool calls of the first choice."""
-        return self._piece("tool_calls") or ()
+        return tuple(call.readable() for call in self._piece("tool_calls") or ())
 
     @property
     def type(self) -> str | None:
@@ -233,7 +230,7 @@ class Chunk:
 
     def texts(self) -> list[tuple[int, str]]:
         """Index and content of every choice in this chunk."""
-        return [(piece.index, piece.text) for piece in self.pieces]
+        return [(piece.index, readable(piece.text)) for piece in self.pieces]
 
     @property
     def pieces(self) -> list[Piece]:
@@ -281,31 +278,32 @@ class Stream:
 
     @property
     def text(self) -> str:
-        """Joined content of the first choice."""
-        return "".join(chunk.text for chunk in self.chunks)
+        """Joined content of the first choice. Halves of a character that came in neighbouring events are joined."""
+        return self._joined("text")
 
     @property
     def reasoning(self) -> str:
-        return "".join(chunk.reasoning for chunk in self.chunks)
+        return self._joined("reasoning")
 
     @property
     def texts(self) -> list[str]:
         """Joined content of every choice."""
         joined: dict[int, str] = {}
         for chunk in self.chunks:
-            for index, text in chunk.texts():
-                joined[index] = joined.get(index, "") + text
-        return [joined[index] for index in sorted(joined)]
+            for piece in chunk.pieces:
+                joined[piece.index] = joined.get(piece.index, "") + piece.text
+        return [readable(joined[index]) for index in sorted(joined)]
 
     @property
     def tool_calls(self) -> list[ToolCall]:
         """The joined tool calls of the first choice."""
-        return join_tool_calls(piece for chunk in self.chunks for piece in chunk.tool_calls)
+        calls = join_tool_calls(call for piece in self._first_choice() for call in piece.tool_calls)
+        return [call.readable() for call in calls]
 
     @property
     def logprobs(self) -> list[TokenLogprob]:
         """Log probabilities of the first choice's tokens; empty when none were asked for."""
-        return [item for chunk in self.chunks for piece in chunk.pieces if piece.index == 0 for item in piece.logprobs]
+        return [item for piece in self._first_choice() for item in piece.logprobs]
 
     @property
     def tokens(self) -> list[Chunk]:
@@ -347,7 +345,7 @@ class Stream:
     def model(self) -> str | None:
         objects = [chunk.json for chunk in self.chunks if isinstance(chunk.json, dict)]
         objects += [data.get("response", data.get("message")) or {} for data in objects if is_typed(data)]
-        return next((str(data["model"]) for data in objects if data.get("model")), None)
+        return next((readable(str(data["model"])) for data in objects if data.get("model")), None)
 
     @property
     def error(self) -> ErrorBody | None:
@@ -359,6 +357,12 @@ class Stream:
         """Whether the last event is `[DONE]`, the only one, and nothing came after it."""
         dones = [chunk for chunk in self.chunks if chunk.is_done]
         return len(dones) == 1 and self.chunks[-1].is_done and not self.broken
+
+    def _first_choice(self) -> Iterator[Piece]:
+        return (piece for chunk in self.chunks for piece in chunk.pieces if piece.index == 0)
+
+    def _joined(self, name: str) -> str:
+        return readable("".join(getattr(piece, name) for piece in self._first_choice()))
 
     def __str__(self) -> str:
         end = "cancelled" if self.cancelled else self.broken or self.finish_reason or "no finish reason"

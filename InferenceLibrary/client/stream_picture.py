@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import html
 import itertools
 import statistics
 
 from InferenceLibrary.charts import Axis, simplify
 from InferenceLibrary.client.records import Stream, milliseconds
+from InferenceLibrary.foreign_text import markup
 
 _WIDTH, _HEIGHT = 420, 64
 _LEFT, _RIGHT, _TOP, _BOTTOM = 8, 8, 18, 8
@@ -59,5 +59,5 @@ def stream_picture(stream: Stream) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{_HEIGHT}" font-family="sans-serif" '
         f'role="img"><rect width="{_WIDTH}" height="{_HEIGHT}" rx="6" fill="#fff" stroke="#d0d7de"/>{areas}'
         f'<path d="{path}" fill="none" stroke="#0072b2" stroke-width="2" stroke-linejoin="round"/>'
-        f'<text x="{_LEFT}" y="13" font-size="10" fill="#1f2328">{html.escape(text)}</text></svg>\n'
+        f'<text x="{_LEFT}" y="13" font-size="10" fill="#1f2328">{markup(text)}</text></svg>\n'
     )

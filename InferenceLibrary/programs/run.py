@@ -63,7 +63,7 @@ def run_program(
     shown = (command[0], *redactor.argv(list(command[1:])))
     with tempfile.TemporaryDirectory(prefix="inference-run-", ignore_cleanup_errors=True) as folder:
         files = [Path(folder) / name for name in ("stdout", "stderr", "stdin")]
-        files[2].write_text(stdin or "", encoding="utf-8")
+        files[2].write_text(stdin or "", encoding="utf-8", errors="surrogatepass")
         with files[0].open("wb") as out, files[1].open("wb") as err, files[2].open("rb") as source:
             deadline = Deadline(timeout)
             session = ProcessSession(Path(folder))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
+from InferenceLibrary.foreign_text import readable
+
 RATE_LIMIT = "RATE_LIMIT"
 SERVER_ERROR = "SERVER_ERROR"
 INVALID_REQ = "INVALID_REQ"
@@ -96,7 +98,7 @@ def error_of(data: Any) -> ErrorBody | None:
     if isinstance(error, dict):
         return _error(error)
     if isinstance(error, str):
-        return ErrorBody(error, _text(data.get("error_type")), _text(data.get("code")))
+        return ErrorBody(readable(error), _text(data.get("error_type")), _text(data.get("code")))
     if data.get("object") == "error" or (data.get("type") == "error" and "message" in data):
         return _error(data)
     if "detail" in data:
@@ -110,14 +112,14 @@ def _detail(detail: Any) -> ErrorBody:
         return _error(detail)
     if isinstance(detail, list) and detail and all(isinstance(item, dict) and "msg" in item for item in detail):
         wrong = [".".join(str(step) for step in item.get("loc", ())) + f": {item['msg']}" for item in detail]
-        return ErrorBody("; ".join(wrong), _text(detail[0].get("type")))
-    return ErrorBody(detail if isinstance(detail, str) else json.dumps(detail, ensure_ascii=False))
+        return ErrorBody(readable("; ".join(wrong)), _text(detail[0].get("type")))
+    return ErrorBody(readable(detail) if isinstance(detail, str) else readable(json.dumps(detail, ensure_ascii=False)))
 
 
 def _error(error: dict[str, Any]) -> ErrorBody:
-    message = _text(error.get("message")) or json.dumps(error, ensure_ascii=False)
+    message = _text(error.get("message")) or readable(json.dumps(error, ensure_ascii=False))
     return ErrorBody(message, _text(error.get("type")), _text(error.get("code")), _text(error.get("param")))
 
 
 def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
+    return None if value is None else readable(str(value))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
+from InferenceLibrary.foreign_text import readable, readable_or_none
+
 
 class ToolCall(NamedTuple):
     """A call of a tool, or in a stream a piece of one."""
@@ -23,6 +25,10 @@ class ToolCall(NamedTuple):
             return json.loads(self.arguments or "{}")
         except (ValueError, RecursionError):
             return None
+
+    def readable(self) -> ToolCall:
+        """Return the call with texts that UTF-8 can hold; pieces are joined before."""
+        return ToolCall(self.place, readable_or_none(self.id), readable_or_none(self.name), readable(self.arguments))
 
     def __str__(self) -> str:
         return f"{self.name}({self.arguments})"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
+from InferenceLibrary.foreign_text import markup
 from InferenceLibrary.servers.loading import ModelLoad
 
 _WIDTH, _ROW, _HEAD, _LABEL, _BAR = 720, 26, 62, 210, 190
@@ -23,14 +23,14 @@ def load_chart(title: str, loads: Sequence[ModelLoad]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" viewBox="0 0 {_WIDTH} {height}" '
         'font-family="sans-serif" font-size="12">',
         f'<rect width="{_WIDTH}" height="{height}" fill="#fff"/>',
-        f'<text x="12" y="22" font-size="15" font-weight="bold">{escape(title)}</text>',
+        f'<text x="12" y="22" font-size="15" font-weight="bold">{markup(title)}</text>',
         f'<text x="{_LABEL}" y="48" fill="{_TIME}">time to load</text>',
         f'<text x="{second}" y="48" fill="{_MEMORY}">memory</text>',
     ]
     for place, load in enumerate(shown):
         top = _HEAD + _ROW * place
         name = load.model.name if len(load.model.name) <= 26 else load.model.name[:25] + "…"
-        parts.append(f'<text x="12" y="{top + 15}">{escape(name)} ({escape(load.how)})</text>')
+        parts.append(f'<text x="12" y="{top + 15}">{markup(name)} ({markup(load.how)})</text>')
         parts.append(_bar(_LABEL, top, load.elapsed / longest, _TIME, _seconds(load.elapsed)))
         if load.memory is not None:
             parts.append(_bar(second, top, load.memory / largest, _MEMORY, f"{load.memory / 1e6:.1f} MB"))

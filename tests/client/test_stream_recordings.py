@@ -85,3 +85,11 @@ def test_an_even_stream_has_no_stall(wire):
     stream = Client(wire([STREAM_HEAD, *EVENTS, *END]).url).stream_chat(HELLO)
     stream_picture(stream)
     assert all(end - start > 0.05 for start, end in stalls_of(stream))
+
+
+def test_halves_of_characters_are_recorded_as_escapes(wire, tmp_path):
+    events = [piece(delta("smile \ud83d")), piece(delta("\ude00 \ud83d")), *END]
+    stream = Client(wire([STREAM_HEAD, *events]).url).stream_chat([{"role": "user", "content": "\ud83d"}])
+    write_recording(stream, {"asked": "\ud83d"}, tmp_path / "s.json", Redactor())
+    assert json.loads((tmp_path / "s.json").read_text("utf-8"))["request"] == {"asked": "\ud83d"}
+    assert read_recording(tmp_path / "s.json").text == "smile \U0001f600 \ufffd"

@@ -79,3 +79,62 @@ def test_any_path_can_be_asked_for(client: Connect, path: str) -> None:
     caller, server = client(answer("{}"))
     assert caller.send("GET", path).status == 200
     assert server.requests
+
+
+def test_halves_of_a_character_in_neighbouring_events_are_joined(client: Connect) -> None:
+    def event(content: str, **more: object) -> bytes:
+        delta = {"content": content, "reasoning_content": content, **more}
+        choices = [{"index": index, "delta": delta, "finish_reason": None} for index in (0, 1)]
+        return b"data: " + json.dumps({"id": "\ud83d", "model": "m\ud83d", "choices": choices}).encode() + b"\n\n"
+
+    def call(name: str, arguments: str) -> dict[str, object]:
+        return {"tool_calls": [{"index": 0, "id": "c", "function": {"name": name, "arguments": arguments}}]}
+
+    end = {"index": 0, "delta": {}, "finish_reason": "stop\ud83d"}
+    last = b"data: " + json.dumps({"id": "\ud83d", "choices": [end]}).encode() + b"\n\ndata: [DONE]\n\n"
+    first = event("a \ud83d", **call("f\ud83d", '"\ud83d'))
+    body = first + event("\ude00\ude00", **call("", '\ude00"')) + last
+    caller, _ = client(answer(body, content_type="text/event-stream"))
+    stream = caller.stream_chat(HELLO)
+    joined = "a \U0001f600\ufffd"
+    assert (stream.text, stream.reasoning, stream.texts) == (joined, joined, [joined, joined])
+    assert [chunk.text for chunk in stream.chunks] == ["a \ufffd", "\ufffd\ufffd", "", ""]
+    (made,) = stream.tool_calls
+    assert (made.name, made.arguments, made.input) == ("f\ufffd", '"\U0001f600"', "\U0001f600")
+    assert (stream.id, stream.model, stream.finish_reason) == ("\ufffd", "m\ufffd", "stop\ufffd")
+    assert stream.chunks[0].json["choices"][0]["delta"]["content"] == "a \ud83d", "the object is as it came"
+
+
+def test_a_reply_is_readable_and_its_object_as_it_came(client: Connect) -> None:
+    call = {"index": 0, "id": "\ud83d", "function": {"name": "\ud83d", "arguments": '"\ud83d"'}}
+    message = {"role": "a\ud83d", "content": "b\ud83d", "reasoning_content": "c\ud83d", "tool_calls": [call]}
+    choice = {"index": 0, "message": message, "finish_reason": "d\ud83d"}
+    data = {"id": "e\ud83d", "model": "f\ud83d", "choices": [choice]}
+    caller, _ = client(answer(json.dumps(data)))
+    reply = caller.chat(HELLO)
+    said = (reply.role, reply.text, reply.reasoning, reply.finish_reason, reply.id, reply.model)
+    assert said == tuple(f"{letter}\ufffd" for letter in "abcdef")
+    assert reply.texts == ["b\ufffd"]
+    (made,) = reply.tool_calls
+    assert (made.id, made.name, made.arguments) == ("\ufffd", "\ufffd", '"\ufffd"')
+    assert reply.json == data
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"message": "no \ud83d", "type": "no \ud83d"}},
+        {"error": "no \ud83d", "error_type": "no \ud83d"},
+        {"detail": "no \ud83d"},
+        {"detail": [{"loc": ["body"], "msg": "no \ud83d", "type": "no \ud83d"}]},
+        {"detail": {"message": "no \ud83d"}},
+        {"detail": {"no": "no \ud83d"}},
+        {"error": {"no": "no \ud83d"}},
+    ],
+)
+def test_a_refusal_is_readable(client: Connect, body: dict[str, object]) -> None:
+    caller, _ = client(answer(json.dumps(body), "400 Bad Request"))
+    with pytest.raises(RequestError) as caught:
+        caller.chat(HELLO)
+    assert "no \ufffd" in str(caught.value)
+    assert "no \ufffd" in str(caught.value.error)

@@ -150,3 +150,8 @@ def test_secrets_are_masked_in_results_and_errors() -> None:
 def test_a_working_directory_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BinaryError, match="The working directory cannot be used: expected a directory"):
         run_program(["true"], cwd=tmp_path / "none")
+
+
+def test_standard_input_may_hold_half_a_character() -> None:
+    result = run_program([PYTHON, "-c", "import sys; print(sys.stdin.buffer.read())"], stdin="\ud83d")
+    assert result.stdout == "b'\\xed\\xa0\\xbd'\n"

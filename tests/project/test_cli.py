@@ -84,3 +84,10 @@ def test_a_wrong_command_line_is_refused_with_2(arguments: list[str]) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert "usage: rfinference" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_name_that_is_not_utf_8_is_told_all_the_same() -> None:
+    done = subprocess.run([PROGRAM, "profiles", b"\xff.yaml"], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert "\\udcff.yaml" in done.stderr
+    assert "Traceback" not in done.stderr

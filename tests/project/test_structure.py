@@ -17,6 +17,7 @@ RING_1 = {
     "errors",
     "deadline",
     "durations",
+    "foreign_text",
     "redaction",
     "sizes",
     "typed_yaml",
