@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
 
 from InferenceLibrary.client.cancellation import Cancellation
 from InferenceLibrary.client.records import Stream
 from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.errors import InferenceError
+
+Call = Callable[[Cancellation, Callable[[Stream], None]], Stream]
 
 
 class BackgroundStream:
@@ -17,10 +18,10 @@ class BackgroundStream:
 
     Args:
         name: How messages call it.
-        call: Makes the call: takes `cancellation` and `watch`, returns the stream.
+        call: Makes the call: takes its cancellation, and what shall be given the stream as soon as it begins.
     """
 
-    def __init__(self, name: str, call: Callable[..., Stream]) -> None:
+    def __init__(self, name: str, call: Call) -> None:
         self.name = name
         self.so_far: Stream | None = None
         """The stream as far as it is read; None until its answer begins."""
@@ -66,9 +67,9 @@ class BackgroundStream:
         self.cancel()
         self._thread.join(5.0)
 
-    def _run(self, call: Callable[..., Any]) -> None:
+    def _run(self, call: Call) -> None:
         try:
-            self._result = call(cancellation=self._cancellation, watch=self._begun)
+            self._result = call(self._cancellation, self._begun)
         except InferenceError as error:
             self._error = error
 

@@ -1,32 +1,15 @@
-"""Bodies of requests and answers: keys of a generation, JSON as bytes, content codings, all of them bounded."""
+"""Bodies of requests and answers: JSON as bytes, content codings, all of them bounded."""
 
 from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 
 class TooLarge(Exception):
     """The body exceeds the limit."""
-
-
-def generation_body(default_model: str | None, extra: Mapping[str, Any] | None = None, **given: Any) -> dict[str, Any]:
-    """Return the request keys for the given options; None is left out; `extra` is taken as it is and wins.
-
-    `logprobs` is the number of alternatives, as completions have it; `chat_body` writes it as chats have it.
-    """
-    given["model"] = given.get("model") or default_model
-    return {name: value for name, value in given.items() if value is not None} | dict(extra or {})
-
-
-def chat_body(default_model: str | None, **options: Any) -> dict[str, Any]:
-    """Return the request keys of a chat, like `generation_body`."""
-    alternatives = options.pop("logprobs", None)
-    if alternatives is not None:
-        options |= {"logprobs": True, "top_logprobs": alternatives}
-    return generation_body(default_model, **options)
 
 
 def bounded(pieces: Iterator[bytes], limit: int) -> Iterator[bytes]:

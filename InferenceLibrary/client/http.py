@@ -8,12 +8,11 @@ more when a reused one dies before the first byte of the answer.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.client.bodies import TooLarge, bounded, chat_body, generation_body, unpacked
-from InferenceLibrary.client.cancellation import Cancellation
+from InferenceLibrary.client.bodies import TooLarge, bounded, unpacked
 from InferenceLibrary.client.endings import bad_utf8_in, improper_end
 from InferenceLibrary.client.limits import Limits
 from InferenceLibrary.client.problems import describe_problem, network_errors
@@ -21,23 +20,23 @@ from InferenceLibrary.client.recorder import Recorder, headers_of
 from InferenceLibrary.client.records import Attempt, Reply, Stream, decode_json, shorten
 from InferenceLibrary.client.retry import RetryPolicy, retry_after
 from InferenceLibrary.client.route import Route
+from InferenceLibrary.client.sending import ANY_STATUS, Sending
 from InferenceLibrary.client.sessions import Sessions, build_request
 from InferenceLibrary.deadline import pause
 from InferenceLibrary.errors import RequestError, StreamError, describe
 from InferenceLibrary.protocol.errors import PARSE_ERROR, categorize
+from InferenceLibrary.protocol.requests import CHAT, COMPLETIONS, HEADERS, MODELS, Question, body_for
 from InferenceLibrary.redaction import Redactor
 
 if TYPE_CHECKING:
     from InferenceLibrary.client.transport import Wire
 
-CHAT = "/v1/chat/completions"
-COMPLETIONS = "/v1/completions"
-MODELS = "/v1/models"
-
 CANCELLED = "a call that was cancelled"
 
 _LAST_WORDS = 0.2
 """Seconds in which a server whose connection broke may turn out to have died."""
+
+_PLAIN = Sending()
 
 Send = Callable[["Wire"], tuple[int, "dict[str, str]", Any]]
 
@@ -79,46 +78,48 @@ class Client:
         if self.api_key:
             self.redact.add(self.api_key)
 
-    def chat(self, messages: list[dict[str, Any]], *, expected_status: int = 200, **options: Any) -> Reply:
-        """Ask for one chat answer. Options: see `generation_body`; also `limits`, `retry`, `headers`.
+    def chat(self, messages: Sequence[Mapping[str, Any]], sending: Sending = _PLAIN, **parameters: Any) -> Reply:
+        """Ask for one chat answer. Parameters: the other fields of a `Question`.
 
         Raises:
             RequestError: No answer, a status other than the expected one, or a body that is not JSON.
         """
-        return self.generate(CHAT, {"messages": messages}, expected_status=expected_status, **options)
+        return self.ask(CHAT, Question(messages=messages, **parameters), sending)
 
-    def complete(self, prompt: str, *, expected_status: int = 200, **options: Any) -> Reply:
+    def complete(self, prompt: str, sending: Sending = _PLAIN, **parameters: Any) -> Reply:
         """Ask for one text completion, like `chat`."""
-        return self.generate(COMPLETIONS, {"prompt": prompt}, expected_status=expected_status, **options)
+        return self.ask(COMPLETIONS, Question(prompt=prompt, **parameters), sending)
 
-    def stream_chat(self, messages: list[dict[str, Any]], **options: Any) -> Stream:
-        """Ask for a streamed chat answer and record it. Options: as for `chat`, and those of `stream`.
+    def stream_chat(
+        self, messages: Sequence[Mapping[str, Any]], sending: Sending = _PLAIN, **parameters: Any
+    ) -> Stream:
+        """Ask for a streamed chat answer and record it. Parameters: as for `chat`.
 
         Raises:
             RequestError: No answer, or a status other than 200.
             StreamError: The answer is no event stream, or broke off.
         """
-        return self.generate_stream(CHAT, {"messages": messages}, **options)
+        return self.ask_stream(CHAT, Question(messages=messages, **parameters), sending)
 
-    def stream_completion(self, prompt: str, **options: Any) -> Stream:
+    def stream_completion(self, prompt: str, sending: Sending = _PLAIN, **parameters: Any) -> Stream:
         """Ask for a streamed text completion and record it, like `stream_chat`."""
-        return self.generate_stream(COMPLETIONS, {"prompt": prompt}, **options)
+        return self.ask_stream(COMPLETIONS, Question(prompt=prompt, **parameters), sending)
 
-    def generate(self, path: str, body: dict[str, Any], *, expected_status: int = 200, **options: Any) -> Reply:
-        """Post `body` with the keys for the options (see `generation_body`); expect a JSON object. As `send` else."""
-        sending = {name: options.pop(name) for name in ("limits", "retry", "headers") if name in options}
-        whole = body | (chat_body if path == CHAT else generation_body)(self.model, **options)
-        reply = self.send("POST", path, body=whole, expected_status=expected_status, **sending)
-        return self.checked(path, reply) if expected_status == 200 else reply
+    def ask(self, path: str, question: Question, sending: Sending = _PLAIN) -> Reply:
+        """Put a question to the API at `path`; expect a JSON object. As `send` else."""
+        return self.ask_body(path, body_for(path, self._named(question)), sending)
 
-    def generate_stream(self, path: str, body: dict[str, Any], **options: Any) -> Stream:
-        """Post `body` with `stream: true` and the keys for the options; record the answer. As `stream` else."""
-        names = ("limits", "retry", "headers", "cancel_after", "allow_broken", "cancellation", "watch")
-        sending = {name: options.pop(name) for name in names if name in options}
-        usage = {"stream_options": {"include_usage": True}} if options.pop("include_usage", False) else {}
-        keys = (chat_body if path == CHAT else generation_body)(self.model, **options)
-        whole = body | {"stream": True} | usage | keys
-        return self.stream(path, body=whole, **sending)
+    def ask_stream(self, path: str, question: Question, sending: Sending = _PLAIN) -> Stream:
+        """Put a question to the API at `path` and record its streamed answer. As `stream` else."""
+        return self.stream(path, body_for(path, self._named(question), stream=True), sending)
+
+    def ask_body(self, path: str, body: dict[str, Any], sending: Sending = _PLAIN) -> Reply:
+        """Post a body; expect a JSON object. As `send` else."""
+        reply = self.send("POST", path, body, sending)
+        return self.checked(path, reply) if sending.expected_status == 200 else reply
+
+    def _named(self, question: Question) -> Question:
+        return question if question.model else question._replace(model=self.model)
 
     def checked(self, path: str, reply: Reply) -> Reply:
         """Return a reply that holds a JSON object.
@@ -144,43 +145,31 @@ class Client:
         Raises:
             RequestError: No answer, a status other than 200, or no model list in it.
         """
-        reply = self.send("GET", MODELS, expected_status=200)
+        reply = self.send("GET", MODELS, sending=_PLAIN)
         data = reply.json.get("data") if isinstance(reply.json, dict) else None
         if not isinstance(data, list) or not all(isinstance(item, dict) and "id" in item for item in data):
             raise self._error("GET", MODELS, reply.attempts, "a list of models in 'data'", shorten(reply.body), reply)
         return [str(item["id"]) for item in data]
 
-    def send(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: Any = None,
-        expected_status: int | None = None,
-        headers: Mapping[str, str] | None = None,
-        limits: Limits | None = None,
-        retry: RetryPolicy | None = None,
-    ) -> Reply:
+    def send(self, method: str, path: str, body: Any = None, sending: Sending = ANY_STATUS) -> Reply:
         """Send any request and return the answer.
 
         Args:
             method: HTTP method.
             path: Path below the base URL, or a whole URL.
             body: Text or bytes are sent as they are, everything else as JSON; None sends no body.
-            expected_status: Another status is an error; None accepts any.
-            headers: Sent beside the client's own.
-            limits: In place of the client's limits.
-            retry: In place of the client's policy.
+            sending: How it is sent.
 
         Raises:
             RequestError: No answer within the limits, or another status than the expected one.
         """
-        limits = limits or self.limits
+        limits = sending.limits or self.limits
+        sent = {**self.headers, **HEADERS.get(path, {}), **(sending.headers or {})}
         url = self._url(path)
 
         def attempt(wire: Wire) -> tuple[int, dict[str, str], Any]:
             session = self._sessions.shared()
-            request = build_request(session, method, url, body, {**self.headers, **(headers or {})}, self.api_key)
+            request = build_request(session, method, url, body, sent, self.api_key)
             response = session.send(request)
             try:
                 raw = b"".join(bounded(response.iter_raw(), limits.body))
@@ -191,28 +180,21 @@ class Client:
 
         started = time.perf_counter()
         status, answer_headers, raw, attempts, _ = self._attempts(
-            method, path, attempt, limits, retry or self.retry, started, expected_status
+            method, path, attempt, limits, sending, started, sending.expected_status
         )
         text = raw.decode("utf-8", "replace")
         elapsed = time.perf_counter() - started
         reply = Reply(status, answer_headers, text, elapsed, decode_json(text), attempts, url, self.redact)
         reply.bad_utf8 = bad_utf8_in(raw)
-        if expected_status is not None and status != expected_status:
-            raise self._refused(method, path, reply, expected_status)
+        if sending.expected_status is not None and status != sending.expected_status:
+            raise self._refused(method, path, reply, sending.expected_status)
         return reply
 
     def stream(
         self,
         path: str,
-        *,
         body: Any,
-        headers: Mapping[str, str] | None = None,
-        limits: Limits | None = None,
-        retry: RetryPolicy | None = None,
-        cancel_after: int | None = None,
-        allow_broken: bool = False,
-        cancellation: Cancellation | None = None,
-        watch: Callable[[Stream], None] | None = None,
+        sending: Sending = _PLAIN,
         ending: Callable[[Stream], str | None] = improper_end,
     ) -> Stream:
         """Post a request that is answered by an event stream; read it to its end and record it.
@@ -220,13 +202,7 @@ class Client:
         Args:
             path: Path below the base URL.
             body: Sent as JSON.
-            headers: Sent beside the client's own.
-            limits: In place of the client's limits.
-            retry: In place of the client's policy; a stream that has begun is not tried again.
-            cancel_after: Close the connection after so many chunks with output.
-            allow_broken: Return a stream that broke off instead of raising.
-            cancellation: Lets another thread end the stream.
-            watch: Is given the stream as soon as it begins; it grows while it is read.
+            sending: How it is sent; its limits are the client's `stream_limits` by default.
             ending: Says what is wrong with the end of a stream whose bytes came whole; that of the OpenAI API and its
                 like by default.
 
@@ -234,13 +210,13 @@ class Client:
             RequestError: No answer, or a status other than 200.
             StreamError: The answer is no event stream, or broke off; its `stream` holds what had arrived.
         """
-        limits = limits or self.stream_limits or self.limits
+        limits = sending.limits or self.stream_limits or self.limits
+        sent = {**self.headers, **HEADERS.get(path, {}), **(sending.headers or {})}
         url = self._url(path)
-        recorder = Recorder(limits, cancel_after, self.redact, cancellation, watch, ending)
+        recorder = Recorder(limits, sending, self.redact, ending)
 
         def attempt(wire: Wire) -> tuple[int, dict[str, str], Any]:
             with self._sessions.new(keep_alive=False) as session:
-                sent = {**self.headers, **(headers or {})}
                 request = build_request(session, "POST", url, body, sent, self.api_key)
                 response = session.send(request)
                 try:
@@ -256,7 +232,7 @@ class Client:
 
         started = time.perf_counter()
         status, answer_headers, raw, attempts, wire = self._attempts(
-            "POST", path, attempt, limits, retry or self.retry, started, 200, cancellation
+            "POST", path, attempt, limits, sending, started, 200
         )
         if not recorder.is_event_stream:
             text = raw.decode("utf-8", "replace")
@@ -268,7 +244,7 @@ class Client:
             text = self._describe("POST", path, "an event stream (text/event-stream)", got, reply.elapsed)
             raise StreamError(text, category=PARSE_ERROR)
         stream = recorder.finish(attempts, url, time.perf_counter() - started, wire)
-        if stream.broken and not allow_broken:
+        if stream.broken and not sending.allow_broken:
             patience = _LAST_WORDS if recorder.ended_by_connection else 0.0
             arrived = f"{stream.broken} after {len(stream.chunks)} events ({shorten(stream.text, 40)!r})"
             raise StreamError(
@@ -289,14 +265,14 @@ class Client:
         path: str,
         attempt: Send,
         limits: Limits,
-        retry: RetryPolicy,
+        sending: Sending,
         started: float,
         expected_status: int | None,
-        cancellation: Cancellation | None = None,
     ) -> tuple[int, dict[str, str], Any, tuple[Attempt, ...], Wire]:
         """Run attempts until one stands; return status, headers, body, all attempts and the last one's wire."""
         from InferenceLibrary.client.transport import LimitExceeded, Wire
 
+        retry, cancellation = sending.retry or self.retry, sending.cancellation
         done: list[Attempt] = []
         while True:
             wire = Wire(limits, started, cancellation=cancellation)

@@ -11,13 +11,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.client.records import Chunk, Reply, Stream, milliseconds, shorten
+from InferenceLibrary.client.sending import Sending
 from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.errors import InferenceError, StreamError, describe
 from InferenceLibrary.protocol.sse import Oddity
 
 if TYPE_CHECKING:
     from InferenceLibrary.client.http import Client
-    from InferenceLibrary.client.limits import Limits
 
 EXECUTE = "/execute"
 CANCEL = "/cancel"
@@ -157,58 +157,41 @@ def improper_end(stream: Stream) -> str | None:
     return None
 
 
-def execute(
-    client: Client,
-    body: dict[str, Any],
-    *,
-    limits: Limits | None = None,
-    headers: dict[str, str] | None = None,
-    cancel_after: int | None = None,
-    allow_broken: bool = False,
-) -> Job:
+def execute(client: Client, body: dict[str, Any], sending: Sending, *, cancel_after: int | None = None) -> Job:
     """Run a job to its end.
 
     Args:
         client: Client of the worker.
         body: The request; `job_id` is read from it.
-        limits: In place of the client's limits.
-        headers: Sent beside the client's own.
+        sending: How it is sent.
         cancel_after: Ask the worker to cancel the job after so many tokens, and go on reading.
-        allow_broken: Return a job whose stream broke off instead of raising.
 
     Raises:
         RequestError: No answer, or a status other than 200.
         StreamError: The stream broke off, or ended without an `end` or `error` event; or the job was over before it
             could be cancelled.
     """
-    options: dict[str, Any] = {"headers": headers, "limits": limits, "ending": improper_end}
     if cancel_after is None:
-        stream = client.stream(EXECUTE, body=body, allow_broken=allow_broken, **options)
-        return Job(str(body.get("job_id")), stream)
-    return _execute_and_cancel(client, body, cancel_after, allow_broken, options)
+        return Job(str(body.get("job_id")), client.stream(EXECUTE, body, sending, improper_end))
+    return _execute_and_cancel(client, body, sending, cancel_after)
 
 
-def _execute_and_cancel(
-    client: Client, body: dict[str, Any], cancel_after: int, allow_broken: bool, options: dict[str, Any]
-) -> Job:
+def _execute_and_cancel(client: Client, body: dict[str, Any], sending: Sending, cancel_after: int) -> Job:
     """Read the stream in another thread, so that the request to cancel goes out while the job runs."""
     from InferenceLibrary.client.cancellation import Cancellation
 
     cancellation = Cancellation()
     begun: list[Stream] = []
     results: list[Stream | InferenceError] = []
+    watched = sending._replace(allow_broken=True, cancellation=cancellation, watch=begun.append)
 
     def read() -> None:
         try:
-            results.append(
-                client.stream(
-                    EXECUTE, body=body, allow_broken=True, cancellation=cancellation, watch=begun.append, **options
-                )
-            )
+            results.append(client.stream(EXECUTE, body, watched, improper_end))
         except InferenceError as error:
             results.append(error)
 
-    deadline = Deadline((options["limits"] or client.stream_limits or client.limits).total + 1.0)
+    deadline = Deadline((sending.limits or client.stream_limits or client.limits).total + 1.0)
     threading.Thread(target=read, daemon=True).start()
     reply: Reply | None = None
     asked = 0.0
@@ -239,7 +222,7 @@ def _execute_and_cancel(
         )
         raise StreamError(text, stream=result)
     job.cancelled_after = time.perf_counter() - asked
-    if result.broken and not allow_broken:
+    if result.broken and not sending.allow_broken:
         text = describe(
             f"The stream of the cancelled job {job.job_id} broke off",
             expected="an end or error event",
@@ -257,4 +240,4 @@ def cancel(client: Client, job_id: str, *, by: str = "path", expected_status: in
         RequestError: No answer, or another status than the expected one.
     """
     path, body = (CANCEL, {"job_id": job_id}) if by == "body" else (f"{CANCEL}/{job_id}", None)
-    return client.send("POST", path, body=body, expected_status=expected_status)
+    return client.send("POST", path, body, Sending(expected_status=expected_status))

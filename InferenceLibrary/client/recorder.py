@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from InferenceLibrary.client.bodies import TooLarge, bounded
-from InferenceLibrary.client.cancellation import Cancellation
 from InferenceLibrary.client.endings import improper_end
 from InferenceLibrary.client.limits import Limits
 from InferenceLibrary.client.problems import describe_problem, network_errors
 from InferenceLibrary.client.records import Attempt, Chunk, Stream, decode_json
+from InferenceLibrary.client.sending import Sending
 from InferenceLibrary.protocol.sse import SSEDecoder
 
 if TYPE_CHECKING:
@@ -25,17 +25,15 @@ class Recorder:
     def __init__(
         self,
         limits: Limits,
-        cancel_after: int | None,
+        sending: Sending,
         redact: Callable[[str], str] = str,
-        cancellation: Cancellation | None = None,
-        watch: Callable[[Stream], None] | None = None,
         ending: Callable[[Stream], str | None] = improper_end,
     ) -> None:
         self._limits = limits
         self._redact = redact
-        self._cancel_after = cancel_after
-        self._cancellation = cancellation
-        self._watch = watch
+        self._cancel_after = sending.cancel_after
+        self._cancellation = sending.cancellation
+        self._watch = sending.watch
         self._ending = ending
         self.is_event_stream = False
         self.ended_by_connection = False

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from robot.api.deco import keyword
 
@@ -11,7 +12,6 @@ from InferenceLibrary.client.records import Stream, milliseconds
 from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.errors import CheckFailure, StreamError, describe
 from InferenceLibrary.keywords.recordings import RecordingGroup
-from InferenceLibrary.keywords.shared.calling import with_system
 from InferenceLibrary.keywords.shared.shared_arguments import (
     GENERATION,
     SENDING,
@@ -20,7 +20,11 @@ from InferenceLibrary.keywords.shared.shared_arguments import (
     refuse_misnamed,
     takes,
 )
-from InferenceLibrary.types import Messages
+from InferenceLibrary.protocol.requests import CHAT
+from InferenceLibrary.types import Messages, to_messages
+
+if TYPE_CHECKING:
+    from InferenceLibrary.client.cancellation import Cancellation
 
 
 class BackgroundStreamKeywords(RecordingGroup):
@@ -55,16 +59,15 @@ class BackgroundStreamKeywords(RecordingGroup):
         refuse_misnamed(misnamed, self.start_stream)
         from InferenceLibrary.client.background import BackgroundStream
 
-        call = self._call(options, stream=True)
-        messages = with_system(messages, system)
+        call = self._call(options, stream=True, messages=messages, system=system)
 
-        def run(**watching: Any) -> Stream:
-            stream: Stream = call.server.client.stream_chat(messages, **call.generation, **call.sending, **watching)
-            return stream
+        def run(cancellation: Cancellation, watch: Callable[[Stream], None]) -> Stream:
+            sending = call.sending._replace(cancellation=cancellation, watch=watch)
+            return call.server.client.ask_stream(CHAT, call.question, sending)
 
         stream = BackgroundStream(alias or f"stream on {call.server.name}", run)
         self.context.streams.add(stream, alias)
-        self.log.info(f"Started a stream on {call.server.name}: {messages[-1].get('content')!r}.")
+        self.log.info(f"Started a stream on {call.server.name}: {to_messages(messages)[-1].get('content')!r}.")
         return stream
 
     @keyword(name="Wait Until Stream Has ${count:\\d+} Tokens", tags=["stream", "wait"])

@@ -7,8 +7,9 @@ from typing import Any
 from robot.api.deco import keyword
 
 from InferenceLibrary.client.records import Reply
-from InferenceLibrary.keywords.shared.calling import CallGroup, with_system
+from InferenceLibrary.keywords.shared.calling import CallGroup
 from InferenceLibrary.keywords.shared.shared_arguments import GENERATION, SENDING, TOOLS, refuse_misnamed, takes
+from InferenceLibrary.protocol.requests import CHAT, COMPLETIONS
 from InferenceLibrary.types import Messages
 
 
@@ -51,13 +52,10 @@ class ChatKeywords(CallGroup):
         ```
         """
         refuse_misnamed(misnamed, self.chat)
-        call = self._call(options)
-        messages = with_system(messages, system)
+        call = self._call(options, messages=messages, system=system, expected_status=expected_status)
         with self._failures_kept():
-            reply: Reply = call.server.client.chat(
-                messages, expected_status=expected_status, **call.generation, **call.sending
-            )
-        self._logged("chat", call.server, messages, reply)
+            reply = call.server.client.ask(CHAT, call.question, call.sending)
+        self._logged("chat", call.server, call.question.messages, reply)
         return reply
 
     @keyword(tags=["chat"])
@@ -91,11 +89,9 @@ class ChatKeywords(CallGroup):
         ```
         """
         refuse_misnamed(misnamed, self.complete)
-        call = self._call(options)
+        call = self._call(options, prompt=prompt, expected_status=expected_status)
         with self._failures_kept():
-            reply: Reply = call.server.client.complete(
-                prompt, expected_status=expected_status, **call.generation, **call.sending
-            )
+            reply = call.server.client.ask(COMPLETIONS, call.question, call.sending)
         self._logged("completion", call.server, prompt, reply)
         return reply
 
@@ -160,12 +156,10 @@ class ChatKeywords(CallGroup):
             Should Not Be Empty    ${reply.error.message}
         ```
         """
-        call = self._call(options)
+        call = self._call(options, expected_status=expected_status)
         if options.get("extra"):
             raise ValueError("Send Request sends the body as it is: expected no 'extra'.")
         with self._failures_kept():
-            reply: Reply = call.server.client.send(
-                method.upper(), path, body=body, expected_status=expected_status, **call.sending
-            )
+            reply = call.server.client.send(method.upper(), path, body, call.sending)
         self._logged(f"{method.upper()} {path}", call.server, body, reply)
         return reply

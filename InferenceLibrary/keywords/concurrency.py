@@ -11,9 +11,10 @@ from robot.api.deco import keyword
 from InferenceLibrary.client.records import Reply, Stream, milliseconds
 from InferenceLibrary.deadline import Deadline
 from InferenceLibrary.errors import CheckFailure, InferenceError
-from InferenceLibrary.keywords.shared.calling import CallGroup, with_system
+from InferenceLibrary.keywords.shared.calling import CallGroup
 from InferenceLibrary.keywords.shared.shared_arguments import GENERATION, SENDING, STREAMING, TOOLS, takes
-from InferenceLibrary.types import Messages, Texts, to_texts
+from InferenceLibrary.protocol.requests import CHAT, Question
+from InferenceLibrary.types import Texts, to_texts
 
 _SHOWN = 5
 
@@ -37,9 +38,9 @@ class Results(list[Any]):
     __repr__ = __str__
 
 
-def _messages(prompt: str, system: str | None) -> Messages:
+def _asked(question: Question, prompt: str) -> Question:
     # As a message: text by itself would be read as JSON where it looks like it.
-    return with_system(Messages([{"role": "user", "content": prompt}]), system)
+    return question._replace(messages=[{"role": "user", "content": prompt}])
 
 
 class ConcurrencyKeywords(CallGroup):
@@ -79,11 +80,10 @@ class ConcurrencyKeywords(CallGroup):
             Length Should Be    ${replies}    10
         ```
         """
-        call = self._call(options)
+        call = self._call(options, system=system)
 
         def ask(prompt: str) -> Reply:
-            reply: Reply = call.server.client.chat(_messages(prompt, system), **call.generation, **call.sending)
-            return reply
+            return call.server.client.ask(CHAT, _asked(call.question, prompt), call.sending)
 
         return self._at_once("chats", call.server, prompts, count, ask, allow_failures)
 
@@ -123,12 +123,10 @@ class ConcurrencyKeywords(CallGroup):
             END
         ```
         """
-        call = self._call(options, stream=True)
+        call = self._call(options, stream=True, system=system)
 
         def ask(prompt: str) -> Stream:
-            asked = _messages(prompt, system)
-            stream: Stream = call.server.client.stream_chat(asked, **call.generation, **call.sending)
-            return stream
+            return call.server.client.ask_stream(CHAT, _asked(call.question, prompt), call.sending)
 
         return self._at_once("streams", call.server, prompts, count, ask, allow_failures)
 

@@ -218,13 +218,14 @@ def _what_to_do(server: Any, health: Any, seen: str) -> str:
 def _probe(server: Any, health: Any) -> str:
     """Ask for the health; the way over a proxy or with certificates of one's own only the client knows."""
     from InferenceLibrary.client.route import Route
+    from InferenceLibrary.client.sending import ANY_STATUS
     from InferenceLibrary.servers.probes import PROBE_TIMEOUT, judge_health, probe
 
     if server.client.route == Route() or health is None:
         return probe(server.base_url, health)
     try:
         limits = server.client.limits._replace(total=PROBE_TIMEOUT)
-        reply = server.client.send("GET", health.path, limits=limits)
+        reply = server.client.send("GET", health.path, sending=ANY_STATUS._replace(limits=limits))
     except RequestError as error:
         return str(error).splitlines()[0]
     return judge_health(health, reply.status, reply.body.encode())

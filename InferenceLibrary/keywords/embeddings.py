@@ -11,6 +11,7 @@ from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.shared.assertions import check_number
 from InferenceLibrary.keywords.shared.calling import CallGroup
 from InferenceLibrary.keywords.shared.shared_arguments import SENDING, takes
+from InferenceLibrary.protocol.requests import EMBEDDINGS, RERANK, embedding_body, rerank_body
 from InferenceLibrary.types import Texts, to_texts
 
 
@@ -59,11 +60,10 @@ class EmbeddingKeywords(CallGroup):
 
         call = self._call(options)
         inputs = list(to_texts(texts))
-        body = {"input": inputs if len(inputs) != 1 else inputs[0], "encoding_format": encoding}
+        named = model or call.server.client.model
+        body = embedding_body(inputs, encoding, named, dimensions, call.question.extra)
         with self._failures_kept():
-            reply = call.server.client.generate(
-                "/v1/embeddings", body, model=model, dimensions=dimensions, extra=options.get("extra"), **call.sending
-            )
+            reply = call.server.client.ask_body(EMBEDDINGS, body, call.sending)
         try:
             embeddings = read_embeddings(reply, len(inputs))
         except ValueError as error:
@@ -184,11 +184,9 @@ class EmbeddingKeywords(CallGroup):
         """
         call = self._call(options)
         texts = list(to_texts(documents))
-        body = {"query": query, "documents": texts}
+        body = rerank_body(query, texts, model or call.server.client.model, top_n, call.question.extra)
         with self._failures_kept():
-            reply = call.server.client.generate(
-                "/v1/rerank", body, model=model, top_n=top_n, extra=options.get("extra"), **call.sending
-            )
+            reply = call.server.client.ask_body(RERANK, body, call.sending)
         self._logged("rerank", call.server, body, reply)
         results = reply.json.get("results")
         if not isinstance(results, list) or not all(isinstance(item, dict) for item in results):

@@ -238,7 +238,7 @@ class ModelAdminKeywords(CallGroup):
 
     def _should_sleep(self, options: dict[str, Any], *, expected: bool) -> None:
         call = self._call(options)
-        reply = call.server.client.send("GET", "/is_sleeping", expected_status=200, **call.sending)
+        reply = call.server.client.send("GET", "/is_sleeping", sending=call.sending)
         if not isinstance(reply.json, dict) or reply.json.get("is_sleeping") is not expected:
             raise CheckFailure(f"Sleep: expected is_sleeping {str(expected).lower()}, got {reply.body[:200]}.")
 
@@ -256,8 +256,6 @@ class ModelAdminKeywords(CallGroup):
         if named:
             whole["model"] = model or call.server.client.model
         with self._failures_kept():
-            reply: Reply = call.server.client.send(
-                "POST", path, body=whole if body is not None else None, expected_status=200, **call.sending
-            )
+            reply = call.server.client.send("POST", path, whole if body is not None else None, call.sending)
         self._logged(path, call.server, whole, reply)
         return reply

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from assertionengine import AssertionOperator
 from robot.api.deco import keyword
 
+from InferenceLibrary.client.sending import Sending
 from InferenceLibrary.errors import CheckFailure, describe
 from InferenceLibrary.keywords.monitors import bytes_of
 from InferenceLibrary.keywords.shared.assertions import check_number, show
 from InferenceLibrary.keywords.shared.base import KeywordGroup
-from InferenceLibrary.types import JsonObject, Messages, seconds
+from InferenceLibrary.protocol.requests import CHAT, Question
+from InferenceLibrary.types import JsonObject, Messages, seconds, to_messages
 
 if TYPE_CHECKING:
     from InferenceLibrary.charts import MemoryCurve
@@ -95,19 +97,21 @@ class PerformanceKeywords(KeywordGroup):
         from InferenceLibrary.load.sequential import measure_generation
 
         found = self.context.servers.get(server)
-        options: dict[str, Any] = {
-            "model": model,
-            "max_tokens": max_tokens,
-            "temperature": temperature,
-            "seed": seed,
-            "extra": extra,
-        }
+        question = Question(
+            messages=to_messages(prompt),
+            model=model,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            seed=seed,
+            include_usage=True,
+            extra=extra,
+        )
+        limits = found.client.stream_limits or found.client.limits
         limit = seconds(timeout)
-        if limit is not None:
-            options["limits"] = (found.client.stream_limits or found.client.limits)._replace(total=limit)
+        sending = Sending(limits=limits if limit is None else limits._replace(total=limit))
 
         def generate() -> Any:
-            return found.client.stream_chat(prompt, include_usage=True, **options)
+            return found.client.ask_stream(CHAT, question, sending)
 
         measurement = measure_generation(
             generate, name=found.name, iterations=iterations, warmup=warmup, model=model or found.model

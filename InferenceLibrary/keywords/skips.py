@@ -8,6 +8,7 @@ from typing import Any
 from robot.api import SkipExecution
 from robot.api.deco import keyword
 
+from InferenceLibrary.client.sending import Sending
 from InferenceLibrary.errors import RequestError
 from InferenceLibrary.keywords.shared.base import KeywordGroup
 
@@ -89,7 +90,7 @@ class SkipKeywords(KeywordGroup):
         ```
         """
         found = self.context.servers.get(server)
-        reply = found.client.send("GET", "/v1/models", expected_status=200)
+        reply = found.client.send("GET", "/v1/models", sending=Sending())
         data = reply.json.get("data", reply.json.get("models")) if isinstance(reply.json, dict) else None
         models = [item for item in data or [] if isinstance(item, dict)]
         if not any(_is_loaded(item) for item in models):

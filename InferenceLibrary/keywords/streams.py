@@ -11,7 +11,6 @@ from InferenceLibrary.client.records import Stream
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.recordings import RecordingGroup
 from InferenceLibrary.keywords.shared.assertions import check_number
-from InferenceLibrary.keywords.shared.calling import with_system
 from InferenceLibrary.keywords.shared.shared_arguments import (
     GENERATION,
     SENDING,
@@ -20,6 +19,7 @@ from InferenceLibrary.keywords.shared.shared_arguments import (
     refuse_misnamed,
     takes,
 )
+from InferenceLibrary.protocol.requests import CHAT, COMPLETIONS
 from InferenceLibrary.types import Messages
 
 
@@ -61,11 +61,10 @@ class StreamKeywords(RecordingGroup):
         ```
         """
         refuse_misnamed(misnamed, self.stream_chat)
-        call = self._call(options, stream=True)
-        messages = with_system(messages, system)
+        call = self._call(options, stream=True, messages=messages, system=system)
         with self._failures_kept():
-            stream: Stream = call.server.client.stream_chat(messages, **call.generation, **call.sending)
-        return self._logged_stream("streamed chat", call.server, messages, stream)
+            stream = call.server.client.ask_stream(CHAT, call.question, call.sending)
+        return self._logged_stream("streamed chat", call.server, call.question.messages, stream)
 
     @keyword(tags=["stream"])
     @takes(GENERATION, STREAMING, SENDING)
@@ -97,9 +96,9 @@ class StreamKeywords(RecordingGroup):
         ```
         """
         refuse_misnamed(misnamed, self.stream_completion)
-        call = self._call(options, stream=True)
+        call = self._call(options, stream=True, prompt=prompt)
         with self._failures_kept():
-            stream: Stream = call.server.client.stream_completion(prompt, **call.generation, **call.sending)
+            stream = call.server.client.ask_stream(COMPLETIONS, call.question, call.sending)
         return self._logged_stream("streamed completion", call.server, prompt, stream)
 
     @keyword(tags=["stream", "assertion"])

@@ -11,13 +11,8 @@ from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.recordings import RecordingGroup
 from InferenceLibrary.keywords.shared.calling import Call
 from InferenceLibrary.keywords.shared.shared_arguments import BREAKING, SAMPLING, SENDING, TOOLS, refuse_misnamed, takes
-from InferenceLibrary.types import Messages, to_messages
-
-_RESPONSES = "/v1/responses"
-_MESSAGES = "/v1/messages"
-_VERSION = {"anthropic-version": "2023-06-01"}
-_MESSAGE_TOKENS = 256
-"""The Messages API demands a limit."""
+from InferenceLibrary.protocol.requests import COUNT_TOKENS, MESSAGES, RESPONSES
+from InferenceLibrary.types import Messages
 
 
 class TypedApiKeywords(RecordingGroup):
@@ -49,12 +44,8 @@ class TypedApiKeywords(RecordingGroup):
         ```
         """
         refuse_misnamed(misnamed, self.respond)
-        call = self._call(options)
-        body = self._response_body(call, messages, instructions)
-        with self._failures_kept():
-            reply: Reply = call.server.client.generate(_RESPONSES, body, **call.sending)
-        self._logged("response", call.server, body, reply)
-        return reply
+        call = self._call(options, messages=messages, system=instructions)
+        return self._typed_reply("response", RESPONSES, call)
 
     @keyword(tags=["responses", "stream"])
     @takes(SAMPLING, TOOLS, BREAKING, SENDING)
@@ -85,9 +76,8 @@ class TypedApiKeywords(RecordingGroup):
         ```
         """
         refuse_misnamed(misnamed, self.stream_response)
-        call = self._call(options, stream=True)
-        body = self._response_body(call, messages, instructions)
-        return self._typed_stream("streamed response", call, _RESPONSES, body)
+        call = self._call(options, stream=True, messages=messages, system=instructions)
+        return self._typed_stream("streamed response", RESPONSES, call)
 
     @keyword(tags=["messages"])
     @takes(SAMPLING, TOOLS, SENDING)
@@ -117,12 +107,8 @@ class TypedApiKeywords(RecordingGroup):
         ```
         """
         refuse_misnamed(misnamed, self.send_message)
-        call = self._call(options)
-        body = self._message_body(call, messages, system)
-        with self._failures_kept():
-            reply: Reply = call.server.client.generate(_MESSAGES, body, **call.sending)
-        self._logged("message", call.server, body, reply)
-        return reply
+        call = self._call(options, messages=messages, system=system)
+        return self._typed_reply("message", MESSAGES, call)
 
     @keyword(tags=["messages", "stream"])
     @takes(SAMPLING, TOOLS, BREAKING, SENDING)
@@ -151,9 +137,8 @@ class TypedApiKeywords(RecordingGroup):
         ```
         """
         refuse_misnamed(misnamed, self.stream_message)
-        call = self._call(options, stream=True)
-        body = self._message_body(call, messages, system)
-        return self._typed_stream("streamed message", call, _MESSAGES, body)
+        call = self._call(options, stream=True, messages=messages, system=system)
+        return self._typed_stream("streamed message", MESSAGES, call)
 
     @keyword(tags=["messages"])
     @takes(SENDING)
@@ -181,11 +166,9 @@ class TypedApiKeywords(RecordingGroup):
             Should Be Equal    ${reply.usage.prompt_tokens}    ${count}
         ```
         """
-        call = self._call(options)
-        body = self._message_body(call, messages, system)
-        del body["max_tokens"]
+        call = self._call(options, messages=messages, system=system)
         with self._failures_kept():
-            reply = call.server.client.generate(f"{_MESSAGES}/count_tokens", body, **call.sending)
+            reply = call.server.client.ask(COUNT_TOKENS, call.question, call.sending)
         count = reply.json.get("input_tokens")
         if not isinstance(count, int) or isinstance(count, bool):
             raise CheckFailure(f"Count of tokens: expected a whole number in 'input_tokens', got {reply.body[:200]}.")
@@ -221,53 +204,13 @@ class TypedApiKeywords(RecordingGroup):
             more = f" (and {len(problems) - 5} more)" if len(problems) > 5 else ""
             raise CheckFailure(f"Order of typed events: {'; '.join(problems[:5])}{more}.")
 
-    def _typed_stream(self, what: str, call: Call, path: str, body: dict[str, Any]) -> Stream:
-        sending = {name: value for name, value in call.sending.items() if name != "include_usage"}
+    def _typed_stream(self, what: str, path: str, call: Call) -> Stream:
         with self._failures_kept():
-            stream: Stream = call.server.client.generate_stream(path, body, **sending)
-        return self._logged_stream(what, call.server, body, stream)
+            stream = call.server.client.ask_stream(path, call.question, call.sending)
+        return self._logged_stream(what, call.server, call.question.messages, stream)
 
-    @staticmethod
-    def _response_body(call: Call, messages: Messages, instructions: str | None) -> dict[str, Any]:
-        asked = to_messages(messages)
-        plain = len(asked) == 1 and isinstance(asked[0].get("content"), str) and asked[0]["role"] == "user"
-        keys = dict(call.generation)
-        extra: dict[str, Any] = keys.pop("extra")
-        tools, form = keys.pop("tools"), keys.pop("response_format")
-        if tools:
-            keys["tools"] = [{"type": "function", **tool["function"]} for tool in tools]
-        if isinstance(keys.get("tool_choice"), dict):
-            keys["tool_choice"] = {"type": "function", "name": keys["tool_choice"]["function"]["name"]}
-        if form:
-            schema = form.get("json_schema", {})
-            keys["text"] = {"format": {"type": form["type"], **schema}}
-        keys["max_output_tokens"] = keys.pop("max_tokens")
-        body = {"input": asked[0]["content"] if plain else list(asked), "instructions": instructions, **keys}
-        return {name: value for name, value in body.items() if value is not None} | extra
-
-    @staticmethod
-    def _message_body(call: Call, messages: Messages, system: str | None) -> dict[str, Any]:
-        keys = dict(call.generation)
-        extra: dict[str, Any] = keys.pop("extra")
-        tools, choice, stop = keys.pop("tools"), keys.pop("tool_choice"), keys.pop("stop")
-        keys.pop("response_format")
-        if tools:
-            functions = [tool["function"] for tool in tools]
-            keys["tools"] = [
-                {
-                    "name": function["name"],
-                    "description": function.get("description", ""),
-                    "input_schema": function.get("parameters") or {"type": "object"},
-                }
-                for function in functions
-            ]
-        if choice is not None:
-            named = {"auto": {"type": "auto"}, "none": {"type": "none"}, "required": {"type": "any"}}
-            keys["tool_choice"] = (
-                named[choice] if isinstance(choice, str) else {"type": "tool", "name": choice["function"]["name"]}
-            )
-        keys["stop_sequences"] = stop
-        keys["max_tokens"] = keys["max_tokens"] or _MESSAGE_TOKENS
-        call.sending["headers"] = {**_VERSION, **call.sending["headers"]}
-        body = {"messages": list(to_messages(messages)), "system": system, **keys}
-        return {name: value for name, value in body.items() if value is not None} | extra
+    def _typed_reply(self, what: str, path: str, call: Call) -> Reply:
+        with self._failures_kept():
+            reply = call.server.client.ask(path, call.question, call.sending)
+        self._logged(what, call.server, call.question.messages, reply)
+        return reply

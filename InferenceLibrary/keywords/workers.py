@@ -80,19 +80,14 @@ class WorkerKeywords(CallGroup):
         """
         from InferenceLibrary.client.jobs import execute
 
-        call = self._call({"server": server, "timeout": timeout, "headers": headers}, stream=True)
+        call = self._call(
+            {"server": server, "timeout": timeout, "headers": headers, "allow_broken": allow_broken}, stream=True
+        )
         given: dict[str, Any] = {"temperature": temperature, "seed": seed, "top_p": top_p, "top_k": top_k}
         given["stop"] = to_texts(stop) if stop else None
         body = self._body(prompt, job_id, max_tokens, given, extra)
         with self._failures_kept():
-            job = execute(
-                call.server.client,
-                body,
-                limits=call.sending["limits"],
-                headers=call.sending["headers"],
-                cancel_after=cancel_after,
-                allow_broken=allow_broken,
-            )
+            job = execute(call.server.client, body, call.sending, cancel_after=cancel_after)
         self.log.info(f"{job} on {call.server.name}")
         self.log.debug("\n".join(str(event) for event in job.events[:200]))
         return job
@@ -140,7 +135,7 @@ class WorkerKeywords(CallGroup):
             raise CheckFailure("There is nothing to run: expected at least one prompt and a count of at least 1.")
 
         def run(body: dict[str, Any]) -> Job:
-            return execute(call.server.client, body, limits=call.sending["limits"], headers=call.sending["headers"])
+            return execute(call.server.client, body, call.sending)
 
         results = at_once([lambda body=body: run(body) for body in bodies])  # type: ignore[misc]
         jobs = [result for result in results if isinstance(result, Job)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from InferenceLibrary.client.sending import Sending
 from InferenceLibrary.errors import TargetError
 from InferenceLibrary.protocol.prometheus import Metrics, read_metrics
 
@@ -18,7 +19,7 @@ def fetch_metrics(client: Client, path: str) -> Metrics:
     Raises:
         RequestError: No answer, or another status than 200.
     """
-    return read_metrics(client.send("GET", path, expected_status=200).body)
+    return read_metrics(client.send("GET", path, sending=Sending()).body)
 
 
 def requests_at_work(client: Client, profile: Profile) -> dict[str, float]:

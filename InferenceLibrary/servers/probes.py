@@ -8,6 +8,7 @@ import socket
 from urllib.parse import urlsplit
 
 from InferenceLibrary.client.http import Client
+from InferenceLibrary.client.sending import ANY_STATUS, Sending
 from InferenceLibrary.errors import RequestError, StreamError
 from InferenceLibrary.servers.profile import Health
 
@@ -77,7 +78,9 @@ def judge_health(health: Health, status: int, body: bytes) -> str:
 def lists_model(client: Client, path: str) -> str:
     """Ask for the list of models: it must name the client's model, or any when the client has none."""
     try:
-        reply = client.send("GET", path, limits=client.limits._replace(total=PROBE_TIMEOUT))
+        reply = client.send(
+            "GET", path, sending=ANY_STATUS._replace(limits=client.limits._replace(total=PROBE_TIMEOUT))
+        )
     except RequestError as error:
         return str(error).splitlines()[0]
     if reply.status != 200:
@@ -97,12 +100,12 @@ def generate_one(client: Client, kind: str, budget: float) -> str:
 def ask_token(client: Client, kind: str, budget: float) -> tuple[str, bool]:
     """Ask for one token; return what was seen, and whether it is a refusal that time will not change."""
     limits = client.limits._replace(total=max(budget, 0.1))
-    options = {"max_tokens": 1, "limits": limits, "allow_broken": True}
+    sending = Sending(limits=limits, allow_broken=True)
     try:
         if kind == "chat":
-            stream = client.stream_chat([{"role": "user", "content": "Hi"}], **options)
+            stream = client.stream_chat([{"role": "user", "content": "Hi"}], sending, max_tokens=1)
         else:
-            stream = client.stream_completion("Hi", **options)
+            stream = client.stream_completion("Hi", sending, max_tokens=1)
     except (RequestError, StreamError) as error:
         return str(error).splitlines()[0], getattr(error, "status", None) in _FINAL_REFUSALS
     return (OK if stream.tokens else f"a stream without a token: {stream}"), False

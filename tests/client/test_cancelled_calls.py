@@ -12,13 +12,17 @@ from InferenceLibrary.client.background import BackgroundStream
 from InferenceLibrary.client.cancellation import Cancellation
 from InferenceLibrary.client.http import Client
 from InferenceLibrary.client.retry import RetryPolicy
+from InferenceLibrary.client.sending import Sending
 from InferenceLibrary.errors import RequestError, StreamError
 
 HELLO = [{"role": "user", "content": "Hi"}]
 
 
-def start(client, **options):
-    return BackgroundStream("mine", lambda **watching: client.stream_chat(HELLO, **options, **watching))
+def start(client):
+    def call(cancellation, watch):
+        return client.stream_chat(HELLO, Sending(cancellation=cancellation, watch=watch))
+
+    return BackgroundStream("mine", call)
 
 
 def test_a_stream_under_way_is_cancelled(wire):
@@ -45,7 +49,7 @@ def test_a_call_that_has_not_begun_is_cancelled(wire):
     cancellation = Cancellation()
     cancellation.cancel()
     with pytest.raises(RequestError, match="cancelled"):
-        Client(wire([HOLD]).url).stream_chat(HELLO, cancellation=cancellation)
+        Client(wire([HOLD]).url).stream_chat(HELLO, Sending(cancellation=cancellation))
 
 
 def test_a_wait_between_attempts_is_cancelled(wire):

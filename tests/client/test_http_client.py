@@ -11,6 +11,7 @@ from wire_server import DONE, END_OF_BODY, HOLD, RESET, STREAM_HEAD, answer, del
 from InferenceLibrary.client.http import Client
 from InferenceLibrary.client.limits import Limits
 from InferenceLibrary.client.retry import RetryPolicy
+from InferenceLibrary.client.sending import Sending
 from InferenceLibrary.client.transport import Wire
 from InferenceLibrary.errors import RequestError, StreamError
 from InferenceLibrary.redaction import Redactor
@@ -72,7 +73,7 @@ def test_a_refusal_names_status_and_reason(wire):
 
 def test_an_expected_refusal_is_a_reply(wire):
     server = wire([answer('{"detail": "bad"}', "422 Unprocessable Entity")])
-    reply = Client(server.url).chat(HELLO, expected_status=422)
+    reply = Client(server.url).chat(HELLO, Sending(expected_status=422))
     assert (reply.status, reply.error.message) == (422, "bad")
 
 
@@ -333,7 +334,7 @@ def test_a_stream_that_is_cut_is_an_error(wire, script, got):
 
 
 def test_a_cut_stream_is_returned_on_request(wire):
-    stream = Client(wire(whole(delta("Hel"))).url).stream_chat(HELLO, allow_broken=True)
+    stream = Client(wire(whole(delta("Hel"))).url).stream_chat(HELLO, Sending(allow_broken=True))
     assert (stream.text, stream.broken) == ("Hel", "an end with neither a finish reason nor [DONE]")
     assert not stream.ended_with_done
 
@@ -377,7 +378,7 @@ def test_a_cancelled_stream_closes_its_connection(wire):
         closed.set()
 
     server._answer = watch
-    stream = Client(server.url).stream_chat(HELLO, cancel_after=3)
+    stream = Client(server.url).stream_chat(HELLO, Sending(cancel_after=3))
     assert stream.cancelled
     assert 3 <= len(stream.tokens) < 2000
     assert stream.broken is None

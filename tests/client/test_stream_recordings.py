@@ -10,6 +10,7 @@ from wire_server import DONE, END_OF_BODY, RESET, STREAM_HEAD, delta, piece
 
 from InferenceLibrary.client.http import Client
 from InferenceLibrary.client.recordings import read_recording, write_recording
+from InferenceLibrary.client.sending import Sending
 from InferenceLibrary.client.stream_picture import stalls_of, stream_picture
 from InferenceLibrary.errors import StreamError
 from InferenceLibrary.redaction import Redactor
@@ -32,7 +33,7 @@ def test_a_replayed_stream_is_the_recorded_one(wire, tmp_path):
 
 
 def test_a_broken_stream_stays_broken(wire, tmp_path):
-    stream = Client(wire([STREAM_HEAD, *EVENTS, RESET]).url).stream_chat(HELLO, allow_broken=True)
+    stream = Client(wire([STREAM_HEAD, *EVENTS, RESET]).url).stream_chat(HELLO, Sending(allow_broken=True))
     write_recording(stream, None, tmp_path / "s.json", Redactor())
     assert read_recording(tmp_path / "s.json").broken == stream.broken
 

@@ -9,6 +9,7 @@ import pytest
 from wire_server import WireServer, answer
 
 from InferenceLibrary.client.http import Client
+from InferenceLibrary.client.sending import Sending
 from InferenceLibrary.errors import RequestError
 
 HELLO = [{"role": "user", "content": "Hi"}]
@@ -33,7 +34,7 @@ Connect = Callable[[bytes], tuple[Client, WireServer]]
 
 def test_headers_may_hold_any_character(client: Connect) -> None:
     caller, server = client(answer("{}"))
-    caller.send("GET", "/", headers={"X-Name": "é漢"})
+    caller.send("GET", "/", sending=Sending(headers={"X-Name": "é漢"}))
     assert "x-name: é漢".encode() in server.requests[0].lower().replace(b"X-Name", b"x-name")
 
 
@@ -41,7 +42,7 @@ def test_headers_may_hold_any_character(client: Connect) -> None:
 def test_headers_that_http_does_not_know_are_refused(client: Connect, headers: dict[str, str]) -> None:
     caller, _ = client(answer("{}"))
     with pytest.raises(RequestError, match=r"[Ii]llegal header"):
-        caller.send("GET", "/", headers=headers)
+        caller.send("GET", "/", sending=Sending(headers=headers))
 
 
 def test_half_a_character_is_sent_as_its_escape(client: Connect) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from container_tests import IMAGE, engine_or_skip, labelled
 
+from InferenceLibrary.client.sending import Sending
 from InferenceLibrary.containers.container import Container
 from InferenceLibrary.containers.engine import ContainerEngine
 from InferenceLibrary.containers.watcher import WATCHER
@@ -148,7 +149,7 @@ def test_pause_resume_kill_restart(start: Callable[..., Server]) -> None:
     server.pause()
     limits = server.client.limits._replace(total=0.5)
     with pytest.raises(RequestError, match="no answer within"):
-        server.client.chat([{"role": "user", "content": "Hi"}], limits=limits)
+        server.client.chat([{"role": "user", "content": "Hi"}], Sending(limits=limits))
     server.resume()
     assert server.client.chat([{"role": "user", "content": "Hi"}], max_tokens=2).status == 200
     server.kill()

@@ -18,7 +18,7 @@ from robot.api import SkipExecution
 from robot.api.types import Secret
 
 from InferenceLibrary import InferenceLibrary
-from InferenceLibrary.errors import CheckFailure, RequestError, ServerError, TargetError
+from InferenceLibrary.errors import CheckFailure, RequestError, ServerError, StreamError, TargetError
 
 ROOT = Path(__file__).resolve().parents[2]
 FRANCE = "What is the capital of France?"
@@ -57,6 +57,18 @@ def test_a_stream_without_robot(lib: InferenceLibrary) -> None:
     lib.stream_should_have_at_least_chunks(3, stream)
     assert lib.get_time_to_first_token(stream, ">", 0) == stream.time_to_first_token
     assert lib.stream_completion(FRANCE, max_tokens=5).finish_reason == "length"
+
+
+def test_a_measurement_keeps_its_time_limit(lib: InferenceLibrary) -> None:
+    lib.start_server("simulator", time_to_first_token="30 s")
+    with pytest.raises(StreamError, match=r"total time limit of 0.3 s"):
+        lib.measure_generation(FRANCE, iterations=1, warmup=0, timeout=timedelta(seconds=0.3))
+
+
+def test_what_an_api_has_no_place_for_is_refused(lib: InferenceLibrary) -> None:
+    lib.start_server("simulator")
+    with pytest.raises(ValueError, match="Expected no 'response_format': the Messages API"):
+        lib.send_message("Hello", response_format={"type": "json_object"})
 
 
 def test_close_ends_everything(lib: InferenceLibrary) -> None:

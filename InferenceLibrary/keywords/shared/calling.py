@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from InferenceLibrary.client.records import Reply, Stream
+from InferenceLibrary.client.sending import Sending
 from InferenceLibrary.errors import RequestError, StreamError
 from InferenceLibrary.keywords.shared.arguments import plain_mapping
 from InferenceLibrary.keywords.shared.base import KeywordGroup
-from InferenceLibrary.keywords.shared.shared_arguments import GENERATION, STREAMING, TOOLS
-from InferenceLibrary.keywords.shared.wire_types import chosen
-from InferenceLibrary.types import Messages, seconds, to_messages, to_texts
+from InferenceLibrary.protocol.requests import Question
+from InferenceLibrary.types import seconds, to_messages, to_texts
+
+if TYPE_CHECKING:
+    from InferenceLibrary.servers.server import Server
 
 _LIMITS = {
     "timeout": "total",
@@ -25,34 +28,39 @@ _LIMITS = {
 
 
 class Call(NamedTuple):
-    """The arguments of a call, sorted."""
+    """A call of a server as a keyword was asked for it."""
 
-    server: Any
-    generation: dict[str, Any]
-    """Keys of the request."""
-    sending: dict[str, Any]
-    """How the client sends it."""
+    server: Server
+    question: Question
+    sending: Sending
 
 
 class CallGroup(KeywordGroup):
     """Base of the keyword classes that call servers."""
 
-    def _call(self, options: dict[str, Any], *, stream: bool = False) -> Call:
-        """Sort the shared arguments of a keyword."""
-        server = self.context.servers.get(options.get("server"))
+    def _call(self, options: Mapping[str, Any], *, stream: bool = False, **own: Any) -> Call:
+        """Return who is called, what is asked and how it is sent.
+
+        Args:
+            options: The shared arguments of a keyword.
+            stream: Whether the limits of streams hold.
+            own: Arguments of the keyword itself that say what is asked or how it is sent.
+        """
+        given = {**options, **own}
+        server = self.context.servers.get(given.get("server"))
         limits = (server.client.stream_limits if stream else None) or server.client.limits
-        given: dict[str, Any] = {limit: seconds(options.get(argument)) for argument, limit in _LIMITS.items()}
-        limits = limits._replace(**{limit: value for limit, value in given.items() if value is not None})
-        generation = {item.name: options.get(item.name) for item in (*GENERATION, *TOOLS)}
-        if generation["stop"]:
-            generation["stop"] = to_texts(generation["stop"])
-        if generation["tool_choice"]:
-            generation["tool_choice"] = chosen(generation["tool_choice"])
-        generation["extra"] = options.get("extra") or {}
-        sending = {"headers": plain_mapping(self.context, options.get("headers")), "limits": limits}
-        if stream:
-            sending |= {item.name: options.get(item.name, item.default) for item in STREAMING}
-        return Call(server, generation, sending)
+        bounds: dict[str, Any] = {limit: seconds(given.get(argument)) for argument, limit in _LIMITS.items()}
+        given["limits"] = limits._replace(**{limit: value for limit, value in bounds.items() if value is not None})
+        given["headers"] = plain_mapping(self.context, given.get("headers"))
+        if given.get("messages") is not None:
+            given["messages"] = to_messages(given["messages"])
+        if given.get("stop"):
+            given["stop"] = to_texts(given["stop"])
+        return Call(
+            server,
+            Question(**{name: given[name] for name in Question._fields if name in given}),
+            Sending(**{name: given[name] for name in Sending._fields if name in given}),
+        )
 
     @contextmanager
     def _failures_kept(self) -> Iterator[None]:
@@ -71,9 +79,3 @@ class CallGroup(KeywordGroup):
         if isinstance(answer, Reply):
             # As it came: to indent what nobody may read would cost every call.
             self.log.debug(f"Headers: {self.context.redactor.headers(answer.headers)}\nBody: {answer.body[:10_000]}")
-
-
-def with_system(messages: Messages, system: str | None) -> Messages:
-    """Return the messages of a call; from Python they may come as plain text."""
-    asked = to_messages(messages)
-    return asked if system is None else Messages([{"role": "system", "content": system}, *asked])

@@ -74,12 +74,5 @@ def to_response_format(value: str | dict) -> ResponseFormat:  # type: ignore[typ
     return ResponseFormat(type="json_schema", json_schema=schema)
 
 
-def chosen(choice: str) -> Any:
-    """Return a tool choice as the API has it: a name becomes an object."""
-    if choice in {"auto", "none", "required"}:
-        return str(choice)
-    return {"type": "function", "function": {"name": str(choice)}}
-
-
 CONVERTERS: dict[type, Any] = {Tools: to_tools, ToolChoice: to_tool_choice, ResponseFormat: to_response_format}
 """What calls take besides the common types; the library registers it at Robot Framework."""
