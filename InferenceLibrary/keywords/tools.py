@@ -199,7 +199,7 @@ class ToolKeywords(KeywordGroup):
 
         Args:
             answer: A reply or a stream.
-            schema: JSON schema (draft 4, 6 or 7).
+            schema: JSON schema, of any draft to 2020-12; `$schema` names another than the last.
 
         Returns:
             The decoded JSON.
@@ -218,7 +218,7 @@ class ToolKeywords(KeywordGroup):
             Should Not Be Empty    ${data}[city]
         ```
         """
-        from InferenceLibrary.protocol.tool_rules import schema_problem
+        from InferenceLibrary.protocol.json_schema import schema_problem
 
         try:
             data = json.loads(answer.text)

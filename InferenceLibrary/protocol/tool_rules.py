@@ -6,26 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from InferenceLibrary.protocol.json_schema import schema_problem
 from InferenceLibrary.protocol.pieces import ToolCall
-
-
-def schema_problem(data: Any, schema: Mapping[str, Any]) -> str | None:
-    """Return where data does not fit a JSON schema (draft 4, 6 or 7), None when it does.
-
-    Raises:
-        ValueError: The schema is none.
-    """
-    import fastjsonschema
-
-    try:
-        check = fastjsonschema.compile(dict(schema))
-    except fastjsonschema.JsonSchemaDefinitionException as error:
-        raise ValueError(f"Expected a JSON schema: {error}.") from None
-    try:
-        check(data)
-    except fastjsonschema.JsonSchemaValueException as error:
-        return str(error.message)
-    return None
 
 
 def tool_problems(calls: Sequence[ToolCall], tools: Sequence[Mapping[str, Any]] = ()) -> list[str]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from InferenceLibrary.protocol.agreement import first_difference, wilson_interval
+from InferenceLibrary.protocol.json_schema import schema_problem
 from InferenceLibrary.protocol.messages import Usage, join_tool_calls, merge_usage, read_pieces, read_usage
 from InferenceLibrary.protocol.pieces import TokenLogprob, ToolCall
 from InferenceLibrary.protocol.prometheus import read_metrics
-from InferenceLibrary.protocol.tool_rules import piece_problems, schema_problem, tool_problems
+from InferenceLibrary.protocol.tool_rules import piece_problems, tool_problems
 from InferenceLibrary.protocol.typed_order import order_problems
 
 

@@ -23,6 +23,7 @@ _PATHS = (
     ("/completions", Api.COMPLETIONS),
     ("/responses", Api.RESPONSES),
     ("/messages", Api.MESSAGES),
+    ("/messages/count_tokens", Api.MESSAGES),
     ("/embeddings", Api.EMBEDDINGS),
     ("/models", Api.MODELS),
     ("/rerank", Api.RERANK),

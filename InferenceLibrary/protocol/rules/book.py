@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from InferenceLibrary.protocol.exchange import Exchange, Held
-from InferenceLibrary.protocol.rules import bodies, framing  # noqa: F401  (they write their rules down)
+from InferenceLibrary.protocol.rules import (  # noqa: F401  (they write their rules down)
+    bodies,
+    framing,
+    messages,
+    messages_stream,
+    responses,
+    responses_stream,
+)
 from InferenceLibrary.protocol.rules.builders import views_of
 from InferenceLibrary.protocol.rules.rule import REGISTRY, Api, Found, Judgement, Known, Reference, Rule, Violation
 from InferenceLibrary.protocol.rules.views import View

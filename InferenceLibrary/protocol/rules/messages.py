@@ -1,0 +1,230 @@
+"""Rules of the Messages API for the message, whole or joined from a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from InferenceLibrary.protocol.exchange import Held
+from InferenceLibrary.protocol.rules.forms import (
+    Fits,
+    inside,
+    is_anything,
+    is_count,
+    is_filled,
+    is_list,
+    is_object,
+    is_text,
+    listed,
+    one_of,
+    or_null,
+    wrong_keys,
+)
+from InferenceLibrary.protocol.rules.messages_views import Message, TokenCount
+from InferenceLibrary.protocol.rules.rule import Found, Known, Level, rule
+from InferenceLibrary.protocol.rules.typed_tools import TOOL_KINDS, MadeCall, Wanted, tool_problems
+from InferenceLibrary.protocol.strict_json import show
+
+_MESSAGES = "Anthropic's API reference, Messages, read 2026-11"
+_REASONS = (
+    "end_turn",
+    "max_tokens",
+    "stop_sequence",
+    "tool_use",
+    "pause_turn",
+    "refusal",
+    "model_context_window_exceeded",
+)
+_FORM: dict[str, Fits] = {
+    "id": is_filled,
+    "type": one_of("message"),
+    "role": one_of("assistant"),
+    "model": is_filled,
+    "content": is_list,
+    "stop_reason": or_null(is_text),
+    "usage": is_object,
+}
+_BLOCKS: dict[str, dict[str, Fits]] = {
+    "text": {"text": is_text},
+    "thinking": {"thinking": is_text},
+    "redacted_thinking": {"data": is_text},
+    "tool_use": {"id": is_filled, "name": is_filled, "input": is_object},
+}
+
+
+@rule(
+    "A10",
+    Level.MUST,
+    "A message has id, type `message`, role `assistant`, model, content, stop_reason and usage.",
+    source=_MESSAGES,
+    kinds=("missing", "wrong", "usage"),
+    view=Message,
+)
+def form(view: Message, known: Known) -> Iterator[Found]:
+    if not isinstance(view.data, dict):
+        yield view.found("missing", f"{show(view.data)} in place of a message")
+        return
+    for key, got in wrong_keys(view.data, _FORM):
+        yield view.found("wrong" if key in view.data else "missing", got)
+    usage = view.data.get("usage")
+    if isinstance(usage, dict) and not view.streamed:
+        for _, got in wrong_keys(usage, {"input_tokens": is_count, "output_tokens": is_count}):
+            yield view.found("usage", f"{got} in usage")
+
+
+@rule(
+    "A16",
+    Level.SHOULD,
+    "A message has the key stop_sequence, null where no stop sequence ended it.",
+    source=_MESSAGES,
+    kinds=("missing", "wrong"),
+    view=Message,
+)
+def stop_sequence_key(view: Message, known: Known) -> Iterator[Found]:
+    if isinstance(view.data, dict):
+        for key, got in wrong_keys(view.data, {"stop_sequence": or_null(is_text)}):
+            yield view.found("wrong" if key in view.data else "missing", got)
+
+
+@rule(
+    "A17",
+    Level.MUST,
+    "Each block of the content is an object with a type, and has the keys of that type.",
+    source=f"{_MESSAGES}: content",
+    kinds=("block", "key"),
+    view=Message,
+)
+def blocks(view: Message, known: Known) -> Iterator[Found]:
+    for place, block in enumerate(view.blocks):
+        kind = inside(block, "type")
+        if not is_filled(kind):
+            yield view.found("block", f"{show(block)} as block {place}")
+            continue
+        wanted = _BLOCKS.get(kind, {})
+        if view.streamed and kind == "tool_use":
+            # The input of a stream is judged by its pieces.
+            wanted = {**wanted, "input": is_anything}
+        for _, got in wrong_keys(block, wanted):
+            yield view.found("key", f"{got} in the {show(kind)} block {place}")
+
+
+@rule(
+    "A18",
+    Level.SHOULD,
+    "A block of thinking has a signature.",
+    source="Anthropic's guide on extended thinking, read 2026-11",
+    kinds=("signature",),
+    view=Message,
+)
+def signature(view: Message, known: Known) -> Iterator[Found]:
+    for place, block in enumerate(view.blocks):
+        if not view.streamed and inside(block, "type") == "thinking" and not is_filled(block.get("signature")):
+            yield view.found("signature", f"signature {show(block.get('signature'))} in block {place}")
+
+
+@rule(
+    "A11",
+    Level.MUST,
+    "No more tokens are written than max_tokens allows, and max_tokens is the stop reason where it ended the message.",
+    source=f"{_MESSAGES}: max_tokens, stop_reason",
+    kinds=("over the limit", "other reason"),
+    view=Message,
+    needs=(Held.REQUEST,),
+)
+def limit(view: Message, known: Known) -> Iterator[Found]:
+    asked = view.exchange.asked_for("max_tokens")
+    written = inside(inside(view.data, "usage"), "output_tokens")
+    if not is_count(asked) or not is_count(written) or asked == 0:
+        return
+    if written > asked:
+        yield view.found("over the limit", f"{written} tokens under a limit of {asked}")
+    elif view.stop_reason == "end_turn" and written == asked:
+        yield view.found("other reason", f"end_turn after {written} tokens under a limit of {asked}")
+
+
+@rule(
+    "A12",
+    Level.MUST,
+    "No stop sequence stands in the text, and the one that ended it is told.",
+    source=f"{_MESSAGES}: stop_sequences, stop_sequence",
+    kinds=("in the text", "not told", "other sequence"),
+    view=Message,
+    needs=(Held.REQUEST,),
+)
+def stop_sequences(view: Message, known: Known) -> Iterator[Found]:
+    asked = [item for item in listed(view.exchange.asked_for("stop_sequences")) if is_filled(item)]
+    for sequence in asked:
+        if sequence in view.text:
+            yield view.found("in the text", f"the stop sequence {show(sequence)} in the text")
+    told = inside(view.data, "stop_sequence")
+    if view.stop_reason == "stop_sequence":
+        if told is None:
+            yield view.found("not told", "stop_sequence null with the stop reason stop_sequence")
+        elif told not in asked:
+            yield view.found("other sequence", f"{show(told)}, which was not asked for")
+    elif told is not None:
+        yield view.found("other sequence", f"stop_sequence {show(told)} with the stop reason {show(view.stop_reason)}")
+
+
+@rule(
+    "A13",
+    Level.MUST,
+    "The stop reason is one of the reference, and tool_use where tools are called.",
+    source=f"{_MESSAGES}: stop_reason",
+    kinds=("missing", "unknown", "not tool_use", "no call"),
+    view=Message,
+    to_the_end=True,
+)
+def stop_reason(view: Message, known: Known) -> Iterator[Found]:
+    if not isinstance(view.data, dict):
+        return
+    reason = view.stop_reason
+    calls = any(inside(block, "type") == "tool_use" for block in view.blocks)
+    if reason is None:
+        yield view.found("missing", "stop_reason null in a message that is over")
+    elif reason not in _REASONS:
+        yield view.found("unknown", f"stop_reason {show(reason)}")
+    elif calls and reason in ("end_turn", "stop_sequence"):
+        yield view.found("not tool_use", f"stop_reason {show(reason)} with a call of a tool")
+    elif reason == "tool_use" and not calls:
+        yield view.found("no call", "stop_reason tool_use without a call")
+
+
+@rule(
+    "A14",
+    Level.MUST,
+    "Calls are of tools that were offered, with an input of their schema, as tool_choice asks.",
+    source=f"{_MESSAGES}: tools, tool_choice",
+    kinds=TOOL_KINDS,
+    view=Message,
+    needs=(Held.REQUEST,),
+)
+def tools(view: Message, known: Known) -> Iterator[Found]:
+    exchange = view.exchange
+    calls = [
+        MadeCall(place, block.get("name"), block.get("input"))
+        for place, block in enumerate(view.blocks)
+        if inside(block, "type") == "tool_use"
+    ]
+    schemas = {
+        tool["name"]: tool.get("input_schema")
+        for tool in listed(exchange.asked_for("tools"))
+        if is_filled(inside(tool, "name"))
+    }
+    wanted = Wanted.from_messages(exchange.asked_for("tool_choice"))
+    complete = view.stop_reason in ("end_turn", "tool_use", "stop_sequence")
+    for kind, got in tool_problems(calls, schemas, wanted, complete=complete):
+        yield view.found(kind, got)
+
+
+@rule(
+    "A15",
+    Level.MUST,
+    "The answer to count_tokens has input_tokens, an integer.",
+    source="Anthropic's API reference, Count tokens in a message, read 2026-11",
+    kinds=("input_tokens",),
+    view=TokenCount,
+)
+def count(view: TokenCount, known: Known) -> Iterator[Found]:
+    given = inside(view.data, "input_tokens")
+    if not is_count(given):
+        yield Found("input_tokens", f"input_tokens {show(given)}")
