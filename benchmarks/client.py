@@ -9,6 +9,8 @@ and a keyword that does nothing.
 Then what a test of the suites costs over a test that makes one chat and nothing else, in one run of Robot: after each
 suite come a few such tests in a suite of their own, so that both meet the machine in the same state. Tests that start a
 program of their own are counted apart.
+
+Both bars are ratios within the run: exit code 1 when one is missed.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from bars import Bars
 from robot.api import ExecutionResult, ResultVisitor
 
 from InferenceLibrary.client.http import Client
@@ -153,8 +156,8 @@ def with_empty_tests(suites: list[Path], folder: Path) -> list[Path]:
     return mixed
 
 
-def tests_over_empty_ones(suites: list[Path], folder: Path) -> float:
-    """Print what tests of the suites take; return the median over that of empty tests in the same run."""
+def tests_over_empty_ones(suites: list[Path], folder: Path, bars: Bars) -> float:
+    """Print what tests of the suites take; judge and return the median over that of empty tests in the same run."""
     tests = tests_of(with_empty_tests(suites, folder), folder)
     base = statistics.median(tests.empty)
     print(row(f"{len(tests.empty)} tests with one chat", tests.empty))
@@ -162,8 +165,7 @@ def tests_over_empty_ones(suites: list[Path], folder: Path) -> float:
     if len(tests.with_own_program) > 1:
         print(row(f"{len(tests.with_own_program)} tests that start a program", tests.with_own_program, base))
     ratio = statistics.median(tests.plain) / base
-    kept = "kept" if ratio <= TEST_BUDGET else "EXCEEDED"
-    print(f"The median test over one with one chat: {ratio:.2f}, budget {TEST_BUDGET:g}: {kept}")
+    bars.at_most("median test over one with one chat", ratio, TEST_BUDGET)
     return ratio
 
 
@@ -245,12 +247,12 @@ def main() -> int:
     print(row("keyword that does nothing", times["Nothing"]))
     print(row("bare httpx call, without Robot", bare))
     print(row("Client.chat, without Robot", ours, statistics.median(bare)))
-    ratio = statistics.median(times["Chat"]) / plain
-    print(f"Chat over the bare call: {ratio:.2f}, budget {BUDGET}: {'kept' if ratio <= BUDGET else 'EXCEEDED'}")
+    bars = Bars()
+    bars.at_most("Chat over the bare call", statistics.median(times["Chat"]) / plain, BUDGET)
     if not asked.no_suites:
         with tempfile.TemporaryDirectory() as folder:
-            tests_over_empty_ones(sorted(SUITES.glob("[!_]*.robot")), Path(folder))
-    return 0
+            tests_over_empty_ones(sorted(SUITES.glob("[!_]*.robot")), Path(folder), bars)
+    return bars.exit_code()
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """What starting costs: the import of the library over Robot Framework alone, and the simulator's start to healthy.
 
-    python benchmarks/startup.py [--rounds 10]
+    python benchmarks/startup.py [--repeats 5]
 
-Each figure is the median over rounds in fresh processes, with compiled bytecode in place; the variants of a table take
-turns within a round, so that the machine's mood hits all alike.
+Each figure of a round is the median over so many fresh processes, with compiled bytecode in place; the variants take
+turns, so that the machine's mood hits all alike. The bars are times, and so judged in quiet rounds only: see `bars.py`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from bars import Bars
+
 from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.servers.profile import load_profile
 from InferenceLibrary.servers.starting import StartSettings, start
@@ -25,6 +27,8 @@ IMPORT_BUDGET = 0.015
 START_BUDGET = 0.250
 """Seconds from the start of the simulator to its first 200 on /health."""
 
+NAMES = ("import of Robot Framework", "import of InferenceLibrary over it", "simulator, start to healthy")
+LIBRARY = "import InferenceLibrary; InferenceLibrary.InferenceLibrary()"
 _ROBOT = "import robot.run, robot.libraries.BuiltIn, robot.api.deco, robot.api.logger"
 _TIMED = "import time; began = time.perf_counter(); {}; print(time.perf_counter() - began)"
 _ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
@@ -50,34 +54,35 @@ def start_to_healthy(folder: Path, number: int) -> float:
     return server.stages["healthy"]
 
 
-def row(name: str, values: list[float], base: float | None, budget: float | None) -> str:
-    median = statistics.median(values)
-    ratio = f"{median / base:8.2f}" if base else f"{'':8}"
-    verdict = "" if budget is None else f"  budget {budget * 1000:.0f} ms: {'kept' if median <= budget else 'EXCEEDED'}"
-    return f"{name:<52}{min(values) * 1000:9.1f}{median * 1000:9.1f}{max(values) * 1000:9.1f}{ratio}{verdict}"
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=10)
-    rounds = parser.parse_args().rounds
-    library = "import InferenceLibrary; InferenceLibrary.InferenceLibrary()"
-    for statement in (_ROBOT, library):
-        timed_import("pass", statement)  # not counted: compiles the bytecode
+def one_round(repeats: int) -> dict[str, float]:
+    """Return the medians of one round in seconds."""
     robot: list[float] = []
     ours: list[float] = []
     starts: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
-        for number in range(rounds):
+        for number in range(repeats):
             robot.append(timed_import("pass", _ROBOT))
-            ours.append(timed_import(_ROBOT, library))
+            ours.append(timed_import(_ROBOT, LIBRARY))
             starts.append(start_to_healthy(Path(folder), number))
-    base = statistics.median(robot)
-    print(f"{f'medians of {rounds}, ms':<52}{'min':>9}{'median':>9}{'max':>9}{'ratio':>8}")
-    print(row("import of Robot Framework", robot, base, None))
-    print(row("import of InferenceLibrary over it", ours, base, IMPORT_BUDGET))
-    print(row("simulator, start to healthy", starts, base, START_BUDGET))
-    return 0
+    return dict(zip(NAMES, map(statistics.median, (robot, ours, starts)), strict=True))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=5, help="fresh processes of each kind a round [5]")
+    repeats = parser.parse_args().repeats
+    for statement in (_ROBOT, LIBRARY):
+        timed_import("pass", statement)  # not counted: compiles the bytecode
+    bars = Bars()
+    _, import_, start_ = NAMES
+    found = bars.times(lambda: one_round(repeats), {import_: ("<=", IMPORT_BUDGET), start_: ("<=", START_BUDGET)})
+    print(f"{f'all {len(found)} rounds, ms':<44}{'min':>9}{'median':>9}{'max':>9}{'ratio':>8}")
+    base = statistics.median(figures[NAMES[0]] for figures in found)
+    for name in NAMES:
+        values = [figures[name] * 1000 for figures in found]
+        median = statistics.median(values)
+        print(f"{name:<44}{min(values):9.1f}{median:9.1f}{max(values):9.1f}{median / base / 1000:8.2f}")
+    return bars.exit_code()
 
 
 if __name__ == "__main__":

@@ -3,12 +3,14 @@
     python benchmarks/terminal.py [--rounds 40] [--without-suites]
 
 Each table compares two things in one run. "keywords" are keywords of a Robot run, timed by Robot itself: Type Text and
-Wait For Screen Text. "own" is the same program in a bare pseudo-terminal: write, read until it is there.
+Wait For Screen Text. "own" is the same program in a bare pseudo-terminal: write, read until it is there. Bars in
+seconds are judged in quiet rounds only: see `bars.py`.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import pty
 import statistics
@@ -18,6 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from bars import Bars
 from robot.api import ExecutionResult, ResultVisitor
 
 ROOT = Path(__file__).parents[1]
@@ -26,6 +29,8 @@ ROUND_TRIP = 0.030
 START = 0.060
 """Seconds that watching over it may add to the start of a terminal."""
 PICTURE = 20_000
+HELD = 2.0
+"""Memory that a flood of 100 MB may take over one of 1 MB."""
 SUITES = {"binary": 5.0, "model_loading": 10.0, "terminal": 20.0}
 """Seconds that each suite may take on the simulator."""
 PROGRAMS = {"cat": ["cat"], "python": [sys.executable, "-q"]}
@@ -172,30 +177,44 @@ def picture(columns: int, rows: int) -> int:
     return size
 
 
-def suite_time(name: str) -> float | None:
-    """Return the seconds of a suite on the simulator; None where there is none or it fails."""
+def suite_time(name: str) -> float:
+    """Return the seconds of a suite on the simulator, infinity where it fails."""
     path = ROOT / "robot" / "integration" / f"{name}.robot"
-    if not path.exists():
-        return None
     with tempfile.TemporaryDirectory() as folder:
         options = ["--outputdir", folder, "--console", "none"]
         began = time.perf_counter()
         done = subprocess.run([sys.executable, "-m", "robot", *options, str(path)], check=False, cwd=ROOT)
-        return time.perf_counter() - began if done.returncode == 0 else None
+        return time.perf_counter() - began if done.returncode == 0 else math.inf
 
 
-def row(name: str, values: list[float], base: list[float] | None = None, budget: float | None = None) -> bool:
+def row(name: str, values: list[float], base: list[float] | None = None) -> float:
+    """Print a row; return by how many seconds its median is above that of the base."""
     median = statistics.median(values)
-    over = median - statistics.median(base) if base else 0.0
     ratio = f"{median / statistics.median(base):8.1f}" if base else f"{'':8}"
-    kept = budget is None or over <= budget
-    verdict = "" if budget is None else f"  {over * 1000:+.1f} ms of {budget * 1000:.0f}: {_verdict(kept)}"
-    print(f"{name:<44}{min(values) * 1000:9.2f}{median * 1000:9.2f}{max(values) * 1000:9.2f}{ratio}{verdict}")
-    return kept
+    print(f"{name:<44}{min(values) * 1000:9.2f}{median * 1000:9.2f}{max(values) * 1000:9.2f}{ratio}")
+    return median - statistics.median(base) if base else 0.0
 
 
-def _verdict(kept: bool) -> str:
-    return "kept" if kept else "EXCEEDED"
+def one_round(rounds: int) -> dict[str, float]:
+    """Print one table; return the seconds that keywords and watching cost over the programs alone."""
+    over: dict[str, float] = {}
+    print(f"{'milliseconds':<44}{'least':>9}{'median':>9}{'most':>9}{'ratio':>8}")
+    for name, command in PROGRAMS.items():
+        own = by_itself(command, rounds)
+        keywords = through_keywords(command, rounds)
+        row(f"keystrokes to the screen, {name}: own", own)
+        over[f"keystroke, {name}"] = row(f"keystrokes to the screen, {name}: keywords", keywords, own)
+    watched, alone = starts(rounds)
+    row("start of a terminal", alone)
+    over["start"] = row("start of a terminal, watched over", watched, alone)
+    fresh = [(first_start(True), first_start(False)) for _ in range(max(3, rounds // 8))]
+    row("first start of a process", [pair[1] for pair in fresh])
+    over["first start"] = row("first start, watched over", [pair[0] for pair in fresh], [pair[1] for pair in fresh])
+    return over
+
+
+def suite_times() -> dict[str, float]:
+    return {f"suite {name}": suite_time(name) for name in SUITES}
 
 
 def main() -> int:
@@ -203,44 +222,21 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=40, help="rounds of each table [40]")
     parser.add_argument("--without-suites", action="store_true", help="leave the suites out")
     arguments = parser.parse_args()
-    good = True
-    print(f"{'milliseconds':<44}{'least':>9}{'median':>9}{'most':>9}{'ratio':>8}")
-    for name, command in PROGRAMS.items():
-        own = by_itself(command, arguments.rounds)
-        keywords = through_keywords(command, arguments.rounds)
-        row(f"keystrokes to the screen, {name}: own", own)
-        good &= row(f"keystrokes to the screen, {name}: keywords", keywords, own, ROUND_TRIP)
-    watched, alone = starts(arguments.rounds)
-    row("start of a terminal", alone)
-    good &= row("start of a terminal, watched over", watched, alone, START)
-    fresh = [(first_start(True), first_start(False)) for _ in range(max(3, arguments.rounds // 8))]
-    row("first start of a process", [pair[1] for pair in fresh])
-    good &= row("first start, watched over", [pair[0] for pair in fresh], [pair[1] for pair in fresh], START)
+    bars = Bars()
+    keys = {f"keystroke, {name}": ("<=", ROUND_TRIP) for name in PROGRAMS}
+    bars.times(lambda: one_round(arguments.rounds), {**keys, "start": ("<=", START), "first start": ("<=", START)})
     print(f"\n{'flood':<44}{'seconds':>9}{'MB/s':>9}{'MB held':>9}{'MB kept':>9}")
     held = []
     for megabytes in (1, 100):
         seconds, memory, recorded = flood(megabytes)
         held.append(memory)
         print(f"{f'{megabytes} MB':<44}{seconds:9.2f}{megabytes / seconds:9.1f}{memory:9.1f}{recorded:9.1f}")
-    print(f"100 MB hold {held[1] / held[0]:.2f} times the memory of 1 MB")
-    print(f"\n{'picture of a full screen':<44}{'bytes':>9}")
-    for size in ((80, 24), (120, 40)):
-        found = picture(*size)
-        good &= found < PICTURE
-        print(f"{f'{size[0]} x {size[1]}':<44}{found:9}  budget {PICTURE}: {_verdict(found < PICTURE)}")
+    bars.at_most("memory that 100 MB hold over 1 MB", held[1] / held[0], HELD)
+    for columns, rows in ((80, 24), (120, 40)):
+        bars.at_most(f"picture of {columns} x {rows}", picture(columns, rows), PICTURE, "bytes")
     if not arguments.without_suites:
-        print(f"\n{'suite on the simulator':<44}{'seconds':>9}")
-        for name, budget in SUITES.items():
-            times = [suite_time(name) for _ in range(3)]
-            found_times = [seconds for seconds in times if seconds is not None]
-            if not found_times:
-                print(f"{name:<44}{'none':>9}  there is none, or it fails")
-                good = False
-                continue
-            median = statistics.median(found_times)
-            good &= median <= budget
-            print(f"{name:<44}{median:9.2f}  budget {budget:.0f} s: {_verdict(median <= budget)}")
-    return 0 if good else 1
+        bars.times(suite_times, {f"suite {name}": ("<=", budget) for name, budget in SUITES.items()})
+    return bars.exit_code()
 
 
 if __name__ == "__main__":
