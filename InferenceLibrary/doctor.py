@@ -14,8 +14,8 @@ from importlib import metadata
 from InferenceLibrary.version import __version__
 
 EXTRAS: dict[str, tuple[str, ...]] = {
-    "onnx": ("onnxruntime", "onnx", "numpy"),
-    "onnx-gpu": ("onnxruntime-gpu", "onnx", "numpy"),
+    "onnx": ("onnxruntime", "onnx", "numpy", "ml_dtypes", "pillow"),
+    "onnx-gpu": ("onnxruntime-gpu", "onnx", "numpy", "ml_dtypes", "pillow"),
     "terminal": ("tui-test",),
     "performance": ("psutil", "nvidia-ml-py"),
     "containers": ("docker",),

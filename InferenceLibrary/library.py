@@ -28,7 +28,9 @@ from InferenceLibrary.keywords.model_admin import ModelAdminKeywords
 from InferenceLibrary.keywords.model_loading import ModelLoadingKeywords
 from InferenceLibrary.keywords.models import ModelKeywords
 from InferenceLibrary.keywords.monitors import MonitorKeywords
-from InferenceLibrary.keywords.onnx import OnnxKeywords
+from InferenceLibrary.keywords.onnx_judging import OnnxJudgingKeywords
+from InferenceLibrary.keywords.onnx_running import OnnxRunKeywords
+from InferenceLibrary.keywords.onnx_sessions import OnnxSessionKeywords
 from InferenceLibrary.keywords.performance import PerformanceKeywords
 from InferenceLibrary.keywords.programs import BinaryKeywords
 from InferenceLibrary.keywords.recordings import RecordingKeywords
@@ -90,7 +92,9 @@ class InferenceLibrary(
     TerminalChatKeywords,
     PerformanceKeywords,
     MonitorKeywords,
-    OnnxKeywords,
+    OnnxSessionKeywords,
+    OnnxRunKeywords,
+    OnnxJudgingKeywords,
 ):
     """Acceptance tests for LLM inference servers.
 

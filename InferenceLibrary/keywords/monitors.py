@@ -215,17 +215,21 @@ class MonitorKeywords(KeywordGroup):
         )
 
     @keyword(tags=["monitor", "skip"])
-    def skip_unless_gpu_is_available(self) -> None:
+    def skip_unless_gpu_is_available(self, *, onnx: bool = False) -> None:
         """Skip the test unless this machine has an NVIDIA GPU that can be used.
 
+        Args:
+            onnx: Whether onnxruntime must be able to use it as well: its GPU build, CUDA and cuDNN, each of which is
+                loaded to see.
+
         Raises:
-            SkipExecution: There is none; the reason says what to do.
+            SkipExecution: There is none, or something is missing; the reason says what, and what to do.
 
         Example:
         ```robotframework
         *** Test Cases ***
         On The Gpu
-            Skip Unless Gpu Is Available
+            Skip Unless Gpu Is Available    onnx=True
             ${path} =    Create Onnx Model    mlp
             Load Onnx Model    ${path}    providers=CUDA
             Onnx Provider Should Be Used    CUDA
@@ -236,6 +240,14 @@ class MonitorKeywords(KeywordGroup):
         status = gpu_status()
         if not status.available:
             raise SkipExecution(status.reason)
+        if onnx:
+            from InferenceLibrary.onnx.environment import gpu_inference
+
+            found = gpu_inference()
+            if found.notes:
+                self.log.debug("onnxruntime said:\n" + "\n".join(found.notes))
+            if not found.available:
+                raise SkipExecution(found.reason)
         self.log.info(f"GPUs: {', '.join(status.names)}")
 
     def _record(self, ref: Any) -> MemoryRecord:

@@ -58,6 +58,11 @@ def run_interruptibly(work: Callable[[], T], limit: float, cancel: Callable[[], 
             # An interpreter that ends beneath native code aborts the process.
             atexit.register(thread.join, _LAST_WAIT)
             finished.wait(_SHORT_WAIT)
-    if box.error is not None:
-        raise box.error
+    error, box.error = box.error, None
+    if error is not None:
+        try:
+            raise error
+        finally:
+            # Its traceback holds this frame: a circle would keep what the call held until the garbage is collected.
+            error = None
     return box.result

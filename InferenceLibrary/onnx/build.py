@@ -1,54 +1,71 @@
-"""Small ONNX models made on the spot, with weights that are known and exact.
-
-All weights are small multiples of 1/4, so that products and sums are exact in float32, in float16 and in the TF32 mode
-of GPUs: a right provider gives the very same numbers everywhere.
-"""
+"""Small ONNX models made on the spot, and a second opinion on what they compute."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from InferenceLibrary.errors import ModelError, describe
 from InferenceLibrary.onnx import packages
+from InferenceLibrary.onnx.element_types import ELEMENT_TYPES
+from InferenceLibrary.onnx.graphs import KINDS, element_of, graph_of
 from InferenceLibrary.onnx.values import Port, to_feed
 
 _OPSET = 17
+_OPSET_OF_FLOAT8, _IR_OF_FLOAT8 = 19, 9
 _IR_VERSION = 8
 """Old enough for every onnxruntime since 1.12."""
 
 
-def create_model(kind: str, path: Path) -> Path:
+def create_model(kind: str, path: Path, *, dtype: str = "float32") -> Path:
     """Write a model of the named kind and return its path.
 
     - `matmul`: `y = x @ [[1, 2, 3], [4, 5, 6]]`, x float32[batch,2], y float32[batch,3];
+    - `external`: the same, its weights in a second file beside it, `<name>.data`;
     - `mlp`: `y = relu(x @ W1 + b1) @ W2 + b2`, x float32[batch,3], hidden 4, y float32[batch,2];
     - `sigmoid`: `y = 1 / (1 + exp(-x))`, float32[batch,4];
-    - `add`: `total = left + right`, two inputs and one output, float32[batch,2].
+    - `add`: `total = left + right`, two inputs and one output, float32[batch,2];
+    - `identity`: `y = x` in the element type `dtype`, [rows,columns];
+    - `choose`: an If: `y = x` when `positive` is true, else `-x`, float32[n];
+    - `repeat`: a Loop: x doubled `times` times, float32[n];
+    - `zipmap`: two classes: their `probabilities` as a sequence of maps, the `label` int64[batch], of float32[batch,2];
+    - `parts`: a sequence of two tensors, x and 2x, float32[n];
+    - `log`: `y = log(x)`, which is infinite at 0 and NaN below, float32[batch,2];
+    - `noise`: `y = x + noise`, another one in every run, float32[batch,2];
+    - `center`: `y = x - mean over the batch`, so that each row depends on the others, float32[batch,2].
 
     Raises:
-        ModelError: The kind is unknown.
+        ModelError: The kind or the type is unknown, or the file cannot be written.
         MissingExtraError: The package onnx is not installed.
     """
-    builders: dict[str, Callable[[Any, Any], Any]] = {
-        "matmul": _matmul,
-        "mlp": _mlp,
-        "sigmoid": _sigmoid,
-        "add": _add,
-    }
-    if kind not in builders:
-        raise ModelError(describe(f"Unknown kind of ONNX model '{kind}'", expected=f"one of: {', '.join(builders)}"))
+    if kind not in KINDS:
+        raise ModelError(describe(f"Unknown kind of ONNX model '{kind}'", expected=f"one of: {', '.join(KINDS)}"))
+    element = element_of(dtype)
+    if element is None:
+        names = ", ".join(item.name for item in ELEMENT_TYPES)
+        raise ModelError(describe(f"Unknown element type '{dtype}'", expected=f"one of: {names}"))
     onnx = packages.onnx("Creating an ONNX model")
-    graph = builders[kind](onnx.helper, packages.numpy("Creating an ONNX model"))
+    opset = _OPSET_OF_FLOAT8 if element.foreign else _OPSET
+    imports = [onnx.helper.make_opsetid("", opset)]
+    if kind == "zipmap":
+        imports.append(onnx.helper.make_opsetid("ai.onnx.ml", 3))
     model = onnx.helper.make_model(
-        graph, opset_imports=[onnx.helper.make_opsetid("", _OPSET)], producer_name="robotframework-inferencelibrary"
+        graph_of(kind, element), opset_imports=imports, producer_name="robotframework-inferencelibrary"
     )
-    model.ir_version = _IR_VERSION
+    model.ir_version = _IR_OF_FLOAT8 if element.foreign else _IR_VERSION
     onnx.checker.check_model(model, full_check=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    onnx.save(model, str(path))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if kind == "external":
+            data = path.with_suffix(".data")
+            data.unlink(missing_ok=True)  # onnx appends to a file that is there
+            onnx.save(model, str(path), save_as_external_data=True, location=data.name, size_threshold=0)
+        else:
+            onnx.save(model, str(path))
+    except OSError as error:
+        raise ModelError(describe(f"ONNX model '{path}' cannot be written", got=error.strerror or str(error))) from None
     return path
 
 
@@ -87,61 +104,3 @@ def _port(onnx: Any, item: Any) -> Port:
             dim.dim_value if dim.HasField("dim_value") else (dim.dim_param or None) for dim in tensor.shape.dim
         )
     return Port(item.name, f"tensor({name})", shape)
-
-
-def _matmul(helper: Any, np: Any) -> Any:
-    weights = np.array([[1, 2, 3], [4, 5, 6]], np.float32)
-    return helper.make_graph(
-        [helper.make_node("MatMul", ["x", "W"], ["y"])],
-        "matmul",
-        [_floats(helper, "x", ["batch", 2])],
-        [_floats(helper, "y", ["batch", 3])],
-        [_constant("W", weights)],
-    )
-
-
-def _mlp(helper: Any, np: Any) -> Any:
-    return helper.make_graph(
-        [
-            helper.make_node("Gemm", ["x", "W1", "b1"], ["before"]),
-            helper.make_node("Relu", ["before"], ["hidden"]),
-            helper.make_node("Gemm", ["hidden", "W2", "b2"], ["y"]),
-        ],
-        "mlp",
-        [_floats(helper, "x", ["batch", 3])],
-        [_floats(helper, "y", ["batch", 2])],
-        [
-            _constant("W1", np.array([[1, -1, 0.5, 2], [0, 1, -0.5, 1], [-1, 0.25, 1, -2]], np.float32)),
-            _constant("b1", np.array([0.5, 0, -1, 0.25], np.float32)),
-            _constant("W2", np.array([[1, 0], [-1, 2], [0.5, 0.5], [0.25, -1]], np.float32)),
-            _constant("b2", np.array([0.25, -0.5], np.float32)),
-        ],
-    )
-
-
-def _sigmoid(helper: Any, _np: Any) -> Any:
-    return helper.make_graph(
-        [helper.make_node("Sigmoid", ["x"], ["y"])],
-        "sigmoid",
-        [_floats(helper, "x", ["batch", 4])],
-        [_floats(helper, "y", ["batch", 4])],
-    )
-
-
-def _add(helper: Any, _np: Any) -> Any:
-    return helper.make_graph(
-        [helper.make_node("Add", ["left", "right"], ["total"])],
-        "add",
-        [_floats(helper, "left", ["batch", 2]), _floats(helper, "right", ["batch", 2])],
-        [_floats(helper, "total", ["batch", 2])],
-    )
-
-
-def _floats(helper: Any, name: str, shape: list[int | str]) -> Any:
-    return helper.make_tensor_value_info(name, 1, shape)  # 1 is TensorProto.FLOAT
-
-
-def _constant(name: str, values: Any) -> Any:
-    from onnx import numpy_helper
-
-    return numpy_helper.from_array(values, name)

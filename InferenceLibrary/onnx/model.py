@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import time
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,12 +11,16 @@ from typing import Any
 from InferenceLibrary.errors import ModelError, describe
 from InferenceLibrary.onnx import packages
 from InferenceLibrary.onnx.background import run_interruptibly
-from InferenceLibrary.onnx.providers import resolve_providers, short_name
+from InferenceLibrary.onnx.environment import preload
+from InferenceLibrary.onnx.files import existing_model
+from InferenceLibrary.onnx.native_errors import native_errors, out_of_memory, reason_of
+from InferenceLibrary.onnx.options import LoadOptions
+from InferenceLibrary.onnx.providers import short_name
+from InferenceLibrary.onnx.running import Runner, runner_for
 from InferenceLibrary.onnx.stderr import CapturedStderr
 from InferenceLibrary.onnx.values import Port, to_feed
 
-_WARNING = 2
-_FATAL = 4
+_MEMORY_HINT = "a smaller batch, memory_limit=, or a machine with more memory"
 
 
 @dataclass
@@ -29,11 +31,13 @@ class OnnxResult:
         model: Name of the model.
         outputs: By output name: a numpy array, or lists and dictionaries for what is no tensor.
         elapsed: Seconds that the run took, without the conversion of the inputs.
+        notes: What onnxruntime wrote to standard error meanwhile.
     """
 
     model: str
     outputs: dict[str, Any]
     elapsed: float
+    notes: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         shown = ", ".join(f"{name} {_kind(value)}" for name, value in self.outputs.items())
@@ -54,6 +58,10 @@ class OnnxModel:
         placement: Number of graph nodes by provider, None when this onnxruntime does not tell (before 1.24).
         notes: What onnxruntime wrote to standard error while it loaded the model.
         load_time: Seconds that loading took.
+        inputs: What it takes.
+        outputs: What it gives.
+        metadata: What the file says of itself: producer, graph, domain, description, version and its own entries.
+        options: How it was loaded.
     """
 
     name: str
@@ -65,8 +73,11 @@ class OnnxModel:
     load_time: float
     inputs: list[Port]
     outputs: list[Port]
+    metadata: dict[str, Any] = field(default_factory=dict)
+    options: LoadOptions = field(default_factory=LoadOptions)
     last_result: OnnxResult | None = None
     _session: Any = field(default=None, repr=False)
+    _runner: Runner | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
         inputs = ", ".join(map(str, self.inputs))
@@ -85,83 +96,170 @@ class OnnxModel:
             for name, count in ((name, self.placement.get(name, 0)) for name in self.active)
         )
 
-    def run(self, inputs: Any, *, timeout: float = 60.0) -> OnnxResult:
-        """Run the model once and return its outputs.
-
-        Args:
-            inputs: JSON text, list or array for one input; an object by name for several.
-            timeout: Seconds; then the run is cancelled.
+    @property
+    def session(self) -> Any:
+        """The onnxruntime session.
 
         Raises:
-            ModelError: The inputs do not fit, the model failed, or the time limit passed.
+            ModelError: The model is closed.
         """
         if self._session is None:
             raise ModelError(f"ONNX model '{self.name}' is closed. Hint: Load Onnx Model loads it again.")
+        return self._session
+
+    @property
+    def runner(self) -> Runner:
+        """How the session is run, as the options say.
+
+        Raises:
+            ModelError: The model is closed, or its values cannot be bound.
+        """
+        if self._runner is None:
+            self._runner = self.new_runner(io_binding=self.options.io_binding, fixed=self.options.cuda_graph)
+        return self._runner
+
+    def new_runner(self, *, io_binding: bool, fixed: bool = False) -> Runner:
+        """Return another way to run the same session."""
+        return runner_for(
+            self.session,
+            self.inputs,
+            self.outputs,
+            io_binding=io_binding or fixed,
+            fixed=fixed,
+            provider=self.active[0],
+            device_id=self.options.device_id,
+        )
+
+    def run(self, inputs: Any, *, timeout: float = 60.0, allow_nonfinite: bool = False) -> OnnxResult:
+        """Run the model once and return its outputs.
+
+        Args:
+            inputs: JSON text, a file, list or array for one input; an object by name for several.
+            timeout: Seconds; then the run is cancelled.
+            allow_nonfinite: Take NaN and infinite numbers in the inputs.
+
+        Raises:
+            ModelError: The inputs do not fit, the model failed, memory ran out, or the time limit passed.
+        """
+        runner = self.runner
+        feed = to_feed(inputs, self.inputs, allow_nonfinite=allow_nonfinite)
         runtime = packages.onnxruntime("Running an ONNX model")
-        session = self._session
-        feed = to_feed(inputs, self.inputs)
         options = runtime.RunOptions()
-        options.log_severity_level = _FATAL  # what it would write is in the exception as well
+        captured = CapturedStderr()
         started = time.perf_counter()
+
+        def compute() -> list[Any]:
+            runner.put(feed)
+            runner.run(options)
+            return runner.take()
 
         def cancel() -> None:
             options.terminate = True
 
         try:
-            values = run_interruptibly(lambda: session.run(None, feed, options), timeout, cancel)
+            with captured:
+                values = run_interruptibly(compute, timeout, cancel)
         except TimeoutError:
             raise ModelError(
                 describe(
                     f"ONNX model '{self.name}' was not done", expected=f"an answer within {timeout:g} s", got="none"
                 )
             ) from None
-        except _native_errors() as error:
-            raise ModelError(describe(f"ONNX model '{self.name}' failed", got=_reason(error))) from error
+        except native_errors() as error:
+            self.notes += captured.lines
+            raise self.failure(error) from None
         elapsed = time.perf_counter() - started
         names = [port.name for port in self.outputs]
-        self.last_result = OnnxResult(self.name, dict(zip(names, values, strict=True)), elapsed)
+        self.last_result = OnnxResult(self.name, dict(zip(names, values, strict=True)), elapsed, captured.lines)
         return self.last_result
+
+    def failure(self, error: BaseException) -> ModelError:
+        """Return the error that a run of this model ends with, for an exception of onnxruntime."""
+        hint = _MEMORY_HINT if out_of_memory(str(error)) or isinstance(error, MemoryError) else None
+        return ModelError(describe(f"ONNX model '{self.name}' failed", got=reason_of(error), hint=hint))
 
     def close(self) -> None:
         """Give the session's memory back. A second call does nothing."""
+        self._runner = None
         self._session = None
 
 
-def load_model(
-    path: str | Path, providers: str | Sequence[str] = "CPU", *, fallback: bool = False, timeout: float = 300.0
-) -> OnnxModel:
+def load_model(path: str | Path, options: LoadOptions | None = None, *, timeout: float = 300.0) -> OnnxModel:
     """Load a model and make sure that the providers asked for are there.
 
     Args:
         path: The .onnx file.
-        providers: `CPU`, `CUDA`, `CUDA,CPU` or full names; onnxruntime adds CPU for nodes that no other one takes.
-        fallback: Accept that a provider that could not start is left out.
+        options: Providers and options of the session; the CPU by default.
         timeout: Seconds; then loading is cancelled.
 
     Raises:
-        ModelError: No such file, not an ONNX model, a provider is unknown or did not start, or the time limit passed.
+        ModelError: No such file, not an ONNX model, a provider is unknown or did not start, an option does not fit, or
+            the time limit passed.
         MissingExtraError: onnxruntime is not installed.
     """
+    options = options or LoadOptions()
     runtime = packages.onnxruntime("Loading an ONNX model")
-    asked = resolve_providers(providers)
-    file = _existing_file(Path(path))
-    if asked != ["CPUExecutionProvider"] and hasattr(runtime, "preload_dlls"):
-        with CapturedStderr():
-            runtime.preload_dlls()  # finds the CUDA libraries of wheels; says on the console what it did not find
-    options = runtime.SessionOptions()
-    options.log_severity_level = _WARNING
-    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    asked = options.asked()
+    providers = options.for_providers(asked)
+    file = existing_model(Path(path))
     started = time.perf_counter()
+    session, notes = open_session(runtime, file, options, providers, timeout)
+    model = OnnxModel(
+        name=file.stem,
+        path=file,
+        asked=asked,
+        active=list(session.get_providers()),
+        placement=_placement(session),
+        notes=notes,
+        load_time=time.perf_counter() - started,
+        inputs=[_port(item) for item in session.get_inputs()],
+        outputs=[_port(item) for item in session.get_outputs()],
+        metadata=_metadata(session),
+        options=options,
+        _session=session,
+    )
+    del session
+    absent = [name for name in asked if name not in model.active]
+    if absent and not options.fallback:
+        model.close()
+        raise ModelError(
+            describe(
+                f"ONNX provider {absent[0]} did not start for '{file.name}'",
+                expected=", ".join(asked),
+                got=", ".join(model.active),
+                hint="a GPU, its driver and the CUDA libraries must be there; fallback=True accepts another provider",
+                detail=("What onnxruntime said", notes[-10:]) if notes else None,
+            )
+        )
+    return model
+
+
+def open_session(
+    runtime: Any,
+    file: Path,
+    options: LoadOptions,
+    providers: list[tuple[str, dict[str, str]]],
+    timeout: float,
+    *,
+    profile_prefix: str | None = None,
+) -> tuple[Any, list[str]]:
+    """Return a session, and what onnxruntime wrote while it was made.
+
+    Raises:
+        ModelError: The file is not a model that this onnxruntime runs, memory ran out, or the time limit passed.
+    """
     captured = CapturedStderr()
+    notes = preload(runtime) if [name for name, _ in providers] != ["CPUExecutionProvider"] else []
+    session_options = options.for_session(runtime, profile_prefix=profile_prefix)
 
     def create() -> Any:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # what it warns of is checked below
-            return runtime.InferenceSession(str(file), options, providers=asked)
+            warnings.simplefilter("ignore", UserWarning)  # what it warns of is checked by the caller
+            return runtime.InferenceSession(str(file), session_options, providers=providers)
 
     def cancel() -> None:
-        if hasattr(options, "set_load_cancellation_flag"):
-            options.set_load_cancellation_flag(True)
+        if hasattr(session_options, "set_load_cancellation_flag"):
+            session_options.set_load_cancellation_flag(True)
 
     try:
         with captured:
@@ -170,62 +268,16 @@ def load_model(
         raise ModelError(
             describe(f"ONNX model '{file}' was not loaded", expected=f"at most {timeout:g} s", got="no end")
         ) from None
-    except _native_errors() as error:
+    except native_errors() as error:
         raise ModelError(
             describe(
                 f"ONNX model '{file}' cannot be loaded",
-                got=_reason(error),
+                got=reason_of(error),
                 state=f"the file has {file.stat().st_size:,} bytes",
+                hint=_MEMORY_HINT if out_of_memory(str(error)) else None,
             )
-        ) from error
-    model = OnnxModel(
-        name=file.stem,
-        path=file,
-        asked=asked,
-        active=list(session.get_providers()),
-        placement=_placement(session),
-        notes=captured.lines,
-        load_time=time.perf_counter() - started,
-        inputs=[_port(item) for item in session.get_inputs()],
-        outputs=[_port(item) for item in session.get_outputs()],
-        _session=session,
-    )
-    absent = [name for name in asked if name not in model.active]
-    if absent and not fallback:
-        model.close()
-        raise ModelError(
-            describe(
-                f"ONNX provider {absent[0]} did not start for '{file.name}'",
-                expected=", ".join(asked),
-                got=", ".join(model.active),
-                hint="a GPU, its driver and the CUDA libraries must be there; fallback=True accepts another provider",
-                detail=("What onnxruntime said", captured.lines[-10:]) if captured.lines else None,
-            )
-        )
-    return model
-
-
-def _existing_file(path: Path) -> Path:
-    if not path.exists():
-        raise ModelError(describe(f"ONNX model '{path}' does not exist", hint="Create Onnx Model makes one"))
-    if path.is_dir():
-        raise ModelError(describe(f"ONNX model '{path}' is a folder", expected="a .onnx file"))
-    if path.stat().st_size == 0:
-        raise ModelError(describe(f"ONNX model '{path}' is empty", expected="a .onnx file", got="0 bytes"))
-    return path
-
-
-def _native_errors() -> tuple[type[Exception], ...]:
-    """The exceptions of onnxruntime; they have no common base of their own."""
-    state = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")
-    native = [item for item in vars(state).values() if isinstance(item, type) and issubclass(item, Exception)]
-    return (*native, ValueError, RuntimeError)
-
-
-def _reason(error: Exception) -> str:
-    """The words of onnxruntime without their prefix: `[ONNXRuntimeError] : 7 : INVALID_PROTOBUF : ...`."""
-    text = " ".join(str(error).split())
-    return text.rsplit(" : ", 1)[-1].rstrip(".") if text.startswith("[ONNXRuntimeError]") else text.rstrip(".")
+        ) from None
+    return session, notes + captured.lines
 
 
 def _placement(session: Any) -> dict[str, int] | None:
@@ -235,6 +287,18 @@ def _placement(session: Any) -> dict[str, int] | None:
     for part in session.get_provider_graph_assignment_info():
         counts[part.ep_name] = counts.get(part.ep_name, 0) + len(part.get_nodes())
     return counts
+
+
+def _metadata(session: Any) -> dict[str, Any]:
+    meta = session.get_modelmeta()
+    return {
+        "producer": meta.producer_name,
+        "graph": meta.graph_name,
+        "domain": meta.domain,
+        "description": meta.description,
+        "version": meta.version,
+        "custom": dict(meta.custom_metadata_map),
+    }
 
 
 def _port(item: Any) -> Port:

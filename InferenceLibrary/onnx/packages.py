@@ -44,3 +44,29 @@ def onnxruntime(purpose: str) -> Any:
     except ModuleNotFoundError as error:
         raise MissingExtraError("onnxruntime", "onnx", purpose) from error
     return onnxruntime
+
+
+def ml_dtypes(purpose: str) -> Any:
+    """Return the module ml_dtypes, which has bfloat16 and the float8 types for numpy; the package onnx brings it.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    try:
+        import ml_dtypes
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("ml_dtypes", "onnx", purpose) from error
+    return ml_dtypes
+
+
+def pillow(purpose: str) -> Any:
+    """Return the module Image of the package Pillow.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    try:
+        from PIL import Image
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("pillow", "onnx", purpose) from error
+    return Image

@@ -11,6 +11,11 @@ from InferenceLibrary.onnx import packages
 
 _SUFFIX = "ExecutionProvider"
 
+GPU_PROVIDERS = {
+    f"{name}{_SUFFIX}" for name in ("CUDA", "Tensorrt", "NvTensorRTRTX", "ROCM", "MIGraphX", "Dml", "CoreML", "WebGpu")
+}
+"""Providers that compute on a GPU or a like device."""
+
 
 class ProviderMissing(ModelError):
     """A provider that exists, but not in this build of onnxruntime."""

@@ -1,35 +1,25 @@
 """Values in and out: JSON, lists and numpy arrays become the arrays that a model declares, and back.
 
-Text and lists carry no exact element type, so they take the declared one when nothing is lost (1 becomes 1.0, but 1.5
-never becomes 1). A numpy array carries its type on purpose: another one than the declared is refused, not converted.
+Text and lists carry no exact element type, so they take the declared one when every number fits it: 1 becomes 1.0 and
+0.1 the nearest float32, but 1.5 never becomes 1, 70000 never an infinite float16. A numpy array carries its type on
+purpose: another one than the declared is refused, not converted.
 """
 
 from __future__ import annotations
 
 import ast
+import difflib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from InferenceLibrary.errors import ModelError, describe
 from InferenceLibrary.onnx import packages
-
-_NUMPY_TYPES = {
-    "tensor(float)": "float32",
-    "tensor(double)": "float64",
-    "tensor(float16)": "float16",
-    "tensor(int8)": "int8",
-    "tensor(int16)": "int16",
-    "tensor(int32)": "int32",
-    "tensor(int64)": "int64",
-    "tensor(uint8)": "uint8",
-    "tensor(uint16)": "uint16",
-    "tensor(uint32)": "uint32",
-    "tensor(uint64)": "uint64",
-    "tensor(bool)": "bool",
-    "tensor(string)": "str",
-}
+from InferenceLibrary.onnx.arrays import as_array, misfit
+from InferenceLibrary.onnx.element_types import ElementType, is_float, of_dtype, of_tensor
+from InferenceLibrary.onnx.value_files import is_value_file, load_values
 
 
 @dataclass(frozen=True)
@@ -48,9 +38,20 @@ class Port:
     shape: tuple[int | str | None, ...] | None
 
     @property
+    def element(self) -> ElementType | None:
+        """The element type of a tensor, or of the tensors of a sequence; None for maps and what else there is."""
+        inner = self.onnx_type.removeprefix("seq(").removesuffix(")") if self.is_sequence else self.onnx_type
+        return of_tensor(inner)
+
+    @property
+    def is_sequence(self) -> bool:
+        """Whether it is a sequence of tensors."""
+        return self.onnx_type.startswith("seq(tensor(")
+
+    @property
     def dtype(self) -> str | None:
-        """Name of the numpy type, None for what numpy has no type for (sequences, maps, bfloat16)."""
-        return _NUMPY_TYPES.get(self.onnx_type)
+        """Name of the numpy type of a tensor, None for what is not a tensor."""
+        return self.element.name if self.element is not None and not self.is_sequence else None
 
     def __str__(self) -> str:
         return f"{self.name} {self.dtype or self.onnx_type}{self.shown_shape}"
@@ -64,13 +65,17 @@ class Port:
 
 
 def parse(value: Any) -> Any:
-    """Return what a text means as JSON or as a Python literal; anything else as it is.
+    """Return what a text means as a file of values, as JSON or as a Python literal; anything else as it is.
 
     Raises:
-        ModelError: The text is neither.
+        ModelError: The text is none of them, or the file cannot be read.
     """
+    if isinstance(value, Path):
+        return load_values(value)
     if not isinstance(value, str):
         return value
+    if is_value_file(value):
+        return load_values(Path(value))
     try:
         return json.loads(value)
     except ValueError:
@@ -82,21 +87,22 @@ def parse(value: Any) -> Any:
         raise ModelError(
             describe(
                 "ONNX values cannot be read",
-                expected='JSON such as [[1, 2]] or {"x": [[1, 2]]}, or numpy arrays',
+                expected='JSON such as [[1, 2]] or {"x": [[1, 2]]}, a .npy, .npz or .json file, or numpy arrays',
                 got=f"'{shown}'",
             )
         ) from None
 
 
-def to_feed(inputs: Any, ports: Sequence[Port]) -> dict[str, Any]:
-    """Return one array per input of a model.
+def to_feed(inputs: Any, ports: Sequence[Port], *, allow_nonfinite: bool = False) -> dict[str, Any]:
+    """Return one array per input of a model; a list of arrays for a sequence.
 
     Args:
-        inputs: JSON text, list, number or array for a model with one input; else an object by input name.
+        inputs: JSON text, a file, list, number or array for a model with one input; else an object by input name.
         ports: The declared inputs.
+        allow_nonfinite: Take NaN and infinite numbers too.
 
     Raises:
-        ModelError: A name is unknown or missing, a type would lose values, or a shape does not fit.
+        ModelError: A name is unknown or missing, a number does not fit its type or is not finite, or a shape differs.
     """
     data = parse(inputs)
     names = ", ".join(map(str, ports))
@@ -110,86 +116,85 @@ def to_feed(inputs: Any, ports: Sequence[Port]) -> dict[str, Any]:
         data = {ports[0].name: data}
     unknown = [str(name) for name in data if name not in {port.name for port in ports}]
     if unknown:
-        raise ModelError(describe(f"Unknown ONNX input '{unknown[0]}'", expected=f"one of: {names}"))
+        close = difflib.get_close_matches(unknown[0], [port.name for port in ports], n=1)
+        hint = f"did you mean '{close[0]}'?" if close else None
+        raise ModelError(describe(f"Unknown ONNX input '{unknown[0]}'", expected=f"one of: {names}", hint=hint))
     missing = [port.name for port in ports if port.name not in data]
     if missing:
         raise ModelError(
             describe(f"ONNX input '{missing[0]}' is missing", expected=names, got=", ".join(map(str, data)) or "none")
         )
     free: dict[str, tuple[int, str]] = {}
-    return {port.name: _fit(port, data[port.name], free) for port in ports}
+    return {port.name: _fit(port, data[port.name], free, allow_nonfinite) for port in ports}
 
 
 def to_array(value: Any, dtype: str | None = None) -> Any:
-    """Return a numpy array of text, list, number or array; of the named type when one is given.
+    """Return a numpy array of text, file, list, number or array; of the named type when one is given.
 
     Raises:
-        ModelError: The rows differ in length, the type is unknown, or the values do not fit it.
+        ModelError: The rows differ in length, the type is unknown, or a number does not fit it.
     """
-    np = packages.numpy("Making a tensor")
-    data = parse(value)
-    try:
-        array = np.asarray(data)
-    except ValueError:
-        raise ModelError("ONNX values are ragged: expected rows of one length.") from None
-    if array.dtype == object:
-        raise ModelError(
-            describe("ONNX values are no numbers, texts or booleans", expected="one kind of value", got=repr(data)[:60])
-        )
-    if dtype is None:
-        return array
-    try:
-        wanted = np.dtype(dtype)
-    except TypeError:
-        raise ModelError(
-            describe(f"Unknown element type '{dtype}'", expected=f"one of: {', '.join(_NUMPY_TYPES.values())}")
-        ) from None
-    if array.size and not _keeps_values(np, array, wanted):
-        raise ModelError(
-            describe("ONNX values do not fit their type", expected=str(wanted), got=_first_misfit(np, array, wanted))
-        )
-    return array.astype(wanted)
+    return as_array(parse(value), dtype)
 
 
-def to_plain(value: Any) -> Any:
-    """Return lists, numbers and texts instead of numpy arrays, ready for JSON."""
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    if isinstance(value, Mapping):
-        return {str(key): to_plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [to_plain(item) for item in value]
-    return value
-
-
-def _fit(port: Port, value: Any, free: dict[str, tuple[int, str]]) -> Any:
-    np = packages.numpy("Running an ONNX model")
-    if port.dtype is None:
+def _fit(port: Port, value: Any, free: dict[str, tuple[int, str]], allow_nonfinite: bool) -> Any:
+    if port.element is None:
         raise ModelError(
             describe(
-                f"ONNX input '{port.name}' cannot be given", expected="a tensor that numpy has", got=port.onnx_type
+                f"ONNX input '{port.name}' cannot be given",
+                expected="a tensor or a sequence of tensors",
+                got=port.onnx_type,
             )
         )
-    wanted = np.dtype(port.dtype)
+    if port.is_sequence:
+        items = parse(value)
+        if not isinstance(items, list | tuple):
+            raise ModelError(
+                describe(f"ONNX input '{port.name}' is a sequence", expected="a list of tensors", got=_kind_of(items))
+            )
+        return [_tensor(port, port.element, item, allow_nonfinite) for item in items]
+    array = _tensor(port, port.element, value, allow_nonfinite)
+    _check_shape(port, tuple(array.shape), free)
+    return array
+
+
+def _tensor(port: Port, element: ElementType, value: Any, allow_nonfinite: bool) -> Any:
+    np = packages.numpy("Running an ONNX model")
+    value = parse(value)
     if isinstance(value, np.ndarray | np.generic):
         array = np.asarray(value)
-        same = array.dtype.kind in "UO" if port.dtype == "str" else array.dtype == wanted
-        if not same:
+        if of_dtype(array.dtype) != element:
             raise ModelError(
                 describe(
                     f"ONNX input '{port.name}' has the wrong type",
-                    expected=str(wanted),
+                    expected=element.name,
                     got=str(array.dtype),
-                    hint=f"Create Tensor    ...    dtype={wanted}",
+                    hint=f"Create Tensor    ...    dtype={element.name}",
                 )
             )
     else:
         try:
-            array = to_array(value, port.dtype)
+            array = to_array(value, element.name)
         except ModelError as error:
             raise ModelError(f"ONNX input '{port.name}': {error}") from None
-    _check_shape(port, tuple(array.shape), free)
-    return array.astype(object) if port.dtype == "str" else array
+    if not allow_nonfinite:
+        _refuse_nonfinite(np, port, array)
+    return array.astype(object) if element.name == "str" else array
+
+
+def _refuse_nonfinite(np: Any, port: Port, array: Any) -> None:
+    if not is_float(array.dtype):
+        return
+    finite = np.isfinite(array)
+    if not finite.all():
+        raise ModelError(
+            describe(
+                f"ONNX input '{port.name}' is not finite",
+                expected="finite numbers",
+                got=misfit(array, finite),
+                hint="allow_nonfinite=True takes them",
+            )
+        )
 
 
 def _check_shape(port: Port, shape: tuple[int, ...], free: dict[str, tuple[int, str]]) -> None:
@@ -213,25 +218,9 @@ def _check_shape(port: Port, shape: tuple[int, ...], free: dict[str, tuple[int, 
                 )
 
 
-def _keeps_values(np: Any, array: Any, wanted: Any) -> bool:
-    if wanted.kind == "U" or array.dtype.kind == "U":
-        return bool(wanted.kind == array.dtype.kind)
-    if wanted.kind == "b" or array.dtype.kind == "b":
-        return bool(wanted.kind == array.dtype.kind)
-    if wanted.kind in "iu":
-        info = np.iinfo(wanted)
-        whole = array.dtype.kind in "iu" or bool((np.isfinite(array) & (array == np.trunc(array))).all())
-        return whole and bool((array >= info.min).all() and (array <= info.max).all())
-    return bool(wanted.kind == "f")
-
-
-def _first_misfit(np: Any, array: Any, wanted: Any) -> str:
-    for index, item in np.ndenumerate(array):
-        if not _keeps_values(np, np.asarray(item), wanted):
-            place = ",".join(map(str, index))
-            return f"{item.item() if hasattr(item, 'item') else item!r} at [{place}]"
-    return str(array.dtype)
+def _kind_of(data: Any) -> str:
+    return type(data).__name__
 
 
 def _shape_word(data: Any) -> str:
-    return f"{type(data).__name__} without names"
+    return f"{_kind_of(data)} without names"

@@ -9,31 +9,31 @@ Library          InferenceLibrary
 Wrong Number
     Given A Model    matmul
     Run Onnx Model    [[1, 1], [0, 1]]
-    Onnx Outputs Should Equal    [[5, 7, 9], [4, 5.5, 6]]
+    Outputs Should Match    [[5, 7, 9], [4, 5.5, 6]]
 
 Wrong Output Type
     Given A Model    matmul
     Run Onnx Model    [[1, 1]]
-    Onnx Outputs Should Equal    [[5, 7, 9]]    dtype=float16
+    Outputs Should Match    [[5, 7, 9]]    dtype=float16
 
 Wrong Output Shape
     Given A Model    matmul
     Run Onnx Model    [[1, 1]]
-    Onnx Outputs Should Equal    [5, 7, 9]
+    Outputs Should Match    [5, 7, 9]
 
 Unknown Output
     Given A Model    matmul
     Run Onnx Model    [[1, 1]]
-    Onnx Outputs Should Equal    {"z": [[5, 7, 9]]}
+    Outputs Should Match    {"z": [[5, 7, 9]]}
 
 Nothing Expected
     Given A Model    matmul
     Run Onnx Model    [[1, 1]]
-    Onnx Outputs Should Equal    {}
+    Outputs Should Match    {}
 
 Not Run
     Given A Model    matmul
-    Onnx Outputs Should Equal    [[5, 7, 9]]
+    Outputs Should Match    [[5, 7, 9]]
 
 Nothing Loaded
     Run Onnx Model    [[1, 1]]
@@ -53,6 +53,71 @@ Inputs Without Names
 Wrong Input Shape
     Given A Model    matmul
     Run Onnx Model    [[1, 1, 1]]
+
+Number Beyond Float16
+    ${path} =    Create Onnx Model    identity    dtype=float16
+    Load Onnx Model    ${path}
+    Run Onnx Model    [[1, 70000]]
+
+Input That Is Not Finite
+    Given A Model    matmul
+    Run Onnx Model    [[NaN, 1]]
+
+Output That Is Not Finite
+    Given A Model    log
+    Run Onnx Model    [[0, 1]]
+    Outputs Should Be Finite
+
+Wrong Probability
+    Given A Model    zipmap
+    Run Onnx Model    [[0, 0]]
+    Outputs Should Match    {"probabilities": [{"0": 0.5, "1": 0.75}]}
+
+Input Given Twice
+    Given A Model    matmul
+    Run Onnx Model    [[1, 1]]    x=[[1, 1]]
+
+Misspelt Argument
+    Given A Model    matmul
+    Run Onnx Model    x=[[1, 1]]    timeot=1 s
+
+Missing Golden File
+    Given A Model    matmul
+    Run Onnx Model    [[1, 1]]
+    Outputs Should Match    ${OUTPUT_DIR}/no.npz
+
+Lfs Pointer
+    Create File    ${OUTPUT_DIR}/pointer.onnx    version https://git-lfs.github.com/spec/v1
+    Load Onnx Model    ${OUTPUT_DIR}/pointer.onnx
+
+Not On The Gpu
+    Given A Model    mlp
+    Onnx Model Should Run On Gpu
+
+Not Deterministic
+    Given A Model    noise
+    Onnx Model Should Be Deterministic
+
+Not Batch Invariant
+    Given A Model    center
+    Onnx Model Should Be Batch Invariant
+
+Gpu Option On The Cpu
+    ${path} =    Create Onnx Model    matmul
+    Load Onnx Model    ${path}    device_id=1
+
+Size Without A Unit
+    ${path} =    Create Onnx Model    matmul
+    Load Onnx Model    ${path}    memory_limit=500
+
+No Picture
+    Create Image Tensor    /no/such.png
+
+Unloaded
+    ${path} =    Create Onnx Model    matmul
+    Load Onnx Model    ${path}    alias=gone
+    Unload Onnx Model    gone
+    Run Onnx Model    [[1, 1]]    model=gone
 
 Wrong Input Type
     Given A Model    matmul

@@ -1,5 +1,7 @@
 """The comparison of outputs: what agrees, and what a difference says."""
 
+# ruff: noqa: E501 - messages are quoted whole
+
 from __future__ import annotations
 
 import numpy as np
@@ -9,14 +11,22 @@ from hypothesis import strategies as st
 
 from InferenceLibrary.errors import CheckFailure, ModelError
 from InferenceLibrary.onnx.compare import check_outputs
+from InferenceLibrary.onnx.element_types import numpy_type, of_dtype
 
 finite = st.floats(allow_nan=False, allow_infinity=False, width=32)
 
 
 def check(
-    got: object, expected: object, *, rtol: float = 0.0, atol: float = 0.0, dtype: str | None = None
+    got: object,
+    expected: object,
+    *,
+    rtol: float | None = 0.0,
+    atol: float | None = 0.0,
+    dtype: str | None = None,
+    allow_nonfinite: bool = False,
 ) -> list[str]:
-    return check_outputs({"y": np.asarray(got)}, expected, rtol=rtol, atol=atol, dtype=dtype)
+    array = np.asarray(got)
+    return check_outputs({"y": array}, expected, rtol=rtol, atol=atol, dtype=dtype, allow_nonfinite=allow_nonfinite)
 
 
 @given(
@@ -73,7 +83,7 @@ def test_only_ten_differences_are_listed() -> None:
 )  # fmt: skip
 def test_differences_of_every_kind_fail(got: object, expected: object, message: str) -> None:
     with pytest.raises(CheckFailure) as error:
-        check(got, expected, rtol=0.01)
+        check(got, expected, rtol=0.01, allow_nonfinite=True)
     assert message in str(error.value)
 
 
@@ -90,7 +100,7 @@ def test_differences_of_every_kind_fail(got: object, expected: object, message: 
     ],
 )  # fmt: skip
 def test_equal_values_of_every_kind_pass_without_tolerance(got: object, expected: object) -> None:
-    assert check(got, expected) == ["y"]
+    assert check(got, expected, allow_nonfinite=True) == ["y"]
 
 
 def test_a_demanded_type_is_checked() -> None:
@@ -111,10 +121,80 @@ def test_outputs_are_found_by_name() -> None:
         check_outputs(outputs, {"c": [2]}, rtol=0, atol=0)
     with pytest.raises(ModelError, match="ONNX model has 2 outputs: expected an object by name: a, b"):
         check_outputs(outputs, [1], rtol=0, atol=0)
-    with pytest.raises(ModelError, match="'a' is no tensor: expected an array, got list"):
-        check_outputs({"a": [{0: 0.5}]}, {"a": [1]}, rtol=0, atol=0)
+
+
+PROBABILITIES = [{0: 0.25, 1: 0.75}, {0: 0.5, 1: 0.5}]
+"""What a ZipMap gives: a map from class to probability for each row."""
+
+
+@pytest.mark.parametrize("expected", [PROBABILITIES, '[{"0": 0.25, "1": 0.75}, {"0": 0.5, "1": 0.5}]'])
+def test_sequences_of_maps_are_compared_key_by_key(expected: object) -> None:
+    assert check_outputs({"p": PROBABILITIES}, expected) == ["p"]
+    assert check_outputs({"p": PROBABILITIES}, {"p": PROBABILITIES}) == ["p"]
+
+
+@pytest.mark.parametrize(
+    ("got", "expected", "message"),
+    [
+        (PROBABILITIES, '[{"0": 0.25, "1": 0.75}, {"0": 0.5, "1": 0.75}]', "'p'[1][1] float32[] differs in 1 of 1 values: expected 0.75, got 0.5 at []"),
+        (PROBABILITIES, '[{"0": 0.25, "1": 0.75}]', "'p' has the wrong length: expected 1 items, got 2 items."),
+        (PROBABILITIES, '[{"0": 0.25, "2": 0.75}, {"0": 0.5, "1": 0.5}]', "'p'[0] has other keys: expected 0, 2, got 0, 1."),
+        (PROBABILITIES, "[1, 2]", "'p'[0] is a map: expected an object by key to compare it with, got a int."),
+        (PROBABILITIES, "3", "'p' is a list: expected a list to compare it with, got a int."),
+        ([{0: np.nan}], "[{\"0\": NaN}]", "'p'[0][0] is not finite: expected finite numbers, got nan at []."),
+        ([np.float32([1, 2]), np.float32([3])], [[1, 2], [4]], "'p'[1] float32[1] differs in 1 of 1 values: expected 4, got 3 at [0]"),
+        ({"a": "x"}, {"a": "y"}, "'p'[a] <U1[] differs in 1 of 1 values: expected 'y', got 'x' at []"),
+        ({"a": 1}, {"a": [1]}, "'p'[a] is a int: expected one value to compare it with, got a list."),
+    ],
+)  # fmt: skip
+def test_sequences_and_maps_that_differ_fail(got: object, expected: object, message: str) -> None:
+    with pytest.raises(CheckFailure) as error:
+        check_outputs({"p": got}, expected)
+    assert f"ONNX output {message}" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "beyond"), [("float32", 2e-5), ("float64", 1e-7), ("float16", 0.02), ("bfloat16", 0.05)]
+)
+def test_tolerances_are_those_of_the_type(dtype: str, beyond: float) -> None:
+    wanted = numpy_type(dtype)
+    element = of_dtype(wanted)
+    assert element is not None
+    got = np.array([1.0]).astype(wanted)
+    check(got, np.array([1 + element.rtol / 2]).astype(wanted), rtol=None, atol=None)
+    with pytest.raises(CheckFailure, match=f"allowed rtol={element.rtol:g}, atol={element.atol:g}"):
+        check(got, np.array([1.0 + beyond]).astype(wanted), rtol=None, atol=None)
+    with pytest.raises(CheckFailure, match="rtol=0, atol=0"):
+        check(np.int32([7]), [8], rtol=None, atol=None)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_numbers_that_are_not_finite_are_refused_even_where_they_were_expected(value: float) -> None:
+    with pytest.raises(
+        CheckFailure, match=f"'y' is not finite: expected finite numbers, got {value} at \\[1\\], and 1 more"
+    ):
+        check(np.float32([1, value, value]), [1, value, value])
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float8_e4m3fn", "float8_e5m2"])
+def test_foreign_types_are_compared(dtype: str) -> None:
+    wanted = numpy_type(dtype)
+    got = np.array([1.5, 2]).astype(wanted)
+    assert check(got, [1.5, 2], dtype=dtype) == ["y"]
+    with pytest.raises(
+        CheckFailure, match=f"'y' {dtype}\\[2\\] differs in 1 of 2 values: expected 3, got 2 at \\[1\\]"
+    ):
+        check(got, [1.5, 3])
+    with pytest.raises(CheckFailure, match=f"wrong type: expected float32, got {dtype}"):
+        check(got, [1.5, 2], dtype="float32")
 
 
 def test_negative_tolerance_is_refused() -> None:
-    with pytest.raises(ModelError, match="not negative"):
+    with pytest.raises(ModelError, match="not negative: got rtol=-1"):
         check([1], [1], rtol=-1)
+
+
+@pytest.mark.parametrize("bar", [float("nan"), float("inf")])
+def test_a_tolerance_that_is_not_finite_is_refused(bar: float) -> None:
+    with pytest.raises(ModelError, match="Tolerances are finite"):
+        check([1], [2], atol=bar)

@@ -20,6 +20,7 @@ from InferenceLibrary.onnx.background import run_interruptibly
 from InferenceLibrary.onnx.build import create_model, reference_outputs
 from InferenceLibrary.onnx.compare import check_outputs
 from InferenceLibrary.onnx.model import load_model
+from InferenceLibrary.onnx.options import LoadOptions
 from InferenceLibrary.onnx.providers import ProviderMissing, resolve_providers
 from InferenceLibrary.onnx.stderr import CapturedStderr
 
@@ -142,22 +143,22 @@ def gpu_build_without_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("gpu_build_without_gpu")
 def test_silent_fallback_is_a_failure(models: dict[str, Path], capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ModelError) as error:
-        load_model(models["mlp"], "CUDA")
+        load_model(models["mlp"], LoadOptions(providers="CUDA"))
     first, heading, *said = str(error.value).splitlines()
     assert first.startswith(
         "ONNX provider CUDAExecutionProvider did not start for 'mlp.onnx': "
         "expected CUDAExecutionProvider, got CPUExecutionProvider. Hint: "
     )
     assert heading == "What onnxruntime said:"
-    assert said == ["    [E:onnxruntime] libcublasLt.so.13: cannot open shared object file"]
-    assert capfd.readouterr().err == ""
+    assert said == ["    CUDA not found", "    [E:onnxruntime] libcublasLt.so.13: cannot open shared object file"]
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.usefixtures("gpu_build_without_gpu")
 def test_fallback_that_is_allowed_is_told(models: dict[str, Path], capfd: pytest.CaptureFixture[str]) -> None:
-    model = load_model(models["mlp"], "CUDA,CPU", fallback=True)
+    model = load_model(models["mlp"], LoadOptions(providers="CUDA,CPU", fallback=True))
     assert model.active == ["CPUExecutionProvider"]
-    assert model.notes == ["[E:onnxruntime] libcublasLt.so.13: cannot open shared object file"]
+    assert model.notes == ["CUDA not found", "[E:onnxruntime] libcublasLt.so.13: cannot open shared object file"]
     assert capfd.readouterr().err == ""
 
 

@@ -8,14 +8,14 @@ import pytest
 
 from InferenceLibrary.context import Context
 from InferenceLibrary.errors import CheckFailure
-from InferenceLibrary.keywords.onnx import OnnxKeywords
+from InferenceLibrary.keywords.onnx_sessions import OnnxSessionKeywords
 from InferenceLibrary.onnx.model import OnnxModel
 
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 
 
-def keywords(active: list[str], placement: dict[str, int] | None, notes: list[str]) -> OnnxKeywords:
-    group = OnnxKeywords()
+def keywords(active: list[str], placement: dict[str, int] | None, notes: list[str]) -> OnnxSessionKeywords:
+    group = OnnxSessionKeywords()
     group.context = Context()
     model = OnnxModel("net", Path("net.onnx"), [CUDA], active, placement, notes, 0.1, [], [])
     group.context.onnx_models.add(model)
