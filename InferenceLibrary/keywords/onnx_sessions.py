@@ -196,8 +196,8 @@ class OnnxSessionKeywords(OnnxGroup):
             ${path} =    Create Onnx Model    sigmoid
             Load Onnx Model    ${path}
             ${inputs} =    Get Onnx Inputs
-            Should Be Equal    ${inputs}[0].dtype    float32
-            Should Be Equal    ${inputs}[0].shape    ${{ ('batch', 4) }}
+            Should Be Equal    ${inputs[0].dtype}    float32
+            Should Be Equal    ${inputs[0].shape}    ${{ ('batch', 4) }}
         ```
         """
         found = self.context.onnx_models.get(model)
@@ -223,7 +223,7 @@ class OnnxSessionKeywords(OnnxGroup):
             ${path} =    Create Onnx Model    sigmoid
             Load Onnx Model    ${path}
             ${outputs} =    Get Onnx Outputs
-            Should Be Equal    ${outputs}[0].name    y
+            Should Be Equal    ${outputs[0].name}    y
         ```
         """
         found = self.context.onnx_models.get(model)

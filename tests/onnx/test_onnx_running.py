@@ -97,7 +97,7 @@ def test_a_cuda_graph_needs_the_shapes_of_its_first_run(tmp_path: Path, monkeypa
         ({"device_id": 1}, "device_id belongs to another provider: expected one of: CUDA, Dml, .*, got CPU"),
         ({"memory_limit": 10**9}, "memory_limit belongs to another provider: expected one of: CUDA, .*, got CPU"),
         ({"cuda_graph": True}, "cuda_graph belongs to another provider: expected one of: CUDA, Tensorrt, got CPU"),
-        ({"provider_options": {"CUDA": {}}}, "provider_options names 'cuda': expected one of the providers asked .*: CPU"),
+        ({"provider_options": {"CUDA": {}}}, "provider_options names 'cuda': expected one of the providers .*: CPU"),
         ({"threads": 0}, "threads cannot be used: expected a whole number above 0, got 0"),
         ({"memory_limit": 0, "providers": "cuda"}, "memory_limit cannot be used: expected a size above 0"),
         ({"device_id": -1, "providers": "cuda"}, "device_id cannot be used: expected 0 or more, got -1"),
