@@ -159,9 +159,13 @@ def _stop_servers(wanted: str | None) -> int:
             failed += not gone
             print(f"{'Stopped' if gone else 'Could not stop'} {one.kind} {one.name}")
     if wanted is None:
-        for line in end_leftovers():
+        remains = end_leftovers()
+        for line in remains.ended:
             print(f"Ended {line}")
-        if not chosen and not picked:
+        for line in remains.failed:
+            print(f"Could not end {line}")
+        failed += len(remains.failed)
+        if not chosen and not picked and not remains.ended and not remains.failed:
             print("Nothing to stop.")
     return 1 if failed else 0
 

@@ -1,12 +1,14 @@
 """The guard: a small program that owns one server process and lets nothing of it outlive the runner.
 
-It is started beside every server, so it is kept small: it imports four modules of the standard library and
-`process_tree.py` beside it, not the package. The runner holds one end of a socket, the guard the other as its standard
-input. When the runner's end closes, whatever the reason, the guard ends the server's whole tree: TERM, a grace, KILL.
+It is started beside every server, so it is kept small: it imports four modules of the standard library, and beside it
+`process_tree.py` and `tree_file.py`, not the package. The runner holds one end of a socket, the guard the other as its
+standard input. When the runner's end closes, whatever the reason, the guard ends the server's whole tree: TERM, a
+grace, KILL.
 
 On Linux the guard is a sub-reaper: whatever descends from the server comes back to it when its parent ends, so that a
 daemon that forked twice is still its descendant, and no process is missed. Elsewhere it looks at the tree from time to
-time and remembers whom it saw.
+time and remembers whom it saw. Whom it guards it also writes into a file: should the guard itself be killed, the
+runner, or the next one, finds them there.
 
 Words from the runner: `("start", settings)`, `("stop", signal, grace, whole_group)`, `("signal", number, whole_tree)`,
 `("kill",)`, `("keep",)`. Words to the runner: `("started", pid)`, `("failed", errno, step)`, `("moved", pid, why)`,
@@ -25,6 +27,7 @@ import sys
 import time
 
 import process_tree  # type: ignore[import-not-found]
+import tree_file  # type: ignore[import-not-found]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # the module typing would cost more to import than all the others
@@ -42,8 +45,12 @@ SETTLE = 0.3
 STRAGGLER_GRACE = 0.7
 """Seconds after TERM for what was left behind."""
 KILL_ROUND = 0.02
-LOOK_ROUND = 0.5
-"""Seconds between looks at the tree where there is no sub-reaper."""
+LOOK_ROUND = 0.1
+"""Seconds between looks at the tree. On Linux a look is made only when a process was born since the last one."""
+LOOK_SHARE = 0.02
+"""Part of the time that looks may take, at most, where processes are born all the time or many are there."""
+WATCH_ROUND = 0.5
+"""Seconds between looks at the runner where the system does not tell of its end."""
 FIRST_PAUSE, LONGEST_PAUSE, STABLE = 0.2, 5.0, 10.0
 """Seconds before a server that is to be restarted comes again: doubled each time, anew when it ran stably."""
 
@@ -66,6 +73,9 @@ class Guard:
         self.told_to_end = False
         self.remembered: dict[int, str] = {}
         self.next_look = 0.0
+        self.births = ""
+        self.births_are_told = False
+        self.written: list[tuple[int, str]] = []
         self.restart_at: float | None = None
         self.pause = FIRST_PAUSE
         self.started_at = 0.0
@@ -104,12 +114,15 @@ class Guard:
                     poll.unregister(descriptor)
                     self.leave_runner()
             self.advance()
+        if self.settings["tree_file"]:
+            tree_file.remove(self.settings["tree_file"])
         tell("gone")
 
     def spawn(self) -> None:
         """Fork and execute the server; tell its number, or why it could not be executed."""
         settings = self.settings
         reading, writing = os.pipe()
+        births = process_tree.births()
         pid = os.fork()
         if pid == 0:
             step = "prepare"
@@ -147,6 +160,8 @@ class Guard:
             self.restart_at = None
             self.begin_killing()
             return
+        # Sandboxes exist whose /proc says the same for ever.
+        self.births_are_told = not self.portable and process_tree.births() != births
         moved = bool(self.main)
         self.main, self.main_lives = pid, True
         self.started_at = time.monotonic()
@@ -227,11 +242,34 @@ class Guard:
         self.restart_at = None
         self.phase, self.deadline = KILLING, None
 
+    def look(self) -> None:
+        """Write down who lives, for whoever has to end them should the guard be killed."""
+        began = time.monotonic()
+        births = process_tree.births() if self.births_are_told else ""
+        if births and births == self.births:
+            self.next_look = began + LOOK_ROUND
+            return
+        self.births = births
+        living = [(seen.pid, seen.started) for seen in self.living()]
+        if self.settings["tree_file"] and living != self.written:
+            try:
+                tree_file.write(self.settings["tree_file"], living)
+            except OSError:  # a full disk, or a folder that was removed, must not end the guard
+                self.births = ""
+            else:
+                self.written = living
+        now = time.monotonic()
+        self.next_look = now + max(LOOK_ROUND, (now - began) / LOOK_SHARE)
+
     def tree(self) -> list[int]:
         """Return the numbers of all living processes that descend from the server, itself included."""
+        return [seen.pid for seen in self.living()]
+
+    def living(self) -> list[process_tree.ProcessInfo]:
+        """Return all living processes that descend from the server, itself included."""
         everyone = process_tree.everyone(self.portable)
         if not self.portable:
-            return [seen.pid for seen in process_tree.descendants(os.getpid(), everyone)]
+            return list(process_tree.descendants(os.getpid(), everyone))
         known = {
             pid for pid, started in self.remembered.items() if pid in everyone and everyone[pid].started == started
         }
@@ -240,8 +278,8 @@ class Guard:
         for pid in list(known):
             known |= {below.pid for below in process_tree.descendants(pid, everyone)}
         known |= {seen.pid for seen in process_tree.bearers(self.settings["mark"]) if seen.pid in everyone}
-        found = [pid for pid in known if everyone[pid].lives]
-        self.remembered = {pid: everyone[pid].started for pid in found}
+        found = [everyone[pid] for pid in sorted(known) if everyone[pid].lives]
+        self.remembered = {seen.pid: seen.started for seen in found}
         return found
 
     def send(self, number: int, pids: list[int]) -> None:
@@ -288,17 +326,16 @@ class Guard:
         if self.phase != KILLING:
             self.phase, self.deadline = SETTLING, now + SETTLE
 
-    def patience(self) -> int | None:
+    def patience(self) -> int:
         """Return how many milliseconds may pass until something is to be done."""
         now = time.monotonic()
         times = [at - now for at in (self.deadline, self.restart_at) if at is not None]
         if self.phase == KILLING:
             times.append(KILL_ROUND)
-        if self.portable:
-            times.append(max(0.0, self.next_look - now))
+        times.append(self.next_look - now)
         if self.watched:
-            times.append(LOOK_ROUND)
-        return max(0, int(min(times) * 1000) + 1) if times else None
+            times.append(WATCH_ROUND)
+        return max(0, int(min(times) * 1000) + 1)
 
     def advance(self) -> None:
         """Do what is due."""
@@ -310,17 +347,15 @@ class Guard:
             if os.getppid() != pid and process_tree.look(pid) is None:
                 del self.watched[pid]
                 self.leave_runner()
-        if self.portable and now >= self.next_look:
-            self.tree()
-            self.next_look = now + LOOK_ROUND
+        if now >= self.next_look:
+            self.look()
         if self.restart_at is not None and now >= self.restart_at:
             self.restart_at = None
             self.spawn()
         if self.deadline is not None and now >= self.deadline:
             self.deadline = None
             if self.phase == SETTLING and not self.told_left:
-                everyone = process_tree.everyone(self.portable)
-                left = [(pid, everyone[pid].name) for pid in self.tree() if pid in everyone]
+                left = [(seen.pid, seen.name) for seen in self.living()]
                 self.told_left = True
                 tell("left", left)
                 self.send(signal.SIGTERM, [pid for pid, _ in left])

@@ -16,10 +16,11 @@ from typing import Any
 
 from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.errors import ServerError, describe
-from InferenceLibrary.processes import process_tree
+from InferenceLibrary.processes import process_tree, tree_file
 from InferenceLibrary.processes.launch import not_executed, refuse_unspeakable, watched
 from InferenceLibrary.processes.output import OutputFile
 from InferenceLibrary.processes.program import Exit, Orphan
+from InferenceLibrary.processes.remains import Identity, Traces, find_remains, kill
 
 _START_BUDGET = 20.0
 """Seconds until the guard must have told the server's number; it takes hundredths."""
@@ -53,6 +54,7 @@ class ServerProcess(OutputFile):
         mark: str | None = None,
         stop_signal: signal.Signals = signal.SIGTERM,
         stop_whole_group: bool = True,
+        tree_file: Path | None = None,
         portable: bool = False,
     ) -> None:
         """Start it.
@@ -68,6 +70,7 @@ class ServerProcess(OutputFile):
             mark: Value of the variable by which all that it starts is found again; a random one by default.
             stop_signal: What asks it to end.
             stop_whole_group: Whether its process group gets that signal, as from a terminal, or the server alone.
+            tree_file: Where the guard keeps whom it guards, for whoever has to end them when it was killed itself.
             portable: Whether the guard does without what only Linux has, as it must elsewhere.
 
         Raises:
@@ -77,13 +80,15 @@ class ServerProcess(OutputFile):
         self.exit: Exit | None = None
         """How it ended; None while it runs."""
         self.orphans: tuple[Orphan, ...] = ()
-        """What it had started and did not take along when it ended; the guard has ended it since."""
+        """What it had started and did not take along when it ended; the guard, or we, have ended it since."""
         self.drops: list[Exit] = []
         """How often it ended and was started again, with `restart`."""
         self.on_event: Callable[[str], None] = lambda line: None
         """Told what happens to it meanwhile; set by whoever keeps a register."""
         self._stop_signal = stop_signal
         self._stop_whole_group = stop_whole_group
+        self._tree_file = tree_file
+        self._guard_failed = False
         self._mark = f"{MARK}={mark or os.urandom(8).hex()}"
         self._lock = threading.Lock()
         self._words: list[tuple[Any, ...]] = []
@@ -109,6 +114,7 @@ class ServerProcess(OutputFile):
             "daemon": daemon,
             "portable": portable,
             "mark": self._mark,
+            "tree_file": str(tree_file.absolute()) if tree_file else "",
         }
         self._channel, theirs = socket.socketpair()
         # Known before it runs: an interruption may arrive in the middle of its start.
@@ -150,7 +156,7 @@ class ServerProcess(OutputFile):
     def exit_code(self) -> int | None:
         """Exit code, negative for a signal, None while it runs."""
         self._listen()
-        if self.exit is None and self._guard_gone and not self._own():
+        if self.exit is None and self._guard_gone and not Identity(self.pid, self._started).lives:
             # Stopped between two lives; or the guard was killed, and the kernel ended the server with it.
             self.exit = self.drops[-1] if self.drops and self._all_gone else Exit(-signal.SIGKILL)
         return None if self.exit is None else self.exit.code
@@ -167,7 +173,13 @@ class ServerProcess(OutputFile):
 
     def how_it_ended(self) -> str | None:
         """Return `exit code 3` or `signal SIGSEGV`, None while it runs."""
-        return None if self.running else str(self.exit)
+        if self.running:
+            return None
+        if not self._guard_failed:
+            return str(self.exit)
+        left = f"; ended what was left: {', '.join(map(str, self.orphans))}" if self.orphans else ""
+        guard = f"its guard (process {self._guard.pid}) ended with {Exit(self._guard.returncode or 0)}"
+        return f"{self.exit}, after {guard}{left}"
 
     def tree(self) -> list[process_tree.ProcessInfo]:
         """Return the living processes of the server: itself and all that it started."""
@@ -209,6 +221,7 @@ class ServerProcess(OutputFile):
         """
         if self._is_not_ours() or (self._all_gone and self._guard_gone):
             return True
+        self._wake_guard()
         finished = False
         try:
             graceful = True
@@ -251,11 +264,21 @@ class ServerProcess(OutputFile):
         """Whether it was let go, or this is a forked child of whoever started it, which ends on its own account."""
         return self._let_go or os.getpid() != self._runner
 
+    def _wake_guard(self) -> None:
+        """A guard that somebody stopped hears nothing."""
+        with contextlib.suppress(ProcessLookupError):
+            self._guard.send_signal(signal.SIGCONT)
+
     def _kill_all(self) -> None:
+        self._wake_guard()
         self._say("kill")
         deadline = Deadline(_KILL_BUDGET)
+        if wait_until(self._ended_whole, _KILL_BUDGET / 2):
+            return
+        # It does not do its work; ours is to do without it.
+        self._guard.kill()
         if not wait_until(self._ended_whole, deadline):
-            still = ", ".join(f"{seen.name} (pid {seen.pid})" for seen in self.tree()) or f"its guard {self._guard.pid}"
+            still = ", ".join(f"{seen.name} (pid {seen.pid})" for seen in self._remains())
             raise ServerError(describe(f"Process {self.pid} survived KILL", got=still, after=deadline.elapsed))
 
     def _ended_whole(self) -> bool:
@@ -269,17 +292,18 @@ class ServerProcess(OutputFile):
 
     def _sweep(self) -> None:
         """The guard was killed: end what the kernel did not end with it."""
-        left = self._own()
-        left += process_tree.bearers(self._mark)
-        for seen in left:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(seen.pid, signal.SIGKILL)
+        left = self._remains()
+        kill(left)
+        known = {orphan.pid for orphan in self.orphans} | {self.pid}
+        self.orphans += tuple(Orphan(seen.pid, seen.name) for seen in left if seen.pid not in known)
         self._all_gone = not left
+        if self._all_gone and self._tree_file is not None:
+            tree_file.remove(str(self._tree_file))
 
-    def _own(self) -> list[process_tree.ProcessInfo]:
-        """Return the server's own process, as long as it lives; for when there is no guard to tell."""
-        seen = process_tree.look(self.pid)
-        return [seen] if seen is not None and seen.lives and seen.started == self._started else []
+    def _remains(self) -> list[process_tree.ProcessInfo]:
+        files = () if self._tree_file is None else (self._tree_file,)
+        known = (Identity(self.pid, self._started),)
+        return find_remains(Traces(known, files, (self._mark,), (self.log_path.absolute(),)))
 
     def _abandon_start(self) -> None:
         """Leave nothing of a start that failed or was interrupted."""
@@ -343,6 +367,9 @@ class ServerProcess(OutputFile):
                     self._guard.wait(_KILL_BUDGET)
                 self._channel.close()
                 self._guard_gone = True
+                if not self._all_gone:
+                    self._guard_failed = True
+                    self._sweep()
 
     def _take(self, word: tuple[Any, ...]) -> None:
         match word:

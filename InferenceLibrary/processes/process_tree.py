@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 ENDED = "ZX"
 """States of processes that have ended: a zombie waits for its parent only."""
 
@@ -103,6 +107,43 @@ def bearers(mark: str) -> list[ProcessInfo]:
             if seen is not None and seen.lives:
                 found.append(seen)
     return found
+
+
+def births() -> str:
+    """Return what changes whenever a process or thread is born, for the price of one small file; empty elsewhere."""
+    try:
+        with open("/proc/loadavg", encoding="ascii") as file:  # noqa: PTH123
+            return file.read().rpartition(" ")[2]
+    except OSError:
+        return ""
+
+
+def writers(paths: Iterable[str]) -> list[int]:
+    """Return the numbers of the processes that hold one of these files open for writing. Linux; elsewhere none."""
+    wanted = set(paths)
+    found = []
+    for number in os.listdir("/proc") if wanted and on_linux() else ():  # noqa: PTH208
+        if number.isdigit() and _writes(number, wanted):
+            found.append(int(number))
+    return found
+
+
+def _writes(number: str, paths: set[str]) -> bool:
+    try:
+        descriptors = os.listdir(f"/proc/{number}/fd")  # noqa: PTH208
+    except OSError:  # it ended, or belongs to somebody else
+        return False
+    for descriptor in descriptors:
+        try:
+            if os.readlink(f"/proc/{number}/fd/{descriptor}") not in paths:  # noqa: PTH115
+                continue
+            with open(f"/proc/{number}/fdinfo/{descriptor}", encoding="ascii") as file:  # noqa: PTH123
+                flags = int(dict(line.split(":", 1) for line in file if ":" in line)["flags"], 8)
+        except OSError:
+            continue
+        if flags & os.O_ACCMODE != os.O_RDONLY:
+            return True
+    return False
 
 
 def _read(pid: int) -> ProcessInfo | None:

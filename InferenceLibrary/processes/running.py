@@ -17,28 +17,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from InferenceLibrary.deadline import Deadline, wait_until
-from InferenceLibrary.processes import process_tree
+from InferenceLibrary.deadline import wait_until
+from InferenceLibrary.processes import process_tree, tree_file
 from InferenceLibrary.processes.owner import machine, run_id
 from InferenceLibrary.processes.process import MARK
 from InferenceLibrary.processes.program import GuardedProgram
+from InferenceLibrary.processes.remains import Ended, Identity, Traces, end_remains, identify
 from InferenceLibrary.processes.runtime_dir import runtime_dir
 
 _GUARD_PATIENCE = 2.0
 """Seconds that the guard of a dead run has to finish its work."""
-_KILL_BUDGET = 5.0
-
-
-class Identity(NamedTuple):
-    """A process that is not taken for a later one of the same number."""
-
-    pid: int
-    started: str
-
-    @property
-    def lives(self) -> bool:
-        seen = process_tree.look(self.pid)
-        return seen is not None and seen.lives and seen.started == self.started
 
 
 class Entry(NamedTuple):
@@ -74,6 +62,20 @@ class Run(NamedTuple):
         """Whether the runner lives; what runs on another machine counts as living, since it cannot be looked at."""
         return self.machine != machine() or self.runner.lives
 
+    def tree_files(self, number: int | None = None) -> list[Path]:
+        """Return the files of guards, of all of its servers or of one."""
+        return sorted(self.path.parent.glob(f"{self.path.stem}.{'*' if number is None else number}.tree"))
+
+
+class Expected(NamedTuple):
+    """What a server that is about to start is known by."""
+
+    number: int
+    mark: str
+    """Value of the variable that its processes bear."""
+    tree_file: Path
+    """Where its guard writes down whom it guards."""
+
 
 class Register:
     """Writes the file of this run."""
@@ -84,8 +86,8 @@ class Register:
         self._path: Path | None = None
         self._pid = 0
 
-    def expect(self) -> tuple[int, str]:
-        """A server is about to start: return its number and the mark that its processes bear."""
+    def expect(self) -> Expected:
+        """A server is about to start: return what it is to be known by."""
         number = next(self._numbers)
         self._alive.add(number)
         if self._path is None or self._pid != os.getpid():
@@ -94,7 +96,7 @@ class Register:
         if not self._path.exists():
             own = process_tree.look(os.getpid())
             self._write("run", id=run_id(), runner=[os.getpid(), own.started if own else ""], machine=machine())
-        return number, f"{run_id()}.{number}."
+        return Expected(number, f"{run_id()}.{number}.", self._path.with_name(f"{self._path.stem}.{number}.tree"))
 
     def started(self, number: int, name: str, process: GuardedProgram) -> None:
         """The server was started."""
@@ -126,6 +128,8 @@ class Register:
         if number not in self._alive:
             return
         self._alive.discard(number)
+        if self._path is not None:
+            tree_file.remove(str(self._path.with_name(f"{self._path.stem}.{number}.tree")))
         if self._alive:
             self._write("ended", number=number)
         elif self._path is not None:
@@ -145,12 +149,6 @@ REGISTER = Register()
 """That of this process."""
 
 
-def identify(pid: int) -> Identity:
-    """Return a process with its start time."""
-    seen = process_tree.look(pid)
-    return Identity(pid, seen.started if seen else "")
-
-
 def runs() -> list[Run]:
     """Return all runs in the register, this one too."""
     found = []
@@ -161,24 +159,55 @@ def runs() -> list[Run]:
     return found
 
 
-def end_leftovers() -> list[str]:
-    """End what dead runs left behind and forget them; return what was ended, as text.
+def end_leftovers() -> Ended:
+    """End what dead runs left behind and forget them, but for what could not be ended; tell of both.
 
     Servers that were kept on purpose live on.
     """
     ended: list[str] = []
-    for run in runs():
+    failed: list[str] = []
+    found = runs()
+    ours = _of_living_servers(found)
+    for run in found:
         if _before_a_reboot(run):
-            run.path.unlink(missing_ok=True)
+            _forget(run)
+            continue
         if run.lives:
             continue
-        mine = [server for server in run.servers if not server.kept]
+        kept = [server for server in run.servers if server.kept and server.lives]
+        mine = [server for server in run.servers if server not in kept]
         wait_until(lambda mine=mine: not any(server.guard.lives for server in mine), _GUARD_PATIENCE)  # type: ignore[misc]
-        kept = len(mine) < len(run.servers)
-        ended += _end(mine, [mark_of(run, server) for server in mine] if kept else [f"{MARK}={run.id}."])
-        if not any(server.kept and server.lives for server in run.servers):
-            run.path.unlink(missing_ok=True)
-    return ended
+        numbers = {server.number for server in kept}
+        became = end_remains(
+            Traces(
+                tuple(each for server in mine for each in (server.server, server.guard)),
+                # A run that died while a server started has a file of its guard, and no entry of it.
+                tuple(path for path in run.tree_files() if int(path.suffixes[-2][1:]) not in numbers),
+                tuple(mark_of(run, server) for server in mine) if kept else (f"{MARK}={run.id}.",),
+                tuple(Path(server.log) for server in mine),
+                ours,
+            )
+        )
+        ended += became.ended
+        failed += became.failed
+        if not kept and not became.failed:
+            _forget(run)
+    return Ended(tuple(ended), tuple(failed))
+
+
+def _of_living_servers(found: Iterable[Run]) -> frozenset[int]:
+    """Return the processes of servers that somebody answers for: a file of a log may be written anew by such a one."""
+    everyone = process_tree.everyone()
+    wanted = [server for run in found for server in run.servers if run.lives or server.kept]
+    guards = [server.guard.pid for server in wanted if server.guard.lives]
+    below = {seen.pid for guard in guards for seen in process_tree.descendants(guard, everyone)}
+    return frozenset(below | {*guards})
+
+
+def _forget(run: Run) -> None:
+    for path in run.tree_files():
+        tree_file.remove(str(path))
+    run.path.unlink(missing_ok=True)
 
 
 def _before_a_reboot(run: Run) -> bool:
@@ -194,36 +223,16 @@ def end_server(run: Run, server: Entry, grace: float = 10.0) -> bool:
         # The guard ends the whole tree when it is told to end.
         _signal(server.guard, signal.SIGTERM)
         wait_until(lambda: not server.lives, grace)
-    _end([server], [mark_of(run, server)])
-    return not server.lives
+    files = tuple(run.tree_files(server.number))
+    became = end_remains(Traces((server.server, server.guard), files, (mark_of(run, server),), (Path(server.log),)))
+    for path in files if not became.failed else ():
+        tree_file.remove(str(path))
+    return not became.failed
 
 
 def mark_of(run: Run, server: Entry) -> str:
     """Return the entry in the environment of all that a server started."""
     return f"{MARK}={run.id}.{server.number}."
-
-
-def _end(servers: Iterable[Entry], marks: Iterable[str]) -> list[str]:
-    """Kill the processes of these servers, and those that bear these marks, as far as they live."""
-    ended: dict[int, str] = {}
-    deadline = Deadline(_KILL_BUDGET)
-    known = list(servers)
-    wanted = list(marks)
-
-    def clean() -> bool:
-        left: dict[int, process_tree.ProcessInfo] = {}
-        for identity in [each for server in known for each in (server.server, server.guard)]:
-            found = process_tree.look(identity.pid)
-            if found is not None and identity.lives:
-                left[found.pid] = found
-        left |= {bearer.pid: bearer for mark in wanted for bearer in process_tree.bearers(mark)}
-        for pid, seen in left.items():
-            ended[pid] = f"{seen.name} (pid {pid})"
-            _signal(Identity(pid, seen.started), signal.SIGKILL)
-        return not left
-
-    wait_until(clean, deadline, first=0.01)
-    return list(ended.values())
 
 
 def _signal(identity: Identity, number: signal.Signals) -> None:

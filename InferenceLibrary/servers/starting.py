@@ -19,7 +19,7 @@ from InferenceLibrary.durations import parse_duration
 from InferenceLibrary.errors import ServerError, describe
 from InferenceLibrary.processes.ports import LOOPBACK, Reservation, free_port, is_free, reserve
 from InferenceLibrary.processes.program import GuardedProgram
-from InferenceLibrary.processes.running import REGISTER, end_leftovers
+from InferenceLibrary.processes.running import REGISTER, Expected, end_leftovers
 from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.servers import readiness
 from InferenceLibrary.servers.command import build_command
@@ -103,8 +103,11 @@ def start(
     """
     surroundings = Surroundings(name, new_log, redact, report, progress or report)
     _refuse_impossible(profile, settings, name)
-    for line in end_leftovers():
-        surroundings.progress(f"Ended what a dead run had left behind: {line}.")
+    remains = end_leftovers()
+    if remains.ended:
+        surroundings.progress(f"Ended what a dead run had left behind: {', '.join(remains.ended)}.")
+    if remains.failed:
+        surroundings.progress(f"Could not end what a dead run had left behind: {'; '.join(remains.failed)}.")
     gpu_before = _pass_gpu_gate(profile, settings, surroundings)
     started = _start_on_some_port(profile, settings, surroundings)
     return Server(
@@ -207,10 +210,10 @@ def _start_once(
     deadline = Deadline(settings.timeout or parse_duration(profile.ready.timeout))
     process: GuardedProgram | None = None
     grace: float | None = 0.0
-    number, mark = REGISTER.expect()
+    expected = REGISTER.expect()
     try:
-        process = _new_process(profile, argv, new_log(), environment, settings.cwd, mark)
-        REGISTER.started(number, name, process)
+        process = _new_process(profile, argv, new_log(), environment, settings.cwd, expected)
+        REGISTER.started(expected.number, name, process)
         watch = readiness.Watch(name, process, profile, deadline, redact, report=report, progress=progress)
         watch.spawned()
         base_url = watch.announced_url() if profile.start.announcement is not None else f"http://{LOOPBACK}:{port}"
@@ -220,7 +223,7 @@ def _start_once(
         )
         client.state = partial(state_of, process)
         watch.until_ready(client, settings.first_token or profile.ready.first_token)
-        started = _registered(process, client, watch.stages, number, reservation)
+        started = _registered(process, client, watch.stages, expected.number, reservation)
         grace = None
         return started
     except readiness.ForeignServerError as error:
@@ -235,11 +238,16 @@ def _start_once(
             if process is not None:
                 process.stop(grace)
                 process.mask_log(redact)
-            REGISTER.ended(number)
+            REGISTER.ended(expected.number)
 
 
 def _new_process(
-    profile: Profile, argv: list[str], log: Path, environment: Mapping[str, str], cwd: Path | None, mark: str
+    profile: Profile,
+    argv: list[str],
+    log: Path,
+    environment: Mapping[str, str],
+    cwd: Path | None,
+    expected: Expected,
 ) -> GuardedProgram:
     assert profile.start is not None
     restart, daemon = profile.start.restart, profile.start.daemon
@@ -248,7 +256,7 @@ def _new_process(
 
         if restart or daemon:
             raise ServerError(describe(f"Profile '{profile.name}' cannot be started on Windows: it needs a guard"))
-        return WindowsProcess(argv, log, environment=environment, cwd=cwd, mark=mark)
+        return WindowsProcess(argv, log, environment=environment, cwd=cwd, mark=expected.mark)
     from InferenceLibrary.processes.process import ServerProcess
 
     return ServerProcess(
@@ -258,7 +266,8 @@ def _new_process(
         cwd=cwd,
         restart=restart,
         daemon=daemon,
-        mark=mark,
+        mark=expected.mark,
+        tree_file=expected.tree_file,
         stop_signal=signal.Signals[f"SIG{profile.stop.signal}"],
         stop_whole_group=profile.stop.to == "group",
     )

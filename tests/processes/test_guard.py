@@ -111,7 +111,7 @@ def test_the_server_ends_with_a_killed_guard(start: Start, mark: str) -> None:
     assert wait_until(lambda: not process.running, 5)
     seen = process_tree.look(process.pid)
     assert seen is None or not seen.lives, "it is gone, and not only said to be"
-    assert process.how_it_ended() == "signal SIGKILL"
+    assert str(process.how_it_ended()).startswith("signal SIGKILL, after its guard (process ")
     process.stop(1)
     assert bearers(mark) == [], "the daemon is found by its mark"
 

@@ -13,11 +13,12 @@ import pytest
 
 from InferenceLibrary import cli
 from InferenceLibrary.deadline import wait_until
-from InferenceLibrary.processes import process_tree, running
+from InferenceLibrary.processes import process_tree, running, tree_file
 from InferenceLibrary.processes.process import MARK
+from InferenceLibrary.processes.remains import Ended
 
 RUNNER = """
-import sys, time
+import os, sys, time
 from pathlib import Path
 from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.servers.profile import load_profile
@@ -25,8 +26,9 @@ from InferenceLibrary.servers.starting import StartSettings, start
 
 folder, *flags = sys.argv[1:]
 server = start(load_profile(folder + "/mine.yaml"), StartSettings(keep="keep" in flags), name="mine",
-               new_log=lambda: Path(folder, "mine.log"), redact=Redactor())
+               new_log=lambda: Path(folder, "mine.log"), redact=Redactor(), progress=print)
 print(server.pid, server.process.guard_pid, flush=True)
+os.close(1)
 if "end" in flags:
     server.close()
 else:
@@ -42,6 +44,24 @@ SERVE = (
     '"import socket, sys, time; s = socket.create_server((chr(49)+chr(50)+chr(55)+chr(46)+chr(48)+chr(46)+chr(48)'
     '+chr(46)+chr(49), int(sys.argv[1]))); time.sleep(600)" $1'
 )
+
+NOTHING = Ended()
+CLEARED = """
+import os, signal, socket, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.setpgid(0, 0)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for descriptor in (0, 1, 2):
+            os.close(descriptor)
+        os.execvpe("sleep", ["sleep", "600"], {})
+    os._exit(0)
+os.wait()
+server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+time.sleep(600)
+"""
+"""A server with a daemon that bears no mark, is in no session of it and holds no file of it."""
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes by /proc")
 
@@ -59,12 +79,18 @@ def own_runtime_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def begin(folder: Path, *flags: str) -> tuple[subprocess.Popen[str], int, int]:
     """Start a run with one server; return the runner, the server's and the guard's process id."""
     folder.mkdir(exist_ok=True)
-    (folder / "mine.yaml").write_text(PROFILE.format(script=SERVE.format(python=sys.executable).replace("'", "''")))
+    (folder / "cleared.py").write_text(CLEARED)
+    script = SERVE.format(python=sys.executable).replace("'", "''")
+    if "cleared" in flags:
+        script = f"exec {sys.executable} {folder}/cleared.py $1"
+    (folder / "mine.yaml").write_text(PROFILE.format(script=script))
     runner = subprocess.Popen(
         [sys.executable, "-c", RUNNER, str(folder), *flags], stdout=subprocess.PIPE, text=True, start_new_session=True
     )
     assert runner.stdout is not None
-    server, guard = map(int, runner.stdout.readline().split())
+    *told, numbers = iter(runner.stdout.readline, "")  # it closes its output when the server is ready
+    (folder / "told").write_text("".join(told))
+    server, guard = map(int, numbers.split())
     return runner, server, guard
 
 
@@ -93,7 +119,7 @@ def test_a_run_is_in_the_register_while_its_server_lives(tmp_path: Path) -> None
         assert (entry.name, entry.server.pid, entry.guard.pid) == ("mine", server, guard)
         assert entry.url.startswith("http://127.0.0.1:")
         assert entry.lives
-        assert running.end_leftovers() == []
+        assert running.end_leftovers() == NOTHING
         assert lives(server), "a living run is nobody else's business"
     finally:
         end(runner)
@@ -116,6 +142,69 @@ def test_what_guard_and_runner_left_is_ended_by_the_next_start(tmp_path: Path) -
         end(other)
 
 
+def daemons_below(guard: int) -> list[process_tree.ProcessInfo]:
+    return [seen for seen in process_tree.descendants(guard) if seen.name == "sleep"]
+
+
+def test_a_daemon_without_any_mark_is_ended_by_the_next_start_which_tells(tmp_path: Path) -> None:
+    runner, _, guard = begin(tmp_path / "one", "cleared")
+    (run,) = running.runs()
+    assert wait_until(lambda: len(daemons_below(guard)) == 1, 20)
+    (daemon,) = daemons_below(guard)
+    (path,) = run.tree_files()
+    assert wait_until(lambda: (daemon.pid, daemon.started) in tree_file.read(str(path)), 20)
+    os.kill(guard, signal.SIGKILL)
+    end(runner)
+    assert lives(daemon.pid)
+    assert marked(run) == []
+    other, _, _ = begin(tmp_path / "two")
+    try:
+        assert not lives(daemon.pid)
+        assert (tmp_path / "two" / "told").read_text() == (
+            f"Ended what a dead run had left behind: sleep (pid {daemon.pid}).\n"
+        )
+        assert run.tree_files() == []
+    finally:
+        end(other)
+
+
+def test_what_cannot_be_ended_is_told_and_stays_in_the_register(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner, _, guard = begin(tmp_path / "one")
+    os.kill(guard, signal.SIGKILL)
+    end(runner)
+    with monkeypatch.context() as patched:
+        patched.setattr("InferenceLibrary.processes.remains.kill", lambda found: {seen.pid: "no" for seen in found})
+        became = running.end_leftovers()
+    assert became.ended == ()
+    assert [line.partition(" ")[0] for line in became.failed] == ["sleep"]
+    assert len(running.runs()) == 1
+    again = running.end_leftovers()
+    assert [line.partition(" ")[0] for line in again.ended] == ["sleep"]
+    assert running.runs() == []
+
+
+def test_a_run_that_died_while_a_server_started_is_found_by_its_guards_file(
+    own_runtime_dir: Path, tmp_path: Path
+) -> None:
+    folder = own_runtime_dir / "robotframework-inferencelibrary" / "runs"
+    folder.mkdir(parents=True)
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    runner = [dead.pid, "1"]
+    line = {"kind": "run", "id": "0" * 32, "runner": runner, "machine": running.machine()}
+    (folder / "1-0.jsonl").write_text(json.dumps(line) + "\n")
+    left = subprocess.Popen(["sleep", "600"])
+    tree_file.write(str(folder / "1-0.1.tree"), [(left.pid, running.identify(left.pid).started)])
+    try:
+        assert running.end_leftovers().ended == (f"sleep (pid {left.pid})",)
+    finally:
+        left.kill()
+        left.wait()
+    assert list(folder.iterdir()) == []
+
+
 def test_a_stranger_of_the_same_number_is_left_alone(tmp_path: Path, own_runtime_dir: Path) -> None:
     """The register names a number that has been given again: its start time differs."""
     stranger = subprocess.Popen(["sleep", "600"])
@@ -131,7 +220,7 @@ def test_a_stranger_of_the_same_number_is_left_alone(tmp_path: Path, own_runtime
         file = folder / "1-0.jsonl"
         file.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"kind": "serv')
         assert len(running.runs()) == 1
-        assert running.end_leftovers() == []
+        assert running.end_leftovers() == NOTHING
         assert stranger.poll() is None
         assert not file.exists()
     finally:
@@ -144,11 +233,11 @@ def test_what_another_machine_wrote_is_left_alone(own_runtime_dir: Path) -> None
     folder.mkdir(parents=True)
     file = folder / "1-0.jsonl"
     file.write_text(json.dumps({"kind": "run", "id": "0" * 32, "runner": [1, "x"], "machine": "elsewhere"}) + "\n")
-    assert running.end_leftovers() == []
+    assert running.end_leftovers() == NOTHING
     assert file.exists()
     host = running.machine().rpartition(":")[0]
     file.write_text(json.dumps({"kind": "run", "id": "0" * 32, "runner": [1, "x"], "machine": f"{host}:older"}) + "\n")
-    assert running.end_leftovers() == []
+    assert running.end_leftovers() == NOTHING
     assert not file.exists(), "nothing lives on after a reboot"
     file.write_text("no JSON at all\n")
     assert running.runs() == []
@@ -160,7 +249,7 @@ def test_a_kept_server_lives_on_and_is_stopped_by_hand(tmp_path: Path, capsys: p
     assert runner.stdout is not None
     runner.stdout.close()
     assert lives(server)
-    assert running.end_leftovers() == [], "what was kept is no leftover"
+    assert running.end_leftovers() == NOTHING, "what was kept is no leftover"
     assert cli.main(["servers", "list"]) == 0
     listed = capsys.readouterr().out
     assert f"{server}" in listed
