@@ -85,15 +85,15 @@ class Guard:
 
     def run(self) -> None:
         """Start the server and stay until nothing of it lives."""
-        self.spawn()
-        if not self.main_lives:
-            return
         wake, self.waker = os.pipe()
         os.set_blocking(self.waker, False)
         os.set_blocking(wake, False)
         signal.set_wakeup_fd(self.waker, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         signal.signal(signal.SIGTERM, lambda number, frame: setattr(self, "told_to_end", True))
+        self.spawn()
+        if not self.main_lives:
+            return
         os.set_blocking(CHANNEL, False)
         poll = select.poll()
         poll.register(wake, select.POLLIN)
