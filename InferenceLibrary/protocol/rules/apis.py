@@ -43,6 +43,9 @@ def api_of(exchange: Exchange) -> Api:
         request = exchange.request
         path = request.path.rstrip("/")
         found = next((api for end, api in _PATHS if path.endswith(end)), Api.OTHER)
+        if path == "/completions" and _api_by_shape(exchange) is not Api.COMPLETIONS:
+            # llama.cpp's own API has this path.
+            return Api.OTHER
         return found if request.method.upper() == ("GET" if found is Api.MODELS else "POST") else Api.OTHER
     return _api_by_shape(exchange)
 

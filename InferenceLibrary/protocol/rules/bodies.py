@@ -70,7 +70,8 @@ def _(view: Body, known: Known) -> Iterator[Found]:
     needs=(Held.HEADERS,),
 )
 def _(view: JsonAnswer, known: Known) -> Iterator[Found]:
-    if view.says_json and view.has_body:
+    # An empty body has rules of its own, by API.
+    if view.says_json and view.has_body and view.exchange.body:
         for problem in view.read.problems:
             if problem.fault in {Fault.NOT_JSON, Fault.DEPTH}:
                 yield Found(problem.fault, problem.got)

@@ -9,11 +9,18 @@ from typing import Any
 from InferenceLibrary.protocol.exchange import Exchange, Held
 from InferenceLibrary.protocol.rules import (  # noqa: F401  (they write their rules down)
     bodies,
+    chats,
+    choices_reader,
+    completions,
+    contents,
     framing,
+    logprobs,
     messages,
     messages_stream,
     responses,
     responses_stream,
+    tools,
+    usage,
 )
 from InferenceLibrary.protocol.rules.builders import views_of
 from InferenceLibrary.protocol.rules.rule import REGISTRY, Api, Found, Judgement, Known, Reference, Rule, Violation

@@ -71,9 +71,12 @@ class EventStream(Body):
         for start in range(0, len(body), _PIECE):
             for event in decoder.feed(bytes(body[start : start + _PIECE])):
                 number += 1
-                if quick is not None and event.event == "message" and quick(event.data) and not self.done:
+                if quick is not None and event.event == "message" and quick(event.data):
                     continue
                 self._take(Place(number, event.start), event, reader)
+                if self.done or self.errors:
+                    # What comes now is odd: it is looked at closely.
+                    quick = None
         self.count = number
         decoder.close()
         for note in self.notes:

@@ -85,3 +85,108 @@ ASKED = {"model": "m", "messages": [{"role": "user", "content": "What is the cap
 
 def chat_stream(events: Sequence[Any], asked: Any = ASKED, **more: Any) -> Exchange:
     return stream(CHAT, asked, events, **more)
+
+
+def whole(message: Any = None, finish: Any = "stop", **more: Any) -> dict[str, Any]:
+    """A whole chat with one choice; further keys replace those of the object."""
+    said = {"role": "assistant", "content": "".join(TEXT)} if message is None else message
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1700000000,
+        "model": "m",
+        "choices": [{"index": 0, "message": said, "finish_reason": finish}],
+        "usage": {"prompt_tokens": 14, "completion_tokens": 6, "total_tokens": 20},
+        **more,
+    }
+
+
+def chat(data: Any, asked: Any = ASKED, **more: Any) -> Exchange:
+    return answer(CHAT, asked, data, **more)
+
+
+PROMPT = {"model": "m", "prompt": "Say hello."}
+
+
+def completion(*choices: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A completion or a chunk of one."""
+    return {
+        "id": "cmpl-1",
+        "object": "text_completion",
+        "created": 1700000000,
+        "model": "m",
+        "choices": list(choices),
+        **more,
+    }
+
+
+def text(said: str, finish: Any = "stop", index: int = 0, **more: Any) -> dict[str, Any]:
+    """A choice of a completion."""
+    return {"index": index, "text": said, "finish_reason": finish, "logprobs": None, **more}
+
+
+def without(data: dict[str, Any], *path: Any) -> dict[str, Any]:
+    """The same object without one key, named by its path."""
+    copy = json.loads(json.dumps(data))
+    holder = copy
+    for step in path[:-1]:
+        holder = holder[step]
+    del holder[path[-1]]
+    return copy  # type: ignore[no-any-return]
+
+
+def with_value(data: dict[str, Any], value: Any, *path: Any) -> dict[str, Any]:
+    """The same object with another value at a path."""
+    copy = json.loads(json.dumps(data))
+    holder = copy
+    for step in path[:-1]:
+        holder = holder[step]
+    holder[path[-1]] = value
+    return copy  # type: ignore[no-any-return]
+
+
+USAGE = {"prompt_tokens": 14, "completion_tokens": 6, "total_tokens": 20}
+USAGE_CHUNK = {**chunk(), "choices": [], "usage": USAGE}
+WITH_USAGE = {**ASKED, "stream_options": {"include_usage": True}}
+
+
+def usage_stream(last: Sequence[Any]) -> list[Any]:
+    """A stream whose chunks have a usage of null, with these events after the finish reason."""
+    return [*({**one, "usage": None} for one in (ROLE, *WORDS, STOP)), *last]
+
+
+CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+TOOL = {"type": "function", "function": {"name": "get_weather", "parameters": CITY}}
+WITH_TOOLS = {**ASKED, "tools": [TOOL], "tool_choice": "auto"}
+
+
+def call(arguments: Any = '{"city": "Paris"}', number: str = "call_1", **more: Any) -> dict[str, Any]:
+    """A tool call of a message."""
+    return {"id": number, "type": "function", "function": {"name": "get_weather", "arguments": arguments}, **more}
+
+
+def piece(arguments: str | None = None, index: Any = 0, **more: Any) -> dict[str, Any]:
+    """A chunk with a piece of a tool call; `id`, `type` and `name` as given."""
+    function = {name: value for name, value in (("name", more.pop("name", None)), ("arguments", arguments)) if value}
+    return chunk({"tool_calls": [{"index": index, **more, **({"function": function} if function else {})}]})
+
+
+FIRST = piece(id="call_1", type="function", name="get_weather")
+CALLED = chunk({}, "tool_calls")
+GOOD_CALL = [ROLE, FIRST, piece('{"city": '), piece('"Paris"}'), CALLED, DONE]
+
+
+def token(said: str, logprob: Any = -0.1, **more: Any) -> dict[str, Any]:
+    """A token with its log probability."""
+    entry = {"token": said, "logprob": logprob, "bytes": list(said.encode())}
+    return {**entry, "top_logprobs": [dict(entry)], **more}
+
+
+def with_logprobs(*tokens: Any, content: str = "Hi", **more: Any) -> dict[str, Any]:
+    """A whole chat with these tokens."""
+    data = whole({"role": "assistant", "content": content})
+    data["choices"][0]["logprobs"] = {"content": list(tokens), **more}
+    return data
+
+
+LOGPROBS = {**ASKED, "logprobs": True, "top_logprobs": 1}
