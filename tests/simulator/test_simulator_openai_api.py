@@ -244,8 +244,9 @@ def test_completions_echo_and_logprobs(simulator):
     body = simulator.complete("one two", echo=True, logprobs=2).json
     choice = body["choices"][0]
     assert choice["text"] == "one twoone two"
-    assert choice["logprobs"]["text_offset"] == [7, 10]
-    assert all(value <= 0 for value in choice["logprobs"]["token_logprobs"])
+    assert choice["logprobs"]["text_offset"] == [0, 3, 7, 10]
+    assert choice["logprobs"]["token_logprobs"][0] is None
+    assert all(value <= 0 for value in choice["logprobs"]["token_logprobs"][1:])
     assert simulator.complete("one", logprobs=21).status == 400
 
 

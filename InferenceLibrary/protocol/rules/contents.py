@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from InferenceLibrary.protocol.exchange import Held
+from InferenceLibrary.protocol.json_schema import schema_problem
 from InferenceLibrary.protocol.rules.chats import BOTH, CHAT, REFERENCE
 from InferenceLibrary.protocol.rules.choices import Choices
 from InferenceLibrary.protocol.rules.completions import prompt_of
 from InferenceLibrary.protocol.rules.rule import Api, Found, Known, Level, rule
 from InferenceLibrary.protocol.rules.views import at
-from InferenceLibrary.protocol.json_schema import schema_problem
 from InferenceLibrary.protocol.strict_json import read_json, show
 
 _PART = 2

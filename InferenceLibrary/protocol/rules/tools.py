@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from InferenceLibrary.protocol.exchange import Held
+from InferenceLibrary.protocol.json_schema import schema_problem
 from InferenceLibrary.protocol.rules.asked import Asked
 from InferenceLibrary.protocol.rules.chats import CHAT, REFERENCE
 from InferenceLibrary.protocol.rules.choices import Choices, ChoicesAnswer, ChoicesStream, ChoiceTrack
 from InferenceLibrary.protocol.rules.rule import Found, Known, Level, rule
 from InferenceLibrary.protocol.rules.tool_track import CallSeen
 from InferenceLibrary.protocol.rules.views import at
-from InferenceLibrary.protocol.json_schema import schema_problem
 from InferenceLibrary.protocol.strict_json import read_json, show
 
 VLLM = "assertions of llama.cpp's and vLLM's tests, read 2026-11"

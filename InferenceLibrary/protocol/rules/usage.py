@@ -255,7 +255,7 @@ def _at_the_limit(view: Choices, limit: int, counted: int | None) -> Iterator[Fo
 @rule(
     "C18",
     Level.SHOULD,
-    "stream_options without stream are refused.",
+    "A request with stream_options and without stream is refused.",
     source=f"{REFERENCE}: stream_options; vLLM's tests",
     kinds=("accepted",),
     view=ChoicesAnswer,

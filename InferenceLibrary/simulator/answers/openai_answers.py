@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from math import expm1, log
 from time import time
 from typing import TYPE_CHECKING, Any
 
+from InferenceLibrary.simulator.answers.tokens import tokenize
 from InferenceLibrary.simulator.core.draft import DONE, EVENT_STREAM, Draft, Event
 from InferenceLibrary.simulator.core.draws import Draws
 
@@ -28,13 +30,15 @@ def usage_of(ask: Ask, outputs: list[Output]) -> dict[str, Any]:
 
 
 def token_logprob(token: str, top: int) -> dict[str, Any]:
-    """Return made-up log probabilities of one token, the same for the same token."""
+    """Return made-up log probabilities of one token, the same for the same token; they add up to less than one."""
     draws = Draws("logprob", token)
-    chosen = -round(draws.uniform() * 0.5, 4)
+    chosen = -round(0.01 + draws.uniform() * 0.5, 4)
     entries = [{"token": token, "logprob": chosen, "bytes": list(token.encode())}]
+    rest = log(-expm1(chosen))
     for place in range(1, top):
         other = f" alt{place}"
-        entries.append({"token": other, "logprob": round(chosen - place, 4), "bytes": list(other.encode())})
+        value = round(rest - place * log(2), 4)
+        entries.append({"token": other, "logprob": value, "bytes": list(other.encode())})
     return {**entries[0], "top_logprobs": entries[:top]}
 
 
@@ -83,7 +87,11 @@ class Completion:
         text = prompt + output.text if ask.echo else output.text
         logprobs = None
         if ask.logprobs is not None:
-            logprobs = _text_logprobs(output.tokens, ask.logprobs, len(prompt) if ask.echo else 0)
+            shown = [*tokenize(prompt), *output.tokens] if ask.echo else output.tokens
+            logprobs = _text_logprobs(shown, ask.logprobs, 0)
+            if ask.echo and prompt:
+                # Nothing stands before the first token, so nothing says how likely it was.
+                logprobs["token_logprobs"][0] = logprobs["top_logprobs"][0] = None
         return {"index": index, "text": text, "logprobs": logprobs, "finish_reason": output.finish}
 
     @staticmethod
