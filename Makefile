@@ -13,7 +13,7 @@ EXTRAS   ?= $(shell if command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L >/
 ARTIFACTS := --artifacts svg,png,txt,json,jsonl,log,cast,bin --artifactsinsubfolders
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-all test-integration test-parallel test-real test-slow test-containers lint format docs clean \
+.PHONY: help install test test-all test-integration test-performance test-parallel test-real test-slow test-containers lint format docs clean \
 	test-integration-up test-integration-down test-integration-logs bench bench-client bench-terminal bench-simulator bench-lifecycle
 
 help: ## list the targets
@@ -48,6 +48,9 @@ test-integration: $(STAMP) ## set up and run the suites against the embedded sim
 	@rm -rf $(RESULTS)/inference
 	@status=0; $(BIN)/robot --outputdir $(RESULTS) --xunit xunit.xml $(ROBOT_OPTIONS) robot/integration || status=$$?; \
 		echo; echo "Open $(CURDIR)/$(RESULTS)/log.html"; exit $$status
+
+test-performance: $(STAMP) ## the suites that measure, into results/performance; leave the machine alone meanwhile
+	$(BIN)/robot --outputdir $(RESULTS)/performance --xunit xunit.xml $(ROBOT_OPTIONS) robot/performance
 
 test-parallel: $(STAMP) ## the same suites by pabot in two processes, into results/parallel
 	@rm -rf $(RESULTS)/parallel

@@ -21,6 +21,7 @@ _LEFT, _RIGHT = 62, 18
 _INK, _SOFT, _GRID, _CARD, _EDGE = "#1f2328", "#59636e", "#e4e8ec", "#ffffff", "#d0d7de"
 # Okabe and Ito's colours, told apart with every kind of colour vision.
 _TOKENS, _WAIT, _MEMORY, _LIMIT = "#0072b2", "#e69f00", "#007a5a", "#d55e00"
+_SERIES = ("#0072b2", "#e69f00", "#007a5a", "#d55e00", "#cc79a7", "#56b4e9")
 _FONT = "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', Arial, sans-serif"
 _BUDGET = 180
 """Points of all curves together; what is beyond it is simplified away."""
@@ -61,6 +62,69 @@ class MemoryCurve:
     points: Sequence[Point]
     peak: float
     limit: float | None = None
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One measured figure with its tail, in a chart of groups.
+
+    Args:
+        group: What stands below it: `batch 4`.
+        series: Which of the coloured rows it belongs to: `CUDA`.
+        value: The height of the bar.
+        tail: A higher value that a thin line reaches, such as a 99th percentile; None for no line.
+    """
+
+    group: str
+    series: str
+    value: float
+    tail: float | None = None
+
+
+def bars_chart(title: str, subtitle: str, panels: Sequence[tuple[str, Sequence[Bar]]]) -> str:
+    """Return an SVG of panels, one below the other, each with bars in groups, one colour a series.
+
+    Args:
+        title: The title.
+        subtitle: A line below it.
+        panels: The label of each panel's axis, with its unit, and its bars.
+
+    Raises:
+        ValueError: There is no bar, or a number is negative or not finite.
+    """
+    numbers = [number for _, bars in panels for bar in bars for number in (bar.value, bar.tail or 0.0)]
+    if not numbers or not all(math.isfinite(number) and number >= 0 for number in numbers):
+        raise ValueError("A chart of bars needs numbers that are finite and not negative.")
+    series = list(dict.fromkeys(bar.series for _, bars in panels for bar in bars))
+    groups = list(dict.fromkeys(bar.group for _, bars in panels for bar in bars))
+    parts = [_text(_LEFT - 46, 30, title, size=17, weight=600), _text(_LEFT - 46, 50, subtitle, size=12, fill=_SOFT)]
+    parts += _legend(_LEFT, 66, [(_SERIES[index % len(_SERIES)], name) for index, name in enumerate(series)])
+    room = (_WIDTH - _LEFT - _RIGHT) / len(groups)
+    wide = min(46.0, room * 0.8 / len(series))
+    top, height = 92.0, 130.0
+    for label, bars in panels:
+        highest = max([bar.tail or bar.value for bar in bars], default=1.0)
+        axis = Axis.around(0, highest, top + height, top, 3, grow=True)
+        parts += _grid(axis, label, top, [f"{tick:.6g}" for tick in axis.ticks])
+        for bar in bars:
+            index = series.index(bar.series)
+            left = _LEFT + room * (groups.index(bar.group) + 0.5) + wide * (index - len(series) / 2)
+            y, middle = axis(bar.value), left + wide / 2
+            colour = _SERIES[index % len(_SERIES)]
+            parts.append(
+                f'<rect x="{_n(left + 1)}" y="{_n(y)}" width="{_n(wide - 2)}" height="{_n(top + height - y)}" '
+                f'fill="{colour}"/>'
+            )
+            if bar.tail is not None and bar.tail > bar.value:
+                end = axis(bar.tail)
+                parts.append(f'<path d="M{_n(middle)} {_n(y)}V{_n(end)}m-4 0h8" stroke="{_INK}" fill="none"/>')
+        parts.append(f'<path d="M{_LEFT} {_n(top + height)}H{_WIDTH - _RIGHT}" stroke="{_SOFT}"/>')
+        for index, name in enumerate(groups):
+            parts.append(
+                _text(_LEFT + room * (index + 0.5), top + height + 17, name, size=11, fill=_SOFT, anchor="middle")
+            )
+        top += height + 40
+    return _card(top, title, parts)
 
 
 def generation_chart(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from InferenceLibrary.client.background import BackgroundStream
     from InferenceLibrary.load.measurement import Measurement
     from InferenceLibrary.monitor.memory import MemoryMonitor
+    from InferenceLibrary.onnx.benchmark_record import Benchmark
     from InferenceLibrary.onnx.model import OnnxModel
     from InferenceLibrary.programs.checks import Binary
     from InferenceLibrary.servers.loading import Loader
@@ -179,6 +180,7 @@ class Context:
             "program that loads models", "use Use Model Program, or give profile= or command=."
         )
         self.onnx_models: Registry[OnnxModel] = self._registry("ONNX model", "use Load Onnx Model")
+        self.onnx_benchmarks: Registry[Benchmark] = self._registry("ONNX benchmark", "use Benchmark Onnx Model")
         self.model_files: Registry[Resource] = self._registry("model file", "use Create Tiny Model")
         """Folders of model files that go with their owner."""
         # What talks to a server or watches it is closed before the server, and files after those who read them.
@@ -190,6 +192,7 @@ class Context:
             self.binaries.release,
             self.loaders.release,
             self.onnx_models.release,
+            self.onnx_benchmarks.release,
             self.servers.release,
             self.model_files.release,
         )

@@ -29,6 +29,7 @@ from InferenceLibrary.keywords.model_loading import ModelLoadingKeywords
 from InferenceLibrary.keywords.models import ModelKeywords
 from InferenceLibrary.keywords.monitors import MonitorKeywords
 from InferenceLibrary.keywords.onnx_judging import OnnxJudgingKeywords
+from InferenceLibrary.keywords.onnx_measuring import OnnxMeasuringKeywords
 from InferenceLibrary.keywords.onnx_running import OnnxRunKeywords
 from InferenceLibrary.keywords.onnx_sessions import OnnxSessionKeywords
 from InferenceLibrary.keywords.performance import PerformanceKeywords
@@ -95,6 +96,7 @@ class InferenceLibrary(
     OnnxSessionKeywords,
     OnnxRunKeywords,
     OnnxJudgingKeywords,
+    OnnxMeasuringKeywords,
 ):
     """Acceptance tests for LLM inference servers.
 
