@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import math
-from array import array
-from collections.abc import Sequence
-from sys import byteorder
 
 from InferenceLibrary.client.records import Reply
 from InferenceLibrary.protocol.messages import Usage, read_usage
+from InferenceLibrary.protocol.strict_json import show
+from InferenceLibrary.protocol.vectors import is_finite, read_vector
 
 
 class Embeddings:
@@ -62,29 +59,11 @@ def read_embeddings(reply: Reply, inputs: int) -> Embeddings:
 
 
 def _decoded(value: object, index: int) -> list[float]:
-    if isinstance(value, list) and all(isinstance(one, int | float) and math.isfinite(one) for one in value):
-        return [float(one) for one in value]
-    if isinstance(value, str):
-        numbers = array("f")
-        try:
-            numbers.frombytes(base64.b64decode(value, validate=True))
-        except (binascii.Error, ValueError) as error:
-            raise ValueError(f"expected base64 of 32-bit floats for embedding {index}: {error}") from None
-        if byteorder == "big":
-            numbers.byteswap()
-        return numbers.tolist()
-    raise ValueError(f"expected finite numbers or base64 text for embedding {index}, got {type(value).__name__}")
-
-
-def cosine(first: Sequence[float], second: Sequence[float]) -> float:
-    """Return the cosine of the angle between two vectors.
-
-    Raises:
-        ValueError: Their lengths differ, or one is zero.
-    """
-    if len(first) != len(second):
-        raise ValueError(f"expected vectors of one length, got {len(first)} and {len(second)}")
-    lengths = math.sqrt(math.fsum(a * a for a in first)) * math.sqrt(math.fsum(b * b for b in second))
-    if lengths == 0:
-        raise ValueError("expected vectors that are not zero")
-    return math.fsum(a * b for a, b in zip(first, second, strict=True)) / lengths
+    vector = read_vector(value)
+    if vector is None and isinstance(value, str):
+        raise ValueError(f"expected base64 of 32-bit floats for embedding {index}, got {show(value)}")
+    if vector is None or not is_finite(vector):
+        found = next((one for one in vector or () if not math.isfinite(one)), None)
+        got = type(value).__name__ if found is None else str(found)
+        raise ValueError(f"expected finite numbers or base64 text for embedding {index}, got {got}")
+    return [float(one) for one in vector]

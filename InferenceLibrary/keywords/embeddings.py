@@ -142,7 +142,7 @@ class EmbeddingKeywords(CallGroup):
             Get Similarity    ${embeddings}    0    1    >=    0.9999
         ```
         """
-        from InferenceLibrary.client.embeddings import cosine
+        from InferenceLibrary.protocol.vectors import cosine
 
         try:
             value = cosine(embeddings.vectors[first], embeddings.vectors[second])

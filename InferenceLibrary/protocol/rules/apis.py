@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from InferenceLibrary.protocol.exchange import Exchange, Held
@@ -27,13 +28,26 @@ _PATHS = (
     ("/embeddings", Api.EMBEDDINGS),
     ("/models", Api.MODELS),
     ("/rerank", Api.RERANK),
+    ("/reranking", Api.RERANK),
     ("/score", Api.SCORE),
+    ("/tokenize", Api.TOKENS),
+    ("/detokenize", Api.TOKENS),
+    ("/execute", Api.WORKER),
 )
+_FORMS = (
+    ("GET", re.compile(r"/models/[^/]"), Api.MODELS),
+    ("GET", re.compile(r"/responses/[^/]+$"), Api.RESPONSES),
+    ("DELETE", re.compile(r"/responses/[^/]+$"), Api.RESPONSES),
+    ("POST", re.compile(r"/responses/[^/]+/cancel$"), Api.RESPONSES),
+)
+"""Paths with an id in them, by their method."""
+_NATIVE = (Api.COMPLETIONS, Api.EMBEDDINGS)
 _OBJECTS = {
     "chat.completion": Api.CHAT,
     "chat.completion.chunk": Api.CHAT,
     "text_completion": Api.COMPLETIONS,
     "response": Api.RESPONSES,
+    "response.deleted": Api.RESPONSES,
 }
 
 
@@ -42,11 +56,14 @@ def api_of(exchange: Exchange) -> Api:
     if Held.REQUEST in exchange.held:
         request = exchange.request
         path = request.path.rstrip("/")
-        found = next((api for end, api in _PATHS if path.endswith(end)), Api.OTHER)
-        if path == "/completions" and _api_by_shape(exchange) is not Api.COMPLETIONS:
-            # llama.cpp's own API has this path.
+        method = request.method.upper()
+        found = next((api for end, api in _PATHS if path.endswith(end)), None)
+        if found is None:
+            return next((api for verb, form, api in _FORMS if verb == method and form.search(path)), Api.OTHER)
+        if path == f"/{found}" and found in _NATIVE and _api_by_shape(exchange) is not found:
+            # llama.cpp's own API has these paths.
             return Api.OTHER
-        return found if request.method.upper() == ("GET" if found is Api.MODELS else "POST") else Api.OTHER
+        return found if method == ("GET" if found is Api.MODELS else "POST") else Api.OTHER
     return _api_by_shape(exchange)
 
 
@@ -59,8 +76,14 @@ def _api_by_shape(exchange: Exchange) -> Api:
     said = data.get("object")
     if isinstance(said, str) and said in _OBJECTS:
         return _OBJECTS[said]
+    if isinstance(data.get("results"), list):
+        return Api.RERANK
+    if said == "list":
+        return _api_of_list(data.get("data"))
     kind = data.get("type")
     if isinstance(kind, str):
+        if kind == "started" and "job_id" in data:
+            return Api.WORKER
         if kind.startswith("response."):
             return Api.RESPONSES
         if kind in {"message", "message_start"}:
@@ -69,6 +92,13 @@ def _api_by_shape(exchange: Exchange) -> Api:
         first = next(iter(data["choices"]), None)
         return Api.COMPLETIONS if isinstance(first, dict) and "text" in first else Api.CHAT
     return Api.OTHER
+
+
+def _api_of_list(items: Any) -> Api:
+    first = items[0] if isinstance(items, list) and items else None
+    said = first.get("object") if isinstance(first, dict) else None
+    known = {"embedding": Api.EMBEDDINGS, "model": Api.MODELS, "score": Api.SCORE}
+    return known.get(said, Api.OTHER) if isinstance(said, str) else Api.OTHER
 
 
 def _first_object(exchange: Exchange) -> Any:

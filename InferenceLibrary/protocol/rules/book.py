@@ -13,14 +13,21 @@ from InferenceLibrary.protocol.rules import (  # noqa: F401  (they write their r
     choices_reader,
     completions,
     contents,
+    embeddings,
+    errors,
     framing,
     logprobs,
     messages,
     messages_stream,
+    models,
+    orchestration,
+    rankings,
     responses,
     responses_stream,
+    tokens,
     tools,
     usage,
+    worker,
 )
 from InferenceLibrary.protocol.rules.builders import views_of
 from InferenceLibrary.protocol.rules.rule import REGISTRY, Api, Found, Judgement, Known, Reference, Rule, Violation

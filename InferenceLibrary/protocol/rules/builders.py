@@ -11,18 +11,19 @@ from InferenceLibrary.protocol.rules.rule import Api
 from InferenceLibrary.protocol.rules.views import Answer, JsonAnswer, View
 
 Builder = Callable[[Exchange, Api], list[View]]
-_BUILDERS: dict[tuple[Api, bool], Builder] = {}
+_BUILDERS: dict[tuple[Api, bool], list[Builder]] = {}
 
 
 def builds(*apis: Api, stream: bool) -> Callable[[Builder], Builder]:
     """Register the function that makes the views of a good answer of these APIs, whole or streamed.
 
-    Those of a whole answer stand beside `JsonAnswer`; those of a stream hold an `EventStream` of their own making.
+    Those of a whole answer stand beside `JsonAnswer`, and may be made by several functions; those of a stream are made
+    by one, and hold an `EventStream` of its own making.
     """
 
     def write(builder: Builder) -> Builder:
         for api in apis:
-            _BUILDERS[api, stream] = builder
+            _BUILDERS.setdefault((api, stream), []).append(builder)
         return builder
 
     return write
@@ -36,10 +37,11 @@ def views_of(exchange: Exchange) -> list[View]:
     views: list[View] = [Answer(exchange, api)]
     good = 200 <= exchange.status < 300
     streamed = good and is_streamed(exchange)
-    builder = _BUILDERS.get((api, streamed)) if good else None
-    if streamed:
-        views += builder(exchange, api) if builder else [EventStream(exchange, api)]
-    else:
+    builders = _BUILDERS.get((api, streamed), []) if good else []
+    if not streamed:
         views.append(JsonAnswer(exchange, api))
-        views += builder(exchange, api) if builder else []
+    elif not builders:
+        views.append(EventStream(exchange, api))
+    for builder in builders:
+        views += builder(exchange, api)
     return views

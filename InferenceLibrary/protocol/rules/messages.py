@@ -20,7 +20,7 @@ from InferenceLibrary.protocol.rules.forms import (
     wrong_keys,
 )
 from InferenceLibrary.protocol.rules.messages_views import Message, TokenCount
-from InferenceLibrary.protocol.rules.rule import Found, Known, Level, rule
+from InferenceLibrary.protocol.rules.rule import Api, Found, Known, Level, rule
 from InferenceLibrary.protocol.rules.typed_tools import TOOL_KINDS, MadeCall, Wanted, tool_problems
 from InferenceLibrary.protocol.strict_json import show
 
@@ -58,6 +58,7 @@ _BLOCKS: dict[str, dict[str, Fits]] = {
     source=_MESSAGES,
     kinds=("missing", "wrong", "usage"),
     view=Message,
+    apis=(Api.MESSAGES,),
 )
 def form(view: Message, known: Known) -> Iterator[Found]:
     if not isinstance(view.data, dict):
@@ -78,6 +79,7 @@ def form(view: Message, known: Known) -> Iterator[Found]:
     source=_MESSAGES,
     kinds=("missing", "wrong"),
     view=Message,
+    apis=(Api.MESSAGES,),
 )
 def stop_sequence_key(view: Message, known: Known) -> Iterator[Found]:
     if isinstance(view.data, dict):
@@ -92,6 +94,7 @@ def stop_sequence_key(view: Message, known: Known) -> Iterator[Found]:
     source=f"{_MESSAGES}: content",
     kinds=("block", "key"),
     view=Message,
+    apis=(Api.MESSAGES,),
 )
 def blocks(view: Message, known: Known) -> Iterator[Found]:
     for place, block in enumerate(view.blocks):
@@ -114,6 +117,7 @@ def blocks(view: Message, known: Known) -> Iterator[Found]:
     source="Anthropic's guide on extended thinking, read 2026-11",
     kinds=("signature",),
     view=Message,
+    apis=(Api.MESSAGES,),
 )
 def signature(view: Message, known: Known) -> Iterator[Found]:
     for place, block in enumerate(view.blocks):
@@ -128,6 +132,7 @@ def signature(view: Message, known: Known) -> Iterator[Found]:
     source=f"{_MESSAGES}: max_tokens, stop_reason",
     kinds=("over the limit", "other reason"),
     view=Message,
+    apis=(Api.MESSAGES,),
     needs=(Held.REQUEST,),
 )
 def limit(view: Message, known: Known) -> Iterator[Found]:
@@ -148,6 +153,7 @@ def limit(view: Message, known: Known) -> Iterator[Found]:
     source=f"{_MESSAGES}: stop_sequences, stop_sequence",
     kinds=("in the text", "not told", "other sequence"),
     view=Message,
+    apis=(Api.MESSAGES,),
     needs=(Held.REQUEST,),
 )
 def stop_sequences(view: Message, known: Known) -> Iterator[Found]:
@@ -172,6 +178,7 @@ def stop_sequences(view: Message, known: Known) -> Iterator[Found]:
     source=f"{_MESSAGES}: stop_reason",
     kinds=("missing", "unknown", "not tool_use", "no call"),
     view=Message,
+    apis=(Api.MESSAGES,),
     to_the_end=True,
 )
 def stop_reason(view: Message, known: Known) -> Iterator[Found]:
@@ -196,6 +203,7 @@ def stop_reason(view: Message, known: Known) -> Iterator[Found]:
     source=f"{_MESSAGES}: tools, tool_choice",
     kinds=TOOL_KINDS,
     view=Message,
+    apis=(Api.MESSAGES,),
     needs=(Held.REQUEST,),
 )
 def tools(view: Message, known: Known) -> Iterator[Found]:
@@ -223,6 +231,7 @@ def tools(view: Message, known: Known) -> Iterator[Found]:
     source="Anthropic's API reference, Count tokens in a message, read 2026-11",
     kinds=("input_tokens",),
     view=TokenCount,
+    apis=(Api.MESSAGES,),
 )
 def count(view: TokenCount, known: Known) -> Iterator[Found]:
     given = inside(view.data, "input_tokens")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from InferenceLibrary.protocol.rules.forms import decoded, inside, is_count
 from InferenceLibrary.protocol.rules.messages_views import MessagesStream
-from InferenceLibrary.protocol.rules.rule import Found, Known, Level, rule
+from InferenceLibrary.protocol.rules.rule import Api, Found, Known, Level, rule
 from InferenceLibrary.protocol.rules.typed_stream import DELTA_TEXTS
 from InferenceLibrary.protocol.rules.views import at
 from InferenceLibrary.protocol.strict_json import show
@@ -29,6 +29,7 @@ _DELTAS = {
     source=_STREAMING,
     kinds=("start", "start twice", "inside a block", "no message_delta", "late block", "end", "after the end", "open"),
     view=MessagesStream,
+    apis=(Api.MESSAGES,),
 )
 def order(view: MessagesStream, known: Known) -> Iterator[Found]:
     steps = view.steps
@@ -64,6 +65,7 @@ def order(view: MessagesStream, known: Known) -> Iterator[Found]:
     source=f"{_STREAMING}; Anthropic's client for Python drops events without a name",
     kinds=("no type", "other name", "no name"),
     view=MessagesStream,
+    apis=(Api.MESSAGES,),
 )
 def types(view: MessagesStream, known: Known) -> Iterator[Found]:
     for place, got in view.reader.untyped:
@@ -84,6 +86,7 @@ def types(view: MessagesStream, known: Known) -> Iterator[Found]:
     source=_STREAMING,
     kinds=("index", "not open", "no stop"),
     view=MessagesStream,
+    apis=(Api.MESSAGES,),
 )
 def indices(view: MessagesStream, known: Known) -> Iterator[Found]:
     for stray in view.strays:
@@ -102,6 +105,7 @@ def indices(view: MessagesStream, known: Known) -> Iterator[Found]:
     source=_STREAMING,
     kinds=("input_tokens", "output_tokens", "stop_reason"),
     view=MessagesStream,
+    apis=(Api.MESSAGES,),
     to_the_end=True,
 )
 def usage(view: MessagesStream, known: Known) -> Iterator[Found]:
@@ -126,6 +130,7 @@ def usage(view: MessagesStream, known: Known) -> Iterator[Found]:
     source=f"{_STREAMING}: input_json_delta",
     kinds=("input",),
     view=MessagesStream,
+    apis=(Api.MESSAGES,),
 )
 def tool_input(view: MessagesStream, known: Known) -> Iterator[Found]:
     cut = view.message.get("stop_reason") == "max_tokens"
@@ -144,6 +149,7 @@ def tool_input(view: MessagesStream, known: Known) -> Iterator[Found]:
     source="Anthropic's guide on extended thinking, Streaming thinking, read 2026-11",
     kinds=("signature",),
     view=MessagesStream,
+    apis=(Api.MESSAGES,),
 )
 def signature(view: MessagesStream, known: Known) -> Iterator[Found]:
     for block in view.blocks:
@@ -158,6 +164,7 @@ def signature(view: MessagesStream, known: Known) -> Iterator[Found]:
     source=f"{_STREAMING}: content block delta types",
     kinds=("other type", "no text"),
     view=MessagesStream,
+    apis=(Api.MESSAGES,),
 )
 def deltas(view: MessagesStream, known: Known) -> Iterator[Found]:
     for block in view.blocks:
@@ -178,6 +185,7 @@ def deltas(view: MessagesStream, known: Known) -> Iterator[Found]:
     source=_STREAMING,
     kinds=("[DONE]",),
     view=MessagesStream,
+    apis=(Api.MESSAGES,),
 )
 def done(view: MessagesStream, known: Known) -> Iterator[Found]:
     for place, text in view.events.done:

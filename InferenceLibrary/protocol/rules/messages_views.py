@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from InferenceLibrary.protocol.exchange import Exchange
+from InferenceLibrary.protocol.exchange import Exchange, Held
 from InferenceLibrary.protocol.rules.builders import builds
 from InferenceLibrary.protocol.rules.event_stream import EventStream
 from InferenceLibrary.protocol.rules.forms import decoded, inside, is_integer, listed
@@ -198,6 +198,6 @@ def stream_views(exchange: Exchange, api: Api) -> list[View]:
 def whole_views(exchange: Exchange, api: Api) -> list[View]:
     """The views of a whole answer."""
     data = read_json(exchange.text).value
-    if exchange.request.path.rstrip("/").endswith("/count_tokens"):
+    if Held.REQUEST in exchange.held and exchange.request.path.rstrip("/").endswith("/count_tokens"):
         return [TokenCount(exchange, api, data)]
     return [Message(exchange, api, data)]

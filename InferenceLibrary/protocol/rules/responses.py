@@ -23,7 +23,7 @@ from InferenceLibrary.protocol.rules.forms import (
     wrong_keys,
 )
 from InferenceLibrary.protocol.rules.responses_views import ResponseObject
-from InferenceLibrary.protocol.rules.rule import Found, Known, Level, Reference, rule
+from InferenceLibrary.protocol.rules.rule import Api, Found, Known, Level, Reference, rule
 from InferenceLibrary.protocol.rules.typed_tools import TOOL_KINDS, MadeCall, Wanted, format_problem, tool_problems
 from InferenceLibrary.protocol.strict_json import show
 
@@ -90,6 +90,7 @@ _CHAT_NAMES = ("prompt_tokens", "completion_tokens")
     source=_SPEC,
     kinds=("missing", "wrong"),
     view=ResponseObject,
+    apis=(Api.RESPONSES,),
 )
 def core_keys(view: ResponseObject, known: Known) -> Iterator[Found]:
     if not isinstance(view.data, dict):
@@ -106,6 +107,7 @@ def core_keys(view: ResponseObject, known: Known) -> Iterator[Found]:
     source=f"{_SPEC}; Open Responses (2026-04-24), ResponseResource, read 2026-11",
     kinds=("missing", "wrong", "annotations"),
     view=ResponseObject,
+    apis=(Api.RESPONSES,),
 )
 def further_keys(view: ResponseObject, known: Known) -> Iterator[Found]:
     if not isinstance(view.data, dict):
@@ -127,6 +129,7 @@ def further_keys(view: ResponseObject, known: Known) -> Iterator[Found]:
     source="OpenAI's API description (openai-openapi f85dbe2), schema OutputItem, read 2026-11",
     kinds=("item", "key", "part"),
     view=ResponseObject,
+    apis=(Api.RESPONSES,),
 )
 def items(view: ResponseObject, known: Known) -> Iterator[Found]:
     for place, item in enumerate(view.items):
@@ -161,6 +164,7 @@ def parts_of(output: list[Any]) -> Iterator[tuple[int, dict[str, Any]]]:
     source="OpenAI's API description (openai-openapi f85dbe2), schema ResponseUsage, read 2026-11",
     kinds=("missing", "chat", "count", "sum", "detail"),
     view=ResponseObject,
+    apis=(Api.RESPONSES,),
 )
 def usage(view: ResponseObject, known: Known) -> Iterator[Found]:
     given = inside(view.data, "usage")
@@ -200,6 +204,7 @@ def usage(view: ResponseObject, known: Known) -> Iterator[Found]:
     kinds=("over the limit", "completed", "no reason"),
     needs=(Held.REQUEST,),
     view=ResponseObject,
+    apis=(Api.RESPONSES,),
 )
 def limit(view: ResponseObject, known: Known) -> Iterator[Found]:
     status, details = inside(view.data, "status"), inside(view.data, "incomplete_details")
@@ -226,6 +231,7 @@ def limit(view: ResponseObject, known: Known) -> Iterator[Found]:
     kinds=("taken",),
     needs=(Held.REQUEST,),
     view=ResponseObject,
+    apis=(Api.RESPONSES,),
 )
 def background(view: ResponseObject, known: Known) -> Iterator[Found]:
     exchange = view.exchange
@@ -240,6 +246,7 @@ def background(view: ResponseObject, known: Known) -> Iterator[Found]:
     source="OpenAI's API description (openai-openapi f85dbe2), schema FunctionToolCall, read 2026-11",
     kinds=("arguments",),
     view=ResponseObject,
+    apis=(Api.RESPONSES,),
 )
 def arguments(view: ResponseObject, known: Known) -> Iterator[Found]:
     for place, item in enumerate(view.items):
@@ -257,6 +264,7 @@ def arguments(view: ResponseObject, known: Known) -> Iterator[Found]:
     kinds=TOOL_KINDS,
     needs=(Held.REQUEST,),
     view=ResponseObject,
+    apis=(Api.RESPONSES,),
 )
 def tools(view: ResponseObject, known: Known) -> Iterator[Found]:
     exchange = view.exchange
@@ -286,6 +294,7 @@ def tools(view: ResponseObject, known: Known) -> Iterator[Found]:
     kinds=("no JSON", "schema"),
     needs=(Held.REQUEST,),
     view=ResponseObject,
+    apis=(Api.RESPONSES,),
 )
 def text_format(view: ResponseObject, known: Known) -> Iterator[Found]:
     wanted = inside(view.exchange.asked_for("text"), "format")

@@ -7,7 +7,7 @@ from typing import Any
 
 from InferenceLibrary.protocol.rules.forms import difference, inside, is_filled, is_integer, listed, same_text
 from InferenceLibrary.protocol.rules.responses_views import ENDS, Item, ResponsesStream, Text
-from InferenceLibrary.protocol.rules.rule import Found, Known, Level, Reference, rule
+from InferenceLibrary.protocol.rules.rule import Api, Found, Known, Level, Reference, rule
 from InferenceLibrary.protocol.rules.views import at
 from InferenceLibrary.protocol.strict_json import show
 
@@ -23,6 +23,7 @@ _PRELUDE = ("response.created", "response.queued", "response.in_progress")
     source=f"{_SPEC}; Open Responses (2026-04-24), Streaming, read 2026-11",
     kinds=("no type", "other name", "no name"),
     view=ResponsesStream,
+    apis=(Api.RESPONSES,),
 )
 def types(view: ResponsesStream, known: Known) -> Iterator[Found]:
     for place, got in view.reader.untyped:
@@ -41,6 +42,7 @@ def types(view: ResponsesStream, known: Known) -> Iterator[Found]:
     source=f"{_SPEC}: sequence_number; its step as recorded of OpenAI and vLLM",
     kinds=("gap",),
     view=ResponsesStream,
+    apis=(Api.RESPONSES,),
 )
 def sequence(view: ResponsesStream, known: Known) -> Iterator[Found]:
     for place, got in view.reader.gaps:
@@ -54,6 +56,7 @@ def sequence(view: ResponsesStream, known: Known) -> Iterator[Found]:
     source=f"{_SPEC}: sequence_number; clients of the field read streams without",
     kinds=("missing",),
     view=ResponsesStream,
+    apis=(Api.RESPONSES,),
 )
 def numbered(view: ResponsesStream, known: Known) -> Iterator[Found]:
     missing = view.reader.unnumbered
@@ -69,6 +72,7 @@ def numbered(view: ResponsesStream, known: Known) -> Iterator[Found]:
     source=_FLOW,
     kinds=("start", "late start", "end", "end twice", "after the end"),
     view=ResponsesStream,
+    apis=(Api.RESPONSES,),
 )
 def order(view: ResponsesStream, known: Known) -> Iterator[Found]:
     steps = view.steps
@@ -101,6 +105,7 @@ def order(view: ResponsesStream, known: Known) -> Iterator[Found]:
     source=f"{_SPEC}: output_item, content_part, output_text; the stream checks of vLLM",
     kinds=("outside", "opened twice", "not closed", "not opened", "closed twice", "after its end", "delta"),
     view=ResponsesStream,
+    apis=(Api.RESPONSES,),
 )
 def nesting(view: ResponsesStream, known: Known) -> Iterator[Found]:
     for stray in view.strays:
@@ -114,6 +119,7 @@ def nesting(view: ResponsesStream, known: Known) -> Iterator[Found]:
     source=f"{_SPEC}; the tests of llama.cpp and vLLM",
     kinds=("missing", "changes"),
     view=ResponsesStream,
+    apis=(Api.RESPONSES,),
 )
 def places(view: ResponsesStream, known: Known) -> Iterator[Found]:
     told: set[str] = set()
@@ -130,6 +136,7 @@ def places(view: ResponsesStream, known: Known) -> Iterator[Found]:
     source=f"{_SPEC}; the tests of llama.cpp and vLLM",
     kinds=("done", "part", "item", "response", "items"),
     view=ResponsesStream,
+    apis=(Api.RESPONSES,),
 )
 def texts(view: ResponsesStream, known: Known) -> Iterator[Found]:
     output = inside(view.response, "output")
@@ -185,6 +192,7 @@ def _at(items: Any, place: Any) -> Any:
     source=f"{_SPEC}: function_call_arguments; schema FunctionToolCall",
     kinds=("no done", "done", "item", "response", "call_id", "name"),
     view=ResponsesStream,
+    apis=(Api.RESPONSES,),
 )
 def arguments(view: ResponsesStream, known: Known) -> Iterator[Found]:
     output = inside(view.response, "output")
@@ -220,6 +228,7 @@ def _same_call(item: Item) -> Iterator[Found]:
     source=f"{_SPEC}; client libraries ask for it by the first",
     kinds=("missing", "changes"),
     view=ResponsesStream,
+    apis=(Api.RESPONSES,),
 )
 def response_id(view: ResponsesStream, known: Known) -> Iterator[Found]:
     first: Any = None
@@ -242,6 +251,7 @@ def response_id(view: ResponsesStream, known: Known) -> Iterator[Found]:
     source=f"{_SPEC}: response.completed, response.incomplete, response.failed",
     kinds=("status",),
     view=ResponsesStream,
+    apis=(Api.RESPONSES,),
 )
 def status(view: ResponsesStream, known: Known) -> Iterator[Found]:
     if view.end is None:
@@ -258,6 +268,7 @@ def status(view: ResponsesStream, known: Known) -> Iterator[Found]:
     source="OpenAI's API description (openai-openapi f85dbe2), schema ResponseErrorEvent, read 2026-11",
     kinds=("message", "code"),
     view=ResponsesStream,
+    apis=(Api.RESPONSES,),
 )
 def error_event(view: ResponsesStream, known: Known) -> Iterator[Found]:
     for place, said in view.events.errors:
@@ -274,6 +285,7 @@ def error_event(view: ResponsesStream, known: Known) -> Iterator[Found]:
     source="OpenAI's guide on streaming responses; Open Responses (2026-04-24), Streaming; read 2026-11",
     kinds=("[DONE]", "no [DONE]"),
     view=ResponsesStream,
+    apis=(Api.RESPONSES,),
 )
 def done(view: ResponsesStream, known: Known) -> Iterator[Found]:
     if known.reference is Reference.OPEN_RESPONSES:

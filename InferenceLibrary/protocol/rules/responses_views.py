@@ -296,5 +296,6 @@ def stream_views(exchange: Exchange, api: Api) -> list[View]:
 
 @builds(Api.RESPONSES, stream=False)
 def whole_views(exchange: Exchange, api: Api) -> list[View]:
-    """The views of a whole answer."""
-    return [ResponseObject(exchange, api, read_json(exchange.text).value)]
+    """The views of a whole answer; none of one that tells that a response was deleted."""
+    data = read_json(exchange.text).value
+    return [] if inside(data, "deleted") is not None else [ResponseObject(exchange, api, data)]

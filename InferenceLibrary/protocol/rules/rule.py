@@ -30,6 +30,7 @@ class Api(StrEnum):
     MODELS = "models"
     RERANK = "rerank"
     SCORE = "score"
+    TOKENS = "tokens"
     WORKER = "worker"
     ORCHESTRATION = "orchestration"
     OTHER = "other"

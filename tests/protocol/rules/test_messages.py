@@ -186,6 +186,7 @@ def test_an_error_ends_a_stream() -> None:
 
 def test_counted_tokens_are_an_integer() -> None:
     path = f"{MESSAGES}/count_tokens"
-    assert found(answer(path, {"model": "m"}, {"input_tokens": 9})) == set()
-    assert found(answer(path, {"model": "m"}, {"input_tokens": "9"})) == {("A15", "input_tokens")}
-    assert found(answer(path, {"model": "m"}, [])) == {("A15", "input_tokens")}
+    asked = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
+    assert found(answer(path, asked, {"input_tokens": 9})) == set()
+    assert found(answer(path, asked, {"input_tokens": "9"})) == {("A15", "input_tokens")}
+    assert found(answer(path, asked, [])) == {("A15", "input_tokens")}

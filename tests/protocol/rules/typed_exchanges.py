@@ -258,3 +258,116 @@ def at(events: Sequence[Any], kind: str, which: int = 0) -> int:
     """Place of an event of a type; negative counts from the end."""
     places = [place for place, event in enumerate(events) if isinstance(event, dict) and event.get("type") == kind]
     return places[which]
+
+
+EMBEDDINGS: dict[str, Any] = {
+    "object": "list",
+    "data": [
+        {"object": "embedding", "index": 0, "embedding": [0.1, 0.2, -0.3]},
+        {"object": "embedding", "index": 1, "embedding": [0.3, 0, 0.1]},
+    ],
+    "model": "m",
+    "usage": {"prompt_tokens": 2, "total_tokens": 2},
+}
+EMBEDDINGS_ASKED: dict[str, Any] = {"model": "m", "input": ["Paris", "Rome"]}
+MODELS: dict[str, Any] = {
+    "object": "list",
+    "data": [
+        {"id": "m", "object": "model", "created": 1700000000, "owned_by": "us"},
+        {"id": "n", "object": "model", "created": 1700000000, "owned_by": "us"},
+    ],
+}
+RANKING: dict[str, Any] = {
+    "id": "rerank-1",
+    "model": "m",
+    "usage": {"total_tokens": 9},
+    "results": [
+        {"index": 1, "document": {"text": "b"}, "relevance_score": 0.9},
+        {"index": 2, "document": {"text": "c"}, "relevance_score": 0.5},
+        {"index": 0, "document": {"text": "a"}, "relevance_score": 0.5},
+    ],
+}
+RANKING_ASKED: dict[str, Any] = {"model": "m", "query": "b", "documents": ["a", "b", "c"]}
+SCORES: dict[str, Any] = {
+    "id": "score-1",
+    "object": "list",
+    "data": [{"index": 0, "object": "score", "score": 0.5}, {"index": 1, "object": "score", "score": 1}],
+}
+SCORES_ASKED: dict[str, Any] = {"model": "m", "text_1": "a", "text_2": ["a", "b"]}
+TOKENS: dict[str, Any] = {"count": 2, "max_model_len": 100, "tokens": [5, 6], "token_strs": None}
+TEXT_OF_TOKENS: dict[str, Any] = {"prompt": "Paris"}
+ORCHESTRATED: dict[str, Any] = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "created": 1700000000,
+    "model": "m",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Paris"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 2, "completion_tokens": 1, "total_tokens": 3},
+    "orchestration": {
+        "mode": "critique",
+        "models_used": ["m", "n"],
+        "total_inference_time_ms": 12.5,
+        "rounds": 1,
+        "final_score": 0.75,
+    },
+}
+ORCHESTRATED_ASKED: dict[str, Any] = {
+    "model": "m",
+    "messages": [{"role": "user", "content": "Name the capital of France."}],
+    "orchestration_mode": "critique",
+}
+JOB_ASKED: dict[str, Any] = {"job_id": "job-1", "prompt": "Say three words.", "max_tokens": 3, "stop": ["END"]}
+JOB_EVENTS: list[dict[str, Any]] = [
+    {"type": "started", "job_id": "job-1", "model": "m", "started_at": "2026-11-01T00:00:00Z"},
+    {"type": "token", "t": "one", "i": 0},
+    {"type": "token", "t": " two", "i": 1},
+    {"type": "metrics", "tokens_per_sec": 5.0, "vram_bytes": 5},
+    {"type": "token", "t": " three", "i": 2},
+    {"type": "end", "tokens_out": 3, "decode_time_ms": 12, "stop_reason": "MAX_TOKENS"},
+]
+REFUSAL: dict[str, Any] = {
+    "error": {
+        "message": "The model `x` does not exist",
+        "type": "invalid_request_error",
+        "param": "model",
+        "code": None,
+    }
+}
+ANTHROPIC_REFUSAL: dict[str, Any] = {
+    "type": "error",
+    "error": {"type": "invalid_request_error", "message": "messages: at least one message is required"},
+}
+
+WHOLE: list[tuple[str, Any, dict[str, Any]]] = [
+    (RESPONSES, RESPONSE, RESPONSE_ASKED),
+    (MESSAGES, ANSWERED, MESSAGES_ASKED),
+    (f"{MESSAGES}/count_tokens", {"input_tokens": 9}, MESSAGES_ASKED),
+    ("/v1/embeddings", EMBEDDINGS, EMBEDDINGS_ASKED),
+    ("/v1/models", MODELS, {}),
+    ("/v1/models/m", MODELS["data"][0], {}),
+    ("/v1/rerank", RANKING, RANKING_ASKED),
+    ("/score", SCORES, SCORES_ASKED),
+    ("/tokenize", TOKENS, {"model": "m", "prompt": "Paris"}),
+    ("/detokenize", TEXT_OF_TOKENS, {"model": "m", "tokens": [5, 6]}),
+    ("/v1/chat/completions", ORCHESTRATED, ORCHESTRATED_ASKED),
+]
+"""Path, good answer and what was asked, of each API that answers in one piece."""
+STREAMED: list[tuple[str, Any, dict[str, Any]]] = [
+    (RESPONSES, RESPONSE_EVENTS, RESPONSE_ASKED),
+    (MESSAGES, MESSAGE_EVENTS, MESSAGES_ASKED),
+    ("/execute", JOB_EVENTS, JOB_ASKED),
+]
+"""Path, good events and what was asked, of each API with typed events."""
+
+
+def good(path: str, change: Change | None = None, **more: Any) -> Exchange:
+    """The good whole answer of a path after a change to it."""
+    data, asked = next((data, asked) for own, data, asked in WHOLE if own == path)
+    if path.startswith("/v1/models"):
+        more.setdefault("method", "GET")
+    return answer(path, *_changed(data, change, more, asked), **more)
+
+
+def job(change: Change | None = None, **more: Any) -> Exchange:
+    """The good stream of a job after a change to its events."""
+    return typed("/execute", *_changed(JOB_EVENTS, change, more, JOB_ASKED), **more)
