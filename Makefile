@@ -3,6 +3,8 @@
 PYTHON   ?= $(shell command -v python3.11 || command -v python3)
 VENV     := .venv
 BIN      := $(VENV)/bin
+LOWEST   := .venv-lowest
+FAST     := not slow and not real and not docker and not gpu
 STAMP    := $(VENV)/.installed
 RESULTS  := results
 PORT     ?= 8100
@@ -13,7 +15,7 @@ EXTRAS   ?= $(shell if command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L >/
 ARTIFACTS := --artifacts svg,png,txt,json,jsonl,log,cast,bin --artifactsinsubfolders
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-all test-integration test-performance test-parallel test-real test-slow test-containers lint format docs clean \
+.PHONY: help install test test-lowest test-all test-integration test-performance test-parallel test-real test-slow test-containers lint format docs clean \
 	test-integration-up test-integration-down test-integration-logs bench bench-client bench-terminal bench-simulator bench-lifecycle
 
 help: ## list the targets
@@ -32,8 +34,22 @@ install: $(STAMP) ## make .venv with the library, its extras and the tools of de
 # In two processes: most of these tests wait for servers. PYTEST_OPTIONS="-n 0" runs them in one.
 test: $(STAMP) ## set up and run the fast tests
 	@mkdir -p $(RESULTS)/pytest
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not real and not docker and not gpu" \
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "$(FAST)" \
 		--junitxml $(RESULTS)/pytest/junit.xml $(PYTEST_OPTIONS)
+
+# Each direct dependency in the lowest version that pyproject.toml allows; the tools of development as they are.
+$(LOWEST)/.installed: pyproject.toml $(STAMP)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(LOWEST)
+	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --editable '.[all]'
+	$(BIN)/uv pip freeze --quiet --python $(LOWEST)/bin/python --exclude-editable > $(LOWEST)/pinned.txt
+	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --constraint $(LOWEST)/pinned.txt --group dev
+	@touch $@
+
+test-lowest: $(LOWEST)/.installed ## the fast tests with the lowest versions of all dependencies, in a venv of their own
+	@mkdir -p $(RESULTS)/pytest-lowest
+	$(LOWEST)/bin/python -m robot.libdoc InferenceLibrary $(RESULTS)/pytest-lowest/keywords.html
+	$(LOWEST)/bin/python -m pytest -n 2 --dist loadfile -m "$(FAST)" \
+		--junitxml $(RESULTS)/pytest-lowest/junit.xml $(PYTEST_OPTIONS)
 
 test-slow: $(STAMP) ## the tests that `make test` leaves out, but for those of containers and of the real server
 	@mkdir -p $(RESULTS)/pytest-slow
@@ -60,7 +76,7 @@ test-parallel: $(STAMP) ## the same suites by pabot in two processes, into resul
 test-real: $(STAMP) ## build llama.cpp's server once, then run the suites and the tests that need it
 	PATH="$(CURDIR)/$(BIN):$$PATH" RESULTS=$(RESULTS) scripts/test_real.sh
 
-test-all: test test-slow test-containers test-integration test-parallel test-real ## all of the above
+test-all: test test-lowest test-slow test-containers test-integration test-parallel test-real ## all of the above
 
 test-integration-up: $(STAMP) ## keep a simulator running on port 8100
 	@$(BIN)/python scripts/standing_simulator.py up --port $(PORT)
@@ -102,5 +118,5 @@ docs: $(STAMP) ## keyword documentation into docs/keywords.html and .json; a war
 	$(BIN)/python scripts/keyword_docs.py docs
 
 clean: ## remove the environment, results and caches of this checkout
-	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .robocop_cache .hypothesis
+	rm -rf $(VENV) $(LOWEST) dist .pytest_cache .mypy_cache .ruff_cache .robocop_cache .hypothesis
 	find $(RESULTS) -mindepth 1 ! -name .gitkeep -delete

@@ -14,11 +14,11 @@ from importlib import metadata
 from InferenceLibrary.version import __version__
 
 EXTRAS: dict[str, tuple[str, ...]] = {
-    "onnx": ("onnxruntime", "onnx", "numpy", "ml_dtypes", "pillow"),
-    "onnx-gpu": ("onnxruntime-gpu", "onnx", "numpy", "ml_dtypes", "pillow"),
+    "onnx": ("onnxruntime", "onnx", "numpy", "ml_dtypes", "pillow", "protobuf"),
+    "onnx-gpu": ("onnxruntime-gpu", "onnx", "numpy", "ml_dtypes", "pillow", "protobuf"),
     "terminal": ("tui-test",),
     "performance": ("psutil", "nvidia-ml-py"),
-    "containers": ("docker",),
+    "containers": ("docker", "requests"),
     "models": ("gguf", "numpy"),
 }
 """Extra to the packages that it brings."""
@@ -29,8 +29,10 @@ CORE = (
     "robotframework-requests",
     "jsonschema",
     "referencing",
+    "httpcore",
     "httpx",
     "httptools",
+    "markdown",
     "msgspec",
     "PyYAML",
 )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import atexit
+import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from robot.api import logger
 from robot.api.deco import library
 from robot.libraries.BuiltIn import BuiltIn, RobotNotRunningError
+from robot.version import VERSION as ROBOT_VERSION
 
 from InferenceLibrary.client.limits import Limits
 from InferenceLibrary.context import Context
@@ -55,11 +57,15 @@ from InferenceLibrary.log import ResultGuard
 from InferenceLibrary.types import CONVERTERS
 from InferenceLibrary.version import __version__
 
+_ROBOT = tuple(map(int, re.findall(r"\d+", ROBOT_VERSION)[:2]))
+DOC_FORMAT: Literal["MARKDOWN", "TEXT"] = "MARKDOWN" if _ROBOT >= (7, 5) else "TEXT"
+"""Robot Framework 7.4 does not know Markdown; its libdoc shows the same text as it stands."""
+
 
 @library(
     scope="GLOBAL",
     version=__version__,
-    doc_format="MARKDOWN",
+    doc_format=DOC_FORMAT,
     listener="SELF",
     converters=light(CONVERTERS | RESULT_CONVERTERS | CONTAINER_CONVERTERS | WIRE_CONVERTERS | JOB_CONVERTERS),
 )

@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 REPORTS = {
     "test": ("pytest/junit.xml",),
+    "test-lowest": ("pytest-lowest/junit.xml",),
     "test-slow": ("pytest-slow/junit.xml",),
     "test-containers": ("pytest-containers/junit.xml", "containers/xunit.xml"),
     "test-integration": ("xunit.xml",),

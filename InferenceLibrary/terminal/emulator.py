@@ -18,7 +18,7 @@ SCROLLBACK = 10_000
 """Rows that are kept of what has scrolled off the screen."""
 RECORDING_LIMIT = 20_000_000
 """Bytes after which a recording is ended, so that a flood does not fill the disk."""
-_SPAWN_LIMIT = 3.0
+_SPAWN_LIMIT = 30.0
 _GATE = 'read -r _ <"$1"; unset $2; shift 2; exec "$@"'
 _SIZE = ("LINES", "COLUMNS")
 """Variables with the size of the terminal in which we run, if any. Many programs believe them more than their own."""
