@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from binascii import b2a_base64
 from collections.abc import Iterator, Mapping, Sequence
 
 MASK = "***"
+PLACEHOLDER = "<secret>"
+"""What Robot Framework writes in place of a secret that stands within other text: what was meant is lost."""
+PLACEHOLDER_HINT = (
+    "Robot Framework embeds no secret in other text: make the whole text a secret, such as "
+    "VAR    ${LINE: Secret}    Bearer ${KEY}, and give it as an item of a list or dictionary variable."
+)
 
 # Patterns are texts here: re compiles and keeps each at its first use, which spares the import of the library.
 _SECRET_NAME = r"(?i)(api[-_]?key|access[-_]?key|token|secret|passw(or)?d|credential|authorization|cookie)"
@@ -14,6 +21,8 @@ _SECRET_NAME = r"(?i)(api[-_]?key|access[-_]?key|token|secret|passw(or)?d|creden
 _HARMLESS_NAME = r"(?i)(tokens|tokenizer|first[-_]token|token[-_]latency|per[-_]token|token[-_]ids?)"
 _BEARER = r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}"
 _URL_PASSWORD = r"(://[^/\s:@]*:)[^/\s@]+@"
+# A header or its repr: `Set-Cookie: a=b`, `'set-cookie': 'a=b'`, `(b'Cookie', b'a=b')`. Not the word in a sentence.
+_COOKIE = r"""(?i)\b((?:set-)?cookie['"]?\s*[:,]\s*b?['"]?)[^\s=;,'"]+=[^'"\r\n]*"""
 _SHORTEST_SECRET = 4
 _LONG_SECRET = 8
 """From this length on a secret is masked inside of words too; `test` as a key must not garble `latest`."""
@@ -25,33 +34,68 @@ def is_secret_name(name: str) -> bool:
 
 
 class Redactor:
-    """Replaces known secret values, and what looks like a credential, by `***`."""
+    """Replaces known secret values, and what looks like a credential, by `***`.
+
+    A secret is found as it is, and as others repeat it: percent-encoded, escaped for JSON, Python or HTML, in
+    hexadecimal digits, and in base64 at any place of a longer text.
+    """
 
     def __init__(self) -> None:
         self._values: set[str] = set()
         self._known: re.Pattern[str] | None = None
+        self._spelled: re.Pattern[str] | None = None
 
     def add(self, value: str) -> None:
         """Remember a secret. Values shorter than four characters are not masked: they would garble every text."""
         value = value.strip()
         if len(value) < _SHORTEST_SECRET or value in self._values:
             return
-        # Also as it stands in JSON, in a Python literal and in a URL.
-        self._values |= {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
-        self._values |= {repr(value)[1:-1], "".join(_url_quoted(value))}
+        # HTTP programs read headers as Latin-1: so they repeat what is not ASCII.
+        self._values |= {value, value.encode("utf-8", "surrogatepass").decode("latin-1")}
         longest_first = sorted(self._values, key=len, reverse=True)
-        self._known = re.compile("|".join(map(_pattern_of, longest_first)))
+        recoded = [form for known in longest_first if len(known) >= _LONG_SECRET for form in _recoded(known)]
+        self._known = re.compile("|".join([*map(_pattern_of, longest_first), *recoded]))
+        self._spelled = re.compile("|".join(map(_spelled_pattern_of, longest_first)))
+
+    def learn(self, argv: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> None:
+        """Remember what a command line (`--api-key VALUE`) and an environment (`MY_API_KEY`) call secret by its name.
+
+        Values shorter than eight characters are left: words such as `none` or `EMPTY` stand there too.
+        """
+        found = [value for name, value in (environment or {}).items() if is_secret_name(name)]
+        for argument, after in zip(argv, [*argv[1:], ""], strict=True):
+            name, equals, value = argument.partition("=")
+            if is_secret_name(name) and " " not in name:
+                found.append(value if equals else after if name.startswith("-") else "")
+        for value in found:
+            if len(value) >= _LONG_SECRET and not value.startswith("-"):
+                self.add(value)
 
     @property
     def knows_any(self) -> bool:
         """Whether a secret has been remembered."""
         return self._known is not None
 
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Return where known secrets stand in a text: (start, end) of each, in order, without overlaps."""
+        found = [match.span() for pattern in self._patterns(text) for match in pattern.finditer(text)]
+        found.sort()
+        return [span for at, span in enumerate(found) if at == 0 or span[0] >= max(end for _, end in found[:at])]
+
     def __call__(self, text: str) -> str:
-        if self._known is not None:
-            text = self._known.sub(MASK, text)
-        text = re.sub(_URL_PASSWORD, rf"\1{MASK}@", text)
+        for pattern in self._patterns(text):
+            text = pattern.sub(MASK, text)
+        if "://" in text:
+            text = re.sub(_URL_PASSWORD, rf"\1{MASK}@", text)
+        if "ookie" in text or "COOKIE" in text:
+            text = re.sub(_COOKIE, rf"\1{MASK}", text)
         return re.sub(_BEARER, lambda match: f"{match.group(1)} {MASK}", text)
+
+    def _patterns(self, text: str) -> Iterator[re.Pattern[str]]:
+        if self._known is not None:
+            yield self._known
+        if self._spelled is not None and ("%" in text or "\\" in text or "&" in text):
+            yield self._spelled
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """Return headers fit for a log."""
@@ -86,8 +130,49 @@ def _pattern_of(value: str) -> str:
     return pattern if len(value) >= _LONG_SECRET else rf"(?<!\w){pattern}(?!\w)"
 
 
-def _url_quoted(value: str) -> Iterator[str]:
-    """Percent-encoding (RFC 3986, 2); urllib would cost its import."""
-    for byte in value.encode("utf-8", "surrogatepass"):
-        character = chr(byte)
-        yield character if character.isascii() and (character.isalnum() or character in "-._~") else f"%{byte:02X}"
+def _spelled_pattern_of(value: str) -> str:
+    """A pattern of a secret in which each character may be escaped: `%XX`, `\\uXXXX`, `\\xXX`, `&#N;`, `\\"`."""
+    starts = f"(?=[{re.escape(value[0])}%\\\\&])"
+    pattern = starts + "".join(map(_spelled_character, value))
+    return pattern if len(value) >= _LONG_SECRET else rf"(?<!\w){pattern}(?!\w)"
+
+
+def _spelled_character(character: str) -> str:
+    code = ord(character)
+    utf_8 = character.encode("utf-8", "surrogatepass")
+    utf_16 = character.encode("utf-16-be", "surrogatepass").hex()
+    forms = [
+        r"\\*" + re.escape(character),
+        "".join(f"%{_any_case(byte)}" for byte in utf_8),
+        "".join(rf"\\+u{_any_case_text(utf_16[at : at + 4])}" for at in range(0, len(utf_16), 4)),
+        "".join(rf"\\+x{_any_case(byte)}" for byte in utf_8),
+        rf"\\+(?:x|u00|U000000){_any_case(code)}" if code < 0x100 else rf"\\+U{_any_case_text(f'{code:08x}')}",
+        rf"&#(?:0*{code}|[xX]0*{_any_case_text(f'{code:x}')});",
+    ]
+    named = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;", " ": r"\+"}.get(character)
+    if not character.isprintable():
+        named = re.escape(json.dumps(character)[1:-1]).replace(r"\\", r"\\+")
+    return f"(?:{'|'.join([*forms, named] if named else forms)})"
+
+
+def _any_case(byte: int) -> str:
+    return _any_case_text(f"{byte:02x}")
+
+
+def _any_case_text(digits: str) -> str:
+    return "".join(f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in digits)
+
+
+def _recoded(value: str) -> Iterator[str]:
+    """Patterns of a secret in hexadecimal digits and in base64 (RFC 4648, 4 and 5), whatever stands around it."""
+    raw = value.encode("utf-8", "surrogatepass")
+    yield _any_case_text(raw.hex())
+    for before in range(3):
+        coded = b2a_base64(bytes(before) + raw, newline=False).rstrip(b"=").decode()
+        # The first characters that also hold bits of what stands before stay: a pattern that begins with any character
+        # would be tried at each place of a text.
+        shared = (before + len(raw)) % 3 != 0
+        core = coded[(0, 2, 3)[before] : len(coded) - shared]
+        yield "".join("[+-]" if one == "+" else "[/_]" if one == "/" else one for one in core) + (
+            r"[\w+/-]?=*" if shared else ""
+        )

@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 SCRIPT = '''
+import base64
+import html
 import json
+import os
 import sys
+import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -22,7 +26,21 @@ class Handler(BaseHTTPRequestHandler):
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])) or "{}")
         key = self.headers.get("authorization", "no key")
         print("asked with", key, file=sys.stderr, flush=True)
-        if asked.get("stream"):
+        if "spell" in json.dumps(asked):
+            key = key.split()[-1] + os.environ.get("WRITTEN_API_KEY", "")
+            said = [urllib.parse.quote(key, ""), "".join(f"%{byte:02x}" for byte in key.encode()), html.escape(key)]
+            said += [base64.b64encode(b"x" * at + key.encode() + b"y").decode() for at in range(3)]
+            said += [key.encode().hex(), repr(key), json.dumps(json.dumps(key)), str(asked.get("told"))]
+            print("spelled", *said, file=sys.stderr, flush=True)
+            choices = [[{"index": 0, "delta": {"content": key[at : at + 5]}}] for at in range(0, len(key), 5)]
+            if asked.get("stream"):
+                events = [f"data: {json.dumps({'id': '1', 'choices': choice})}\\n\\n" for choice in choices]
+                kind = "text/event-stream"
+                end = {"id": "1", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+                self.answer(200, "".join(events) + f"data: {json.dumps(end)}\\n\\ndata: [DONE]\\n\\n", kind)
+            else:
+                self.answer(401, {"error": {"message": " ".join(said)}})
+        elif asked.get("stream"):
             delta = {"index": 0, "delta": {"content": f"key {key}"}, "finish_reason": None}
             end = {"index": 0, "delta": {}, "finish_reason": "stop"}
             events = "".join(f"data: {json.dumps({'id': '1', 'choices': [choice]})}\\n\\n" for choice in (delta, end))
@@ -38,6 +56,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(raw)))
+        self.send_header("Set-Cookie", "sid=cookie-value-5581; Path=/")
         self.send_header("X-Your-Key", self.headers.get("authorization", "none"))
         self.end_headers()
         self.wfile.write(raw)
@@ -57,6 +76,8 @@ title: A server of our own
 model: own
 start:
   command: ["{{python}}", "{script}", "{{port}}"]
+  environment:
+    WRITTEN_API_KEY: {written}
   options:
     words: {{flag: --words, type: list}}
 ready:
@@ -68,10 +89,10 @@ stop:
 """
 
 
-def write_own_server(folder: Path) -> Path:
-    """Write the script and its profile; return the profile's path."""
+def write_own_server(folder: Path, written: str = "none") -> Path:
+    """Write the script and its profile; return the profile's path. `written` is a secret that the profile holds."""
     script = folder / "own_server.py"
     script.write_text(SCRIPT, encoding="utf-8")
     profile = folder / "own.yaml"
-    profile.write_text(PROFILE.format(script=script), encoding="utf-8")
+    profile.write_text(PROFILE.format(script=script, written=written), encoding="utf-8")
     return profile

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from InferenceLibrary.client.bodies import TooLarge, bounded
@@ -11,7 +12,9 @@ from InferenceLibrary.client.limits import Limits
 from InferenceLibrary.client.problems import describe_problem, network_errors
 from InferenceLibrary.client.records import Attempt, Chunk, Stream, decode_json
 from InferenceLibrary.client.sending import Sending
+from InferenceLibrary.protocol.masking import mask_pieces
 from InferenceLibrary.protocol.sse import SSEDecoder
+from InferenceLibrary.redaction import Redactor
 
 if TYPE_CHECKING:
     import httpx
@@ -26,7 +29,7 @@ class Recorder:
         self,
         limits: Limits,
         sending: Sending,
-        redact: Callable[[str], str] = str,
+        redact: Redactor,
         ending: Callable[[Stream], str | None] = improper_end,
     ) -> None:
         self._limits = limits
@@ -96,7 +99,14 @@ class Recorder:
         stream.attempts = attempts
         stream.url = url
         stream.elapsed = elapsed
+        for index, data in mask_pieces([chunk.event.data for chunk in stream.chunks], self._redact).items():
+            # What it holds of a secret is only a piece, which nothing knows by itself.
+            stream.chunks[index].redact = partial(_as_masked, self._redact(data))
         return stream
+
+
+def _as_masked(masked: str, _text: str) -> str:
+    return masked
 
 
 def headers_of(response: httpx.Response) -> dict[str, str]:

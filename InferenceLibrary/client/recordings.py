@@ -11,6 +11,7 @@ from typing import Any
 from InferenceLibrary.client.endings import improper_end
 from InferenceLibrary.client.records import Attempt, Chunk, Stream, decode_json
 from InferenceLibrary.errors import StreamError
+from InferenceLibrary.protocol.masking import mask_pieces, mask_stream
 from InferenceLibrary.protocol.sse import SSEDecoder
 from InferenceLibrary.redaction import Redactor
 
@@ -23,10 +24,8 @@ def recording(stream: Stream, request: Any, redact: Redactor) -> dict[str, Any]:
     Keys: `request`, `url`, `status`, `headers`, `attempts`, `reads` ([seconds since the request was sent, bytes]),
     `events` (each with its arrival, text and decoded object), `notes`, `raw` (base64), and how it ended.
     """
-    raw = stream.raw
-    if redact.knows_any:
-        # Bytes that are no UTF-8 survive the mask.
-        raw = redact(raw.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+    datas = [chunk.event.data for chunk in stream.chunks]
+    masked = mask_pieces(datas, redact)
     return {
         "format": FORMAT,
         "url": redact(stream.url),
@@ -42,11 +41,11 @@ def recording(stream: Stream, request: Any, redact: Redactor) -> dict[str, Any]:
         ],
         "reads": [[round(when, 6), size] for when, size in stream.reads],
         "events": [
-            {"arrival": round(chunk.arrival, 6), "name": chunk.event.event, "data": redact(chunk.event.data)}
-            for chunk in stream.chunks
+            {"arrival": round(chunk.arrival, 6), "name": chunk.event.event, "data": redact(masked.get(at, datas[at]))}
+            for at, chunk in enumerate(stream.chunks)
         ],
         "notes": [[note.oddity.value, note.offset, redact(note.text[:200])] for note in stream.notes],
-        "raw": base64.b64encode(raw).decode(),
+        "raw": base64.b64encode(mask_stream(stream.raw, [chunk.event for chunk in stream.chunks], redact)).decode(),
     }
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.client.bodies import encoded, written
 from InferenceLibrary.client.route import Route
+from InferenceLibrary.errors import RequestError, describe
+from InferenceLibrary.redaction import PLACEHOLDER, PLACEHOLDER_HINT
 
 if TYPE_CHECKING:
     import httpx
@@ -74,7 +76,11 @@ class Sessions:
 def build_request(
     session: Session, method: str, url: str, body: Any, headers: Mapping[str, str], api_key: str | None
 ) -> httpx.Request:
-    """Return a request. Text and bytes are sent as they are, everything else as JSON; None sends no body."""
+    """Return a request. Text and bytes are sent as they are, everything else as JSON; None sends no body.
+
+    Raises:
+        RequestError: It holds `<secret>` where a secret should stand.
+    """
     sent = {"accept-encoding": "identity", **headers}
     if api_key and not any(name.lower() == "authorization" for name in sent):
         sent["authorization"] = f"Bearer {api_key}"
@@ -90,4 +96,16 @@ def build_request(
     content = encoded(body) if isinstance(body, str) else body
     if content is not None and not isinstance(content, bytes):
         content = written(body)
+    lost = PLACEHOLDER.encode()
+    where = next((name for name, value in sent.items() if PLACEHOLDER in value), None)
+    if where is not None or lost in (content or b""):
+        what = f"the header '{where}'" if where else "the body"
+        raise RequestError(
+            describe(
+                f"{method} {url} is not sent",
+                expected=f"the secret itself in {what}",
+                got=f"the text {PLACEHOLDER}",
+                hint=PLACEHOLDER_HINT,
+            )
+        )
     return session.build_request(method, url, raw, content)

@@ -7,6 +7,7 @@ from typing import Any
 from robot.api.deco import keyword
 
 from InferenceLibrary.client.records import Reply
+from InferenceLibrary.keywords.shared.arguments import revealed
 from InferenceLibrary.keywords.shared.calling import CallGroup
 from InferenceLibrary.keywords.shared.shared_arguments import GENERATION, SENDING, TOOLS, refuse_misnamed, takes
 from InferenceLibrary.protocol.requests import CHAT, COMPLETIONS
@@ -159,6 +160,7 @@ class ChatKeywords(CallGroup):
         call = self._call(options, expected_status=expected_status)
         if options.get("extra"):
             raise ValueError("Send Request sends the body as it is: expected no 'extra'.")
+        body = revealed(self.context, body)
         with self._failures_kept():
             reply = call.server.client.send(method.upper(), path, body, call.sending)
         self._logged(f"{method.upper()} {path}", call.server, body, reply)

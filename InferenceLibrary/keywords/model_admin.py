@@ -252,7 +252,7 @@ class ModelAdminKeywords(CallGroup):
         self, path: str, body: dict[str, Any] | None, options: dict[str, Any], model: str | None, *, named: bool = True
     ) -> Reply:
         call = self._call(options)
-        whole = dict(body or {}) | (options.get("extra") or {})
+        whole = dict(body or {}) | dict(call.question.extra or {})
         if named:
             whole["model"] = model or call.server.client.model
         with self._failures_kept():

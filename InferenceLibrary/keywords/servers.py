@@ -17,7 +17,7 @@ from InferenceLibrary.context import RUN
 from InferenceLibrary.deadline import Deadline
 from InferenceLibrary.errors import CheckFailure, ServerError, describe
 from InferenceLibrary.keywords.connecting import ConnectionKeywords
-from InferenceLibrary.keywords.shared.arguments import plain, plain_mapping
+from InferenceLibrary.keywords.shared.arguments import plain, plain_mapping, revealed
 from InferenceLibrary.types import JsonObject, Texts, seconds
 
 _START_ARGUMENTS = (
@@ -106,7 +106,7 @@ class ServerKeywords(ConnectionKeywords):
             StartSettings(
                 port=port,
                 model=model,
-                options={option: self._revealed(value) for option, value in options.items()},
+                options={option: revealed(self.context, value) for option, value in options.items()},
                 arguments=[plain(self.context, argument) for argument in arguments],
                 environment=plain_mapping(self.context, environment),
                 cwd=cwd,
@@ -329,12 +329,6 @@ class ServerKeywords(ConnectionKeywords):
             raise CheckFailure(
                 describe(what, expected=expected, got="none, and it was killed", after=took, detail=detail)
             )
-
-    def _revealed(self, value: Any) -> Any:
-        """Return an option's value; what it holds of secrets is masked from now on."""
-        if isinstance(value, list | tuple):
-            return [self._revealed(item) for item in value]
-        return plain(self.context, value) if isinstance(value, Secret) else value
 
     def _key(self, secret: Secret | None) -> str | None:
         return None if secret is None else plain(self.context, secret)

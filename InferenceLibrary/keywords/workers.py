@@ -11,6 +11,7 @@ from robot.api.deco import keyword
 from InferenceLibrary.client.jobs import TERMINAL, Job
 from InferenceLibrary.client.records import Reply, milliseconds
 from InferenceLibrary.errors import CheckFailure, InferenceError, RequestError
+from InferenceLibrary.keywords.shared.arguments import revealed
 from InferenceLibrary.keywords.shared.calling import CallGroup
 from InferenceLibrary.types import JsonObject, Texts, to_texts
 
@@ -85,7 +86,7 @@ class WorkerKeywords(CallGroup):
         )
         given: dict[str, Any] = {"temperature": temperature, "seed": seed, "top_p": top_p, "top_k": top_k}
         given["stop"] = to_texts(stop) if stop else None
-        body = self._body(prompt, job_id, max_tokens, given, extra)
+        body = self._body(prompt, job_id, max_tokens, given, revealed(self.context, extra))
         with self._failures_kept():
             job = execute(call.server.client, body, call.sending, cancel_after=cancel_after)
         self.log.info(f"{job} on {call.server.name}")

@@ -60,6 +60,7 @@ def run_program(
     environment = {**os.environ, **(env or {})}
     check_directory(cwd)
     program = find_program(command[0] if command else "", env=environment, cwd=cwd)
+    redactor.learn(command[1:], env)
     shown = (command[0], *redactor.argv(list(command[1:])))
     with tempfile.TemporaryDirectory(prefix="inference-run-", ignore_cleanup_errors=True) as folder:
         files = [Path(folder) / name for name in ("stdout", "stderr", "stdin")]

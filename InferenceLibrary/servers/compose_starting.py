@@ -97,6 +97,7 @@ def _start(
     profile = settings.server.readiness_of(profile)
     engine = connect_engine()
     project = f"inference-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    redact.learn(environment=settings.environment)
     command = ComposeCommand(engine, file, project, settings.profiles, settings.environment)
     model = read_model(command, file, settings.services, deadline, redact)
     service = choose_service(model, settings.service, settings.services, file)

@@ -94,6 +94,7 @@ def _start(image: str, profile: Profile, settings: ContainerSettings, surroundin
     options = settings.create_options(engine, name)
     remove_orphans_once(engine)
     provide_image(engine, image, settings.pull, deadline, surroundings.progress)
+    redact.learn(settings.command, options.get("environment"))
     report(f"Starting {name}: {image} {' '.join(redact.argv(settings.command))}".rstrip())
     WATCHER.hold(engine.address.url)
     program: Container | None = None

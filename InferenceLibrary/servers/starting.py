@@ -204,9 +204,10 @@ def _start_once(
     )
     if settings.api_key:
         redact.add(settings.api_key)
-    report(f"Starting {name}: {' '.join(redact.argv(argv))}")
     own = {name: _filled(value, placeholders) for name, value in profile.start.environment.items()}
     environment = own | dict(settings.environment)
+    redact.learn(argv, environment)
+    report(f"Starting {name}: {' '.join(redact.argv(argv))}")
     deadline = Deadline(settings.timeout or parse_duration(profile.ready.timeout))
     process: GuardedProgram | None = None
     grace: float | None = 0.0

@@ -72,6 +72,7 @@ class Terminal:
             )
         self.command = tuple(command)
         self.redactor = redactor or Redactor()
+        self.redactor.learn(self.command[1:], env)
         self.actions: deque[str] = deque(maxlen=_ACTIONS)
         self._last = Screen("", columns, rows, Cursor(0, 0))
         self._closed = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import html
 import json
 from urllib.parse import quote
 
@@ -123,3 +125,79 @@ def test_headers_are_masked_by_name_and_by_value() -> None:
 )
 def test_command_lines_are_masked(argv: list[str], shown: list[str]) -> None:
     assert knowing("sk-abcdefgh").argv(argv) == shown
+
+
+KEY = 'sk-"äb&c/d+e\U0001f600fgh'
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        quote(KEY, ""),
+        quote(KEY, "").lower(),
+        "".join(f"%{byte:02x}" for byte in KEY.encode()),
+        "".join(f"\\u{ord(unit):04X}" for unit in "sk-planted-77"),
+        json.dumps(json.dumps(json.dumps(KEY))),
+        repr(KEY.encode()),
+        html.escape(KEY),
+        KEY.encode().decode("latin-1"),
+        "".join(f"&#{ord(one)};" for one in KEY),
+        "".join(f"&#x{ord(one):X};" for one in KEY),
+        KEY.encode().hex(),
+        KEY.encode().hex().upper(),
+    ],
+)
+def test_a_secret_is_masked_however_it_is_spelled(written: str) -> None:
+    redact = knowing(KEY, "sk-planted-77")
+    assert redact(f"<{written}>").strip('"\\') in {f"<{MASK}>", f"<b'{MASK}'>"} or MASK in redact(written)
+    shown = redact(f"a {written} b")
+    assert len(shown) < len(f"a {MASK} b") + 20, "nothing of it is left"
+
+
+@given(st.binary(max_size=5), st.binary(max_size=5), st.booleans())
+def test_a_secret_is_masked_in_base64_wherever_it_stands(before: bytes, after: bytes, urlsafe: bool) -> None:
+    encode = base64.urlsafe_b64encode if urlsafe else base64.b64encode
+    shown = knowing(KEY)(f"<{encode(before + KEY.encode() + after).decode()}>")
+    assert MASK in shown
+    neighbours = len(encode(before)) + len(encode(after))
+    assert len(shown) <= neighbours + len(f"<{MASK}>") + 4, "what is left is the neighbours'"
+
+
+def test_text_without_the_secret_is_left_alone() -> None:
+    redact = knowing(KEY, "short")
+    for text in ("100 % of \\n &amp; c2stIsOk", "%73ho", "a cookie, please: take=one", "shorten %73horten"):
+        assert redact(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("set-cookie: sid=abc; Path=/\nnext: 1", f"set-cookie: {MASK}\nnext: 1"),
+        ("{'Set-Cookie': 'sid=abc; Path=/', 'a': 'b'}", f"{{'Set-Cookie': '{MASK}', 'a': 'b'}}"),
+        ('{"set-cookie": "sid=abc"}', f'{{"set-cookie": "{MASK}"}}'),
+        ("[(b'Set-Cookie', b'sid=1')]", f"[(b'Set-Cookie', b'{MASK}')]"),
+        ("Cookie: a=b; c=d", f"Cookie: {MASK}"),
+        ("SET-COOKIE: a=b", f"SET-COOKIE: {MASK}"),
+    ],
+)
+def test_cookies_are_masked(text: str, shown: str) -> None:
+    assert Redactor()(text) == shown
+
+
+def test_what_its_name_calls_secret_is_learnt() -> None:
+    redact = Redactor()
+    redact.learn(
+        ["serve", "--api-key", "written-in-1", "--password=written-in-2", "--max-tokens", "12345678"],
+        {"MY_API_KEY": "written-in-3", "HOME": "/home/somebody", "HF_TOKEN": "EMPTY"},
+    )
+    assert redact("written-in-1 written-in-2 written-in-3") == f"{MASK} {MASK} {MASK}"
+    assert redact("12345678 /home/somebody EMPTY serve") == "12345678 /home/somebody EMPTY serve"
+    redact.learn(["--api-key", "--other-option", "--token", "none", "--api-key"])
+    assert redact("--other-option none") == "--other-option none"
+
+
+def test_spans_of_secrets_do_not_overlap() -> None:
+    redact = knowing("sk-abcdefgh", "sk-ijklmnop")
+    assert redact.spans("x sk-abcdefgh%73k-ijklmnop sk-ijklmnop") == [(2, 13), (13, 26), (27, 38)]
+    assert redact.spans("nothing") == []
+    assert Redactor().spans("sk-abcdefgh") == []

@@ -9,9 +9,9 @@ Suite Setup      Connect To Server    ${URL}    model=m    check=False
 
 
 *** Variables ***
-${FIRST}      0
-${COUNT}      3
-${TEXTS}      ${EMPTY}    # The texts themselves, as a list, for what comes from elsewhere.
+${FIRST}    0
+${COUNT}    3
+${TEXTS}    ${EMPTY}    # The texts themselves, as a list, for what comes from elsewhere.
 
 
 *** Test Cases ***
@@ -101,7 +101,8 @@ Names Of Files And Servers
 Programs
     FOR    ${text}    IN    @{TEXTS}
         ${bytes} =    Evaluate    repr($text.encode('utf-8', 'surrogatepass') + b'\\xff\\x80')
-        VAR    ${script}    import sys; sys.stdout.buffer.write(${bytes}); sys.stderr.buffer.write(${bytes}); sys.exit(3)
+        VAR    ${script}
+        ...    import sys; sys.stdout.buffer.write(${bytes}); sys.stderr.buffer.write(${bytes}); sys.exit(3)
         ${result} =    Run Binary    ${PYTHON}    -c    ${script}
         Log Many    ${result}    ${result.stdout}    ${result.stderr}
         Run Keyword And Expect Error    *something else*    Get Binary Output    ${result}    ==    something else

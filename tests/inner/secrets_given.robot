@@ -36,6 +36,24 @@ A Server That Says The Key
     ${log} =    Get Server Log
     Log    ${log}
 
+A Server That Spells The Key
+    Start Server    %{OWN_PROFILE}    api_key=${KEY}
+    VAR    &{extra}    told=${KEY}
+    ${refusal} =    Chat    spell    extra=${extra}    expected_status=401
+    Should Be True    'sid=' in $refusal.headers['set-cookie']
+    Should Contain    ${refusal.error.message}    %
+    Log Many    ${refusal}    ${refusal.error}    ${refusal.body}    ${refusal.headers}
+    Run Keyword And Expect Error    *got 401*    Chat    spell
+    ${stream} =    Stream Chat    spell    extra=${extra}
+    Should Start With    ${stream.text}    ${KEY.value}
+    Log    ${stream}
+    FOR    ${chunk}    IN    @{stream.chunks}
+        Log    ${chunk}
+    END
+    ${log} =    Get Server Log
+    Should Contain    ${log}    spelled
+    Log    ${log}
+
 It Does Arrive
     [Documentation]    Else nothing would be proven.
     Start Server    %{OWN_PROFILE}    api_key=${KEY}
@@ -63,3 +81,36 @@ A Start That Fails
 A Stream That Stops
     Start Server    simulator    api_key=${KEY}
     Stream Chat    ${KEY.value}    headers={"X-Inference-Fault": "cut-after-events:events=3"}
+
+An Embedded Key In An Argument
+    Start Server    %{OWN_PROFILE}    arguments=--api-key=${KEY}
+
+An Embedded Key In A Header
+    Start Server    %{OWN_PROFILE}
+    Chat    Hello    headers={"Authorization": "Bearer ${KEY}"}
+
+An Embedded Key In A Header Of A Connection
+    Connect To Server    http://127.0.0.1:9    check=False    headers={"Authorization": "Bearer ${KEY}"}
+
+An Embedded Key In A Prompt
+    Start Server    %{OWN_PROFILE}
+    Chat    The key is ${KEY}
+
+An Embedded Key In A Body
+    Start Server    %{OWN_PROFILE}
+    Send Request    POST    /v1/chat/completions    {"key": "${KEY}"}
+
+An Embedded Key In Extra
+    Start Server    %{OWN_PROFILE}
+    Stream Chat    Hello    extra={"key": "${KEY}"}
+
+An Embedded Key In The Environment
+    Start Server    %{OWN_PROFILE}    environment={"KEY": "Bearer ${KEY}"}
+
+An Embedded Key In A Command Line
+    Run Binary    python    --version    --key=${KEY}
+
+An Embedded Key In One Of Several Prompts
+    Start Server    %{OWN_PROFILE}
+    VAR    @{prompts}    Hello    The key is ${KEY}
+    Chat At Once    ${prompts}

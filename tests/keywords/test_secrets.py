@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import html
+import json
+import urllib.parse
 import zlib
 from pathlib import Path
 
@@ -10,7 +13,16 @@ import pytest
 from inner_suites import InnerRun, run_inner
 from own_server import write_own_server
 
-KEY = "sk-planted-7f3a9c2e51"
+KEY = 'sk-planted-7f3a"/+&9c2e51'
+"""With characters that each way of writing escapes."""
+WRITTEN = "written-in-the-profile-8841"
+COOKIE = "cookie-value-5581"
+USED = [
+    "A Server That Demands The Key",
+    "A Server That Says The Key",
+    "A Server That Spells The Key",
+    "It Does Arrive",
+]
 TRACE = ("--loglevel", "TRACE")
 
 
@@ -27,14 +39,26 @@ def written(run: InnerRun) -> str:
     return "\n".join(texts)
 
 
+def found_in(text: str, secret: str) -> list[str]:
+    """Return the ways in which a secret stands in a text."""
+    raw = secret.encode()
+    ways = [secret, urllib.parse.quote(secret, ""), "".join(f"%{byte:02x}" for byte in raw), raw.hex()]
+    ways += [html.escape(secret), repr(secret)[1:-1], json.dumps(secret)[1:-1], repr(raw)[2:-1]]
+    ways += [base64.b64encode(b"x" * at + raw + b"y").decode()[4:-4] for at in range(3)]
+    return [way for way in ways if way in text]
+
+
 @pytest.fixture(scope="module")
 def given(tmp_path_factory: pytest.TempPathFactory) -> InnerRun:
     folder = tmp_path_factory.mktemp("secrets")
-    profile = write_own_server(folder)
+    profile = write_own_server(folder, WRITTEN)
     return run_inner("secrets_given.robot", folder / "out", *TRACE, env={"PLANTED": KEY, "OWN_PROFILE": str(profile)})
 
 
-@pytest.mark.parametrize("test", ["A Server That Demands The Key", "A Server That Says The Key", "It Does Arrive"])
+@pytest.mark.parametrize(
+    "test",
+    USED,
+)
 def test_the_key_is_used(given: InnerRun, test: str) -> None:
     assert (given[test].status, given[test].message) == ("PASS", "")
 
@@ -58,8 +82,45 @@ def test_a_failure_masks_the_key(given: InnerRun, test: str, masked: str) -> Non
 def test_the_key_is_nowhere(given: InnerRun) -> None:
     text = written(given)
     assert "asked with ***" in text, "the server's log is among what was read"
-    assert KEY not in text
+    for secret in (KEY, WRITTEN, COOKIE):
+        assert found_in(text, secret) == []
     assert given.leftovers == []
+
+
+def test_pieces_of_the_key_are_nowhere(given: InnerRun) -> None:
+    """The server says it five characters an event; a reader could join them."""
+    (recording,) = given.output_dir.rglob("streams/*spells*.json")
+    data = json.loads(recording.read_text("utf-8"))
+    said = "".join(event["data"] for event in data["events"]) + base64.b64decode(data["raw"]).decode()
+    chunks = [line for line in given["A Server That Spells The Key"].log if " ms: {" in line]
+    assert len(chunks) > 5
+    for text in (said, "".join(chunks)):
+        assert "***" in text
+        for at in range(0, len(KEY + WRITTEN), 5):
+            assert json.dumps((KEY + WRITTEN)[at : at + 5])[1:-1] not in text
+
+
+@pytest.mark.parametrize(
+    ("test", "where"),
+    [
+        ("An Embedded Key In An Argument", "An argument holds the text <secret>: expected the secret itself, "),
+        ("An Embedded Key In A Header", "An argument holds the text <secret>: expected the secret itself, "),
+        ("An Embedded Key In A Header Of A Connection", "An argument holds the text <secret>: expected the secret "),
+        (
+            "An Embedded Key In A Prompt",
+            "An argument holds the text <secret>: expected the secret itself, got 'The ",
+        ),
+        ("An Embedded Key In A Body", "An argument holds the text <secret>: expected the secret itself, got "),
+        ("An Embedded Key In Extra", "An argument holds the text <secret>: expected the secret itself, got "),
+        ("An Embedded Key In The Environment", "An argument holds the text <secret>: expected the secret itself, "),
+        ("An Embedded Key In A Command Line", "An argument holds the text <secret>: expected the secret itself, "),
+        ("An Embedded Key In One Of Several Prompts", "is not sent: expected the secret itself in the body, got the"),
+    ],
+)
+def test_an_embedded_key_is_refused(given: InnerRun, test: str, where: str) -> None:
+    assert given[test].status == "FAIL"
+    assert where in given[test].message
+    assert "Hint: Robot Framework embeds no secret in other text" in given[test].message
 
 
 @pytest.mark.parametrize("way", ["variable", "environment"])
@@ -74,11 +135,12 @@ def test_the_key_of_the_target_is_nowhere(tmp_path: Path, way: str) -> None:
     run = run_inner("secrets_target.robot", tmp_path / "out", *TRACE, "--variablefile", str(variables), env=env)
     assert run["It Does Arrive"].status == "PASS", run["It Does Arrive"].message
     assert "Incorrect key Bearer ***" in run["A Call That Fails"].message
-    assert KEY not in written(run)
+    assert found_in(written(run), KEY) == []
 
 
 def test_a_key_in_what_is_packed_would_be_found(tmp_path: Path) -> None:
     """The search itself can fail."""
-    packed = base64.b64encode(zlib.compress(f"{KEY}".encode() * 20)).decode()
-    (tmp_path / "log.html").write_text(f'window.output["strings"].concat(["{packed}"])')
-    assert KEY in written(InnerRun(tmp_path, 0, "", {}, []))
+    for said in (KEY, urllib.parse.quote(KEY, ""), base64.b64encode(f"x{KEY}y".encode()).decode(), json.dumps(KEY)):
+        packed = base64.b64encode(zlib.compress(f"{said}".encode() * 20)).decode()
+        (tmp_path / "log.html").write_text(f'window.output["strings"].concat(["{packed}"])')
+        assert found_in(written(InnerRun(tmp_path, 0, "", {}, [])), KEY)

@@ -11,25 +11,58 @@ from urllib.parse import urlsplit
 from robot.api.types import Secret
 
 from InferenceLibrary.context import Context
-from InferenceLibrary.errors import ProfileError, TargetError
+from InferenceLibrary.errors import ProfileError, TargetError, describe
 from InferenceLibrary.programs.result import RunResult
+from InferenceLibrary.redaction import PLACEHOLDER, PLACEHOLDER_HINT
 from InferenceLibrary.terminal.answer import TerminalAnswer
 
 if TYPE_CHECKING:
     from InferenceLibrary.servers.profile import Option, Profile
 
+_SHOWN = 60
+
 
 def plain(context: Context, value: Any) -> str:
-    """Return an argument as text. The value of a Secret is masked from now on wherever the library writes."""
-    if isinstance(value, Secret):
-        context.redactor.add(value.value)
-        return str(value.value)
-    return str(value)
+    """Return an argument as text. The value of a Secret is masked from now on wherever the library writes.
+
+    Raises:
+        TargetError: Robot Framework put `<secret>` where a secret should stand.
+    """
+    return str(revealed(context, value))
 
 
 def plain_mapping(context: Context, values: dict[str, Any] | None) -> dict[str, str]:
-    """Return a mapping of arguments as texts."""
+    """Return a mapping of arguments as texts. As `plain` else."""
     return {str(name): plain(context, value) for name, value in (values or {}).items()}
+
+
+def revealed(context: Context, value: Any) -> Any:
+    """Return an argument with the values of the secrets in it, at any depth; they are masked from now on.
+
+    Raises:
+        TargetError: Robot Framework put `<secret>` where a secret should stand.
+    """
+    if isinstance(value, Secret):
+        context.redactor.add(value.value)
+        return value.value
+    if isinstance(value, str):
+        if PLACEHOLDER in value:
+            raise TargetError(
+                describe(
+                    f"An argument holds the text {PLACEHOLDER}",
+                    expected="the secret itself",
+                    got=repr(value if len(value) <= _SHOWN else value[:_SHOWN] + "…"),
+                    hint=PLACEHOLDER_HINT,
+                )
+            )
+        return value
+    if isinstance(value, Mapping):
+        shown = {name: revealed(context, item) for name, item in value.items()}
+        return value if all(shown[name] is item for name, item in value.items()) else shown
+    if isinstance(value, list | tuple):
+        items = [revealed(context, item) for item in value]
+        return value if all(new is old for new, old in zip(items, value, strict=True)) else items
+    return value
 
 
 def profile_or_current(context: Context, name: str | None) -> Profile:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from InferenceLibrary.client.records import Reply, Stream
 from InferenceLibrary.client.sending import Sending
 from InferenceLibrary.errors import RequestError, StreamError
-from InferenceLibrary.keywords.shared.arguments import plain_mapping
+from InferenceLibrary.keywords.shared.arguments import revealed
 from InferenceLibrary.keywords.shared.base import KeywordGroup
 from InferenceLibrary.protocol.requests import Question
 from InferenceLibrary.types import seconds, to_messages, to_texts
@@ -46,12 +46,12 @@ class CallGroup(KeywordGroup):
             stream: Whether the limits of streams hold.
             own: Arguments of the keyword itself that say what is asked or how it is sent.
         """
-        given = {**options, **own}
+        given = {name: revealed(self.context, value) for name, value in {**options, **own}.items()}
         server = self.context.servers.get(given.get("server"))
         limits = (server.client.stream_limits if stream else None) or server.client.limits
         bounds: dict[str, Any] = {limit: seconds(given.get(argument)) for argument, limit in _LIMITS.items()}
         given["limits"] = limits._replace(**{limit: value for limit, value in bounds.items() if value is not None})
-        given["headers"] = plain_mapping(self.context, given.get("headers"))
+        given["headers"] = {name: str(value) for name, value in (given.get("headers") or {}).items()}
         if given.get("messages") is not None:
             given["messages"] = to_messages(given["messages"])
         if given.get("stop"):
