@@ -8,6 +8,7 @@ from typing import Any
 
 from InferenceLibrary.protocol.exchange import Exchange, Held
 from InferenceLibrary.protocol.rules import (  # noqa: F401  (they write their rules down)
+    agreements,
     bodies,
     chats,
     choices_reader,
@@ -24,13 +25,24 @@ from InferenceLibrary.protocol.rules import (  # noqa: F401  (they write their r
     rankings,
     responses,
     responses_stream,
+    sequences,
     tokens,
     tools,
     usage,
     worker,
 )
 from InferenceLibrary.protocol.rules.builders import views_of
-from InferenceLibrary.protocol.rules.rule import REGISTRY, Api, Found, Judgement, Known, Reference, Rule, Violation
+from InferenceLibrary.protocol.rules.rule import (
+    REGISTRY,
+    Api,
+    Found,
+    Judgement,
+    Known,
+    NotJudged,
+    Reference,
+    Rule,
+    Violation,
+)
 from InferenceLibrary.protocol.rules.views import View
 
 NOTHING_KNOWN = Known()
@@ -125,16 +137,18 @@ def _ask(rules: Iterable[Rule], calls: Sequence[tuple[Exchange, list[View]]], kn
             if missing is None:
                 found.append((number, view))
             reason = reason or missing
-        if rule.several and len(found) > 1:
-            broken = [
-                _violation(rule, one, calls[found[one.exchange][0]][0], found[one.exchange][0])
-                for one in _some(rule.check([view for _, view in found], known))
-            ]
-        elif not rule.several and found:
-            broken = [_violation(rule, one, calls[0][0]) for one in _some(rule.check(found[0][1], known))]
-        else:
+        if not found or (rule.several and len(found) < 2):
             if reason is not None:
                 not_judged[rule.id] = reason
+            continue
+        given: Any = [view for _, view in found] if rule.several else found[0][1]
+        try:
+            broken = [
+                _violation(rule, one, calls[found[one.exchange][0]][0], found[one.exchange][0])
+                for one in _some(rule.check(given, known))
+            ]
+        except NotJudged as why:
+            not_judged[rule.id] = str(why)
             continue
         violations += broken
         if not broken:

@@ -8,7 +8,7 @@ from InferenceLibrary.protocol.exchange import Exchange
 from InferenceLibrary.protocol.rules.apis import api_of, is_streamed
 from InferenceLibrary.protocol.rules.event_stream import EventStream
 from InferenceLibrary.protocol.rules.rule import Api
-from InferenceLibrary.protocol.rules.views import Answer, JsonAnswer, View
+from InferenceLibrary.protocol.rules.views import Answer, Called, JsonAnswer, View
 
 Builder = Callable[[Exchange, Api], list[View]]
 _BUILDERS: dict[tuple[Api, bool], list[Builder]] = {}
@@ -30,10 +30,10 @@ def builds(*apis: Api, stream: bool) -> Callable[[Builder], Builder]:
 
 
 def views_of(exchange: Exchange) -> list[View]:
-    """Make the views of an exchange; none where there was no answer."""
-    if exchange.status is None:
-        return []
+    """Make the views of an exchange; only the call itself where there was no answer."""
     api = api_of(exchange)
+    if exchange.status is None:
+        return [Called(exchange, api)]
     views: list[View] = [Answer(exchange, api)]
     good = 200 <= exchange.status < 300
     streamed = good and is_streamed(exchange)

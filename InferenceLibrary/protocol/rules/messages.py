@@ -142,7 +142,7 @@ def limit(view: Message, known: Known) -> Iterator[Found]:
         return
     if written > asked:
         yield view.found("over the limit", f"{written} tokens under a limit of {asked}")
-    elif view.stop_reason == "end_turn" and written == asked:
+    elif view.stop_reason == "end_turn" and written == asked == view.shown:
         yield view.found("other reason", f"end_turn after {written} tokens under a limit of {asked}")
 
 

@@ -72,13 +72,15 @@ class Message(View):
     """A message, whole or joined from a stream."""
 
     def __init__(
-        self, exchange: Exchange, api: Api, data: Any, place: Place = NOWHERE, *, streamed: bool = False
+        self, exchange: Exchange, api: Api, data: Any, place: Place = NOWHERE, shown: int | None = None
     ) -> None:
         super().__init__(exchange, api)
         self.data = data
         self.place = place
         """Its last event."""
-        self.streamed = streamed
+        self.streamed = shown is not None
+        self.shown = shown
+        """How many pieces of output came in a stream; None in a whole answer. See `ResponseObject.shown`."""
 
     @property
     def blocks(self) -> list[Any]:
@@ -136,6 +138,12 @@ class MessagesStream(View):
         message["usage"] = usage
         return message
 
+    @property
+    def shown(self) -> int:
+        """How many pieces of output came."""
+        pieces = (piece for block in self.blocks for piece in block.runs if piece.where[1] != "signature_delta")
+        return sum(piece.count for piece in pieces)
+
     def _stray(self, rule: str, kind: str, step: Step, got: str) -> None:
         self.strays.append(StrayBlock(rule, kind, step, got))
 
@@ -190,7 +198,7 @@ def stream_views(exchange: Exchange, api: Api) -> list[View]:
     stream = MessagesStream(events, reader)
     views: list[View] = [events, stream]
     if stream.stop is not None and stream.start is not None:
-        views.append(Message(exchange, api, stream.message, stream.stop.place, streamed=True))
+        views.append(Message(exchange, api, stream.message, stream.stop.place, stream.shown))
     return views
 
 

@@ -219,7 +219,7 @@ def limit(view: ResponseObject, known: Known) -> Iterator[Found]:
         return
     if is_count(written) and written > asked:
         yield view.found("over the limit", f"{written} tokens under a limit of {asked}")
-    elif status == "completed" and written == asked:
+    elif status == "completed" and written == asked == view.shown:
         yield view.found("completed", f"status completed after {written} tokens under a limit of {asked}")
 
 

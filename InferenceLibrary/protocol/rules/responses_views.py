@@ -115,11 +115,18 @@ class Item:
 class ResponseObject(View):
     """A response object, whole or as the last event of a stream tells it."""
 
-    def __init__(self, exchange: Exchange, api: Api, data: Any, place: Place = NOWHERE) -> None:
+    def __init__(
+        self, exchange: Exchange, api: Api, data: Any, place: Place = NOWHERE, shown: int | None = None
+    ) -> None:
         super().__init__(exchange, api)
         self.data = data
         self.place = place
         """The event that holds it."""
+        self.shown = shown
+        """How many pieces of output came before it in a stream; None in a whole answer, which has no pieces.
+
+        Where that is the count of the tokens, each was shown, and no token of the model's own ended the output.
+        """
 
     @property
     def is_over(self) -> bool:
@@ -129,6 +136,13 @@ class ResponseObject(View):
     @property
     def items(self) -> list[Any]:
         return listed(inside(self.data, "output"))
+
+    @property
+    def text(self) -> str:
+        """The joined texts of its messages."""
+        parts = (part for item in self.items for part in listed(inside(item, "content")))
+        texts = (inside(part, "text") for part in parts if inside(part, "type") == "output_text")
+        return "".join(text for text in texts if isinstance(text, str))
 
     def found(self, kind: str, got: str) -> Found:
         """What a rule found in it."""
@@ -290,7 +304,8 @@ def stream_views(exchange: Exchange, api: Api) -> list[View]:
     stream = ResponsesStream(events, reader)
     views: list[View] = [events, stream]
     if stream.end is not None:
-        views.append(ResponseObject(exchange, api, stream.response, stream.end.place))
+        shown = sum(step.count for step in stream.steps if step.text is not None)
+        views.append(ResponseObject(exchange, api, stream.response, stream.end.place, shown))
     return views
 
 

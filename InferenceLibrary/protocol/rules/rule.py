@@ -116,6 +116,10 @@ class Rule:
     """Whether it is about several exchanges of one server: `check` then takes the list of their views."""
 
 
+class NotJudged(Exception):
+    """Raised by the function of a rule: what it was given says nothing about the rule. Its text is the reason."""
+
+
 Check = Callable[..., Iterable[Found]]
 
 REGISTRY: dict[str, Rule] = {}

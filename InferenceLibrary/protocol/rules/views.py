@@ -65,7 +65,11 @@ class View:
         return self.exchange.ending not in {Ending.LIMIT, Ending.CANCELLED}
 
 
-class Answer(View):
+class Called(View):
+    """Any call, also one without an answer: for rules over several exchanges."""
+
+
+class Answer(Called):
     """Any answer: status, headers, bytes."""
 
 

@@ -97,7 +97,6 @@ def test_a_whole_response_breaks_the_rule(change: Change, breach: tuple[str, str
     ("asked", "change", "breach"),
     [
         ({"max_output_tokens": 19}, put("completed", "status"), ("RS11", "over the limit")),
-        ({"max_output_tokens": 20}, put("completed", "status"), ("RS11", "completed")),
         ({}, put("incomplete", "status"), ("RS11", "no reason")),
         ({}, put({"reason": "max_output_tokens"}, "incomplete_details"), ("RS11", "completed")),
         ({"tool_choice": "none"}, put("m", "model"), ("RS16", "called")),
@@ -215,6 +214,17 @@ def test_a_name_of_another_type() -> None:
         lambda events: [b"event: something\ndata: " + b'{"type": "response.created"}\n\n', *events[1:]]
     )
     assert ("RS3", "other name") in found(call)
+
+
+def test_a_response_that_was_shown_to_its_last_token_did_not_end_by_itself() -> None:
+    shown = sum(str(event["type"]).endswith(".delta") for event in RESPONSE_EVENTS)
+    used = {"input_tokens": 9, "output_tokens": shown, "total_tokens": 9 + shown}
+    change = put(used, LAST, "response", "usage")
+    assert found(response_stream(change, asked={"max_output_tokens": shown})) == {("RS11", "completed")}
+    assert found(response_stream(change, asked={"max_output_tokens": shown + 1})) == set()
+    # One token more was counted than shown: it may have been the model's own end.
+    assert found(response_stream(asked={"max_output_tokens": 20})) == set()
+    assert found(response(asked={"max_output_tokens": 20})) == set()
 
 
 def test_names_are_demanded_by_open_responses_alone() -> None:
