@@ -1,20 +1,20 @@
 """The guard: a small program that owns one server process and lets nothing of it outlive the runner.
 
-It is started beside every server, so it is kept small: it imports four modules of the standard library, and beside it
-`process_tree.py` and `tree_file.py`, not the package. The runner holds one end of a socket, the guard the other as its
+It is started beside every server, so it is kept small: it imports a few modules of the standard library, and those
+beside it that do the same, not the package. The runner holds one end of a socket, the guard the other as its
 standard input. When the runner's end closes, whatever the reason, the guard ends the server's whole tree: TERM, a
 grace, KILL.
 
 On Linux the guard is a sub-reaper: whatever descends from the server comes back to it when its parent ends, so that a
 daemon that forked twice is still its descendant, and no process is missed. Elsewhere it looks at the tree from time to
-time and remembers whom it saw. Whom it guards it also writes into a file: should the guard itself be killed, the
-runner, or the next one, finds them there.
+time and remembers whom it saw. Should the guard itself be killed, its parent ends the tree, the keeper, which only
+waits. Whom it guards it also writes into a file: should both be killed, the runner, or the next one, finds them there.
 
 Words from the runner: `("start", settings)`, `("stop", signal, grace, whole_group)`, `("signal", number, whole_tree)`,
-`("kill",)`, `("keep",)`. Words to the runner: `("started", pid)`, `("failed", errno, step)`, `("moved", pid, why)`,
-`("signalled",)`, `("killing",)` when the grace is over, `("exited", status, core, max_rss, user, system, lifetime)`,
-`("dropped", ...)` alike before a restart, `("left", [(pid, name), ...])`, `("gone",)`, `("broken", text)`. Each is a
-tuple by `marshal`, behind its length in four bytes.
+`("kill",)`, `("keep",)`. Words to the runner: `("started", pid, guard)`, `("failed", errno, step)`, `("moved", pid,
+why)`, `("signalled",)`, `("killing",)` when the grace is over, `("exited", status, core, max_rss, user, system,
+lifetime)`, `("dropped", ...)` alike before a restart, `("left", [(pid, name), ...])`, `("gone",)`, `("broken", text)`;
+and of the keeper `("guard ended", exit_code)`. See `words.py`.
 """
 
 from __future__ import annotations
@@ -26,15 +26,16 @@ import signal
 import sys
 import time
 
+import keeper  # type: ignore[import-not-found]
 import process_tree  # type: ignore[import-not-found]
 import tree_file  # type: ignore[import-not-found]
+from words import CHANNEL, split, tell  # type: ignore[import-not-found]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # the module typing would cost more to import than all the others
     import ctypes
     from typing import Any
 
-CHANNEL = 0
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -47,7 +48,11 @@ STRAGGLER_GRACE = 0.7
 KILL_ROUND = 0.02
 LOOK_ROUND = 0.1
 """Seconds between looks at the tree. On Linux a look is made only when a process was born since the last one."""
-LOOK_SHARE = 0.02
+LIVELY_ROUND = 0.02
+"""The same while the server starts processes."""
+LIVELY = 1.0
+"""Seconds after a start for which that holds."""
+LOOK_SHARE = 0.01
 """Part of the time that looks may take, at most, where processes are born all the time or many are there."""
 WATCH_ROUND = 0.5
 """Seconds between looks at the runner where the system does not tell of its end."""
@@ -62,7 +67,7 @@ class Guard:
 
     def __init__(self, settings: dict) -> None:  # type: ignore[type-arg]
         self.settings = settings
-        self.portable = settings.get("portable", False) or not process_tree.on_linux()
+        self.portable = settings["portable"] or not process_tree.on_linux()
         self.main = 0
         self.main_lives = False
         self.phase = RUNNING
@@ -75,6 +80,8 @@ class Guard:
         self.next_look = 0.0
         self.births = ""
         self.births_are_told = False
+        self.lively_until = 0.0
+        self.looked_in_quiet = False
         self.written: list[tuple[int, str]] = []
         self.restart_at: float | None = None
         self.pause = FIRST_PAUSE
@@ -165,7 +172,7 @@ class Guard:
         moved = bool(self.main)
         self.main, self.main_lives = pid, True
         self.started_at = time.monotonic()
-        tell("moved", pid, "restarted") if moved else tell("started", pid)
+        tell("moved", pid, "restarted") if moved else tell("started", pid, os.getpid())
 
     def watch(self, pid: int, poll: select.poll) -> None:
         """Notice the end of a process that the server must not outlive; the closed socket tells of the runner alone."""
@@ -243,23 +250,31 @@ class Guard:
         self.phase, self.deadline = KILLING, None
 
     def look(self) -> None:
-        """Write down who lives, for whoever has to end them should the guard be killed."""
+        """Write down who lives, for whoever has to end them should guard and keeper be killed."""
         began = time.monotonic()
         births = process_tree.births() if self.births_are_told else ""
-        if births and births == self.births:
-            self.next_look = began + LOOK_ROUND
-            return
-        self.births = births
-        living = [(seen.pid, seen.started) for seen in self.living()]
-        if self.settings["tree_file"] and living != self.written:
+        quiet = bool(births) and births == self.births
+        # A list of children may lack one when another ends meanwhile, so the last look is made when all is quiet.
+        if not quiet or not self.looked_in_quiet:
+            self.births, self.looked_in_quiet = births, quiet
+            self.write_down()
+        now = time.monotonic()
+        least = LIVELY_ROUND if now < self.lively_until and not self.portable else LOOK_ROUND
+        self.next_look = now + max(least, (now - began) / LOOK_SHARE)
+
+    def write_down(self) -> None:
+        living = None if self.portable else process_tree.below(os.getpid())
+        pairs: list[tuple[int, str]] = [
+            (seen.pid, seen.started) for seen in (self.living() if living is None else living)
+        ]
+        if self.settings["tree_file"] and pairs != self.written:
+            self.lively_until = time.monotonic() + LIVELY
             try:
-                tree_file.write(self.settings["tree_file"], living)
+                tree_file.write(self.settings["tree_file"], pairs)
             except OSError:  # a full disk, or a folder that was removed, must not end the guard
                 self.births = ""
             else:
-                self.written = living
-        now = time.monotonic()
-        self.next_look = now + max(LOOK_ROUND, (now - began) / LOOK_SHARE)
+                self.written = pairs
 
     def tree(self) -> list[int]:
         """Return the numbers of all living processes that descend from the server, itself included."""
@@ -344,7 +359,8 @@ class Guard:
             self.told_to_end = False
             self.abandon()
         for pid in list(self.watched):
-            if os.getppid() != pid and process_tree.look(pid) is None:
+            seen = process_tree.look(pid)
+            if seen is None or not seen.lives:
                 del self.watched[pid]
                 self.leave_runner()
         if now >= self.next_look:
@@ -385,27 +401,6 @@ def quietly(send: Any, *arguments: int) -> None:
         return  # gone already; macOS answers EPERM for a group of zombies
 
 
-def tell(*word: Any) -> None:
-    """Say a word to the runner; when it is gone nobody listens."""
-    data = marshal.dumps(word)
-    try:
-        os.write(CHANNEL, len(data).to_bytes(4, "big") + data)
-    except OSError:
-        return
-
-
-def split(data: bytes) -> tuple[list[tuple], bytes]:  # type: ignore[type-arg]
-    """Return the whole words at the beginning of `data`, and the rest."""
-    words = []
-    while len(data) >= 4:
-        size = int.from_bytes(data[:4], "big")
-        if len(data) < 4 + size:
-            break
-        words.append(marshal.loads(data[4 : 4 + size]))
-        data = data[4 + size :]
-    return words, data
-
-
 def main() -> None:
     """Wait for the settings of the server, guard it to its end."""
     for number in (signal.SIGINT, signal.SIGHUP):
@@ -417,7 +412,13 @@ def main() -> None:
         if not data:
             return
         words, incoming = split(incoming + data)
-    guard = Guard(words[0][1])
+    settings = words[0][1]
+    if process_tree.on_linux() and not settings["portable"]:
+        own_orphans()
+        inner = os.fork()
+        if inner:
+            sys.exit(keeper.keep(inner, settings["tree_file"]))
+    guard = Guard(settings)
     guard.incoming = incoming
     try:
         guard.run()

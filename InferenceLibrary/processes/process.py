@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import marshal
 import os
 import signal
 import socket
@@ -20,7 +19,8 @@ from InferenceLibrary.processes import process_tree, tree_file
 from InferenceLibrary.processes.launch import not_executed, refuse_unspeakable, watched
 from InferenceLibrary.processes.output import OutputFile
 from InferenceLibrary.processes.program import Exit, Orphan
-from InferenceLibrary.processes.remains import Identity, Traces, find_remains, kill
+from InferenceLibrary.processes.remains import Identity, Traces, find_remains, identify, kill
+from InferenceLibrary.processes.words import pack, split
 
 _START_BUDGET = 20.0
 """Seconds until the guard must have told the server's number; it takes hundredths."""
@@ -89,6 +89,7 @@ class ServerProcess(OutputFile):
         self._stop_whole_group = stop_whole_group
         self._tree_file = tree_file
         self._guard_failed = False
+        self._guard_end = Exit(0)
         self._mark = f"{MARK}={mark or os.urandom(8).hex()}"
         self._lock = threading.Lock()
         self._words: list[tuple[Any, ...]] = []
@@ -99,6 +100,8 @@ class ServerProcess(OutputFile):
         self._runner = os.getpid()
         self._signalled = 0
         self._killed = False
+        self.guard_pid = 0
+        """Process id of the guard; that of its keeper is the guard's parent."""
         if cwd is not None and not cwd.is_dir():
             raise ServerError(describe(f"'{argv[0]}' cannot be started in '{cwd}'", got="no such directory"))
         values = {**os.environ, **(environment or {}), MARK: self._mark.partition("=")[2]}
@@ -136,13 +139,8 @@ class ServerProcess(OutputFile):
         finally:
             if not started:
                 self._abandon_start()
-        seen = process_tree.look(self.pid)
-        self._started = seen.started if seen else ""
-
-    @property
-    def guard_pid(self) -> int:
-        """Process id of the guard."""
-        return int(self._guard.pid)
+        self._started = identify(self.pid).started
+        self._guard_started = identify(self.guard_pid).started
 
     @property
     def label(self) -> str:
@@ -178,7 +176,7 @@ class ServerProcess(OutputFile):
         if not self._guard_failed:
             return str(self.exit)
         left = f"; ended what was left: {', '.join(map(str, self.orphans))}" if self.orphans else ""
-        guard = f"its guard (process {self._guard.pid}) ended with {Exit(self._guard.returncode or 0)}"
+        guard = f"its guard (process {self.guard_pid}) ended with {self._guard_end}"
         return f"{self.exit}, after {guard}{left}"
 
     def tree(self) -> list[process_tree.ProcessInfo]:
@@ -186,7 +184,7 @@ class ServerProcess(OutputFile):
         if self._all_gone:
             return []
         everyone = process_tree.everyone()
-        below = process_tree.descendants(self._guard.pid, everyone)
+        below = process_tree.descendants(self.guard_pid, everyone)
         return below or [each for each in (everyone.get(self.pid),) if each and each.lives and self.running]
 
     def pids(self) -> list[int]:
@@ -266,8 +264,13 @@ class ServerProcess(OutputFile):
 
     def _wake_guard(self) -> None:
         """A guard that somebody stopped hears nothing."""
-        with contextlib.suppress(ProcessLookupError):
-            self._guard.send_signal(signal.SIGCONT)
+        self._signal_guard(signal.SIGCONT)
+        self._guard.send_signal(signal.SIGCONT)
+
+    def _signal_guard(self, number: signal.Signals) -> None:
+        if Identity(self.guard_pid, self._guard_started).lives:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.guard_pid, number)
 
     def _kill_all(self) -> None:
         self._wake_guard()
@@ -275,7 +278,10 @@ class ServerProcess(OutputFile):
         deadline = Deadline(_KILL_BUDGET)
         if wait_until(self._ended_whole, _KILL_BUDGET / 2):
             return
-        # It does not do its work; ours is to do without it.
+        # It does not do its work; its keeper will, or we.
+        self._signal_guard(signal.SIGKILL)
+        if wait_until(self._ended_whole, _KILL_BUDGET / 4):
+            return
         self._guard.kill()
         if not wait_until(self._ended_whole, deadline):
             still = ", ".join(f"{seen.name} (pid {seen.pid})" for seen in self._remains())
@@ -327,10 +333,11 @@ class ServerProcess(OutputFile):
                     describe(f"'{program}' cannot be started", got="no word of its guard", after=deadline.elapsed)
                 )
             self._incoming += data
-            self._words, self._incoming = _split(self._incoming)
+            self._words, self._incoming = split(self._incoming)
         self._channel.setblocking(False)
         word = self._words.pop(0)
         if word[0] == "started":
+            self.guard_pid = int(word[2])
             return int(word[1])
         self._guard.wait(_KILL_BUDGET)
         if word[0] == "failed":
@@ -338,10 +345,9 @@ class ServerProcess(OutputFile):
         raise ServerError(describe(f"'{program}' cannot be started", got=f"its guard failed: {word[1:]}"))
 
     def _say(self, *word: Any) -> None:
-        data = marshal.dumps(word)
         # A guard that is gone hears nothing; the next look at it tells.
         with contextlib.suppress(OSError):
-            self._channel.sendall(len(data).to_bytes(4, "big") + data)
+            self._channel.sendall(pack(word))
 
     def _listen(self) -> None:
         """Take in what the guard has told."""
@@ -358,7 +364,7 @@ class ServerProcess(OutputFile):
                     data = b""
                 closed = not data
                 self._incoming += data
-            words, self._incoming = _split(self._incoming)
+            words, self._incoming = split(self._incoming)
             for word in [*self._words, *words]:
                 self._take(word)
             self._words = []
@@ -368,7 +374,8 @@ class ServerProcess(OutputFile):
                 self._channel.close()
                 self._guard_gone = True
                 if not self._all_gone:
-                    self._guard_failed = True
+                    if not self._guard_failed:
+                        self._guard_failed, self._guard_end = True, Exit(self._guard.returncode or 0)
                     self._sweep()
 
     def _take(self, word: tuple[Any, ...]) -> None:
@@ -386,15 +393,8 @@ class ServerProcess(OutputFile):
             case ("killing",):
                 self._killed = True
             case ("left", left):
-                self.orphans = tuple(Orphan(pid, name) for pid, name in left)
+                self.orphans = tuple(Orphan(pid, name) for pid, name in left if pid != self.pid)
+            case ("guard ended", code):
+                self._guard_failed, self._guard_end = True, Exit(code)
             case ("gone",):
                 self._all_gone = True
-
-
-def _split(data: bytes) -> tuple[list[tuple[Any, ...]], bytes]:
-    """Return the whole words at the beginning of `data`, and the rest."""
-    words = []
-    while len(data) >= 4 and len(data) >= 4 + (size := int.from_bytes(data[:4], "big")):
-        words.append(marshal.loads(data[4 : 4 + size]))
-        data = data[4 + size :]
-    return words, data

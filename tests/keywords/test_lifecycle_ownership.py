@@ -41,7 +41,7 @@ def test_what_was_kept_is_listed_at_the_end_and_lives(run: InnerRun) -> None:
     assert len(listed) == 1
     assert listed[0].endswith(f"(pid {pid}). End it with: rfinference servers stop {pid}")
     assert any(left.startswith(f"{pid}:") for left in run.leftovers), "it outlived its run"
-    assert len(run.leftovers) == 2, "the kept server and its guard, and nothing else"
+    assert len(run.leftovers) == 3, "the kept server, its guard and the keeper, and nothing else"
 
 
 def test_an_end_with_zero_is_told_all_the_same(run: InnerRun) -> None:

@@ -64,14 +64,44 @@ def written(process: ServerProcess, path: Path) -> bool:
     return daemon is not None and (daemon.pid, daemon.started) in tree_file.read(str(path))
 
 
+def keeper_of(process: ServerProcess) -> int:
+    guard = process_tree.look(process.guard_pid)
+    assert guard is not None
+    return guard.parent
+
+
+def test_a_daemon_does_not_survive_a_killed_guard_whose_keeper_lives(begin: Begin, tmp_path: Path) -> None:
+    process = begin("quiet")
+    daemon = daemon_of(process)
+    assert daemon is not None
+    os.kill(process.guard_pid, signal.SIGKILL)
+    assert wait_until(lambda: not Identity(daemon.pid, daemon.started).lives, 20), "though nobody asks"
+    assert wait_until(lambda: not process.running, 20)
+    guard = f"after its guard (process {process.guard_pid}) ended with signal SIGKILL"
+    assert process.how_it_ended() == f"signal SIGKILL, {guard}; ended what was left: sleep (pid {daemon.pid})"
+    assert process.stop(5) is True
+    assert not (tmp_path / "1.tree").exists()
+
+
+def test_a_killed_keeper_changes_nothing(begin: Begin) -> None:
+    process = begin("quiet")
+    daemon = daemon_of(process)
+    assert daemon is not None
+    os.kill(keeper_of(process), signal.SIGKILL)
+    process.stop(5)
+    assert not Identity(daemon.pid, daemon.started).lives
+    assert process.how_it_ended() == "signal SIGTERM"
+
+
 @pytest.mark.parametrize("flags", [(), ("quiet",)], ids=["writes to the log", "has closed its output"])
-def test_a_daemon_without_marks_does_not_survive_a_killed_guard(
+def test_a_daemon_without_marks_does_not_survive_when_guard_and_keeper_are_killed(
     begin: Begin, tmp_path: Path, flags: tuple[str, ...]
 ) -> None:
     process = begin(*flags)
     assert wait_until(lambda: written(process, tmp_path / "1.tree"), 20)
     daemon = daemon_of(process)
     assert daemon is not None
+    os.kill(keeper_of(process), signal.SIGKILL)
     os.kill(process.guard_pid, signal.SIGKILL)
     assert wait_until(lambda: not process.running, 20)
     assert wait_until(lambda: not Identity(daemon.pid, daemon.started).lives, 20), "it is ended as soon as that is seen"
@@ -95,7 +125,7 @@ def test_a_stopped_guard_keeps_nothing_alive(begin: Begin) -> None:
     process = begin()
     os.kill(process.guard_pid, signal.SIGSTOP)
     process.stop(0)
-    assert process._guard.returncode == 0, "it was woken and did its work"
+    assert process._guard.returncode == 0, "it was woken and did its work, and its keeper had none"
     assert not process.running
     assert find_remains(Traces(logs=(process.log_path,))) == []
 

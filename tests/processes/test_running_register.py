@@ -94,6 +94,14 @@ def begin(folder: Path, *flags: str) -> tuple[subprocess.Popen[str], int, int]:
     return runner, server, guard
 
 
+def kill_guard(guard: int) -> None:
+    """Kill a guard and its keeper."""
+    seen = process_tree.look(guard)
+    assert seen is not None
+    os.kill(seen.parent, signal.SIGKILL)
+    os.kill(guard, signal.SIGKILL)
+
+
 def end(runner: subprocess.Popen[str]) -> None:
     runner.kill()
     runner.wait()
@@ -128,7 +136,7 @@ def test_a_run_is_in_the_register_while_its_server_lives(tmp_path: Path) -> None
 def test_what_guard_and_runner_left_is_ended_by_the_next_start(tmp_path: Path) -> None:
     runner, server, guard = begin(tmp_path / "one")
     (run,) = running.runs()
-    os.kill(guard, signal.SIGKILL)
+    kill_guard(guard)
     end(runner)
     assert wait_until(lambda: not lives(server), 5), "the kernel ends the server with its guard"
     (daemon,) = marked(run)
@@ -153,7 +161,7 @@ def test_a_daemon_without_any_mark_is_ended_by_the_next_start_which_tells(tmp_pa
     (daemon,) = daemons_below(guard)
     (path,) = run.tree_files()
     assert wait_until(lambda: (daemon.pid, daemon.started) in tree_file.read(str(path)), 20)
-    os.kill(guard, signal.SIGKILL)
+    kill_guard(guard)
     end(runner)
     assert lives(daemon.pid)
     assert marked(run) == []
@@ -172,7 +180,7 @@ def test_what_cannot_be_ended_is_told_and_stays_in_the_register(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runner, _, guard = begin(tmp_path / "one")
-    os.kill(guard, signal.SIGKILL)
+    kill_guard(guard)
     end(runner)
     with monkeypatch.context() as patched:
         patched.setattr("InferenceLibrary.processes.remains.kill", lambda found: {seen.pid: "no" for seen in found})
