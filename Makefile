@@ -16,7 +16,7 @@ ARTIFACTS := --artifacts svg,png,txt,json,jsonl,log,cast,bin --artifactsinsubfol
 
 .DEFAULT_GOAL := help
 .PHONY: help install test test-lowest test-all test-integration test-performance test-parallel test-real test-slow test-containers lint format docs clean \
-	test-integration-up test-integration-down test-integration-logs bench bench-client bench-terminal bench-simulator bench-lifecycle
+	test-integration-up test-integration-down test-integration-logs bench bench-client rulebook-mutants bench-terminal bench-simulator bench-lifecycle
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 26
@@ -86,6 +86,9 @@ test-integration-down: $(STAMP) ## stop it; nothing is left
 
 test-integration-logs: $(STAMP) ## show what it wrote
 	@$(BIN)/python scripts/standing_simulator.py logs --port $(PORT)
+
+rulebook-mutants: $(STAMP) ## judge 100,000 mutants of good answers: none may end in a Python error
+	PYTHONPATH=tests $(BIN)/python -m protocol.rules.mutants --count $(or $(COUNT),100000)
 
 bench: $(STAMP) ## print the tables of the benchmarks
 	$(BIN)/python benchmarks/startup.py

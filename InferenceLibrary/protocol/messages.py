@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 from InferenceLibrary.protocol.pieces import Piece, TokenLogprob, ToolCall, arguments_text, content_text, text_or_none
 from InferenceLibrary.protocol.typed_messages import read_typed
 
+_LARGEST = 10**300
+
 DONE = "[DONE]"
 """The data of the event that ends a chat or completion stream."""
 
@@ -132,16 +134,24 @@ def _logprobs(logprobs: dict[str, Any]) -> Iterable[TokenLogprob]:
     if isinstance(content, list):
         for item in content:
             if isinstance(item, dict) and _is_number(item.get("logprob")):
-                top = item.get("top_logprobs") or []
-                others = ((str(one.get("token")), float(one["logprob"])) for one in top if _is_number(one["logprob"]))
-                yield TokenLogprob(str(item.get("token")), float(item["logprob"]), tuple(others))
+                top = [one for one in _list(item.get("top_logprobs")) if isinstance(one, dict)]
+                others = ((str(one.get("token")), one.get("logprob")) for one in top)
+                yield TokenLogprob(str(item.get("token")), float(item["logprob"]), _numbers(others))
         return
-    tokens, values = logprobs.get("tokens") or [], logprobs.get("token_logprobs") or []
-    tops = logprobs.get("top_logprobs") or [None] * len(tokens)
+    tokens, values = _list(logprobs.get("tokens")), _list(logprobs.get("token_logprobs"))
+    tops = _list(logprobs.get("top_logprobs")) or [None] * len(tokens)
     for token, value, top in zip(tokens, values, tops, strict=False):
         if _is_number(value):
             best = top if isinstance(top, dict) else {}
-            yield TokenLogprob(str(token), float(value), tuple((str(name), float(one)) for name, one in best.items()))
+            yield TokenLogprob(str(token), float(value), _numbers(best.items()))
+
+
+def _numbers(items: Iterable[tuple[Any, Any]]) -> tuple[tuple[str, float], ...]:
+    return tuple((str(name), float(value)) for name, value in items if _is_number(value))
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _integer(value: Any) -> int | None:
@@ -149,4 +159,7 @@ def _integer(value: Any) -> int | None:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Whether it is a number that a float holds: JSON may write any number of digits."""
+    return isinstance(value, float) or (
+        isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST
+    )

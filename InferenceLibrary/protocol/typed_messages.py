@@ -45,7 +45,8 @@ def _response(data: dict[str, Any]) -> Piece:
     """A whole answer of the Responses API. The finish reason is its status, or why it is incomplete."""
     piece = Piece(role="assistant")
     calls: list[ToolCall] = []
-    for item in data.get("output") or []:
+    output = data.get("output")
+    for item in output if isinstance(output, list) else ():
         if not isinstance(item, dict):
             continue
         match item.get("type"):
@@ -64,7 +65,7 @@ def _ending(response: dict[str, Any]) -> str | None:
     details = response.get("incomplete_details")
     reason = details.get("reason") if isinstance(details, dict) else None
     status = response.get("status")
-    return str(reason or status) if status not in {None, "in_progress", "queued"} else None
+    return str(reason or status) if status not in (None, "in_progress", "queued") else None
 
 
 def _response_event(kind: str, data: dict[str, Any]) -> Piece:

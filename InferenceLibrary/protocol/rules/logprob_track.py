@@ -18,6 +18,8 @@ _SUM = 1.001
 """Probabilities of alternatives may add up to this much: servers round them."""
 _ABOVE = 1e-6
 """A log probability may be this far above zero: half precision rounds."""
+_LOWEST = -1e300
+"""No float is so low: an integer that long cannot be read as one."""
 _UNKNOWN = "\ufffd"
 
 
@@ -180,7 +182,7 @@ def is_logprob(value: Any) -> bool:
     """Whether it is a finite number that is not above zero."""
     if type(value) is not float and type(value) is not int:
         return False
-    return -math.inf < value <= _ABOVE
+    return _LOWEST < value <= _ABOVE
 
 
 def _is_bytes(value: Any) -> bool:
