@@ -11,17 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 
+from InferenceLibrary.extras import EXTRAS, gpu_command, install_command
 from InferenceLibrary.version import __version__
-
-EXTRAS: dict[str, tuple[str, ...]] = {
-    "onnx": ("onnxruntime", "onnx", "numpy", "ml_dtypes", "pillow", "protobuf"),
-    "onnx-gpu": ("onnxruntime-gpu", "onnx", "numpy", "ml_dtypes", "pillow", "protobuf"),
-    "terminal": ("tui-test",),
-    "performance": ("psutil", "nvidia-ml-py"),
-    "containers": ("docker", "requests"),
-    "models": ("gguf", "numpy"),
-}
-"""Extra to the packages that it brings."""
 
 CORE = (
     "robotframework",
@@ -98,9 +89,9 @@ def _extras() -> list[Finding]:
         if not absent:
             findings.append(Finding(f"extra '{extra}'", "ok", detail))
             continue
-        remedy = f"pip install 'robotframework-inferencelibrary[{extra}]'"
+        remedy = install_command(extra)
         if extra == "onnx-gpu":
-            remedy = f"on a machine with an NVIDIA GPU: pip uninstall onnxruntime; {remedy}"
+            remedy = f"on a machine with an NVIDIA GPU: {gpu_command()}"
         elif extra == "onnx" and _version("onnxruntime-gpu"):
             findings.append(Finding("extra 'onnx'", "ok", "onnxruntime-gpu stands in for onnxruntime"))
             continue
@@ -127,7 +118,7 @@ def _gpu() -> Finding:
     try:
         import pynvml
     except ImportError:
-        remedy = "pip install 'robotframework-inferencelibrary[performance]'"
+        remedy = install_command("performance")
         return Finding("GPU", "missing", "cannot look: nvidia-ml-py is not installed", remedy)
     try:
         pynvml.nvmlInit()

@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from InferenceLibrary.extras import install_command
 from InferenceLibrary.foreign_text import shown
 from InferenceLibrary.protocol.errors import ErrorBody, categorize, read_refusal
 
@@ -52,8 +53,7 @@ class MissingExtraError(InferenceError):
         self.package = package
         self.extra = extra
         super().__init__(
-            f"{purpose} needs the package '{package}', which is not installed. "
-            f"Hint: pip install 'robotframework-inferencelibrary[{extra}]'"
+            f"{purpose} needs the package '{package}', which is not installed. Hint: {install_command(extra)}"
         )
 
 

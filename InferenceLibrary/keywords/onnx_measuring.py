@@ -11,6 +11,7 @@ from assertionengine import AssertionOperator
 from robot.api.deco import keyword
 
 from InferenceLibrary.errors import ModelError, MonitorError, describe
+from InferenceLibrary.extras import install_command
 from InferenceLibrary.keywords.shared.assertions import check_number
 from InferenceLibrary.keywords.shared.onnx_base import OnnxGroup
 from InferenceLibrary.types import JsonObject
@@ -229,7 +230,7 @@ class OnnxMeasuringKeywords(OnnxGroup):
                 describe(
                     f"Memory of the {where} was not seen",
                     expected="an NVIDIA GPU and nvidia-ml-py" if where == "device" else "Linux, or psutil",
-                    hint="pip install 'robotframework-inferencelibrary[performance]'",
+                    hint=install_command("performance"),
                 )
             )
         name = f"memory growth of the {where} ({row.label})"

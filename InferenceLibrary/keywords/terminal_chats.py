@@ -50,7 +50,8 @@ class TerminalChatKeywords(TerminalGroup):
             profile: The profile; by default that of the current server.
             options: Options of that section, as a JSON object.
             arguments: What the command line ends with, beside the profile's command and options.
-            prompt: Regular expression for the line at which the program waits for a question.
+            prompt: Regular expression that is found at the end of the line at which the program waits for a question,
+                such as `you>`. Blanks behind it do not matter. Default: `^> `.
             answer_end: Regular expression for the text that closes an answer, such as a line of statistics.
             quit_command: What is typed to leave.
             continuation: What is typed before Enter to go on on the next line, for questions of several lines.

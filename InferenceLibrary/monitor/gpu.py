@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from InferenceLibrary.extras import install_command
+
 
 @dataclass(frozen=True)
 class GpuStatus:
@@ -65,8 +67,7 @@ def open_gpus() -> tuple[GpuMemory | None, str]:
         import pynvml
     except ModuleNotFoundError:
         return None, (
-            "The package nvidia-ml-py, which sees GPUs, is not installed. "
-            "Hint: pip install 'robotframework-inferencelibrary[performance]'"
+            f"The package nvidia-ml-py, which sees GPUs, is not installed. Hint: {install_command('performance')}"
         )
     try:
         pynvml.nvmlInit()

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from InferenceLibrary.errors import MissingExtraError
+from InferenceLibrary.extras import gpu_command
 from InferenceLibrary.monitor.gpu import gpu_status
 from InferenceLibrary.onnx import packages
 from InferenceLibrary.onnx.stderr import CapturedStderr
 
-_BUILD_HINT = "pip uninstall onnxruntime, then pip install 'robotframework-inferencelibrary[onnx-gpu]'"
+_BUILD_HINT = gpu_command()
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def gpu_inference() -> GpuInference:
     try:
         runtime = packages.onnxruntime("Inference on a GPU")
     except MissingExtraError as error:
-        return GpuInference(str(error).replace("[onnx]", "[onnx-gpu]"), status.names)
+        return GpuInference(str(MissingExtraError(error.package, "onnx-gpu", "Inference on a GPU")), status.names)
     version = str(getattr(runtime, "cuda_version", "") or "")
     if "CUDAExecutionProvider" not in runtime.get_available_providers() or not version:
         return GpuInference(

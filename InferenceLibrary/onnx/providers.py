@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from InferenceLibrary.errors import ModelError, describe
+from InferenceLibrary.extras import gpu_command
 from InferenceLibrary.onnx import packages
 
 _SUFFIX = "ExecutionProvider"
@@ -73,5 +74,5 @@ def short_name(provider: str) -> str:
 
 def _how_to_get(provider: str) -> str:
     if provider in {"CUDAExecutionProvider", "TensorrtExecutionProvider"}:
-        return "pip uninstall onnxruntime, then pip install 'robotframework-inferencelibrary[onnx-gpu]'"
+        return gpu_command()
     return "install the build of onnxruntime that has it"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from InferenceLibrary.client.http import Client
@@ -16,7 +17,9 @@ OK = "ok"
 NO_HOST = "no such host name"
 GIVE_KEY = "give api_key=, or --variable API_KEY:... or INFERENCE_API_KEY where the target is used."
 """What to do about a 401 where no key was sent."""
+LISTS_OTHERS = "a list of "
 PROBE_TIMEOUT = 2.0
+_MOST_NAMES = 20
 _MOST_BODY = 65_536
 _WELL = {"ok", "healthy", "ready", "up", "running"}
 _FINAL_REFUSALS = {400, 401, 403, 404, 422}
@@ -89,7 +92,12 @@ def lists_model(client: Client, path: str) -> str:
     names = [str(item.get("id")) for item in data if isinstance(item, dict)] if isinstance(data, list) else []
     if client.model in names or (client.model is None and names):
         return OK
-    return f"a list of {', '.join(names)}" if names else "a list without a model"
+    return f"{LISTS_OTHERS}{_few(names)}" if names else "a list without a model"
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return ", ".join(names[:_MOST_NAMES]) + more
 
 
 def generate_one(client: Client, kind: str, budget: float) -> str:

@@ -5,8 +5,9 @@ Spawned, listening, healthy, model listed, first token: each stage has a budget 
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -19,7 +20,16 @@ from InferenceLibrary.processes.output import LogFollower
 from InferenceLibrary.processes.program import Program
 from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.servers.causes import find_cause
-from InferenceLibrary.servers.probes import GIVE_KEY, OK, ask_token, connects, generate_one, lists_model, probe
+from InferenceLibrary.servers.probes import (
+    GIVE_KEY,
+    LISTS_OTHERS,
+    OK,
+    ask_token,
+    connects,
+    generate_one,
+    lists_model,
+    probe,
+)
 from InferenceLibrary.servers.profile import Profile
 
 __all__ = ["ForeignServerError", "Watch", "generate_one", "probe"]
@@ -135,15 +145,31 @@ class Watch:
             self._await(HEALTHY, healthy, lambda: last[0], expected, advice=advice)
         listing = self.profile.ready.model_list
         if listing is not None and MODEL_LISTED not in self.stages:
-
-            def listed() -> bool:
-                last[0] = lists_model(client, listing)
-                return last[0] == OK
-
-            wanted = f"the model '{client.model}'" if client.model else "a model"
-            self._await(MODEL_LISTED, listed, lambda: last[0], f"{wanted} on GET {listing}")
+            self._await_model(client, listing, last)
         if first_token != "none":
             self._await_token(client, first_token, last)
+
+    def _await_model(self, client: Client, listing: str, last: list[str]) -> None:
+        """Wait for the model in the list. A list of others that stays the same is told: more time changes nothing."""
+        same: list[Deadline] = []
+
+        def listed() -> bool:
+            before = last[0]
+            last[0] = lists_model(client, listing)
+            if not last[0].startswith(LISTS_OTHERS) or last[0] != before:
+                same.clear()
+            if last[0].startswith(LISTS_OTHERS):
+                same.append(same[0] if same else Deadline(_REFUSED_FOR_GOOD))
+            return last[0] == OK or bool(same and same[0].expired)
+
+        wanted = f"the model '{client.model}'" if client.model else "a model"
+        expected = f"{wanted} on GET {listing}"
+        self._await(MODEL_LISTED, listed, lambda: last[0], expected)
+        if last[0] != OK:
+            del self.stages[MODEL_LISTED]
+            what = f"Server '{self.name}' is not ready ({MODEL_LISTED})"
+            hint = "give one of the listed names with model=, or as model: in the profile."
+            raise self._failure(what, expected, last[0], f"{self.process.label} runs", seen=hint)
 
     def _await_token(self, client: Client, first_token: str, last: list[str]) -> None:
         refused: list[Deadline] = []
@@ -258,7 +284,7 @@ class Watch:
         cause = seen or find_cause(log, got if state is None else None, self.profile.hints)
         if state is not None:
             cause = cause or hint or "give it more time with timeout=..., or read its log."
-        detail = (f"Last lines of {self.process.log_path}", log or ["(it wrote nothing)"])
+        detail = (f"Last lines of {self.process.log_path}", list(_counted(log)) or ["(it wrote nothing)"])
         return ServerError(
             self.redact(
                 describe(
@@ -272,6 +298,13 @@ class Watch:
                 )
             )
         )
+
+
+def _counted(lines: Iterable[str]) -> Iterator[str]:
+    """Lines that repeat the one before are told once: a server writes one for each time that it is asked."""
+    for line, same in itertools.groupby(lines):
+        count = len(list(same))
+        yield line if count == 1 else f"{line} ({count} times)"
 
 
 def _reachable(url: str) -> str:

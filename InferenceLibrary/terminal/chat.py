@@ -28,7 +28,8 @@ class ChatStyle:
     """How a program chats in a terminal.
 
     Attributes:
-        prompt: Regular expression for the whole last line when the program waits for a question.
+        prompt: Regular expression that is found at the end of the last line when the program waits for a question;
+            blanks behind it do not matter.
         answer_end: Regular expression for where an answer ends, such as a line of statistics; None: at the next prompt.
         quit_command: What is typed to leave.
         quit_keys: Keys that leave at the prompt.
@@ -37,7 +38,7 @@ class ChatStyle:
         commands: What is typed for which purpose, such as `help` and `clear`.
     """
 
-    prompt: str = r"> "
+    prompt: str = r"^> "
     answer_end: str | None = None
     quit_command: str = "/exit"
     quit_keys: tuple[str, ...] = ("Ctrl+D",)
@@ -50,7 +51,26 @@ class ChatStyle:
             try:
                 re.compile(getattr(self, name) or "")
             except re.error as error:
-                raise ProfileError(f"Chat style: '{name}' is no regular expression: {error}.") from None
+                raise ProfileError(f"Chat style: '{name}' is not a regular expression: {error}.") from None
+        if not self.prompt.strip():
+            raise ProfileError("Chat style: the prompt is empty: expected a pattern such as 'you>'.")
+
+    def waits_at(self, line: str) -> bool:
+        """Whether the program waits for a question when this is what stands in the line of the cursor."""
+        return re.search(rf"(?:{self.prompt})\s*\Z", line) is not None
+
+    def near_miss(self, screen: Screen) -> str | None:
+        """Say why a prompt that can be seen is not one at which the program waits; None when there is none."""
+        rows = screen.text.split("\n")
+        for number, row in reversed(list(enumerate(rows, 1))):
+            match = re.search(self.prompt.rstrip(), row)
+            if match is None or not match[0]:
+                continue
+            if number != screen.cursor.row + 1:
+                return f"it stands in row {number}, and the cursor in row {screen.cursor.row + 1}"
+            after = row[match.end() :].rstrip()
+            return f"behind it the line goes on with {after[:60]!r}" if after else "the cursor stands before its end"
+        return None
 
 
 class ChatTerminal(Terminal):
@@ -90,16 +110,17 @@ class ChatTerminal(Terminal):
             self._collect()
             screen = self.screen()
             ended = screen.ended
-            ready = self._is_prompt(screen.before_cursor) or self._at_prompt(self._stream())
+            ready = self.style.waits_at(screen.before_cursor) or self._at_prompt(self._stream())
             return ended or ready
 
         wait_until(settled, deadline, longest=0.02)
         if ended or not ready:
             raise self.error(
                 "No prompt came",
-                expected=f"/{self.style.prompt}/ within {timeout:g} s",
+                expected=self._wanted(timeout),
                 got="the program's end" if ended else "this screen",
                 after=deadline.elapsed,
+                hint=None if ended else self._prompt_hint(),
             )
         return self.screen()
 
@@ -145,7 +166,9 @@ class ChatTerminal(Terminal):
             body = self._parts(stream)[0].strip()
             got = f"{len(body)} characters without an end" if body else "no text"
             self.screen()
-            raise self.error(what, expected=expected, got=got, after=deadline.elapsed)
+            raise self.error(
+                what, expected=expected, got=got, after=deadline.elapsed, hint=None if ended else self._prompt_hint()
+            )
         body, _, statistics = self._parts(stream)
         if interrupted:
             body = body.rstrip().removesuffix("^C")  # the terminal's echo of the key
@@ -198,13 +221,14 @@ class ChatTerminal(Terminal):
             self.screen()
             raise self.error(
                 f"The prompt did not come back after '{command}'",
-                expected=f"/{self.style.prompt}/ within {timeout:g} s",
+                expected=self._wanted(timeout),
                 got="this screen",
                 after=deadline.elapsed,
+                hint=self._prompt_hint(),
             )
         text = plain_text(self._stream()).removeprefix("\n")
         head, _, last_line = text.rpartition("\n")
-        return self.redactor((head if self._is_prompt(last_line) else text).strip())
+        return self.redactor((head if self.style.waits_at(last_line) else text).strip())
 
     def leave(self, *, timeout: float = 10.0, keys: bool = False) -> Screen:
         """Leave the chat by its command (or its keys) and return the last screen, with the exit code.
@@ -258,10 +282,16 @@ class ChatTerminal(Terminal):
         return "".join(event.data for event in self._events)
 
     def _at_prompt(self, stream: str) -> bool:
-        return self._is_prompt(plain_text(stream).rpartition("\n")[2])
+        return self.style.waits_at(plain_text(stream).rpartition("\n")[2])
 
-    def _is_prompt(self, line: str) -> bool:
-        return re.fullmatch(self.style.prompt, line) is not None
+    def _wanted(self, timeout: float) -> str:
+        return f"/{self.style.prompt}/ at the end of the cursor's line within {timeout:g} s"
+
+    def _prompt_hint(self) -> str:
+        miss = self.style.near_miss(self.screen())
+        if miss is not None:
+            return f"the prompt can be seen, but {miss}"
+        return "the pattern is found nowhere on the screen; give the program's own prompt with prompt=..."
 
     def _finished(self, stream: str, *, interrupted: bool, now: float) -> bool:
         if not self._at_prompt(stream):
@@ -275,7 +305,7 @@ class ChatTerminal(Terminal):
         """Split what came after Enter: the answer, whether its end was marked, what follows before the prompt."""
         text = plain_text(stream).removeprefix("\n")
         head, newline, last_line = text.rpartition("\n")
-        if self._is_prompt(last_line):
+        if self.style.waits_at(last_line):
             text = head if newline else ""
         match = re.search(self.style.answer_end, text, re.MULTILINE) if self.style.answer_end is not None else None
         return (text, False, "") if match is None else (text[: match.start()], True, text[match.start() :])

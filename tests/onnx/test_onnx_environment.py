@@ -87,7 +87,7 @@ def test_a_wheel_without_gpu_says_what_to_install(machine: Machine, monkeypatch:
 
 def test_no_onnxruntime_says_what_to_install(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    assert gpu_inference().reason.endswith("Hint: pip install 'robotframework-inferencelibrary[onnx-gpu]'")
+    assert gpu_inference().reason.endswith("Hint: pip install onnxruntime-gpu onnx numpy ml_dtypes pillow protobuf")
 
 
 def test_windows_has_names_of_its_own(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,7 +113,7 @@ def test_provider_names_have_short_forms(asked: Any) -> None:
     "CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="this onnxruntime has CUDA"
 )
 def test_cuda_in_a_cpu_build_says_what_to_install() -> None:
-    with pytest.raises(ProviderMissing, match=r"CUDAExecutionProvider is not in this .* Hint: .*onnx-gpu"):
+    with pytest.raises(ProviderMissing, match=r"CUDAExecutionProvider is not in this .* Hint: .*onnxruntime-gpu"):
         resolve_providers("CUDA")
 
 
@@ -185,7 +185,7 @@ def test_missing_package_names_the_extra(
         call()
     assert str(error.value) == (
         f"{purpose} needs the package '{module}', which is not installed. "
-        "Hint: pip install 'robotframework-inferencelibrary[onnx]'"
+        "Hint: pip install onnxruntime onnx numpy ml_dtypes pillow protobuf"
     )
 
 

@@ -60,7 +60,7 @@ def test_a_missing_extra_is_named_with_its_package(lacking: set[str]) -> None:
     lacking.add("tui-test")
     (finding,) = (found for found in doctor._extras() if found.what == "extra 'terminal'")
     assert (finding.state, finding.detail) == ("missing", "lacks tui-test")
-    assert finding.remedy == "pip install 'robotframework-inferencelibrary[terminal]'"
+    assert finding.remedy == "pip install tui-test"
 
 
 def test_either_build_of_onnxruntime_will_do(lacking: set[str]) -> None:
@@ -125,7 +125,7 @@ def test_the_gpu_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     finding = doctor._gpu()
     assert finding.state in {"ok", "missing"}
     monkeypatch.setitem(sys.modules, "pynvml", None)
-    assert doctor._gpu().remedy == "pip install 'robotframework-inferencelibrary[performance]'"
+    assert doctor._gpu().remedy == "pip install psutil nvidia-ml-py"
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     assert doctor._cuda().detail == "onnxruntime is not installed"
 

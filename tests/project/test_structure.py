@@ -15,6 +15,7 @@ PACKAGE = ROOT / "InferenceLibrary"
 
 RING_1 = {
     "errors",
+    "extras",
     "deadline",
     "durations",
     "foreign_text",
@@ -332,7 +333,8 @@ def test_the_simulator_starts_without_robot_and_other_weights() -> None:
 def test_the_doctor_knows_every_extra() -> None:
     import tomllib
 
-    from InferenceLibrary.doctor import CORE, EXTRAS
+    from InferenceLibrary.doctor import CORE
+    from InferenceLibrary.extras import EXTRAS
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 

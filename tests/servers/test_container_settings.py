@@ -18,7 +18,7 @@ import pytest
 from InferenceLibrary.containers.compose_command import Done
 from InferenceLibrary.containers.compose_model import choose_service, label_everything, published_port
 from InferenceLibrary.containers.engine import (
-    Address,
+    EngineAddress,
     cause_of,
     engine_problem,
     engine_words,
@@ -35,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def engine(url: str = "unix:///run/docker.sock", podman: bool = False) -> Any:
-    return SimpleNamespace(address=Address(url, "test"), podman=podman)
+    return SimpleNamespace(address=EngineAddress(url, "test"), podman=podman)
 
 
 def options(settings: ContainerSettings, **where: Any) -> dict[str, Any]:
@@ -58,8 +58,8 @@ def test_the_servers_own_port_can_be_fixed() -> None:
 def test_an_engine_elsewhere_publishes_to_where_it_can_be_reached() -> None:
     far = "tcp://docker:2375"
     assert options(ContainerSettings(), url=far)["ports"] == {"8000/tcp": ("0.0.0.0", None)}
-    assert Address(far, "").host == "docker"
-    assert Address("tcp://127.0.0.1:2375", "").host == "127.0.0.1"
+    assert EngineAddress(far, "").host == "docker"
+    assert EngineAddress("tcp://127.0.0.1:2375", "").host == "127.0.0.1"
 
 
 def test_names_are_unique_and_labels_tell_the_owner() -> None:
@@ -171,7 +171,7 @@ def test_what_is_not_known_to_be_ours_is_left_alone(labels: dict[str, str]) -> N
 
 
 def test_the_variable_comes_first(tmp_path: Path) -> None:
-    assert find_address({"DOCKER_HOST": "tcp://far:2375"}) == Address("tcp://far:2375", "DOCKER_HOST")
+    assert find_address({"DOCKER_HOST": "tcp://far:2375"}) == EngineAddress("tcp://far:2375", "DOCKER_HOST")
     assert find_address({"HOME": str(tmp_path)}).origin == "default"
 
 
@@ -180,7 +180,7 @@ def test_the_context_of_docker_comes_second(tmp_path: Path) -> None:
     meta.mkdir(parents=True)
     (tmp_path / ".docker" / "config.json").write_text('{"currentContext": "colima"}')
     (meta / "meta.json").write_text('{"Name": "colima", "Endpoints": {"docker": {"Host": "unix:///c.sock"}}}')
-    assert find_address({"HOME": str(tmp_path)}) == Address("unix:///c.sock", "docker context")
+    assert find_address({"HOME": str(tmp_path)}) == EngineAddress("unix:///c.sock", "docker context")
     assert find_address({"HOME": str(tmp_path), "DOCKER_CONTEXT": "default"}).origin == "default"
     (tmp_path / ".docker" / "config.json").write_text("not json")
     assert find_address({"HOME": str(tmp_path)}).origin == "default"
@@ -227,7 +227,7 @@ def answering(path: Path, answer: bytes) -> socket.socket:
 def test_only_an_engine_counts_as_one(tmp_path: Path, body: bytes, problem: str | None) -> None:
     listener = answering(tmp_path / "e.sock", body)
     try:
-        found = engine_problem(Address(f"unix://{tmp_path}/e.sock", "test"))
+        found = engine_problem(EngineAddress(f"unix://{tmp_path}/e.sock", "test"))
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
@@ -235,10 +235,10 @@ def test_only_an_engine_counts_as_one(tmp_path: Path, body: bytes, problem: str 
 
 
 def test_why_no_engine_can_be_reached(tmp_path: Path) -> None:
-    assert engine_problem(Address(f"unix://{tmp_path}/none.sock", "test")) == "no such socket"
+    assert engine_problem(EngineAddress(f"unix://{tmp_path}/none.sock", "test")) == "no such socket"
     (tmp_path / "file.sock").write_text("")
-    assert engine_problem(Address(f"unix://{tmp_path}/file.sock", "test")) == "connection refused"
-    assert engine_problem(Address("tcp://127.0.0.1:1", "test")) == "connection refused"
+    assert engine_problem(EngineAddress(f"unix://{tmp_path}/file.sock", "test")) == "connection refused"
+    assert engine_problem(EngineAddress("tcp://127.0.0.1:1", "test")) == "connection refused"
 
 
 def test_a_missing_sdk_says_which_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,7 +251,7 @@ def test_a_missing_sdk_says_which_extra(tmp_path: Path, monkeypatch: pytest.Monk
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
     assert found is not None
-    assert "robotframework-inferencelibrary[containers]" in found
+    assert "pip install docker requests" in found
     assert issubclass(MissingExtraError, Exception)
 
 

@@ -284,3 +284,48 @@ def test_nothing_is_reserved_after_a_failed_start(
     again = reserve(iter([21_005, 21_006]).__next__)
     assert again.port == 21_005
     again.release()
+
+
+LISTING = """
+import json, sys, time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+begun = time.monotonic()
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        names = ["my-model", "other"] if time.monotonic() - begun > {late} else ["my-model"]
+        body = json.dumps({{"data": [{{"id": name}} for name in names]}}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        print("asked", flush=True)
+    def log_message(self, *arguments):
+        pass
+HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
+def listing_profile(folder: Path, late: float) -> str:
+    (folder / "server.py").write_text(LISTING.format(late=late))
+    (folder / "listing.yaml").write_text(
+        f"title: Lists its models\nmodel: other\n"
+        f"start: {{command: ['{{python}}', '{folder}/server.py', '{{port}}']}}\n"
+        "ready: {health: {path: /}, model_list: /v1/models, first_token: none, timeout: 60s}\n"
+    )
+    return str(folder / "listing.yaml")
+
+
+def test_a_model_that_the_list_lacks_is_told_long_before_the_time_is_over(begin: Begin, tmp_path: Path) -> None:
+    with pytest.raises(ServerError) as error:
+        begin(listing_profile(tmp_path, late=1e9))
+    first, *log = str(error.value).splitlines()
+    assert re.search(
+        r"is not ready \(model listed\): expected the model 'other' on GET /v1/models, got a list of my-model "
+        r"after \d\.\d+ s; .* Hint: give one of the listed names with model=, or as model: in the profile\.$",
+        first,
+    )
+    assert re.fullmatch(r"    asked \(\d+ times\)", log[1]), "a line that repeats itself is told once"
+
+
+def test_a_model_that_the_list_gains_is_waited_for(begin: Begin, tmp_path: Path) -> None:
+    assert begin(listing_profile(tmp_path, late=1.0)).model == "other"

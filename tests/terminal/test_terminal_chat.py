@@ -8,6 +8,7 @@ import pytest
 
 from InferenceLibrary.errors import ProfileError, TerminalError
 from InferenceLibrary.terminal.chat import ChatStyle, ChatTerminal
+from InferenceLibrary.terminal.screen import Cursor, Screen
 
 Chat = Callable[..., ChatTerminal]
 
@@ -81,8 +82,10 @@ def test_a_program_that_dies_while_it_answers_is_told_at_once(chat: Chat) -> Non
 
 
 def test_a_program_that_never_shows_a_prompt_is_told_and_ended(chat: Chat) -> None:
-    with pytest.raises(TerminalError, match=r"No prompt came .* expected /> / within 0.5 s") as error:
+    wanted = r"No prompt came .* expected /\^> / at the end of the cursor's line within 0.5 s"
+    with pytest.raises(TerminalError, match=wanted) as error:
         chat("promptless", timeout=0.5)
+    assert "Hint: the pattern is found nowhere on the screen; give the program's own prompt" in str(error.value)
     assert "│loading for ever" in str(error.value)
 
 
@@ -93,5 +96,43 @@ def test_a_program_that_dies_at_once_is_told(chat: Chat) -> None:
 
 
 def test_a_style_with_a_broken_pattern_is_refused() -> None:
-    with pytest.raises(ProfileError, match="Chat style: 'prompt' is no regular expression"):
+    with pytest.raises(ProfileError, match="Chat style: 'prompt' is not a regular expression"):
         ChatStyle(prompt="(")
+
+
+@pytest.mark.parametrize("prompt", ["", " "])
+def test_an_empty_prompt_is_refused(prompt: str) -> None:
+    with pytest.raises(ProfileError, match="Chat style: the prompt is empty: expected a pattern such as 'you>'"):
+        ChatStyle(prompt=prompt)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "line", "waits"),
+    [
+        ("you>", "you> ", True),
+        ("you>", "you>", True),
+        ("you>", "[model] you>   ", True),
+        ("you>", "you> hello", False),
+        ("^you>", "[model] you> ", False),
+        ("^> ", "> ", True),
+        ("^> ", ">", False),
+        ("^> ", "a > ", False),
+        ("a|b", "b", True),
+        ("a|b", "a c", False),
+    ],
+)
+def test_a_prompt_is_searched_at_the_end_of_the_line(prompt: str, line: str, waits: bool) -> None:
+    assert ChatStyle(prompt=prompt).waits_at(line) is waits
+
+
+@pytest.mark.parametrize(
+    ("text", "cursor", "reason"),
+    [
+        ("you> hello", Cursor(10, 0), "behind it the line goes on with ' hello'"),
+        ("you> \nloading", Cursor(7, 1), "it stands in row 1, and the cursor in row 2"),
+        ("you>", Cursor(1, 0), "the cursor stands before its end"),
+        ("loading", Cursor(7, 0), None),
+    ],
+)
+def test_a_prompt_that_nearly_matches_is_explained(text: str, cursor: Cursor, reason: str | None) -> None:
+    assert ChatStyle(prompt="you> ").near_miss(Screen(text, 80, 24, cursor)) == reason
