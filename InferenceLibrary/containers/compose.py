@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from InferenceLibrary.containers.compose_command import ComposeCommand
-from InferenceLibrary.containers.container import Container
+from InferenceLibrary.containers.container import Container, refuse_to_leave_children
 from InferenceLibrary.containers.engine import ContainerEngine, api_errors
 from InferenceLibrary.containers.leftovers import remove_project
 from InferenceLibrary.containers.watcher import WATCHER
@@ -142,8 +142,16 @@ class ComposeProject:
         self.detach()
         WATCHER.release()
 
-    def kill(self) -> None:
-        """End all of its containers by KILL. They stay, ended, until it is stopped."""
+    def kill(self, *, leave_children: bool = False) -> None:
+        """End all of its containers by KILL. They stay, ended, until it is stopped.
+
+        Args:
+            leave_children: Refused: what a container holds ends with its first process.
+
+        Raises:
+            ServerError: One does not end.
+        """
+        refuse_to_leave_children(self.label, leave_children)
         for container in self.containers.values():
             if container.running:
                 container.kill()

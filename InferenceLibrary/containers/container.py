@@ -181,12 +181,16 @@ class Container(OutputFile):
         """Let them go on."""
         self._ask("resumed", self._engine.client.api.unpause)
 
-    def kill(self) -> None:
+    def kill(self, *, leave_children: bool = False) -> None:
         """End it by KILL. It stays, ended, until it is stopped.
+
+        Args:
+            leave_children: Refused: what a container holds ends with its first process.
 
         Raises:
             ServerError: It does not end.
         """
+        refuse_to_leave_children(self.label, leave_children)
         if self.look().get("State", {}).get("Paused"):
             self.resume()
         self.send("SIGKILL")
@@ -275,6 +279,17 @@ class Container(OutputFile):
         self._removed = True
         if self._follower is not None:
             self._follower.finish()
+
+
+def refuse_to_leave_children(label: str, asked: bool) -> None:
+    """Refuse to kill the first process of a container alone.
+
+    Raises:
+        ServerError: It was asked for.
+    """
+    if asked:
+        what = f"The children of {label} cannot be left"
+        raise ServerError(describe(what, got="a container, whose processes the kernel ends with its first one"))
 
 
 def _lifetime(state: dict[str, Any]) -> float:

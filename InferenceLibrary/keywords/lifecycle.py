@@ -76,11 +76,13 @@ class LifecycleKeywords(KeywordGroup):
         self.log.info(f"Resumed {found}.")
 
     @keyword(tags=["server"])
-    def kill_server(self, server: Any = None) -> None:
-        """Kill a server and all that it started (SIGKILL), as a crash would. It stays known, for [Restart Server].
+    def kill_server(self, server: Any = None, *, children: Literal["kill", "leave"] = "kill") -> None:
+        """Kill a server (SIGKILL). It stays known, for [Restart Server].
 
         Args:
             server: Alias, handle or object; None for the current one.
+            children: Whether what it started is killed too, or left, as by a crash: then [Server Should Not Have
+                Leaked] tells what outlived the server, which the library ends shortly after.
 
         Raises:
             ServerError: The library did not start it, it has ended already, or something of it survives.
@@ -93,11 +95,16 @@ class LifecycleKeywords(KeywordGroup):
             Kill Server
             Server Should Have Exited    signal=SIGKILL
             Run Keyword And Expect Error    *its process ended with signal SIGKILL*    Chat    Hello
+
+        A Crash Leaves Nothing Behind
+            Start Server    simulator
+            Kill Server    children=leave
+            Server Should Not Have Leaked
         ```
         """
         found = self.context.servers.get(server)
         deadline = Deadline(0.0)
-        found.kill()
+        found.kill(leave_children=children == "leave")
         self.log.info(f"Killed {found} in {milliseconds(deadline.elapsed)}.")
 
     @keyword(tags=["server"])

@@ -236,14 +236,27 @@ class ServerProcess(OutputFile):
                 self._kill_all()
         return graceful
 
-    def kill(self) -> None:
+    def kill(self, *, leave_children: bool = False) -> None:
         """End it and all that it started by KILL, at once.
+
+        Args:
+            leave_children: Whether only the server's own process is killed, as by a crash: what it leaves behind is
+                told by `orphans` and ended shortly after.
 
         Raises:
             ServerError: Something of it still runs.
         """
-        if not self._is_not_ours() and not (self._all_gone and self._guard_gone):
+        if leave_children:
+            self._crash()
+        elif not self._is_not_ours() and not (self._all_gone and self._guard_gone):
             self._kill_all()
+
+    def _crash(self) -> None:
+        drops = len(self.drops)
+        self.send_signal(signal.SIGKILL)
+        deadline = Deadline(_KILL_BUDGET)
+        if not wait_until(lambda: not self.running or len(self.drops) > drops, deadline):
+            raise ServerError(describe(f"Process {self.pid} survived KILL", after=deadline.elapsed))
 
     def settle(self) -> None:
         """After its end, wait until what it left behind is told of and ended."""

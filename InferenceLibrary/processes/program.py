@@ -110,11 +110,15 @@ class Program(Protocol):
             ServerError: Something of it still runs.
         """
 
-    def kill(self) -> None:
+    def kill(self, *, leave_children: bool = False) -> None:
         """End it and all that it started by KILL, at once.
 
+        Args:
+            leave_children: Whether only the server's own process is killed, as by a crash: what it leaves behind is
+                told by `orphans` before it is ended.
+
         Raises:
-            ServerError: Something of it still runs.
+            ServerError: Something of it still runs, or its children cannot be left.
         """
 
     def pause(self) -> None:

@@ -240,12 +240,19 @@ class WindowsProcess(OutputFile):
             self.kill()
         return graceful
 
-    def kill(self) -> None:
+    def kill(self, *, leave_children: bool = False) -> None:
         """End it and all that it started.
+
+        Args:
+            leave_children: Whether only the server's own process is ended, as by a crash.
 
         Raises:
             ServerError: Something of it still runs.
         """
+        if leave_children:
+            self._popen.kill()
+            wait_until(lambda: not self.running, _KILL_BUDGET)
+            return
         if self._killed:
             return
         deadline = Deadline(_KILL_BUDGET)

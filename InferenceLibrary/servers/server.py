@@ -148,8 +148,11 @@ class Server:
         finally:
             self._ended(self._started)
 
-    def kill(self) -> None:
+    def kill(self, *, leave_children: bool = False) -> None:
         """End it and all that it started by KILL, at once.
+
+        Args:
+            leave_children: Whether only its own process is killed, as by a crash.
 
         Raises:
             ServerError: It is not ours, or something of it still runs.
@@ -158,9 +161,12 @@ class Server:
         self.know_end()
         self.client.close()
         try:
-            started.program.kill()
+            started.program.kill(leave_children=leave_children)
+            started.program.settle()
         finally:
-            self._ended(started)
+            # A program that is restarted whenever it ends runs again.
+            if not started.program.running:
+                self._ended(started)
 
     def pause(self) -> None:
         """Stop it and all that it started in their tracks: connections stay open, nothing answers."""

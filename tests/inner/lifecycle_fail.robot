@@ -112,6 +112,11 @@ Left A Process Behind
     Stop Server
     Server Should Not Have Leaked
 
+A Crash Left A Process Behind
+    Start Wrong    leaks
+    Kill Server    children=leave
+    Server Should Not Have Leaked
+
 Leaks Of A Living One
     Start Server    simulator
     Server Should Not Have Leaked

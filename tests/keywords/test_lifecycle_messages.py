@@ -35,6 +35,7 @@ MESSAGES = {
     "Log Holds It": r"The log of server 'simulator' holds what it should not, since the test began: expected no line that matches 'listening on', got 1 of \d+ lines\.",
     "Broken Pattern": r"'\(' is no regular expression: got missing \), unterminated subpattern at position 0\.",
     "Left A Process Behind": r"Server 'mine' left something behind: expected nothing, got the processes sleep \(pid \d+\)\.",
+    "A Crash Left A Process Behind": r"Server 'mine' left something behind: expected nothing, got the processes sleep \(pid \d+\)\.",
     "Leaks Of A Living One": r"What server 'simulator' left behind cannot be told: it runs\.",
     "Pause A Remote One": r"Server 'remote' cannot be paused: expected a process that the library started, got a remote server\.",
     "Pause A Dead One": r"Server 'simulator' cannot be paused: got one that ended: signal SIGKILL\.",

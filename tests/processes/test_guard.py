@@ -277,3 +277,29 @@ def test_an_interrupted_start_leaves_nothing(tmp_path: Path, mark: str) -> None:
     gc.collect()
     assert interrupted == 30
     assert wait_until(lambda: not bearers(mark), 5), bearers(mark)
+
+
+@linux
+def test_a_crash_shows_what_it_leaves_behind_and_a_kill_takes_it_along(start: Start, mark: str) -> None:
+    crashed = start(f"{DOUBLE_FORK} echo begun; sleep 600", mark=mark)
+    begun(crashed)
+    assert wait_until(lambda: len(crashed.tree()) >= 3, 20)
+    crashed.kill(leave_children=True)
+    assert crashed.how_it_ended() == "signal SIGKILL"
+    crashed.settle()
+    assert {orphan.name for orphan in crashed.orphans} >= {"sleep"}
+    assert wait_until(lambda: bearers(mark) == [], 20), "what was left is ended after it was told"
+    killed = start(f"{DOUBLE_FORK} echo begun; sleep 600", mark=mark)
+    begun(killed)
+    killed.kill()
+    assert killed.orphans == ()
+    assert bearers(mark) == []
+
+
+@linux
+def test_a_crash_of_what_is_restarted_is_a_drop(start: Start) -> None:
+    process = start("echo begun; sleep 600", restart=True)
+    begun(process)
+    process.kill(leave_children=True)
+    assert [exit_.code for exit_ in process.drops] == [-signal.SIGKILL]
+    assert process.running
