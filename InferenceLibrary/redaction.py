@@ -6,6 +6,7 @@ import json
 import re
 from binascii import b2a_base64
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 MASK = "***"
 PLACEHOLDER = "<secret>"
@@ -63,7 +64,7 @@ class Redactor:
         Values shorter than eight characters are left: words such as `none` or `EMPTY` stand there too.
         """
         found = [value for name, value in (environment or {}).items() if is_secret_name(name)]
-        for argument, after in zip(argv, [*argv[1:], ""], strict=True):
+        for argument, after in pairwise([*argv, ""]):
             name, equals, value = argument.partition("=")
             if is_secret_name(name) and " " not in name:
                 found.append(value if equals else after if name.startswith("-") else "")

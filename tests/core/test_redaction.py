@@ -111,6 +111,12 @@ def test_headers_are_masked_by_name_and_by_value() -> None:
     assert Redactor().environment({"HF_TOKEN": "x", "PATH": "/bin"}) == {"HF_TOKEN": MASK, "PATH": "/bin"}
 
 
+def test_an_empty_command_line_holds_no_secret() -> None:
+    redact = Redactor()
+    redact.learn([])
+    assert not redact.knows_any
+
+
 @pytest.mark.parametrize(
     ("argv", "shown"),
     [
