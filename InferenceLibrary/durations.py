@@ -1,4 +1,4 @@
-"""Durations as people write them, for settings files: `200ms`, `2 s`, `1.5 min`. Ring 1: pure."""
+"""Durations as people write them, `200ms`, `2 s`, `1.5 min`, and as they read them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _UNITS = {
     "hour": 3600.0,
     "hours": 3600.0,
 }
-_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", re.IGNORECASE)
+_DURATION = r"(?i)\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*"
 
 
 def parse_duration(value: str | float) -> float:
@@ -34,8 +34,15 @@ def parse_duration(value: str | float) -> float:
         if not 0 <= value < math.inf:
             raise ValueError(f"expected a duration from 0 s on, got {value}")
         return float(value)
-    match = _DURATION.fullmatch(str(value))
+    match = re.fullmatch(_DURATION, str(value))
     if match is None or match[2].lower() not in _UNITS:
         raise ValueError(f"expected a duration with a unit, such as 200ms, 2s or 1min, got '{value}'")
     # Rounded to nanoseconds: 700 ms are 0.7 s and not 0.7000000000000001.
     return round(float(match[1]) * _UNITS[match[2].lower()], 9)
+
+
+def milliseconds(seconds: float | None) -> str:
+    """Return a duration for a log: `183 ms`, `2.31 s`, `-` for None."""
+    if seconds is None:
+        return "-"
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"

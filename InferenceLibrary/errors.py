@@ -21,11 +21,14 @@ Details (the last lines of a log, a screen, a body) follow below it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.extras import install_command
 from InferenceLibrary.foreign_text import shown
 from InferenceLibrary.protocol.errors import ErrorBody, categorize, read_refusal
+
+if TYPE_CHECKING:
+    from InferenceLibrary.protocol.exchange import Exchange
 
 
 class InferenceError(Exception):
@@ -73,6 +76,7 @@ class RequestError(InferenceError):
         body: str = "",
         attempts: tuple[Any, ...] = (),
         cancelled: bool = False,
+        exchange: Exchange | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -80,6 +84,8 @@ class RequestError(InferenceError):
         self.body = body
         self.attempts = attempts
         self.cancelled = cancelled
+        self.exchange = exchange
+        """The record of the call."""
 
     @property
     def error(self) -> ErrorBody | None:
@@ -96,12 +102,20 @@ class StreamError(InferenceError):
     """A stream broke off or was not a stream. `stream` holds what had arrived."""
 
     def __init__(
-        self, message: str, *, event_index: int = 0, stream: Any = None, category: str = "PARSE_ERROR"
+        self,
+        message: str,
+        *,
+        event_index: int = 0,
+        stream: Any = None,
+        category: str = "PARSE_ERROR",
+        exchange: Exchange | None = None,
     ) -> None:
         super().__init__(message)
         self.event_index = event_index
         self.stream = stream
         self.category = category
+        self.exchange: Exchange | None = exchange if stream is None else stream.exchange
+        """The record of the call."""
         self.status: int | None = stream.status if stream is not None else None
         self.headers: dict[str, str] = stream.headers if stream is not None else {}
         self.attempts: tuple[Any, ...] = stream.attempts if stream is not None else ()

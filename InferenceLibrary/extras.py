@@ -8,6 +8,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "terminal": ("tui-test",),
     "performance": ("psutil", "nvidia-ml-py"),
     "containers": ("docker", "requests"),
+    "compression": ("brotli",),
     "models": ("gguf", "numpy"),
 }
 """Extra to the packages that it brings."""

@@ -147,7 +147,7 @@ class ResultGuard:
     def item(self, result: Any) -> None:
         """Guard a keyword or control structure that ended: its status, and the values that it was given."""
         self._status(result)
-        arguments = getattr(result, "args", ())
+        arguments = result.args if result.type in {"KEYWORD", "SETUP", "TEARDOWN"} else ()
         if not all(map(_is_plain, arguments)):
             result.args = tuple(readable(value) if isinstance(value, str) else value for value in arguments)
         if result.type == "ITERATION":

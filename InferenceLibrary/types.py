@@ -14,7 +14,7 @@ from typing import Any
 from robot.api.types import Secret
 from robot.utils import timestr_to_secs
 
-from InferenceLibrary.client.records import Reply, Stream
+from InferenceLibrary.client.answers import Reply, Stream
 
 
 class JsonObject(dict[str, Any]):

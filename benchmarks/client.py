@@ -213,7 +213,6 @@ def without_robot(calls: int, folder: Path) -> tuple[list[float], list[float]]:
                 bare.append(_timed(lambda: session.post(f"{running.base_url}/v1/chat/completions", json=body).json()))
                 ours.append(_timed(lambda: client.chat(messages, max_tokens=16).text))
     finally:
-        client.close()
         running.close()
     return bare[WARM_UP:], ours[WARM_UP:]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from InferenceLibrary.client.answers import Stream
 from InferenceLibrary.client.cancellation import Cancellation
-from InferenceLibrary.client.records import Stream
 from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.errors import InferenceError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from InferenceLibrary.client.records import Reply
+from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.protocol.messages import Usage, read_usage
 from InferenceLibrary.protocol.strict_json import show
 from InferenceLibrary.protocol.vectors import is_finite, read_vector

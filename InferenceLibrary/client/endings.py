@@ -1,28 +1,55 @@
-"""What is wrong with an answer whose bytes came whole."""
+"""What is wrong with an answer whose bytes came whole, so that it cannot be a success whatever else it holds."""
 
 from __future__ import annotations
 
-from InferenceLibrary.client.records import Stream, shorten
+from typing import NamedTuple
+
+from InferenceLibrary.client.answers import Reply, Stream, shorten
+from InferenceLibrary.protocol.requests import CHAT, COMPLETIONS
 from InferenceLibrary.protocol.sse import Oddity
 from InferenceLibrary.protocol.typed_messages import TERMINAL, is_typed
+
+
+class Unusable(NamedTuple):
+    """Why an answer cannot be a success."""
+
+    expected: str
+    got: str
+
+
+def unusable(reply: Reply, path: str) -> Unusable | None:
+    """Return why a whole answer of a good status cannot be a success; None when it can."""
+    data = reply.json
+    bad_utf8 = bad_utf8_in(reply.exchange.body)
+    if bad_utf8 is not None:
+        return Unusable("a JSON object", f"bytes that are not UTF-8 at byte {bad_utf8} of the body")
+    if reply.error is not None and not (isinstance(data, dict) and data.get("error") is None and "choices" in data):
+        return Unusable("a JSON object", f"{reply.status} with an error as its body: {reply.error}")
+    if not isinstance(data, dict):
+        kind = reply.headers.get("content-type", "no content type")
+        return Unusable("a JSON object", f"{kind}: {shorten(reply.body)!r}")
+    if path in {CHAT, COMPLETIONS} and not (isinstance(data.get("choices"), list) and data["choices"]):
+        got = f"choices {shorten(str(data['choices']))!r}" if "choices" in data else f"none in {shorten(reply.body)!r}"
+        return Unusable("at least one choice in 'choices'", got)
+    return None
 
 
 def improper_end(stream: Stream) -> str | None:
     """Return what is wrong with a stream whose bytes came whole; None when nothing is that makes it unusable."""
     odd = {note.oddity: note for note in reversed(stream.notes)}
+    if stream.error is not None:
+        return f"an error event: {stream.error}"
     if Oddity.TRUNCATED in odd:
         return "an end inside an event"
     if not stream.chunks:
         return "an end without any event"
-    if stream.error is not None:
-        return f"an error event: {stream.error}"
     if Oddity.INVALID_UTF8 in odd:
-        return f"bytes that are no UTF-8 at byte {odd[Oddity.INVALID_UTF8].offset}"
+        return f"bytes that are not UTF-8 at byte {odd[Oddity.INVALID_UTF8].offset}"
     for number, chunk in enumerate(stream.chunks, start=1):
         if chunk.json is None and not chunk.is_done and chunk.event.data != "null":
-            return f"event {number}, which is no JSON ({shorten(chunk.event.data, 40)!r}),"
+            return f"event {number}, which is not JSON ({shorten(chunk.event.data, 40)!r}),"
     if any(is_typed(chunk.json) for chunk in stream.chunks):
-        # A foreign [DONE] behind the end is borne here, and left to the checks.
+        # A foreign [DONE] after the end is tolerated here, and left to the rules.
         if not any(chunk.type in TERMINAL for chunk in stream.chunks):
             return "an end without a terminal event"
     elif stream.finish_reason is None and not stream.ended_with_done:
@@ -31,7 +58,7 @@ def improper_end(stream: Stream) -> str | None:
 
 
 def bad_utf8_in(raw: bytes) -> int | None:
-    """Return the offset of the first bytes that are no UTF-8."""
+    """Return the offset of the first bytes that are not UTF-8."""
     try:
         raw.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -1,8 +1,7 @@
 """The client of one server: single calls over HTTP, with limits, retries and records.
 
-Synchronous, so that Robot's timeouts and Ctrl-C interrupt every wait. Streams take a fresh connection each: servers
-exist that advertise keep-alive and close the socket after a stream. Other calls reuse connections and are sent once
-more when a reused one dies before the first byte of the answer.
+Synchronous, so that Robot's timeouts and Ctrl-C interrupt every wait. Each attempt has a connection of its own, and is
+made again only by the policy of retries: a request that was sent may have been carried out.
 """
 
 from __future__ import annotations
@@ -10,35 +9,29 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
-from InferenceLibrary.client.bodies import TooLarge, bounded, unpacked
-from InferenceLibrary.client.endings import bad_utf8_in, improper_end
+from InferenceLibrary.client.answers import Reply, Stream, headers_of, shorten
+from InferenceLibrary.client.attempting import CANCELLED, AnswerReader, make_attempt, request_of
+from InferenceLibrary.client.connection import Dialer, login_of
+from InferenceLibrary.client.endings import improper_end, unusable
 from InferenceLibrary.client.limits import Limits
-from InferenceLibrary.client.problems import describe_problem, network_errors
-from InferenceLibrary.client.recorder import Recorder, headers_of
-from InferenceLibrary.client.records import Attempt, Reply, Stream, decode_json, shorten
+from InferenceLibrary.client.patience import Patience
 from InferenceLibrary.client.retry import RetryPolicy, retry_after
 from InferenceLibrary.client.route import Route
 from InferenceLibrary.client.sending import ANY_STATUS, Sending
-from InferenceLibrary.client.sessions import Sessions, build_request
+from InferenceLibrary.client.stream_reader import JudgeEnd, StreamReader
 from InferenceLibrary.deadline import pause
 from InferenceLibrary.errors import RequestError, StreamError, describe
 from InferenceLibrary.protocol.errors import PARSE_ERROR, categorize
+from InferenceLibrary.protocol.exchange import Attempt, Ending, Exchange, Request
 from InferenceLibrary.protocol.requests import CHAT, COMPLETIONS, HEADERS, MODELS, Question, body_for
 from InferenceLibrary.redaction import Redactor
 
-if TYPE_CHECKING:
-    from InferenceLibrary.client.transport import Wire
-
-CANCELLED = "a call that was cancelled"
-
+_PLAIN = Sending()
 _LAST_WORDS = 0.2
 """Seconds in which a server whose connection broke may turn out to have died."""
-
-_PLAIN = Sending()
-
-Send = Callable[["Wire"], tuple[int, "dict[str, str]", Any]]
 
 
 @dataclass
@@ -46,11 +39,11 @@ class Client:
     """Calls one server.
 
     Args:
-        base_url: Scheme, host and port, without `/v1`.
+        base_url: Scheme, host and port, without `/v1`. User and password in it are sent as Basic authorization.
         name: How errors name the server.
         model: The model to ask for when a call names none.
-        api_key: Sent as `Authorization: Bearer ...`.
-        headers: Sent with every call.
+        api_key: Sent as `Authorization: Bearer ...`, to this server alone.
+        headers: Sent with every call to this server.
         limits: Time and size limits of a call.
         stream_limits: The same for streams; `limits` by default.
         retry: Policy for failed attempts; off by default.
@@ -73,8 +66,15 @@ class Client:
     route: Route = field(default_factory=Route, repr=False)
 
     def __post_init__(self) -> None:
-        self.base_url = self.base_url.rstrip("/").removesuffix("/v1")
-        self._sessions = Sessions(self.base_url, self.route)
+        url = self.base_url.rstrip("/").removesuffix("/v1")
+        parts = urlsplit(url)
+        self._login = login_of(parts)
+        if self._login is not None:
+            url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+            self.redact.add(parts.password or "")
+            self.redact.add(self._login.partition(" ")[2])
+        self.base_url = url
+        self._dialer = Dialer(self.route)
         if self.api_key:
             self.redact.add(self.api_key)
 
@@ -82,7 +82,7 @@ class Client:
         """Ask for one chat answer. Parameters: the other fields of a `Question`.
 
         Raises:
-            RequestError: No answer, a status other than the expected one, or a body that is not JSON.
+            RequestError: No answer, a status other than the expected one, or nothing that could be a success.
         """
         return self.ask(CHAT, Question(messages=messages, **parameters), sending)
 
@@ -97,7 +97,7 @@ class Client:
 
         Raises:
             RequestError: No answer, or a status other than 200.
-            StreamError: The answer is no event stream, or broke off.
+            StreamError: The answer is not an event stream, or broke off.
         """
         return self.ask_stream(CHAT, Question(messages=messages, **parameters), sending)
 
@@ -114,29 +114,15 @@ class Client:
         return self.stream(path, body_for(path, self._named(question), stream=True), sending)
 
     def ask_body(self, path: str, body: dict[str, Any], sending: Sending = _PLAIN) -> Reply:
-        """Post a body; expect a JSON object. As `send` else."""
-        reply = self.send("POST", path, body, sending)
-        return self.checked(path, reply) if sending.expected_status == 200 else reply
-
-    def _named(self, question: Question) -> Question:
-        return question if question.model else question._replace(model=self.model)
-
-    def checked(self, path: str, reply: Reply) -> Reply:
-        """Return a reply that holds a JSON object.
+        """Post a body; expect an answer that can be a success. As `send` else.
 
         Raises:
-            RequestError: It does not, or is an error in spite of its status.
+            RequestError: It cannot: it is not a JSON object, or an error in spite of its status, or holds no choice.
         """
-        problem = None
-        kind = reply.headers.get("content-type", "no content type")
-        if reply.bad_utf8 is not None:
-            problem = f"bytes that are no UTF-8 at byte {reply.bad_utf8} of the body"
-        elif not isinstance(reply.json, dict):
-            problem = f"{kind}: {shorten(reply.body)!r}"
-        elif reply.error is not None and "choices" not in reply.json:
-            problem = f"{reply.status} with an error as its body: {reply.error}"
+        reply = self.send("POST", path, body, sending)
+        problem = unusable(reply, path) if sending.expected_status == 200 else None
         if problem is not None:
-            raise self._error("POST", path, reply.attempts, "a JSON object", problem, reply)
+            raise self._error(reply.exchange, problem.expected, problem.got)
         return reply
 
     def models(self) -> list[str]:
@@ -148,7 +134,7 @@ class Client:
         reply = self.send("GET", MODELS, sending=_PLAIN)
         data = reply.json.get("data") if isinstance(reply.json, dict) else None
         if not isinstance(data, list) or not all(isinstance(item, dict) and "id" in item for item in data):
-            raise self._error("GET", MODELS, reply.attempts, "a list of models in 'data'", shorten(reply.body), reply)
+            raise self._error(reply.exchange, "a list of models in 'data'", shorten(reply.body))
         return [str(item["id"]) for item in data]
 
     def send(self, method: str, path: str, body: Any = None, sending: Sending = ANY_STATUS) -> Reply:
@@ -156,47 +142,20 @@ class Client:
 
         Args:
             method: HTTP method.
-            path: Path below the base URL, or a whole URL.
+            path: Path below the base URL, or a whole URL: another server gets neither the key nor the headers of this.
             body: Text or bytes are sent as they are, everything else as JSON; None sends no body.
             sending: How it is sent.
 
         Raises:
             RequestError: No answer within the limits, or another status than the expected one.
         """
-        limits = sending.limits or self.limits
-        sent = {**self.headers, **HEADERS.get(path, {}), **(sending.headers or {})}
-        url = self._url(path)
+        expected = sending.expected_status
+        exchange = self._call(self._request(method, path, body, sending), sending, sending.limits or self.limits)
+        if expected is not None and exchange.status != expected:
+            raise self._refused(exchange, expected)
+        return Reply(exchange, self.redact)
 
-        def attempt(wire: Wire) -> tuple[int, dict[str, str], Any]:
-            session = self._sessions.shared()
-            request = build_request(session, method, url, body, sent, self.api_key)
-            response = session.send(request)
-            try:
-                raw = b"".join(bounded(response.iter_raw(), limits.body))
-            finally:
-                response.close()
-            raw = unpacked(raw, response.headers.get("content-encoding", ""), limits.body)
-            return response.status_code, headers_of(response), raw
-
-        started = time.perf_counter()
-        status, answer_headers, raw, attempts, _ = self._attempts(
-            method, path, attempt, limits, sending, started, sending.expected_status
-        )
-        text = raw.decode("utf-8", "replace")
-        elapsed = time.perf_counter() - started
-        reply = Reply(status, answer_headers, text, elapsed, decode_json(text), attempts, url, self.redact)
-        reply.bad_utf8 = bad_utf8_in(raw)
-        if sending.expected_status is not None and status != sending.expected_status:
-            raise self._refused(method, path, reply, sending.expected_status)
-        return reply
-
-    def stream(
-        self,
-        path: str,
-        body: Any,
-        sending: Sending = _PLAIN,
-        ending: Callable[[Stream], str | None] = improper_end,
-    ) -> Stream:
+    def stream(self, path: str, body: Any, sending: Sending = _PLAIN, ending: JudgeEnd = improper_end) -> Stream:
         """Post a request that is answered by an event stream; read it to its end and record it.
 
         Args:
@@ -208,164 +167,138 @@ class Client:
 
         Raises:
             RequestError: No answer, or a status other than 200.
-            StreamError: The answer is no event stream, or broke off; its `stream` holds what had arrived.
+            StreamError: The answer is not an event stream, or broke off; its `stream` holds what had arrived.
         """
+        reader = StreamReader(sending, self.redact, ending)
+        request = self._request("POST", path, body, sending)
         limits = sending.limits or self.stream_limits or self.limits
-        sent = {**self.headers, **HEADERS.get(path, {}), **(sending.headers or {})}
-        url = self._url(path)
-        recorder = Recorder(limits, sending, self.redact, ending)
-
-        def attempt(wire: Wire) -> tuple[int, dict[str, str], Any]:
-            with self._sessions.new(keep_alive=False) as session:
-                request = build_request(session, "POST", url, body, sent, self.api_key)
-                response = session.send(request)
-                try:
-                    recorder.begin(response, wire)
-                    if recorder.is_event_stream:
-                        recorder.record(response.iter_raw())
-                        return response.status_code, headers_of(response), b""
-                    answer = b"".join(bounded(response.iter_raw(), limits.body))
-                    answer = unpacked(answer, response.headers.get("content-encoding", ""), limits.body)
-                    return response.status_code, headers_of(response), answer
-                finally:
-                    response.close()
-
-        started = time.perf_counter()
-        status, answer_headers, raw, attempts, wire = self._attempts(
-            "POST", path, attempt, limits, sending, started, 200
-        )
-        if not recorder.is_event_stream:
-            text = raw.decode("utf-8", "replace")
-            elapsed = time.perf_counter() - started
-            reply = Reply(status, answer_headers, text, elapsed, decode_json(text), attempts, url, self.redact)
-            if status != 200:
-                raise self._refused("POST", path, reply, 200)
-            got = f"{answer_headers.get('content-type', 'no content type')}: {shorten(text)!r}"
-            text = self._describe("POST", path, "an event stream (text/event-stream)", got, reply.elapsed)
-            raise StreamError(text, category=PARSE_ERROR)
-        stream = recorder.finish(attempts, url, time.perf_counter() - started, wire)
+        exchange = self._call(request, sending._replace(expected_status=200), limits, reader)
+        if not reader.streams:
+            if exchange.status != 200:
+                raise self._refused(exchange, 200)
+            got = f"{exchange.header('content-type') or 'no content type'}: {shorten(exchange.text)!r}"
+            text = self._describe(exchange, "an event stream (text/event-stream)", got)
+            raise StreamError(text, category=PARSE_ERROR, exchange=exchange)
+        stream = reader.finish()
         if stream.broken and not sending.allow_broken:
-            patience = _LAST_WORDS if recorder.ended_by_connection else 0.0
             arrived = f"{stream.broken} after {len(stream.chunks)} events ({shorten(stream.text, 40)!r})"
+            patience = _LAST_WORDS if _ended_by_connection(exchange) else 0.0
             raise StreamError(
-                self._describe("POST", path, "a stream with a proper end", arrived, stream.elapsed, patience),
+                self._describe(exchange, "a stream with a proper end", arrived, patience),
                 event_index=len(stream.chunks),
                 stream=stream,
                 category=categorize(None, stream.error) if stream.error or stream.interrupted else PARSE_ERROR,
             )
         return stream
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._sessions.close()
+    def _named(self, question: Question) -> Question:
+        return question if question.model else question._replace(model=self.model)
 
-    def _attempts(
-        self,
-        method: str,
-        path: str,
-        attempt: Send,
-        limits: Limits,
-        sending: Sending,
-        started: float,
-        expected_status: int | None,
-    ) -> tuple[int, dict[str, str], Any, tuple[Attempt, ...], Wire]:
-        """Run attempts until one stands; return status, headers, body, all attempts and the last one's wire."""
-        from InferenceLibrary.client.transport import LimitExceeded, Wire
+    def _request(self, method: str, path: str, body: Any, sending: Sending) -> Request:
+        whole = path.startswith(("http://", "https://"))
+        url = path if whole else f"{self.base_url}/{path.lstrip('/')}"
+        parts = urlsplit(url)
+        ours = not whole or _address(parts) == _address(urlsplit(self.base_url))
+        headers = {**(self.headers if ours else {}), **HEADERS.get(path, {}), **(sending.headers or {})}
+        login = login_of(parts) or (self._login if ours else None)
+        if self.api_key and ours:
+            login = f"Bearer {self.api_key}"
+        if login is not None and not any(name.lower() == "authorization" for name in headers):
+            headers["authorization"] = login
+        if parts.username is not None:
+            url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        return request_of(method, url, headers, body)
 
+    def _call(self, request: Request, sending: Sending, limits: Limits, reader: AnswerReader | None = None) -> Exchange:
+        """Make attempts until one stands; return its exchange, with all of them.
+
+        Raises:
+            RequestError: None stands.
+        """
         retry, cancellation = sending.retry or self.retry, sending.cancellation
+        started = time.perf_counter()
         done: list[Attempt] = []
         while True:
-            wire = Wire(limits, started, cancellation=cancellation)
-            status: int | None = None
-            headers: dict[str, str] = {}
-            raw: Any = b""
-            problem: str | None = None
-            patience = _LAST_WORDS
-            try:
-                status, headers, raw = self._send_twice_if_stale(attempt, wire)
-            except LimitExceeded as error:
-                problem = f"no answer within the {error}" if not wire.reads else f"an answer cut by the {error}"
-                problem += f" ({wire.arrived})"
-                patience = 0.0
-            except TooLarge as error:
-                problem = str(error)
-            except network_errors() as error:
-                problem = describe_problem(error)
-            cancelled = cancellation is not None and cancellation.requested
-            if cancelled and status is None:
-                problem = CANCELLED
-                patience = 0.0
-            elapsed = time.perf_counter() - wire.sent
+            patience = Patience(limits, started, cancellation)
+            exchange = make_attempt(self._dialer, request, patience, limits.body, reader)
+            now = time.perf_counter()
+            exchange.elapsed = now - started
+            headers = headers_of(exchange)
+            # A stream that has begun is not tried again, and what ended it is told with the stream.
+            begun = reader is not None and reader.streams
+            answered = exchange.problem is None or begun
             last = Attempt(
-                len(done) + 1, status, problem, elapsed, started=wire.sent - started, retry_after=retry_after(headers)
+                len(done) + 1,
+                exchange.status if answered else None,
+                None if answered else exchange.problem,
+                now - patience.sent,
+                started=patience.sent - started,
+                retry_after=retry_after(headers),
             )
-            retried = retry.retries(status) and status != expected_status and len(done) < retry.max_retries
-            retried = retried and not cancelled
-            wait = retry.wait(len(done), headers) if retried else 0.0
-            if retried and wire.remaining > wait:
+            wait = self._wait(retry, last, sending, headers) if not begun else None
+            if wait is not None and patience.remaining > wait:
                 done.append(last._replace(wait=wait))
                 (cancellation.pause if cancellation else pause)(wait)
                 continue
-            done.append(last)
-            if problem is None:
-                assert status is not None
-                return status, headers, raw, tuple(done), wire
-            tries = f" in {len(done)} attempts" if len(done) > 1 else ""
-            raise self._error(method, path, tuple(done), "an answer", f"{problem}{tries}", None, started, patience)
+            exchange.attempts = (*done, last)
+            if answered:
+                return exchange
+            tries = f" in {len(done) + 1} attempts" if done else ""
+            patient = _LAST_WORDS if exchange.ending in {Ending.NO_ANSWER, Ending.CUT} else 0.0
+            raise self._error(exchange, "an answer", f"{exchange.problem}{tries}", patient)
 
-    def _send_twice_if_stale(self, attempt: Send, wire: Wire) -> tuple[int, dict[str, str], Any]:
-        """A reused connection may have been closed by the server meanwhile; then nothing was read, and we ask again."""
-        from InferenceLibrary.client.transport import watched
+    @staticmethod
+    def _wait(retry: RetryPolicy, last: Attempt, sending: Sending, headers: Mapping[str, str]) -> float | None:
+        """Seconds to wait before another attempt; None when there is to be none."""
+        cancelled = sending.cancellation is not None and sending.cancellation.requested
+        again = retry.retries(last.status) and last.status != sending.expected_status
+        if cancelled or not again or last.number > retry.max_retries:
+            return None
+        return retry.wait(last.number - 1, headers)
 
-        with watched(wire):
-            try:
-                return attempt(wire)
-            except network_errors():
-                reused = wire.connected is None
-                if not reused or any(size for _, size in wire.reads):
-                    raise
-                wire.reads.clear()
-                return attempt(wire)
-
-    def _url(self, path: str) -> str:
-        return path if path.startswith(("http://", "https://")) else f"{self.base_url}/{path.lstrip('/')}"
-
-    def _refused(self, method: str, path: str, reply: Reply, expected: int) -> RequestError:
+    def _refused(self, exchange: Exchange, expected: int) -> RequestError:
+        reply = Reply(exchange, self.redact)
         got = f"{reply.status}: {reply.error or shorten(reply.body, 200) or 'an empty body'}"
         tries = f" in {len(reply.attempts)} attempts" if len(reply.attempts) > 1 else ""
-        return self._error(method, path, reply.attempts, f"status {expected}", got + tries, reply)
+        return self._error(exchange, f"status {expected}", got + tries)
 
-    def _error(
-        self,
-        method: str,
-        path: str,
-        attempts: tuple[Attempt, ...],
-        expected: str,
-        got: str,
-        reply: Reply | None,
-        started: float | None = None,
-        patience: float = 0.0,
-    ) -> RequestError:
-        elapsed = reply.elapsed if reply else time.perf_counter() - (started or 0.0)
+    def _error(self, exchange: Exchange, expected: str, got: str, patience: float = 0.0) -> RequestError:
+        answered = exchange.attempts[-1].error is None
         return RequestError(
-            self._describe(method, path, expected, got, elapsed, patience),
-            status=reply.status if reply else None,
-            headers=self.redact.headers(reply.headers) if reply else {},
-            body=self.redact(reply.body) if reply else "",
-            attempts=attempts,
-            cancelled=bool(attempts) and attempts[-1].error == CANCELLED,
+            self._describe(exchange, expected, got, patience),
+            status=exchange.status if answered else None,
+            headers=self.redact.headers(headers_of(exchange)) if answered else {},
+            body=self.redact(exchange.text) if answered else "",
+            attempts=exchange.attempts,
+            cancelled=exchange.problem == CANCELLED,
+            exchange=exchange,
         )
 
-    def _describe(self, method: str, path: str, expected: str, got: str, after: float, patience: float = 0.0) -> str:
+    def _describe(self, exchange: Exchange, expected: str, got: str, patience: float = 0.0) -> str:
         state, log = self.state(patience)
         hint = "is a server running there? See Start Server and Connect To Server."
         text = describe(
-            f"{method} {self._url(path)} of server '{self.name}' failed",
+            f"{exchange.request.method} {exchange.request.url} of server '{self.name}' failed",
             expected=expected,
             got=got,
-            after=after,
+            after=exchange.elapsed,
             state=state,
             hint=hint if "refused" in got and not state else None,
             detail=("Last lines of the server's log", log) if log else None,
         )
         return self.redact(text)
+
+
+def _address(url: SplitResult) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port of a URL, the port in full."""
+    try:
+        return url.scheme, url.hostname, url.port or {"http": 80, "https": 443}.get(url.scheme)
+    except ValueError:
+        # It cannot be read; it is refused when it is called.
+        return url.scheme, url.hostname, None
+
+
+def _ended_by_connection(exchange: Exchange) -> bool:
+    """Whether it was the end of the connection that ended a stream, good or bad: the server may have died."""
+    framed = exchange.header("transfer-encoding") or exchange.header("content-length")
+    return exchange.ending is Ending.CUT or (exchange.ending is Ending.WHOLE and not framed)

@@ -10,9 +10,10 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.client.records import Chunk, Reply, Stream, milliseconds, shorten
+from InferenceLibrary.client.answers import Chunk, Reply, Stream, shorten
 from InferenceLibrary.client.sending import Sending
 from InferenceLibrary.deadline import Deadline, wait_until
+from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.errors import InferenceError, StreamError, describe
 from InferenceLibrary.protocol.sse import Oddity
 

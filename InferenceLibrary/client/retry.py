@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from InferenceLibrary.client.records import Attempt
+    from InferenceLibrary.protocol.exchange import Attempt
 
 _ROUNDING = 1e-9
 _CLOCK = 0.001

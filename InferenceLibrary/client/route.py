@@ -35,26 +35,24 @@ class Route(NamedTuple):
         Raises:
             ServerError: A file is missing or malformed.
         """
-        import httpx
+        import ssl
 
         for what, path in (("CA", self.ca_file), ("client", self.client_certificate), ("key", self.client_key)):
             if path is not None and not path.is_file():
                 raise ServerError(describe(f"The {what} file '{path}' of a TLS connection does not exist"))
         if self.ca_file is None:
-            made = httpx.create_ssl_context(verify=self.verify)
-        else:
-            import ssl
+            import certifi
 
+            made = ssl.create_default_context(cafile=certifi.where())
+        else:
             try:
                 made = ssl.create_default_context(cafile=str(self.ca_file))
             except ssl.SSLError as error:
                 raise _unreadable("CA", self.ca_file, error) from None
-            if not self.verify:
-                made.check_hostname = False
-                made.verify_mode = ssl.CERT_NONE
+        if not self.verify:
+            made.check_hostname = False
+            made.verify_mode = ssl.CERT_NONE
         if self.client_certificate is not None:
-            import ssl
-
             try:
                 made.load_cert_chain(self.client_certificate, self.client_key)
             except ssl.SSLError as error:
@@ -88,6 +86,14 @@ class Route(NamedTuple):
                 describe("The proxy cannot be used", expected="none, environment or http://host:port", got=f"'{proxy}'")
             )
         if url.startswith("https:"):
+            if proxy is not None and proxy.startswith("https:"):
+                raise ServerError(
+                    describe(
+                        f"The proxy cannot be used for {url}",
+                        expected="http://host:port, which tunnels TLS",
+                        got=f"'{proxy}': TLS inside TLS",
+                    )
+                )
             self.context()
         elif self.ca_file or self.client_certificate or not self.verify:
             raise ServerError(

@@ -6,7 +6,8 @@ import itertools
 import statistics
 
 from InferenceLibrary.charts import Axis, simplify
-from InferenceLibrary.client.records import Stream, milliseconds
+from InferenceLibrary.client.answers import Stream
+from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.foreign_text import markup
 
 _WIDTH, _HEIGHT = 420, 64

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from robot.api.deco import keyword
 
-from InferenceLibrary.client.records import Stream, milliseconds
+from InferenceLibrary.client.answers import Stream
 from InferenceLibrary.deadline import Deadline, wait_until
+from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.errors import CheckFailure, StreamError, describe
 from InferenceLibrary.keywords.recordings import RecordingGroup
 from InferenceLibrary.keywords.shared.shared_arguments import (
@@ -180,7 +181,7 @@ class BackgroundStreamKeywords(RecordingGroup):
                 )
         self.context.streams.close(found)
         self.log.info(f"{found.name} ended: {ended}")
-        self._keep(ended, found.name)
+        self._keep(ended)
         return ended
 
     @keyword(tags=["server", "assertion", "cancel"])

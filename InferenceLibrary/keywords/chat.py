@@ -6,7 +6,7 @@ from typing import Any
 
 from robot.api.deco import keyword
 
-from InferenceLibrary.client.records import Reply
+from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.keywords.shared.arguments import revealed
 from InferenceLibrary.keywords.shared.calling import CallGroup
 from InferenceLibrary.keywords.shared.shared_arguments import GENERATION, SENDING, TOOLS, refuse_misnamed, takes

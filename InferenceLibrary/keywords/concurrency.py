@@ -8,8 +8,9 @@ from typing import Any
 
 from robot.api.deco import keyword
 
-from InferenceLibrary.client.records import Reply, Stream, milliseconds
+from InferenceLibrary.client.answers import Reply, Stream
 from InferenceLibrary.deadline import Deadline
+from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.errors import CheckFailure, InferenceError
 from InferenceLibrary.keywords.shared.calling import CallGroup
 from InferenceLibrary.keywords.shared.shared_arguments import GENERATION, SENDING, STREAMING, TOOLS, takes

@@ -10,8 +10,8 @@ from typing import Any
 from robot.api.deco import keyword
 from robot.api.types import Secret
 
-from InferenceLibrary.client.records import milliseconds
 from InferenceLibrary.deadline import Deadline, wait_until
+from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.errors import CheckFailure, RequestError, ServerError, describe
 from InferenceLibrary.keywords.shared.arguments import plain, plain_mapping
 from InferenceLibrary.keywords.shared.base import KeywordGroup

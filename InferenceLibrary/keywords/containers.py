@@ -14,8 +14,8 @@ from robot.api import SkipExecution
 from robot.api.deco import keyword
 from robot.api.types import Secret
 
-from InferenceLibrary.client.records import milliseconds
 from InferenceLibrary.context import RUN
+from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.errors import InferenceError, ServerError, describe
 from InferenceLibrary.keywords.shared.arguments import plain, plain_mapping
 from InferenceLibrary.keywords.shared.base import KeywordGroup

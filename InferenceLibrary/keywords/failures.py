@@ -11,8 +11,9 @@ from robot.libraries.BuiltIn import BuiltIn
 from robot.running.model import Argument
 from robot.utils import escape
 
-from InferenceLibrary.client.records import Reply, milliseconds, shorten
+from InferenceLibrary.client.answers import Reply, shorten
 from InferenceLibrary.deadline import Deadline
+from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.errors import CheckFailure, InferenceError, RequestError, StreamError
 from InferenceLibrary.keywords.shared.base import KeywordGroup
 

@@ -10,8 +10,8 @@ from assertionengine import AssertionOperator
 from robot.api.deco import keyword
 from robot.utils import DotDict
 
-from InferenceLibrary.client.records import milliseconds
 from InferenceLibrary.deadline import Deadline, wait_until
+from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.errors import CheckFailure, ServerError, describe
 from InferenceLibrary.keywords.shared.assertions import check_number
 from InferenceLibrary.keywords.shared.base import KeywordGroup

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from robot.api.deco import keyword
 
-from InferenceLibrary.client.records import Reply
+from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.shared.calling import CallGroup
 from InferenceLibrary.keywords.shared.shared_arguments import SENDING, takes

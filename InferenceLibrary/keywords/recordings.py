@@ -7,7 +7,7 @@ from typing import Any
 
 from robot.api.deco import keyword
 
-from InferenceLibrary.client.records import Stream
+from InferenceLibrary.client.answers import Stream
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.shared.calling import CallGroup
 
@@ -25,15 +25,15 @@ class RecordingGroup(CallGroup):
         if len(stream.raw) > _LARGEST:
             self.log.info(f"Not recorded: {len(stream.raw):,} bytes are more than {_LARGEST:,}.")
             return stream
-        self._keep(stream, request)
+        self._keep(stream)
         return stream
 
-    def _keep(self, stream: Stream, request: Any) -> None:
+    def _keep(self, stream: Stream) -> None:
         from InferenceLibrary.client.recordings import write_recording
         from InferenceLibrary.client.stream_picture import stream_picture
 
         path = self.context.artifact("streams", "stream", "json")
-        write_recording(stream, request, path, self.context.redactor)
+        write_recording(stream.exchange, path, self.context.redactor)
         stream.recording = path
         if stream.tokens:
             picture = path.with_suffix(".svg")
@@ -59,7 +59,7 @@ class RecordingKeywords(RecordingGroup):
             The stream, as from [Stream Chat].
 
         Raises:
-            StreamError: The file cannot be read, or is no recording.
+            StreamError: The file cannot be read, or is not a recording.
 
         Example:
         ```robotframework
@@ -73,8 +73,9 @@ class RecordingKeywords(RecordingGroup):
         ```
         """
         from InferenceLibrary.client.recordings import read_recording
+        from InferenceLibrary.client.stream_reader import stream_of
 
-        stream = read_recording(path, self.context.redactor)
+        stream = stream_of(read_recording(path), self.context.redactor)
         stream.recording = path
         self.log.info(f"Replayed {path.name}: {stream}")
         return stream

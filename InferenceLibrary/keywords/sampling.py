@@ -10,7 +10,7 @@ from robot.errors import ExecutionFailed
 from robot.libraries.BuiltIn import BuiltIn
 from robot.utils import escape
 
-from InferenceLibrary.client.records import Reply, Stream
+from InferenceLibrary.client.answers import Reply, Stream
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.shared.base import KeywordGroup
 

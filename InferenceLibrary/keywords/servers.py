@@ -12,9 +12,9 @@ from robot.api.deco import keyword
 from robot.api.types import Secret
 from robot.libraries.BuiltIn import BuiltIn
 
-from InferenceLibrary.client.records import milliseconds
 from InferenceLibrary.context import RUN
 from InferenceLibrary.deadline import Deadline
+from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.errors import CheckFailure, ServerError, describe
 from InferenceLibrary.keywords.connecting import ConnectionKeywords
 from InferenceLibrary.keywords.shared.arguments import plain, plain_mapping, revealed

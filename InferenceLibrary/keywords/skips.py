@@ -108,8 +108,6 @@ class SkipKeywords(KeywordGroup):
             got = f"status {client.send('GET', '/health').status}"
         except RequestError as error:
             got = error.attempts[-1].error or "no answer"
-        finally:
-            client.close()
         if not got.startswith("status ") or got.startswith("status 5"):
             raise SkipExecution(f"{what} {self.context.redactor(url)} is not available: {got}. Hint: {hint}")
 

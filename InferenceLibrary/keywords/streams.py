@@ -7,7 +7,7 @@ from typing import Any
 from assertionengine import AssertionOperator
 from robot.api.deco import keyword
 
-from InferenceLibrary.client.records import Stream
+from InferenceLibrary.client.answers import Stream
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.recordings import RecordingGroup
 from InferenceLibrary.keywords.shared.assertions import check_number

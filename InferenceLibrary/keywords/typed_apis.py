@@ -6,7 +6,7 @@ from typing import Any
 
 from robot.api.deco import keyword
 
-from InferenceLibrary.client.records import Reply, Stream
+from InferenceLibrary.client.answers import Reply, Stream
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.recordings import RecordingGroup
 from InferenceLibrary.keywords.shared.calling import Call

@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from robot.api.deco import keyword
 
+from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.client.jobs import TERMINAL, Job
-from InferenceLibrary.client.records import Reply, milliseconds
+from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.errors import CheckFailure, InferenceError, RequestError
 from InferenceLibrary.keywords.shared.arguments import revealed
 from InferenceLibrary.keywords.shared.calling import CallGroup

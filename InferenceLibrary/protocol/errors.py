@@ -90,20 +90,40 @@ def read_refusal(status: int, text: str) -> ErrorBody | None:
 
 def error_of(data: Any) -> ErrorBody | None:
     """Return what a decoded body or event says of an error, None when it holds none."""
+    if isinstance(data, list):
+        # Gemini's form: a list that begins with an error.
+        return error_of(data[0]) if data and isinstance(data[0], dict) else None
     if not isinstance(data, dict):
         return None
     error = data.get("error")
     if data.get("type") == "response.failed" and isinstance(data.get("response"), dict):
         error = data["response"].get("error") or {"message": "the response failed without a reason"}
-    if isinstance(error, dict):
+    if isinstance(error, dict) and error:
         return _error(error)
-    if isinstance(error, str):
-        return ErrorBody(readable(error), _text(data.get("error_type")), _text(data.get("code")))
+    if error:
+        said = error if isinstance(error, str) else json.dumps(error, ensure_ascii=False)
+        return ErrorBody(readable(said), _text(data.get("error_type")), _text(data.get("code")))
     if data.get("object") == "error" or (data.get("type") == "error" and "message" in data):
         return _error(data)
     if "detail" in data:
         return _detail(data["detail"])
     return None
+
+
+def error_of_event(name: str, data: Any, text: str) -> ErrorBody | None:
+    """Return what an event says of an error: one that is named so, or whose data is one; None when it is neither.
+
+    Args:
+        name: What its `event:` line says.
+        data: The decoded data, None when it is not JSON.
+        text: The data as it came.
+    """
+    found = error_of(data)
+    if found is not None or name != "error":
+        return found
+    if isinstance(data, dict) and data:
+        return _error(data)
+    return ErrorBody(readable(" ".join(text.split())[:_LONGEST]))
 
 
 def _detail(detail: Any) -> ErrorBody:

@@ -13,6 +13,8 @@ from functools import cached_property
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from InferenceLibrary.durations import milliseconds
+
 
 class Held(StrEnum):
     """What a record may hold or lack."""
@@ -66,6 +68,12 @@ class Attempt(NamedTuple):
     """Seconds from the start of the call until it began."""
     retry_after: float | None = None
     """Seconds that its answer asked to wait for."""
+
+    def __str__(self) -> str:
+        outcome = self.error or f"status {self.status}"
+        asked = f" (Retry-After {self.retry_after:g} s)" if self.retry_after is not None else ""
+        waited = f", then waited {milliseconds(self.wait)}" if self.wait else ""
+        return f"{self.number}: {outcome}{asked} in {milliseconds(self.elapsed)}{waited}"
 
 
 class Request(NamedTuple):

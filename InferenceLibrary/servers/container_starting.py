@@ -98,7 +98,6 @@ def _start(image: str, profile: Profile, settings: ContainerSettings, surroundin
     report(f"Starting {name}: {image} {' '.join(redact.argv(settings.command))}".rstrip())
     WATCHER.hold(engine.address.url)
     program: Container | None = None
-    ready = False
     try:
         try:
             container_id = _create(engine, image, settings, options, report)
@@ -198,16 +197,10 @@ def until_ready(
     # An engine accepts connections on a published port from the start on: listening tells nothing here.
     watch = readiness.Watch(name, program, profile, deadline, redact, report=report, progress=progress)
     watch.spawned()
-    ready = False
-    try:
-        watch.until_ready(client, "none")
-        if client.model is None and profile.name == "openai":
-            client.model = next(iter(client.models()), None)
-        first_token = settings.first_token or profile.ready.first_token
-        if first_token != "none":
-            watch.until_ready(client, first_token)
-        ready = True
-    finally:
-        if not ready:
-            client.close()
+    watch.until_ready(client, "none")
+    if client.model is None and profile.name == "openai":
+        client.model = next(iter(client.models()), None)
+    first_token = settings.first_token or profile.ready.first_token
+    if first_token != "none":
+        watch.until_ready(client, first_token)
     return Started(program, client.base_url, client, watch.stages)

@@ -137,7 +137,6 @@ class Server:
 
     def stop(self, grace: float | None = None) -> bool:
         """End the process; return whether it ended by itself after its stop signal. A remote server is only let go."""
-        self.client.close()
         if self._started is None:
             return True
         program = self._started.program
@@ -159,7 +158,6 @@ class Server:
         """
         started = self._own("killed")
         self.know_end()
-        self.client.close()
         try:
             started.program.kill(leave_children=leave_children)
             started.program.settle()
@@ -183,8 +181,6 @@ class Server:
         old = self.port
         self.stop()
         started = self._start_again(old)
-        if started.client is not self.client:
-            started.client.close()
         self._started = started
         self.base_url = self.client.base_url = started.base_url
         self._end_is_known, self._log_mark = False, 0
@@ -192,7 +188,6 @@ class Server:
     def close(self) -> None:
         """End it, unless it is kept: then it is let go."""
         if self.keep and self._started is not None and self._started.program.running:
-            self.client.close()
             self._started.on_keep()
             self._started.program.let_go()
             return

@@ -14,8 +14,8 @@ Test Tags        streaming    mock
 A Cut Inside JSON    cut-in-json:event=3    broke off
 A Missing Last Chunk    missing-last-chunk    broke off
 A Broken Chunk    bad-chunk    broke off
-An Event That Is Not JSON    malformed-json:event=3    event 3, which is no JSON
-Bytes That Are Not UTF-8    invalid-utf8:event=3    no UTF-8
+An Event That Is Not JSON    malformed-json:event=3    event 3, which is not JSON
+Bytes That Are Not UTF-8    invalid-utf8:event=3    not UTF-8
 An Unfinished Event    unfinished-event    inside an event
 A Wrong Content Type    wrong-content-type    an event stream (text/event-stream)
 An Error In The Middle    error-mid-stream:events=2    an error event

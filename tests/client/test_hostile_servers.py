@@ -44,7 +44,7 @@ PACKED = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding
             "that unpacks beyond the limit of 1,048,576",
         ),
         ([b"HTTP/1.1 307 Temporary Redirect\r\nLocation: /again\r\nContent-Length: 0\r\n\r\n"], "got 307"),
-        ([answer(b'{"choices": "\xff\xfe"}')], "no UTF-8 at byte 13"),
+        ([answer(b'{"choices": "\xff\xfe"}')], "not UTF-8 at byte 13"),
         ([answer('{"choices": [{"mess')[:-1]], "without sending complete message body"),
         ([answer("null")], "expected a JSON object, got application/json: 'null'"),
         ([answer("[" * 200_000)], "expected a JSON object"),
@@ -65,10 +65,10 @@ def test_a_hostile_answer_ends_in_one_error(wire, script, told):
     [
         ([STREAM_HEAD, piece(b"data: "), *[piece(MEGABYTE)] * 50], "a body beyond the limit of 1,048,576 bytes"),
         ([STREAM_HEAD, *[piece(b":" + b"c" * 1000 + b"\n\n")] * 2000], "a body beyond the limit"),
-        ([STREAM_HEAD, piece(delta("a")), piece(b"data: \xff\xfe\n\n"), piece(DONE), END_OF_BODY], "no UTF-8 at byte"),
+        ([STREAM_HEAD, piece(delta("a")), piece(b"data: \xff\xfe\n\n"), piece(DONE), END_OF_BODY], "not UTF-8 at byte"),
         (
             [STREAM_HEAD, piece(delta("a")), piece("data: {oops\n\n"), piece(DONE), END_OF_BODY],
-            "event 2, which is no JSON",
+            "event 2, which is not JSON",
         ),
         ([STREAM_HEAD, piece(delta("a")), HOLD], "no end within the total time limit of 1 s"),
     ],

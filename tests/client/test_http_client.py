@@ -4,7 +4,6 @@ import json
 import threading
 import time
 
-import httpcore
 import pytest
 from wire_server import DONE, END_OF_BODY, HOLD, RESET, STREAM_HEAD, answer, delta, piece
 
@@ -12,7 +11,6 @@ from InferenceLibrary.client.http import Client
 from InferenceLibrary.client.limits import Limits
 from InferenceLibrary.client.retry import RetryPolicy
 from InferenceLibrary.client.sending import Sending
-from InferenceLibrary.client.transport import Wire
 from InferenceLibrary.errors import RequestError, StreamError
 from InferenceLibrary.redaction import Redactor
 
@@ -194,15 +192,12 @@ def test_no_retry_that_the_time_limit_forbids(wire):
     assert server.connections == 1
 
 
-def test_connections_are_reused_for_plain_calls_only(wire):
+def test_each_call_has_a_connection_of_its_own(wire):
     server = wire([answer(REPLY)], keep_alive=True)
     client = Client(server.url)
-    client.chat(HELLO)
-    client.chat(HELLO)
-    assert server.connections == 1
-    with pytest.raises(StreamError):
-        client.stream_chat(HELLO)
-    assert server.connections == 2
+    for _ in range(3):
+        client.chat(HELLO)
+    assert server.connections == len(server.requests) == 3
 
 
 def test_a_server_that_lies_about_keep_alive_is_borne(wire):
@@ -211,27 +206,6 @@ def test_a_server_that_lies_about_keep_alive_is_borne(wire):
     client = Client(server.url)
     assert [client.chat(HELLO).text for _ in range(5)] == ["Hello"] * 5
     assert server.connections == 5
-
-
-@pytest.mark.parametrize(("reused", "calls"), [(True, 2), (False, 1)])
-def test_only_a_reused_connection_is_replaced(reused, calls):
-    """The race that no server can be made to lose on request: the socket dies while the request is on its way."""
-    made = []
-
-    def attempt(wire):
-        made.append(wire)
-        wire.connected = None if reused else 1.0
-        if len(made) == 1:
-            raise httpcore.RemoteProtocolError("Server disconnected without sending a response.")
-        return 200, {}, b"{}"
-
-    client = Client("http://127.0.0.1:1")
-    if reused:
-        assert client._send_twice_if_stale(attempt, Wire(Limits(), 0.0)) == (200, {}, b"{}")
-    else:
-        with pytest.raises(httpcore.RemoteProtocolError):
-            client._send_twice_if_stale(attempt, Wire(Limits(), 0.0))
-    assert len(made) == calls
 
 
 def test_a_fresh_connection_that_dies_is_an_error(wire):

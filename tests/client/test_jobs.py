@@ -8,20 +8,20 @@ from typing import Any
 import pytest
 
 from InferenceLibrary.client.jobs import Job, improper_end
-from InferenceLibrary.client.records import Chunk, Stream, decode_json
-from InferenceLibrary.protocol.sse import SSEDecoder
+from InferenceLibrary.client.stream_reader import stream_of
+from InferenceLibrary.protocol.exchange import Exchange, Request
+
+STREAM = (("content-type", "text/event-stream"),)
 
 
 def job_of(*blocks: str | dict[str, Any], job_id: str = "j") -> Job:
     """Return a job from event blocks; an object stands for its data line."""
     raw = "".join(f"data: {json.dumps(block)}\n\n" if isinstance(block, dict) else f"{block}\n\n" for block in blocks)
-    stream = Stream(200, {})
-    decoder = SSEDecoder(notes=stream.notes)
-    for number, event in enumerate(decoder.feed(raw.encode())):
-        stream.chunks.append(Chunk(event, 0.1 * number, decode_json(event.data)))
-    decoder.close()
-    stream.broken = improper_end(stream)
-    return Job(job_id, stream)
+    body = raw.encode()
+    ends = [number + 2 for number in range(len(body)) if body[number : number + 2] == b"\n\n"]
+    reads = tuple((0.1 * number, end) for number, end in enumerate(ends))
+    exchange = Exchange(Request("POST", "http://host/execute"), 200, STREAM, body, reads)
+    return Job(job_id, stream_of(exchange, ending=improper_end))
 
 
 STARTED = {"type": "started", "job_id": "j", "model": "m", "started_at": "2025-10-05T00:00:00Z"}

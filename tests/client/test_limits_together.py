@@ -34,7 +34,6 @@ def test_the_tighter_limit_of_a_call_holds(
     client = Client(wire(script).url, limits=limits)
     with pytest.raises(RequestError) as caught:
         client.send("GET", "/x")
-    client.close()
     assert message in str(caught.value)
 
 

@@ -102,10 +102,7 @@ def secure(request: pytest.FixtureRequest, certificates: Path) -> Iterator[tuple
 
 def ask(url: str, route: Route) -> str:
     client = Client(url, route=route, limits=Limits(total=10))
-    try:
-        return client.send("GET", "/health", sending=Sending()).body
-    finally:
-        client.close()
+    return client.send("GET", "/health", sending=Sending()).body
 
 
 @needs_openssl

@@ -62,7 +62,6 @@ def test_its_life_in_a_container(
     assert len(containers(engine, standing)) == 1
     client = Client(f"http://127.0.0.1:{standing.port}")
     assert client.models() == ["fake-model"]
-    client.close()
     assert standing.up("docker") == 0
     assert "already" in capsys.readouterr().out
     assert standing.logs() == 0
@@ -92,8 +91,6 @@ def test_its_variants(
             failed += 1
     # Half of 40; outside of 8 to 32 it would be once in ten thousand runs.
     assert 8 <= failed <= 32
-    for client in (latency, failures, lora):
-        client.close()
     assert len(containers(engine, standing)) == 4
     assert standing.down() == 0
     assert containers(engine, standing) == []

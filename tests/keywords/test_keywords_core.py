@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -19,8 +20,10 @@ from robot.api.types import Secret
 
 from InferenceLibrary import InferenceLibrary
 from InferenceLibrary.errors import CheckFailure, RequestError, ServerError, StreamError, TargetError
+from InferenceLibrary.protocol.exchange import Exchange, Request
 
 ROOT = Path(__file__).resolve().parents[2]
+ASKED = Request("POST", "http://host/v1/chat/completions")
 FRANCE = "What is the capital of France?"
 
 
@@ -154,21 +157,20 @@ def test_switching_all_tests_off(lib: InferenceLibrary, monkeypatch: pytest.Monk
     ],
 )
 def test_usage_that_does_not_add_up(lib: InferenceLibrary, usage: dict[str, int] | None, message: str) -> None:
-    from InferenceLibrary.client.records import Reply
+    from InferenceLibrary.client.answers import Reply
 
     data = {"choices": [{"index": 0, "message": {"content": "Hi"}}]} | ({"usage": usage} if usage else {})
+    body = json.dumps(data).encode()
     with pytest.raises(CheckFailure, match=message):
-        lib.usage_should_add_up(Reply(200, {}, "", 0.1, data))
+        lib.usage_should_add_up(Reply(Exchange(ASKED, 200, (("content-type", "application/json"),), body)))
 
 
 def events(*data: str) -> Any:
     """A stream of these events."""
-    from InferenceLibrary.client.records import Chunk, Stream, decode_json
-    from InferenceLibrary.protocol.sse import SSEDecoder
+    from InferenceLibrary.client.stream_reader import stream_of
 
     raw = "".join(f"data: {item}\n\n" for item in data).encode()
-    chunks = [Chunk(event, 0.1, decode_json(event.data)) for event in SSEDecoder().feed(raw)]
-    return Stream(200, {}, chunks)
+    return stream_of(Exchange(ASKED, 200, (("content-type", "text/event-stream"),), raw, ((0.1, len(raw)),)))
 
 
 ROLE = '{"id":"1","choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}'

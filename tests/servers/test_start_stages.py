@@ -218,7 +218,6 @@ def test_bodies_that_count_as_healthy(bodies: list[str], body: bytes, seen: str)
 def test_the_model_must_be_listed(wire: Callable[..., WireServer], reply: str, model: str | None, seen: str) -> None:
     client = Client(wire([answer(reply)]).url, model=model)
     assert lists_model(client, "/v1/models") == seen
-    client.close()
 
 
 def test_a_forwarder_that_drops_comes_again_at_the_same_port(

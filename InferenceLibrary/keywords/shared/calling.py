@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from InferenceLibrary.client.records import Reply, Stream
+from InferenceLibrary.client.answers import Reply, Stream
 from InferenceLibrary.client.sending import Sending
 from InferenceLibrary.errors import RequestError, StreamError
 from InferenceLibrary.keywords.shared.arguments import revealed

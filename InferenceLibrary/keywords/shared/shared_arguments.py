@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, NamedTuple, TypeVar
 
-from InferenceLibrary.client.records import shorten
+from InferenceLibrary.client.answers import shorten
 from InferenceLibrary.keywords.shared.wire_types import ResponseFormat, ToolChoice, Tools
 from InferenceLibrary.types import JsonObject, Texts
 

@@ -1,21 +1,24 @@
-"""What came back: replies, streams and the attempts it took. One line each in a log, everything as attributes."""
+"""What came back: replies and streams, views of an exchange. One line each in a log, everything as attributes."""
 
 from __future__ import annotations
 
 import itertools
-import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.foreign_text import readable, readable_or_none
-from InferenceLibrary.protocol.errors import ErrorBody, error_of, read_refusal
+from InferenceLibrary.protocol.errors import ErrorBody, error_of_event, read_error, read_refusal
+from InferenceLibrary.protocol.exchange import Attempt, Ending, Exchange, decode_json
 from InferenceLibrary.protocol.messages import DONE, Usage, join_tool_calls, merge_usage, read_pieces, read_usage
 from InferenceLibrary.protocol.pieces import Piece, TokenLogprob, ToolCall
-from InferenceLibrary.protocol.sse import Event, Note
-from InferenceLibrary.protocol.typed_messages import is_typed
+from InferenceLibrary.protocol.sse import Event, Note, Oddity
+from InferenceLibrary.protocol.typed_messages import TERMINAL, is_typed
 
+LAST_TYPES = TERMINAL - {"error"} | {"end"}
+"""Types of the events after which nothing comes, those of a worker's job included."""
 _SHOWN = 80
 
 
@@ -25,57 +28,49 @@ def shorten(text: str, limit: int = _SHOWN) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def milliseconds(seconds: float | None) -> str:
-    """Return a duration for a log: `183 ms`, `2.31 s`, `-` for None."""
-    if seconds is None:
-        return "-"
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"
-
-
-class Attempt(NamedTuple):
-    """One try of a call."""
-
-    number: int
-    """From 1."""
-    status: int | None
-    """None when there was no answer."""
-    error: str | None
-    """Why it failed, None when it did not."""
-    elapsed: float
-    """Seconds that it took."""
-    wait: float = 0.0
-    """Seconds that were to be waited after it."""
-    started: float = 0.0
-    """Seconds from the start of the call until it began."""
-    retry_after: float | None = None
-    """Seconds that its answer asked to wait for."""
-
-    def __str__(self) -> str:
-        outcome = self.error or f"status {self.status}"
-        asked = f" (Retry-After {self.retry_after:g} s)" if self.retry_after is not None else ""
-        waited = f", then waited {milliseconds(self.wait)}" if self.wait else ""
-        return f"{self.number}: {outcome}{asked} in {milliseconds(self.elapsed)}{waited}"
-
-
-# Without the methods that nobody calls, a dataclass costs a sixth at import: see the budget of the library.
-@dataclass(eq=False, repr=False)
 class Reply:
-    """One finished answer."""
+    """One finished answer: an exchange, read.
 
-    status: int
-    headers: dict[str, str]
-    """Header names in lower case."""
-    body: str
-    elapsed: float
-    """Seconds from the start of the call to the last byte, all attempts included."""
-    json: Any = None
-    """The decoded body, None when it is not JSON."""
-    attempts: tuple[Attempt, ...] = ()
-    url: str = ""
-    redact: Callable[[str], str] = str
-    """Masks secrets where it is shown: what came back stays as it came, so that a test can look for a leaked key."""
-    bad_utf8: int | None = None
-    """Offset of the first bytes of the body that are no UTF-8, None when all are; `body` has U+FFFD there."""
+    Args:
+        exchange: The record of the call.
+        redact: Masks secrets where it is shown: what came back stays as it came, so that a test can look for a leak.
+    """
+
+    def __init__(self, exchange: Exchange, redact: Callable[[str], str] = str) -> None:
+        self.exchange = exchange
+        self.redact = redact
+
+    @property
+    def status(self) -> int:
+        return self.exchange.status or 0
+
+    @cached_property
+    def headers(self) -> dict[str, str]:
+        """Header names in lower case; the values of repeated ones are joined with a comma."""
+        return headers_of(self.exchange)
+
+    @property
+    def body(self) -> str:
+        """The body as text; bytes that are not UTF-8 are U+FFFD there."""
+        return self.exchange.text
+
+    @cached_property
+    def json(self) -> Any:
+        """The decoded body, None when it is not JSON."""
+        return decode_json(self.exchange.text)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds from the start of the call to the last byte, all attempts included."""
+        return self.exchange.elapsed
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        return self.exchange.attempts
+
+    @property
+    def url(self) -> str:
+        return self.exchange.request.url
 
     @property
     def text(self) -> str:
@@ -205,7 +200,8 @@ class Chunk:
 
     @property
     def error(self) -> ErrorBody | None:
-        return error_of(self.json)
+        """What it says of an error, None when it is not an error event, in any form of the field."""
+        return error_of_event(self.event.event, self.json, self.event.data)
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
@@ -222,6 +218,11 @@ class Chunk:
     def is_done(self) -> bool:
         """Whether this is the closing `[DONE]`."""
         return self.event.data == DONE
+
+    @property
+    def is_last_word(self) -> bool:
+        """Whether nothing is to come after it: `[DONE]`, or the closing event of a typed stream or of a job."""
+        return self.is_done or self.type in LAST_TYPES
 
     @property
     def has_token(self) -> bool:
@@ -248,33 +249,67 @@ class Chunk:
     __repr__ = __str__
 
 
-@dataclass(eq=False, repr=False)
 class Stream:
-    """One recorded streamed answer: the bytes, their reads, and every event with its arrival."""
+    """One recorded streamed answer: an exchange whose events are read.
 
-    status: int
-    headers: dict[str, str]
-    chunks: list[Chunk] = field(default_factory=list)
-    """Every event, `[DONE]` included."""
-    raw: bytes = b""
-    reads: list[tuple[float, int]] = field(default_factory=list)
-    """(seconds since the request was sent, bytes) of each read of the connection, headers included."""
-    notes: list[Note] = field(default_factory=list)
-    """Oddities of the event stream: comments, truncation and the like."""
-    elapsed: float = 0.0
-    """Seconds from the start of the call until the connection was done with."""
-    broken: str | None = None
-    """How the stream broke off, None when it ended properly."""
-    interrupted: bool = False
-    """Whether the connection or a limit broke it, rather than what the server sent."""
-    cancelled: bool = False
-    """Whether we closed the connection on purpose."""
-    attempts: tuple[Attempt, ...] = ()
-    url: str = ""
-    redact: Callable[[str], str] = str
-    """Masks secrets where it is shown."""
-    recording: Path | None = None
-    """The file that it is recorded in."""
+    Args:
+        exchange: The record of the call; while it goes on, its body is still to come.
+        redact: Masks secrets where it is shown.
+    """
+
+    def __init__(self, exchange: Exchange, redact: Callable[[str], str] = str) -> None:
+        self.exchange = exchange
+        self.redact = redact
+        self.chunks: list[Chunk] = []
+        """Every event, `[DONE]` included."""
+        self.notes: list[Note] = []
+        """Oddities of the event stream: comments, truncation and the like."""
+        self.broken: str | None = None
+        """How the stream broke off, None when it ended properly."""
+        self.recording: Path | None = None
+        """The file that it is recorded in."""
+
+    @property
+    def status(self) -> int:
+        return self.exchange.status or 0
+
+    @cached_property
+    def headers(self) -> dict[str, str]:
+        """Header names in lower case; the values of repeated ones are joined with a comma."""
+        return headers_of(self.exchange)
+
+    @property
+    def raw(self) -> bytes:
+        """The bytes of the answer's body."""
+        return self.exchange.body
+
+    @property
+    def reads(self) -> tuple[tuple[float, int], ...]:
+        """(seconds since the request was sent, bytes of the body until then) of each read that brought some of it."""
+        return self.exchange.reads
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds from the start of the call until the connection was done with."""
+        return self.exchange.elapsed
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the connection or a limit broke it, rather than what the server sent."""
+        return self.exchange.problem is not None and self.error is None
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether we closed the connection on purpose, before its end."""
+        return self.exchange.ending is Ending.CANCELLED and self.broken is None
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        return self.exchange.attempts
+
+    @property
+    def url(self) -> str:
+        return self.exchange.request.url
 
     @property
     def text(self) -> str:
@@ -350,7 +385,12 @@ class Stream:
     @property
     def error(self) -> ErrorBody | None:
         """The error event of the stream, if there was one."""
-        return next((chunk.error for chunk in self.chunks if chunk.error), None)
+        return next((chunk.error for chunk in self.chunks if chunk.error), None) or self.bare_error
+
+    @property
+    def bare_error(self) -> ErrorBody | None:
+        """An error that stands in the stream as bare JSON, without `data:`, so that it is not an event."""
+        return bare_error_in(self.notes)
 
     @property
     def ended_with_done(self) -> bool:
@@ -376,9 +416,16 @@ class Stream:
     __repr__ = __str__
 
 
-def decode_json(text: str) -> Any:
-    """Return decoded JSON, None when the text is none, or is nested beyond reading."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+def bare_error_in(notes: Iterable[Note]) -> ErrorBody | None:
+    """Return what bare JSON among the oddities of a stream says of an error, None when none does."""
+    for note in notes:
+        if note.oddity in {Oddity.UNKNOWN_FIELD, Oddity.TRUNCATED}:
+            text = note.text.strip().removeprefix("error:").strip()
+            found = read_error(text) if text[:1] in {"{", "["} else None
+            if found is not None:
+                return found
+    return None
+
+
+def headers_of(exchange: Exchange) -> dict[str, str]:
+    return {name: exchange.header(name) or "" for name, _ in exchange.headers}

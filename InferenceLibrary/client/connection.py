@@ -1,0 +1,242 @@
+"""Connections of calls: opened, written and read within the limits of the call, one connection a call.
+
+A call is not sent over a connection that another one used: a server may have closed it meanwhile, and a request that
+was written and not answered may have been carried out.
+"""
+
+from __future__ import annotations
+
+import base64
+import socket
+import ssl
+import threading
+import time
+from types import TracebackType
+from typing import Any, NamedTuple
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from InferenceLibrary.client.patience import Patience
+from InferenceLibrary.client.problems import UnreachableError
+from InferenceLibrary.client.route import Route
+
+_PIECE = 64 * 1024
+"""Bytes that are written or read at once."""
+_LONGEST_ANSWER_OF_A_PROXY = 64 * 1024
+_PORTS = {"http": 80, "https": 443}
+
+
+class Way(NamedTuple):
+    """How an address is reached."""
+
+    host: str
+    port: int
+    tls: bool
+    proxy: SplitResult | None
+
+    @property
+    def proxy_login(self) -> str | None:
+        """What tells the proxy who we are: the value of `Proxy-Authorization`."""
+        return None if self.proxy is None else login_of(self.proxy)
+
+
+def login_of(url: SplitResult) -> str | None:
+    """Return the user and password of a URL as the value of `Authorization` (RFC 7617), None without them."""
+    if url.username is None:
+        return None
+    login = f"{unquote(url.username)}:{unquote(url.password or '')}"
+    return "Basic " + base64.b64encode(login.encode("utf-8", "surrogatepass")).decode()
+
+
+class Connection:
+    """One connection. Every wait on it obeys the limits of its call."""
+
+    def __init__(self, sock: socket.socket, patience: Patience) -> None:
+        self._socket = sock
+        self._patience = patience
+
+    def write(self, data: bytes) -> None:
+        """Write everything.
+
+        Raises:
+            LimitExceeded: The other side takes it too slowly.
+        """
+        rest = memoryview(data)
+        while rest:
+            limit, left = self._patience.to_write()
+            self._socket.settimeout(left)
+            try:
+                rest = rest[self._socket.send(rest[:_PIECE]) :]
+            except TimeoutError:
+                raise limit from None
+
+    def read(self) -> tuple[bytes, float]:
+        """Wait for bytes; return them (none at the end of the connection) and when they came.
+
+        Raises:
+            LimitExceeded: Nothing came in time.
+        """
+        limit, left = self._patience.to_read()
+        self._socket.settimeout(left)
+        try:
+            data = self._socket.recv(_PIECE)
+        except TimeoutError:
+            raise limit from None
+        return data, self._patience.read(len(data))
+
+    def waiting(self) -> bytes:
+        """Return what has come and was not read, without waiting."""
+        self._socket.settimeout(0)
+        try:
+            return self._socket.recv(_PIECE)
+        except OSError:
+            return b""
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Dialer:
+    """Opens the connections of one client."""
+
+    def __init__(self, route: Route) -> None:
+        self._route = route
+        self._context: ssl.SSLContext | None = None
+        self._lock = threading.Lock()
+
+    def way_to(self, url: str) -> Way:
+        """Return how a URL is reached.
+
+        Raises:
+            UnreachableError: It is not a URL of HTTP.
+        """
+        parts = urlsplit(url)
+        try:
+            host, port = parts.hostname, parts.port
+        except ValueError as error:
+            raise UnreachableError(f"a URL that cannot be read ({error})") from None
+        if parts.scheme not in _PORTS or not host:
+            raise UnreachableError(f"a URL without http:// or https:// and a host ({url!r})")
+        proxy = self._route.proxy_for(url)
+        return Way(host, port or _PORTS[parts.scheme], parts.scheme == "https", urlsplit(proxy) if proxy else None)
+
+    def dial(self, way: Way, patience: Patience) -> Connection:
+        """Open a connection.
+
+        Raises:
+            LimitExceeded: It took too long.
+            OSError: It failed at every address of the host, or a certificate was refused.
+            UnreachableError: A proxy refused to open it.
+        """
+        began = time.perf_counter()
+        if way.proxy is None:
+            sock = _open(way.host, way.port, patience, began)
+        else:
+            sock = _open(way.proxy.hostname or "", way.proxy.port or _PORTS[way.proxy.scheme], patience, began)
+        try:
+            if way.proxy is not None and way.proxy.scheme == "https":
+                sock = self._secured(sock, way.proxy.hostname or "", patience, began)
+            elif way.proxy is not None and way.tls:
+                _tunnel(sock, way, patience)
+            if way.tls:
+                sock = self._secured(sock, way.host, patience, began)
+        except BaseException:
+            sock.close()
+            raise
+        return Connection(sock, patience)
+
+    def _secured(self, sock: socket.socket, host: str, patience: Patience, began: float) -> ssl.SSLSocket:
+        with self._lock:
+            if self._context is None:
+                self._context = self._route.context()
+        limit, left = patience.to_connect(began)
+        sock.settimeout(left)
+        try:
+            secured = self._context.wrap_socket(sock, server_hostname=host)
+        except TimeoutError:
+            raise limit from None
+        if patience.cancellation is not None:
+            patience.cancellation.attach(secured)
+        return secured
+
+
+def _open(host: str, port: int, patience: Patience, began: float) -> socket.socket:
+    """Connect to the first address of a host that takes it; all of them share the limits."""
+    problem: OSError | None = None
+    addresses = _addresses(host, port, patience, began)
+    for number, (family, kind, protocol, _, address) in enumerate(addresses):
+        limit, left = patience.to_connect(began)
+        sock = socket.socket(family, kind, protocol)
+        try:
+            # One that never answers must not use up the time of those after it.
+            sock.settimeout(left / (len(addresses) - number))
+            if patience.cancellation is not None:
+                patience.cancellation.attach(sock)
+            sock.connect(address)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except TimeoutError as error:
+            sock.close()
+            if number == len(addresses) - 1:
+                raise limit from None
+            problem = error
+        except OSError as error:
+            sock.close()
+            problem = error
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return sock
+    raise problem or OSError("no address")
+
+
+def _addresses(host: str, port: int, patience: Patience, began: float) -> list[Any]:
+    """Look a name up. The system's look-up knows no time limit, so it gets a thread that may outlive the call."""
+    if host == "localhost" or all(character in "0123456789abcdef.:" for character in host):
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    found: list[Any] = []
+
+    def look_up() -> None:
+        try:
+            found.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            found.append(error)
+
+    limit, left = patience.to_connect(began)
+    thread = threading.Thread(target=look_up, daemon=True, name=f"look-up of {host}")
+    thread.start()
+    thread.join(left)
+    if not found:
+        raise limit
+    if isinstance(found[0], UnicodeError):
+        raise UnreachableError(f"a host name that cannot be sent ({host!r})")
+    if isinstance(found[0], OSError):
+        raise found[0]
+    addresses: list[Any] = found[0]
+    return addresses
+
+
+def _tunnel(sock: socket.socket, way: Way, patience: Patience) -> None:
+    """Ask a proxy for a connection of its own to the server (RFC 9110, 9.3.6)."""
+    host = f"[{way.host}]" if ":" in way.host else way.host
+    login = f"Proxy-Authorization: {way.proxy_login}\r\n" if way.proxy_login else ""
+    connection = Connection(sock, patience)
+    connection.write(f"CONNECT {host}:{way.port} HTTP/1.1\r\nHost: {host}:{way.port}\r\n{login}\r\n".encode())
+    answer = b""
+    while b"\r\n\r\n" not in answer and len(answer) < _LONGEST_ANSWER_OF_A_PROXY:
+        piece, _ = connection.read()
+        if not piece:
+            break
+        answer += piece
+    line = answer.partition(b"\r\n")[0].decode("latin-1")
+    if line.split(" ")[1:2] != ["200"]:
+        raise UnreachableError(f"a proxy that does not connect to the server ({line or 'no answer'})")
+    # What the proxy said does not count as an answer of the server.
+    patience.forget_reads()

@@ -1,0 +1,110 @@
+"""Reads one event stream: while it comes, and again from its bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from InferenceLibrary.client.answers import Chunk, Stream, bare_error_in
+from InferenceLibrary.client.endings import improper_end
+from InferenceLibrary.client.patience import Patience
+from InferenceLibrary.client.sending import Sending
+from InferenceLibrary.protocol.exchange import Ending, Exchange, decode_json
+from InferenceLibrary.protocol.masking import mask_pieces
+from InferenceLibrary.protocol.sse import SSEDecoder
+from InferenceLibrary.redaction import Redactor
+
+_AFTER_THE_END = 2.0
+"""Seconds that a connection may stay open after the last event of a stream."""
+_AFTER_AN_ERROR = 0.2
+"""Seconds in which what an error event ends may come to its end properly; then the connection is closed."""
+
+JudgeEnd = Callable[[Stream], "str | None"]
+"""Says what is wrong with the end of a stream that came whole."""
+
+
+class StreamReader:
+    """Reads one event stream while it comes.
+
+    Args:
+        sending: How the call is sent: after how many chunks it is cancelled, who watches.
+        redact: Masks secrets where the stream is shown.
+        ending: Says what is wrong with the end of a stream whose bytes came whole.
+    """
+
+    def __init__(self, sending: Sending, redact: Callable[[str], str] = str, ending: JudgeEnd = improper_end) -> None:
+        self._sending = sending
+        self._redact = redact
+        self._ending = ending
+        self._tokens = 0
+        self.streams = False
+        """Whether the answer is a stream."""
+
+    def begin(self, exchange: Exchange, patience: Patience) -> None:
+        self.streams = exchange.status == 200 and exchange.is_event_stream
+        if not self.streams:
+            return
+        patience.by_events()
+        self._patience = patience
+        self.stream = Stream(exchange, self._redact)
+        self._decoder = SSEDecoder(notes=self.stream.notes)
+        if self._sending.watch is not None:
+            self._sending.watch(self.stream)
+
+    def feed(self, piece: bytes, arrival: float) -> bool:
+        if not self.streams:
+            return True
+        noted = len(self.stream.notes)
+        events = self._decoder.feed(piece)
+        if events:
+            self._patience.event()
+        for event in events:
+            chunk = Chunk(event, arrival, decode_json(event.data), self._redact)
+            self.stream.chunks.append(chunk)
+            self._tokens += chunk.has_token
+            if chunk.error is not None:
+                self._patience.closing("an error event", _AFTER_AN_ERROR)
+            elif chunk.is_last_word:
+                self._patience.closing(chunk.type or chunk.event.data, _AFTER_THE_END)
+        if bare_error_in(self.stream.notes[noted:]) is not None:
+            self._patience.closing("an error", _AFTER_AN_ERROR)
+        return self._sending.cancel_after is None or self._tokens < self._sending.cancel_after
+
+    def finish(self) -> Stream:
+        """The answer has come to its end, good or bad."""
+        self._decoder.close()
+        _complete(self.stream, self._ending)
+        return self.stream
+
+
+def stream_of(exchange: Exchange, redact: Callable[[str], str] = str, ending: JudgeEnd = improper_end) -> Stream:
+    """Return the stream that an exchange holds, decoded from its bytes; arrivals are those of the reads."""
+    stream = Stream(exchange, redact)
+    decoder = SSEDecoder(notes=stream.notes)
+    start = 0
+    for arrival, end in exchange.reads or ((0.0, len(exchange.body)),):
+        for event in decoder.feed(exchange.body[start:end]):
+            stream.chunks.append(Chunk(event, arrival, decode_json(event.data), redact))
+        start = end
+    decoder.close()
+    _complete(stream, ending)
+    return stream
+
+
+def _complete(stream: Stream, ending: JudgeEnd) -> None:
+    """All events are there: mask what they hold of secrets in pieces, and say how the stream broke off, if it did."""
+    if isinstance(stream.redact, Redactor):
+        for index, data in mask_pieces([chunk.event.data for chunk in stream.chunks], stream.redact).items():
+            # What it holds of a secret is only a piece, which nothing knows by itself.
+            stream.chunks[index].redact = partial(_as_masked, stream.redact(data))
+    exchange = stream.exchange
+    if stream.error is None and exchange.ending is Ending.CANCELLED and exchange.problem is None:
+        stream.broken = None
+    elif exchange.problem is not None and stream.error is None:
+        stream.broken = exchange.problem
+    else:
+        stream.broken = ending(stream)
+
+
+def _as_masked(masked: str, _text: str) -> str:
+    return masked
