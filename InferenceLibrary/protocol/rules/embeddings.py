@@ -19,7 +19,7 @@ from InferenceLibrary.protocol.rules.forms import (
     wrong_keys,
 )
 from InferenceLibrary.protocol.rules.rule import Api, Found, Known, Level, rule
-from InferenceLibrary.protocol.rules.views import View
+from InferenceLibrary.protocol.rules.views import BUSY, Answer, View
 from InferenceLibrary.protocol.strict_json import read_json, show
 from InferenceLibrary.protocol.vectors import is_finite, read_vector
 
@@ -153,20 +153,23 @@ def finite(view: EmbeddingList, known: Known) -> Iterator[Found]:
 @rule(
     "E5",
     Level.MUST,
-    "An empty input, and one that is neither text nor tokens, is refused.",
+    "An empty input, and one that is neither text nor tokens, is refused, and not by a status of 5xx.",
     source="Recorded refusals of OpenAI, 400 invalid_request_error, read 2026-11",
-    kinds=("taken",),
-    view=EmbeddingList,
+    kinds=("taken", "status"),
+    view=Answer,
     apis=(Api.EMBEDDINGS,),
     needs=(Held.REQUEST,),
 )
-def empty_input(view: EmbeddingList, known: Known) -> Iterator[Found]:
-    if not isinstance(view.exchange.asked, dict):
-        return
-    given = view.exchange.asked.get("input")
+def empty_input(view: Answer, known: Known) -> Iterator[Found]:
+    asked, status = view.exchange.asked, view.exchange.status or 0
+    given = inside(asked, "input")
     right = is_filled(given) or (isinstance(given, list) and bool(given) and all(map(_is_input, given)))
-    if not right:
-        yield Found("taken", f"status {view.exchange.status} for the input {show(given)}")
+    if right or not isinstance(asked, dict):
+        return
+    if 200 <= status < 300:
+        yield Found("taken", f"status {status} for the input {show(given)}")
+    elif status >= 500 and status not in BUSY:
+        yield Found("status", f"status {status} for the input {show(given)}")
 
 
 def _is_input(item: Any) -> bool:

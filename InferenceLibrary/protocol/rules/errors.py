@@ -11,15 +11,13 @@ from InferenceLibrary.protocol.exchange import Exchange, Held
 from InferenceLibrary.protocol.rules.forms import inside, is_filled, is_integer
 from InferenceLibrary.protocol.rules.models import same_model
 from InferenceLibrary.protocol.rules.rule import Api, Found, Known, Level, rule
-from InferenceLibrary.protocol.rules.views import Answer, JsonAnswer
+from InferenceLibrary.protocol.rules.views import BUSY, Answer, JsonAnswer
 from InferenceLibrary.protocol.strict_json import read_json, show
 
 _ERRORS = "OpenAI API reference and guide, Error codes; recorded refusals of OpenAI; read 2026-11"
 _OPENAI = (Api.CHAT, Api.COMPLETIONS, Api.RESPONSES, Api.EMBEDDINGS, Api.MODELS, Api.RERANK, Api.SCORE)
 _ASKING = (Api.CHAT, Api.COMPLETIONS, Api.RESPONSES, Api.MESSAGES, Api.EMBEDDINGS)
 """The APIs that take a JSON object with a model."""
-_BUSY = (503, 529)
-"""Statuses of a server that cannot serve now, whatever was asked."""
 _ROOTS = "home|root|usr|opt|var|tmp|etc|srv|mnt|app|data|workspace|Users|private"
 _LEAKS = (
     ("path", re.compile(rf"(?<![\w:/.])/(?:{_ROOTS})(?:/[\w.@+-]+)+" + r"|\b[A-Za-z]:\\\\?[\w.-]+\\")),
@@ -148,7 +146,7 @@ def unknown_model(view: Answer, known: Known) -> Iterator[Found]:
     status = _status(exchange)
     if 200 <= status < 300:
         yield Found("served", f"status {status} for the model {show(model)}")
-    elif status != 404 and status not in (401, 403, 429, *_BUSY):
+    elif status != 404 and status not in (401, 403, 429, *BUSY):
         yield Found("status", f"status {status} for the model {show(model)}")
     elif status == 404 and view.api is not Api.MESSAGES:
         code = inside(inside(exchange.json, "error"), "code")
@@ -181,7 +179,7 @@ def empty(view: Answer, known: Known) -> Iterator[Found]:
     told = f"status {status} for {key} {show(given)}"
     if 200 <= status < 300:
         yield Found("served", told)
-    elif status >= 500 and status not in _BUSY:
+    elif status >= 500 and status not in BUSY:
         yield Found("status", told)
 
 
@@ -201,7 +199,7 @@ def key(view: Answer, known: Known) -> Iterator[Found]:
         return
     if 200 <= status < 300:
         yield Found("served", f"status {status} for a call without a key")
-    elif status not in (401, 429, *_BUSY):
+    elif status not in (401, 429, *BUSY):
         yield Found("status", f"status {status} for a call without a key")
 
 
@@ -247,7 +245,7 @@ def broken_body(view: Answer, known: Known) -> Iterator[Found]:
     what = show(request.body) if request.is_json else "a body that is not JSON"
     if 200 <= status < 300:
         yield Found("served", f"status {status} for {what}")
-    elif status >= 500 and status not in _BUSY:
+    elif status >= 500 and status not in BUSY:
         yield Found("status", f"status {status} for {what}")
 
 
@@ -267,7 +265,7 @@ def content_type(view: Answer, known: Known) -> Iterator[Found]:
         return
     if 200 <= status < 300:
         yield Found("served", f"status {status} for the content type {show(kind)}")
-    elif status >= 500 and status not in _BUSY:
+    elif status >= 500 and status not in BUSY:
         yield Found("status", f"status {status} for the content type {show(kind)}")
 
 

@@ -55,6 +55,8 @@ class EventStream(Body):
         """Events after the first `[DONE]`, further ones of `[DONE]` not among them."""
         self.errors: Sightings[Any] = Sightings()
         """Error events, in any form of the field: what they say."""
+        self.error_data: Sightings[Any] = Sightings()
+        """The same events as they were decoded; None where they are not JSON."""
         self.after_error: Sightings[str] = Sightings()
         """Events after the first error, `[DONE]` and further errors not among them."""
         self._run(reader)
@@ -97,6 +99,7 @@ class EventStream(Body):
         said = error_in(event.event, read.value)
         if said is not None:
             self.errors.add(place, said)
+            self.error_data.add(place, read.value)
         elif self.errors:
             self.after_error.add(place, text[:80])
         if not read.readable:

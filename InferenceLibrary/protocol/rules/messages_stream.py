@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from InferenceLibrary.protocol.rules.forms import decoded, inside, is_count
+from InferenceLibrary.protocol.rules.forms import decoded, inside, is_count, is_filled
 from InferenceLibrary.protocol.rules.messages_views import MessagesStream
 from InferenceLibrary.protocol.rules.rule import Api, Found, Known, Level, rule
 from InferenceLibrary.protocol.rules.typed_stream import DELTA_TEXTS
@@ -190,3 +190,21 @@ def deltas(view: MessagesStream, known: Known) -> Iterator[Found]:
 def done(view: MessagesStream, known: Known) -> Iterator[Found]:
     for place, text in view.events.done:
         yield at(place, "[DONE]", f"{text} in a stream of typed events")
+
+
+@rule(
+    "A20",
+    Level.MUST,
+    "An error event is of type `error`, and its error has a type and a message.",
+    source="Anthropic's API reference, Streaming messages: error events, read 2026-11",
+    kinds=("type", "error"),
+    view=MessagesStream,
+    apis=(Api.MESSAGES,),
+)
+def error_event(view: MessagesStream, known: Known) -> Iterator[Found]:
+    for place, data in view.events.error_data:
+        if inside(data, "type") != "error":
+            yield at(place, "type", f"type {show(inside(data, 'type'))} of an error event")
+        error = inside(data, "error")
+        if not is_filled(inside(error, "type")) or not is_filled(inside(error, "message")):
+            yield at(place, "error", f"error {show(error)}")

@@ -12,13 +12,11 @@ from InferenceLibrary.protocol.rules.apis import is_streamed
 from InferenceLibrary.protocol.rules.forms import inside, is_filled, listed
 from InferenceLibrary.protocol.rules.models import same_model
 from InferenceLibrary.protocol.rules.rule import Api, Found, Known, Level, NotJudged, rule
-from InferenceLibrary.protocol.rules.views import Called
+from InferenceLibrary.protocol.rules.views import BUSY, Called
 from InferenceLibrary.protocol.strict_json import read_json, show
 
 _ASKING = (Api.CHAT, Api.COMPLETIONS, Api.RESPONSES, Api.MESSAGES, Api.EMBEDDINGS)
 _GENERATING = (Api.CHAT, Api.COMPLETIONS, Api.RESPONSES, Api.MESSAGES)
-_BUSY = (429, 503, 529)
-"""Statuses of a server that cannot serve now, whatever was asked."""
 _SERVED = ("vllm:request_success", "vllm:request_success_total")
 """Counters of answered requests."""
 _ANSWERED = ("http_requests_total",)
@@ -77,7 +75,7 @@ def served_after(views: list[Called], known: Known) -> Iterator[Found]:
     for number, view in enumerate(views):
         exchange = view.exchange
         status = exchange.status
-        if status is not None and 400 <= status < 500 and status not in _BUSY:
+        if status is not None and 400 <= status < 500 and status not in (429, *BUSY):
             refused = status
             continue
         if view.api not in _ASKING or exchange.ending is Ending.CANCELLED or not _is_good(view, good):
@@ -87,7 +85,7 @@ def served_after(views: list[Called], known: Known) -> Iterator[Found]:
             if status is None or exchange.ending is Ending.LIMIT:
                 got = f"{exchange.problem or 'no answer'} to a good request after a refusal by {refused}"
                 yield Found("no answer", got, exchange=number)
-            elif status >= 500 and status not in _BUSY:
+            elif status >= 500 and status not in BUSY:
                 got = f"status {status} for a good request after a refusal by {refused}"
                 yield Found("status", got, exchange=number)
         refused = None

@@ -52,6 +52,10 @@ class Sightings(Generic[T]):
         return iter(self.kept)
 
 
+BUSY = (503, 529)
+"""Statuses of a server that cannot serve now, whatever was asked."""
+
+
 class View:
     """What rules look at."""
 

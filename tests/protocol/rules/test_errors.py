@@ -219,3 +219,12 @@ def test_embeddings_are_refused_by_the_same_rules() -> None:
     assert found(answer("/v1/embeddings", {**EMBEDDINGS_ASKED, "model": "x"}, EMBEDDINGS), Known(models=("m",))) == {
         ("R2", "served")
     }
+
+
+@pytest.mark.parametrize("given", ["", [], ["Paris", ""], 5, None])
+def test_an_input_that_is_none(given: Any) -> None:
+    asked = {"model": "m", "input": given}
+    names = {name for name, _ in all_found(refusal(path="/v1/embeddings", asked=asked))}
+    assert names == set()
+    assert ("E5", "status") in all_found(refusal(path="/v1/embeddings", asked=asked, status=500))
+    assert ("E5", "taken") in all_found(answer("/v1/embeddings", asked, EMBEDDINGS))

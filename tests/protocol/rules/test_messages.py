@@ -46,7 +46,7 @@ def test_good_answers_keep_all_rules() -> None:
         assert judgement.broken == ()
         assert judgement.not_judged == {}
     kept = {*judge(message()).kept, *judge(message_stream()).kept}
-    assert {f"A{number}" for number in range(1, 19)} - {"A7", "A15"} <= kept
+    assert {f"A{number}" for number in range(1, 21)} - {"A7", "A15", "A19"} <= kept
 
 
 @pytest.mark.parametrize(
@@ -188,6 +188,14 @@ def test_a_stream_that_we_broke_off_need_not_end(ending: Ending) -> None:
 def test_an_error_ends_a_stream() -> None:
     error = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
     assert found(message_stream(lambda events: [*events[: TEXT + 2], error])) == set()
+
+    def ends(event: Any) -> set[tuple[str, str]]:
+        return found(message_stream(lambda events: [*events[: TEXT + 2], event]))
+
+    assert ends(b'event: error\ndata: {"message": "The engine died"}\n\n') == {("A20", "type"), ("A20", "error")}
+    assert ends({"error": error["error"]}) == {("A20", "type")}
+    assert ends({"type": "error", "error": {"message": "The engine died"}}) == {("A20", "error")}
+    assert ends(b"event: error\ndata: died\n\n") == {("A20", "type"), ("A20", "error"), ("F7", "not JSON")}
 
 
 def test_counted_tokens_are_an_integer() -> None:
