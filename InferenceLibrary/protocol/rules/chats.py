@@ -139,7 +139,9 @@ def _(view: ChoicesStream, known: Known) -> Iterator[Found]:
 def _(view: ChoicesStream, known: Known) -> Iterator[Found]:
     for track in view.tracks.values():
         if track.roles.count > 1:
-            yield at(track.roles.kept[1][0], "again", f"the role of choice {track.index} {track.roles.count} times")
+            # Chunks that were known at sight are counted without their places.
+            place = track.roles.kept[:2][-1][0] if track.roles.kept else track.first
+            yield at(place, "again", f"the role of choice {track.index} {track.roles.count} times")
 
 
 _REASONS = {
