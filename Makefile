@@ -39,7 +39,7 @@ test: $(STAMP) ## set up and run the fast tests
 
 # Each direct dependency in the lowest version that pyproject.toml allows; the tools of development as they are.
 $(LOWEST)/.installed: pyproject.toml $(STAMP)
-	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(LOWEST)
+	$(BIN)/uv venv --quiet --clear --seed --python $(BIN)/python $(LOWEST)
 	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --editable '.[all]'
 	$(BIN)/uv pip freeze --quiet --python $(LOWEST)/bin/python --exclude-editable > $(LOWEST)/pinned.txt
 	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --constraint $(LOWEST)/pinned.txt --group dev

@@ -193,3 +193,24 @@ def describe(
         return head
     heading, lines = detail
     return "\n".join([head, f"{heading}:", *(f"    {line}" for line in lines)])
+
+
+def refuse_empty(where: str, *wanted: str | None) -> None:
+    """Refuse texts and patterns to look for that are empty: they are found everywhere, so the check cannot fail.
+
+    Args:
+        where: Where they are looked for, for the message: `the screen`.
+        wanted: What is looked for; None is not looked for.
+
+    Raises:
+        CheckFailure: One is empty.
+    """
+    if any(text is not None and not text for text in wanted):
+        raise CheckFailure(
+            describe(
+                f"Nothing is looked for in {where}",
+                expected="a text",
+                got="an empty one, which is everywhere",
+                hint="is a variable unset?",
+            )
+        )

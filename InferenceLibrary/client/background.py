@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from InferenceLibrary.client.answers import Stream
 from InferenceLibrary.client.cancellation import Cancellation
 from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.errors import InferenceError
+
+if TYPE_CHECKING:
+    from InferenceLibrary.client.http import Client
 
 Call = Callable[[Cancellation, Callable[[Stream], None]], Stream]
 
@@ -19,10 +23,12 @@ class BackgroundStream:
     Args:
         name: How messages call it.
         call: Makes the call: takes its cancellation, and what shall be given the stream as soon as it begins.
+        client: The client whose call it is.
     """
 
-    def __init__(self, name: str, call: Call) -> None:
+    def __init__(self, name: str, call: Call, client: Client | None = None) -> None:
         self.name = name
+        self.client = client
         self.so_far: Stream | None = None
         """The stream as far as it is read; None until its answer begins."""
         self._cancellation = Cancellation()

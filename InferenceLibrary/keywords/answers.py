@@ -8,7 +8,7 @@ from assertionengine import AssertionOperator
 from robot.api.deco import keyword
 
 from InferenceLibrary.client.answers import Reply, Stream
-from InferenceLibrary.errors import CheckFailure
+from InferenceLibrary.errors import CheckFailure, refuse_empty
 from InferenceLibrary.keywords.shared.assertions import check_number, check_text
 from InferenceLibrary.keywords.shared.base import KeywordGroup
 
@@ -37,8 +37,7 @@ class AnswerKeywords(KeywordGroup):
             Reply Should Contain    ${reply}    paris    ignore_case=True
         ```
         """
-        if not expected:
-            raise CheckFailure("Every text contains the empty text: expected a text to look for.")
+        refuse_empty("the reply", expected)
         text, wanted = (answer.text.lower(), expected.lower()) if ignore_case else (answer.text, expected)
         if wanted not in text:
             raise CheckFailure(f"Reply: expected a text that contains '{expected}', got '{answer.text}'.")

@@ -11,7 +11,7 @@ from robot.api.deco import keyword
 from InferenceLibrary.client.answers import Stream
 from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.durations import milliseconds
-from InferenceLibrary.errors import CheckFailure, StreamError, describe
+from InferenceLibrary.errors import CheckFailure, RequestError, StreamError, describe
 from InferenceLibrary.keywords.recordings import RecordingGroup
 from InferenceLibrary.keywords.shared.shared_arguments import (
     GENERATION,
@@ -26,6 +26,9 @@ from InferenceLibrary.types import Messages, to_messages
 
 if TYPE_CHECKING:
     from InferenceLibrary.client.cancellation import Cancellation
+
+
+_OURS = "streams of ours under way"
 
 
 class BackgroundStreamKeywords(RecordingGroup):
@@ -66,7 +69,7 @@ class BackgroundStreamKeywords(RecordingGroup):
             sending = call.sending._replace(cancellation=cancellation, watch=watch)
             return call.server.client.ask_stream(CHAT, call.question, sending)
 
-        stream = BackgroundStream(alias or f"stream on {call.server.name}", run)
+        stream = BackgroundStream(alias or f"stream on {call.server.name}", run, call.server.client)
         self.context.streams.add(stream, alias)
         self.log.info(f"Started a stream on {call.server.name}: {to_messages(messages)[-1].get('content')!r}.")
         return stream
@@ -188,14 +191,15 @@ class BackgroundStreamKeywords(RecordingGroup):
     def server_should_be_idle_within(self, timeout: timedelta, *, server: Any = None) -> None:
         """Check that a server soon has no request at work or waiting: that it noticed that its clients have gone.
 
-        It is asked by its metrics; the profile says which of them count requests.
+        It is asked by its metrics; the profile says which of them count requests. A stream of ours that is under way
+        counts too, since its request may not have arrived yet.
 
         Args:
             timeout: Time that it has.
             server: Alias, handle or object; None for the current one.
 
         Raises:
-            CheckFailure: It is still at work; the message gives the counts.
+            CheckFailure: It is still at work, with the counts; or its metrics do not come within the time.
             TargetError: The profile names no metrics that would tell.
 
         Example:
@@ -214,11 +218,27 @@ class BackgroundStreamKeywords(RecordingGroup):
         last: dict[str, float] = {}
 
         def idle() -> bool:
-            last.update(requests_at_work(found.client, found.profile))
+            budget = max(deadline.remaining, 0.001)
+            try:
+                last.update(requests_at_work(found.client, found.profile, budget))
+            except RequestError as error:
+                if not deadline.expired:
+                    raise
+                if last:
+                    return False
+                raise CheckFailure(
+                    describe(
+                        f"Whether server '{found.name}' is idle is not known",
+                        expected=f"its metrics within {milliseconds(deadline.budget)}",
+                        got=error.attempts[-1].error if error.attempts else "no answer",
+                        after=deadline.elapsed,
+                    )
+                ) from None
+            last[_OURS] = sum(one.running for one in self.context.streams if one.client is found.client)
             return not any(last.values())
 
         if not wait_until(idle, deadline):
-            counts = ", ".join(f"{name} {value:g}" for name, value in last.items())
+            counts = ", ".join(f"{name} {value:g}" for name, value in last.items() if value or name != _OURS)
             raise CheckFailure(
                 describe(
                     f"Server '{found.name}' is not idle",

@@ -14,7 +14,7 @@ from robot.utils import escape
 from InferenceLibrary.client.answers import Reply, shorten
 from InferenceLibrary.deadline import Deadline
 from InferenceLibrary.durations import milliseconds
-from InferenceLibrary.errors import CheckFailure, InferenceError, RequestError, StreamError
+from InferenceLibrary.errors import CheckFailure, InferenceError, RequestError, StreamError, refuse_empty
 from InferenceLibrary.keywords.shared.base import KeywordGroup
 
 Category = Literal["RATE_LIMIT", "SERVER_ERROR", "INVALID_REQ", "AUTH_ERROR", "PARSE_ERROR", "UNKNOWN"]
@@ -70,6 +70,7 @@ class FailureKeywords(KeywordGroup):
             Should Contain    ${error.error.message}    gpt-99
         ```
         """
+        refuse_empty("the error", error_contains)
         self.context.last_failure = None
         # Robot has replaced the variables; what they held must not be read as variables again.
         given = [escape(value) if isinstance(value, str) else value for value in arguments]
@@ -144,6 +145,7 @@ class FailureKeywords(KeywordGroup):
         category: str | None,
         contains: str | None,
     ) -> None:
+        refuse_empty("the error", contains)
         error = answer.error
         wanted = {
             "status": (status, answer.status),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,22 @@ if TYPE_CHECKING:
 
 _SETTLING = timedelta(seconds=2)
 """Time in which a server may still count what it has answered already."""
+
+
+def _settled(rise: Callable[[], dict[str, float]], wanted: Mapping[str, float], within: timedelta) -> dict[str, float]:
+    """Return by how much counters have risen: once as wanted, or too much, or at the end of the time.
+
+    Where one should not rise at all, it is looked at until the end: what is still under way would be counted later.
+    """
+    patient = not all(wanted.values())
+    risen: dict[str, float] = {}
+
+    def known() -> bool:
+        risen.update(rise())
+        return any(risen[name] > wanted[name] for name in wanted) or (not patient and risen == wanted)
+
+    wait_until(known, within.total_seconds(), first=0.01)
+    return risen
 
 
 class MetricKeywords(KeywordGroup):
@@ -111,13 +128,13 @@ class MetricKeywords(KeywordGroup):
         Args:
             before: What [Get Metrics] returned before.
             name: Name of the counter.
-            by: How much it should have risen.
+            by: How much it should have risen; 0 is only known at the end of `within`.
             labels: Only samples with these labels count.
             within: Time that it has to settle.
             server: Alias, handle or object; None for the current one.
 
         Raises:
-            CheckFailure: It has risen by another amount, or is not there.
+            CheckFailure: It has risen by another amount, or is not there now.
 
         Example:
         ```robotframework
@@ -131,16 +148,15 @@ class MetricKeywords(KeywordGroup):
         """
         found = self.context.servers.get(server)
         start = before.value(name, labels) or 0.0
-        risen = 0.0
 
-        def settled() -> bool:
-            nonlocal risen
-            risen = (self._metrics(found).value(name, labels) or 0.0) - start
-            return risen == by
+        def rise() -> dict[str, float]:
+            return {name: (self._metrics(found).value(name, labels) or 0.0) - start}
 
-        if not wait_until(settled, within.total_seconds(), first=0.01):
-            self._value(self._metrics(found), name, labels)
-            raise CheckFailure(f"Metric {name}: expected a rise by {by:g}, got {risen:g} (from {start:g}).")
+        risen = _settled(rise, {name: by}, within)
+        self._value(self._metrics(found), name, labels)
+        if risen[name] != by:
+            raise CheckFailure(f"Metric {name}: expected a rise by {by:g}, got {risen[name]:g} (from {start:g}).")
+        self.log.info(f"Metric {name} has risen by {by:g}, from {start:g}.")
 
     @keyword(tags=["metrics", "assertion"])
     def counters_should_match(
@@ -158,7 +174,8 @@ class MetricKeywords(KeywordGroup):
             server: Alias, handle or object; None for the current one.
 
         Raises:
-            CheckFailure: A counter has risen by another amount; an answer has no usage.
+            CheckFailure: A counter has risen by another amount, or is not there; no answer is given; an answer has no
+                usage.
             TargetError: The profile names no counters.
 
         Example:
@@ -177,6 +194,8 @@ class MetricKeywords(KeywordGroup):
         if names is None or not (names.requests or names.prompt_tokens or names.generation_tokens):
             raise TargetError(f"The profile of '{found.name}' names no counters: it needs a section 'metrics'.")
         flat = [one for answer in answers for one in (answer if isinstance(answer, list) else [answer])]
+        if not flat:
+            raise CheckFailure("Counters: expected at least one answer to hold them against, got none.")
         good = [answer for answer in flat if not isinstance(answer, InferenceError) and not answer.error]
         usages = [answer.usage for answer in good]
         if None in usages:
@@ -187,18 +206,17 @@ class MetricKeywords(KeywordGroup):
             names.generation_tokens: sum(usage.completion_tokens or 0 for usage in usages),
         }
         wanted = {name: count for name, count in expected.items() if name is not None}
-        risen: dict[str, float] = {}
 
-        def settled() -> bool:
+        def rise() -> dict[str, float]:
             now = self._metrics(found)
-            for name in wanted:
-                risen[name] = (now.value(name) or 0.0) - (before.value(name) or 0.0)
-            return risen == wanted
+            return {name: (now.value(name) or 0.0) - (before.value(name) or 0.0) for name in wanted}
 
-        if not wait_until(settled, within.total_seconds(), first=0.01):
-            wrong = [
-                f"{name} by {count}, got {risen[name]:g}" for name, count in wanted.items() if risen[name] != count
-            ]
+        risen = _settled(rise, wanted, within)
+        last = self._metrics(found)
+        for name in wanted:
+            self._value(last, name, JsonObject())
+        wrong = [f"{name} by {count}, got {risen[name]:g}" for name, count in wanted.items() if risen[name] != count]
+        if wrong:
             raise CheckFailure(f"Counters: expected a rise of {'; '.join(wrong)} for {len(good)} answers.")
         self.log.info("Counters match: " + ", ".join(f"{name} +{count}" for name, count in wanted.items()) + ".")
 

@@ -184,7 +184,8 @@ class BinaryKeywords(KeywordGroup):
             timeout: How long the program may take.
 
         Raises:
-            CheckFailure: The exit code is not 0, or a word is missing; with the lines that are nearest.
+            CheckFailure: The exit code is not 0; a word is missing, with the nearest lines; none is named, or an
+                empty one.
 
         ```robotframework
         *** Test Cases ***

@@ -11,7 +11,7 @@ from robot.libraries.BuiltIn import BuiltIn
 from robot.utils import escape
 
 from InferenceLibrary.client.answers import Reply, Stream
-from InferenceLibrary.errors import CheckFailure
+from InferenceLibrary.errors import CheckFailure, refuse_empty
 from InferenceLibrary.keywords.shared.base import KeywordGroup
 
 
@@ -89,7 +89,7 @@ class SamplingKeywords(KeywordGroup):
             The first one that is there.
 
         Raises:
-            CheckFailure: None is there.
+            CheckFailure: None is there; one is empty, or none is named.
 
         Example:
         ```robotframework
@@ -100,8 +100,7 @@ class SamplingKeywords(KeywordGroup):
             Reply Should Contain Any    ${reply}    hi    hello    good day
         ```
         """
-        if not texts or not all(texts):
-            raise CheckFailure("Reply: expected at least one text to look for, and none that is empty.")
+        refuse_empty("the reply", *(texts or [""]))
         said = answer.text.lower() if ignore_case else answer.text
         for text in texts:
             if (text.lower() if ignore_case else text) in said:

@@ -9,7 +9,7 @@ from typing import Any
 from assertionengine import AssertionOperator
 from robot.api.deco import keyword
 
-from InferenceLibrary.errors import CheckFailure, TerminalError, describe
+from InferenceLibrary.errors import CheckFailure, TerminalError, describe, refuse_empty
 from InferenceLibrary.keywords.shared.assertions import check_text
 from InferenceLibrary.keywords.shared.terminal_base import TerminalGroup
 
@@ -43,6 +43,7 @@ class ScreenKeywords(TerminalGroup):
 
         Raises:
             TerminalError: It did not come; with the screen, the last keys and how the program ended.
+            CheckFailure: The text is empty.
 
         ```robotframework
         *** Test Cases ***
@@ -52,6 +53,7 @@ class ScreenKeywords(TerminalGroup):
         ```
         """
         shell = self._terminal(terminal)
+        refuse_empty("the screen", text)
         _must_compile(text, regexp)
         with self._evidence(shell):
             shell.wait_for_text(text, timeout=timeout.total_seconds(), regexp=regexp, scrollback=scrollback)
@@ -97,13 +99,13 @@ class ScreenKeywords(TerminalGroup):
             terminal: Alias, handle or object of a terminal; by default the current one.
 
         Raises:
-            CheckFailure: It is not there; with the screen.
+            CheckFailure: It is not there, with the screen; or it is empty.
 
         ```robotframework
         *** Test Cases ***
         The Prompt Is There
             Start Terminal    python    -q
-            Wait Until Screen Is Stable
+            Wait For Screen Text    >>>
             Screen Should Contain    >>>
         ```
         """
@@ -122,13 +124,13 @@ class ScreenKeywords(TerminalGroup):
             terminal: Alias, handle or object of a terminal; by default the current one.
 
         Raises:
-            CheckFailure: It is there; with the screen.
+            CheckFailure: It is there, with the screen; or it is empty.
 
         ```robotframework
         *** Test Cases ***
         No Error Is There
             Start Terminal    python    -q
-            Wait Until Screen Is Stable
+            Wait For Screen Text    >>>
             Screen Should Not Contain    Traceback
         ```
         """
@@ -256,7 +258,7 @@ class ScreenKeywords(TerminalGroup):
             terminal: Alias, handle or object of a terminal; by default the current one.
 
         Raises:
-            CheckFailure: It is drawn otherwise, or is not on the screen.
+            CheckFailure: It is drawn otherwise, is not on the screen, or is empty.
 
         ```robotframework
         *** Test Cases ***
@@ -279,6 +281,7 @@ class ScreenKeywords(TerminalGroup):
             raise TerminalError(
                 describe("No style is named", expected="bold=yes, foreground=1 or the like", got="none")
             )
+        refuse_empty("the screen", text.strip())
         found = shell.cells_of(text)
         if not found:
             raise CheckFailure(
@@ -299,6 +302,7 @@ class ScreenKeywords(TerminalGroup):
 
     def _check_screen(self, text: str, regexp: bool, scrollback: bool, ref: Any, *, wanted: bool) -> None:
         shell = self._terminal(ref)
+        refuse_empty("the screen", text)
         _must_compile(text, regexp)
         screen = shell.screen()
         found = screen.contains(text, regexp=regexp) or (scrollback and shell.scrollback_contains(text, regexp=regexp))

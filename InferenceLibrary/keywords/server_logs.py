@@ -10,7 +10,7 @@ from robot.api.deco import keyword
 
 from InferenceLibrary.context import Context
 from InferenceLibrary.deadline import Deadline, wait_until
-from InferenceLibrary.errors import CheckFailure, ServerError, describe
+from InferenceLibrary.errors import CheckFailure, ServerError, describe, refuse_empty
 from InferenceLibrary.keywords.shared.base import KeywordGroup
 from InferenceLibrary.log import Log
 
@@ -71,7 +71,7 @@ class ServerLogKeywords(KeywordGroup):
             The first line that matches.
 
         Raises:
-            CheckFailure: No line matches.
+            CheckFailure: No line matches, or the pattern is empty.
             ServerError: The server was not started by the library, or the pattern is none.
 
         Example:
@@ -117,7 +117,7 @@ class ServerLogKeywords(KeywordGroup):
             since: From the test's start on, or from that of the server.
 
         Raises:
-            CheckFailure: A line matches.
+            CheckFailure: A line matches, or the pattern is empty.
             ServerError: The server was not started by the library, or the pattern is none.
 
         Example:
@@ -198,6 +198,7 @@ def _how(program: Program) -> str:
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
+    refuse_empty("the log", pattern)
     try:
         return re.compile(pattern)
     except re.error as error:

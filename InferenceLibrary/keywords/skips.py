@@ -116,6 +116,6 @@ def _is_loaded(model: dict[str, Any]) -> bool:
     status = model.get("status")
     if isinstance(status, dict):
         status = status.get("value")
-    if isinstance(status, str):
-        return status.lower() in {"loaded", "ready", "available"}
+    if isinstance(status, str) and status.lower() not in {"loaded", "ready"}:
+        return False
     return model.get("loaded") is not False

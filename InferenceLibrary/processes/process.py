@@ -200,9 +200,16 @@ class ServerProcess(OutputFile):
 
     def pause(self) -> None:
         """Stop it and all that it started in their tracks; return when they stand, as far as the system tells."""
-        self.send_signal(signal.SIGSTOP, whole_tree=True)
+
+        def stands() -> bool:
+            # What is started in the moment of the signal is met by the next one.
+            self.send_signal(signal.SIGSTOP, whole_tree=True)
+            return all(seen.state in {"T", "Z"} for seen in self.tree())
+
         if process_tree.on_linux():
-            wait_until(lambda: all(seen.state == "T" for seen in self.tree()), _GUARD_IS_LATE)
+            wait_until(stands, _GUARD_IS_LATE)
+        else:
+            self.send_signal(signal.SIGSTOP, whole_tree=True)
 
     def resume(self) -> None:
         """Let it go on."""

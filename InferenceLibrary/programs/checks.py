@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from InferenceLibrary.errors import CheckFailure, describe
+from InferenceLibrary.errors import CheckFailure, describe, refuse_empty
 from InferenceLibrary.programs.result import RunResult
 
 Run = Callable[[Sequence[str]], RunResult]
@@ -59,8 +59,9 @@ def check_version(binary: Binary, run: Run, pattern: str | None = None) -> str:
         pattern: A regular expression that is searched in the text; None takes the program's own.
 
     Raises:
-        CheckFailure: The exit code is not 0, the stream is empty, or the text does not match.
+        CheckFailure: The exit code is not 0, the stream is empty, the text does not match, or the pattern is empty.
     """
+    refuse_empty("the version", pattern)
     wanted = pattern or binary.version.pattern or r"\d+\.\d+|\S"
     return _report(binary, "version", binary.version, run, wanted)
 
@@ -69,8 +70,10 @@ def check_help(binary: Binary, run: Run, words: Sequence[str]) -> str:
     """Return the help text, found to mention every one of `words`.
 
     Raises:
-        CheckFailure: The exit code is not 0, the stream is empty, or a word is missing; near lines are shown.
+        CheckFailure: The exit code is not 0, the stream is empty, a word is missing, with near lines; none is named, or
+            an empty one.
     """
+    refuse_empty("the help", *(words or [""]))
     text = _report(binary, "help", binary.help, run, binary.help.pattern or r"\S")
     missing = [word for word in words if word not in text]
     if missing:
@@ -110,8 +113,9 @@ def check_refusal(
         stream: `stdout` or `stderr`, where the message must stand; None takes the program's.
 
     Raises:
-        CheckFailure: One of this does not hold.
+        CheckFailure: One of this does not hold, or `mention` is empty.
     """
+    refuse_empty("the message", mention)
     result = run(arguments)
     codes = tuple(exit_codes) or binary.bad_argument.exit_codes
     where = stream or binary.bad_argument.stream

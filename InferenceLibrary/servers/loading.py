@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.errors import BinaryError, CheckFailure, ProfileError, ServerError, describe
+from InferenceLibrary.errors import BinaryError, CheckFailure, ProfileError, ServerError, describe, refuse_empty
 from InferenceLibrary.modelfiles.info import SUFFIXES
 from InferenceLibrary.programs.result import RunResult
 
@@ -174,6 +174,7 @@ def check_dry_run(loader: Loader, model: Path, run: Run, mention: str | None = N
     Raises:
         CheckFailure: It did not end with exit code 0, or without the words.
     """
+    refuse_empty("the output", mention)
     result = run(loader.argv(model, dry_run=True))
     if result.exit_code != 0:
         raise _failure(f"Model '{model.name}' was not loaded by {loader.name}", "exit code 0", result.ending, result)
@@ -212,6 +213,7 @@ def check_refusal_of_model(
     """
     what = f"Model '{model.name}'"
     codes = " or ".join(map(str, exit_codes)) or "other than 0"
+    refuse_empty("the message", mention)
     try:
         result = run(loader.argv(model, dry_run=True))
     except BinaryError as error:

@@ -13,17 +13,28 @@ if TYPE_CHECKING:
     from InferenceLibrary.servers.profile import Profile
 
 
-def fetch_metrics(client: Client, path: str) -> Metrics:
+def fetch_metrics(client: Client, path: str, budget: float | None = None) -> Metrics:
     """Return what the server's metrics say now.
+
+    Args:
+        client: Asks the server.
+        path: Path of the metrics.
+        budget: Seconds in which the answer must be there; None for the client's own limits.
 
     Raises:
         RequestError: No answer, or another status than 200.
     """
-    return read_metrics(client.send("GET", path, sending=Sending()).body)
+    limits = None if budget is None else client.limits._replace(total=budget)
+    return read_metrics(client.send("GET", path, sending=Sending(limits=limits)).body)
 
 
-def requests_at_work(client: Client, profile: Profile) -> dict[str, float]:
+def requests_at_work(client: Client, profile: Profile, budget: float | None = None) -> dict[str, float]:
     """Return the counts of requests at work and waiting, by the names of their metrics.
+
+    Args:
+        client: Asks the server.
+        profile: Says which metrics count them.
+        budget: Seconds in which the answer must be there; None for the client's own limits.
 
     Raises:
         RequestError: The metrics cannot be had.
@@ -33,7 +44,7 @@ def requests_at_work(client: Client, profile: Profile) -> dict[str, float]:
     if profile.metrics is None or not names:
         reason = profile.lacks.get("metrics", "its profile has no metrics.running")
         raise TargetError(f"Whether '{profile.name}' is idle cannot be told: {reason}.")
-    metrics = fetch_metrics(client, profile.metrics.path)
+    metrics = fetch_metrics(client, profile.metrics.path, budget)
     found = {name: value for name in names if (value := metrics.value(name)) is not None}
     if not found:
         raise TargetError(

@@ -32,7 +32,12 @@ A Long Prompt Is Answered Three Times
     Set Test Message    ${measurement}
 
 Each Generation Has A Time Limit
-    ${measurement} =    Measure Generation    ${LONG_PROMPT}    iterations=1    warmup=0    max_tokens=4    timeout=60 s
+    ${measurement} =    Measure Generation
+    ...    ${LONG_PROMPT}
+    ...    iterations=1
+    ...    warmup=0
+    ...    max_tokens=4
+    ...    timeout=60 s
     Should Be Equal As Integers    ${{len($measurement.generations)}}    1
 
 The Configured Latencies Are What Is Measured

@@ -121,11 +121,6 @@ Metric That Has Not Risen
     ${before} =    Get Metrics
     Metric Should Have Risen    ${before}    vllm:request_success_total    by=1    within=100 ms
 
-Counters Without The Answers
-    ${before} =    Get Metrics
-    Chat    Hello
-    Counters Should Match    ${before}    within=100 ms
-
 Some Of Ten Fail
     Start Server    simulator    fault=status:code=503,first=3
     ${results} =    Chat At Once    Hello    count=10    allow_failures=True

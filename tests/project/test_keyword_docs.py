@@ -14,6 +14,7 @@ from robot.libdocpkg import LibraryDocumentation
 from robot.running.arguments.typeinfo import TypeInfo
 
 from InferenceLibrary import InferenceLibrary
+from InferenceLibrary.library import DOC_FORMAT
 
 CONVERTERS = InferenceLibrary.ROBOT_LIBRARY_CONVERTERS
 ROOT = Path(__file__).resolve().parents[2]
@@ -123,10 +124,11 @@ def test_a_type_that_robot_cannot_convert_is_seen() -> None:
 def test_libdoc_builds_without_a_word(capfd: pytest.CaptureFixture[str]) -> None:
     spec = LibraryDocumentation("InferenceLibrary")
     assert {keyword.name for keyword in spec.keywords} == set(METHODS)
-    assert spec.doc_format == "MARKDOWN"
+    assert spec.doc_format == DOC_FORMAT
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.skipif(DOC_FORMAT != "MARKDOWN", reason="Robot Framework 7.4 makes no links; install 7.5 or later")
 def test_links_lead_somewhere(tmp_path: Path) -> None:
     import keyword_docs
 

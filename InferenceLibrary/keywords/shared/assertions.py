@@ -10,7 +10,7 @@ from typing import Any
 
 from assertionengine import AssertionOperator, float_str_verify_assertion, verify_assertion
 
-from InferenceLibrary.errors import CheckFailure
+from InferenceLibrary.errors import CheckFailure, refuse_empty
 from InferenceLibrary.types import to_quantity
 
 _COMPARISONS: dict[AssertionOperator, Callable[[float, float], bool]] = {
@@ -21,6 +21,9 @@ _COMPARISONS: dict[AssertionOperator, Callable[[float, float], bool]] = {
     AssertionOperator[">"]: lambda value, expected: value > expected,
     AssertionOperator[">="]: lambda value, expected: value >= expected,
 }
+
+
+_SEARCHES = {AssertionOperator[name] for name in ("contains", "not contains", "starts", "ends", "matches")}
 
 
 def check_number(
@@ -66,9 +69,12 @@ def check_text(
     """Check a text against an inline assertion and return it.
 
     Raises:
-        AssertionError: The assertion does not hold.
+        AssertionError: The assertion does not hold, or looks for an empty text.
     """
-    return verify_assertion(value, _converted(operator), expected, name, message)
+    operator = _converted(operator)
+    if operator in _SEARCHES:
+        refuse_empty(name, str(expected or ""))
+    return verify_assertion(value, operator, expected, name, message)
 
 
 def _converted(operator: AssertionOperator | str | None) -> AssertionOperator | None:

@@ -1,0 +1,209 @@
+*** Settings ***
+Documentation    One clause of a check each: every test must fail for the reason in its name alone; pytest reads what
+...              they say.
+
+Library          InferenceLibrary
+
+Suite Setup      Start Server    simulator
+
+
+*** Variables ***
+${PYTHON}      python
+${CAPITAL}     What is the capital of France?
+${STYLED}      printf '\\033[1;31mword\\033[0m'; cat
+${TWO_WAYS}    printf 'word \\033[1mword\\033[0m'; cat
+${OTHER}       printf '\\033[1mword\\033[0m word'; cat
+&{HELD_UP}     X-Inference-Fault=stall:before=headers,seconds=20
+
+
+*** Test Cases ***
+Empty In A Reply
+    ${reply} =    Chat    ${CAPITAL}
+    Reply Should Contain    ${reply}    ${EMPTY}
+
+Empty Among Several In A Reply
+    ${reply} =    Chat    ${CAPITAL}
+    Reply Should Contain Any    ${reply}    Rome    ${EMPTY}
+
+None Of Several In A Reply
+    ${reply} =    Chat    ${CAPITAL}
+    Reply Should Contain Any    ${reply}
+
+Empty In An Error
+    Request Should Fail    Chat    Hello    model=nobody    error_contains=${EMPTY}
+
+Empty In A Log
+    Server Log Should Contain    ${EMPTY}    since=start
+
+No Empty In A Log
+    Server Log Should Not Contain    ${EMPTY}
+
+Empty On A Screen
+    Start Terminal    cat
+    Screen Should Contain    ${EMPTY}
+
+No Empty On A Screen
+    Start Terminal    cat
+    Screen Should Not Contain    ${EMPTY}
+
+Empty Awaited On A Screen
+    Start Terminal    cat
+    Wait For Screen Text    ${EMPTY}
+
+Empty In A Style
+    Start Terminal    cat
+    Text Should Have Style    ${EMPTY}    bold=no
+
+Empty In An Inline Assertion
+    Start Terminal    cat
+    Get Screen    contains    ${EMPTY}
+
+No Word Of A Help
+    Use Binary    ${PYTHON}
+    Help Should Mention
+
+Empty Word Of A Help
+    Use Binary    ${PYTHON}
+    Help Should Mention    -c    ${EMPTY}
+
+Empty Pattern Of A Version
+    Use Binary    ${PYTHON}
+    Version Should Match    ${EMPTY}
+
+Empty Mention Of A Refusal
+    Use Binary    ${PYTHON}
+    Arguments Should Be Rejected    --bogus    mention=${EMPTY}
+
+Another Parameter
+    Request Should Fail    Chat    Hello    model=nobody    status=404    param=temperature
+
+Another Type
+    Request Should Fail    Chat    Hello    model=nobody    status=404    error_type=rate_limit_error
+
+Another Message
+    Request Should Fail    Chat    Hello    model=nobody    status=404    error_contains=no such words
+
+Rise That Is Too Large
+    ${before} =    Get Metrics
+    Chat    Hello
+    Chat    Hello
+    Metric Should Have Risen    ${before}    vllm:request_success_total    by=1
+
+Rise By Nothing Of A Name That Is Not There
+    ${before} =    Get Metrics
+    Metric Should Have Risen    ${before}    vllm:no_such_total    by=0    within=100 ms
+
+Rise By Nothing While A Request Is Under Way
+    ${before} =    Get Metrics
+    Start Stream    Hello    headers={"X-Inference-Fault": "stall:before=headers,seconds=0.3"}
+    Metric Should Have Risen    ${before}    vllm:request_success_total    by=0    within=20 s
+
+Rise With Other Labels
+    ${before} =    Get Metrics
+    Chat    Hello
+    Metric Should Have Risen
+    ...    ${before}
+    ...    vllm:request_success_total
+    ...    by=1
+    ...    labels={"finished_reason": "abort"}
+    ...    within=100 ms
+
+Rise By A Fraction
+    ${before} =    Get Metrics
+    Chat    Hello
+    Metric Should Have Risen    ${before}    vllm:request_success_total    by=${{float('nan')}}    within=100 ms
+
+Counters Without Any Answer
+    ${before} =    Get Metrics
+    Counters Should Match    ${before}
+
+Counters With One Answer Too Few
+    ${before} =    Get Metrics
+    ${reply} =    Chat    Hello
+    Chat    Hello
+    Counters Should Match    ${before}    ${reply}
+
+Idle Before The Request Has Arrived
+    Start Stream    Hello    headers=${HELD_UP}
+    Server Should Be Idle Within    100 ms
+
+Idle By A Slow Page
+    Start Server    simulator    fault=stall:before=headers,seconds=20,path=/metrics
+    Server Should Be Idle Within    200 ms
+
+Line Of An Earlier Time
+    Server Log Should Contain    listening on
+
+Line Since The Start
+    Server Log Should Not Contain    listening on    since=start
+
+Memory Of Another Kind
+    [Documentation]    Shared pages make RSS the larger of the two: a limit between them is kept by PSS alone.
+    Start Memory Monitor
+    Chat    Hello
+    ${pss} =    Get Measured Peak Memory    kind=pss
+    ${rss} =    Get Measured Peak Memory    kind=rss
+    VAR    ${between}    ${{($pss + $rss) // 2}} B
+    Memory Should Stay Below    ${between}    kind=pss
+    Memory Should Stay Below    ${between}    kind=rss
+
+Tool With Another Value
+    VAR    ${schema}    {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    VAR    ${tool}    {"name": "weather", "parameters": ${schema}}
+    ${reply} =    Chat    Hello    tools=${tool}    tool_choice=weather
+    Tool Should Be Called    ${reply}    weather    {"city": "another"}
+
+Vectors One Way
+    ${first} =    Create Embeddings    one
+    ${second} =    Create Embeddings    two
+    Embeddings Should Agree    ${first}    ${second}
+
+Vectors The Other Way
+    ${first} =    Create Embeddings    one
+    ${second} =    Create Embeddings    two
+    Embeddings Should Agree    ${second}    ${first}
+
+Second Place In A Row Is Drawn Otherwise
+    Start Terminal    sh    -c    ${TWO_WAYS}
+    Wait For Screen Text    word word
+    Text Should Have Style    word    bold=no
+
+First Place In A Row Is Drawn Otherwise
+    Start Terminal    sh    -c    ${OTHER}
+    Wait For Screen Text    word word
+    Text Should Have Style    word    bold=no
+
+Not Bold
+    Style Should Fail    bold=no
+
+Not Dim
+    Style Should Fail    bold=yes    dim=yes
+
+Not Italic
+    Style Should Fail    bold=yes    italic=yes
+
+Not Underlined
+    Style Should Fail    bold=yes    underline=yes
+
+Not Inverse
+    Style Should Fail    bold=yes    inverse=yes
+
+Another Foreground
+    Style Should Fail    bold=yes    foreground=2
+
+Another Background
+    Style Should Fail    bold=yes    foreground=1    background=1
+
+No Second Row From The End
+    Start Terminal    sh    -c    printf only; cat
+    Wait For Screen Text    only
+    Get Screen Line    -1    ==    only
+    Get Screen Line    -2
+
+
+*** Keywords ***
+Style Should Fail
+    [Arguments]    &{style}
+    Start Terminal    sh    -c    ${STYLED}
+    Wait For Screen Text    word
+    Text Should Have Style    word    &{style}
