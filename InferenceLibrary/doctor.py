@@ -22,6 +22,7 @@ CORE = (
     "referencing",
     "certifi",
     "h11",
+    "httpx",
     "httptools",
     "markdown",
     "msgspec",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Protocol
-from urllib.parse import quote, urlsplit
 
 from InferenceLibrary.client.bodies import encoded, written
 from InferenceLibrary.client.codings import CodingError, TooLarge, Unpacker
@@ -20,7 +19,6 @@ CANCELLED = "a call that was cancelled"
 
 _LONGEST_HEAD = 100 * 1024
 """Bytes of status line and headers."""
-_SAFE_IN_TARGETS = "%/:=&?~+!$,;'@()*[]-._"
 _OUR_HEADERS = {
     "accept": "*/*",
     "accept-encoding": "identity",
@@ -47,20 +45,25 @@ def request_of(method: str, url: str, headers: Mapping[str, str], body: Any) -> 
     """Return a request. Text and bytes are sent as they are, everything else as JSON; None sends no body.
 
     Raises:
-        RequestError: It holds `<secret>` where a secret should stand.
+        RequestError: It holds `<secret>` where a secret should stand, or the URL is not one.
     """
-    parts = urlsplit(url)
+    import httpx
+
     named = {name.lower() for name in headers}
-    own = {"host": parts.netloc.rpartition("@")[2], **_OUR_HEADERS}
+    own = {name: value for name, value in _OUR_HEADERS.items() if name not in named}
     content = encoded(body) if isinstance(body, str) else b"" if body is None else body
     if not isinstance(content, bytes):
         content = written(body)
-    if body is not None:
+    if body is not None and "content-type" not in named:
         own["content-type"] = "application/json"
-    if (content or method.upper() in {"POST", "PUT", "PATCH"}) and "transfer-encoding" not in named:
-        own["content-length"] = str(len(content))
-    sent = {name: value for name, value in own.items() if name not in named} | dict(headers)
-    where = next((f"the header '{name}'" for name, value in sent.items() if PLACEHOLDER in value), None)
+    given = [(encoded(name), encoded(value)) for name, value in (own | dict(headers)).items()]
+    try:
+        # Host, the length and the escapes of the URL are left to it.
+        request = httpx.Request(method, url, headers=given, content=content)
+    except httpx.InvalidURL as error:
+        raise RequestError(describe(f"{method} {url} is not sent", expected="a URL", got=str(error))) from None
+    sent = [(_text(name).lower(), _text(value)) for name, value in request.headers.raw]
+    where = next((f"the header '{name}'" for name, value in sent if PLACEHOLDER in value), None)
     if where is not None or PLACEHOLDER.encode() in content:
         raise RequestError(
             describe(
@@ -70,7 +73,7 @@ def request_of(method: str, url: str, headers: Mapping[str, str], body: Any) -> 
                 hint=PLACEHOLDER_HINT,
             )
         )
-    return Request(method, url, tuple((name.lower(), value) for name, value in sent.items()), content)
+    return Request(request.method, url, tuple(sent), content)
 
 
 def make_attempt(
@@ -156,17 +159,17 @@ class _Answer:
     def _write(self, connection: Connection, way: Way, http: Any) -> OSError | None:
         """Write the request; return what kept the server from taking the whole of it: it may have answered before."""
         import h11
+        import httpx
 
         request = self._exchange.request
         headers = [(encoded(name), encoded(value)) for name, value in request.headers]
         strange = next((name for name, _ in request.headers if not name.isascii()), None)
         if strange is not None:
             raise UnreachableError(f"Illegal header name {strange!r}")
-        parts = urlsplit(request.url)
-        target = quote(parts.path or "/", safe=_SAFE_IN_TARGETS)
-        target += f"?{quote(parts.query, safe=_SAFE_IN_TARGETS)}" if parts.query else ""
+        url = httpx.URL(request.url)
+        target = url.raw_path
         if way.proxy is not None and not way.tls:
-            target = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{target}"
+            target = b"%b://%b%b" % (url.raw_scheme, url.netloc, target)
             headers += [(b"proxy-authorization", way.proxy_login.encode())] if way.proxy_login else []
         data = http.send(h11.Request(method=encoded(request.method), target=target, headers=headers))
         if request.body:

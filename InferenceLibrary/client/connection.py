@@ -6,7 +6,6 @@ was written and not answered may have been carried out.
 
 from __future__ import annotations
 
-import base64
 import socket
 import ssl
 import threading
@@ -15,6 +14,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from InferenceLibrary.client.bodies import encoded
 from InferenceLibrary.client.patience import Patience
 from InferenceLibrary.client.problems import UnreachableError
 from InferenceLibrary.client.route import Route
@@ -43,8 +43,11 @@ def login_of(url: SplitResult) -> str | None:
     """Return the user and password of a URL as the value of `Authorization` (RFC 7617), None without them."""
     if url.username is None:
         return None
-    login = f"{unquote(url.username)}:{unquote(url.password or '')}"
-    return "Basic " + base64.b64encode(login.encode("utf-8", "surrogatepass")).decode()
+    from httpx import BasicAuth, Request
+
+    login = BasicAuth(encoded(unquote(url.username)), encoded(unquote(url.password or "")))
+    authorized = next(login.auth_flow(Request("GET", "http://localhost")))
+    return authorized.headers["authorization"]
 
 
 class Connection:
@@ -117,15 +120,18 @@ class Dialer:
         Raises:
             UnreachableError: It is not a URL of HTTP.
         """
-        parts = urlsplit(url)
+        import httpx
+
         try:
-            host, port = parts.hostname, parts.port
-        except ValueError as error:
+            parts = httpx.URL(url)
+        except httpx.InvalidURL as error:
             raise UnreachableError(f"a URL that cannot be read ({error})") from None
+        host = parts.raw_host.decode()
         if parts.scheme not in _PORTS or not host:
             raise UnreachableError(f"a URL without http:// or https:// and a host ({url!r})")
         proxy = self._route.proxy_for(url)
-        return Way(host, port or _PORTS[parts.scheme], parts.scheme == "https", urlsplit(proxy) if proxy else None)
+        secure = parts.scheme == "https"
+        return Way(host, parts.port or _PORTS[parts.scheme], secure, urlsplit(proxy) if proxy else None)
 
     def dial(self, way: Way, patience: Patience) -> Connection:
         """Open a connection.
