@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from protocol.rules.exchanges import (
     ASKED,
+    CHAT,
     COMPLETIONS,
     DONE,
     GOOD,
@@ -29,7 +30,19 @@ from protocol.rules.exchanges import (
     whole,
     with_logprobs,
 )
-from protocol.rules.typed_exchanges import message, message_stream, response, response_stream
+from protocol.rules.typed_exchanges import (
+    ANTHROPIC_REFUSAL,
+    MESSAGES,
+    MESSAGES_ASKED,
+    REFUSAL,
+    WHOLE,
+    good,
+    job,
+    message,
+    message_stream,
+    response,
+    response_stream,
+)
 
 from InferenceLibrary.protocol.exchange import Exchange
 
@@ -78,4 +91,9 @@ GOOD_ANSWERS: dict[str, Exchange] = {
     "response streamed": response_stream(),
     "message": message(),
     "message streamed": message_stream(),
+    **{path: good(path) for path, _, _ in WHOLE},
+    "job": job(),
+    "job without names": job(named=False),
+    "refusal": answer(CHAT, ASKED, REFUSAL, status=400),
+    "refusal of a message": answer(MESSAGES, MESSAGES_ASKED, ANTHROPIC_REFUSAL, status=400),
 }

@@ -16,15 +16,24 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
+from protocol.rules.exchanges import exchange
 from protocol.rules.good_answers import GOOD_ANSWERS
+from protocol.rules.typed_exchanges import good
 
 from InferenceLibrary.protocol.errors import error_of, read_refusal
 from InferenceLibrary.protocol.exchange import Exchange
 from InferenceLibrary.protocol.messages import join_tool_calls, merge_usage, read_pieces, read_usage
 from InferenceLibrary.protocol.rules.book import judge, judge_several
+from InferenceLibrary.protocol.rules.rule import Known, Reference
 from InferenceLibrary.protocol.sse import SSEDecoder
 from InferenceLibrary.protocol.strict_json import read_json
 
+KNOWN = Known(models=("m",), key=True, reference=Reference.OPEN_RESPONSES)
+AROUND = [
+    good("/v1/models"),
+    exchange("/metrics", None, b"vllm:request_success_total 1\n", method="GET", headers=()),
+]
+"""Good calls for the rules over several exchanges."""
 VALUES: tuple[Any, ...] = (
     None, True, False, 0, -1, 7, 1.5, 10**30, -(10**350), float("nan"), float("inf"), "", "x", "assistant", "\ud83d",
     "[DONE]", [], [None], [[]], ["x"], [{}], [1, 2], {}, {"a": 1}, {"a": None}, {"type": "x"}, {"error": "x"},
@@ -114,7 +123,8 @@ def broken(exchange: Exchange, draw: random.Random) -> Exchange:
 def look(exchange: Exchange) -> None:
     """Ask every rule and every reader."""
     judge(exchange)
-    judge_several([exchange, exchange])
+    judge(exchange, KNOWN)
+    judge_several([*AROUND, exchange, exchange, *AROUND], KNOWN)
     objects = [exchange.json]
     if exchange.is_event_stream:
         objects = [read_json(event.data).value for event in SSEDecoder().feed(exchange.body)]
@@ -151,8 +161,8 @@ def main(arguments: list[str]) -> int:
             key = f"{type(error).__name__} in {where.filename}:{where.lineno}"
             failures.setdefault(key, (name, str(error), exchange.body[:2000], exchange.request.body[:500]))
 
-    for name, good in GOOD_ANSWERS.items():
-        for mutant in all_mutants(good):
+    for name, right in GOOD_ANSWERS.items():
+        for mutant in all_mutants(right):
             check(name, mutant)
     exhaustive = tried
     names = list(GOOD_ANSWERS)
