@@ -8,6 +8,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "terminal": ("tui-test",),
     "performance": ("psutil", "nvidia-ml-py"),
     "containers": ("docker", "requests"),
+    "grpc": ("grpcio", "grpcio-health-checking"),
     "compression": ("brotli",),
     "models": ("gguf", "numpy"),
 }

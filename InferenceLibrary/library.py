@@ -44,6 +44,7 @@ from InferenceLibrary.keywords.server_logs import ServerLogKeywords, list_kept, 
 from InferenceLibrary.keywords.servers import ServerKeywords
 from InferenceLibrary.keywords.shared.arguments import CONVERTERS as RESULT_CONVERTERS
 from InferenceLibrary.keywords.shared.light_converters import light
+from InferenceLibrary.keywords.shared.ready_checks import CONVERTERS as READY_CONVERTERS
 from InferenceLibrary.keywords.shared.wire_types import CONVERTERS as WIRE_CONVERTERS
 from InferenceLibrary.keywords.skips import SkipKeywords
 from InferenceLibrary.keywords.streams import StreamKeywords
@@ -67,7 +68,9 @@ DOC_FORMAT: Literal["MARKDOWN", "TEXT"] = "MARKDOWN" if _ROBOT >= (7, 5) else "T
     version=__version__,
     doc_format=DOC_FORMAT,
     listener="SELF",
-    converters=light(CONVERTERS | RESULT_CONVERTERS | CONTAINER_CONVERTERS | WIRE_CONVERTERS | JOB_CONVERTERS),
+    converters=light(
+        CONVERTERS | RESULT_CONVERTERS | READY_CONVERTERS | CONTAINER_CONVERTERS | WIRE_CONVERTERS | JOB_CONVERTERS
+    ),
 )
 class InferenceLibrary(
     ServerKeywords,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from robot.api.deco import keyword
 from robot.api.types import Secret
@@ -16,6 +16,10 @@ from InferenceLibrary.errors import CheckFailure, RequestError, ServerError, des
 from InferenceLibrary.keywords.shared.arguments import plain, plain_mapping
 from InferenceLibrary.keywords.shared.base import KeywordGroup
 from InferenceLibrary.types import JsonObject
+
+if TYPE_CHECKING:
+    from InferenceLibrary.servers.checks import Check
+    from InferenceLibrary.servers.server import Server
 
 
 class ConnectionKeywords(KeywordGroup):
@@ -137,7 +141,7 @@ class ConnectionKeywords(KeywordGroup):
 
     @keyword(tags=["server", "wait"])
     def wait_until_server_is_ready(self, server: Any = None, *, timeout: timedelta = timedelta(seconds=60)) -> None:
-        """Wait until a server's health route answers as its profile expects.
+        """Wait until a server's health route answers as its profile expects, and its checks of readiness pass.
 
         Args:
             server: Alias, handle or object; None for the current one.
@@ -158,7 +162,32 @@ class ConnectionKeywords(KeywordGroup):
         found = self.context.servers.get(server)
         deadline = Deadline(timeout.total_seconds())
         self._check_health(found, f"Server '{found.name}' is not ready", deadline)
+        for check in found.checks:
+            self._await_check(found, check, deadline)
         self.log.info(f"Server {found} is ready after {milliseconds(deadline.elapsed)}.")
+
+    def _await_check(self, server: Server, check: Check, deadline: Deadline) -> None:
+        from InferenceLibrary.servers.checks import ask, label, pause_of
+
+        last = [""]
+
+        def passed() -> bool:
+            last[0] = ask(check, server.facts, deadline.remaining)
+            return last[0] == "ok" or server.state()[0] is not None
+
+        reached = wait_until(passed, deadline, longest=pause_of(check))
+        state, log = server.state()
+        if reached and state is None:
+            return
+        text = describe(
+            f"Server '{server.name}' is not ready",
+            expected=f"{label(check)} to pass",
+            got=last[0],
+            after=deadline.elapsed,
+            state=state,
+            detail=("Last lines of its log", log) if log else None,
+        )
+        raise ServerError(self.context.redactor(text))
 
     def _first_model(self, server: Any) -> str | None:
         from InferenceLibrary.servers.probes import GIVE_KEY

@@ -144,7 +144,9 @@ class LifecycleKeywords(KeywordGroup):
     @keyword(tags=["server", "assertion"])
     def get_server_timing(
         self,
-        stage: Literal["all", "spawned", "listening", "healthy", "model listed", "first token"] = "all",
+        stage: Literal[
+            "all", "spawned", "listening", "healthy", "model listed", "checks passed", "first token"
+        ] = "all",
         assertion_operator: AssertionOperator | None = None,
         assertion_expected: Any = None,
         message: str | None = None,
@@ -153,8 +155,8 @@ class LifecycleKeywords(KeywordGroup):
     ) -> Any:
         """Return when a server reached each stage of its start, in seconds from the start.
 
-        The stages are `spawned`, `listening`, `healthy`, `model listed` and `first token`, those that its profile asks
-        for. An assertion on `all` judges the last one.
+        The stages are `spawned`, `listening`, `healthy`, `model listed`, `checks passed` and `first token`, those that
+        its profile asks for. An assertion on `all` judges the last one.
 
         Args:
             stage: Which stage.

@@ -18,6 +18,7 @@ from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.errors import CheckFailure, ServerError, describe
 from InferenceLibrary.keywords.connecting import ConnectionKeywords
 from InferenceLibrary.keywords.shared.arguments import plain, plain_mapping, revealed
+from InferenceLibrary.keywords.shared.ready_checks import ReadyChecks
 from InferenceLibrary.types import JsonObject, Texts, seconds
 
 _START_ARGUMENTS = (
@@ -26,6 +27,7 @@ _START_ARGUMENTS = (
     "model",
     "timeout",
     "wait_for",
+    "checks",
     "keep",
     "arguments",
     "environment",
@@ -47,6 +49,7 @@ class ServerKeywords(ConnectionKeywords):
         model: str | None = None,
         timeout: timedelta | None = None,
         wait_for: Literal["profile", "health", "chat", "completion"] = "profile",
+        checks: ReadyChecks = ReadyChecks(),  # noqa: B008 - read, never changed
         keep: bool = False,
         arguments: Texts = Texts(),  # noqa: B008 - read, never changed
         environment: JsonObject = JsonObject(),  # noqa: B008 - read, never changed
@@ -59,8 +62,8 @@ class ServerKeywords(ConnectionKeywords):
         The process gets a session of its own, a free port, and a log file in the output folder. It is stopped when the
         test or suite that started it ends, however that ends, and also when Robot Framework itself is killed: a guard
         process ends it then, with all that it started. It is ready after stages: spawned, listening, healthy, model
-        listed, first token. When it does not become ready, the error names the stage and holds the last lines of its
-        log.
+        listed, checks passed, first token. When it does not become ready, the error names the stage and holds the last
+        lines of its log.
 
         Args:
             profile: Name of a profile that comes with the library (`rfinference profiles` lists them), or the path of
@@ -71,6 +74,10 @@ class ServerKeywords(ConnectionKeywords):
             timeout: Time that the whole start may take; the profile's by default.
             wait_for: What makes it ready: `health`, or a first generated token by `chat` or `completion`; the
                 profile's choice by default.
+            checks: Checks of readiness beside the profile's, asked before the first token, each until it passes: an
+                object or a list of objects with one of `command` (ends with 0), `tcp` (a port or `host:port`), `grpc`
+                (its health service says SERVING), `file` (exists), `python` (`module:function`), or a function itself.
+                It gets the server's `base_url`, `host`, `port`, `model`, `pid` and `log_path`.
             keep: Whether it lives on when the test, the suite and the run end. What was kept is listed at the end of
                 the run; `rfinference servers stop` ends it.
             arguments: Further command line arguments, one text or a list; items may be Robot secrets.
@@ -95,6 +102,7 @@ class ServerKeywords(ConnectionKeywords):
             Should Not Be Empty    ${reply.text}
         ```
         """
+        from InferenceLibrary.servers.checks import checks_of
         from InferenceLibrary.servers.profile import load_profile
         from InferenceLibrary.servers.starting import StartSettings, start
 
@@ -115,6 +123,7 @@ class ServerKeywords(ConnectionKeywords):
                 timeout=seconds(timeout) or self.context.start_timeout,
                 first_token=first_token,
                 keep=keep,
+                checks=checks_of(revealed(self.context, list(checks))),
                 also_allowed=_START_ARGUMENTS,
             ),
             name=name,

@@ -147,3 +147,8 @@ def _missing(source: str, name: str, option: Option) -> str:
 
 def _fill(part: str, values: Mapping[str, str]) -> str:
     return re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], ""), part)
+
+
+def filled(text: str, placeholders: Mapping[str, str]) -> str:
+    """Fill what is known; other braces belong to the value."""
+    return re.sub(r"\{(\w+)\}", lambda match: placeholders.get(match[1], match[0]), text)

@@ -196,6 +196,7 @@ def until_ready(
     client.state = partial(state_of, program)
     # An engine accepts connections on a published port from the start on: listening tells nothing here.
     watch = readiness.Watch(name, program, profile, deadline, redact, report=report, progress=progress)
+    watch.checks = profile.ready.checks
     watch.spawned()
     watch.until_ready(client, "none")
     if client.model is None and profile.name == "openai":

@@ -49,10 +49,10 @@ def probe(base_url: str, health: Health | None) -> str:
     return judge_health(health, response.status, body)
 
 
-def connects(host: str, port: int) -> str:
-    """Try to connect."""
+def connects(host: str, port: int, budget: float = PROBE_TIMEOUT) -> str:
+    """Try to connect within `budget` seconds."""
     try:
-        socket.create_connection((host, port), PROBE_TIMEOUT).close()
+        socket.create_connection((host, port), budget).close()
     except (OSError, UnicodeError) as error:
         return reason(error)
     return OK

@@ -86,6 +86,32 @@ class Health(_Part, frozen=True):
     `up` or `running`; or any."""
 
 
+class ReadyCheck(_Part, frozen=True):
+    """A check of one's own: one of `command`, `tcp`, `grpc`, `file`, `python`. The placeholders `{host}`, `{port}`,
+    `{base_url}`, `{model}`, `{pid}` and `{python}` are filled."""
+
+    command: list[str] | None = None
+    """Program and arguments; it must end with 0."""
+    tcp: int | str | None = None
+    """Port, or `host:port`, that must accept a connection."""
+    grpc: int | str | None = None
+    """Port, or `host:port`, where the health service of gRPC must say SERVING. Needs the extra `grpc`."""
+    service: str = ""
+    """Service that gRPC is asked about; the whole server by default."""
+    file: str | None = None
+    """Path that must exist."""
+    python: str | None = None
+    """`module:function`. It is called with the facts of the server (`base_url`, `host`, `port`, `model`, `pid`,
+    `log_path`) and returns True, or False or a text that says what is missing."""
+    timeout: DURATION = "5s"
+    """How long the check may take each time."""
+
+
+READY_CHECKS = ("command", "tcp", "grpc", "file", "python")
+"""The kinds of checks."""
+_CHECK_VALUES = {"host", "port", "base_url", "model", "pid", "python"}
+
+
 class Budgets(_Part, frozen=True):
     """How long each stage of a start may take, counted from the end of the one before; by default what is left of
     `timeout`."""
@@ -96,6 +122,8 @@ class Budgets(_Part, frozen=True):
     """Until the health route answers as expected; loading a model falls into this stage or the one before."""
     model_listed: DURATION | None = None
     """Until the model list names the model."""
+    checks_passed: DURATION | None = None
+    """Until all checks of one's own have passed."""
     first_token: DURATION | None = None
     """Until a token has been generated."""
 
@@ -110,6 +138,8 @@ class Ready(_Part, frozen=True):
     health checks may still be minutes away from it."""
     model_list: str | None = None
     """Path of the model list that must name the model, such as `/v1/models`. None: the list is not asked."""
+    checks: list[ReadyCheck] = []
+    """Checks of one's own, asked one after the other before the first token, each until it passes."""
     timeout: DURATION = "60s"
     """How long the whole start may take."""
     budgets: Budgets = Budgets()
@@ -327,12 +357,41 @@ def _check_readiness(profile: Profile, place: Place) -> None:
             parse_duration(value)
         except ValueError as error:
             raise ProfileError(f"{place(key)}: {error}.") from None
+    for number, check in enumerate(profile.ready.checks):
+        problem = ready_check_problem(check)
+        if problem is not None:
+            raise ProfileError(f"{place(f'ready.checks[{number}]')}: {problem}.")
     listing = profile.ready.model_list
     if listing is not None and not listing.startswith("/"):
         raise ProfileError(f"{place('ready.model_list')}: expected a path such as /v1/models, got '{listing}'.")
     if profile.ready.health is not None and not profile.ready.health.path.startswith("/"):
         path = profile.ready.health.path
         raise ProfileError(f"{place('ready.health.path')}: expected a path such as /health, got '{path}'.")
+
+
+def ready_check_problem(check: ReadyCheck) -> str | None:
+    """Return what is wrong with a check, beyond what its types say."""
+    given = [kind for kind in READY_CHECKS if getattr(check, kind) is not None]
+    if len(given) != 1:
+        return f"expected one of {', '.join(READY_CHECKS)}, got {' and '.join(given) or 'none of them'}"
+    if check.command == []:
+        return "expected a program and its arguments, got an empty list"
+    if check.python is not None and not re.fullmatch(r"[\w.]+:\w+", check.python):
+        return f"expected module:function, got '{check.python}'"
+    if check.service and check.grpc is None:
+        return "'service' belongs to grpc"
+    texts = [str(text) for text in (check.tcp, check.grpc, check.file, *(check.command or [])) if text is not None]
+    for address in (check.tcp, check.grpc):
+        if address is not None and not re.fullmatch(r"(.+:)?(\d{1,5}|\{port\})", str(address)):
+            return f"expected a port, or host:port, got '{address}'"
+    for name in re.findall(r"\{(\w+)\}", " ".join(texts)):
+        if name not in _CHECK_VALUES:
+            return f"nothing fills the placeholder '{{{name}}}': allowed are {', '.join(sorted(_CHECK_VALUES))}"
+    try:
+        parse_duration(check.timeout)
+    except ValueError as error:
+        return str(error).rstrip(".")
+    return None
 
 
 def _check_model_routes(routes: ModelRoutes, place: Place) -> None:

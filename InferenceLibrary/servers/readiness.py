@@ -1,14 +1,16 @@
 """When a server is ready, in stages; each failure says which stage, what was seen, and why the process ended.
 
-Spawned, listening, healthy, model listed, first token: each stage has a budget of its own within that of the whole.
+Spawned, listening, healthy, model listed, checks passed, first token: each stage has a budget of its own within that of
+the whole.
 """
 
 from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from InferenceLibrary.client.http import Client
@@ -20,6 +22,7 @@ from InferenceLibrary.processes.output import LogFollower
 from InferenceLibrary.processes.program import Program
 from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.servers.causes import find_cause
+from InferenceLibrary.servers.checks import Check, Facts, ask, facts_of, label, pause_of
 from InferenceLibrary.servers.probes import (
     GIVE_KEY,
     LISTS_OTHERS,
@@ -34,10 +37,10 @@ from InferenceLibrary.servers.profile import Profile
 
 __all__ = ["ForeignServerError", "Watch", "generate_one", "probe"]
 
-SPAWNED, LISTENING, HEALTHY, MODEL_LISTED, FIRST_TOKEN = (
-    "spawned", "listening", "healthy", "model listed", "first token"
+SPAWNED, LISTENING, HEALTHY, MODEL_LISTED, CHECKS_PASSED, FIRST_TOKEN = (
+    "spawned", "listening", "healthy", "model listed", "checks passed", "first token"
 )  # fmt: skip
-STAGES = (SPAWNED, LISTENING, HEALTHY, MODEL_LISTED, FIRST_TOKEN)
+STAGES = (SPAWNED, LISTENING, HEALTHY, MODEL_LISTED, CHECKS_PASSED, FIRST_TOKEN)
 
 PROGRESS_EVERY = 5.0
 """Seconds between lines about a stage that lasts."""
@@ -65,6 +68,10 @@ class Watch:
     profile: Profile
     deadline: Deadline
     redact: Redactor
+    checks: Sequence[Check] = ()
+    """Checks of a user's own."""
+    cwd: Path | None = None
+    """The server's working directory."""
     stages: dict[str, float] = field(default_factory=dict)
     """Seconds from the start at which each stage was reached."""
     report: Callable[[str], None] = lambda line: None
@@ -146,8 +153,30 @@ class Watch:
         listing = self.profile.ready.model_list
         if listing is not None and MODEL_LISTED not in self.stages:
             self._await_model(client, listing, last)
+        if self.checks and CHECKS_PASSED not in self.stages:
+            self._await_checks(client)
         if first_token != "none":
             self._await_token(client, first_token, last)
+
+    def _await_checks(self, client: Client) -> None:
+        budget = self._budget(CHECKS_PASSED)
+        last = [""]
+        for check in self.checks:
+            facts = facts_of(client.base_url, client.model, self.process.pid, self.process.log_path, self.cwd)
+
+            def passed(check: Check = check, facts: Facts = facts) -> bool:
+                last[0] = ask(check, facts, budget.remaining)
+                return last[0] == OK
+
+            self._await(
+                CHECKS_PASSED,
+                passed,
+                lambda: last[0],
+                f"{label(check)} to pass",
+                budget,
+                closely=pause_of(check),
+                ends_stage=check is self.checks[-1],
+            )
 
     def _await_model(self, client: Client, listing: str, last: list[str]) -> None:
         """Wait for the model in the list. A list of others that stays the same is told: more time changes nothing."""
@@ -201,6 +230,8 @@ class Watch:
         expected: str,
         budget: Deadline | None = None,
         advice: Callable[[], str | None] = lambda: None,
+        closely: float = 0.01,
+        ends_stage: bool = True,
     ) -> None:
         budget = budget or self._budget(stage)
         next_line = [PROGRESS_EVERY]
@@ -214,7 +245,9 @@ class Watch:
             return False
 
         # Closely at first, so that a fast server is not waited for; what loads for long is not asked so often.
-        reached = wait_until(done, min(_CLOSELY, budget.remaining), longest=0.01) or wait_until(done, budget)
+        reached = wait_until(done, min(_CLOSELY, budget.remaining), longest=closely) or wait_until(
+            done, budget, longest=max(closely, 0.05)
+        )
         # A foreign server on the port would answer for a process that has just ended.
         ended = self.process.how_it_ended()
         if ended is not None:
@@ -228,7 +261,8 @@ class Watch:
                 hint = f"give it more time with {key} in the profile, or read its log."
             what = f"Server '{self.name}' is not ready ({stage})"
             raise self._failure(what, expected, got(), state, hint, advice())
-        self._reached(stage)
+        if ends_stage:
+            self._reached(stage)
 
     def _budget(self, stage: str) -> Deadline:
         """Return the stage's own time limit, or what is left of the whole."""

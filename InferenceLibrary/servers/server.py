@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,6 +16,7 @@ from InferenceLibrary.durations import parse_duration
 from InferenceLibrary.errors import ServerError, describe
 from InferenceLibrary.processes.program import Exit, Program
 from InferenceLibrary.redaction import Redactor
+from InferenceLibrary.servers.checks import Check, Facts, facts_of
 from InferenceLibrary.servers.profile import Profile
 
 
@@ -49,6 +50,8 @@ class Server:
         client: Makes the calls.
         started: What its start brought about; None for a server that was not started here.
         keep: Whether it lives on when its owner ends, and after the run.
+        checks: Checks of readiness beside those of the profile.
+        cwd: Its working directory, for them.
         gpu_before: Bytes in use on each GPU before it was started; None when nobody looked.
         start_again: Starts it again as it was started, at the given port where that is free.
     """
@@ -62,6 +65,8 @@ class Server:
         started: Started | None = None,
         *,
         keep: bool = False,
+        checks: Sequence[Check] = (),
+        cwd: Path | None = None,
         gpu_before: Mapping[int, int] | None = None,
         start_again: Callable[[int | None], Started] | None = None,
     ) -> None:
@@ -70,7 +75,9 @@ class Server:
         self.base_url = base_url.rstrip("/").removesuffix("/v1")
         self.client = client
         self.keep = keep
+        self.checks = (*profile.ready.checks, *checks)
         self.gpu_before = gpu_before
+        self._cwd = cwd
         self._started = started
         self._start_again = start_again
         self._log_mark = 0
@@ -118,6 +125,11 @@ class Server:
     def exit(self) -> Exit | None:
         """How its process truly ended: code, core dump, peak memory, processor time; None while it runs."""
         return None if self.process is None or self.process.running else self.process.exit
+
+    @property
+    def facts(self) -> Facts:
+        """What checks of readiness are told."""
+        return facts_of(self.base_url, self.model, self.pid, self.log_path, self._cwd)
 
     def state(self, patience: float = 0.0) -> tuple[str | None, list[str]]:
         """Return what is known after a failure: how the process ended and its last lines; nothing while it runs.

@@ -22,7 +22,8 @@ from InferenceLibrary.processes.program import GuardedProgram
 from InferenceLibrary.processes.running import REGISTER, Expected, end_leftovers
 from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.servers import readiness
-from InferenceLibrary.servers.command import build_command
+from InferenceLibrary.servers.checks import Check
+from InferenceLibrary.servers.command import build_command, filled
 from InferenceLibrary.servers.gpu_gate import await_free_memory
 from InferenceLibrary.servers.profile import Profile
 from InferenceLibrary.servers.server import Server, Started, state_of
@@ -54,6 +55,8 @@ class StartSettings:
     """In place of the profile's `ready.first_token`."""
     keep: bool = False
     """Whether it lives on when its owner ends, and after the run."""
+    checks: Sequence[Check] = ()
+    """Checks of readiness beside those of the profile."""
     also_allowed: Sequence[str] = ()
     """Names that the caller takes beside the options, for the error about an unknown one."""
 
@@ -117,6 +120,8 @@ def start(
         started.client,
         started,
         keep=settings.keep,
+        checks=settings.checks,
+        cwd=settings.cwd,
         gpu_before=gpu_before,
         start_again=lambda old: _start_again(profile, settings, surroundings, old),
     )
@@ -204,7 +209,7 @@ def _start_once(
     )
     if settings.api_key:
         redact.add(settings.api_key)
-    own = {name: _filled(value, placeholders) for name, value in profile.start.environment.items()}
+    own = {name: filled(value, placeholders) for name, value in profile.start.environment.items()}
     environment = own | dict(settings.environment)
     redact.learn(argv, environment)
     report(f"Starting {name}: {' '.join(redact.argv(argv))}")
@@ -216,6 +221,7 @@ def _start_once(
         process = _new_process(profile, argv, new_log(), environment, settings.cwd, expected)
         REGISTER.started(expected.number, name, process)
         watch = readiness.Watch(name, process, profile, deadline, redact, report=report, progress=progress)
+        watch.checks, watch.cwd = (*profile.ready.checks, *settings.checks), settings.cwd
         watch.spawned()
         base_url = watch.announced_url() if profile.start.announcement is not None else f"http://{LOOPBACK}:{port}"
         watch.listening(base_url)
@@ -272,11 +278,6 @@ def _new_process(
         stop_signal=signal.Signals[f"SIG{profile.stop.signal}"],
         stop_whole_group=profile.stop.to == "group",
     )
-
-
-def _filled(text: str, placeholders: Mapping[str, str]) -> str:
-    """Fill what is known; other braces belong to the value."""
-    return re.sub(r"\{(\w+)\}", lambda match: placeholders.get(match[1], match[0]), text)
 
 
 def _registered(

@@ -21,6 +21,17 @@ A Start Goes Through Its Stages
     Should Be True    $timing['spawned'] < $timing['listening'] <= $timing['healthy'] <= $timing['first token']
     Get Server Timing    spawned    <    10 s
 
+A Start Waits For Checks Of One's Own
+    [Documentation]    A port that accepts, a command that asks the server, and a function, one after the other.
+    VAR    ${code}    import sys, urllib.request; urllib.request.urlopen(sys.argv[1] + '/v1/models', timeout=5)
+    VAR    @{command}    {python}    -c    ${code}    {base_url}
+    VAR    &{port}    tcp={port}
+    VAR    &{ask}    command=${command}    timeout=10s
+    VAR    @{checks}    ${port}    ${ask}    ${{lambda facts: facts.pid is not None}}
+    Start One    checks=${checks}
+    Get Server Timing    checks passed    >=    0 s
+    Wait Until Server Is Ready    timeout=30 s
+
 It Ends Gracefully When Idle
     [Tags]    smoke
     ${server} =    Start One

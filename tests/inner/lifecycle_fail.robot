@@ -107,6 +107,12 @@ Broken Pattern
     Start Server    simulator
     Server Log Should Contain    (
 
+A Check Does Not Pass
+    Start Server    simulator    checks={"file": "/no/such/file"}    timeout=2 s
+
+A Check That Is None
+    Start Server    simulator    checks=[{"fiel": "/tmp"}]
+
 Left A Process Behind
     Start Wrong    leaks
     Stop Server

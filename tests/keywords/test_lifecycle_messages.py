@@ -34,6 +34,8 @@ MESSAGES = {
     "Log Lacks It": r"The log of server 'simulator' lacks what was expected since the test began: expected a line that matches 'no such line', got \d+ lines that do not\.",
     "Log Holds It": r"The log of server 'simulator' holds what it should not, since the test began: expected no line that matches 'listening on', got 1 of \d+ lines\.",
     "Broken Pattern": r"'\(' is no regular expression: got missing \), unterminated subpattern at position 0\.",
+    "A Check Does Not Pass": r"Server 'simulator' is not ready \(checks passed\): expected the file /no/such/file to pass, got no such file after \d+\.\d+ s; process \d+ runs\. Hint: .+",
+    "A Check That Is None": r"Check 1 cannot be used: expected a function, or an object with one of command, tcp, grpc, file, python, got Object contains unknown field `fiel`\.",
     "Left A Process Behind": r"Server 'mine' left something behind: expected nothing, got the processes sleep \(pid \d+\)\.",
     "A Crash Left A Process Behind": r"Server 'mine' left something behind: expected nothing, got the processes sleep \(pid \d+\)\.",
     "Leaks Of A Living One": r"What server 'simulator' left behind cannot be told: it runs\.",
