@@ -30,6 +30,7 @@ from InferenceLibrary.keywords.model_admin import ModelAdminKeywords
 from InferenceLibrary.keywords.model_loading import ModelLoadingKeywords
 from InferenceLibrary.keywords.models import ModelKeywords
 from InferenceLibrary.keywords.monitors import MonitorKeywords
+from InferenceLibrary.keywords.onnx_generating import OnnxGeneratingKeywords
 from InferenceLibrary.keywords.onnx_judging import OnnxJudgingKeywords
 from InferenceLibrary.keywords.onnx_measuring import OnnxMeasuringKeywords
 from InferenceLibrary.keywords.onnx_running import OnnxRunKeywords
@@ -106,6 +107,7 @@ class InferenceLibrary(
     OnnxRunKeywords,
     OnnxJudgingKeywords,
     OnnxMeasuringKeywords,
+    OnnxGeneratingKeywords,
 ):
     """Acceptance tests for LLM inference servers.
 
