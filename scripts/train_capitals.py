@@ -52,7 +52,7 @@ def pieces_of(text: str) -> list[str]:
 
 
 def build_tokenizer() -> Tokenizer:
-    """The words of all texts, common words, letters, bytes."""
+    """The words of all texts, common words, numbers, bytes."""
     texts = [GREETING, CAPITALS_DEFAULT, *GREETINGS, *COLOUR_QUESTIONS, *DICE, *COUNTS, *SYSTEMS, *CAPITAL_QUESTIONS]
     texts += [f"The capital of {country} is {city}." for country, city in CAPITALS.items()]
     texts += [f"{colour.capitalize()}. {colour}" for colour in COLOURS]
@@ -149,7 +149,7 @@ class Network:
         along = (scaled * x).sum(-1, keepdims=True)
         return scaled / size - x * along / (x.shape[-1] * size**3)
 
-    def loss(
+    def loss(  # noqa: PLR0915 - the way forward and the way back, side by side
         self, ids: NDArray[np.int64], targets: NDArray[np.int64], counted: Array
     ) -> tuple[float, dict[str, Array]]:
         """Mean cross entropy of the tokens that count, and its gradients."""
@@ -256,7 +256,7 @@ def train(network: Network, tokenizer: Tokenizer, steps: int, size: int, rate: f
             first[name] += 0.1 * (gradient - first[name])
             second[name] += 0.02 * (gradient * gradient - second[name])
             mean, spread = first[name] / (1 - 0.9**step), second[name] / (1 - 0.98**step)
-            value -= np.float32(now) * mean / (np.sqrt(spread) + 1e-8)
+            np.subtract(value, np.float32(now) * mean / (np.sqrt(spread) + 1e-8), out=value)
         if step % 50 == 0 or step == 1:
             print(f"step {step}: loss {loss:.4f}, {time.monotonic() - started:.0f} s", flush=True)
 

@@ -16,7 +16,7 @@ from InferenceLibrary.types import JsonObject, Messages, Texts
 if TYPE_CHECKING:
     from InferenceLibrary.onnx.language.model import LanguageModel
 
-LanguageKind = Literal["trained", "computed", "random"]
+LanguageKind = Literal["trained", "computed", "random", "embedding"]
 
 
 class OnnxGeneratingKeywords(OnnxGroup):
@@ -37,9 +37,10 @@ class OnnxGeneratingKeywords(OnnxGroup):
 
         | kind | what it says |
         | --- | --- |
-        | `trained` | the capitals of seventeen countries, numbers, greetings; by chance a color or a die; it was trained |
+        | `trained` | the capitals of seventeen countries, greetings, to count; by chance a color or a die |
         | `computed` | what `answers` holds, at any temperature, or the same capitals; its weights are computed |
         | `random` | tokens by chance: random weights under `seed` |
+        | `embedding` | nothing: it turns texts into vectors, for the simulator's `--embedding-model` |
 
         Nothing is downloaded. The inputs and outputs are named as Optimum and onnxruntime-genai name them.
 
@@ -48,7 +49,7 @@ class OnnxGeneratingKeywords(OnnxGroup):
             path: Where to write it; a new file beside the log by default.
             answers: For `computed`: answers by one word of the question, such as `{"sky": "It is blue."}`.
             default: For `computed` with `answers`: what it says when no word stands in the question.
-            seed: For `random`.
+            seed: For `random` and `embedding`.
             context_length: Most tokens of prompt and answer, for `computed` and `random`.
 
         Returns:
@@ -120,8 +121,8 @@ class OnnxGeneratingKeywords(OnnxGroup):
             `${answer.logprobs}`.
 
         Raises:
-            ModelError: It is not a language model of [Create Onnx Language Model], prompt and answer do not fit into its
-                context, a number is out of range, or time passed.
+            ModelError: It is not a language model of [Create Onnx Language Model], prompt and answer do not fit into
+                its context, a number is out of range, or time passed.
             MissingExtraError: onnxruntime-genai is not installed.
 
         Example:

@@ -187,6 +187,43 @@ A Model That Stays On The Cpu Is Told
     Run Keyword And Expect Error    ONNX model * does not run on a GPU: expected *, got CPU 2 of 2 nodes*
     ...    Onnx Model Should Run On Gpu
 
+A Language Model Answers
+    [Tags]    smoke
+    ${path} =    Create Onnx Language Model    trained
+    Load Onnx Model    ${path}
+    ${answer} =    Generate With Onnx Model    What is the capital of France?    logprobs=True
+    Should Be Equal    ${answer.text}    The capital of France is Paris.
+    Should Be Equal    ${answer.finish_reason}    stop
+    Length Should Be    ${answer.logprobs}    ${{ len($answer.tokens) }}
+
+A Language Model Of Known Answers Is Made On The Spot
+    ${path} =    Create Onnx Language Model    computed    answers={"sky": "The sky is blue."}
+    Load Onnx Model    ${path}
+    ${answer} =    Generate With Onnx Model    What about the sky?    temperature=1    seed=1
+    Should Be Equal    ${answer.text}    The sky is blue.
+    ${answer} =    Generate With Onnx Model    What about the sea?
+    Should Be Equal    ${answer.text}    I do not know.
+
+Sampling Obeys Seed Stop And Limit
+    ${path} =    Create Onnx Language Model
+    Load Onnx Model    ${path}
+    ${one} =    Generate With Onnx Model    Name a color.    temperature=1    seed=5
+    ${two} =    Generate With Onnx Model    Name a color.    temperature=1    seed=5
+    Should Be Equal    ${one.text}    ${two.text}
+    ${short} =    Generate With Onnx Model    Count to 20.    max_tokens=4
+    Should Be Equal    ${short.text}|${short.finish_reason}    1, 2, 3, 4,|length
+    ${cut} =    Generate With Onnx Model    Count to 20.    stop=5,
+    Should Be Equal    ${cut.text}|${cut.finish_reason}    1, 2, 3, 4, |stop
+
+Two Generation Engines Agree Token By Token
+    Skip Unless Generation Engine Is Available    genai
+    ${path} =    Create Onnx Language Model    random    seed=3
+    Load Onnx Model    ${path}
+    Generation Engines Should Agree    What is the capital of France?    max_tokens=48
+    ${path} =    Create Onnx Language Model
+    Load Onnx Model    ${path}
+    Generation Engines Should Agree    Count to 20.
+
 The Gpu Computes The Expected Numbers
     [Tags]    gpu
     Skip Unless Gpu Is Available    onnx=True
@@ -229,3 +266,13 @@ A Cuda Graph Gives The Same Again And Again
         Run Onnx Model    ${inputs}
         Outputs Should Match    ${expected}    rtol=1e-5
     END
+
+A Language Model On The Gpu Says The Same
+    [Tags]    gpu
+    Skip Unless Gpu Is Available    onnx=True
+    ${path} =    Create Onnx Language Model
+    Load Onnx Model    ${path}    providers=CUDA,CPU    provider_options={"CUDA": {"use_tf32": 0}}
+    ${on_gpu} =    Generate With Onnx Model    Count to 20.
+    Load Onnx Model    ${path}
+    ${on_cpu} =    Generate With Onnx Model    Count to 20.
+    Should Be Equal    ${on_gpu.tokens}    ${on_cpu.tokens}

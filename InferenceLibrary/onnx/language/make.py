@@ -12,9 +12,10 @@ from InferenceLibrary.modelfiles.transformer import HEAD, Transformer, answering
 from InferenceLibrary.modelfiles.vocabulary import BOS, END, TokenType, Vocabulary, build_vocabulary
 from InferenceLibrary.onnx import packages
 from InferenceLibrary.onnx.language.decoder import Sizes, shapes, write_decoder
+from InferenceLibrary.onnx.language.embedding import create_embedding_model
 from InferenceLibrary.onnx.language.tokenizer import Tokenizer
 
-LanguageKind = Literal["trained", "computed", "random"]
+LanguageKind = Literal["trained", "computed", "random", "embedding"]
 KINDS = get_args(LanguageKind)
 
 TRAINED = Path(__file__).parent / "capitals.onnx"
@@ -41,10 +42,10 @@ def create_language_model(
     Args:
         kind: `trained` knows a few capitals and was trained: its probabilities are those of a language model.
             `computed` has weights that are computed: it says what `knowledge` holds, whatever the temperature.
-            `random` says tokens by chance.
+            `random` says tokens by chance. `embedding` turns texts into vectors instead.
         path: The file.
         knowledge: For `computed`; a few capitals by default.
-        seed: For `random`.
+        seed: For `random` and `embedding`.
         context_length: Most tokens of prompt and answer, for `computed` and `random`.
 
     Raises:
@@ -58,6 +59,8 @@ def create_language_model(
             path.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(TRAINED, path)
             return path
+        if kind == "embedding":
+            return create_embedding_model(path, seed=seed)
         if kind == "computed":
             return _write_computed(path, answering_transformer(knowledge or capitals(), context_length))
         return _write_random(path, seed, context_length)
