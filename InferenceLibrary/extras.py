@@ -5,6 +5,7 @@ from __future__ import annotations
 EXTRAS: dict[str, tuple[str, ...]] = {
     "onnx": ("onnxruntime", "onnx", "numpy", "ml_dtypes", "pillow", "protobuf"),
     "onnx-gpu": ("onnxruntime-gpu", "onnx", "numpy", "ml_dtypes", "pillow", "protobuf"),
+    "onnx-genai": ("onnxruntime-genai",),
     "terminal": ("tui-test",),
     "performance": ("psutil", "nvidia-ml-py"),
     "containers": ("docker", "requests"),

@@ -48,7 +48,7 @@ MESSAGES = {
     "Unknown Kind": r"ValueError: Argument 'kind' got value 'transformer' that cannot be converted to 'matmul', 'mlp', 'sigmoid', .* or 'center'\.",
     "Slow Run": r"ONNX run time: expected < 0 ms, got \d+(\.\d+)? ms\.",
     "Skip For A Typo": r"Unknown ONNX provider 'CUDDA': expected one of: .*CPU\. Hint: did you mean CUDA\?",
-    "No Package": r"Loading an ONNX model needs the package 'onnxruntime', which is not installed\. Hint: pip install 'robotframework-inferencelibrary\[onnx\]'",
+    "No Package": r"Loading an ONNX model needs the package 'onnxruntime', which is not installed\. Hint: pip install onnxruntime onnx .*",
 }
 
 SKIPS = {

@@ -18,7 +18,7 @@ from InferenceLibrary.onnx.language.generate import generate
 from InferenceLibrary.onnx.language.make import TRAINED, create_language_model
 from InferenceLibrary.onnx.language.model import language_model
 from InferenceLibrary.onnx.language.sampling import Sampling
-from InferenceLibrary.onnx.language.serving import Answer, Engine, serve_model
+from InferenceLibrary.onnx.language.serving import BatchedAnswer, Engine, serve_model
 from InferenceLibrary.onnx.model import load_model
 from InferenceLibrary.onnx.options import LoadOptions
 
@@ -34,7 +34,7 @@ class Asked:
         self._at = at
         sampling = options.pop("sampling", Sampling())
         prompt = engine.model.tokenizer.chat([{"role": "user", "content": question}])
-        self.answer = Answer(prompt, sampling, options.pop("max_tokens", 40), news=self._news, **options)
+        self.answer = BatchedAnswer(prompt, sampling, options.pop("max_tokens", 40), news=self._news, **options)
         engine.submit(self.answer)
 
     def _news(self) -> None:
@@ -43,7 +43,7 @@ class Asked:
         if self.answer.done:
             self.ended.set()
 
-    def result(self) -> Answer:
+    def result(self) -> BatchedAnswer:
         assert self.ended.wait(LIMIT), "no end"
         if self.answer.error is not None:
             raise self.answer.error

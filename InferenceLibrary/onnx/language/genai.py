@@ -14,7 +14,7 @@ from typing import Any
 from InferenceLibrary.errors import MissingExtraError, ModelError, describe
 from InferenceLibrary.onnx.background import run_interruptibly
 from InferenceLibrary.onnx.language.answer_text import AnswerText
-from InferenceLibrary.onnx.language.generate import Generation
+from InferenceLibrary.onnx.language.generate import GeneratedText
 from InferenceLibrary.onnx.language.model import LanguageModel
 
 
@@ -33,7 +33,7 @@ def genai() -> Any:
 
 def generate_with_genai(
     model: LanguageModel, prompt: Sequence[int], *, max_tokens: int, timeout: float = 60.0
-) -> Generation:
+) -> GeneratedText:
     """Generate one greedy answer by onnxruntime-genai, on the CPU.
 
     Args:
@@ -48,7 +48,7 @@ def generate_with_genai(
     """
     engine = genai()
     model.check_room(len(prompt), max_tokens)
-    found = Generation(model.name, len(prompt))
+    found = GeneratedText(model.name, len(prompt))
     cancelled = False
 
     def compute() -> None:

@@ -16,7 +16,7 @@ from InferenceLibrary.onnx.language.sampling import Sampler, Sampling, log_proba
 
 
 @dataclass
-class Generation:
+class GeneratedText:
     """What a language model generated.
 
     Args:
@@ -70,7 +70,7 @@ def generate(
     ignore_eos: bool = False,
     timeout: float = 60.0,
     on_text: Callable[[str], None] | None = None,
-) -> Generation:
+) -> GeneratedText:
     """Generate one answer.
 
     Args:
@@ -90,7 +90,7 @@ def generate(
     model.check_room(len(prompt), max_tokens)
     sampler = Sampler(sampling or Sampling())
     options = packages.onnxruntime("Generating").RunOptions()
-    found = Generation(model.name, len(prompt))
+    found = GeneratedText(model.name, len(prompt))
     cancelled = False
 
     def compute() -> None:

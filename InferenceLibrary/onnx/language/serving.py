@@ -40,7 +40,7 @@ class Token:
 
 
 @dataclass
-class Answer:
+class BatchedAnswer:
     """An answer that is being generated. `news` is called from the engine's thread after each change.
 
     Args:
@@ -80,7 +80,7 @@ class Answer:
 class _Row:
     """An answer in the batch."""
 
-    def __init__(self, answer: Answer, model: LanguageModel) -> None:
+    def __init__(self, answer: BatchedAnswer, model: LanguageModel) -> None:
         self.answer = answer
         self.sampler = Sampler(answer.sampling)
         self.text = AnswerText(model.tokenizer, answer.stops)
@@ -103,7 +103,7 @@ class Engine:
         self.rows_computed = 0
         self.largest = 0
         self._np = packages.numpy("Serving a language model")
-        self._waiting: deque[Answer] = deque()
+        self._waiting: deque[BatchedAnswer] = deque()
         self._rows: list[_Row] = []
         self._cache: Cache = {}
         self._mask: Any = None
@@ -117,7 +117,7 @@ class Engine:
         """Answers in the batch now."""
         return len(self._rows)
 
-    def submit(self, answer: Answer) -> None:
+    def submit(self, answer: BatchedAnswer) -> None:
         """Have an answer generated.
 
         Raises:
@@ -257,7 +257,7 @@ class Engine:
         answer.news()
 
     @staticmethod
-    def _fail(answer: Answer, error: InferenceError) -> None:
+    def _fail(answer: BatchedAnswer, error: InferenceError) -> None:
         answer.error = error
         answer.news()
 
