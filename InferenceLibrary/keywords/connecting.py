@@ -211,6 +211,8 @@ class ConnectionKeywords(KeywordGroup):
             return last[0] == "ok" or server.state()[0] is not None
 
         reached = wait_until(healthy, deadline)
+        # The answer, or the silence, may have been theirs.
+        _refuse_strangers(server)
         state, log = server.state()
         if reached and state is None:
             return
@@ -226,6 +228,19 @@ class ConnectionKeywords(KeywordGroup):
             detail=("Last lines of its log", log) if log else None,
         )
         raise ServerError(self.context.redactor(text))
+
+
+def _refuse_strangers(server: Server) -> None:
+    found = server.strangers()
+    if found:
+        raise ServerError(
+            describe(
+                f"Server '{server.name}' shares its port {server.port}",
+                expected="nobody else who listens there",
+                got=", ".join(found),
+                hint="calls reach either of them: stop the other one.",
+            )
+        )
 
 
 def _what_to_do(server: Any, health: Any, seen: str) -> str:

@@ -173,6 +173,11 @@ def tell_of_servers(context: Context, failed: bool) -> None:
         if not server.process.running and not server.end_is_known:
             server.know_end()
             log.warn(f"Server '{server.name}' ended by itself during '{context.current_test}': {_how(server.process)}.")
+        if found := server.untold_strangers():
+            log.warn(
+                f"Server '{server.name}' shared its port {server.port} during '{context.current_test}': "
+                f"{', '.join(found)} listened there too, and may have answered calls."
+            )
         path = server.log_path
         if failed and path is not None and path.exists():
             start = max(server.log_mark, path.stat().st_size - _MOST_ATTACHED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -10,84 +11,93 @@ from typing import NamedTuple
 from InferenceLibrary.processes import process_tree
 
 _LISTENING = "0A"
-_REACHED_BY_LOOPBACK = {
-    "0100007F",  # 127.0.0.1
-    "00000000",  # 0.0.0.0
-    "0" * 32,  # ::
-    "00000000" + "00000000" + "00000000" + "01000000",  # ::1
-    "00000000" + "00000000" + "FFFF0000" + "0100007F",  # ::ffff:127.0.0.1
+_HOSTS = {
+    "0100007F": "127.0.0.1",
+    "00000000": "0.0.0.0",
+    "0" * 32: "::",
+    "00000000" + "00000000" + "00000000" + "01000000": "::1",
+    "00000000" + "00000000" + "FFFF0000" + "0100007F": "127.0.0.1",
 }
 """As /proc/net/tcp and tcp6 write addresses: words of four bytes in the order of a little-endian machine."""
+_REACHED = {"127.0.0.1": ("127.0.0.1", "0.0.0.0", "::"), "::1": ("::1", "::")}
+"""Which listeners get a connection to an address of this machine; a name such as `localhost` may reach all."""
+_LINE = re.compile(rf"^ *\d+: ([0-9A-F]+):([0-9A-F]+) \S+ {_LISTENING} \S+ \S+ \S+ +(\d+) +\d+ (\d+) ", re.MULTILINE)
 
 
 class ListeningSocket(NamedTuple):
-    """A socket that listens."""
+    """A socket that listens on the loopback interface."""
 
+    port: int
+    host: str
+    """`127.0.0.1`, `0.0.0.0`, `::1` or `::`."""
     inode: int
     user: int
 
 
-def listeners(port: int, pid: int | str = "self") -> list[ListeningSocket]:
-    """Return the sockets that listen on a port of the loopback interface, in the network of that process."""
-    return [listener for number, listener in _all_listeners(pid) if number == port]
+def listeners(port: int, host: str | None = None, pid: int | str = "self") -> list[ListeningSocket]:
+    """Return the sockets that listen on a port of the loopback interface, in the network of that process.
+
+    Args:
+        port: The port.
+        host: Only those that get a connection to this address; all by default.
+        pid: The process.
+    """
+    hosts = _REACHED.get(host or "", tuple(_HOSTS.values()))
+    return [each for each in _all_listeners(pid) if each.port == port and each.host in hosts]
 
 
-def _all_listeners(pid: int | str) -> list[tuple[int, ListeningSocket]]:
+def _all_listeners(pid: int | str) -> list[ListeningSocket]:
     found = []
     for table in ("tcp", "tcp6"):
         try:
-            lines = Path(f"/proc/{pid}/net/{table}").read_text("ascii").splitlines()[1:]
+            text = Path(f"/proc/{pid}/net/{table}").read_text("ascii")
         except OSError:
             continue
-        for line in lines:
-            fields = line.split()
-            address, _, number = fields[1].partition(":")
-            if fields[3] == _LISTENING and address in _REACHED_BY_LOOPBACK:
-                found.append((int(number, 16), ListeningSocket(int(fields[9]), int(fields[7]))))
+        for address, port, user, inode in _LINE.findall(text):
+            if address in _HOSTS:
+                found.append(ListeningSocket(int(port, 16), _HOSTS[address], int(inode), int(user)))
     return found
 
 
-def ports_of(pids: Iterable[int]) -> dict[int, int]:
-    """Return the ports of the loopback interface on which processes listen, with their process ids; Linux."""
-    found: dict[int, int] = {}
+def held_by(pids: Iterable[int]) -> list[tuple[ListeningSocket, int]]:
+    """Return the listening sockets that processes hold, each with the process id of the first holder; Linux."""
+    found: dict[int, tuple[ListeningSocket, int]] = {}
     for pid in pids if process_tree.on_linux() else ():
         held = _sockets(pid)
-        for port, listener in _all_listeners(pid) if held else ():
+        for listener in _all_listeners(pid) if held else ():
             if held and listener.inode in held:
-                found.setdefault(port, pid)
-    return found
+                found.setdefault(listener.inode, (listener, pid))
+    return list(found.values())
 
 
-def foreign_holder(port: int, ours: Iterable[int]) -> str | None:
-    """Return who else listens on the port, as text; None when it is one of `ours`, nobody, or cannot be told.
+def strangers(port: int, host: str, ours: Iterable[int]) -> list[str]:
+    """Return who else listens where our server is asked, as text; nobody where that cannot be told.
 
     Args:
         port: The port on which our server was started.
+        host: The address at which it is asked.
         ours: Process ids of the server and all that it started.
     """
     numbers = list(ours)
     if not process_tree.on_linux() or not numbers:
-        return None
-    found = listeners(port, numbers[0])
-    if not found:
-        return None
-    wanted = {listener.inode for listener in found}
+        return []
+    others = {listener.inode: listener for listener in listeners(port, host, numbers[0])}
     readable = True
     for pid in numbers:
         held = _sockets(pid)
-        if held is None:
-            readable = False
-        elif held & wanted:
-            return None
-    for entry in Path("/proc").iterdir():
+        readable = readable and held is not None
+        for inode in held or ():
+            others.pop(inode, None)
+    found = []
+    for entry in Path("/proc").iterdir() if others else ():
         if entry.name.isdigit() and int(entry.name) not in numbers:
-            held = _sockets(int(entry.name))
-            if held and held & wanted:
+            held = _sockets(int(entry.name)) or set()
+            if held & others.keys():
                 seen = process_tree.look(int(entry.name))
-                return f"{seen.name if seen else 'a process'} (pid {entry.name})"
-    if readable and all(listener.user != os.getuid() for listener in found):
-        return f"a process of user {found[0].user}"
-    return None
+                found.append(f"{seen.name if seen else 'a process'} (pid {entry.name})")
+                others = {inode: listener for inode, listener in others.items() if inode not in held}
+    users = {listener.user for listener in others.values() if readable and listener.user != os.getuid()}
+    return found + [f"a process of user {user}" for user in sorted(users)]
 
 
 def _sockets(pid: int) -> set[int] | None:

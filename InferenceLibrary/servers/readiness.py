@@ -17,7 +17,7 @@ from InferenceLibrary.client.http import Client
 from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.durations import parse_duration
 from InferenceLibrary.errors import ServerError, describe
-from InferenceLibrary.processes.listeners import foreign_holder, ports_of
+from InferenceLibrary.processes.listeners import held_by, strangers
 from InferenceLibrary.processes.output import LogFollower
 from InferenceLibrary.processes.program import Program
 from InferenceLibrary.redaction import Redactor
@@ -125,10 +125,10 @@ class Watch:
                 connected,
                 lambda: last[0],
                 f"a listener on port {port}",
-                advice=lambda: self._elsewhere(port),
+                advice=lambda: self._elsewhere(host, port),
             )
         if host in {"127.0.0.1", "localhost", "::1"}:
-            self._refuse_foreigner(port)
+            self._refuse_foreigner(host, port)
 
     def until_ready(self, client: Client, first_token: str) -> None:
         """Wait for health, for the model in the list of models, and for a first generated token.
@@ -280,18 +280,26 @@ class Watch:
         shown = last if len(last) <= _LONGEST_LINE else f"{last[:_LONGEST_LINE]}…"
         return f"Server '{self.name}': {what}" + (f"; its log: {shown}" if shown else "")
 
-    def _elsewhere(self, port: int) -> str | None:
-        """Whether it listens on another port than the one that it was given."""
-        found = ports_of(self.process.pids())
+    def _elsewhere(self, host: str, port: int) -> str | None:
+        """Whether it listens elsewhere than where it is asked."""
+        found = held_by(self.process.pids())
         if not found:
             return None
-        other, pid = next(iter(found.items()))
-        return f"process {pid} listens on port {other}, not {port}: use {{port}} in start.command of the profile."
+        listener, pid = next((each for each in found if each[0].port == port), found[0])
+        if listener.port == port:
+            where = f"[{listener.host}]" if ":" in listener.host else listener.host
+            return (
+                f"process {pid} listens at {where} alone, and is asked at {host}: pass {{host}} in start.command of "
+                f"the profile, or let start.announcement find the address that it tells, http://{where}:{port}."
+            )
+        return (
+            f"process {pid} listens on port {listener.port}, not {port}: use {{port}} in start.command of the profile."
+        )
 
-    def _refuse_foreigner(self, port: int) -> None:
+    def _refuse_foreigner(self, host: str, port: int) -> None:
         process = self.process
-        holder = foreign_holder(port, process.pids())
-        if holder is None:
+        holders = strangers(port, host, process.pids())
+        if not holders:
             return
         # Most servers say themselves that the port is taken, and better.
         wait_until(lambda: not process.running, _ENDS_BY_ITSELF)
@@ -301,7 +309,7 @@ class Watch:
             raise self._failure(f"Server '{self.name}' ended before it was ready", expected, ended)
         what = f"Server '{self.name}' is not ready ({LISTENING})"
         hint = "another program answers there: leave the port to the library, or stop its holder."
-        error = self._failure(what, expected, f"one of {holder}", f"{process.label} runs", hint)
+        error = self._failure(what, expected, f"one of {', '.join(holders)}", f"{process.label} runs", hint)
         raise ForeignServerError(str(error))
 
     def _failure(

@@ -14,6 +14,7 @@ from InferenceLibrary.client.route import Route
 from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.durations import parse_duration
 from InferenceLibrary.errors import ServerError, describe
+from InferenceLibrary.processes.listeners import listeners, strangers
 from InferenceLibrary.processes.program import Exit, Program
 from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.servers.checks import Check, Facts, facts_of
@@ -81,6 +82,8 @@ class Server:
         self._started = started
         self._start_again = start_again
         self._log_mark = 0
+        self._own_sockets: set[int] = set()
+        self._told: set[str] = set()
         self._end_is_known = False
         client.state = self.state
 
@@ -130,6 +133,27 @@ class Server:
     def facts(self) -> Facts:
         """What checks of readiness are told."""
         return facts_of(self.base_url, self.model, self.pid, self.log_path, self._cwd)
+
+    def strangers(self) -> list[str]:
+        """Return who else listens where this server is asked: who shares its port (SO_REUSEPORT) gets some calls."""
+        parts = urlsplit(self.base_url)
+        host, port = parts.hostname or "", self.port
+        if self.process is None or port is None or host not in {"127.0.0.1", "::1", "localhost"}:
+            return []
+        sockets = {listener.inode for listener in listeners(port, host)}
+        if sockets <= self._own_sockets:
+            return []
+        # A worker that was born while one looked has a socket of its own, and is no stranger at the second look.
+        found = strangers(port, host, self.process.pids()) and strangers(port, host, self.process.pids())
+        if not found:
+            self._own_sockets = sockets
+        return found
+
+    def untold_strangers(self) -> list[str]:
+        """Return those of `strangers` who have not been told before."""
+        found = [stranger for stranger in self.strangers() if stranger not in self._told]
+        self._told.update(found)
+        return found
 
     def state(self, patience: float = 0.0) -> tuple[str | None, list[str]]:
         """Return what is known after a failure: how the process ended and its last lines; nothing while it runs.
@@ -195,7 +219,7 @@ class Server:
         started = self._start_again(old)
         self._started = started
         self.base_url = self.client.base_url = started.base_url
-        self._end_is_known, self._log_mark = False, 0
+        self._end_is_known, self._log_mark, self._own_sockets = False, 0, set()
 
     def close(self) -> None:
         """End it, unless it is kept: then it is let go."""

@@ -113,6 +113,12 @@ A Check Does Not Pass
 A Check That Is None
     Start Server    simulator    checks=[{"fiel": "/tmp"}]
 
+A Stranger Shares The Port
+    Start Wrong    shares
+    ${server} =    Get Server
+    VAR    ${stranger}    ${{socket.create_server(('127.0.0.1', $server.port), reuse_port=True)}}    scope=SUITE
+    Server Should Be Healthy
+
 Left A Process Behind
     Start Wrong    leaks
     Stop Server

@@ -50,4 +50,5 @@ if WAY == "loads":
 if WAY == "leaks":
     subprocess.Popen(["sleep", "600"], start_new_session=True)
 print("begun", flush=True)
+ThreadingHTTPServer.allow_reuse_port = WAY == "shares"
 ThreadingHTTPServer(("127.0.0.1", PORT), Handler).serve_forever()

@@ -36,6 +36,7 @@ MESSAGES = {
     "Broken Pattern": r"'\(' is no regular expression: got missing \), unterminated subpattern at position 0\.",
     "A Check Does Not Pass": r"Server 'simulator' is not ready \(checks passed\): expected the file /no/such/file to pass, got no such file after \d+\.\d+ s; process \d+ runs\. Hint: .+",
     "A Check That Is None": r"Check 1 cannot be used: expected a function, or an object with one of command, tcp, grpc, file, python, got Object contains unknown field `fiel`\.",
+    "A Stranger Shares The Port": r"Server 'mine' shares its port \d+: expected nobody else who listens there, got \S+ \(pid \d+\)\. Hint: calls reach either of them: stop the other one\.",
     "Left A Process Behind": r"Server 'mine' left something behind: expected nothing, got the processes sleep \(pid \d+\)\.",
     "A Crash Left A Process Behind": r"Server 'mine' left something behind: expected nothing, got the processes sleep \(pid \d+\)\.",
     "Leaks Of A Living One": r"What server 'simulator' left behind cannot be told: it runs\.",
@@ -84,6 +85,14 @@ def test_what_a_server_wrote_is_attached_to_a_failed_test(run: InnerRun) -> None
 
 def test_an_end_by_itself_is_told_whatever_its_code(run: InnerRun) -> None:
     assert "Server 'mine' ended by itself" not in run.console, "a start that failed is told by its error"
+
+
+def test_a_stranger_on_the_port_is_told_at_the_end_of_the_test(run: InnerRun) -> None:
+    told = r"Server 'mine' shared its port \d+ during 'A Stranger Shares The Port': \S+ \(pid \d+\) listened there too"
+    assert len(re.findall(told, run.console)) == 1
+    assert "shared its port" not in "".join(
+        line for test in run.tests if "Stranger" not in test for line in run[test].log
+    )
 
 
 def test_every_case_of_the_suite_is_read(run: InnerRun) -> None:

@@ -17,7 +17,7 @@ from wire_server import WireServer, answer
 from InferenceLibrary.client.http import Client
 from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.errors import ServerError
-from InferenceLibrary.processes.listeners import foreign_holder, listeners
+from InferenceLibrary.processes.listeners import held_by, listeners, strangers
 from InferenceLibrary.processes.ports import FIRST, LAST, free_port, is_free, reserve
 from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.servers import readiness, starting
@@ -140,8 +140,8 @@ def test_another_program_on_the_port_is_told_from_ours(begin: Begin, tmp_path: P
         )
         with pytest.raises(ServerError, match=rf"expected its own listener on port {port}, got one of .*{foreign.pid}"):
             begin(profile)
-        assert foreign_holder(port, [foreign.pid]) is None
-        assert foreign_holder(port, [os.getpid()]) is not None
+        assert strangers(port, "127.0.0.1", [foreign.pid]) == []
+        assert [str(foreign.pid) in stranger for stranger in strangers(port, "127.0.0.1", [os.getpid()])] == [True]
     finally:
         foreign.kill()
         foreign.wait()
@@ -155,10 +155,75 @@ def test_listeners_are_found(family: socket.AddressFamily) -> None:
     host = "::" if family == socket.AF_INET6 else "127.0.0.1"
     with socket.create_server((host, 0), family=family) as listener:
         port = listener.getsockname()[1]
-        assert len(listeners(port)) == 1
-        assert foreign_holder(port, [os.getpid()]) is None
+        assert [(each.port, each.host) for each in listeners(port)] == [(port, host)]
+        assert [(each.inode, pid) for each, pid in held_by([os.getpid()]) if each.port == port] == [
+            (listeners(port)[0].inode, os.getpid())
+        ]
+        assert strangers(port, "127.0.0.1", [os.getpid()]) == []
     assert listeners(port) == []
-    assert foreign_holder(port, [os.getpid()]) is None, "nobody is no foreigner"
+    assert strangers(port, "127.0.0.1", [os.getpid()]) == [], "nobody is no stranger"
+
+
+SHARED = """
+import socket, sys, time
+server = socket.create_server(("127.0.0.1", int(sys.argv[1])), reuse_port=True)
+print("listening", flush=True)
+time.sleep(600)
+"""
+
+
+@linux
+def test_a_stranger_who_shares_the_port_later_is_named(begin: Begin, tmp_path: Path) -> None:
+    server = begin(own(tmp_path, SHARED, "{health: null, first_token: none}"))
+    assert server.strangers() == []
+    stranger = subprocess.Popen([sys.executable, "-c", SHARED, str(server.port)], stdout=subprocess.PIPE)
+    try:
+        assert stranger.stdout is not None
+        stranger.stdout.readline()
+        assert [f"(pid {stranger.pid})" in each for each in server.strangers()] == [True]
+        assert len(server.untold_strangers()) == 1
+        assert server.untold_strangers() == [], "it is told once"
+    finally:
+        stranger.kill()
+        stranger.wait()
+        stranger.stdout.close()
+    assert server.strangers() == []
+
+
+@linux
+def test_a_stranger_at_another_address_gets_no_call(begin: Begin, tmp_path: Path) -> None:
+    server = begin(own(tmp_path, SHARED, "{health: null, first_token: none}"))
+    assert server.port is not None
+    with socket.create_server(("::1", server.port), family=socket.AF_INET6):
+        assert server.strangers() == []
+
+
+ONE_FAMILY = """
+import socket, sys, time
+server = socket.create_server(("::1", int(sys.argv[1])), family=socket.AF_INET6)
+print(f"listening on http://[::1]:{server.getsockname()[1]}", flush=True)
+time.sleep(600)
+"""
+
+
+@linux
+def test_a_server_at_the_other_loopback_address_alone_is_told(begin: Begin, tmp_path: Path) -> None:
+    with pytest.raises(ServerError, match=r"expected a listener on port (\d+), got connection refused") as caught:
+        begin(own(tmp_path, ONE_FAMILY, "{health: null, first_token: none, budgets: {listening: 1s}}"))
+    assert re.search(
+        r"Hint: process \d+ listens at \[::1\] alone, and is asked at 127\.0\.0\.1: pass {host} in start\.command of "
+        r"the profile, or let start\.announcement find the address that it tells, http://\[::1\]:\d+\.",
+        str(caught.value),
+    )
+
+
+@linux
+def test_a_server_that_announces_the_other_loopback_address_is_reached_there(begin: Begin, tmp_path: Path) -> None:
+    profile = own(tmp_path, ONE_FAMILY, "{health: null, first_token: none}")
+    announced = profile.replace("'{port}']", "'{port}'], announcement: 'listening on (?P<url>\\S+)'")
+    server = begin(announced)
+    assert re.fullmatch(r"http://\[::1\]:\d+", server.base_url)
+    assert server.strangers() == []
 
 
 def test_ports_are_taken_from_below_those_that_the_system_hands_out() -> None:
