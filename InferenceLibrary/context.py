@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from InferenceLibrary.client.limits import Limits
 from InferenceLibrary.errors import InferenceError, TargetError
+from InferenceLibrary.files import make_folder
 from InferenceLibrary.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -139,7 +140,11 @@ class Registry(Generic[R]):
             if isinstance(ref, str) and ref == entry.resource.name:
                 return entry
         known = ", ".join(self._shown(entry) for entry in self._entries.values()) or "none"
-        raise TargetError(f"No {self._kind} '{ref}' is open: expected one of: {known}. Hint: {self._how_to_open}")
+        name, equals, _ = str(ref).partition("=")
+        hint = self._how_to_open
+        if equals and name.isidentifier():
+            hint = f"if {name}= was meant as an argument, this keyword has none of that name."
+        raise TargetError(f"No {self._kind} '{ref}' is open: expected one of: {known}. Hint: {hint}")
 
     @staticmethod
     def _shown(entry: _Entry[R]) -> str:
@@ -225,7 +230,7 @@ class Context:
         `name` may be any text; the present test's name is put before it.
         """
         folder = self.output_dir / "inference" / kind
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         stem = re.sub(r"[^A-Za-z0-9]+", "-", f"{self.current_test} {name}").strip("-").lower()[:80] or kind
         while True:
             path = folder / f"{stem}-{next(self._artifacts)}.{suffix.lstrip('.')}"

@@ -199,6 +199,12 @@ class InferenceLibrary(
         self._guard.suite(result)
         self._report(self.context.leave(data.id))
 
+    def start_library_keyword(self, data: Any, implementation: Any, result: Any) -> None:
+        self._guard.enter(result, implementation.owner.instance is self)
+
+    def end_library_keyword(self, data: Any, implementation: Any, result: Any) -> None:
+        self._guard.leave(result)
+
     def end_body_item(self, data: Any, result: Any) -> None:
         self._guard.item(result)
 

@@ -12,6 +12,7 @@ from typing import Any
 from robot.api import logger
 
 from InferenceLibrary.context import Context
+from InferenceLibrary.files import write_text
 from InferenceLibrary.foreign_text import MESSAGE_LIMIT, limited, markup, readable, shown
 
 INLINE_LIMIT = 10_000
@@ -73,7 +74,7 @@ class Log:
     def kept(self, name: str, text: str, suffix: str = "txt") -> Path:
         """Write a text without its secrets to a file of its own; return the file."""
         path = self._context.artifact("text", name, suffix)
-        path.write_text(readable(self._context.redactor(text)), encoding="utf-8")
+        write_text(path, readable(self._context.redactor(text)))
         return path
 
     def link(self, path: Path) -> str:
@@ -108,6 +109,8 @@ class ResultGuard:
     def __init__(self, context: Context, log: Log) -> None:
         self._context = context
         self._log = log
+        self._running: list[tuple[Any, bool]] = []
+        """Keywords of libraries that run, the innermost last, and whether they are of this library."""
 
     def debug_file(self) -> None:
         """Guard the file of `--debugfile`: it also gets messages below the log level, which listeners are not told of.
@@ -131,11 +134,33 @@ class ResultGuard:
 
         writer.log_message = guarded
 
+    def enter(self, result: Any, own: bool) -> None:
+        """A keyword of a library begins, of this one or of another."""
+        self._running.append((result, own))
+
+    def leave(self, result: Any) -> None:
+        """Guard a keyword of a library that ended."""
+        result.message = self._in_plain_words(result.message)
+        if self._running:
+            self._running.pop()
+        self.item(result)
+
+    def _in_plain_words(self, text: str) -> str:
+        """What Robot Framework or Python says of the running keyword, if it is one of this library."""
+        if not (text and self._running and self._running[-1][1]):
+            return text
+        from InferenceLibrary.plain_words import in_plain_words
+
+        keyword = self._running[-1][0]
+        return in_plain_words(text, keyword.name, keyword.args)
+
     def message(self, message: Any) -> None:
         """Guard a message that is about to be logged."""
         text = message.message
         if not text:
             return
+        if message.level == "FAIL":
+            text = message.message = self._in_plain_words(text)
         safe = self._log.safe(text)
         if len(safe) > MESSAGE_LIMIT and not message.html and _tells_of_failure(message.level, safe):
             link = self._log.link(self._log.kept("failure", text))

@@ -47,7 +47,7 @@ def to_json_object(value: str | dict) -> JsonObject:  # type: ignore[type-arg]
     """
     data = _literal(value) if isinstance(value, str) else value
     if not isinstance(data, dict):
-        raise ValueError(f'Expected a JSON object such as {{"top_k": 1}}, got {_kind(data)}.')
+        raise ValueError(f'Expected a JSON object such as {{"top_k": 1}}, got {shown_kind(data)}.')
     return JsonObject({str(key): item for key, item in data.items()})
 
 
@@ -83,11 +83,22 @@ def _literal(text: str) -> Any:
             warnings.simplefilter("ignore")
             return ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        if not text.lstrip().startswith(("{", "[")):
+            raise ValueError(f"Expected JSON or a Python literal, got {shown_kind(text)}.") from None
         raise ValueError(f"Expected JSON or a Python literal; as JSON it fails with: {reason}.") from None
 
 
-def _kind(value: Any) -> str:
-    return f"{type(value).__name__} {value!r}"
+_KINDS = {str: "the text", bool: "the value", int: "the number", float: "the number", list: "the list"}
+_KINDS |= {tuple: "the list", dict: "the object", JsonObject: "the object"}
+
+
+def shown_kind(value: Any) -> str:
+    """Return a value and what it is for a message: `the text 'a'`, `the number 5`, `None`."""
+    shown = repr(value)
+    if len(shown) > 200:
+        shown = f"{shown[:200]}…"
+    kind = _KINDS.get(type(value))
+    return f"{kind} {shown}" if kind else "None" if value is None else f"the {type(value).__name__} {shown}"
 
 
 _BYTE_UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
@@ -144,18 +155,18 @@ def to_texts(value: str | list | tuple) -> Texts:  # type: ignore[type-arg]
         return Texts([value])
     data = _literal(value) if isinstance(value, str) else value
     if not all(isinstance(item, str | Secret) for item in data):
-        raise ValueError(f'Expected texts such as ["one", "two"], got {_kind(data)}.')
+        raise ValueError(f'Expected texts such as ["one", "two"], got {shown_kind(data)}.')
     return Texts(data)
 
 
 def refuse_reply(value: object) -> Reply:
     """The reply that `Chat`, `Complete` or `Send Request` returned."""
-    raise ValueError(f"Expected a reply of Chat, Complete or Send Request, got {_kind(value)}.")
+    raise ValueError(f"Expected a reply of Chat, Complete or Send Request, got {shown_kind(value)}.")
 
 
 def refuse_stream(value: object) -> Stream:
     """The stream that `Stream Chat` or `Stream Completion` returned."""
-    raise ValueError(f"Expected a stream of Stream Chat or Stream Completion, got {_kind(value)}.")
+    raise ValueError(f"Expected a stream of Stream Chat or Stream Completion, got {shown_kind(value)}.")
 
 
 def refuse_plain_secret(value: str, library: Any) -> Secret:

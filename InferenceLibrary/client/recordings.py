@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from InferenceLibrary.errors import StreamError, describe
+from InferenceLibrary.files import write_text
 from InferenceLibrary.protocol.exchange import Attempt, Ending, Exchange, Held, Request
 from InferenceLibrary.protocol.masking import mask_stream
 from InferenceLibrary.protocol.sse import SSEDecoder
@@ -48,7 +49,7 @@ def write_recording(exchange: Exchange, path: Path, redact: Redactor) -> None:
         "held": sorted(masked.held),
     }
     # Halves of surrogate pairs, which UTF-8 cannot hold, are written as JSON escapes them.
-    path.write_text(json.dumps(data, default=list, indent=1), encoding="utf-8")
+    write_text(path, json.dumps(data, default=list, indent=1))
 
 
 def read_recording(path: Path) -> Exchange:

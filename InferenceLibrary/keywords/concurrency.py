@@ -11,11 +11,11 @@ from robot.api.deco import keyword
 from InferenceLibrary.client.answers import Reply, Stream
 from InferenceLibrary.deadline import Deadline
 from InferenceLibrary.durations import milliseconds
-from InferenceLibrary.errors import CheckFailure, InferenceError
+from InferenceLibrary.errors import CheckFailure, InferenceError, describe
 from InferenceLibrary.keywords.shared.calling import CallGroup
 from InferenceLibrary.keywords.shared.shared_arguments import GENERATION, SENDING, STREAMING, TOOLS, takes
 from InferenceLibrary.protocol.requests import CHAT, Question
-from InferenceLibrary.types import Texts, to_texts
+from InferenceLibrary.types import Texts, shown_kind, to_texts
 
 _SHOWN = 5
 
@@ -37,6 +37,15 @@ class Results(list[Any]):
         return f"{len(self) - len(self.failures)} of {len(self)} succeeded in {milliseconds(self.elapsed)}"
 
     __repr__ = __str__
+
+
+def _results(value: Any) -> Any:
+    """Return what calls at once gave; a list that a test put together counts too."""
+    if not isinstance(value, list | tuple):
+        raise CheckFailure(
+            describe("Results", expected="what Chat At Once or Stream Chat At Once returned", got=shown_kind(value))
+        )
+    return value if isinstance(value, Results) else Results(list(value), [], 0.0)
 
 
 def _asked(question: Question, prompt: str) -> Question:
@@ -151,6 +160,7 @@ class ConcurrencyKeywords(CallGroup):
             All Requests Should Succeed    ${results}    within=10 s
         ```
         """
+        results = _results(results)
         self._rate(results, 100.0)
         if within is not None and results.elapsed > within.total_seconds():
             raise CheckFailure(
@@ -200,6 +210,7 @@ class ConcurrencyKeywords(CallGroup):
             Only These Statuses Should Occur    ${results}    200    503
         ```
         """
+        results = _results(results)
         if not statuses:
             raise CheckFailure("Statuses: expected at least one to allow.")
         counts: dict[Any, int] = {}
@@ -237,6 +248,7 @@ class ConcurrencyKeywords(CallGroup):
             Each Answer Should Belong To Its Request    ${results}
         ```
         """
+        results = _results(results)
         if len(set(results.prompts)) < 2 or len(set(results.prompts)) < len(results.prompts):
             raise CheckFailure("Isolation: expected prompts that all differ; equal ones cannot be told apart.")
         ids: dict[str, int] = {}
@@ -281,7 +293,8 @@ class ConcurrencyKeywords(CallGroup):
             raise CheckFailure(f"{len(failures)} of {len(results)} {what} at once failed; the first: {failures[0]}")
         return results
 
-    def _rate(self, results: Any, percent: float) -> None:
+    def _rate(self, given: Any, percent: float) -> None:
+        results = _results(given)
         if not 0 < percent <= 100:
             raise CheckFailure(f"Pass rate: expected a percentage above 0 and up to 100, got {percent:g}.")
         if not results:

@@ -10,10 +10,10 @@ from assertionengine import AssertionOperator
 from robot.api.deco import keyword
 
 from InferenceLibrary.deadline import wait_until
-from InferenceLibrary.errors import CheckFailure, InferenceError, TargetError
+from InferenceLibrary.errors import CheckFailure, InferenceError, TargetError, describe
 from InferenceLibrary.keywords.shared.assertions import check_number
 from InferenceLibrary.keywords.shared.base import KeywordGroup
-from InferenceLibrary.types import JsonObject
+from InferenceLibrary.types import JsonObject, shown_kind
 
 if TYPE_CHECKING:
     from InferenceLibrary.protocol.prometheus import Metrics
@@ -36,6 +36,18 @@ def _settled(rise: Callable[[], dict[str, float]], wanted: Mapping[str, float], 
 
     wait_until(known, within.total_seconds(), first=0.01)
     return risen
+
+
+_MOST_SAMPLES = 5
+
+
+def _reading(value: Any) -> Metrics:
+    """Return what `Get Metrics` returned."""
+    from InferenceLibrary.protocol.prometheus import Metrics
+
+    if not isinstance(value, Metrics):
+        raise CheckFailure(describe("Metrics from before", expected="what Get Metrics returned", got=shown_kind(value)))
+    return value
 
 
 class MetricKeywords(KeywordGroup):
@@ -109,7 +121,7 @@ class MetricKeywords(KeywordGroup):
         """
         metrics = self._metrics(self.context.servers.get(server))
         return check_number(
-            self._value(metrics, name, labels), assertion_operator, assertion_expected, name, "", message
+            self._value(metrics, name, labels), assertion_operator, assertion_expected, f"metric {name}", "", message
         )
 
     @keyword(tags=["metrics", "assertion"])
@@ -147,7 +159,7 @@ class MetricKeywords(KeywordGroup):
         ```
         """
         found = self.context.servers.get(server)
-        start = before.value(name, labels) or 0.0
+        start = _reading(before).value(name, labels) or 0.0
 
         def rise() -> dict[str, float]:
             return {name: (self._metrics(found).value(name, labels) or 0.0) - start}
@@ -190,6 +202,7 @@ class MetricKeywords(KeywordGroup):
         ```
         """
         found = self.context.servers.get(server)
+        before = _reading(before)
         names = found.profile.metrics
         if names is None or not (names.requests or names.prompt_tokens or names.generation_tokens):
             raise TargetError(f"The profile of '{found.name}' names no counters: it needs a section 'metrics'.")
@@ -233,6 +246,13 @@ class MetricKeywords(KeywordGroup):
 
             close = difflib.get_close_matches(name, metrics.names, n=1)
             meant = f" Did you mean '{close[0]}'?" if close else ""
-            with_labels = f" with the labels {dict(labels)}" if labels else ""
-            raise CheckFailure(f"Metric {name}: there is no sample of it{with_labels}.{meant}")
+            there = metrics.find(name) or metrics.find(f"{name}_total")
+            if there:
+                seen = "; ".join(str(dict(sample.labels)) for sample in there[:_MOST_SAMPLES])
+                more = f" and {len(there) - _MOST_SAMPLES} more" if len(there) > _MOST_SAMPLES else ""
+                raise CheckFailure(
+                    f"Metric {name}: there is no sample of it with the labels {dict(labels)}: "
+                    f"expected labels of one of its samples, which are {seen}{more}."
+                )
+            raise CheckFailure(f"Metric {name}: there is no sample of it.{meant}")
         return value

@@ -11,6 +11,7 @@ from robot.api.deco import keyword
 
 from InferenceLibrary.client.sending import Sending
 from InferenceLibrary.errors import CheckFailure, describe
+from InferenceLibrary.files import write_text
 from InferenceLibrary.keywords.monitors import bytes_of
 from InferenceLibrary.keywords.shared.assertions import check_number, show
 from InferenceLibrary.keywords.shared.base import KeywordGroup
@@ -368,7 +369,7 @@ class PerformanceKeywords(KeywordGroup):
             title or f"Generation on '{found.name}'{model}", str(found).partition(": ")[2], curves, memory
         )
         path = self.context.artifact("charts", f"generation {found.name}", "svg")
-        path.write_text(self.context.redactor(picture), encoding="utf-8")
+        write_text(path, self.context.redactor(picture))
         self.log.picture(f"Measured {found}", path)
         return path
 

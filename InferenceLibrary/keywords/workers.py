@@ -14,7 +14,7 @@ from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.errors import CheckFailure, InferenceError, RequestError
 from InferenceLibrary.keywords.shared.arguments import revealed
 from InferenceLibrary.keywords.shared.calling import CallGroup
-from InferenceLibrary.types import JsonObject, Texts, to_texts
+from InferenceLibrary.types import JsonObject, Texts, shown_kind, to_texts
 
 _numbers = itertools.count(1)
 _MIDDLE = ("token", "metrics")
@@ -349,7 +349,7 @@ class WorkerKeywords(CallGroup):
 
 def refuse_job(value: object) -> Job:
     """The job that `Execute Job` returned."""
-    raise ValueError(f"Expected a job of Execute Job, got {type(value).__name__} {value!r}.")
+    raise ValueError(f"Expected a job of Execute Job, got {shown_kind(value)}.")
 
 
 CONVERTERS: dict[type, Any] = {Job: refuse_job}

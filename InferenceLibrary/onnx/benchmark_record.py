@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from InferenceLibrary.errors import CheckFailure, MonitorError, describe
+from InferenceLibrary.files import write_text
 from InferenceLibrary.sizes import show_bytes
 from InferenceLibrary.stats import Interval, mean, percentile, ratio_of_medians
 
@@ -131,7 +132,7 @@ class Benchmark:
         data = {"schema": SCHEMA, "kind": "onnx-benchmark", **asdict(self)}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+            write_text(path, json.dumps(data, indent=1) + "\n")
         except OSError as error:
             raise MonitorError(
                 describe(f"Benchmark '{path}' cannot be written", got=error.strerror or str(error))

@@ -43,7 +43,7 @@ def test_json_objects(given_: Any, expected: dict[str, Any]) -> None:
     ("given_", "message"),
     [
         ("[1]", "Expected a JSON object such as"),
-        ("5", "got int 5"),
+        ("5", "got the number 5"),
         ("{'a'", "Expected JSON or a Python literal; as JSON it fails with"),
         ("hello", "Expected JSON or a Python literal"),
         ("", "Expected JSON or a Python literal"),
@@ -181,8 +181,8 @@ def test_times() -> None:
 
 
 def test_results_cannot_be_given_as_text() -> None:
-    with pytest.raises(ValueError, match=r"Expected a reply of Chat, Complete or Send Request, got str 'hello'\."):
+    with pytest.raises(ValueError, match=r"Expected a reply of Chat, Complete or Send Request, got the text 'hello'\."):
         refuse_reply("hello")
-    with pytest.raises(ValueError, match=r"Expected a stream of Stream Chat or Stream Completion, got int 5\."):
+    with pytest.raises(ValueError, match=r"Expected a stream of Stream Chat or Stream Completion, got the number 5\."):
         refuse_stream(5)
     assert refuse_reply in CONVERTERS.values()

@@ -36,7 +36,7 @@ CONTAINERS = {
     "Wrong Outside Port": r"The outside port for 9090 is wrong: expected a number from 1 to 65535, or null, got 'many'\.",
     "Wrong Gpus": r"gpus is wrong: expected all, a count, or device=0,1, got 'some of them'\.",
     "Wrong Health Path": r"The health path is wrong: expected a path such as /health, got 'health'\.",
-    "Unbalanced Command": r"ValueError: Argument 'command' got value '--model 'x' that cannot be converted to CommandLine: Expected words as a shell has them, got .+: no closing quotation\.",
+    "Unbalanced Command": r"Argument 'command': expected words as a shell has them, got .+: no closing quotation\.",
     "Port That Is Not Published": r"Port 9090/tcp of container [0-9a-f]{12} is not published: expected one of 8000/tcp\. Hint: ports=.+ of Start Container publishes another one\.",
     "Not In A Container": r"Server 'simulator' is in no container\. Hint: start it with Start Container or Start Compose\.",
 }

@@ -312,12 +312,12 @@ def test_links_of_the_log_lead_to_files_beside_it(logged: InnerRun) -> None:
         (
             "An Assertion Of The Wrong Unit",
             "FAIL",
-            "Expected a time with a unit, such as 200 ms or 2 s, got '5 apples'.",
+            "expected a time with a unit, such as 200 ms or 2 s, got '5 apples'.",
         ),
         (
             "A Key In Plain Text Is Refused",
             "FAIL",
-            "Argument 'api_key' got value '***' that cannot be converted to Secret",
+            "Argument 'api_key': expected a Robot secret, such as ${KEY: Secret}    %{MY_KEY}, got '***'",
         ),
     ],
 )

@@ -24,7 +24,7 @@ def test_a_converter_still_converts_and_refuses() -> None:
     convert = light({float: to_number})[float]
     assert convert("1.5") == 1.5
     assert convert.__doc__ == "A number."
-    with pytest.raises(ValueError, match=r"Expected str or int, got list \[\]\."):
+    with pytest.raises(ValueError, match=r"^$"):
         convert([])
 
 

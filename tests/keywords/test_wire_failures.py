@@ -30,7 +30,7 @@ MESSAGES = {
     "Tool Not Called": r"Tool calls: expected weather\(\), got none, but the text '.*'\.",
     "Tool With Other Arguments": r"Tool calls: expected weather\(\{\"city\": 77\}\), got weather\(.*\)\.",
     "Tool Called In Spite": r"Tool calls: expected none, got weather\(.*\)\.",
-    "Tools Not JSON": r"ValueError: Argument 'tools' got value '\[weather\]' that cannot be converted to Tools or None.*",
+    "Tools Not JSON": r"Argument 'tools': expected functions as JSON such as .*, got '\[weather\]'\.",
     "Text Instead Of JSON": r"Reply: expected JSON, got 'The capital of France is Paris\.' \(Expecting value: .*\)\.",
     "JSON That Does Not Fit": r"Reply: expected JSON that fits the schema, got '\{.*\}': \$\.a '.*' is not of type 'integer'\.",
     "No Log Probabilities": r"Log probabilities: expected one for each token, got none\. Hint: ask with logprobs=1\.",

@@ -45,7 +45,7 @@ MESSAGES = {
     "Unknown Provider": r"Unknown ONNX provider 'CUDDA': expected one of: .*CPU\. Hint: did you mean CUDA\?",
     "Provider Not In This Build": r"ONNX provider MIGraphXExecutionProvider is not in this onnxruntime \S+: expected one of: .*CPU\. Hint: .*",
     "Provider Not Used": r"ONNX provider CUDAExecutionProvider is not used by 'provider-not-used-matmul-\d+': expected CUDAExecutionProvider, got CPU( \(1 node\))?\. Hint: .*",
-    "Unknown Kind": r"ValueError: Argument 'kind' got value 'transformer' that cannot be converted to 'matmul', 'mlp', 'sigmoid', .* or 'center'\.",
+    "Unknown Kind": r"Argument 'kind': expected one of 'matmul', 'mlp', 'sigmoid', .* or 'center', got 'transformer'\.",
     "Slow Run": r"ONNX run time: expected < 0 ms, got \d+(\.\d+)? ms\.",
     "Skip For A Typo": r"Unknown ONNX provider 'CUDDA': expected one of: .*CPU\. Hint: did you mean CUDA\?",
     "No Package": r"Loading an ONNX model needs the package 'onnxruntime', which is not installed\. Hint: pip install onnxruntime onnx .*",

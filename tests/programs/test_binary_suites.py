@@ -27,7 +27,7 @@ MESSAGES = {
     "Arguments Refused Without A Message": "without a message on stderr: expected text on stderr, got nothing on any",
     "Arguments Refused With Processes Left": "left processes behind: expected none, got sleep (",
     "Too Much Memory": "expected < 1 kB, got",
-    "Memory Of What Is No Result": "Expected a result of Run Binary, got str 'hello'.",
+    "Memory Of What Is No Result": "Argument 'result': expected a result of Run Binary, got the text 'hello'.",
     "Output That Is Another": "'hello' (str) should be 'goodbye' (str)",
 }
 

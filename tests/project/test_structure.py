@@ -32,6 +32,7 @@ RING_1 = {
 RING_2 = {
     "client",
     "containers",
+    "files",
     "load",
     "modelfiles",
     "monitor",
@@ -42,7 +43,7 @@ RING_2 = {
     "terminal",
 }
 """I/O, no Robot: a Python API of its own."""
-RING_3 = {"context", "keywords", "library", "log", "types"}
+RING_3 = {"context", "keywords", "library", "log", "plain_words", "types"}
 """The only place that knows Robot."""
 PROGRAMS = {"simulator", "cli", "doctor"}
 """Programs of their own. The simulator imports ring 1 only."""

@@ -15,6 +15,7 @@ from InferenceLibrary.errors import ProfileError, TargetError, describe
 from InferenceLibrary.programs.result import RunResult
 from InferenceLibrary.redaction import PLACEHOLDER, PLACEHOLDER_HINT
 from InferenceLibrary.terminal.answer import TerminalAnswer
+from InferenceLibrary.types import shown_kind
 
 if TYPE_CHECKING:
     from InferenceLibrary.servers.profile import Option, Profile
@@ -128,12 +129,12 @@ def _refuse_without_effect(profile: Profile, section: str, given: Mapping[str, A
 
 def refuse_run_result(value: object) -> RunResult:
     """What `Run Binary` or `Arguments Should Be Rejected` returned."""
-    raise ValueError(f"Expected a result of Run Binary, got {type(value).__name__} {value!r}.")
+    raise ValueError(f"Expected a result of Run Binary, got {shown_kind(value)}.")
 
 
 def refuse_terminal_answer(value: object) -> TerminalAnswer:
     """What `Ask In Terminal` returned."""
-    raise ValueError(f"Expected an answer of Ask In Terminal, got {type(value).__name__} {value!r}.")
+    raise ValueError(f"Expected an answer of Ask In Terminal, got {shown_kind(value)}.")
 
 
 CONVERTERS: dict[type, Any] = {RunResult: refuse_run_result, TerminalAnswer: refuse_terminal_answer}

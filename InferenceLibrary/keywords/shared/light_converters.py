@@ -30,8 +30,8 @@ def _light(converter: Callable[[Any], Any]) -> Callable[[Any], Any]:
         if accepted is None:
             accepted = _accepted_by(converter)
         if accepted and not isinstance(value, accepted):
-            names = " or ".join(kind.__name__ for kind in accepted)
-            raise ValueError(f"Expected {names}, got {type(value).__name__} {value!r}.")
+            # What is wanted instead is said in plain words: see `plain_words`.
+            raise ValueError
         return converter(value)
 
     convert.__doc__ = converter.__doc__

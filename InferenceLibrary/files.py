@@ -1,0 +1,54 @@
+"""Files that the library writes beside the log: a full disk or a folder that cannot be written ends in one line."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+from InferenceLibrary.errors import InferenceError, describe
+
+_ELSEWHERE = "or write elsewhere with --outputdir."
+_HINTS = {
+    errno.ENOSPC: f"free some space on the disk, {_ELSEWHERE}",
+    errno.EDQUOT: f"free some of your quota, {_ELSEWHERE}",
+    errno.EROFS: f"mount the disk so that it can be written, {_ELSEWHERE}",
+    errno.EACCES: f"give this user the right to it, {_ELSEWHERE}",
+    errno.EPERM: f"give this user the right to it, {_ELSEWHERE}",
+    errno.EMFILE: "too many files are open: raise the limit with ulimit -n, or close servers and terminals.",
+    errno.ENOENT: "check the path; a relative one begins where robot was started.",
+}
+
+
+def hint_of(number: int | None) -> str | None:
+    """Return what to do about an error of the operating system; None where nothing better than its text is known."""
+    return _HINTS.get(number or 0)
+
+
+def write_text(path: Path, text: str, *, errors: str = "strict") -> None:
+    """Write a text file as UTF-8.
+
+    Raises:
+        InferenceError: It cannot be written; the message names the file, the cause and what to do.
+    """
+    try:
+        path.write_text(text, encoding="utf-8", errors=errors)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it.
+
+    Raises:
+        InferenceError: It cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> InferenceError:
+    return InferenceError(
+        describe(f"'{path}' cannot be written", got=error.strerror or str(error), hint=hint_of(error.errno))
+    )

@@ -1,0 +1,158 @@
+# ruff: noqa: E501 - messages in whole
+"""What Robot Framework and Python say of a keyword's failure reaches a tester in plain words, in the log and after it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from inner_suites import InnerRun, run_inner
+
+from InferenceLibrary.errors import InferenceError
+from InferenceLibrary.files import make_folder, write_text
+from InferenceLibrary.plain_words import in_plain_words
+
+OBJECT = 'a JSON object such as {"name": "value"}, or a dictionary variable'
+TEXTS = 'one text, or several as a list variable or as JSON such as ["one", "two"]'
+ANSWER = "a reply of Chat, Complete or Send Request or a stream of Stream Chat or Stream Completion"
+
+
+@pytest.mark.parametrize(
+    ("message", "plain"),
+    [
+        (
+            "ValueError: Argument 'headers' got value 'a: b' that cannot be converted to JsonObject or None.",
+            f"Argument 'headers': expected {OBJECT}, got 'a: b'.",
+        ),
+        (
+            "ValueError: Argument 'x' got value 'a that cannot be converted to b: c.' that cannot be converted to float.",
+            "Argument 'x': expected a number, got 'a that cannot be converted to b: c.'.",
+        ),
+        (
+            "ValueError: Argument 'x' got value 'a' that cannot be converted to 'one', 'two' or 'three'.",
+            "Argument 'x': expected one of 'one', 'two' or 'three', got 'a'.",
+        ),
+        (
+            "ValueError: Argument 'x' got value 'a' that cannot be converted to Thing or None: It is odd.",
+            "Argument 'x': expected Thing, got 'a' (It is odd).",
+        ),
+        (
+            "ValueError: Argument 'x' got value 'a' that cannot be converted to Texts: Expected texts, got the text 'a'.",
+            "Argument 'x': expected texts, got the text 'a'.",
+        ),
+        ("Keyword 'Lib.Chat' expected at least 1 non-named argument, got 0.", "Keyword: expected at least 1 argument without a name, got 0."),
+        ("Keyword 'Lib.Chat' expected 0 to 2 non-named arguments, got 3.", "Keyword: expected 0 to 2 arguments without a name, got 3."),
+        ("ValueError: Expected a number, got 'many'.", "Keyword: expected a number, got 'many'."),
+        ("ValueError: JSON it is not.", "Keyword: JSON it is not."),
+        (
+            "AttributeError: 'str' object has no attribute 'value'",
+            "Keyword cannot use what it was given: 'str' object has no attribute 'value'. Hint: check the values of its "
+            "arguments; if they are right, this is a defect of the library: report it with the log at level DEBUG.",
+        ),
+        (
+            f"OSError: [Errno {errno.ENOSPC}] No space left on device: '/out/a.txt'",
+            "Keyword: '/out/a.txt' cannot be used: No space left on device. Hint: free some space on the disk, or write "
+            "elsewhere with --outputdir.",
+        ),
+        (
+            f"PermissionError: [Errno {errno.EACCES}] Permission denied: '/out'",
+            "Keyword: '/out' cannot be used: Permission denied. Hint: give this user the right to it, or write elsewhere "
+            "with --outputdir.",
+        ),
+        (f"OSError: [Errno {errno.EIO}] Input/output error", "Keyword: a file cannot be used: Input/output error."),
+        ("Reply: expected a text that contains 'a', got 'b'.", "Reply: expected a text that contains 'a', got 'b'."),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_messages(message: str, plain: str) -> None:
+    assert in_plain_words(message, "Keyword") == plain
+
+
+def test_text_that_was_taken_for_a_named_argument_is_told() -> None:
+    message = "Keyword 'Lib.Chat' expected at least 1 non-named argument, got 0."
+    plain = in_plain_words(message, "Chat", ["model=gpt is what?"])
+    assert plain.endswith(
+        "Hint: model=gpt is what? is read as the argument 'model'; a text is written model\\=gpt is what?."
+    )
+    assert "Hint" not in in_plain_words(message, "Chat", ["a b=c", "plain"])
+
+
+EXPECTED = {
+    "Headers That Are No Object": f"Argument 'headers': expected {OBJECT}, got 'Authorization: Bearer x'.",
+    "Extra That Is No Object": f"Argument 'extra': expected {OBJECT}, got 'temperature=1'.",
+    "Arguments Of A Tool": "Argument 'arguments': expected JSON or a Python literal, got the text 'city=Paris'.",
+    "A Key In Plain Text": "Argument 'api_key': expected a Robot secret, such as ${KEY: Secret}    %{MY_KEY}, got '***'.",
+    "A Number": "Argument 'temperature': expected a number, got 'hot'.",
+    "A Time": "Argument 'timeout': expected a time with a unit, such as 200 ms or 2 s, got 'soon'.",
+    "An Answer": f"Argument 'answer': expected {ANSWER}, got 'text'.",
+    "A Stream": "Argument 'stream': expected a stream of Stream Chat or Stream Completion, got None.",
+    "Prompts": f"Argument 'prompts': expected {TEXTS}, got '5' (integer).",
+    "Results": "Results: expected what Chat At Once or Stream Chat At Once returned, got the text 'abc'.",
+    "Statuses": "Results: expected what Chat At Once or Stream Chat At Once returned, got the number 5.",
+    "Metrics From Before": "Metrics from before: expected what Get Metrics returned, got the text 'abc'.",
+    "Counters From Before": "Metrics from before: expected what Get Metrics returned, got None.",
+    "Labels That Are Not There": (
+        "Metric vllm:num_requests_running: there is no sample of it with the labels {'model_name': 'no'}: expected "
+        "labels of one of its samples, which are {'model_name': 'fake-model'}."
+    ),
+    "The Name Of A Metric": "Metric vllm:num_requests_running: expected > 0, got 0.",
+    "A Number For A Metric": "Get Metric: expected a number, got 'many'.",
+    "Text With An Equals Sign": (
+        "Chat: expected at least 1 argument without a name, got 0. Hint: model=gpt is what? is read as the argument "
+        "'model'; a text is written model\\=gpt is what?."
+    ),
+    "A Misspelt Argument": (
+        "No server 'exit_code=3' is open: expected one of: 1 = simulator. Hint: if exit_code= was meant as an "
+        "argument, this keyword has none of that name."
+    ),
+    "In A User Keyword": "Argument 'temperature': expected a number, got 'hot'.",
+    "Another Library": "ValueError: Argument 'count' got value 'x' that cannot be converted to integer.",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> InnerRun:
+    return run_inner("plain_words.robot", tmp_path_factory.mktemp("plain") / "out")
+
+
+@pytest.mark.parametrize("test", EXPECTED)
+def test_a_failure_says(run: InnerRun, test: str) -> None:
+    assert (run[test].status, run[test].message) == ("FAIL", EXPECTED[test])
+    assert EXPECTED[test] in run[test].log, "the log says the same"
+
+
+def test_a_failure_that_is_expected_has_the_same_words(run: InnerRun) -> None:
+    assert (run["An Expected Failure"].status, run["An Expected Failure"].message) == ("PASS", "")
+
+
+def test_every_test_is_looked_at(run: InnerRun) -> None:
+    assert set(run.tests) == {*EXPECTED, "An Expected Failure"}
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "out" / "inference"
+    folder.mkdir(parents=True)
+    folder.chmod(0o500)
+    run = run_inner("plain_words.robot", tmp_path / "out", "--test", "The Name Of A Metric")
+    assert "Permission denied" in run["The Name Of A Metric"].message
+    assert "Hint: give this user the right to it" in run["The Name Of A Metric"].message
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a device that is always full")
+def test_a_full_disk_is_told_with_the_file() -> None:
+    with pytest.raises(InferenceError) as error:
+        write_text(Path("/dev/full"), "text")
+    assert str(error.value) == (
+        "'/dev/full' cannot be written: got No space left on device. Hint: free some space on the disk, or write "
+        "elsewhere with --outputdir."
+    )
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InferenceError, match=r"file/inner' cannot be written: got Not a directory\.$"):
+        make_folder(tmp_path / "file" / "inner")
