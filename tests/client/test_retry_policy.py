@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from InferenceLibrary.client.retry import RetryPolicy, retry_after
+from InferenceLibrary.protocol.exchange import Attempt
 
 
 @pytest.mark.parametrize(
@@ -68,3 +69,36 @@ def test_a_longer_retry_after_wins():
     policy = RetryPolicy(max_retries=1, initial_backoff=1, jitter=0)
     assert policy.wait(0, {"retry-after": "5"}) == 5
     assert policy.wait(0, {"retry-after": "0"}) == 1
+
+
+def test_a_shorter_retry_after_shortens_nothing():
+    policy = RetryPolicy(max_retries=1, initial_backoff=2, jitter=0)
+    assert policy.wait(0, {"retry-after": "1"}) == 2
+
+
+def attempts(wait: float, gap: float, retry_after: float | None = None) -> list[Attempt]:
+    """Two attempts of 1 s each: the wait that is said of the first, and the time that truly lay between them."""
+    return [Attempt(1, 503, "busy", 1.0, wait, 0.0, retry_after), Attempt(2, 200, None, 1.0, 0.0, 1.0 + gap)]
+
+
+@pytest.mark.parametrize(
+    ("wait", "gap", "asked", "told"),
+    [
+        (0.5, 0.5, None, None),
+        (0.5, 0.7, None, None),
+        (0.5, 0.1, None, "wait 1: expected 0.5 s between the attempts, got 0.1 s"),
+        (0.4, 0.5, None, "wait 1: expected 0.5 s, got 0.4 s"),
+        (0.6, 0.6, None, "wait 1: expected 0.5 s, got 0.6 s"),
+        (2.0, 2.0, 2.0, None),
+        (0.5, 0.5, 0.2, None),
+        (0.5, 0.5, 2.0, "wait 1: expected 2 s, got 0.5 s"),
+    ],
+)
+def test_where_waits_leave_the_policy(wait, gap, asked, told):
+    policy = RetryPolicy(max_retries=1, initial_backoff=0.5, jitter=0)
+    assert policy.deviations(attempts(wait, gap, asked)) == ([] if told is None else [told])
+
+
+def test_too_many_attempts_leave_the_policy():
+    policy = RetryPolicy(max_retries=0, initial_backoff=0.5, jitter=0)
+    assert policy.deviations(attempts(0.5, 0.5)) == ["attempts: expected at most 1, got 2"]

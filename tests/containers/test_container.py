@@ -101,7 +101,7 @@ def test_its_life(start: Callable[..., Server], engine: ContainerEngine) -> None
     assert labelled(engine, OWN) == [container.name]
     if engine.address.is_local and sys.platform == "linux":
         assert server.pid is not None
-        assert "inference" in Path(f"/proc/{server.pid}/cmdline").read_text().lower() or server.pid > 1
+        assert "simulator" in Path(f"/proc/{server.pid}/cmdline").read_text().lower()
     assert list(server.stages) == ["spawned", "healthy"]
     port = server.port
     assert server.stop()

@@ -205,4 +205,5 @@ def test_a_real_gpu_is_seen() -> None:
     uses, missing = look_at_gpus()
     if missing:
         pytest.skip(missing)
+    assert uses
     assert all(0 <= use.used <= use.total for use in uses)

@@ -122,7 +122,8 @@ def test_a_short_start_is_quiet(begin: Begin, monkeypatch: pytest.MonkeyPatch) -
 
 
 @linux
-def test_another_program_on_the_port_is_told_from_ours(begin: Begin, tmp_path: Path) -> None:
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_another_program_on_the_port_is_told_from_ours(begin: Begin, tmp_path: Path, host: str) -> None:
     """It answers whatever the profile asks, and ours lives on without a port."""
     foreign = subprocess.Popen(
         [sys.executable, "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", str(tmp_path)],
@@ -135,7 +136,7 @@ def test_another_program_on_the_port_is_told_from_ours(begin: Begin, tmp_path: P
         assert foreign.stdout is not None
         port = int(foreign.stdout.readline().split("port ")[1].split()[0])
         profile = (
-            f"title: x\nstart: {{command: [/bin/sh, -c, 'echo at http://127.0.0.1:{port}; exec sleep 60'], "
+            f"title: x\nstart: {{command: [/bin/sh, -c, 'echo at http://{host}:{port}; exec sleep 60'], "
             "announcement: 'at (?P<url>\\S+)'}\nready: {health: {path: /}, first_token: none, timeout: 20s}\n"
         )
         with pytest.raises(ServerError, match=rf"expected its own listener on port {port}, got one of .*{foreign.pid}"):

@@ -8,6 +8,8 @@ import uuid
 import pytest
 from simulator.router_calls import ADMIN, ASKED, CHAT, KEY, ask, infer, refusal
 
+from InferenceLibrary.simulator.personalities import router_limits
+
 
 @pytest.fixture(scope="module")
 def backend(start_shared):
@@ -251,3 +253,13 @@ def test_the_openai_client_through_the_router(router):
         ):
             client.chat.completions.create(model="gpt-4o", messages=ASKED)
         assert refused.value.status_code == status
+
+
+def test_an_idle_client_saves_up_one_burst_and_no_more(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(router_limits, "monotonic", lambda: now[0])
+    bucket = router_limits.Bucket(rate=2.0, burst=3)
+    for idle in (0.0, 15.0, 1000.0):
+        now[0] += idle
+        assert [bucket.take()[0] for _ in range(4)] == [True, True, True, False]
+    assert bucket.take() == (False, 0, 0.5)

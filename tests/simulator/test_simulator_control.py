@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 
 import pytest
+from machine import patience
+
+from InferenceLibrary.deadline import wait_until
+from InferenceLibrary.simulator.core.metrics import Histogram
 
 
 def settled(simulator):
@@ -128,3 +133,27 @@ def test_wrong_control_requests(fresh, method, path, body, status, part):
     assert answer.status == status
     assert list(answer.json) == ["error"]
     assert part in answer.json["error"]
+
+
+def test_counters_add_up_after_a_reset_under_load(start_simulator):
+    simulator = start_simulator("--mode", "echo", "--control-port", "0")
+    with ThreadPoolExecutor(1) as pool:
+        under_way = pool.submit(simulator.chat, "one", fault=f"stall:before=headers,seconds={patience(0.5):.2f}")
+        assert wait_until(lambda: simulator.stats()["in_flight"] == 1, 60)
+        simulator.control("POST", "/reset")
+        assert (simulator.stats()["received"], simulator.stats()["in_flight"]) == (1, 1)
+        simulator.chat("two")
+        assert under_way.result().status == 200
+    found = settled(simulator)
+    assert (found["received"], found["completed"], found["failed"], found["cancelled"]) == (2, 2, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("value", "falls"), [(0.0, "0.1"), (0.1, "0.1"), (0.11, "0.25"), (0.25, "0.25"), (0.5, "0.5"), (0.51, "+Inf")]
+)
+def test_a_time_falls_into_the_bucket_next_above_it(value, falls):
+    histogram = Histogram((0.1, 0.25, 0.5))
+    histogram.add(value)
+    counted = {line.split('le="')[1].split('"')[0]: int(line.split()[-1]) for line in histogram.lines("x", "m")[:-2]}
+    assert [limit for limit, count in counted.items() if count] == list(counted)[list(counted).index(falls) :]
+    assert set(counted.values()) <= {0, 1}

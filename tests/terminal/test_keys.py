@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from InferenceLibrary.errors import TerminalError
-from InferenceLibrary.terminal.keys import key_name
+from InferenceLibrary.terminal.keys import _OTHER_NAMES, key_name
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,9 @@ from InferenceLibrary.terminal.keys import key_name
         ("ctrl+c", "Ctrl+c"),
         ("Control+Shift+up", "Ctrl+Shift+Up"),
         ("esc", "Escape"),
+        ("Del", "Delete"),
+        ("ins", "Insert"),
+        ("Option+x", "Alt+x"),
         ("F12", "F12"),
         ("q", "q"),
         ("+", "+"),
@@ -36,3 +39,9 @@ def test_no_such_key(wrong: str) -> None:
 def test_a_near_name_is_offered() -> None:
     with pytest.raises(TerminalError, match=r"Did you mean Enter\?"):
         key_name("Etner")
+
+
+def test_every_other_name_has_a_row_here() -> None:
+    """A wrong alias presses another key without a word."""
+    rows = {"return": "Enter", "esc": "Escape", "del": "Delete", "ins": "Insert", "control": "Ctrl", "option": "Alt"}
+    assert rows == _OTHER_NAMES

@@ -116,6 +116,13 @@ def test_wide_characters_emoji_and_combining_marks(start: Start) -> None:
     assert terminal.wait_for_text(text, timeout=LONG).contains(text)
 
 
+def test_each_line_ending_is_enter_once(start: Start) -> None:
+    terminal = start("cat", "-E")
+    terminal.type_text("one\r\ntwo\n")
+    screen = terminal.wait_for_text("two$", timeout=LONG)
+    assert [line for line in screen.text.splitlines() if line.endswith("$")] == ["one$", "two$"]
+
+
 def test_a_terminal_of_one_cell(start: Start, tmp_path: Path) -> None:
     terminal = start("sh", "-c", "echo hi; cat", columns=1, rows=1)
     terminal.wait_for_text("h\ni", timeout=LONG, scrollback=True)
@@ -321,5 +328,5 @@ def test_a_working_directory_that_is_none_is_told(tmp_path: Path) -> None:
 
 def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tui_test", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'robotframework-inferencelibrary\[terminal\]'"):
+    with pytest.raises(MissingExtraError, match=r"Hint: pip install .*tui-test"):
         session.Terminal(["cat"])
