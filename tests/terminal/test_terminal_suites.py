@@ -41,7 +41,7 @@ MESSAGES = {
     "A Question To What Is No Chat": "It is no chat terminal (terminal 'cat'); the program runs. Hint:",
     "An Option That The Profile Has Not": "The terminal of profile 'simulator' has no option 'sceanrio': expected",
     "A Profile Without A Terminal": "The terminal of 'openai' cannot be used: only its URL is known, not its program.",
-    "A First Token Where There Is No Answer": "Argument 'answer': expected an answer of Ask In Terminal, got the text 'hello'.",
+    "A First Token Where There Is No Answer": "Argument 'answer': expected an answer of Ask In Terminal, got the text",
     "Binary Garbage": "expected 'ready' within 0.5 s, got this screen after 0.",
     "A Flood Without End": "(terminal 'yes'): expected 'ready' within 1 s, got this screen after ",
     "A Question To The Terminal That It Does Not Answer": "expected 'ready' within 0.5 s, got this screen after 0.",
