@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from InferenceLibrary.client.limits import Limits
 from InferenceLibrary.errors import InferenceError, TargetError
 from InferenceLibrary.files import make_folder
+from InferenceLibrary.protocol.rules.severity import Severity
 from InferenceLibrary.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from InferenceLibrary.onnx.benchmark_record import Benchmark
     from InferenceLibrary.onnx.model import OnnxModel
     from InferenceLibrary.programs.checks import Binary
+    from InferenceLibrary.protocol.exchange import Exchange
+    from InferenceLibrary.protocol.rules.verdicts import Tally
     from InferenceLibrary.servers.loading import Loader
     from InferenceLibrary.servers.server import Server
     from InferenceLibrary.terminal.session import Terminal
@@ -158,9 +161,15 @@ class Context:
     Args:
         limits: Limits of calls to servers that are opened from now on.
         start_timeout: Seconds for the start of a server; None leaves it to the profile.
+        rules: How much broken rules of the wire count.
     """
 
-    def __init__(self, limits: Limits | None = None, start_timeout: float | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        start_timeout: float | None = None,
+        rules: Severity = Severity.WARN,
+    ) -> None:
         self.limits = limits or Limits()
         self.start_timeout = start_timeout
         self.output_dir = Path("results").absolute()
@@ -171,6 +180,10 @@ class Context:
         """Servers that a keyword stopped, the last one at the end: they can still be asked how they ended."""
         self.last_failure: InferenceError | None = None
         """The error of the call that failed last, for keywords that judge it."""
+        self.earlier_calls: dict[str, Exchange] = {}
+        """The call before on each server, by its name, for the rules on several calls."""
+        self._tally: Tally | None = None
+        self._rules: list[tuple[str, Severity]] = [(RUN, rules)]
         self._owners: list[str] = [RUN]
         self._artifacts = itertools.count(1)
 
@@ -207,6 +220,29 @@ class Context:
         """Whom what is opened now belongs to."""
         return self._owners[-1]
 
+    @property
+    def rules(self) -> Severity:
+        """How much broken rules of the wire count now."""
+        return self._rules[-1][1]
+
+    def use_rules(self, rules: Severity) -> None:
+        """From now on broken rules count so much, until the present test or suite ends."""
+        self._rules = [entry for entry in self._rules if entry[0] != self.owner]
+        self._rules.append((self.owner, rules))
+
+    @property
+    def tally(self) -> Tally:
+        """What the rules said of all calls of the run."""
+        if self._tally is None:
+            from InferenceLibrary.protocol.rules.verdicts import Tally
+
+            self._tally = Tally()
+        return self._tally
+
+    @property
+    def judged_calls(self) -> int:
+        return self._tally.judged if self._tally is not None else 0
+
     def _registry(self, kind: str, how_to_open: str) -> Registry[R]:
         return Registry(kind, lambda: self.owner, how_to_open)
 
@@ -218,6 +254,7 @@ class Context:
         """A suite or test ends: close what it owns; return what failed."""
         if owner in self._owners:
             del self._owners[self._owners.index(owner) :]
+            self._rules = [entry for entry in self._rules if entry[0] in self._owners]
         return self._release(owner)
 
     def close(self) -> list[tuple[str, BaseException]]:

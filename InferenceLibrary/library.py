@@ -39,6 +39,7 @@ from InferenceLibrary.keywords.performance import PerformanceKeywords
 from InferenceLibrary.keywords.programs import BinaryKeywords
 from InferenceLibrary.keywords.recordings import RecordingKeywords
 from InferenceLibrary.keywords.retries import RetryKeywords
+from InferenceLibrary.keywords.rules import RuleKeywords, list_broken_rules
 from InferenceLibrary.keywords.sampling import SamplingKeywords
 from InferenceLibrary.keywords.screens import ScreenKeywords
 from InferenceLibrary.keywords.server_logs import ServerLogKeywords, list_kept, mark_logs, tell_of_servers
@@ -47,6 +48,7 @@ from InferenceLibrary.keywords.shared.arguments import CONVERTERS as RESULT_CONV
 from InferenceLibrary.keywords.shared.light_converters import light
 from InferenceLibrary.keywords.shared.ready_checks import CONVERTERS as READY_CONVERTERS
 from InferenceLibrary.keywords.shared.wire_types import CONVERTERS as WIRE_CONVERTERS
+from InferenceLibrary.keywords.shared.wire_types import Rules
 from InferenceLibrary.keywords.skips import SkipKeywords
 from InferenceLibrary.keywords.streams import StreamKeywords
 from InferenceLibrary.keywords.terminal_chats import TerminalChatKeywords
@@ -56,6 +58,7 @@ from InferenceLibrary.keywords.typed_apis import TypedApiKeywords
 from InferenceLibrary.keywords.workers import CONVERTERS as JOB_CONVERTERS
 from InferenceLibrary.keywords.workers import WorkerKeywords
 from InferenceLibrary.log import ResultGuard
+from InferenceLibrary.protocol.rules.severity import Severity
 from InferenceLibrary.types import CONVERTERS
 from InferenceLibrary.version import __version__
 
@@ -83,6 +86,7 @@ class InferenceLibrary(
     StreamKeywords,
     AnswerKeywords,
     RetryKeywords,
+    RuleKeywords,
     SkipKeywords,
     SamplingKeywords,
     MetricKeywords,
@@ -164,16 +168,24 @@ class InferenceLibrary(
     Give keys as Robot secrets (`${KEY: Secret}    %{MY_KEY}`). They are masked in the log, in files and in errors.
     """
 
-    def __init__(self, *, timeout: timedelta = timedelta(seconds=60), start_timeout: timedelta | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        timeout: timedelta = timedelta(seconds=60),
+        start_timeout: timedelta | None = None,
+        rules: Rules = "warn",
+    ) -> None:
         """Settings of the import.
 
         Args:
             timeout: Time limit of a call, its retries included.
             start_timeout: Time limit of a server's start; the profile's by default.
+            rules: How much broken rules of the wire count, see [Use Rules].
         """
         self.context = Context(
             limits=Limits(total=timeout.total_seconds()),
             start_timeout=None if start_timeout is None else start_timeout.total_seconds(),
+            rules=Severity(rules),
         )
         self._guard = ResultGuard(self.context, self.log)
         # A second Ctrl-C ends Robot without close().
@@ -216,6 +228,7 @@ class InferenceLibrary(
 
     def close(self) -> None:
         list_kept(self.context)
+        list_broken_rules(self.context)
         self._report(self.context.close())
 
     def _locate_output(self) -> None:

@@ -14,7 +14,8 @@ from typing import Any
 from robot.api.types import Secret
 from robot.utils import timestr_to_secs
 
-from InferenceLibrary.client.answers import Reply, Stream
+from InferenceLibrary.client.answers import Reply
+from InferenceLibrary.client.streams import Stream
 
 
 class JsonObject(dict[str, Any]):

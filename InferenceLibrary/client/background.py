@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from InferenceLibrary.client.answers import Stream
 from InferenceLibrary.client.cancellation import Cancellation
+from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.errors import InferenceError
 
@@ -24,11 +24,13 @@ class BackgroundStream:
         name: How messages call it.
         call: Makes the call: takes its cancellation, and what shall be given the stream as soon as it begins.
         client: The client whose call it is.
+        about: What the caller wants to find again at its end.
     """
 
-    def __init__(self, name: str, call: Call, client: Client | None = None) -> None:
+    def __init__(self, name: str, call: Call, client: Client | None = None, about: object = None) -> None:
         self.name = name
         self.client = client
+        self.about = about
         self.so_far: Stream | None = None
         """The stream as far as it is read; None until its answer begins."""
         self._cancellation = Cancellation()
@@ -51,17 +53,19 @@ class BackgroundStream:
         wait_until(lambda: self.token_count >= count or not self.running, budget)
         return self.token_count >= count
 
-    def wait(self, budget: float) -> Stream | None:
-        """Wait for the end; return the stream, None when it has not ended in time.
+    def wait_for_end(self, budget: float) -> bool:
+        """Wait for the end; return whether it has come in time."""
+        return wait_until(lambda: not self.running, budget)
+
+    def result(self) -> Stream:
+        """Return the stream, once it has ended.
 
         Raises:
             RequestError, StreamError: The call failed.
         """
-        wait_until(lambda: not self.running, budget)
-        if self.running:
-            return None
         if self._error is not None:
             raise self._error
+        assert self._result is not None
         return self._result
 
     def cancel(self) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from InferenceLibrary.client.answers import Reply, Stream, shorten
+from InferenceLibrary.client.answers import Reply, shorten
+from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.protocol.requests import CHAT, COMPLETIONS
 from InferenceLibrary.protocol.sse import Oddity
 from InferenceLibrary.protocol.typed_messages import TERMINAL, is_typed

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from InferenceLibrary.client.answers import Reply, Stream, headers_of, shorten
+from InferenceLibrary.client.answers import ModelListReply, Reply, headers_of, shorten
 from InferenceLibrary.client.attempting import CANCELLED, AnswerReader, make_attempt, request_of
 from InferenceLibrary.client.connection import Dialer, login_of
 from InferenceLibrary.client.endings import improper_end, unusable
@@ -22,6 +22,7 @@ from InferenceLibrary.client.retry import RetryPolicy, retry_after
 from InferenceLibrary.client.route import Route
 from InferenceLibrary.client.sending import ANY_STATUS, Sending
 from InferenceLibrary.client.stream_reader import JudgeEnd, StreamReader
+from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.deadline import pause
 from InferenceLibrary.errors import RequestError, StreamError, describe
 from InferenceLibrary.protocol.errors import PARSE_ERROR, categorize
@@ -75,6 +76,8 @@ class Client:
             self.redact.add(self._login.partition(" ")[2])
         self.base_url = url
         self._dialer = Dialer(self.route)
+        self.listed: tuple[str, ...] | None = None
+        """The ids of the model list, as it was read last; None when it was not."""
         if self.api_key:
             self.redact.add(self.api_key)
 
@@ -126,16 +129,20 @@ class Client:
         return reply
 
     def models(self) -> list[str]:
-        """Return the ids that the model list gives.
+        """Return the ids that the model list gives. As `model_list` else."""
+        return self.model_list().models
+
+    def model_list(self, sending: Sending = _PLAIN) -> ModelListReply:
+        """Ask for the model list.
 
         Raises:
             RequestError: No answer, a status other than 200, or no model list in it.
         """
-        reply = self.send("GET", MODELS, sending=_PLAIN)
-        data = reply.json.get("data") if isinstance(reply.json, dict) else None
-        if not isinstance(data, list) or not all(isinstance(item, dict) and "id" in item for item in data):
-            raise self._error(reply.exchange, "a list of models in 'data'", shorten(reply.body))
-        return [str(item["id"]) for item in data]
+        listed = ModelListReply(self.send("GET", MODELS, sending=sending).exchange, self.redact)
+        if listed.models_or_none is None:
+            raise self._error(listed.exchange, "a list of models in 'data'", shorten(listed.body))
+        self.listed = tuple(listed.models)
+        return listed
 
     def send(self, method: str, path: str, body: Any = None, sending: Sending = ANY_STATUS) -> Reply:
         """Send any request and return the answer.

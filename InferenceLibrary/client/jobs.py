@@ -10,8 +10,9 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.client.answers import Chunk, Reply, Stream, shorten
+from InferenceLibrary.client.answers import Reply, shorten
 from InferenceLibrary.client.sending import Sending
+from InferenceLibrary.client.streams import Chunk, Stream
 from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.errors import InferenceError, StreamError, describe
@@ -19,6 +20,7 @@ from InferenceLibrary.protocol.sse import Oddity
 
 if TYPE_CHECKING:
     from InferenceLibrary.client.http import Client
+    from InferenceLibrary.protocol.exchange import Exchange
 
 EXECUTE = "/execute"
 CANCEL = "/cancel"
@@ -56,6 +58,11 @@ class Job:
         """What the worker answered to the request to cancel, when there was one."""
         self.cancelled_after: float | None = None
         """Seconds from the request to cancel until the stream had ended."""
+
+    @property
+    def exchange(self) -> Exchange:
+        """The record of the call."""
+        return self.stream.exchange
 
     @property
     def events(self) -> list[JobEvent]:

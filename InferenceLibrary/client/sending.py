@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from InferenceLibrary.client.answers import Stream
     from InferenceLibrary.client.cancellation import Cancellation
     from InferenceLibrary.client.limits import Limits
     from InferenceLibrary.client.retry import RetryPolicy
+    from InferenceLibrary.client.streams import Stream
 
 
 class Sending(NamedTuple):

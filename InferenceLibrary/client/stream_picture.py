@@ -6,7 +6,7 @@ import itertools
 import statistics
 
 from InferenceLibrary.charts import Axis, simplify
-from InferenceLibrary.client.answers import Stream
+from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.foreign_text import markup
 

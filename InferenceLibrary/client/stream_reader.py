@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from InferenceLibrary.client.answers import Chunk, Stream, bare_error_in
 from InferenceLibrary.client.endings import improper_end
 from InferenceLibrary.client.patience import Patience
 from InferenceLibrary.client.sending import Sending
+from InferenceLibrary.client.streams import Chunk, Stream, bare_error_in
 from InferenceLibrary.protocol.exchange import Ending, Exchange, decode_json
 from InferenceLibrary.protocol.masking import mask_pieces
 from InferenceLibrary.protocol.sse import SSEDecoder

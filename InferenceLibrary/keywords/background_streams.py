@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from robot.api.deco import keyword
 
-from InferenceLibrary.client.answers import Stream
+from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.errors import CheckFailure, RequestError, StreamError, describe
 from InferenceLibrary.keywords.recordings import RecordingGroup
+from InferenceLibrary.keywords.shared.calling import Call
 from InferenceLibrary.keywords.shared.shared_arguments import (
     GENERATION,
     SENDING,
@@ -69,7 +70,7 @@ class BackgroundStreamKeywords(RecordingGroup):
             sending = call.sending._replace(cancellation=cancellation, watch=watch)
             return call.server.client.ask_stream(CHAT, call.question, sending)
 
-        stream = BackgroundStream(alias or f"stream on {call.server.name}", run, call.server.client)
+        stream = BackgroundStream(alias or f"stream on {call.server.name}", run, call.server.client, call)
         self.context.streams.add(stream, alias)
         self.log.info(f"Started a stream on {call.server.name}: {to_messages(messages)[-1].get('content')!r}.")
         return stream
@@ -142,6 +143,9 @@ class BackgroundStreamKeywords(RecordingGroup):
             )
         self.context.streams.close(found)
         self.log.info(f"Cancelled {found}.")
+        call = found.about
+        if found.so_far is not None and found.wait_for_end(0.0) and isinstance(call, Call):
+            self._tell(found.name, call, found.so_far)
         return found.so_far
 
     @keyword(tags=["stream", "wait"])
@@ -170,21 +174,21 @@ class BackgroundStreamKeywords(RecordingGroup):
         ```
         """
         found = self.context.streams.get(stream)
-        with self._failures_kept():
-            ended = found.wait(timeout.total_seconds())
-            if ended is None:
-                raise StreamError(
-                    describe(
-                        f"{found.name} has not ended",
-                        expected=f"its end within {milliseconds(timeout.total_seconds())}",
-                        got=f"{found.token_count} tokens so far",
-                    ),
-                    stream=found.so_far,
-                    category="SERVER_ERROR",
-                )
+        if not found.wait_for_end(timeout.total_seconds()):
+            self.context.last_failure = StreamError(
+                describe(
+                    f"{found.name} has not ended",
+                    expected=f"its end within {milliseconds(timeout.total_seconds())}",
+                    got=f"{found.token_count} tokens so far",
+                ),
+                stream=found.so_far,
+                category="SERVER_ERROR",
+            )
+            raise self.context.last_failure
+        call = found.about
+        assert isinstance(call, Call)
+        ended = self._made(found.name, call, found.result)
         self.context.streams.close(found)
-        self.log.info(f"{found.name} ended: {ended}")
-        self._keep(ended)
         return ended
 
     @keyword(tags=["server", "assertion", "cancel"])

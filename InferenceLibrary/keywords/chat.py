@@ -54,10 +54,7 @@ class ChatKeywords(CallGroup):
         """
         refuse_misnamed(misnamed, self.chat)
         call = self._call(options, messages=messages, system=system, expected_status=expected_status)
-        with self._failures_kept():
-            reply = call.server.client.ask(CHAT, call.question, call.sending)
-        self._logged("chat", call.server, call.question.messages, reply)
-        return reply
+        return self._made("chat", call, lambda: call.server.client.ask(CHAT, call.question, call.sending))
 
     @keyword(tags=["chat"])
     @takes(GENERATION, SENDING)
@@ -91,10 +88,7 @@ class ChatKeywords(CallGroup):
         """
         refuse_misnamed(misnamed, self.complete)
         call = self._call(options, prompt=prompt, expected_status=expected_status)
-        with self._failures_kept():
-            reply = call.server.client.ask(COMPLETIONS, call.question, call.sending)
-        self._logged("completion", call.server, prompt, reply)
-        return reply
+        return self._made("completion", call, lambda: call.server.client.ask(COMPLETIONS, call.question, call.sending))
 
     @keyword(tags=["chat"])
     def list_models(self, server: Any = None) -> list[str]:
@@ -118,10 +112,8 @@ class ChatKeywords(CallGroup):
             Should Be Equal    ${models}    ${{['fake-model']}}
         ```
         """
-        found = self.context.servers.get(server)
-        models: list[str] = found.client.models()
-        self.log.info(f"{found.name} lists {len(models)} models: {', '.join(models)}.")
-        return models
+        call = self._call({"server": server})
+        return self._made("model list", call, lambda: call.server.client.model_list(call.sending)).models
 
     @keyword(tags=["chat"])
     @takes(SENDING)
@@ -161,7 +153,5 @@ class ChatKeywords(CallGroup):
         if options.get("extra"):
             raise ValueError("Send Request sends the body as it is: expected no 'extra'.")
         body = revealed(self.context, body)
-        with self._failures_kept():
-            reply = call.server.client.send(method.upper(), path, body, call.sending)
-        self._logged(f"{method.upper()} {path}", call.server, body, reply)
-        return reply
+        method = method.upper()
+        return self._made(f"{method} {path}", call, lambda: call.server.client.send(method, path, body, call.sending))

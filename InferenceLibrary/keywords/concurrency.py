@@ -8,11 +8,13 @@ from typing import Any
 
 from robot.api.deco import keyword
 
-from InferenceLibrary.client.answers import Reply, Stream
+from InferenceLibrary.client.answers import Reply
+from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.deadline import Deadline
 from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.errors import CheckFailure, InferenceError, describe
-from InferenceLibrary.keywords.shared.calling import CallGroup
+from InferenceLibrary.keywords.shared.calling import Call, CallGroup
+from InferenceLibrary.keywords.shared.judging import joined, judged, refuse_broken
 from InferenceLibrary.keywords.shared.shared_arguments import GENERATION, SENDING, STREAMING, TOOLS, takes
 from InferenceLibrary.protocol.requests import CHAT, Question
 from InferenceLibrary.types import Texts, shown_kind, to_texts
@@ -95,7 +97,7 @@ class ConcurrencyKeywords(CallGroup):
         def ask(prompt: str) -> Reply:
             return call.server.client.ask(CHAT, _asked(call.question, prompt), call.sending)
 
-        return self._at_once("chats", call.server, prompts, count, ask, allow_failures)
+        return self._at_once("chats", call, prompts, count, ask, allow_failures)
 
     @keyword(tags=["stream"])
     @takes(GENERATION, TOOLS, STREAMING, SENDING)
@@ -138,7 +140,7 @@ class ConcurrencyKeywords(CallGroup):
         def ask(prompt: str) -> Stream:
             return call.server.client.ask_stream(CHAT, _asked(call.question, prompt), call.sending)
 
-        return self._at_once("streams", call.server, prompts, count, ask, allow_failures)
+        return self._at_once("streams", call, prompts, count, ask, allow_failures)
 
     @keyword(tags=["chat", "assertion"])
     def all_requests_should_succeed(self, results: Any, *, within: timedelta | None = None) -> None:
@@ -267,7 +269,7 @@ class ConcurrencyKeywords(CallGroup):
     def _at_once(
         self,
         what: str,
-        server: Any,
+        call: Call,
         prompts: Texts,
         count: int,
         ask: Callable[[str], Any],
@@ -282,15 +284,18 @@ class ConcurrencyKeywords(CallGroup):
         found = at_once([lambda prompt=prompt: ask(prompt) for prompt in asked])  # type: ignore[misc]
         results = Results(found, asked, deadline.elapsed)
         slowest = max((item.elapsed for item in results if not isinstance(item, InferenceError)), default=None)
+        exchanges = [item.exchange for item in results if getattr(item, "exchange", None) is not None]
+        verdict = joined(judged(self.context, call.server, exchange, call.rules) for exchange in exchanges)
         self.log.info(
-            f"{len(results)} {what} at once on {server.name}: {len(results) - len(results.failures)} answered, "
-            f"{len(results.failures)} failed, slowest after {milliseconds(slowest)}."
+            f"{len(results)} {what} at once on {call.server.name}: {len(results) - len(results.failures)} answered, "
+            f"{len(results.failures)} failed, slowest after {milliseconds(slowest)}{verdict}"
         )
         for prompt, result in zip(asked, results, strict=True):
             self.log.debug(f"{prompt!r} -> {result}")
         failures = results.failures
         if failures and not allow_failures:
             raise CheckFailure(f"{len(failures)} of {len(results)} {what} at once failed; the first: {failures[0]}")
+        refuse_broken(what, call.server, verdict, call.rules)
         return results
 
     def _rate(self, given: Any, percent: float) -> None:

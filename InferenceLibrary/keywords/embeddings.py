@@ -62,8 +62,7 @@ class EmbeddingKeywords(CallGroup):
         inputs = list(to_texts(texts))
         named = model or call.server.client.model
         body = embedding_body(inputs, encoding, named, dimensions, call.question.extra)
-        with self._failures_kept():
-            reply = call.server.client.ask_body(EMBEDDINGS, body, call.sending)
+        reply = self._made("embeddings", call, lambda: call.server.client.ask_body(EMBEDDINGS, body, call.sending))
         try:
             embeddings = read_embeddings(reply, len(inputs))
         except ValueError as error:
@@ -72,7 +71,7 @@ class EmbeddingKeywords(CallGroup):
             raise CheckFailure(f"Embeddings: expected {dimensions} dimensions, got {embeddings.dimensions}.")
         if embeddings.encoding != encoding:
             raise CheckFailure(f"Embeddings: expected them as {encoding}, got {embeddings.encoding}.")
-        self.log.info(f"embeddings on {call.server.name}: {embeddings}")
+        self.log.info(f"    {embeddings}")
         return embeddings
 
     @keyword(tags=["embeddings", "assertion"])
@@ -185,9 +184,7 @@ class EmbeddingKeywords(CallGroup):
         call = self._call(options)
         texts = list(to_texts(documents))
         body = rerank_body(query, texts, model or call.server.client.model, top_n, call.question.extra)
-        with self._failures_kept():
-            reply = call.server.client.ask_body(RERANK, body, call.sending)
-        self._logged("rerank", call.server, body, reply)
+        reply = self._made("rerank", call, lambda: call.server.client.ask_body(RERANK, body, call.sending))
         results = reply.json.get("results")
         if not isinstance(results, list) or not all(isinstance(item, dict) for item in results):
             raise CheckFailure(f"Rerank: expected results, got {reply.body[:200]}.")

@@ -255,7 +255,5 @@ class ModelAdminKeywords(CallGroup):
         whole = dict(body or {}) | dict(call.question.extra or {})
         if named:
             whole["model"] = model or call.server.client.model
-        with self._failures_kept():
-            reply = call.server.client.send("POST", path, whole if body is not None else None, call.sending)
-        self._logged(path, call.server, whole, reply)
-        return reply
+        sent = whole if body is not None else None
+        return self._made(path, call, lambda: call.server.client.send("POST", path, sent, call.sending))

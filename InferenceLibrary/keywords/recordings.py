@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from robot.api.deco import keyword
 
-from InferenceLibrary.client.answers import Stream
+from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import CheckFailure
-from InferenceLibrary.keywords.shared.calling import CallGroup
+from InferenceLibrary.keywords.shared.calling import CallGroup, HasExchange
 
 _LARGEST = 5 * 2**20
 """Bytes of a stream that is still recorded in a file by itself."""
@@ -18,17 +17,15 @@ _LARGEST = 5 * 2**20
 class RecordingGroup(CallGroup):
     """Base of the keyword classes that make streams."""
 
-    def _logged_stream(self, what: str, server: Any, request: Any, stream: Stream) -> Stream:
-        """Log a stream with its picture, and record it in a file beside the log."""
-        self._logged(what, server, request, stream)
+    def _keep(self, answer: HasExchange) -> None:
+        """Record a stream in a file beside the log, with its picture."""
+        if not isinstance(answer, Stream):
+            return
+        stream = answer
         self.log.debug("\n".join(str(chunk) for chunk in stream.chunks[:200]))
         if len(stream.raw) > _LARGEST:
             self.log.info(f"Not recorded: {len(stream.raw):,} bytes are more than {_LARGEST:,}.")
-            return stream
-        self._keep(stream)
-        return stream
-
-    def _keep(self, stream: Stream) -> None:
+            return
         from InferenceLibrary.client.recordings import write_recording
         from InferenceLibrary.client.stream_picture import stream_picture
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from robot.api.deco import keyword
 
-from InferenceLibrary.client.answers import Reply, Stream
+from InferenceLibrary.client.answers import Reply
+from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.shared.base import KeywordGroup
 

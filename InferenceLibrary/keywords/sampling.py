@@ -10,7 +10,8 @@ from robot.errors import ExecutionFailed
 from robot.libraries.BuiltIn import BuiltIn
 from robot.utils import escape
 
-from InferenceLibrary.client.answers import Reply, Stream
+from InferenceLibrary.client.answers import Reply
+from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import CheckFailure, refuse_empty
 from InferenceLibrary.keywords.shared.base import KeywordGroup
 

@@ -7,7 +7,7 @@ from typing import Any
 from assertionengine import AssertionOperator
 from robot.api.deco import keyword
 
-from InferenceLibrary.client.answers import Stream
+from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.recordings import RecordingGroup
 from InferenceLibrary.keywords.shared.assertions import check_number
@@ -62,9 +62,8 @@ class StreamKeywords(RecordingGroup):
         """
         refuse_misnamed(misnamed, self.stream_chat)
         call = self._call(options, stream=True, messages=messages, system=system)
-        with self._failures_kept():
-            stream = call.server.client.ask_stream(CHAT, call.question, call.sending)
-        return self._logged_stream("streamed chat", call.server, call.question.messages, stream)
+        client = call.server.client
+        return self._made("streamed chat", call, lambda: client.ask_stream(CHAT, call.question, call.sending))
 
     @keyword(tags=["stream"])
     @takes(GENERATION, STREAMING, SENDING)
@@ -97,9 +96,10 @@ class StreamKeywords(RecordingGroup):
         """
         refuse_misnamed(misnamed, self.stream_completion)
         call = self._call(options, stream=True, prompt=prompt)
-        with self._failures_kept():
-            stream = call.server.client.ask_stream(COMPLETIONS, call.question, call.sending)
-        return self._logged_stream("streamed completion", call.server, prompt, stream)
+        client = call.server.client
+        return self._made(
+            "streamed completion", call, lambda: client.ask_stream(COMPLETIONS, call.question, call.sending)
+        )
 
     @keyword(tags=["stream", "assertion"])
     def stream_should_end_with_done(self, stream: Stream) -> None:

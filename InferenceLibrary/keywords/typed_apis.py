@@ -6,7 +6,8 @@ from typing import Any
 
 from robot.api.deco import keyword
 
-from InferenceLibrary.client.answers import Reply, Stream
+from InferenceLibrary.client.answers import Reply
+from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.recordings import RecordingGroup
 from InferenceLibrary.keywords.shared.calling import Call
@@ -167,8 +168,8 @@ class TypedApiKeywords(RecordingGroup):
         ```
         """
         call = self._call(options, messages=messages, system=system)
-        with self._failures_kept():
-            reply = call.server.client.ask(COUNT_TOKENS, call.question, call.sending)
+        client = call.server.client
+        reply = self._made("count of tokens", call, lambda: client.ask(COUNT_TOKENS, call.question, call.sending))
         count = reply.json.get("input_tokens")
         if not isinstance(count, int) or isinstance(count, bool):
             raise CheckFailure(f"Count of tokens: expected a whole number in 'input_tokens', got {reply.body[:200]}.")
@@ -205,12 +206,7 @@ class TypedApiKeywords(RecordingGroup):
             raise CheckFailure(f"Order of typed events: {'; '.join(problems[:5])}{more}.")
 
     def _typed_stream(self, what: str, path: str, call: Call) -> Stream:
-        with self._failures_kept():
-            stream = call.server.client.ask_stream(path, call.question, call.sending)
-        return self._logged_stream(what, call.server, call.question.messages, stream)
+        return self._made(what, call, lambda: call.server.client.ask_stream(path, call.question, call.sending))
 
     def _typed_reply(self, what: str, path: str, call: Call) -> Reply:
-        with self._failures_kept():
-            reply = call.server.client.ask(path, call.question, call.sending)
-        self._logged(what, call.server, call.question.messages, reply)
-        return reply
+        return self._made(what, call, lambda: call.server.client.ask(path, call.question, call.sending))

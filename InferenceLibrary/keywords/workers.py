@@ -88,9 +88,9 @@ class WorkerKeywords(CallGroup):
         given: dict[str, Any] = {"temperature": temperature, "seed": seed, "top_p": top_p, "top_k": top_k}
         given["stop"] = to_texts(stop) if stop else None
         body = self._body(prompt, job_id, max_tokens, given, revealed(self.context, extra))
-        with self._failures_kept():
-            job = execute(call.server.client, body, call.sending, cancel_after=cancel_after)
-        self.log.info(f"{job} on {call.server.name}")
+        job = self._made(
+            "job", call, lambda: execute(call.server.client, body, call.sending, cancel_after=cancel_after)
+        )
         self.log.debug("\n".join(str(event) for event in job.events[:200]))
         return job
 
@@ -185,9 +185,8 @@ class WorkerKeywords(CallGroup):
         """
         from InferenceLibrary.client.jobs import cancel
 
-        found = self.context.servers.get(server)
-        reply = cancel(found.client, job_id, by=by)
-        self._logged(f"cancel job {job_id}", found, job_id, reply)
+        call = self._call({"server": server})
+        reply = self._made(f"cancel job {job_id}", call, lambda: cancel(call.server.client, job_id, by=by))
         if not (200 <= reply.status < 300 or (allow_missing and reply.status in {404, 405})):
             raise RequestError(
                 f"Job {job_id} was not cancelled: expected a status from 200 to 299, got {reply.status}. "

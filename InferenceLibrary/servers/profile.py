@@ -13,6 +13,8 @@ import msgspec
 
 from InferenceLibrary.durations import parse_duration
 from InferenceLibrary.errors import ProfileError
+from InferenceLibrary.protocol.rules.rule import Reference
+from InferenceLibrary.protocol.rules.verdicts import Waiver
 from InferenceLibrary.sizes import parse_bytes
 from InferenceLibrary.typed_yaml import DURATION, locator, parse_yaml
 
@@ -231,6 +233,16 @@ class Hint(_Part, frozen=True):
     hint: str
 
 
+class WaivedRule(_Part, frozen=True):
+    """A rule of the wire that is not held against a kind of server."""
+
+    rule: str
+    """Its id: `C7`."""
+    reason: str
+    kind: str | None = None
+    """The way of breaking it, as failures name it; None: every way."""
+
+
 class Profile(_Part, frozen=True):
     """A kind of server."""
 
@@ -246,11 +258,19 @@ class Profile(_Part, frozen=True):
     terminal: TerminalSection | None = None
     metrics: MetricsSection | None = None
     model_routes: ModelRoutes = ModelRoutes()
+    reference: Reference = Reference.OPENAI
+    """The text that decides where two references differ: `openai`, `open-responses` or `anthropic`."""
+    waives: list[WaivedRule] = []
+    """Rules of the wire that are not held against it."""
     lacks: dict[str, str] = {}
     """Feature to reason: what `Skip Unless Server Supports` skips."""
     hints: list[Hint] = []
     name: str = ""
     """How messages call it; the file's name without suffix by default."""
+
+    @property
+    def waivers(self) -> tuple[Waiver, ...]:
+        return tuple(Waiver(one.rule, one.reason, one.kind) for one in self.waives)
 
 
 def profile_names() -> list[str]:

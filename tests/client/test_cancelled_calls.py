@@ -29,7 +29,8 @@ def test_a_stream_under_way_is_cancelled(wire):
     stream = start(Client(wire([STREAM_HEAD, piece(delta("a")), piece(delta("b")), HOLD]).url))
     assert stream.wait_for_tokens(2, 60)
     stream.cancel()
-    ended = stream.wait(60)
+    assert stream.wait_for_end(60)
+    ended = stream.result()
     assert ended is not None
     assert ended.cancelled
     assert ended.broken is None
@@ -40,8 +41,9 @@ def test_a_call_without_an_answer_is_cancelled(wire):
     stream = start(Client(wire([HOLD]).url))
     assert not stream.wait_for_tokens(1, 0.1)
     stream.cancel()
+    assert stream.wait_for_end(60)
     with pytest.raises(RequestError, match="a call that was cancelled") as caught:
-        stream.wait(60)
+        stream.result()
     assert caught.value.category == "UNKNOWN"
 
 
@@ -66,11 +68,12 @@ def test_a_wait_between_attempts_is_cancelled(wire):
 
 def test_the_end_is_waited_for_no_longer_than_asked(wire):
     stream = start(Client(wire([STREAM_HEAD, piece(delta("a")), HOLD]).url))
-    assert stream.wait(0.1) is None
+    assert not stream.wait_for_end(0.1)
     stream.close()
 
 
 def test_a_broken_stream_is_told(wire):
     stream = start(Client(wire([STREAM_HEAD, piece(delta("a"))]).url))
+    assert stream.wait_for_end(60)
     with pytest.raises(StreamError, match="broke off"):
-        stream.wait(60)
+        stream.result()

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
-from InferenceLibrary.client.answers import Reply, Stream
+from InferenceLibrary.client.answers import headers_of
 from InferenceLibrary.client.sending import Sending
 from InferenceLibrary.errors import RequestError, StreamError
 from InferenceLibrary.keywords.shared.arguments import revealed
 from InferenceLibrary.keywords.shared.base import KeywordGroup
+from InferenceLibrary.keywords.shared.judging import judged, refuse_broken
 from InferenceLibrary.protocol.requests import Question
+from InferenceLibrary.protocol.rules.severity import Severity
 from InferenceLibrary.types import seconds, to_messages, to_texts
 
 if TYPE_CHECKING:
+    from InferenceLibrary.protocol.exchange import Exchange
+    from InferenceLibrary.protocol.rules.verdicts import Verdict
     from InferenceLibrary.servers.server import Server
 
+_SHOWN = 10_000
+"""Characters of a body in the log."""
 _LIMITS = {
     "timeout": "total",
     "connect_timeout": "connect",
@@ -27,12 +31,23 @@ _LIMITS = {
 """Arguments of keywords and the limits that they set."""
 
 
+class HasExchange(Protocol):
+    """What came of a call: a reply, a stream, and what is made of one."""
+
+    @property
+    def exchange(self) -> Exchange: ...
+
+
+A = TypeVar("A", bound=HasExchange)
+
+
 class Call(NamedTuple):
     """A call of a server as a keyword was asked for it."""
 
     server: Server
     question: Question
     sending: Sending
+    rules: Severity
 
 
 class CallGroup(KeywordGroup):
@@ -60,22 +75,65 @@ class CallGroup(KeywordGroup):
             server,
             Question(**{name: given[name] for name in Question._fields if name in given}),
             Sending(**{name: given[name] for name in Sending._fields if name in given}),
+            Severity(given["rules"]) if given.get("rules") else self.context.rules,
         )
 
-    @contextmanager
-    def _failures_kept(self) -> Iterator[None]:
-        """Remember the error of a failed call, so that a keyword around it can judge it."""
-        try:
-            yield
-        except (RequestError, StreamError) as error:
-            self.context.last_failure = error
-            raise
+    def _made(self, what: str, call: Call, make: Callable[[], A]) -> A:
+        """Make a call, judge and log it; remember its error, so that a keyword around it can judge that.
 
-    def _logged(self, what: str, server: Any, request: Any, answer: Reply | Stream) -> None:
-        self.log.info(f"{what} on {server.name}: {answer}")
-        for attempt in answer.attempts[:-1]:
+        Raises:
+            RequestError, StreamError: It failed.
+            CheckFailure: It broke rules of the wire that fail it.
+        """
+        try:
+            answer = make()
+        except (RequestError, StreamError) as error:
+            self._failed(what, call, error)
+            raise
+        self._tell(what, call, answer)
+        return answer
+
+    def _tell(self, what: str, call: Call, answer: HasExchange) -> None:
+        """Judge and log the answer of a call.
+
+        Raises:
+            CheckFailure: It broke rules of the wire that fail it.
+        """
+        exchange = answer.exchange
+        verdict = judged(self.context, call.server, exchange, call.rules)
+        self.log.info(f"{what} on {call.server.name}: {answer}{verdict}")
+        self._tell_rest(exchange, verdict)
+        self._keep(answer)
+        refuse_broken(what, call.server, verdict, call.rules)
+
+    def _failed(self, what: str, call: Call, error: RequestError | StreamError) -> None:
+        """Judge and log a call that failed.
+
+        Raises:
+            CheckFailure: It was refused, and the refusal broke rules of the wire that fail it.
+        """
+        self.context.last_failure = error
+        exchange = error.exchange
+        if exchange is None:
+            return
+        verdict = judged(self.context, call.server, exchange, call.rules)
+        self.log.info(f"{what} on {call.server.name} failed{verdict}")
+        self._tell_rest(exchange, verdict)
+        if isinstance(error, RequestError) and error.status is not None:
+            refuse_broken(what, call.server, verdict, call.rules)
+
+    def _tell_rest(self, exchange: Exchange, verdict: Verdict) -> None:
+        for attempt in exchange.attempts[:-1]:
             self.log.info(f"    attempt {attempt}")
-        self.log.debug(f"Request: {request if isinstance(request, str) else json.dumps(request, ensure_ascii=False)}")
-        if isinstance(answer, Reply):
+        if verdict.held:
+            from InferenceLibrary.protocol.rules.verdicts import listed
+
+            self.log.info(listed(verdict.held))
+        self.log.debug(f"Request: {exchange.request.body[:_SHOWN].decode('utf-8', 'replace')}")
+        if not exchange.is_event_stream:
             # As it came: to indent what nobody may read would cost every call.
-            self.log.debug(f"Headers: {self.context.redactor.headers(answer.headers)}\nBody: {answer.body[:10_000]}")
+            headers = self.context.redactor.headers(headers_of(exchange))
+            self.log.debug(f"Headers: {headers}\nBody: {exchange.text[:_SHOWN]}")
+
+    def _keep(self, answer: HasExchange) -> None:
+        """Keep what came beside the log; only streams are kept."""

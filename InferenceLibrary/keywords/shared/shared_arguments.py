@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple, TypeVar
 
 from InferenceLibrary.client.answers import shorten
-from InferenceLibrary.keywords.shared.wire_types import ResponseFormat, ToolChoice, Tools
+from InferenceLibrary.keywords.shared.wire_types import ResponseFormat, Rules, ToolChoice, Tools
 from InferenceLibrary.types import JsonObject, Texts
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -73,6 +73,7 @@ SENDING = (
     Shared("connect_timeout", timedelta | None, "Time limit for the connection."),
     Shared("first_byte_timeout", timedelta | None, "Time limit from the request to the first byte of the answer."),
     Shared("silence_timeout", timedelta | None, "Longest silence inside the answer: between the events of a stream."),
+    Shared("rules", Rules | None, "How much broken rules of the wire count; as [Use Rules] said by default."),
     Shared("server", Any, "Alias, handle or object; None for the current one."),
 )
 """How a request is sent, and where."""

@@ -3,9 +3,12 @@
 No `from __future__ import annotations` here: Robot needs real annotations of these types.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 from InferenceLibrary.types import to_json_object
+
+Rules = Literal["warn", "fail", "fail-should", "off"]
+"""How much broken rules of the wire count."""
 
 
 class Tools(list[dict[str, Any]]):

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from InferenceLibrary.protocol.exchange import Exchange, Held
+from InferenceLibrary.protocol.exchange import Ending, Exchange, Held
 from InferenceLibrary.protocol.rules import (  # noqa: F401  (they write their rules down)
     agreements,
     bodies,
@@ -31,6 +31,7 @@ from InferenceLibrary.protocol.rules import (  # noqa: F401  (they write their r
     usage,
     worker,
 )
+from InferenceLibrary.protocol.rules.apis import is_streamed
 from InferenceLibrary.protocol.rules.builders import views_of
 from InferenceLibrary.protocol.rules.rule import (
     REGISTRY,
@@ -43,7 +44,7 @@ from InferenceLibrary.protocol.rules.rule import (
     Rule,
     Violation,
 )
-from InferenceLibrary.protocol.rules.views import View
+from InferenceLibrary.protocol.rules.views import Answer, View
 
 NOTHING_KNOWN = Known()
 _EXCERPT = 200
@@ -161,6 +162,8 @@ def _missing(rule: Rule, exchange: Exchange, view: View) -> str | None:
     lacks = [str(item) for item in Held if item in rule.needs and item not in exchange.held]
     if lacks:
         return f"the record holds no {' and no '.join(lacks)}"
+    if type(view) is not Answer and exchange.ending is not Ending.WHOLE and not is_streamed(exchange):
+        return "the body did not come whole"
     if rule.to_the_end and not view.ran_to_its_end:
         return "the answer did not come to its own end"
     return None

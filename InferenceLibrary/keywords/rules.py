@@ -1,0 +1,103 @@
+"""Keywords on the rules of the wire: how much broken ones count, and whether an answer keeps them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from robot.api.deco import keyword
+
+from InferenceLibrary.context import Context
+from InferenceLibrary.errors import CheckFailure
+from InferenceLibrary.keywords.shared.base import KeywordGroup
+from InferenceLibrary.keywords.shared.wire_types import Rules
+from InferenceLibrary.log import Log
+from InferenceLibrary.protocol.rules.severity import Severity
+from InferenceLibrary.types import Texts, to_texts
+
+
+class RuleKeywords(KeywordGroup):
+    """The book of rules."""
+
+    @keyword(tags=["rules"])
+    def use_rules(self, rules: Rules, *files: Path) -> None:
+        """Set how much broken rules of the wire count, until the present test or suite ends.
+
+        Every call is judged. The line of a call in the log ends with the ids of the rules that it broke, and at the end
+        of the run a table tells how often each was broken, and where first. The documents list the rules.
+
+        Args:
+            rules: `warn`: a broken must rule is a warning, once a run; `fail`: it fails the call; `fail-should`: a
+                broken should rule does too; `off`: calls are not judged.
+            files: Python files with rules of one's own.
+
+        Raises:
+            ValueError: A file holds no rules, or uses the id of a rule of the book.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Strictly
+            Start Server    simulator
+            Use Rules    fail
+            Chat    What is the capital of France?
+        ```
+        """
+        self.context.use_rules(Severity(rules))
+        added = []
+        if files:
+            from InferenceLibrary.protocol.rules.book import load_rules
+
+            added = [rule.id for path in files for rule in load_rules(path)]
+        own = f" Rules of one's own: {', '.join(added)}." if added else ""
+        self.log.info(f"Broken rules of the wire: {rules}.{own}")
+
+    @keyword(tags=["rules", "assertion"])
+    def answer_should_keep_the_rules(
+        self, answer: Any, *, leave_out: Texts | None = None, only: Texts | None = None, should: bool = True
+    ) -> None:
+        """Judge an answer by the whole book of rules: a reply, a stream, a job, the error of a failed call, a replay.
+
+        What the record does not hold leaves the rules on it not judged; the log tells which.
+
+        Args:
+            answer: What a call returned, or [Request Should Fail], or [Replay Stream].
+            leave_out: Ids of rules that are not asked: `C7`, or `["C7", "C10"]`.
+            only: Ids of the rules that are asked; all by default.
+            should: Whether rules that only *should* be kept count too.
+
+        Raises:
+            CheckFailure: Rules are broken; each is named with its place. Or none could be asked.
+            ValueError: There is no rule of such an id.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        By The Book
+            Start Server    simulator
+            ${stream} =    Stream Chat    What is the capital of France?    include_usage=True
+            Answer Should Keep The Rules    ${stream}
+        ```
+        """
+        from InferenceLibrary.keywords.shared.rule_groups import judge_answer
+        from InferenceLibrary.protocol.rules.rule import Level
+        from InferenceLibrary.protocol.rules.verdicts import listed
+
+        judgement = judge_answer(
+            self.context, answer, leave_out=to_texts(leave_out or []), only=None if only is None else to_texts(only)
+        )
+        levels = {Level.MUST, Level.SHOULD} if should else {Level.MUST}
+        broken = [violation for violation in judgement.violations if violation.rule.level in levels]
+        if broken:
+            raise CheckFailure(f"The answer breaks rules of the wire: {listed(broken)}")
+        if not judgement.kept and not judgement.violations:
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in judgement.not_judged.items())
+            raise CheckFailure(f"Rules: expected at least one that has something to say, got none. {reasons}".strip())
+        left = "".join(f"\n    {name} not judged: {reason}" for name, reason in judgement.not_judged.items())
+        self.log.info(f"{len(judgement.kept)} rules are kept: {', '.join(judgement.kept)}{left}")
+
+
+def list_broken_rules(context: Context) -> None:
+    """At the end of a run: how many calls were judged, and which rules were broken."""
+    if context.judged_calls:
+        Log(context).console(str(context.tally))

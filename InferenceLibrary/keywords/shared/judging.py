@@ -1,0 +1,76 @@
+"""Every call is judged by the rules of the wire: what they say is logged, counted, and may fail the call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from InferenceLibrary.errors import CheckFailure
+from InferenceLibrary.log import Log
+from InferenceLibrary.protocol.rules.severity import Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from InferenceLibrary.context import Context
+    from InferenceLibrary.protocol.exchange import Exchange
+    from InferenceLibrary.protocol.rules.verdicts import Verdict
+    from InferenceLibrary.servers.server import Server
+
+_LARGEST_KEPT = 2**20
+"""Bytes of an answer that is kept for the rules on several calls."""
+
+
+def judged(context: Context, server: Server, exchange: Exchange, severity: Severity) -> Verdict:
+    """Judge a call, alone and with the one before it on the same server; count what is broken."""
+    from InferenceLibrary.protocol.rules.book import judge, judge_several
+    from InferenceLibrary.protocol.rules.rule import Known
+    from InferenceLibrary.protocol.rules.verdicts import Verdict, verdict_of
+
+    if severity is Severity.OFF:
+        return Verdict((), ())
+    known = Known(models=server.client.listed, reference=server.profile.reference)
+    judgements = [judge(exchange, known)]
+    earlier = context.earlier_calls.get(server.name)
+    if earlier is not None:
+        judgements.append(judge_several([earlier, exchange], known))
+    if len(exchange.body) <= _LARGEST_KEPT:
+        context.earlier_calls[server.name] = exchange
+    verdict = verdict_of(judgements, server.profile.waivers)
+    new = [violation.rule.id for violation in verdict.held if not context.tally.is_known(violation.rule.id)]
+    context.tally.add(verdict, context.current_test or context.owner)
+    _tell(context, server, verdict, new, severity)
+    return verdict
+
+
+def _tell(context: Context, server: Server, verdict: Verdict, new: Sequence[str], severity: Severity) -> None:
+    """Warn of each must rule once a run; the log has them all."""
+    from InferenceLibrary.protocol.rules.rule import Level
+    from InferenceLibrary.protocol.rules.verdicts import listed
+
+    must = [violation for violation in verdict.of_level(Level.MUST) if violation.rule.id in new]
+    if must and severity is Severity.WARN:
+        Log(context).warn(f"{server.name} breaks rules of the wire:\n{listed(must)}")
+
+
+def joined(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return several verdicts as one."""
+    from InferenceLibrary.protocol.rules.verdicts import Verdict
+
+    every = list(verdicts)
+    held = tuple(violation for verdict in every for violation in verdict.held)
+    return Verdict(held, tuple(violation for verdict in every for violation in verdict.waived))
+
+
+def refuse_broken(what: str, server: Server, verdict: Verdict, severity: Severity) -> None:
+    """Fail a call whose broken rules count.
+
+    Raises:
+        CheckFailure: There are such; each is named with its place.
+    """
+    from InferenceLibrary.protocol.rules.verdicts import listed
+
+    failing = verdict.failing(severity)
+    if failing:
+        lines = listed(failing).splitlines()
+        more = "".join(f"\n    {line}" for line in lines[1:])
+        raise CheckFailure(f"{what} on {server.name} broke rules of the wire: {lines[0]}{more}")

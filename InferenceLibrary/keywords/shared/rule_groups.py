@@ -1,0 +1,81 @@
+"""Groups of rules under the names of checks. What is right stands in the rules; a check says which of them it asks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+from InferenceLibrary.errors import CheckFailure
+
+if TYPE_CHECKING:
+    from InferenceLibrary.context import Context
+    from InferenceLibrary.protocol.exchange import Exchange
+    from InferenceLibrary.protocol.rules.rule import Judgement
+
+DONE = ("F8",)
+"""How a stream of chats or completions ends."""
+ONE_ID = ("C2", "RS20")
+"""All events of a stream belong to one answer."""
+ORDER = (
+    *("C6", "C9", "C11", "C14", "C24", "X6"),
+    *("RS4", "RS5", "RS6", "RS7", "RS8", "RS9", "RS21"),
+    *("A1", "A3", "A4", "A9"),
+    *("W1", "W4"),
+)
+"""What comes in a stream, and after what."""
+TYPED = ("RS3", "A2", "W2")
+"""Events say their type."""
+USAGE = ("C14", "C16", "N7", "U1", "X6", "RS2", "A4", "A10")
+"""Tokens are counted, for all choices."""
+TOOLS = ("T1", "T2", "T3", "T4", "T5", "T6", "T8", "N6", "A5", "A14", "RS9", "RS16", "RS18")
+"""Tool calls, and how they come."""
+LOGPROBS = ("C23", "L1", "L2", "L3", "L4")
+"""Log probabilities of tokens."""
+
+
+def exchange_of(answer: Any) -> Exchange:
+    """Return the record of the call behind an answer, or behind the error of a failed one.
+
+    Raises:
+        ValueError: There is none.
+    """
+    from InferenceLibrary.protocol.exchange import Exchange
+
+    exchange = getattr(answer, "exchange", None)
+    if not isinstance(exchange, Exchange):
+        raise ValueError(f"Expected a reply, a stream or the error of a call, got {type(answer).__name__} {answer!r}.")
+    return exchange
+
+
+def judge_answer(
+    context: Context, answer: Any, *, leave_out: Collection[str] = (), only: Collection[str] | None = None
+) -> Judgement:
+    """Judge an answer; what the profile of its server waives is not held against it."""
+    from InferenceLibrary.protocol.rules.book import judge
+    from InferenceLibrary.protocol.rules.rule import Known
+
+    exchange = exchange_of(answer)
+    server = next((one for one in context.servers if exchange.request.url.startswith(one.client.base_url + "/")), None)
+    known = Known() if server is None else Known(models=server.client.listed, reference=server.profile.reference)
+    judgement = judge(exchange, known, leave_out=leave_out, only=only)
+    waivers = () if server is None else server.profile.waivers
+    held = tuple(one for one in judgement.violations if not any(waiver.covers(one) for waiver in waivers))
+    return judgement._replace(violations=held)
+
+
+def hold(context: Context, what: str, answer: Any, rules: Collection[str]) -> None:
+    """Hold an answer to a group of rules.
+
+    Raises:
+        CheckFailure: One is broken; or none of them has something to say about such an answer, or could be asked.
+    """
+    from InferenceLibrary.protocol.rules.verdicts import listed
+
+    judgement = judge_answer(context, answer, only=rules)
+    if judgement.violations:
+        raise CheckFailure(f"{what}: {listed(judgement.violations)}")
+    if not judgement.kept:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in judgement.not_judged.items())
+        raise CheckFailure(
+            f"{what}: expected an answer that has it, got {answer}" + (f" (not judged: {reasons})." if reasons else ".")
+        )

@@ -1,0 +1,120 @@
+"""What broken rules mean for a call and for a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from InferenceLibrary.protocol.rules.rule import Judgement, Level, Rule, Violation
+from InferenceLibrary.protocol.rules.severity import Severity
+
+
+class Waiver(NamedTuple):
+    """A rule that is not held against a server."""
+
+    rule: str
+    reason: str
+    kind: str | None = None
+    """The way of breaking it that is waived; None: every way."""
+
+    def covers(self, violation: Violation) -> bool:
+        return self.rule == violation.rule.id and self.kind in {None, violation.kind}
+
+
+class Verdict(NamedTuple):
+    """What the rules say of a call, seen by what its server is held to."""
+
+    held: tuple[Violation, ...]
+    """Violations that are held against the server."""
+    waived: tuple[Violation, ...]
+
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """Ids of the rules that are held against the server, each once."""
+        return tuple(dict.fromkeys(violation.rule.id for violation in self.held))
+
+    def of_level(self, *levels: Level) -> tuple[Violation, ...]:
+        return tuple(violation for violation in self.held if violation.rule.level in levels)
+
+    def failing(self, severity: Severity) -> tuple[Violation, ...]:
+        """The violations that fail the call."""
+        if severity is Severity.FAIL_SHOULD:
+            return self.held
+        return self.of_level(Level.MUST) if severity is Severity.FAIL else ()
+
+    def __str__(self) -> str:
+        """The end of a line on the call; empty when nothing is broken."""
+        waived = dict.fromkeys(violation.rule.id for violation in self.waived)
+        parts = [f"breaks {', '.join(self.broken)}"] if self.held else []
+        parts += [f"waived {', '.join(waived)}"] if waived else []
+        return f"; {'; '.join(parts)}" if parts else ""
+
+
+def verdict_of(judgements: Iterable[Judgement], waivers: Sequence[Waiver] = ()) -> Verdict:
+    """Return the verdict on a call from all that was judged of it."""
+    violations = [violation for judgement in judgements for violation in judgement.violations]
+    waived = [violation for violation in violations if any(waiver.covers(violation) for waiver in waivers)]
+    return Verdict(tuple(one for one in violations if one not in waived), tuple(waived))
+
+
+def listed(violations: Sequence[Violation], most: int = 10) -> str:
+    """Return violations one a line, the first of each rule; the rest are counted."""
+    first: dict[str, Violation] = {}
+    counts: dict[str, int] = {}
+    for violation in violations:
+        first.setdefault(violation.rule.id, violation)
+        counts[violation.rule.id] = counts.get(violation.rule.id, 0) + 1
+    lines = []
+    for name, violation in list(first.items())[:most]:
+        more = f" ({counts[name]} times)" if counts[name] > 1 else ""
+        lines.append(f"{violation}{more}")
+    if len(first) > most:
+        lines.append(f"and {len(first) - most} rules more")
+    return "\n".join(lines)
+
+
+class _Broken:
+    """How often a rule was broken in a run, and where first."""
+
+    def __init__(self, rule: Rule, place: str) -> None:
+        self.rule = rule
+        self.calls = 0
+        self.place = place
+
+
+class Tally:
+    """What the rules said of all calls of a run."""
+
+    def __init__(self) -> None:
+        self.judged = 0
+        """Calls that were judged."""
+        self._broken: dict[str, _Broken] = {}
+
+    def add(self, verdict: Verdict, place: str) -> None:
+        """Count a call, made at `place`."""
+        self.judged += 1
+        for violation in verdict.held:
+            self._broken.setdefault(violation.rule.id, _Broken(violation.rule, place))
+        for name in verdict.broken:
+            self._broken[name].calls += 1
+
+    def is_known(self, rule: str) -> bool:
+        """Whether a rule was broken before."""
+        return rule in self._broken
+
+    def __str__(self) -> str:
+        """One line, and a table of the broken rules."""
+        calls = f"{self.judged} {'call' if self.judged == 1 else 'calls'} judged by the rules of the wire"
+        if not self._broken:
+            return f"{calls}: none is broken."
+        rows = [
+            (name, str(one.rule.level), str(one.calls), one.place, one.rule.sentence)
+            for name, one in sorted(self._broken.items(), key=lambda item: -item[1].calls)
+        ]
+        head = ("rule", "level", "calls", "first", "what must hold")
+        widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head) - 1)]
+        lines = [
+            "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
+            for row in [head, *rows]
+        ]
+        return f"{calls}; broken rules: {len(rows)}\n" + "\n".join(lines)

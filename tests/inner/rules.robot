@@ -1,0 +1,105 @@
+*** Settings ***
+Documentation    Every call is judged by the rules of the wire: what is told, what fails, what is left out.
+
+Library          InferenceLibrary
+
+Suite Setup      Start Server    simulator
+
+
+*** Variables ***
+&{OTHER_ROLE}    X-Inference-Fault=wrong-role
+&{ROLE_AGAIN}    X-Inference-Fault=role-repeated
+&{ERROR}         X-Inference-Fault=error-as-200
+&{CUT}           X-Inference-Fault=cut-after-events:events=3
+
+
+*** Test Cases ***
+Warned And Returned
+    ${reply} =    Chat    Hello    headers=${OTHER_ROLE}
+    Should Be Equal    ${reply.role}    user
+
+Warned Once A Run
+    Chat    Hello    headers=${OTHER_ROLE}
+
+Good Calls Are Silent
+    Use Rules    fail-should
+    Chat    Hello
+    Stream Chat    Hello    include_usage=True
+    Complete    Hello
+    List Models
+    Create Embeddings    Hello
+    Respond    Hello
+    Stream Message    Hello
+    Chat At Once    Hello    count=2
+    Start Stream    Hello
+    Wait For Stream
+
+A Must Rule Fails The Call
+    Chat    Hello    headers=${OTHER_ROLE}    rules=fail
+
+A Must Rule Fails The Suite's Calls
+    Use Rules    fail
+    Chat    Hello    headers=${OTHER_ROLE}
+
+The Setting Ends With Its Test
+    Chat    Hello    headers=${OTHER_ROLE}
+
+A Should Rule Is Only Told
+    Stream Chat    Hello    headers=${ROLE_AGAIN}    rules=fail
+
+A Should Rule Fails Where It Counts
+    Stream Chat    Hello    headers=${ROLE_AGAIN}    rules=fail-should
+
+Nothing Is Judged
+    Use Rules    off
+    Chat    Hello    headers=${OTHER_ROLE}
+
+What Cannot Be A Success Fails All The Same
+    Chat    Hello    headers=${ERROR}    rules=off
+
+One Of Several At Once Fails Them
+    Chat At Once    Hello    count=2    headers=${OTHER_ROLE}    rules=fail
+
+A Background Stream Is Judged
+    Start Stream    Hello    headers=${ROLE_AGAIN}    rules=fail-should
+    Wait For Stream
+
+A Failed Call Is Judged And Fails As It Did
+    Request Should Fail    Stream Chat    Hello    headers=${CUT}    rules=fail
+    Stream Chat    Hello    headers=${CUT}    rules=fail
+
+A Refusal That Breaks Rules Is Not The One Expected
+    VAR    &{fault}    X-Inference-Fault=error-key-missing:key=message
+    Request Should Fail    Chat    Hello    model=nobody    headers=${fault}    rules=fail    status=404
+
+Rules Of One's Own
+    Use Rules    fail    ${CURDIR}/own_rules.py
+    Chat    Hello
+
+Whole Book Refused
+    ${stream} =    Stream Chat    Hello    headers=${ROLE_AGAIN}
+    Answer Should Keep The Rules    ${stream}
+
+Whole Book With One Left Out
+    ${stream} =    Stream Chat    Hello    headers=${ROLE_AGAIN}
+    Answer Should Keep The Rules    ${stream}    leave_out=["C7"]
+
+Whole Book Without The Should Rules
+    ${stream} =    Stream Chat    Hello    headers=${ROLE_AGAIN}
+    Answer Should Keep The Rules    ${stream}    should=False
+
+A Replay Is Judged Again
+    ${stream} =    Stream Chat    Hello    headers=${ROLE_AGAIN}
+    ${again} =    Replay Stream    ${stream.recording}
+    Answer Should Keep The Rules    ${again}    only=C7
+
+No Rule To Ask
+    ${reply} =    Chat    Hello
+    Answer Should Keep The Rules    ${reply}    only=C7
+
+A Rule That Is Not In The Book
+    ${reply} =    Chat    Hello
+    Answer Should Keep The Rules    ${reply}    only=C777
+
+An Object That Is Not An Answer
+    Answer Should Keep The Rules    Hello

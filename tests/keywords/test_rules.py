@@ -1,0 +1,87 @@
+"""Every call is judged by the rules of the wire: what is told, what fails, what ends the setting."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from inner_suites import InnerRun, run_inner
+
+from InferenceLibrary.context import RUN, Context
+from InferenceLibrary.protocol.rules.severity import Severity
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> InnerRun:
+    return run_inner("rules.robot", tmp_path_factory.mktemp("rules"))
+
+
+N4 = r'chat on simulator broke rules of the wire: N4: A message has the role .* Got "user" in choice 0\.'
+C7 = r"streamed chat on simulator broke rules of the wire: C7: The role stands in the first delta of a choice only\. .*"
+FAILED = {
+    "A Must Rule Fails The Call": N4,
+    "A Must Rule Fails The Suite's Calls": N4,
+    "A Should Rule Fails Where It Counts": C7,
+    "What Cannot Be A Success Fails All The Same": r"POST .* failed: .* got 200 with an error as its body: .*",
+    "One Of Several At Once Fails Them": r"chats on simulator broke rules of the wire: N4: .* \(2 times\)",
+    "A Background Stream Is Judged": r"stream on simulator on simulator broke rules of the wire: C7: .*",
+    "A Failed Call Is Judged And Fails As It Did": r"POST .* failed: expected a stream with a proper end, got .*",
+    "A Refusal That Breaks Rules Is Not The One Expected": r"chat on simulator broke rules of the wire: R1: .*",
+    "Rules Of One's Own": r"chat on simulator broke rules of the wire: OWN-SHORT: .* Got \d+ bytes\.",
+    "Whole Book Refused": r"The answer breaks rules of the wire: C7: .*",
+    "A Replay Is Judged Again": r"The answer breaks rules of the wire: C7: .*",
+    "No Rule To Ask": r"Rules: expected at least one that has something to say, got none\.",
+    "A Rule That Is Not In The Book": r".*Expected the id of a rule, one of .*; got 'C777'\.",
+    "An Object That Is Not An Answer": r".*Expected a reply, a stream or the error of a call, got str 'Hello'\.",
+}
+
+
+def test_what_fails_and_what_does_not(run: InnerRun) -> None:
+    assert {name for name, test in run.tests.items() if test.status == "FAIL"} == set(FAILED)
+    assert run.leftovers == []
+
+
+@pytest.mark.parametrize("test", FAILED)
+def test_the_message_names_the_rule_and_its_place(run: InnerRun, test: str) -> None:
+    assert re.fullmatch(FAILED[test], run[test].first_line), run[test].first_line
+
+
+def lines(run: InnerRun, test: str, text: str) -> list[str]:
+    return [line for line in run[test].log if text in line]
+
+
+def test_the_line_of_a_call_ends_with_what_it_broke(run: InnerRun) -> None:
+    (line,) = lines(run, "The Setting Ends With Its Test", "chat on simulator: 200")
+    assert line.endswith("; breaks N4")
+    (line,) = lines(run, "A Should Rule Is Only Told", "streamed chat on simulator: 200")
+    assert line.endswith("; breaks C7")
+    assert lines(run, "Nothing Is Judged", "breaks") == []
+    assert lines(run, "Good Calls Are Silent", "breaks") == []
+
+
+def test_a_must_rule_warns_once_a_run(run: InnerRun) -> None:
+    assert len(lines(run, "Warned And Returned", "simulator breaks rules of the wire:")) == 1
+    assert lines(run, "Warned Once A Run", "simulator breaks rules of the wire:") == []
+    assert run.console.count("simulator breaks rules of the wire:") == 1
+
+
+def test_the_run_ends_with_a_table(run: InnerRun) -> None:
+    assert re.search(r"^\d\d calls judged by the rules of the wire; broken rules: \d", run.console, re.MULTILINE)
+    assert re.search(r"^N4 +must +\d+ +Warned And Returned ", run.console, re.MULTILINE)
+    assert re.search(r"^C7 +should +\d+ +A Should Rule Is Only Told ", run.console, re.MULTILINE)
+
+
+def test_a_setting_belongs_to_its_owner() -> None:
+    context = Context(rules=Severity.WARN)
+    context.enter("suite")
+    context.use_rules(Severity.FAIL)
+    context.enter("test")
+    assert context.rules is Severity.FAIL
+    context.use_rules(Severity.OFF)
+    context.use_rules(Severity.FAIL_SHOULD)
+    assert context.rules is Severity.FAIL_SHOULD
+    context.leave("test")
+    assert context.rules is Severity.FAIL
+    context.leave("suite")
+    assert context.rules is Severity.WARN
+    assert context.owner == RUN
