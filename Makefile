@@ -16,7 +16,7 @@ ARTIFACTS := --artifacts svg,png,txt,json,jsonl,log,cast,bin --artifactsinsubfol
 
 .DEFAULT_GOAL := help
 .PHONY: help install test test-lowest test-all test-integration test-performance test-parallel test-real test-slow test-containers lint format docs clean \
-	test-integration-up test-integration-down test-integration-logs bench bench-client rulebook-mutants bench-terminal bench-simulator bench-lifecycle
+	test-integration-up test-integration-down test-integration-logs bench bench-sse bench-client rulebook-mutants bench-terminal bench-simulator bench-lifecycle
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 26
@@ -92,6 +92,9 @@ rulebook-mutants: $(STAMP) ## judge 100,000 mutants of good answers: none may en
 
 bench: $(STAMP) ## print the tables of the benchmarks
 	$(BIN)/python benchmarks/startup.py
+
+bench-sse: $(STAMP) ## how fast events are decoded and judged, against httpx-sse and the openai client
+	$(BIN)/python benchmarks/sse.py
 
 bench-terminal: $(STAMP) ## what terminals cost: keystrokes, starts, floods, pictures, suites
 	$(BIN)/python benchmarks/terminal.py

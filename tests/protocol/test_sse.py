@@ -192,3 +192,58 @@ def as_the_standard_says(raw: bytes) -> list[tuple[str, str, str]]:
 def test_agrees_with_the_standard_on_any_lines(lines: list[tuple[bytes, bytes]]) -> None:
     raw = b"".join(line + end for line, end in lines)
     assert [(e.data, e.event, e.id) for e in decode(raw)[0]] == as_the_standard_says(raw)
+
+
+def test_a_byte_order_mark_counts_at_the_beginning_alone() -> None:
+    raw = b"data: x\n\n\xef\xbb\xbfdata: b\n\n"
+    assert data_of(raw) == ["x"]
+    assert [decode(raw[:9], raw[9:]), decode(*(bytes([one]) for one in raw))] == [decode(raw)] * 2
+
+
+def test_notes_are_counted_and_the_first_thousand_of_each_oddity_kept() -> None:
+    decoder = SSEDecoder()
+    for _ in range(20):
+        decoder.feed(b":\n" * 1000 + b"foo\n\n")
+    decoder.feed(b"data: x")
+    decoder.close()
+    counts = {Oddity.COMMENT: 20_000, Oddity.UNKNOWN_FIELD: 20, Oddity.NO_DATA: 20, Oddity.TRUNCATED: 1}
+    assert decoder.counts == counts
+    assert [sum(note.oddity is oddity for note in decoder.notes) for oddity in counts] == [1000, 20, 20, 1]
+
+
+def test_comments_without_end_cost_no_memory() -> None:
+    import tracemalloc
+
+    tracemalloc.start()
+    decoder = SSEDecoder()
+    for _ in range(50):
+        decoder.feed(b":\n" * 2000)
+    decoder.close()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert decoder.counts == {Oddity.COMMENT: 100_000}
+    assert peak < 1_000_000, "a thousand notes, not a hundred thousand"
+
+
+def test_the_id_of_a_block_that_did_not_close_is_not_in_force() -> None:
+    decoder = SSEDecoder()
+    decoder.feed(b"id: 1\ndata: x\n\nid: 2\ndata: y\n")
+    decoder.close()
+    assert decoder.last_id == "1"
+
+
+def test_a_long_line_in_small_pieces_takes_no_time_that_grows_with_its_square() -> None:
+    """Each piece is looked at once: twice the line takes about twice the time, however busy the machine is."""
+    import time
+
+    def seconds(size: int) -> float:
+        decoder, piece = SSEDecoder(), b"x" * 4096
+        start = time.process_time()
+        decoder.feed(b"data: ")
+        for _ in range(size // len(piece)):
+            decoder.feed(piece)
+        assert len(decoder.feed(b"\n\n")) == 1
+        return time.process_time() - start
+
+    small = min(seconds(2_000_000) for _ in range(3))
+    assert min(seconds(16_000_000) for _ in range(2)) < small * 24
