@@ -128,6 +128,9 @@ class Server:
         finally:
             _hold_signals(False)
             self.app.timers.close()
+            for model in (self.app.text_model, self.app.vector_model):
+                if model is not None:
+                    model.close()
             self.loop.close()
             if self._truth is not None:
                 self._truth.close()
@@ -156,7 +159,19 @@ class Server:
             from InferenceLibrary.simulator.scenario import load_scenario
 
             self.app.scenario = load_scenario(settings.scenario)
+        if settings.mode == "onnx" or settings.embedding_model:
+            self._load_models()
         self.app.personality = make_personality(settings.personality, self.app)
+
+    def _load_models(self) -> None:
+        from InferenceLibrary.simulator.core.inference import load_text_model, load_vector_model
+
+        self.app.from_thread = self.loop.call_soon_threadsafe
+        if self.settings.mode == "onnx":
+            self.app.text_model = load_text_model(self.settings)
+            warn(f"answers by inference on {self.app.text_model.where}")
+        if self.settings.embedding_model:
+            self.app.vector_model = load_vector_model(self.settings)
 
     def _tls(self) -> Any:
         """Return the TLS context, or None for plain HTTP."""

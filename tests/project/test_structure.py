@@ -62,6 +62,10 @@ IO_MODULES = {
 }
 
 
+MODELS_DOOR = "simulator.core.inference"
+"""The one module of the simulator that imports models in ONNX, when they are asked for."""
+
+
 INNER_ROOMS = {
     "modelfiles.headers",
     "simulator.answers",
@@ -115,7 +119,7 @@ def parts_imported(source: str) -> set[str]:
     return {"simulator" if room.startswith("simulator") else room for room in rooms}
 
 
-def breaches(part: str, source: str) -> list[str]:
+def breaches(part: str, source: str, module: str = "") -> list[str]:
     """What a source of this part must not import."""
     ours = parts_imported(source)
     foreign = {name.split(".")[0] for name in imports_of(source) - PURE}
@@ -128,7 +132,8 @@ def breaches(part: str, source: str) -> list[str]:
     elif part in RING_2:
         found += [f"imports {name}" for name in ours - RING_1 - RING_2]
     elif part == "simulator":
-        found += [f"imports {name}" for name in ours - RING_1 - {"simulator"}]
+        allowed = {"onnx"} if module == MODELS_DOOR else set()
+        found += [f"imports {name}" for name in ours - RING_1 - {"simulator"} - allowed]
     if part != "simulator" and "simulator" in ours:
         found.append("imports the simulator: only its profile starts it, as a process")
     return found
@@ -212,7 +217,7 @@ def test_a_circle_is_seen() -> None:
 def test_imports_go_inward_only(path: Path) -> None:
     part = part_of(path)
     assert part in RING_1 | RING_2 | RING_3 | PROGRAMS, f"{part} stands in no ring: add it to one"
-    assert breaches(part, path.read_text(encoding="utf-8")) == []
+    assert breaches(part, path.read_text(encoding="utf-8"), module_of(path)) == []
 
 
 @pytest.mark.parametrize(
@@ -223,6 +228,7 @@ def test_imports_go_inward_only(path: Path) -> None:
         ("stats", "import socket", "does I/O by socket"),
         ("client", "def f():\n    from InferenceLibrary.context import Context", "imports context"),
         ("simulator", "from InferenceLibrary.client import http", "imports client"),
+        ("simulator", "def f():\n    from InferenceLibrary.onnx.language import served", "imports onnx"),
         (
             "servers",
             "import InferenceLibrary.simulator.cli",

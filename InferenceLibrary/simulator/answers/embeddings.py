@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from base64 import b64encode
+from collections.abc import Callable
 from sys import byteorder
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from InferenceLibrary.simulator.core.draft import Draft
 from InferenceLibrary.simulator.core.draws import Draws
 
 if TYPE_CHECKING:
+    from InferenceLibrary.simulator.core.inference import VectorModel
     from InferenceLibrary.simulator.core.settings import Settings
 
 _MOST_INPUTS = 2048
@@ -32,7 +34,7 @@ def vector(text: str, dimensions: int) -> array[float]:
     return array("f", [value / length for value in sums])
 
 
-def _inputs(value: Any) -> list[tuple[str, int]]:
+def _inputs(value: Any, count_tokens: Callable[[str], int]) -> list[tuple[str, int]]:
     """Return text and tokens of each input."""
     if isinstance(value, str) and value:
         return [(value, count_tokens(value))]
@@ -51,26 +53,39 @@ def _inputs(value: Any) -> list[tuple[str, int]]:
     raise ApiError(400, "'input' must be a text, token ids or a list of them, and not empty", param="input")
 
 
-def embed(data: dict[str, Any], settings: Settings, model: str) -> tuple[Draft, int]:
-    """Return the answer and the count of prompt tokens.
+def embed(
+    data: dict[str, Any], settings: Settings, model: str, vectors: VectorModel | None = None
+) -> tuple[Draft, int]:
+    """Return the answer and the count of prompt tokens; `vectors` computes them, where there is a model.
 
     Raises:
         ApiError: 400, a parameter is wrong.
     """
-    inputs = _inputs(data.get("input"))
+    inputs = _inputs(data.get("input"), count_tokens if vectors is None else vectors.count)
     form = take(data, "encoding_format", (str,), "float")
     if form not in {"float", "base64"}:
         raise ApiError(400, f"'encoding_format' must be float or base64, got '{form}'", param="encoding_format")
-    dimensions = take(data, "dimensions", (int,), settings.default_embedding_dimensions)
-    if not 1 <= dimensions <= _LONGEST:
-        raise ApiError(400, f"'dimensions' must be from 1 to {_LONGEST}, got {dimensions}", param="dimensions")
+    usual, longest = (settings.default_embedding_dimensions, _LONGEST) if vectors is None else (vectors.dimensions,) * 2
+    dimensions = take(data, "dimensions", (int,), usual)
+    if not 1 <= dimensions <= longest:
+        raise ApiError(400, f"'dimensions' must be from 1 to {longest}, got {dimensions}", param="dimensions")
+    if vectors is None:
+        made = [vector(text, dimensions) for text, _ in inputs]
+    else:
+        made = [_shortened(values, dimensions) for values in vectors.embed([text for text, _ in inputs])]
     items = []
-    for index, (text, _) in enumerate(inputs):
-        values = vector(text, dimensions)
+    for index, values in enumerate(made):
         items.append({"object": "embedding", "index": index, "embedding": _encoded(values, form)})
     tokens = sum(count for _, count in inputs)
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
     return Draft(body={"object": "list", "data": items, "model": model, "usage": usage}), tokens
+
+
+def _shortened(values: list[float], dimensions: int) -> array[float]:
+    """Return the first of the dimensions, as a unit vector again."""
+    kept = values[:dimensions]
+    length = math.sqrt(sum(value * value for value in kept)) or 1.0
+    return array("f", [value / length for value in kept])
 
 
 def _encoded(values: array[float], form: str) -> Any:

@@ -6,6 +6,7 @@ from math import expm1, log
 from time import time
 from typing import TYPE_CHECKING, Any
 
+from InferenceLibrary.simulator.answers.scored import Scored
 from InferenceLibrary.simulator.answers.tokens import tokenize
 from InferenceLibrary.simulator.core.draft import DONE, EVENT_STREAM, Draft, Event
 from InferenceLibrary.simulator.core.draws import Draws
@@ -30,7 +31,12 @@ def usage_of(ask: Ask, outputs: list[Output]) -> dict[str, Any]:
 
 
 def token_logprob(token: str, top: int) -> dict[str, Any]:
-    """Return made-up log probabilities of one token, the same for the same token; they add up to less than one."""
+    """Return the log probabilities of one token: those that a model gave it, else made-up ones.
+
+    Those are the same for the same token, and add up to less than one.
+    """
+    if isinstance(token, Scored):
+        return token.entry(top)
     draws = Draws("logprob", token)
     chosen = -round(0.01 + draws.uniform() * 0.5, 4)
     entries = [{"token": token, "logprob": chosen, "bytes": list(token.encode())}]

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from time import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.simulator.answers.openai_requests import take
 from InferenceLibrary.simulator.answers.tokens import count_tokens, tokenize
 from InferenceLibrary.simulator.core.api_errors import ApiError
 
+if TYPE_CHECKING:
+    from InferenceLibrary.simulator.core.inference import VectorModel
+
 # What the two sides of /score may be called.
 _SIDES = (("text_1", "text_2"), ("queries", "documents"), ("queries", "items"), ("data_1", "data_2"))
 
 
-def rerank(data: dict[str, Any], longest: int) -> tuple[dict[str, Any], int]:
+def rerank(data: dict[str, Any], longest: int, vectors: VectorModel | None = None) -> tuple[dict[str, Any], int]:
     """Return what the answer of /rerank says, best document first, and the count of prompt tokens.
 
     Raises:
@@ -22,7 +25,7 @@ def rerank(data: dict[str, Any], longest: int) -> tuple[dict[str, Any], int]:
     query = take(data, "query", (str,))
     documents = _texts(data, "documents")
     top_n = take(data, "top_n", (int,), 0)
-    scores, tokens = _judge([(query, document) for document in documents], longest, "documents")
+    scores, tokens = _judge([(query, document) for document in documents], longest, "documents", vectors)
     ranking = sorted(range(len(documents)), key=lambda index: -scores[index])
     results = [
         {
@@ -36,7 +39,7 @@ def rerank(data: dict[str, Any], longest: int) -> tuple[dict[str, Any], int]:
     return {"usage": {"prompt_tokens": tokens, "total_tokens": tokens}, "results": results}, tokens
 
 
-def score(data: dict[str, Any], longest: int) -> tuple[dict[str, Any], int]:
+def score(data: dict[str, Any], longest: int, vectors: VectorModel | None = None) -> tuple[dict[str, Any], int]:
     """Return what the answer of /score says, in the order of the pairs, and the count of prompt tokens.
 
     Raises:
@@ -47,7 +50,7 @@ def score(data: dict[str, Any], longest: int) -> tuple[dict[str, Any], int]:
     if len(left) not in {1, len(right)}:
         raise ApiError(400, f"'{first}' must be one text, or as many as in '{second}': {len(right)}", param=first)
     pairs = list(zip(left * len(right) if len(left) == 1 else left, right, strict=True))
-    scores, tokens = _judge(pairs, longest, second)
+    scores, tokens = _judge(pairs, longest, second, vectors)
     items = [{"index": index, "object": "score", "score": value} for index, value in enumerate(scores)]
     usage = {"prompt_tokens": tokens, "total_tokens": tokens, "completion_tokens": 0}
     return {"object": "list", "created": int(time()), "data": items, "usage": usage}, tokens
@@ -64,11 +67,13 @@ def _texts(data: dict[str, Any], name: str) -> list[str]:
     return texts
 
 
-def _judge(pairs: list[tuple[str, str]], longest: int, param: str) -> tuple[list[float], int]:
+def _judge(
+    pairs: list[tuple[str, str]], longest: int, param: str, vectors: VectorModel | None
+) -> tuple[list[float], int]:
     """Return the score of each pair, and the count of tokens: a model that ranks reads both texts of each."""
     # Each text is read once, however often it stands in a pair: the query stands in all of them.
     texts = {text for pair in pairs for text in pair}
-    counts = {text: count_tokens(text) for text in texts}
+    counts = {text: count_tokens(text) if vectors is None else vectors.count(text) for text in texts}
     lengths = [counts[first] + counts[second] for first, second in pairs]
     if max(lengths) > longest:
         raise ApiError(
@@ -77,8 +82,17 @@ def _judge(pairs: list[tuple[str, str]], longest: int, param: str) -> tuple[list
             "in the input. Please reduce the length of the input.",
             param=param,
         )
+    if vectors is not None:
+        named = sorted(texts)
+        found = dict(zip(named, vectors.embed(named), strict=True))
+        return [_cosine(found[first], found[second]) for first, second in pairs], sum(lengths)
     words = {text: _words(text) for text in texts}
     return [_likeness(words[first], words[second]) for first, second in pairs], sum(lengths)
+
+
+def _cosine(first: list[float], second: list[float]) -> float:
+    """Return the likeness of two unit vectors, from 0 to 1."""
+    return min(1.0, max(0.0, sum(one * other for one, other in zip(first, second, strict=True))))
 
 
 def _words(text: str) -> set[str]:

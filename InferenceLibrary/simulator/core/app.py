@@ -18,6 +18,7 @@ from InferenceLibrary.simulator.core.request import Request
 from InferenceLibrary.simulator.core.turn import Turn
 
 if TYPE_CHECKING:
+    from InferenceLibrary.simulator.core.inference import TextModel, VectorModel
     from InferenceLibrary.simulator.core.settings import Settings
     from InferenceLibrary.simulator.core.timers import Timers
     from InferenceLibrary.simulator.core.turn import AskedFault, Handler, Line, Personality
@@ -72,6 +73,11 @@ class App:
         self._id_base = f"{Draws('id', seed).bits():016x}"
         self._log = settings.log_http or settings.v >= 4
         self.personality: Personality
+        # Models that answer by inference, and how their threads reach the event loop.
+        self.text_model: TextModel | None = None
+        self.vector_model: VectorModel | None = None
+        self.from_thread: Callable[[Callable[[], None]], object] = lambda call: call()
+        self._placed: set[Turn] = set()
 
     def new_id(self, prefix: str) -> str:
         """Return an id that no other answer of this server has; the same in the same order under a seed."""
@@ -204,14 +210,16 @@ class App:
     # Places for generation
 
     def when_free(self, turn: Turn, start: Callable[[], None]) -> None:
-        """Call `start` when one of the `max-num-seqs` places is free.
+        """Call `start` when one of the `max-num-seqs` places is free; at once for a turn that has one.
 
         Raises:
             ApiError: 429, the queue is full.
         """
+        if turn in self._placed:
+            start()
+            return
         if self.running < self.settings.max_num_seqs:
-            self.running += 1
-            turn.at_end(self._leave)
+            self._place(turn)
             start()
             return
         if len(self.waiting) >= self.settings.max_waiting_queue_length:
@@ -220,13 +228,18 @@ class App:
         self.waiting.append(place)
         turn.at_end(lambda _: self.waiting.remove(place) if place in self.waiting else None)
 
-    def _leave(self, _turn: Turn) -> None:
+    def _place(self, turn: Turn) -> None:
+        self.running += 1
+        self._placed.add(turn)
+        turn.at_end(self._leave)
+
+    def _leave(self, ended: Turn) -> None:
         self.running -= 1
+        self._placed.discard(ended)
         while self.waiting and self.running < self.settings.max_num_seqs:
             turn, start = self.waiting.popleft()
-            self.running += 1
             turn.started = monotonic()
-            turn.at_end(self._leave)
+            self._place(turn)
             try:
                 start()
             except ApiError as error:

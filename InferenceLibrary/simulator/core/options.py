@@ -234,6 +234,13 @@ def _check_together(settings: Settings) -> None:
         if deviation > 0.3 * mean + 1e-12:
             name = base.replace("_", "-")
             raise OptionError(f"--{name}-std-dev: must be at most 30 % of --{name} ({mean:g} s), got {deviation:g} s")
+    if settings.mode == "onnx" and not settings.onnx_model:
+        raise OptionError("--mode onnx: needs --onnx-model, an .onnx file or 'trained'")
+    if settings.onnx_model and settings.mode != "onnx":
+        raise OptionError("--onnx-model: needs --mode onnx")
+    if (settings.onnx_model or settings.embedding_model) and settings.personality != "llm-d":
+        flag = "onnx-model" if settings.onnx_model else "embedding-model"
+        raise OptionError(f"--{flag}: stands behind --as llm-d only, not {settings.personality}")
     for kind in ("integer", "number"):
         low = getattr(settings, f"min_tool_call_{kind}_param")
         if low > getattr(settings, f"max_tool_call_{kind}_param"):
@@ -246,7 +253,7 @@ _METAVARS = {"str": "TEXT", "int": "NUMBER", "float": "NUMBER", "list": "TEXT ..
 _METAVARS_OF_FLAGS = {
     "as": "PERSONALITY", "config": "FILE", "host": "ADDRESS", "port": "PORT", "model": "NAME", "api-key": "KEY",
     "served-model-name": "NAME ...", "ssl-certfile": "FILE", "ssl-keyfile": "FILE", "fault": "NAME[:KEY=VALUE,...]",
-    "scenario": "FILE", "dataset-path": "FILE",
+    "scenario": "FILE", "dataset-path": "FILE", "onnx-model": "FILE", "embedding-model": "FILE",
 }  # fmt: skip
 
 

@@ -45,7 +45,10 @@ class Settings:
     log_http: bool = flag("bool", False, "log one line a request on stderr")
     v: int = flag("int", 0, "verbosity; 4 and above logs requests", low=0)
     # Answers
-    mode: str = flag("mode", "random", "random or echo")
+    mode: str = flag("mode", "random", "random or echo; onnx answers by inference from --onnx-model")
+    onnx_model: str = flag("str", "", "language model of mode onnx: an .onnx file, or 'trained' for the shipped one")
+    onnx_device: str = flag("device", "auto", "where it computes: auto takes CUDA where it can be used, else the CPU")
+    embedding_model: str = flag("str", "", "embeddings and rankings by inference: an .onnx file, or 'topics'")
     seed: int | None = flag("int", None, "makes texts, latencies, ids and injected failures repeatable")
     max_model_len: int = flag("int", 1024, "prompt and output tokens together; 400 above", low=1)
     max_num_seqs: int = flag("int", 5, "answers generated at the same time", low=1)
@@ -139,7 +142,8 @@ class Settings:
 
 
 CHOICES = {
-    "mode": ("random", "echo"),
+    "mode": ("random", "echo", "onnx"),
+    "device": ("auto", "cpu", "cuda"),
     "calculator": ("", "constant", "per-token"),
     "era": ("seed", "late"),
     "orchestration": ("single", "critique", "debate", "ensemble", "pipeline"),

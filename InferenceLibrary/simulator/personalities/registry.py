@@ -30,6 +30,9 @@ _SETTINGS = {
     "mistralrs": ("mistralrs_settings", "MistralRsSettings"),
 }
 
+# Personalities with models in ONNX behind them.
+_WITH_MODELS = {"llm-d": ("llm_d_onnx", "LlmDOnnx")}
+
 
 def settings_class(name: str) -> type[Settings]:
     """Return the class of the settings of a personality; what is unknown has those that all have."""
@@ -47,5 +50,7 @@ def _module(name: str) -> ModuleType:
 def make_personality(name: str, app: App) -> Personality:
     """Return the personality of that name, which must be known."""
     module, kind, _ = PERSONALITIES[name]
+    if app.text_model is not None or app.vector_model is not None:
+        module, kind = _WITH_MODELS[name]
     personality: Personality = getattr(_module(module), kind)(app)
     return personality
