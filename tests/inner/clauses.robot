@@ -13,6 +13,7 @@ ${CAPITAL}     What is the capital of France?
 ${STYLED}      printf '\\033[1;31mword\\033[0m'; cat
 ${TWO_WAYS}    printf 'word \\033[1mword\\033[0m'; cat
 ${OTHER}       printf '\\033[1mword\\033[0m word'; cat
+&{DROPPED}     X-Inference-Fault=close-before-status
 &{HELD_UP}     X-Inference-Fault=stall:before=headers,seconds=20
 
 
@@ -66,6 +67,10 @@ Empty Word Of A Help
     Use Binary    ${PYTHON}
     Help Should Mention    -c    ${EMPTY}
 
+Help Of A Program That Fails
+    Use Binary    sh    -c    echo --one; exit 3
+    Help Should Mention    --one
+
 Empty Pattern Of A Version
     Use Binary    ${PYTHON}
     Version Should Match    ${EMPTY}
@@ -82,6 +87,18 @@ Another Type
 
 Another Message
     Request Should Fail    Chat    Hello    model=nobody    status=404    error_contains=no such words
+
+Another Code In An Answer
+    ${reply} =    Chat    Hello    model=nobody    expected_status=404
+    Error Should Be    ${reply}    status=404    code=model_not_there
+
+No Error In An Answer
+    ${reply} =    Chat    Hello
+    Error Should Be    ${reply}    status=200
+
+Status Without An Answer
+    ${results} =    Chat At Once    Hello    count=2    allow_failures=True    headers=${DROPPED}
+    Only These Statuses Should Occur    ${results}    200
 
 Rise That Is Too Large
     ${before} =    Get Metrics
@@ -123,6 +140,18 @@ Counters With One Answer Too Few
     Chat    Hello
     Counters Should Match    ${before}    ${reply}
 
+Counters With An Answer Without Usage
+    ${before} =    Get Metrics
+    ${stream} =    Stream Chat    Hello    include_usage=False
+    Counters Should Match    ${before}    ${stream}
+
+Counters That No Profile Names
+    ${before} =    Get Metrics
+    ${reply} =    Chat    Hello
+    ${here} =    Get Server
+    Connect To Server    ${here.base_url}
+    Counters Should Match    ${before}    ${reply}
+
 Idle Before The Request Has Arrived
     Start Stream    Hello    headers=${HELD_UP}
     Server Should Be Idle Within    100 ms
@@ -136,6 +165,19 @@ Line Of An Earlier Time
 
 Line Since The Start
     Server Log Should Not Contain    listening on    since=start
+
+Log Of A Server That Is Not Ours
+    ${here} =    Get Server
+    Connect To Server    ${here.base_url}
+    Server Log Should Not Contain    Traceback
+
+Log With A Pattern That Is None
+    Server Log Should Not Contain    (
+
+Timing Of A Server That Is Not Ours
+    ${here} =    Get Server
+    Connect To Server    ${here.base_url}
+    Get Server Timing    healthy
 
 Memory Of Another Kind
     [Documentation]    Shared pages make RSS the larger of the two: a limit between them is kept by PSS alone.
