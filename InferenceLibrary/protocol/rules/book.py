@@ -44,7 +44,7 @@ from InferenceLibrary.protocol.rules.rule import (
     Rule,
     Violation,
 )
-from InferenceLibrary.protocol.rules.views import Answer, View
+from InferenceLibrary.protocol.rules.views import Answer, Called, View
 
 NOTHING_KNOWN = Known()
 _EXCERPT = 200
@@ -162,7 +162,7 @@ def _missing(rule: Rule, exchange: Exchange, view: View) -> str | None:
     lacks = [str(item) for item in Held if item in rule.needs and item not in exchange.held]
     if lacks:
         return f"the record holds no {' and no '.join(lacks)}"
-    if type(view) is not Answer and exchange.ending is not Ending.WHOLE and not is_streamed(exchange):
+    if type(view) not in (Called, Answer) and exchange.ending is not Ending.WHOLE and not is_streamed(exchange):
         return "the body did not come whole"
     if rule.to_the_end and not view.ran_to_its_end:
         return "the answer did not come to its own end"

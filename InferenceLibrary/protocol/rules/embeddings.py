@@ -8,17 +8,9 @@ from typing import Any
 
 from InferenceLibrary.protocol.exchange import Exchange, Held
 from InferenceLibrary.protocol.rules.builders import builds
-from InferenceLibrary.protocol.rules.forms import (
-    inside,
-    is_count,
-    is_filled,
-    is_integer,
-    is_list,
-    listed,
-    one_of,
-    wrong_keys,
-)
+from InferenceLibrary.protocol.rules.forms import inside, is_count, is_filled, is_integer, listed, wrong_keys
 from InferenceLibrary.protocol.rules.rule import Api, Found, Known, Level, rule
+from InferenceLibrary.protocol.rules.shape import COUNT, FILLED, LIST, ObjectOf, OneOf
 from InferenceLibrary.protocol.rules.views import BUSY, Answer, View
 from InferenceLibrary.protocol.strict_json import read_json, show
 from InferenceLibrary.protocol.vectors import is_finite, read_vector
@@ -72,8 +64,8 @@ def form(view: EmbeddingList, known: Known) -> Iterator[Found]:
     if not isinstance(view.data, dict):
         yield Found("missing", f"{show(view.data)} in place of a list of embeddings")
         return
-    for key, got in wrong_keys(view.data, {"object": one_of("list"), "data": is_list, "model": is_filled}):
-        yield Found("wrong" if key in view.data else "missing", got)
+    for kind, got in wrong_keys(view.data, ObjectOf(object=OneOf("list"), data=LIST, model=FILLED)):
+        yield Found(kind, got)
     for place, item in enumerate(view.items):
         if not isinstance(item, dict):
             yield Found("item", f"{show(item)} as embedding {place}")
@@ -88,7 +80,7 @@ def form(view: EmbeddingList, known: Known) -> Iterator[Found]:
     usage = view.data.get("usage")
     wrong = ["no usage"] if not isinstance(usage, dict) else []
     if isinstance(usage, dict):
-        wrong = [got for _, got in wrong_keys(usage, {"prompt_tokens": is_count, "total_tokens": is_count})]
+        wrong = [got for _, got in wrong_keys(usage, ObjectOf(prompt_tokens=COUNT, total_tokens=COUNT))]
     if wrong:
         yield Found("usage", ", ".join(wrong))
     inputs = view.inputs

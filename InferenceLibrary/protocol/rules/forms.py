@@ -1,14 +1,13 @@
-"""What a value of an answer may be: small predicates, and the keys of an object that do not fit theirs."""
+"""What rules ask of values of any type: whether they are texts or numbers, what stands inside, where texts part."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeGuard
 
+from InferenceLibrary.protocol.rules.shape import MISSING, ObjectOf
 from InferenceLibrary.protocol.strict_json import read_json, show
-
-Fits = Callable[[Any], bool]
 
 
 def is_text(value: Any) -> TypeGuard[str]:
@@ -36,37 +35,13 @@ def is_number(value: Any) -> TypeGuard[int | float]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def is_boolean(value: Any) -> TypeGuard[bool]:
-    return isinstance(value, bool)
-
-
-def is_list(value: Any) -> bool:
-    return isinstance(value, list)
-
-
-def is_object(value: Any) -> bool:
-    return isinstance(value, dict)
-
-
-def is_anything(_value: Any) -> bool:
-    return True
-
-
-def or_null(fits: Fits) -> Fits:
-    return lambda value: value is None or fits(value)
-
-
-def one_of(*words: str) -> Fits:
-    return lambda value: isinstance(value, str) and value in words
-
-
-def wrong_keys(data: Mapping[str, Any], form: Mapping[str, Fits]) -> Iterator[tuple[str, str]]:
-    """Yield each key that is missing or has a value that does not fit, and what stands there."""
-    for key, fits in form.items():
-        if key not in data:
-            yield key, f"no {key}"
-        elif not fits(data[key]):
-            yield key, f"{key} {show(data[key])}"
+def wrong_keys(data: Mapping[str, Any], shape: ObjectOf) -> Iterator[tuple[str, str]]:
+    """Yield `missing` or `wrong`, and what stands there, of each key that does not fit its shape."""
+    for misfit in shape.misfits(data):
+        if misfit.kind == MISSING:
+            yield "missing", f"no {misfit.key}"
+        else:
+            yield "wrong", f"{misfit.key} {misfit.got}"
 
 
 def listed(value: Any) -> list[Any]:

@@ -5,22 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from InferenceLibrary.protocol.exchange import Held
-from InferenceLibrary.protocol.rules.forms import (
-    Fits,
-    inside,
-    is_anything,
-    is_count,
-    is_filled,
-    is_list,
-    is_object,
-    is_text,
-    listed,
-    one_of,
-    or_null,
-    wrong_keys,
-)
+from InferenceLibrary.protocol.rules.forms import inside, is_count, is_filled, listed, wrong_keys
 from InferenceLibrary.protocol.rules.messages_views import Message, TokenCount
 from InferenceLibrary.protocol.rules.rule import Api, Found, Known, Level, rule
+from InferenceLibrary.protocol.rules.shape import COUNT, FILLED, LIST, OBJECT, TEXT, ObjectOf, OneOf, nullable
 from InferenceLibrary.protocol.rules.typed_tools import TOOL_KINDS, MadeCall, Wanted, tool_problems
 from InferenceLibrary.protocol.strict_json import show
 
@@ -34,21 +22,22 @@ _REASONS = (
     "refusal",
     "model_context_window_exceeded",
 )
-_FORM: dict[str, Fits] = {
-    "id": is_filled,
-    "type": one_of("message"),
-    "role": one_of("assistant"),
-    "model": is_filled,
-    "content": is_list,
-    "stop_reason": or_null(is_text),
-    "usage": is_object,
+_FORM = ObjectOf(
+    id=FILLED,
+    type=OneOf("message"),
+    role=OneOf("assistant"),
+    model=FILLED,
+    content=LIST,
+    stop_reason=nullable(TEXT, required=True),
+    usage=OBJECT,
+)
+_BLOCKS = {
+    "text": ObjectOf(text=TEXT),
+    "thinking": ObjectOf(thinking=TEXT),
+    "redacted_thinking": ObjectOf(data=TEXT),
+    "tool_use": ObjectOf(id=FILLED, name=FILLED, input=OBJECT),
 }
-_BLOCKS: dict[str, dict[str, Fits]] = {
-    "text": {"text": is_text},
-    "thinking": {"thinking": is_text},
-    "redacted_thinking": {"data": is_text},
-    "tool_use": {"id": is_filled, "name": is_filled, "input": is_object},
-}
+_STREAMED_TOOL = ObjectOf(id=FILLED, name=FILLED)
 
 
 @rule(
@@ -64,11 +53,11 @@ def form(view: Message, known: Known) -> Iterator[Found]:
     if not isinstance(view.data, dict):
         yield view.found("missing", f"{show(view.data)} in place of a message")
         return
-    for key, got in wrong_keys(view.data, _FORM):
-        yield view.found("wrong" if key in view.data else "missing", got)
+    for kind, got in wrong_keys(view.data, _FORM):
+        yield view.found(kind, got)
     usage = view.data.get("usage")
     if isinstance(usage, dict) and not view.streamed:
-        for _, got in wrong_keys(usage, {"input_tokens": is_count, "output_tokens": is_count}):
+        for _, got in wrong_keys(usage, ObjectOf(input_tokens=COUNT, output_tokens=COUNT)):
             yield view.found("usage", f"{got} in usage")
 
 
@@ -83,8 +72,8 @@ def form(view: Message, known: Known) -> Iterator[Found]:
 )
 def stop_sequence_key(view: Message, known: Known) -> Iterator[Found]:
     if isinstance(view.data, dict):
-        for key, got in wrong_keys(view.data, {"stop_sequence": or_null(is_text)}):
-            yield view.found("wrong" if key in view.data else "missing", got)
+        for kind, got in wrong_keys(view.data, ObjectOf(stop_sequence=nullable(TEXT, required=True))):
+            yield view.found(kind, got)
 
 
 @rule(
@@ -102,10 +91,10 @@ def blocks(view: Message, known: Known) -> Iterator[Found]:
         if not is_filled(kind):
             yield view.found("block", f"{show(block)} as block {place}")
             continue
-        wanted = _BLOCKS.get(kind, {})
+        wanted = _BLOCKS.get(kind, OBJECT)
         if view.streamed and kind == "tool_use":
             # The input of a stream is judged by its pieces.
-            wanted = {**wanted, "input": is_anything}
+            wanted = _STREAMED_TOOL
         for _, got in wrong_keys(block, wanted):
             yield view.found("key", f"{got} in the {show(kind)} block {place}")
 

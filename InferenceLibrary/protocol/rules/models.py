@@ -7,22 +7,14 @@ from urllib.parse import unquote
 
 from InferenceLibrary.protocol.exchange import Exchange, Held
 from InferenceLibrary.protocol.rules.builders import builds
-from InferenceLibrary.protocol.rules.forms import (
-    Fits,
-    inside,
-    is_filled,
-    is_integer,
-    is_list,
-    listed,
-    one_of,
-    wrong_keys,
-)
+from InferenceLibrary.protocol.rules.forms import inside, is_filled, listed, wrong_keys
 from InferenceLibrary.protocol.rules.rule import Api, Found, Known, Level, rule
+from InferenceLibrary.protocol.rules.shape import FILLED, INTEGER, LIST, ObjectOf, OneOf
 from InferenceLibrary.protocol.rules.views import View
 from InferenceLibrary.protocol.strict_json import read_json, show
 
 _SPEC = "OpenAI's API description (openai-openapi f85dbe2), listModels and retrieveModel, read 2026-11"
-_FURTHER: dict[str, Fits] = {"object": one_of("model"), "created": is_integer, "owned_by": is_filled}
+_FURTHER = ObjectOf(object=OneOf("model"), created=INTEGER, owned_by=FILLED)
 
 
 class ModelList(View):
@@ -93,7 +85,7 @@ def form(view: ModelList, known: Known) -> Iterator[Found]:
 def further(view: ModelList, known: Known) -> Iterator[Found]:
     if not isinstance(view.data, dict):
         return
-    for _, got in wrong_keys(view.data, {"object": one_of("list"), "data": is_list}):
+    for _, got in wrong_keys(view.data, ObjectOf(object=OneOf("list"), data=LIST)):
         yield Found("list", got)
     for place, item in enumerate(view.items):
         if isinstance(item, dict):

@@ -7,78 +7,84 @@ from typing import Any
 
 from InferenceLibrary.protocol.exchange import Held
 from InferenceLibrary.protocol.rules.forms import (
-    Fits,
     decoded,
     inside,
-    is_boolean,
     is_count,
     is_filled,
-    is_list,
-    is_number,
-    is_object,
     is_text,
     listed,
-    one_of,
-    or_null,
     wrong_keys,
 )
 from InferenceLibrary.protocol.rules.responses_views import ResponseObject
 from InferenceLibrary.protocol.rules.rule import Api, Found, Known, Level, Reference, rule
+from InferenceLibrary.protocol.rules.shape import (
+    BOOLEAN,
+    COUNT,
+    FILLED,
+    LIST,
+    NUMBER,
+    OBJECT,
+    TEXT,
+    Either,
+    ObjectOf,
+    OneOf,
+    nullable,
+)
 from InferenceLibrary.protocol.rules.typed_tools import TOOL_KINDS, MadeCall, Wanted, format_problem, tool_problems
 from InferenceLibrary.protocol.strict_json import show
 
 _SPEC = "OpenAI's API description (openai-openapi f85dbe2), schema Response, read 2026-11"
 
-_STATUS = one_of("completed", "failed", "in_progress", "cancelled", "queued", "incomplete")
-_CORE: dict[str, Fits] = {
-    "id": is_filled,
-    "object": one_of("response"),
-    "created_at": is_number,
-    "status": _STATUS,
-    "model": is_filled,
-    "output": is_list,
-}
-_FURTHER: dict[str, Fits] = {
-    "error": or_null(is_object),
-    "incomplete_details": or_null(is_object),
-    "instructions": or_null(lambda value: isinstance(value, str | list)),
-    "metadata": or_null(is_object),
-    "parallel_tool_calls": is_boolean,
-    "temperature": or_null(is_number),
-    "tool_choice": lambda value: isinstance(value, str | dict),
-    "tools": is_list,
-    "top_p": or_null(is_number),
-}
-_OPEN_RESPONSES: dict[str, Fits] = {
-    "background": or_null(is_boolean),
-    "completed_at": or_null(is_number),
-    "frequency_penalty": or_null(is_number),
-    "max_output_tokens": or_null(is_count),
-    "max_tool_calls": or_null(is_count),
-    "presence_penalty": or_null(is_number),
-    "previous_response_id": or_null(is_text),
-    "prompt_cache_key": or_null(is_text),
-    "reasoning": or_null(is_object),
-    "safety_identifier": or_null(is_text),
-    "service_tier": or_null(is_text),
-    "store": or_null(is_boolean),
-    "text": or_null(is_object),
-    "top_logprobs": or_null(is_count),
-    "truncation": or_null(is_text),
-    "usage": or_null(is_object),
-}
+_STATUS = OneOf("completed", "failed", "in_progress", "cancelled", "queued", "incomplete")
+_CORE = ObjectOf(
+    id=FILLED,
+    object=OneOf("response"),
+    created_at=NUMBER,
+    status=_STATUS,
+    model=FILLED,
+    output=LIST,
+)
+_FURTHER = ObjectOf(
+    error=nullable(OBJECT, required=True),
+    incomplete_details=nullable(OBJECT, required=True),
+    instructions=nullable(Either(TEXT, LIST), required=True),
+    metadata=nullable(OBJECT, required=True),
+    parallel_tool_calls=BOOLEAN,
+    temperature=nullable(NUMBER, required=True),
+    tool_choice=Either(TEXT, OBJECT),
+    tools=LIST,
+    top_p=nullable(NUMBER, required=True),
+)
+_OPEN_RESPONSES = ObjectOf(
+    background=nullable(BOOLEAN, required=True),
+    completed_at=nullable(NUMBER, required=True),
+    frequency_penalty=nullable(NUMBER, required=True),
+    max_output_tokens=nullable(COUNT, required=True),
+    max_tool_calls=nullable(COUNT, required=True),
+    presence_penalty=nullable(NUMBER, required=True),
+    previous_response_id=nullable(TEXT, required=True),
+    prompt_cache_key=nullable(TEXT, required=True),
+    reasoning=nullable(OBJECT, required=True),
+    safety_identifier=nullable(TEXT, required=True),
+    service_tier=nullable(TEXT, required=True),
+    store=nullable(BOOLEAN, required=True),
+    text=nullable(OBJECT, required=True),
+    top_logprobs=nullable(COUNT, required=True),
+    truncation=nullable(TEXT, required=True),
+    usage=nullable(OBJECT, required=True),
+)
 """What Open Responses requires beside OpenAI's keys."""
-_ITEMS: dict[str, dict[str, Fits]] = {
-    "message": {"id": is_filled, "role": one_of("assistant"), "status": is_filled, "content": is_list},
-    "function_call": {"call_id": is_filled, "name": is_filled, "arguments": is_text},
-    "custom_tool_call": {"call_id": is_filled, "name": is_filled, "input": is_text},
-    "reasoning": {"id": is_filled, "summary": is_list},
+_ITEMS = {
+    "message": ObjectOf(id=FILLED, role=OneOf("assistant"), status=FILLED, content=LIST),
+    "function_call": ObjectOf(call_id=FILLED, name=FILLED, arguments=TEXT),
+    "custom_tool_call": ObjectOf(call_id=FILLED, name=FILLED, input=TEXT),
+    "reasoning": ObjectOf(id=FILLED, summary=LIST),
 }
-_PARTS: dict[str, dict[str, Fits]] = {
-    "output_text": {"text": is_text},
-    "refusal": {"refusal": is_text},
-    "reasoning_text": {"text": is_text},
-    "summary_text": {"text": is_text},
+_PARTS = {
+    "output_text": ObjectOf(text=TEXT),
+    "refusal": ObjectOf(refusal=TEXT),
+    "reasoning_text": ObjectOf(text=TEXT),
+    "summary_text": ObjectOf(text=TEXT),
 }
 _CHAT_NAMES = ("prompt_tokens", "completion_tokens")
 
@@ -96,8 +102,8 @@ def core_keys(view: ResponseObject, known: Known) -> Iterator[Found]:
     if not isinstance(view.data, dict):
         yield view.found("missing", f"{show(view.data)} in place of a response")
         return
-    for key, got in wrong_keys(view.data, _CORE):
-        yield view.found("wrong" if key in view.data else "missing", got)
+    for kind, got in wrong_keys(view.data, _CORE):
+        yield view.found(kind, got)
 
 
 @rule(
@@ -112,9 +118,10 @@ def core_keys(view: ResponseObject, known: Known) -> Iterator[Found]:
 def further_keys(view: ResponseObject, known: Known) -> Iterator[Found]:
     if not isinstance(view.data, dict):
         return
-    form = {**_FURTHER, **_OPEN_RESPONSES} if known.reference is Reference.OPEN_RESPONSES else _FURTHER
-    for key, got in wrong_keys(view.data, form):
-        yield view.found("wrong" if key in view.data else "missing", got)
+    forms = (_FURTHER, _OPEN_RESPONSES) if known.reference is Reference.OPEN_RESPONSES else (_FURTHER,)
+    for form in forms:
+        for kind, got in wrong_keys(view.data, form):
+            yield view.found(kind, got)
     for _, part in parts_of(view.items):
         if part.get("type") == "output_text" and not isinstance(part.get("annotations"), list):
             got = show(part["annotations"]) if "annotations" in part else "none"
@@ -137,16 +144,21 @@ def items(view: ResponseObject, known: Known) -> Iterator[Found]:
         if not is_filled(kind):
             yield view.found("item", f"{show(item)} as item {place}")
             continue
-        for _, got in wrong_keys(item, _ITEMS.get(kind, {})):
+        for _, got in wrong_keys(item, _ITEMS.get(kind, OBJECT)):
             yield view.found("key", f"{got} in the {show(kind)} item {place}")
         for key in ("content", "summary") if kind in _ITEMS else ():
             for at, part in enumerate(listed(item.get(key))):
-                form = _PARTS.get(part["type"], {}) if is_filled(inside(part, "type")) else {"type": is_filled}
-                wrong = (
-                    "no object" if not isinstance(part, dict) else ", ".join(got for _, got in wrong_keys(part, form))
-                )
-                if wrong:
-                    yield view.found("part", f"{wrong} in part {at} of item {place}")
+                for got in _wrong_part(part):
+                    yield view.found("part", f"{got} in part {at} of item {place}")
+
+
+def _wrong_part(part: Any) -> Iterator[str]:
+    kind = inside(part, "type")
+    if not is_filled(kind):
+        yield show(part)
+        return
+    for _, got in wrong_keys(part, _PARTS.get(kind, OBJECT)):
+        yield got
 
 
 def parts_of(output: list[Any]) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -175,7 +187,7 @@ def usage(view: ResponseObject, known: Known) -> Iterator[Found]:
     if any(name in given for name in _CHAT_NAMES):
         yield view.found("chat", f"the names of chat completions: {show(given)}")
         return
-    form = {"input_tokens": is_count, "output_tokens": is_count, "total_tokens": is_count}
+    form = ObjectOf(input_tokens=COUNT, output_tokens=COUNT, total_tokens=COUNT)
     wrong = [got for _, got in wrong_keys(given, form)]
     if wrong:
         yield view.found("count", ", ".join(wrong))

@@ -78,6 +78,40 @@ class Number(Shape):
 NUMBER = Number()
 
 
+class Filled(Shape):
+    """A text that is not empty."""
+
+    kind = str
+    words = "a text that is not empty"
+
+    def fits(self, value: Any) -> bool:
+        return bool(value)
+
+    def misfits(self, value: Any, path: str = "", key: str = "") -> Iterator[Misfit]:
+        if not value:
+            yield Misfit(VALUE, path, key, self.words, show(value), True)
+
+
+FILLED = Filled()
+
+
+class Count(Shape):
+    """An integer from 0."""
+
+    kind = int
+    words = "an integer from 0"
+
+    def fits(self, value: Any) -> bool:
+        return bool(value >= 0)
+
+    def misfits(self, value: Any, path: str = "", key: str = "") -> Iterator[Misfit]:
+        if value < 0:
+            yield Misfit(VALUE, path, key, self.words, show(value), True)
+
+
+COUNT = Count()
+
+
 class OneOf(Shape):
     """One of some texts."""
 
@@ -131,18 +165,20 @@ class Field:
         if kind is not self.kind:
             if value is None:
                 return self.nullable
-            return self.kind is object or (self.kind is float and kind is int)
+            if self.kind is object:
+                return self.inner is None or self.inner(value)
+            return self.kind is float and kind is int
         return self.inner is None or self.inner(value)
 
     def misfits(self, value: Any, path: str, key: str) -> Iterator[Misfit]:
         kind = type(value)
-        if value is None and self.kind is not object:
+        if value is None and not isinstance(self.shape, Anything):
             if not self.nullable:
                 yield Misfit(NULL, path, key, self.shape.words, "null", self.required)
-        elif kind is self.kind:
+        elif kind is self.kind or self.kind is object:
             for misfit in self.shape.misfits(value, path, key):
                 yield misfit if misfit.path != path else misfit._replace(required=self.required)
-        elif self.kind is not object and not (self.kind is float and kind is int):
+        elif not (self.kind is float and kind is int):
             yield Misfit(TYPE, path, key, self.shape.words, show(value), self.required)
 
 
@@ -191,6 +227,41 @@ class ObjectOf(Shape):
                     yield Misfit(MISSING, dot + name, dotted + name, field.shape.words, "nothing", True)
             else:
                 yield from field.misfits(value[name], dot + name, dotted + name)
+
+
+OBJECT = ObjectOf()
+LIST = ListOf(ANYTHING)
+
+
+class Either(Shape):
+    """A value of one of some shapes."""
+
+    def __init__(self, *shapes: Shape) -> None:
+        self.choices = [Field(shape) for shape in shapes]
+        self.words = " or ".join(shape.words for shape in shapes)
+
+    def fits(self, value: Any) -> bool:
+        return any(choice.fits(value) for choice in self.choices)
+
+    def misfits(self, value: Any, path: str = "", key: str = "") -> Iterator[Misfit]:
+        if not self.fits(value):
+            yield Misfit(TYPE, path, key, self.words, show(value), True)
+
+
+class Amount(Shape):
+    """A finite number from 0."""
+
+    words = "a number from 0"
+
+    def fits(self, value: Any) -> bool:
+        return type(value) in {int, float} and bool(0 <= value < float("inf"))
+
+    def misfits(self, value: Any, path: str = "", key: str = "") -> Iterator[Misfit]:
+        if not self.fits(value):
+            yield Misfit(VALUE, path, key, self.words, show(value), True)
+
+
+AMOUNT = Amount()
 
 
 def misfits_of(shape: Shape, value: Any) -> Iterator[Misfit]:

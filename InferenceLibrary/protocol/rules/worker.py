@@ -7,29 +7,19 @@ from collections.abc import Iterator
 from InferenceLibrary.protocol.exchange import Exchange, Held
 from InferenceLibrary.protocol.rules.builders import builds
 from InferenceLibrary.protocol.rules.event_stream import EventStream
-from InferenceLibrary.protocol.rules.forms import (
-    Fits,
-    inside,
-    is_boolean,
-    is_count,
-    is_filled,
-    is_number,
-    is_text,
-    listed,
-    wrong_keys,
-)
+from InferenceLibrary.protocol.rules.forms import inside, is_count, is_filled, is_text, listed, wrong_keys
 from InferenceLibrary.protocol.rules.rule import Api, Found, Known, Level, rule
+from InferenceLibrary.protocol.rules.shape import AMOUNT, BOOLEAN, COUNT, FILLED, OBJECT, TEXT, ObjectOf
 from InferenceLibrary.protocol.rules.typed_stream import Step, WorkerReader
 from InferenceLibrary.protocol.rules.views import JsonAnswer, View, at
 from InferenceLibrary.protocol.strict_json import show
 
 _EVENTS = "worker-orcd of llama-orch (history to 2025-10), worker-http: sse.rs, execute.rs, read 2026-11"
 _REASONS = ("max_tokens", "stop_sequence", "eos", "cancelled", "error")
-_KEYS: dict[str, dict[str, Fits]] = {
-    "started": {"job_id": is_filled, "model": is_filled, "started_at": is_filled},
-    "token": {"t": is_text, "i": is_count},
-    "metrics": {},
-    "end": {"tokens_out": is_count, "decode_time_ms": lambda value: is_number(value) and value >= 0},
+_KEYS = {
+    "started": ObjectOf(job_id=FILLED, model=FILLED, started_at=FILLED),
+    "token": ObjectOf(t=TEXT, i=COUNT),
+    "end": ObjectOf(tokens_out=COUNT, decode_time_ms=AMOUNT),
 }
 
 
@@ -119,8 +109,8 @@ def types(view: WorkerStream, known: Known) -> Iterator[Found]:
 )
 def keys(view: WorkerStream, known: Known) -> Iterator[Found]:
     for step in view.steps:
-        for key, got in wrong_keys(step.data, _KEYS.get(step.kind, {})):
-            yield at(step.place, "wrong" if key in step.data else "missing", f"{got} in {step.kind}")
+        for kind, got in wrong_keys(step.data, _KEYS.get(step.kind, OBJECT)):
+            yield at(step.place, kind, f"{got} in {step.kind}")
         if step.kind == "end":
             reason = step.data.get("stop_reason")
             if not is_filled(reason) or reason.lower() not in _REASONS:
@@ -193,13 +183,13 @@ def refusal(view: JsonAnswer, known: Known) -> Iterator[Found]:
         return
     if "errors" in (view.value if isinstance(view.value, dict) else {}):
         problems = view.value["errors"]
-        form = {"field": is_filled, "constraint": is_filled, "message": is_filled}
+        form = ObjectOf(field=FILLED, constraint=FILLED, message=FILLED)
         items = [item if isinstance(item, dict) else {} for item in listed(problems)]
         wrong = [got for item in items for _, got in wrong_keys(item, form)]
         if wrong or not items:
             yield Found("errors", ", ".join(wrong[:3]) or show(problems))
         return
     body = view.value if isinstance(view.value, dict) else {}
-    wrong = [got for _, got in wrong_keys(body, {"code": is_filled, "message": is_filled, "retriable": is_boolean})]
+    wrong = [got for _, got in wrong_keys(body, ObjectOf(code=FILLED, message=FILLED, retriable=BOOLEAN))]
     if wrong:
         yield Found("keys", ", ".join(wrong))
