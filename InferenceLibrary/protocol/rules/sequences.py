@@ -17,10 +17,8 @@ from InferenceLibrary.protocol.strict_json import read_json, show
 
 _ASKING = (Api.CHAT, Api.COMPLETIONS, Api.RESPONSES, Api.MESSAGES, Api.EMBEDDINGS)
 _GENERATING = (Api.CHAT, Api.COMPLETIONS, Api.RESPONSES, Api.MESSAGES)
-_SERVED = ("vllm:request_success", "vllm:request_success_total")
-"""Counters of answered requests."""
-_ANSWERED = ("http_requests_total",)
-"""Counters of answers by status."""
+_COUNTERS = ("vllm:request_success_total", "vllm:request_success", "http_requests_total")
+"""Counters of answers, of several servers."""
 
 
 def _succeeded(exchange: Exchange) -> bool:
@@ -38,24 +36,34 @@ def _succeeded(exchange: Exchange) -> bool:
     several=True,
 )
 def listed_model(views: list[Called], known: Known) -> Iterator[Found]:
-    ids: list[str] | None = None
-    served: list[tuple[int, str]] = []
-    for number, view in enumerate(views):
-        exchange = view.exchange
-        if not _succeeded(exchange):
-            continue
-        if view.api is Api.MODELS and exchange.request.path.rstrip("/").endswith("/models"):
-            items = listed(inside(read_json(exchange.text).value, "data"))
-            ids = [item["id"] for item in items if is_filled(inside(item, "id"))]
-        elif view.api in _ASKING and is_filled(exchange.asked_for("model")):
-            served.append((number, exchange.asked_for("model")))
-    if ids is None or not served:
-        raise NotJudged("no model list was read beside a model that was served")
+    lists = [number for number, view in enumerate(views) if _is_list(view)]
     told: set[str] = set()
-    for number, model in served:
+    compared = False
+    for number, view in enumerate(views):
+        model = view.exchange.asked_for("model")
+        if view.api not in _ASKING or not _succeeded(view.exchange) or not is_filled(model):
+            continue
+        place = max((one for one in lists if one < number), default=min(lists, default=None))
+        if place is None or any(map(_may_change_models, views[min(place, number) : max(place, number)])):
+            continue
+        compared = True
+        items = listed(inside(read_json(views[place].exchange.text).value, "data"))
+        ids = [item["id"] for item in items if is_filled(inside(item, "id"))]
         if model not in told and not any(same_model(one, model) for one in ids):
             told.add(model)
             yield Found("not listed", f"{show(model)}, listed: {', '.join(ids[:5]) or 'none'}", exchange=number)
+    if not compared:
+        raise NotJudged("no model list was read beside a model that was served")
+
+
+def _is_list(view: Called) -> bool:
+    path = view.exchange.request.path.rstrip("/")
+    return view.api is Api.MODELS and path.endswith("/models") and _succeeded(view.exchange)
+
+
+def _may_change_models(view: Called) -> bool:
+    """Whether a call may load, copy or unload a model."""
+    return view.api is Api.OTHER and view.exchange.request.method.upper() != "GET" and _succeeded(view.exchange)
 
 
 @rule(
@@ -78,14 +86,14 @@ def served_after(views: list[Called], known: Known) -> Iterator[Found]:
         if status is not None and 400 <= status < 500 and status not in (429, *BUSY):
             refused = status
             continue
-        if view.api not in _ASKING or exchange.ending is Ending.CANCELLED or not _is_good(view, good):
+        if view.api not in _ASKING or exchange.ending is Ending.CANCELLED or not _is_good(view):
             continue
         if refused is not None:
             compared = True
             if status is None or exchange.ending is Ending.LIMIT:
                 got = f"{exchange.problem or 'no answer'} to a good request after a refusal by {refused}"
                 yield Found("no answer", got, exchange=number)
-            elif status >= 500 and status not in BUSY:
+            elif status >= 500 and status not in BUSY and _asked(exchange) in good:
                 got = f"status {status} for a good request after a refusal by {refused}"
                 yield Found("status", got, exchange=number)
         refused = None
@@ -93,14 +101,15 @@ def served_after(views: list[Called], known: Known) -> Iterator[Found]:
         raise NotJudged("no good request followed a refusal")
 
 
-def _asked(exchange: Exchange) -> tuple[str, bytes]:
-    return exchange.request.path, exchange.request.body
+def _asked(exchange: Exchange) -> tuple[Any, ...]:
+    """What decides whether a request is right: path, body, and the headers that servers look at."""
+    deciding = ("authorization", "x-api-key", "content-type", "content-encoding")
+    headers = tuple(item for item in exchange.request.headers if item[0] in deciding)
+    return exchange.request.path, headers, exchange.request.body
 
 
-def _is_good(view: Called, good: set[tuple[str, bytes]]) -> bool:
-    """Whether a request is right by itself: it was served once, or has what its API asks for."""
-    if _asked(view.exchange) in good:
-        return True
+def _is_good(view: Called) -> bool:
+    """Whether a request has what its API asks for."""
     key = {Api.COMPLETIONS: "prompt", Api.RESPONSES: "input", Api.EMBEDDINGS: "input"}.get(view.api, "messages")
     return bool(view.exchange.asked_for(key)) and is_filled(view.exchange.asked_for("model"))
 
@@ -139,12 +148,11 @@ def counted(views: list[Called], known: Known) -> Iterator[Found]:
 def _expected(between: Sequence[Called], first: Metrics, second: Metrics) -> Iterator[tuple[str, int]]:
     """Yield the counters that a server has, with the answers that each of them has to count."""
     names = {*first.names, *second.names}
+    # Refusals are not expected to be counted: one that a layer in front of the server gives is not.
     done = sum(_succeeded(view.exchange) and view.api in _GENERATING and _is_whole(view.exchange) for view in between)
-    answered = sum(view.exchange.status is not None for view in between)
-    for counters, count in ((_SERVED, done), (_ANSWERED, answered)):
-        name = next((name for name in counters if name in names), None)
-        if name is not None and count:
-            yield name, count
+    for name in _COUNTERS:
+        if name in names and done:
+            yield name, done
 
 
 def _is_whole(exchange: Exchange) -> bool:

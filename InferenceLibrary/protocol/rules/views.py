@@ -52,8 +52,8 @@ class Sightings(Generic[T]):
         return iter(self.kept)
 
 
-BUSY = (503, 529)
-"""Statuses of a server that cannot serve now, whatever was asked."""
+BUSY = (501, 503, 529)
+"""Statuses of a server that does not serve such calls, or not now, whatever was asked."""
 
 
 class View:

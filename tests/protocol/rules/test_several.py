@@ -129,15 +129,19 @@ def test_a_model_that_is_served_is_listed() -> None:
     assert "M2" in judge_several([latest, whole()]).kept
     assert "M2" in judge_several([whole(), whole()]).not_judged
     assert "M2" in judge_several([models, refused()]).not_judged
+    copied = answer("/api/copy", {"source": "m", "destination": "x"}, {})
+    assert "M2" in judge_several([models, copied, whole(asked={**ASKED, "model": "x"})]).not_judged
 
 
 def test_the_next_request_is_served_after_a_refusal() -> None:
     assert "R8" in judge_several([refused(), whole()]).kept
     assert found(refused(), no_answer()) == {("R8", "no answer", 1)}
-    broken = answer(CHAT, ASKED, REFUSAL, status=500)
-    assert found(refused(), broken) == {("R8", "status", 1)}
-    busy = answer(CHAT, ASKED, REFUSAL, status=503)
-    assert found(refused(), busy) == set()
+    broken = answer(CHAT, CERTAIN, REFUSAL, status=500)
+    assert found(whole(), refused(), broken) == {("R8", "status", 2)}
+    # Nothing tells that the same request would be served otherwise.
+    assert found(refused(), broken) == set()
+    busy = answer(CHAT, CERTAIN, REFUSAL, status=503)
+    assert found(whole(), refused(), busy) == set()
     assert "R8" in judge_several([whole(), no_answer()]).not_judged
     # A request that is wrong itself says nothing.
     assert "R8" in judge_several([refused(), answer(CHAT, {"model": "m"}, REFUSAL, status=500)]).not_judged
@@ -150,8 +154,8 @@ def test_the_metrics_count_each_answer() -> None:
     assert found(metrics(5), whole(), metrics(1)) == {("R9", "falls", 2)}
     assert "R9" in judge_several([metrics(1), metrics(1)]).not_judged
     assert "R9" in judge_several([metrics(1), refused(), metrics(1)]).not_judged
-    assert found(metrics(0, 3), refused(), metrics(0, 3)) == {("R9", "not counted", 2)}
-    assert "R9" in judge_several([metrics(0, 3), refused(), metrics(0, 4)]).kept
+    assert found(metrics(0, 3), whole(), metrics(0, 3)) == {("R9", "not counted", 2)}
+    assert "R9" in judge_several([metrics(0, 3), whole(), metrics(0, 5)]).kept
 
 
 def test_a_response_is_stored_as_was_asked_for() -> None:
