@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from InferenceLibrary.onnx.model import OnnxModel
     from InferenceLibrary.programs.checks import Binary
     from InferenceLibrary.protocol.exchange import Exchange
-    from InferenceLibrary.protocol.rules.verdicts import Tally
+    from InferenceLibrary.protocol.rules.verdicts import Tally, Verdict
     from InferenceLibrary.servers.loading import Loader
     from InferenceLibrary.servers.server import Server
     from InferenceLibrary.terminal.session import Terminal
@@ -184,6 +184,8 @@ class Context:
         """The call before on each server, by its name, for the rules on several calls."""
         self._tally: Tally | None = None
         self._rules: list[tuple[str, Severity]] = [(RUN, rules)]
+        self.last_calls: deque[tuple[Exchange, Verdict]] = deque(maxlen=3)
+        """The last calls of the present test, for its evidence when it fails."""
         self._owners: list[str] = [RUN]
         self._artifacts = itertools.count(1)
 

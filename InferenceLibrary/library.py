@@ -45,6 +45,7 @@ from InferenceLibrary.keywords.screens import ScreenKeywords
 from InferenceLibrary.keywords.server_logs import ServerLogKeywords, list_kept, mark_logs, tell_of_servers
 from InferenceLibrary.keywords.servers import ServerKeywords
 from InferenceLibrary.keywords.shared.arguments import CONVERTERS as RESULT_CONVERTERS
+from InferenceLibrary.keywords.shared.evidence import show_last_calls, show_last_screens
 from InferenceLibrary.keywords.shared.light_converters import light
 from InferenceLibrary.keywords.shared.ready_checks import CONVERTERS as READY_CONVERTERS
 from InferenceLibrary.keywords.shared.wire_types import CONVERTERS as WIRE_CONVERTERS
@@ -165,7 +166,15 @@ class InferenceLibrary(
 
     ## Secrets
 
-    Give keys as Robot secrets (`${KEY: Secret}    %{MY_KEY}`). They are masked in the log, in files and in errors.
+    Give keys as Robot secrets (`${KEY: Secret}    %{MY_KEY}`), also as items of `headers`, `extra` and `environment`.
+    They are masked in the log, in files and in errors, also where a server repeats them in another writing or in
+    pieces. Robot Framework embeds no secret in other text: a call with `Bearer ${KEY}` in it is refused; make the whole
+    text a secret (`VAR    ${LINE: Secret}    Bearer ${KEY}`).
+
+    ## Evidence
+
+    A call that fails shows its request, its answer, its attempts and what the rules say in the log, folded, with a link
+    to its recording. A test that fails shows its last calls and the last screens of its terminals.
     """
 
     def __init__(
@@ -198,11 +207,14 @@ class InferenceLibrary(
 
     def start_test(self, data: Any, result: Any) -> None:
         self.context.current_test = data.name
+        self.context.last_calls.clear()
         mark_logs(self.context)
         self.context.enter(data.id)
 
     def end_test(self, data: Any, result: Any) -> None:
         self._guard.test(result)
+        show_last_calls(self.context, result.failed)
+        show_last_screens(self.context, result.failed)
         tell_of_servers(self.context, result.failed)
         self._report(self.context.leave(data.id))
         self.context.current_test = ""

@@ -59,6 +59,10 @@ class Log:
             html=True,
         )
 
+    def html(self, html: str) -> None:
+        """Log HTML whose foreign text is escaped already."""
+        logger.info(self._context.redactor(html), html=True)
+
     def text(self, caption: str, text: str, suffix: str = "txt") -> None:
         """Show preformatted text; what exceeds the limit goes to a file and is linked."""
         text = self._context.redactor(text)

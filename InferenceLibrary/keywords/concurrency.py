@@ -14,6 +14,7 @@ from InferenceLibrary.deadline import Deadline
 from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.errors import CheckFailure, InferenceError, describe
 from InferenceLibrary.keywords.shared.calling import Call, CallGroup
+from InferenceLibrary.keywords.shared.evidence import show_call
 from InferenceLibrary.keywords.shared.judging import joined, judged, refuse_broken
 from InferenceLibrary.keywords.shared.shared_arguments import GENERATION, SENDING, STREAMING, TOOLS, takes
 from InferenceLibrary.protocol.requests import CHAT, Question
@@ -285,7 +286,8 @@ class ConcurrencyKeywords(CallGroup):
         results = Results(found, asked, deadline.elapsed)
         slowest = max((item.elapsed for item in results if not isinstance(item, InferenceError)), default=None)
         exchanges = [item.exchange for item in results if getattr(item, "exchange", None) is not None]
-        verdict = joined(judged(self.context, call.server, exchange, call.rules) for exchange in exchanges)
+        verdicts = [judged(self.context, call.server, exchange, call.rules) for exchange in exchanges]
+        verdict = joined(verdicts)
         self.log.info(
             f"{len(results)} {what} at once on {call.server.name}: {len(results) - len(results.failures)} answered, "
             f"{len(results.failures)} failed, slowest after {milliseconds(slowest)}{verdict}"
@@ -294,6 +296,10 @@ class ConcurrencyKeywords(CallGroup):
             self.log.debug(f"{prompt!r} -> {result}")
         failures = results.failures
         if failures and not allow_failures:
+            failed = {id(getattr(failure, "exchange", None)) for failure in failures[:_SHOWN]}
+            for exchange, one in zip(exchanges, verdicts, strict=True):
+                if id(exchange) in failed:
+                    show_call(self.context, exchange, one)
             raise CheckFailure(f"{len(failures)} of {len(results)} {what} at once failed; the first: {failures[0]}")
         refuse_broken(what, call.server, verdict, call.rules)
         return results

@@ -12,12 +12,18 @@ from robot.running.model import Argument
 from robot.utils import escape
 
 from InferenceLibrary.client.answers import Reply, shorten
+from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.deadline import Deadline
 from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.errors import CheckFailure, InferenceError, RequestError, StreamError, refuse_empty
 from InferenceLibrary.keywords.shared.base import KeywordGroup
+from InferenceLibrary.types import shown_kind
 
 Category = Literal["RATE_LIMIT", "SERVER_ERROR", "INVALID_REQ", "AUTH_ERROR", "PARSE_ERROR", "UNKNOWN"]
+
+
+_LONGEST_ASKED = 5_000
+"""Bytes of a request's body that are looked at for a message."""
 
 
 class FailureKeywords(KeywordGroup):
@@ -83,7 +89,8 @@ class FailureKeywords(KeywordGroup):
             if failure.dont_continue or failure.skip or error is None or str(error) not in str(failure):
                 raise
         else:
-            raise CheckFailure(f"{name}: expected the request to fail, got {shorten(str(result), 200)}.")
+            asked = f" for {self._asked(result)}" if isinstance(result, Reply | Stream) else ""
+            raise CheckFailure(f"{name}: expected the request to fail, got {shorten(str(result), 200)}{asked}.")
         if within is not None and deadline.elapsed > within.total_seconds():
             raise CheckFailure(
                 f"{name}: expected a failure within {milliseconds(within.total_seconds())}, "
@@ -129,8 +136,17 @@ class FailureKeywords(KeywordGroup):
         ```
         """
         if not isinstance(answer, Reply | RequestError | StreamError):
-            raise ValueError(f"Expected a reply or the error of a call, got {type(answer).__name__}.")
+            raise ValueError(f"Expected a reply or the error of a call, got {shown_kind(answer)}.")
         self._judge(answer, status, code, error_type, param, category, error_contains)
+
+    def _asked(self, answer: Any) -> str:
+        """What was sent: in a loop of bodies nobody knows it otherwise."""
+        exchange = answer.exchange
+        if exchange is None:
+            return "a call whose request is not known"
+        request = exchange.request
+        body = self.context.redactor(request.body[:_LONGEST_ASKED].decode("utf-8", "replace"))
+        return f"{request.method} {request.path}" + (f" with {shorten(body, 300)}" if body else "")
 
     def _last_failure(self) -> InferenceError | None:
         return self.context.last_failure
@@ -155,10 +171,11 @@ class FailureKeywords(KeywordGroup):
             "category": (category, answer.category),
         }
         said = answer.body if isinstance(answer, Reply) else str(answer)
+        seen = f"{answer.status or 'no answer'}: {shorten(said, 300)!r} for {self._asked(answer)}"
         for what, (expected, got) in wanted.items():
             if expected is not None and expected != got:
-                raise CheckFailure(f"Error: expected {what} {expected}, got {got} in: {said}")
+                raise CheckFailure(f"Error: expected {what} {expected}, got {got} in {seen}.")
         if contains is not None and contains.lower() not in f"{said}\n{error}".lower():
-            raise CheckFailure(f"Error: expected a message that contains '{contains}', got: {said}")
+            raise CheckFailure(f"Error: expected a message that contains '{contains}', got {seen}.")
         if isinstance(answer, Reply) and answer.status < 400 and error is None:
-            raise CheckFailure(f"Error: expected a refusal, got {answer}.")
+            raise CheckFailure(f"Error: expected a refusal, got {answer} for {self._asked(answer)}.")

@@ -86,17 +86,25 @@ class TerminalChatKeywords(TerminalGroup):
             "prompt": prompt, "answer_end": answer_end, "quit_command": quit_command, "continuation": continuation
         }  # fmt: skip
         style = ChatStyle(**{**vars(style), **{key: value for key, value in changes.items() if value is not None}})
-        terminal = ChatTerminal(
-            words,
-            style,
-            timeout=timeout.total_seconds(),
-            columns=columns,
-            rows=rows,
-            env=plain_mapping(self.context, environment),
-            cwd=cwd,
-            recording=self.context.artifact("terminals", Path(words[0]).name, "cast"),
-            redactor=self.context.redactor,
-        )
+        recording = self.context.artifact("terminals", Path(words[0]).name, "cast")
+        try:
+            terminal = ChatTerminal(
+                words,
+                style,
+                timeout=timeout.total_seconds(),
+                columns=columns,
+                rows=rows,
+                env=plain_mapping(self.context, environment),
+                cwd=cwd,
+                recording=recording,
+                redactor=self.context.redactor,
+            )
+        except TerminalError:
+            picture = recording.with_suffix(".svg")
+            if picture.exists():
+                self.log.picture("Last screen of the terminal", picture)
+                self.log.file("Recording", recording)
+            raise
         return self._register(terminal, alias)
 
     @keyword(tags=["terminal", "chat"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import contextlib
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -92,6 +93,12 @@ class ChatTerminal(Terminal):
         super().__init__(command, **options)
         try:
             self.wait_for_prompt(timeout=timeout)
+        except TerminalError:
+            with contextlib.suppress(TerminalError):
+                # Beside the recording, which the caller has: the terminal itself is gone.
+                self.screenshot(self.recording.with_suffix(".svg"))
+            self.close()
+            raise
         except BaseException:
             self.close()
             raise

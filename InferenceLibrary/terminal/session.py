@@ -76,6 +76,8 @@ class Terminal:
         self.actions: deque[str] = deque(maxlen=_ACTIONS)
         self._last = Screen("", columns, rows, Cursor(0, 0))
         self._closed = False
+        self.pictured = False
+        """Whether a picture of the screen was taken during the present test."""
         check_directory(cwd)
         program = find_program(command[0] if command else "", env={**os.environ, **(env or {})}, cwd=cwd)
         self.name = program.name

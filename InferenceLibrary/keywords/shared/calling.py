@@ -10,6 +10,7 @@ from InferenceLibrary.client.sending import Sending
 from InferenceLibrary.errors import RequestError, StreamError
 from InferenceLibrary.keywords.shared.arguments import revealed
 from InferenceLibrary.keywords.shared.base import KeywordGroup
+from InferenceLibrary.keywords.shared.evidence import show_call
 from InferenceLibrary.keywords.shared.judging import judged, refuse_broken
 from InferenceLibrary.protocol.requests import Question
 from InferenceLibrary.protocol.rules.severity import Severity
@@ -101,6 +102,7 @@ class CallGroup(KeywordGroup):
         """
         exchange = answer.exchange
         verdict = judged(self.context, call.server, exchange, call.rules)
+        self.context.last_calls.append((exchange, verdict))
         self.log.info(f"{what} on {call.server.name}: {answer}{verdict}")
         self._tell_rest(exchange, verdict)
         self._keep(answer)
@@ -118,7 +120,7 @@ class CallGroup(KeywordGroup):
             return
         verdict = judged(self.context, call.server, exchange, call.rules)
         self.log.info(f"{what} on {call.server.name} failed{verdict}")
-        self._tell_rest(exchange, verdict)
+        show_call(self.context, exchange, verdict)
         if isinstance(error, RequestError) and error.status is not None:
             refuse_broken(what, call.server, verdict, call.rules)
 

@@ -30,6 +30,7 @@ class TerminalGroup(KeywordGroup):
 
     def _picture(self, shell: Terminal, name: str) -> Path:
         path = shell.screenshot(self.context.artifact("terminals", name, "svg"))
+        shell.pictured = True
         self.log.picture(f"Terminal '{shell.name}'", path)
         return path
 
