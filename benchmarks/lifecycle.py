@@ -2,8 +2,9 @@
 
     python benchmarks/lifecycle.py [kill] [interrupt] [overhead] [loud] [pabot] [--full]
 
-`kill`       robot is killed by SIGKILL at random moments: the runner alone, its group, the guard alone, the guard and
-             the runner (then the next start cleans up), pabot's parent; soon nothing of a server may live
+`kill`       robot is killed at random moments, during starts too: the runner alone, its group, pabot's parent, guards
+             and keepers alone, these and the runner, or all there is (then the next start cleans up), or the runner by
+             each polite signal; soon nothing of a server may live, not even a daemon that has cleared its traces
 `interrupt`  Ctrl-C, TERM, a test timeout and a suite timeout in each stage of a start: how long until it is over
 `overhead`   start to healthy, against a bare Popen and the same poll of the health route
 `loud`       a server that floods its log: is it blocked, does the runner grow
@@ -38,7 +39,7 @@ from robot.api import ExecutionResult, ResultVisitor
 from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.processes.ports import free_port, is_free
 from InferenceLibrary.processes.process import MARK
-from InferenceLibrary.processes.process_tree import ProcessInfo, bearers
+from InferenceLibrary.processes.process_tree import ProcessInfo, bearers, everyone
 from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.servers.profile import load_profile
 from InferenceLibrary.servers.starting import StartSettings, start
@@ -53,8 +54,11 @@ INTERRUPTED = 0.3
 """Seconds from an interruption to the end of the keyword."""
 ADDED = 0.1
 """Seconds that the library may add to a start."""
-KINDS = ("ordinary", "deaf", "double", "both")
-WAYS = ("runner", "group", "guard", "guard and runner", "pabot")
+KINDS = ("ordinary", "deaf", "double", "both", "loading", "cleared", "hidden")
+SIGNALS = ("TERM", "INT", "HUP", "QUIT")
+NEXT_START = ("guard and runner", "all")
+"""Ways after which nobody is left to clean up but the next start."""
+WAYS = ("runner", "group", "guard", "pabot", *NEXT_START, *SIGNALS)
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 """pabot looks for `robot` there."""
 STAGES = {"listening": "silent", "healthy": "loading", "model listed": "other", "first token": "hanging"}
@@ -74,12 +78,18 @@ def write_profile(folder: Path, kind: str, size: int = 0) -> Path:
     return path
 
 
-def of_servers(mark: str) -> list[ProcessInfo]:
-    """Processes of servers that a run with this mark started: they bear the library's mark too."""
+def of_servers(mark: str, token: int = 0) -> list[ProcessInfo]:
+    """Processes of servers that a run with this mark started: they bear the library's mark too, or the token alone."""
     found = []
     for seen in bearers(f"{BENCH}={mark}"):
         with contextlib.suppress(OSError):
             if f"\0{MARK}=".encode() in b"\0" + Path(f"/proc/{seen.pid}/environ").read_bytes():
+                found.append(seen)
+    known = {seen.pid for seen in found}
+    for seen in everyone().values() if token else ():
+        with contextlib.suppress(OSError):
+            line = Path(f"/proc/{seen.pid}/cmdline").read_bytes()
+            if seen.lives and seen.pid not in known and f"0.{token}".encode() in line:
                 found.append(seen)
     return found
 
@@ -102,9 +112,38 @@ def launch(command: list[str], folder: Path) -> tuple[subprocess.Popen[bytes], s
     return process, mark
 
 
+def end(processes: list[ProcessInfo]) -> None:
+    for seen in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(seen.pid, signal.SIGKILL)
+
+
+def strike(process: subprocess.Popen[bytes], mark: str, way: str) -> None:
+    """Kill a run, or a part of it, and wait until the runner is gone."""
+    if way == "all":
+        process.kill()
+        end(guards(mark))
+        end(bearers(f"{BENCH}={mark}"))
+    elif way == "group":
+        os.killpg(process.pid, signal.SIGKILL)
+    elif way in SIGNALS:
+        process.send_signal(signal.Signals[f"SIG{way}"])
+    elif way == "guard":
+        end(guards(mark))
+        # The runner lives and notices: the kernel ends the servers, the library what they had started.
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+    else:
+        if way == "guard and runner":
+            end(guards(mark))
+        process.kill()
+    process.wait(GIVEN_UP)
+
+
 def kill_once(folder: Path, way: str, kind: str, numbers: random.Random) -> tuple[int, float, list[ProcessInfo]]:
     """Run robot, kill it; return how many processes of servers lived then, the seconds until none did, what is left."""
-    profile = write_profile(folder, kind)
+    token = numbers.randrange(10**11, 10**12)
+    profile = write_profile(folder, kind, token)
     suites = folder / "suites"
     suites.mkdir()
     for name in ("one", "two") if way == "pabot" else ("one",):
@@ -119,39 +158,23 @@ def kill_once(folder: Path, way: str, kind: str, numbers: random.Random) -> tupl
         command = [sys.executable, "-m", "robot", *output]
     process, mark = launch(command, folder)
     try:
-        pause = numbers.uniform(0.2, 3.0 if way == "pabot" else 1.2)
-        if way in {"guard", "guard and runner"}:
-            wait_until(lambda: bool(guards(mark)), 20)
-            pause = numbers.uniform(0.0, 0.5)
-        time.sleep(pause)
-        alive = len(of_servers(mark))
-        for seen in guards(mark) if way.startswith("guard") else []:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(seen.pid, signal.SIGKILL)
-        if way == "guard":
-            # The runner lives and notices: the kernel ends the servers, the library what they had started.
-            time.sleep(0.2)
-            process.send_signal(signal.SIGINT)
-            process.wait(20)
-        elif way == "group":
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-        process.wait(20)
+        # From the first start on: what is killed before has nothing to leave.
+        wait_until(lambda: bool(guards(mark)) or process.poll() is not None, GIVEN_UP)
+        time.sleep(numbers.uniform(0.0, 1.5))
+        alive = len(of_servers(mark, token))
+        strike(process, mark, way)
         killed = time.monotonic()
-        if way == "guard and runner":
+        if way in NEXT_START:
             _start_and_stop(folder)
-        known = {seen.pid for seen in of_servers(mark)} if way == "pabot" else None
+        known = {seen.pid for seen in of_servers(mark, token)} if way == "pabot" else None
 
         def left() -> list[ProcessInfo]:
-            return [seen for seen in of_servers(mark) if known is None or seen.pid in known]
+            return [seen for seen in of_servers(mark, token) if known is None or seen.pid in known]
 
         wait_until(lambda: not left(), GIVEN_UP)
         return alive, time.monotonic() - killed, left()
     finally:
-        for seen in bearers(f"{BENCH}={mark}"):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(seen.pid, signal.SIGKILL)
+        end([*bearers(f"{BENCH}={mark}"), *of_servers(mark, token)])
         if process.poll() is None:
             process.kill()
             process.wait()
@@ -180,7 +203,7 @@ def kill(rounds: int, seed: int, bars: Bars) -> None:
         slowest = 0.0
         for _ in range(max(1, rounds // ROUNDS)):
             number = sum(done.values())
-            way, kind = WAYS[number % len(WAYS)], KINDS[number // len(WAYS) % len(KINDS)]
+            way, kind = WAYS[number % len(WAYS)], KINDS[number % len(KINDS)]
             with tempfile.TemporaryDirectory() as folder:
                 lived, took, found = kill_once(Path(folder), way, kind, numbers)
             done[way] += 1
@@ -188,7 +211,8 @@ def kill(rounds: int, seed: int, bars: Bars) -> None:
             left[way] += bool(found)
             slowest = max(slowest, took)
             for seen in found:
-                print(f"  LEFT after {way} / {kind}: {seen.name} (pid {seen.pid})", flush=True)
+                print(f"  LEFT after {way} / {kind}: {seen.name} (pid {seen.pid}, state {seen.state}, "
+                      f"parent {seen.parent})", flush=True)  # fmt: skip
         return {"clean-up after a kill": slowest}
 
     bars.times(some, {"clean-up after a kill": ("<=", ALLOWED)}, ROUNDS)

@@ -1,8 +1,9 @@
 """The server that the lifecycle benchmark starts: `lifecycle_servers.py PORT KIND [SIZE]`.
 
-Kinds: `ordinary`; `deaf` ignores TERM; `double` leaves a daemon that forked twice; `both`; `loud` writes SIZE megabytes
-of log as fast as it can; `silent` never listens; `loading` answers 503; `other` lists another model; `hanging` never
-answers a chat.
+Kinds: `ordinary`; `deaf` ignores TERM; `double` leaves a daemon that forked twice; `both`; `loud` writes SIZE
+megabytes of log as fast as it can; `cleared` leaves a daemon that has left its session and its group, ignores TERM
+and has cleared its environment, `hidden` one that has closed its output too, both known by SIZE alone; `silent` never
+listens; `loading` answers 503; `other` lists another model; `hanging` never answers a chat.
 """
 
 import json
@@ -52,6 +53,15 @@ if KIND in {"deaf", "both"}:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if KIND in {"double", "both"}:
     subprocess.Popen(["/bin/sh", "-c", "(setsid sleep 600 &)"], close_fds=True)
+if KIND in {"cleared", "hidden"} and os.fork() == 0:
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    os.setpgid(0, 0)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if KIND == "hidden":
+        os.closerange(0, 64)
+    os.execvpe("sleep", ["sleep", "600", f"0.{sys.argv[3]}"], {})
 if KIND == "loud":
     threading.Thread(target=write_log, args=(int(sys.argv[3]),), daemon=True).start()
 if KIND == "silent":

@@ -15,6 +15,7 @@ import pytest
 from wire_server import WireServer, answer
 
 from InferenceLibrary.client.http import Client
+from InferenceLibrary.client.limits import Limits
 from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.errors import ServerError
 from InferenceLibrary.processes.listeners import held_by, listeners, strangers
@@ -23,7 +24,7 @@ from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.servers import readiness, starting
 from InferenceLibrary.servers.probes import judge_health, lists_model
 from InferenceLibrary.servers.profile import Health, load_profile
-from InferenceLibrary.servers.server import Server
+from InferenceLibrary.servers.server import Server, connect
 from InferenceLibrary.servers.starting import StartSettings, start
 
 Begin = Callable[..., Server]
@@ -225,6 +226,27 @@ def test_a_server_that_announces_the_other_loopback_address_is_reached_there(beg
     server = begin(announced)
     assert re.fullmatch(r"http://\[::1\]:\d+", server.base_url)
     assert server.strangers() == []
+
+
+@linux
+def test_calls_reach_a_server_at_the_other_loopback_address(begin: Begin) -> None:
+    server = begin(
+        "title: x\nmodel: fake-model\n"
+        "start: {command: [inference-simulator, --host, '::1', --port, '{port}'], "
+        "announcement: 'listening on (?P<url>http://\\S+)'}\nready: {first_token: chat}\n"
+    )
+    assert re.fullmatch(r"http://\[::1\]:\d+", server.base_url)
+    again = connect(
+        server.base_url,
+        server.profile,
+        name="again",
+        model="fake-model",
+        api_key=None,
+        limits=Limits(),
+        redact=Redactor(),
+    )
+    assert again.client.models() == ["fake-model"]
+    again.close()
 
 
 def test_ports_are_taken_from_below_those_that_the_system_hands_out() -> None:
