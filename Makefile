@@ -15,8 +15,8 @@ EXTRAS   ?= $(shell if command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L >/
 ARTIFACTS := --artifacts svg,png,txt,json,jsonl,log,cast,bin --artifactsinsubfolders
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-lowest test-all test-integration test-performance test-parallel test-real test-slow test-containers lint format docs clean \
-	test-integration-up test-integration-down test-integration-logs bench bench-sse bench-client rulebook-mutants bench-terminal bench-simulator bench-lifecycle
+.PHONY: help install test test-lowest test-all test-integration test-gpu test-performance test-parallel test-real test-slow test-containers lint format docs clean \
+	test-integration-up test-integration-down test-integration-logs bench bench-sse bench-client rulebook-mutants bench-terminal bench-simulator bench-onnx bench-lifecycle
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 26
@@ -68,6 +68,10 @@ test-integration: $(STAMP) ## set up and run the suites against the embedded sim
 test-performance: $(STAMP) ## the suites that measure, into results/performance; leave the machine alone meanwhile
 	$(BIN)/robot --outputdir $(RESULTS)/performance --xunit xunit.xml $(ROBOT_OPTIONS) robot/performance
 
+# Without $(STAMP): a machine with a GPU may have no network. GPU_WHEELS names a folder with the wheels that it lacks.
+test-gpu: ## prove on an NVIDIA GPU what is faked elsewhere; figures into results/gpu and docs/gpu.md
+	@if [ -x $(BIN)/python ]; then $(BIN)/python scripts/test_gpu.py; else $(PYTHON) scripts/test_gpu.py; fi
+
 test-parallel: $(STAMP) ## the same suites by pabot in two processes, into results/parallel
 	@rm -rf $(RESULTS)/parallel
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pabot --processes 2 --pabotlibport 0 $(ARTIFACTS) --outputdir $(RESULTS)/parallel --xunit xunit.xml \
@@ -101,6 +105,9 @@ bench-terminal: $(STAMP) ## what terminals cost: keystrokes, starts, floods, pic
 
 bench-simulator: $(STAMP) ## how fast and how exact the simulator is
 	$(BIN)/python benchmarks/simulator.py
+
+bench-onnx: $(STAMP) ## what a run, a generated token and a loaded model cost over the bare runtime
+	$(BIN)/python benchmarks/onnx_models.py
 
 bench-lifecycle: $(STAMP) ## what the guard costs, and what is left of killed runs
 	$(BIN)/python benchmarks/lifecycle.py

@@ -21,12 +21,16 @@ class FakeGpu:
         left_on_cpu: Operators that CUDA does not compute.
         error: What onnxruntime says in every run that fails; empty to compute.
         wrong: Added to every output on CUDA.
+        room: Bytes of inputs above which there is no memory when a limit was asked for.
     """
 
-    def __init__(self, left_on_cpu: tuple[str, ...] = (), error: str = "", wrong: float = 0.0) -> None:
+    def __init__(
+        self, left_on_cpu: tuple[str, ...] = (), error: str = "", wrong: float = 0.0, room: int | None = None
+    ) -> None:
         self.left_on_cpu = left_on_cpu
         self.error = error
         self.wrong = wrong
+        self.room = room
         self.asked: list[Any] = []
         self.open = 0
 
@@ -39,12 +43,14 @@ class FakeGpu:
         self.asked.append(providers)
         if providers[0][0] == CPU:
             return _session(path, options, providers=[CPU])
-        return _FakeSession(self, path, options)
+        limited = any("gpu_mem_limit" in item[1] for item in providers)
+        return _FakeSession(self, path, options, self.room if limited else None)
 
 
 class _FakeSession:
-    def __init__(self, gpu: FakeGpu, path: str, options: Any) -> None:
+    def __init__(self, gpu: FakeGpu, path: str, options: Any, room: int | None) -> None:
         self._gpu = gpu
+        self._room = room
         self._real = _session(path, options, providers=[CPU])
         gpu.open += 1
 
@@ -67,7 +73,9 @@ class _FakeSession:
     def run(self, names: Any, feed: Any, options: Any = None) -> Any:
         if self._gpu.error:
             raise RuntimeError(self._gpu.error)
-        return [value + self._gpu.wrong for value in self._real.run(names, feed, options)]
+        if self._room is not None and sum(value.nbytes for value in feed.values()) > self._room:
+            raise RuntimeError("Failed to allocate memory for requested buffer of size 240000000")
+        return [value + self._gpu.wrong if self._gpu.wrong else value for value in self._real.run(names, feed, options)]
 
     def end_profiling(self) -> str:
         path = Path(self._real.end_profiling())

@@ -267,6 +267,17 @@ A Cuda Graph Gives The Same Again And Again
         Outputs Should Match    ${expected}    rtol=1e-5
     END
 
+A Gpu Without Room Says So And Goes On
+    [Tags]    gpu
+    Skip Unless Gpu Is Available    onnx=True
+    ${path} =    Create Onnx Model    matmul
+    Load Onnx Model    ${path}    providers=CUDA    memory_limit=16 MB
+    ${inputs} =    Generate Onnx Inputs    batch=20000000
+    Run Keyword And Expect Error    ONNX model * failed: got out of memory*
+    ...    Run Onnx Model    ${inputs}
+    Run Onnx Model    [[1, 1]]
+    Outputs Should Match    [[5, 7, 9]]    rtol=1e-3
+
 A Language Model On The Gpu Says The Same
     [Tags]    gpu
     Skip Unless Gpu Is Available    onnx=True
