@@ -98,7 +98,7 @@ class Control:
 
     def stats(self, turn: Turn) -> None:
         app = self._app
-        faults = [{"fault": fault.text, "struck": fault.struck} for fault in app.faults]
+        faults = [{"fault": fault.text, "matched": fault.matched, "struck": fault.struck} for fault in app.faults]
         body = {**app.ledger.counters(), "running": app.running, "waiting": len(app.waiting), "faults": faults}
         deliver(turn, Draft(body={**body, "open_connections": len(app.connections)}))
 

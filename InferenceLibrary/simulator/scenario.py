@@ -183,7 +183,7 @@ class Scenario:
         turn.scripted = script
         turn.faults = [*turn.faults, *script.faults]
         for fault in script.faults:
-            if fault.kind.on_answer is not None and fault.kind.on_answer(turn, fault.values):
+            if fault.take_request(turn):
                 return
         script.refuse()
 

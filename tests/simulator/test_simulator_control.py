@@ -76,7 +76,7 @@ def test_faults_on_and_off(fresh):
         "faults": ["status:code=500,first=1"]
     }
     assert [fresh.chat().status for _ in range(2)] == [500, 200]
-    assert fresh.stats()["faults"] == [{"fault": "status:code=500,first=1", "struck": 1}]
+    assert fresh.stats()["faults"] == [{"fault": "status:code=500,first=1", "matched": 1, "struck": 1}]
     fresh.control("POST", "/faults", {"fault": "status"})
     assert fresh.control("DELETE", "/faults").status == 204
     assert fresh.chat().status == 200

@@ -116,5 +116,6 @@ class Ledger:
             "outcome": turn.outcome or "in_flight",
             "tokens": turn.tokens,
             "faults": [fault.text for fault in turn.faults],
+            "struck": [fault.text for fault in turn.struck],
             "time_to_first_token": round(turn.first_token - request.received, 6) if turn.first_token else None,
         }

@@ -53,15 +53,19 @@ class AskedFault(Protocol):
     text: str
 
     @property
+    def matched(self) -> int:
+        """How many requests or connections it was for."""
+
+    @property
     def struck(self) -> int:
-        """How often it struck."""
+        """How many of them it changed."""
 
     @property
     def before_body(self) -> bool:
         """Whether it acts when the head of a request is there, before its body."""
 
     def matches(self, request: Request, generates: bool, chance: Draws) -> bool:
-        """Whether it strikes this request; counts it."""
+        """Whether it is for this request; counts it."""
 
     def take_connection(self, connection: Line) -> bool:
         """Act on a new connection; true when it did."""
@@ -200,6 +204,7 @@ class Turn:
         "scripted",
         "started",
         "status",
+        "struck",
         "token_times",
         "tokens",
     )
@@ -224,6 +229,7 @@ class Turn:
         self.token_times: array[float] | None = None
         self.outcome = ""
         self.faults: list[AskedFault] = []
+        self.struck: tuple[AskedFault, ...] = ()
         self.scripted: Any = None
         self._steps: Iterator[Step] | None = None
         self._beats: Beats | None = None

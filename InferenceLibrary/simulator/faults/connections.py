@@ -114,9 +114,7 @@ stall = define(
 
 @stall.wire
 def stall_wire(steps: Iterator[Step], values: Values, _turn: Turn) -> Iterator[Step]:
-    if values["before"] == "headers":
-        yield float(values["seconds"])
-    yield from steps
+    return itertools.chain([float(values["seconds"])], steps) if values["before"] == "headers" else steps
 
 
 @stall.draft

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from InferenceLibrary.simulator.core.draft import event_bytes, to_json
 
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.draft import Draft, Frame
@@ -103,19 +107,20 @@ def define(
 
 
 class Fault:
-    """A fault as it was asked for. It counts what it saw, to strike the right requests."""
+    """A fault as it was asked for. It counts what it matched, to strike the right requests, and what it changed."""
 
-    __slots__ = ("_seen", "_struck", "kind", "text", "values")
+    __slots__ = ("_seen", "kind", "matched", "struck", "text", "values")
 
     def __init__(self, kind: FaultKind, values: Values, text: str) -> None:
         self.kind = kind
         self.values = values
         self.text = text
         self._seen = 0
-        self._struck = 0
+        self.matched = 0
+        self.struck = 0
 
     def matches(self, request: Request, generates: bool, chance: Draws) -> bool:
-        """Whether the fault strikes this request; counts it."""
+        """Whether the fault is for this request; counts it."""
         path = self.values["path"]
         if path:
             if request.path != path:
@@ -137,16 +142,24 @@ class Fault:
         if self.kind.on_connect is None or not self._due(None):
             return False
         self.kind.on_connect(connection, self.values)
+        self.struck += 1
         return True
 
     def take_head(self, turn: Turn) -> None:
         """Act on the head of a request."""
         if self.kind.on_head is not None:
+            self._strike(turn)
             self.kind.on_head(turn, self.values)
 
     def take_request(self, turn: Turn) -> bool:
-        """Act in place of the answer; true when it answered."""
-        return self.kind.on_answer is not None and self.kind.on_answer(turn, self.values)
+        """Act on the request, or in place of the answer; true when it answered."""
+        if self.kind.on_answer is None:
+            return False
+        before = _request_of(turn)
+        answered = self.kind.on_answer(turn, self.values)
+        if answered or _request_of(turn) != before:
+            self._strike(turn)
+        return answered
 
     def _due(self, chance: Draws | None) -> bool:
         values = self.values
@@ -158,27 +171,69 @@ class Fault:
             return False
         if values["percent"] < 100 and chance is not None and not chance.percent(values["percent"]):
             return False
-        self._struck += 1
+        self.matched += 1
         return True
 
-    @property
-    def struck(self) -> int:
-        """How often it struck."""
-        return self._struck
+    def _strike(self, turn: Turn) -> None:
+        """Count the turn, once."""
+        if self not in turn.struck:
+            turn.struck += (self,)
+            self.struck += 1
 
     def change_draft(self, draft: Draft, turn: Turn) -> None:
-        if self.kind.on_draft is not None:
-            self.kind.on_draft(draft, self.values, turn)
+        """Change the objects of an answer."""
+        self._change(self.kind.on_draft, draft, turn)
 
     def change_body(self, draft: Draft, turn: Turn) -> None:
-        if self.kind.on_body is not None:
-            self.kind.on_body(draft, self.values, turn)
+        """Change the bytes of a whole answer."""
+        self._change(self.kind.on_body, draft, turn)
+
+    def _change(self, change: Callable[[Draft, Values, Turn], None] | None, draft: Draft, turn: Turn) -> None:
+        if change is not None:
+            before = _answer_of(draft, turn)
+            change(draft, self.values, turn)
+            if _answer_of(draft, turn) != before:
+                self._strike(turn)
 
     def change_frames(self, frames: list[Frame], turn: Turn) -> list[Frame]:
-        return frames if self.kind.on_frames is None else self.kind.on_frames(frames, self.values, turn)
+        """Return the events of a streamed answer, changed as bytes."""
+        if self.kind.on_frames is None:
+            return frames
+        before = [(frame.data, frame.delay) for frame in frames]
+        changed = self.kind.on_frames(frames, self.values, turn)
+        if [(frame.data, frame.delay) for frame in changed] != before:
+            self._strike(turn)
+        return changed
 
     def change_wire(self, steps: Iterator[Step], turn: Turn) -> Iterator[Step]:
-        return steps if self.kind.on_wire is None else self.kind.on_wire(steps, self.values, turn)
+        """Return the steps of an answer, changed as they go out; the same steps when nothing is changed."""
+        if self.kind.on_wire is None:
+            return steps
+        changed = self.kind.on_wire(steps, self.values, turn)
+        if changed is not steps:
+            self._strike(turn)
+        return changed
+
+
+def _request_of(turn: Turn) -> tuple[Any, ...]:
+    """What a fault may change of a request, to be compared."""
+    request = turn.request
+    body = request.body
+    if turn.json is not None:
+        body = to_json(turn.json)
+    elif body:
+        # What cannot be read is compared as it is.
+        with suppress(ValueError, RecursionError):
+            body = to_json(json.loads(body))
+    return request.path, dict(request.headers), body
+
+
+def _answer_of(draft: Draft, turn: Turn) -> tuple[Any, ...]:
+    """What a fault may change of an answer, to be compared."""
+    body = draft.body if isinstance(draft.body, bytes) else to_json(draft.body)
+    events = None if draft.events is None else [(event_bytes(event), event.delay) for event in draft.events]
+    sent = (draft.status, draft.content_type, tuple(draft.headers), draft.framing, draft.content_length, draft.delay)
+    return sent, body, events, turn.keep_alive
 
 
 def ask(kind: FaultKind, text: str = "", /, **given: Any) -> Fault:

@@ -153,6 +153,14 @@ def stuck_after_error_answer(turn: Turn, _values: Values) -> bool:
     return False
 
 
+def _forget(turn: Turn, *keys: str) -> None:
+    """Answer as if the request did not have these keys."""
+    data = json_of(turn)
+    for key in keys:
+        if data.get(key):
+            del data[key]
+
+
 def _lenient(name: str, text: str, *rules: str) -> FaultKind:
     return define(name, text, breaks=rules)
 
@@ -163,8 +171,8 @@ accepts_stream_options = _lenient("accepts-stream-options", "takes stream_option
 @accepts_stream_options.answer
 def accepts_stream_options_answer(turn: Turn, _values: Values) -> bool:
     data = json_of(turn)
-    if not data.get("stream"):
-        data.pop("stream_options", None)
+    if not data.get("stream") and data.get("stream_options") is not None:
+        del data["stream_options"]
     return False
 
 
@@ -173,7 +181,7 @@ ignores_stop = _lenient("ignores-stop", "generates past the stop strings", "C20"
 
 @ignores_stop.answer
 def ignores_stop_answer(turn: Turn, _values: Values) -> bool:
-    json_of(turn).pop("stop", None)
+    _forget(turn, "stop", "stop_sequences")
     return False
 
 
@@ -183,9 +191,12 @@ stop_string_flushed = _lenient("stop-string-flushed", "sends the first half of t
 @stop_string_flushed.answer
 def stop_string_flushed_answer(turn: Turn, _values: Values) -> bool:
     data = json_of(turn)
-    stop = data.get("stop")
-    if isinstance(stop, str) and len(stop) > 1:
-        data["stop"] = stop[len(stop) // 2 :]
+    for key in ("stop", "stop_sequences"):
+        stop = data.get(key)
+        if isinstance(stop, str):
+            data[key] = stop[len(stop) // 2 :]
+        elif isinstance(stop, list):
+            data[key] = [text[len(text) // 2 :] if isinstance(text, str) else text for text in stop]
     return False
 
 
@@ -194,7 +205,7 @@ ignores_echo = _lenient("ignores-echo", "leaves out the prompt that echo asks fo
 
 @ignores_echo.answer
 def ignores_echo_answer(turn: Turn, _values: Values) -> bool:
-    json_of(turn).pop("echo", None)
+    _forget(turn, "echo")
     return False
 
 
@@ -203,7 +214,8 @@ ignores_n = _lenient("ignores-n", "gives one choice, however many are asked for"
 
 @ignores_n.answer
 def ignores_n_answer(turn: Turn, _values: Values) -> bool:
-    json_of(turn).pop("n", None)
+    if json_of(turn).get("n") != 1:
+        _forget(turn, "n")
     return False
 
 
@@ -212,7 +224,9 @@ ignores_response_format = _lenient("ignores-response-format", "answers with free
 
 @ignores_response_format.answer
 def ignores_response_format_answer(turn: Turn, _values: Values) -> bool:
-    json_of(turn).pop("response_format", None)
+    wanted = json_of(turn).get("response_format")
+    if isinstance(wanted, dict) and wanted.get("type") != "text":
+        _forget(turn, "response_format")
     return False
 
 
@@ -221,7 +235,8 @@ accepts_any_key = _lenient("accepts-any-key", "asks for no API key", "R4")
 
 @accepts_any_key.answer
 def accepts_any_key_answer(turn: Turn, _values: Values) -> bool:
-    turn.request.headers["authorization"] = f"Bearer {turn.app.settings.api_key}"
+    if turn.app.settings.api_key:
+        turn.request.headers["authorization"] = f"Bearer {turn.app.settings.api_key}"
     return False
 
 
@@ -231,7 +246,7 @@ accepts_any_model = _lenient("accepts-any-model", "answers for models that it do
 @accepts_any_model.answer
 def accepts_any_model_answer(turn: Turn, _values: Values) -> bool:
     data = json_of(turn)
-    if "model" in data:
+    if "model" in data and data["model"] not in turn.app.settings.names:
         data["model"] = turn.app.settings.names[0]
     return False
 
@@ -241,7 +256,8 @@ accepts_any_content_type = _lenient("accepts-any-content-type", "takes a body th
 
 @accepts_any_content_type.answer
 def accepts_any_content_type_answer(turn: Turn, _values: Values) -> bool:
-    turn.request.headers["content-type"] = "application/json"
+    if "json" not in turn.request.headers.get("content-type", ""):
+        turn.request.headers["content-type"] = "application/json"
     return False
 
 

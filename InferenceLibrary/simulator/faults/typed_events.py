@@ -187,8 +187,8 @@ ignores_store = define(
 def ignores_store_answer(turn: Turn, _values: Values) -> bool:
     from InferenceLibrary.simulator.faults.requests import json_of
 
-    if turn.request.method == "POST":
-        json_of(turn).pop("store", None)
+    if turn.request.method == "POST" and json_of(turn).get("store") is False:
+        del json_of(turn)["store"]
     return False
 
 
