@@ -7,18 +7,24 @@ from typing import Any
 
 from InferenceLibrary.simulator.core.durations import parse_duration
 from InferenceLibrary.simulator.faults import (  # noqa: F401 - each adds its faults to the catalogue
+    bodies,
+    choices,
     connections,
     counts,
     embeddings,
     events,
     framing,
     http_bytes,
-    objects,
+    json_text,
+    logprobs,
+    messages,
     process,
     ranking,
     requests,
+    responses,
     tool_calls,
     typed_events,
+    worker,
 )
 from InferenceLibrary.simulator.faults.kinds import KINDS, WHEN, Fault, Parameter, ask
 

@@ -6,8 +6,8 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.simulator.core.draft import Event
-from InferenceLibrary.simulator.faults.events import all_objects, events_of, place_of
 from InferenceLibrary.simulator.faults.kinds import Parameter, Values, define
+from InferenceLibrary.simulator.faults.objects import choices_of, events_of, insert_after, nested, place_of
 
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.draft import Draft
@@ -15,13 +15,7 @@ if TYPE_CHECKING:
 
 
 def _usages(draft: Draft) -> list[dict[str, Any]]:
-    found = []
-    for item in all_objects(draft):
-        holder = item.get("response") if isinstance(item.get("response"), dict) else item
-        if isinstance(holder, dict) and isinstance(holder.get("usage"), dict):
-            holder["usage"] = copy.deepcopy(holder["usage"])
-            found.append(holder["usage"])
-    return found
+    return [item["usage"] for item in nested(draft) if isinstance(item.get("usage"), dict)]
 
 
 usage_off_by_one = define(
@@ -45,18 +39,23 @@ usage_details_too_large = define("usage-details-too-large", "more cached tokens 
 @usage_details_too_large.draft
 def usage_details_too_large_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     for usage in _usages(draft):
-        usage["prompt_tokens_details"] = {"cached_tokens": usage.get("prompt_tokens", 0) + 1}
+        name = "input_tokens" if "input_tokens_details" in usage else "prompt_tokens"
+        if name in usage:
+            usage[f"{name}_details"] = {"cached_tokens": usage[name] + 1}
 
 
-missing_usage = define("missing-usage", "leaves out the usage that was asked for", breaks=("C14", "X6", "N1"))
+missing_usage = define(
+    "missing-usage", "leaves out the usage that was asked for", breaks=("C14", "X6", "N1", "RS2", "A4", "A10")
+)
 
 
 @missing_usage.draft
 def missing_usage_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     if draft.events is not None:
         draft.events = [event for event in draft.events if event.kind != "usage"]
-    elif isinstance(draft.body, dict):
-        draft.body.pop("usage", None)
+    for item in nested(draft):
+        if isinstance(item.get("usage"), dict):
+            del item["usage"]
 
 
 usage_with_choices = define(
@@ -113,15 +112,17 @@ def ignores_max_tokens_answer(turn: Turn, values: Values) -> bool:
     return False
 
 
-length_as_stop = define("length-as-stop", "says stop where the limit ended the text", breaks=("C17",))
+length_as_stop = define("length-as-stop", "says stop where the limit ended the text", breaks=("C17", "A11"))
 
 
 @length_as_stop.draft
 def length_as_stop_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
-    for item in all_objects(draft):
-        for choice in item.get("choices", ()):
-            if choice.get("finish_reason") == "length":
-                choice["finish_reason"] = "stop"
+    for choice in choices_of(draft):
+        if choice.get("finish_reason") == "length":
+            choice["finish_reason"] = "stop"
+    for item in nested(draft):
+        if item.get("stop_reason") == "max_tokens":
+            item["stop_reason"] = "end_turn"
 
 
 text_not_counted = define("text-not-counted", "sends a token that the usage does not count", breaks=("C19",))
@@ -134,3 +135,55 @@ def text_not_counted_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
         assert draft.events is not None
         last = tokens[-1]
         draft.events.insert(place_of(draft, last), Event(copy.deepcopy(last.data), "token"))
+
+
+usage_twice = define("usage-twice", "sends the usage chunk twice", breaks=("C14", "X6"))
+
+
+@usage_twice.draft
+def usage_twice_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
+    for event in events_of(draft, "usage"):
+        insert_after(draft, event, copy.deepcopy(event))
+
+
+usage_before_finish = define(
+    "usage-before-finish", "sends the usage chunk before the finish reason", breaks=("C14", "X6")
+)
+
+
+@usage_before_finish.draft
+def usage_before_finish_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
+    for event in events_of(draft, "usage"):
+        assert draft.events is not None
+        draft.events.remove(event)
+        draft.events.insert(place_of(draft, events_of(draft, "finish")[0]), event)
+
+
+usage_too_small = define(
+    "usage-too-small",
+    "counts no more than one token, however many were sent",
+    breaks=("U1",),
+)
+
+
+@usage_too_small.draft
+def usage_too_small_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
+    for usage in _usages(draft):
+        for name, total in (("completion_tokens", "total_tokens"), ("output_tokens", "total_tokens")):
+            if usage.get(name, 0) > 1:
+                if total in usage:
+                    usage[total] -= usage[name] - 1
+                usage[name] = 1
+
+
+usage_as_text = define(
+    "usage-as-text", "gives the counts of the usage as texts", breaks=("C16", "N7", "RS2", "A4", "A10")
+)
+
+
+@usage_as_text.draft
+def usage_as_text_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
+    for usage in _usages(draft):
+        for name, count in usage.items():
+            if isinstance(count, int):
+                usage[name] = str(count)

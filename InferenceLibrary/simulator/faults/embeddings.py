@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from array import array
 from base64 import b64decode, b64encode
+from math import nan
+from sys import byteorder
 from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.simulator.core.draws import Draws
@@ -20,6 +22,26 @@ _PATHS = ("/v1/embeddings",)
 def _items(draft: Draft) -> list[dict[str, Any]]:
     items = draft.body.get("data", ()) if isinstance(draft.body, dict) else ()
     return [item for item in items if "embedding" in item]
+
+
+def _numbers(embedding: Any) -> list[float]:
+    """Return the numbers of an embedding, of either coding."""
+    if not isinstance(embedding, str):
+        return list(embedding)
+    numbers = array("f", b64decode(embedding))
+    if byteorder == "big":
+        numbers.byteswap()
+    return list(numbers)
+
+
+def _coded(numbers: list[float], like: Any) -> Any:
+    """Return numbers in the coding of another embedding."""
+    if not isinstance(like, str):
+        return numbers
+    packed = array("f", numbers)
+    if byteorder == "big":
+        packed.byteswap()
+    return b64encode(packed.tobytes()).decode()
 
 
 embedding_index_wrong = define("embedding-index-wrong", "numbers the embeddings from 1", breaks=("E1",), paths=_PATHS)
@@ -53,8 +75,7 @@ embedding_lengths_differ = define(
 @embedding_lengths_differ.draft
 def embedding_lengths_differ_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     for item in _items(draft)[-1:]:
-        if isinstance(item["embedding"], list):
-            item["embedding"].pop()
+        item["embedding"] = _coded(_numbers(item["embedding"])[:-1], item["embedding"])
 
 
 embedding_noise = define(
@@ -66,8 +87,8 @@ embedding_noise = define(
 def embedding_noise_draft(draft: Draft, _values: Values, turn: Turn) -> None:
     draws = Draws("noise", turn.app.chance.bits())
     for item in _items(draft):
-        if isinstance(item["embedding"], list):
-            item["embedding"] = [draws.uniform() - 0.5 for _ in item["embedding"]]
+        noise = [draws.uniform() - 0.5 for _ in _numbers(item["embedding"])]
+        item["embedding"] = _coded(noise, item["embedding"])
 
 
 accepts_empty_input = define("accepts-empty-input", "answers 200 to an empty input", breaks=("E5",), paths=_PATHS)
@@ -78,4 +99,45 @@ def accepts_empty_input_answer(turn: Turn, _values: Values) -> bool:
     data = json_of(turn)
     if not data.get("input"):
         data["input"] = "nothing"
+    return False
+
+
+embedding_nan = define("embedding-nan", "has NaN for a number", breaks=("J1", "E2"), paths=_PATHS)
+
+
+@embedding_nan.draft
+def embedding_nan_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
+    for item in _items(draft)[-1:]:
+        item["embedding"] = _coded([nan, *_numbers(item["embedding"])[1:]], item["embedding"])
+
+
+embedding_lost = define("embedding-lost", "gives no embedding for the last input", breaks=("E1",), paths=_PATHS)
+
+
+@embedding_lost.draft
+def embedding_lost_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
+    if _items(draft):
+        draft.body["data"].pop()
+
+
+ignores_dimensions = define(
+    "ignores-dimensions", "gives embeddings of its own length, whatever was asked", breaks=("E3",), paths=_PATHS
+)
+
+
+@ignores_dimensions.answer
+def ignores_dimensions_answer(turn: Turn, _values: Values) -> bool:
+    json_of(turn).pop("dimensions", None)
+    return False
+
+
+ignores_encoding_format = define(
+    "ignores-encoding-format", "gives lists of numbers where base64 was asked", breaks=("E2",), paths=_PATHS
+)
+
+
+@ignores_encoding_format.answer
+def ignores_encoding_format_answer(turn: Turn, _values: Values) -> bool:
+    if json_of(turn).get("encoding_format") == "base64":
+        del json_of(turn)["encoding_format"]
     return False

@@ -7,39 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.simulator.core.draft import Event
 from InferenceLibrary.simulator.faults.kinds import Parameter, Values, define
+from InferenceLibrary.simulator.faults.objects import (
+    all_objects,
+    events_of,
+    insert_after,
+    middle,
+    nested,
+    place_of,
+    renumber,
+    texts_of,
+)
 
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.draft import Draft
     from InferenceLibrary.simulator.core.turn import Turn
-
-
-def events_of(draft: Draft, *kinds: str) -> list[Event]:
-    """Return the events of these kinds; none when the answer is no stream."""
-    return [event for event in draft.events or () if event.kind in kinds]
-
-
-def place_of(draft: Draft, event: Event) -> int:
-    """Return the position of an event."""
-    return next(index for index, other in enumerate(draft.events or ()) if other is event)
-
-
-def all_objects(draft: Draft) -> list[dict[str, Any]]:
-    """Return the JSON objects of the answer: the chunks, or the body."""
-    found = [draft.body] if draft.events is None else [event.data for event in draft.events]
-    return [item for item in found if isinstance(item, dict)]
-
-
-def middle(draft: Draft, *kinds: str) -> Event | None:
-    """Return an event in the middle, so that some stand before it and some after."""
-    found = [
-        event for event in draft.events or () if isinstance(event.data, dict) and (not kinds or event.kind in kinds)
-    ]
-    return found[len(found) // 2] if found else None
-
-
-def _insert_after(draft: Draft, event: Event, extra: Event) -> None:
-    assert draft.events is not None
-    draft.events.insert(place_of(draft, event) + 1, extra)
 
 
 def _change(name: str, text: str, rule: str, key: str, value: Any) -> None:
@@ -61,28 +42,36 @@ _change("wrong-model", "gives one chunk another model", "C4", "model", lambda ol
 missing_key = define(
     "missing-key",
     "leaves out a key of every chunk, or of the body",
-    breaks=("C1", "N1", "RS1", "E1", "M1"),
-    key=Parameter("text", "created", "which"),
-    paths=("/v1/",),
+    breaks=("C1", "N1", "X1", "RS1", "M1"),
+    key=Parameter("text", "created", "which; `created_at` too where it is `created`"),
+    paths=("/v1/", "/rerank", "/v2/rerank", "/score", "/execute"),
 )
 
 
 @missing_key.draft
 def missing_key_draft(draft: Draft, values: Values, _turn: Turn) -> None:
-    for item in all_objects(draft):
-        item.pop(values["key"], None)
+    for item in nested(draft):
+        if values["key"] in item:
+            del item[values["key"]]
+        elif values["key"] == "created" and "created_at" in item:
+            del item["created_at"]
 
 
 wrong_object = define(
-    "wrong-object", "says that it is another kind of object", breaks=("C1", "N1", "X1", "E1", "M1"), paths=("/v1/",)
+    "wrong-object",
+    "says that it is another kind of object",
+    breaks=("C1", "N1", "X1", "RS1", "A10", "E1", "M1"),
+    paths=("/v1/",),
 )
 
 
 @wrong_object.draft
 def wrong_object_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
-    for item in all_objects(draft):
+    for item in nested(draft):
         if "object" in item:
             item["object"] = "thing"
+        elif item.get("type") == "message" and item.get("role") and "model" in item:
+            item["type"] = "thing"
 
 
 missing_choice_key = define(
@@ -140,10 +129,10 @@ double_finish = define("double-finish", "sends the chunk with the finish reason 
 @double_finish.draft
 def double_finish_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     for event in events_of(draft, "finish")[:1]:
-        _insert_after(draft, event, copy.copy(event))
+        insert_after(draft, event, copy.copy(event))
 
 
-no_finish = define("no-finish", "sends no finish reason", breaks=("C9",))
+no_finish = define("no-finish", "sends no finish reason", breaks=("C9", "N3", "A4", "A13"))
 
 
 @no_finish.draft
@@ -153,10 +142,13 @@ def no_finish_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     for item in all_objects(draft):
         for choice in item.get("choices", ()):
             choice["finish_reason"] = None
+    for item in nested(draft):
+        if item.get("stop_reason") is not None:
+            item["stop_reason"] = None
 
 
 def _finish(name: str, text: str, reason: str) -> None:
-    kind = define(name, text, breaks=("C9",))
+    kind = define(name, text, breaks=("C9", "A13"))
 
     @kind.draft
     def kind_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
@@ -164,6 +156,9 @@ def _finish(name: str, text: str, reason: str) -> None:
             for choice in item.get("choices", ()):
                 if choice.get("finish_reason") is not None:
                     choice["finish_reason"] = reason
+        for item in nested(draft):
+            if item.get("stop_reason") is not None:
+                item["stop_reason"] = reason
 
 
 _finish("empty-finish", "gives an empty string as the finish reason", "")
@@ -190,7 +185,7 @@ text_after_finish = define("text-after-finish", "sends a token again after the f
 def text_after_finish_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     finish, tokens = events_of(draft, "finish"), events_of(draft, "token")
     if finish and tokens:
-        _insert_after(draft, finish[-1], copy.deepcopy(tokens[-1]))
+        insert_after(draft, finish[-1], copy.deepcopy(tokens[-1]))
 
 
 swapped_tokens = define("swapped-tokens", "sends two tokens in the wrong order", breaks=("C12", "C19"))
@@ -198,9 +193,10 @@ swapped_tokens = define("swapped-tokens", "sends two tokens in the wrong order",
 
 @swapped_tokens.draft
 def swapped_tokens_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
-    tokens = events_of(draft, "token")
+    tokens = texts_of(draft)
     if len(tokens) > 1:
         tokens[0].data, tokens[1].data = tokens[1].data, tokens[0].data
+        renumber(draft)
 
 
 lost_token = define("lost-token", "leaves out a token of the stream", breaks=("C19",))
@@ -208,9 +204,10 @@ lost_token = define("lost-token", "leaves out a token of the stream", breaks=("C
 
 @lost_token.draft
 def lost_token_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
-    event = middle(draft, "token")
-    if event is not None and draft.events is not None:
-        draft.events.remove(event)
+    tokens = texts_of(draft)
+    if tokens and draft.events is not None:
+        del draft.events[place_of(draft, tokens[len(tokens) // 2])]
+        renumber(draft)
 
 
 doubled_token = define("doubled-token", "sends a token twice", breaks=("C19",))
@@ -218,9 +215,10 @@ doubled_token = define("doubled-token", "sends a token twice", breaks=("C19",))
 
 @doubled_token.draft
 def doubled_token_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
-    event = middle(draft, "token")
-    if event is not None:
-        _insert_after(draft, event, Event(copy.deepcopy(event.data), "token"))
+    tokens = texts_of(draft)
+    if tokens:
+        event = tokens[len(tokens) // 2]
+        insert_after(draft, event, Event(copy.deepcopy(event.data), event.kind, name=event.name))
 
 
 def _error_event(turn: Turn, code: str = "") -> Event:
@@ -260,7 +258,7 @@ error_then_continues = define(
 def error_then_continues_draft(draft: Draft, _values: Values, turn: Turn) -> None:
     event = middle(draft)
     if event is not None:
-        _insert_after(draft, event, _error_event(turn))
+        insert_after(draft, event, _error_event(turn))
 
 
 error_as_text = define("error-as-text", "sends an error in mid-stream that is not JSON, and ends", breaks=("F7", "C22"))
@@ -271,15 +269,3 @@ def error_as_text_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     if draft.events is not None:
         rest = [event for event in draft.events if event.kind == "done"]
         draft.events = [*draft.events[:2], Event("The engine died", "error"), *rest]
-
-
-wrong_logprobs = define("wrong-logprobs", "gives log probabilities above zero", breaks=("C23",))
-
-
-@wrong_logprobs.draft
-def wrong_logprobs_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
-    for item in all_objects(draft):
-        for choice in item.get("choices", ()):
-            holder = choice.get("logprobs")
-            for entry in (holder or {}).get("content", ()):
-                entry["logprob"] = 0.5

@@ -83,7 +83,20 @@ def data_not_object_frames(frames: list[Frame], values: Values, _turn: Turn) -> 
     return frames
 
 
-invalid_utf8 = define("invalid-utf8", "sends bytes that are no UTF-8 inside an event", breaks=("F2",), event=_EVENT)
+done_with_more = define("done-with-more", "sends `[DONE]` with more text after it", breaks=("F7",))
+
+
+@done_with_more.frames
+def done_with_more_frames(frames: list[Frame], _values: Values, _turn: Turn) -> list[Frame]:
+    for frame in frames:
+        if frame.kind == "done":
+            frame.data = frame.data.replace(b"[DONE]", b"[DONE] bye")
+    return frames
+
+
+invalid_utf8 = define(
+    "invalid-utf8", "sends bytes that are not UTF-8, inside an event or the body", breaks=("F2",), event=_EVENT
+)
 
 
 @invalid_utf8.frames
@@ -93,6 +106,11 @@ def invalid_utf8_frames(frames: list[Frame], values: Values, _turn: Turn) -> lis
     if b"\xff" not in frame.data:
         frame.data = frame.data.replace(b'":"', b'":"\xff', 1)
     return frames
+
+
+@invalid_utf8.body
+def invalid_utf8_body(draft: Draft, _values: Values, _turn: Turn) -> None:
+    draft.body = draft.body.replace(b'":"', b'":"\xff', 1)
 
 
 character_over_events = define(
@@ -115,13 +133,20 @@ def character_over_events_frames(frames: list[Frame], values: Values, _turn: Tur
     return [*frames[:place], *parts, *frames[place + 1 :]]
 
 
-unknown_field = define("unknown-field", "puts a line with an unknown field into an event", breaks=("F3",), event=_EVENT)
+_ODD_LINES = {"field": b"payload: x\n", "retry": b"retry: soon\n", "id": b"id: a\0b\n"}
+unknown_field = define(
+    "unknown-field",
+    "puts a line into an event that has an unknown field, or a value that its field cannot have",
+    breaks=("F3",),
+    event=_EVENT,
+    kind=Parameter("field|retry|id", "field", "an unknown field, a wait that is not a number, an id with a zero byte"),
+)
 
 
 @unknown_field.frames
 def unknown_field_frames(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
     frame = frames[nth(frames, values["event"])]
-    frame.data = b"payload: x\n" + frame.data
+    frame.data = _ODD_LINES[values["kind"]] + frame.data
     return frames
 
 

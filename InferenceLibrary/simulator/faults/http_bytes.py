@@ -207,3 +207,37 @@ def error_as_200_draft(draft: Draft, _values: Values, turn: Turn) -> None:
 
     error = turn.app.personality.error(ApiError(500, "Something went wrong"), turn.request.path)
     draft.events, draft.body, draft.status, draft.content_type = None, error.body, 200, error.content_type
+
+
+_SECOND_ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
+bytes_after_answer = define(
+    "bytes-after-answer", "sends a second answer after the first, which nobody asked for", breaks=("F10",), paths=("/",)
+)
+
+
+@bytes_after_answer.wire
+def bytes_after_answer_wire(steps: Iterator[Step], _values: Values, _turn: Turn) -> Iterator[Step]:
+    return itertools.chain(steps, [_SECOND_ANSWER])
+
+
+answer_in_error = define(
+    "answer-in-error",
+    "gives a good answer the status of an error",
+    breaks=("H1",),
+    status=Parameter("int", 500, "which"),
+)
+
+
+@answer_in_error.draft
+def answer_in_error_draft(draft: Draft, values: Values, _turn: Turn) -> None:
+    if draft.status < 400:
+        draft.status = values["status"]
+
+
+body_of_no_content = define("body-of-no-content", "says 204 No Content, and sends the body", breaks=("H1", "F10"))
+
+
+@body_of_no_content.draft
+def body_of_no_content_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
+    if draft.events is None:
+        draft.status = 204

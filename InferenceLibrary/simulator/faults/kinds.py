@@ -48,8 +48,10 @@ class FaultKind:
     breaks: tuple[str, ...] = ()
     parameters: dict[str, Parameter] = field(default_factory=dict)
     of_process: bool = False
-    # Where it acts when no path is given; all that generate when empty.
+    # The requests that it is for when no path is given; all that generate when empty.
     paths: tuple[str, ...] = ()
+    # The APIs whose answers it can change; any when empty.
+    apis: tuple[str, ...] = ()
     on_connect: Callable[[Line, Values], None] | None = None
     on_head: Callable[[Turn, Values], None] | None = None
     on_answer: Callable[[Turn, Values], bool] | None = None
@@ -98,10 +100,11 @@ def define(
     breaks: tuple[str, ...] = (),
     of_process: bool = False,
     paths: tuple[str, ...] = (),
+    apis: tuple[str, ...] = (),
     **parameters: Parameter,
 ) -> FaultKind:
     """Add a kind of fault to the catalogue."""
-    kind = FaultKind(name, text, breaks, parameters, of_process, paths)
+    kind = FaultKind(name, text, breaks, parameters, of_process, paths, apis)
     KINDS[name] = kind
     return kind
 

@@ -1,55 +1,98 @@
-"""Faults in answers of one piece: chat bodies and the model list."""
+"""The JSON objects of an answer, whole or streamed, for faults that change them."""
 
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING
-
-from InferenceLibrary.simulator.faults.events import all_objects
-from InferenceLibrary.simulator.faults.kinds import Values, define
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.core.draft import Draft
-    from InferenceLibrary.simulator.core.turn import Turn
+    from InferenceLibrary.simulator.core.draft import Draft, Event
 
-wrong_role = define("wrong-role", "the message of the body has the role user", breaks=("N4", "C6"))
-
-
-@wrong_role.draft
-def wrong_role_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
-    for item in all_objects(draft):
-        for choice in item.get("choices", ()):
-            for holder in (choice.get("message"), choice.get("delta")):
-                if isinstance(holder, dict) and "role" in holder:
-                    holder["role"] = "user"
+# Events that bring text, beside those of kind "token".
+_TEXT_DELTAS = ("response.output_text.delta",)
 
 
-content_null = define("content-null", "the message's content is null, without a reason", breaks=("N4",))
+def events_of(draft: Draft, *kinds: str) -> list[Event]:
+    """Return the events of these kinds; none when the answer is not a stream."""
+    return [event for event in draft.events or () if event.kind in kinds]
 
 
-@content_null.draft
-def content_null_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
-    for item in all_objects(draft):
-        for choice in item.get("choices", ()):
-            if isinstance(choice.get("message"), dict):
-                choice["message"]["content"] = None
+def place_of(draft: Draft, event: Event) -> int:
+    """Return the position of an event."""
+    return next(index for index, other in enumerate(draft.events or ()) if other is event)
 
 
-models_doubled = define("models-doubled", "lists the first model twice", breaks=("M1",), paths=("/v1/models",))
+def all_objects(draft: Draft) -> list[dict[str, Any]]:
+    """Return the JSON objects of the answer: the chunks, or the body."""
+    found = [draft.body] if draft.events is None else [event.data for event in draft.events]
+    return [item for item in found if isinstance(item, dict)]
 
 
-@models_doubled.draft
-def models_doubled_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
-    if isinstance(draft.body, dict) and draft.body.get("data"):
-        draft.body["data"].append(copy.copy(draft.body["data"][0]))
+def choices_of(draft: Draft) -> list[dict[str, Any]]:
+    """Return the choices of all chunks, or of the body."""
+    return [choice for item in all_objects(draft) for choice in item.get("choices") or ()]
 
 
-model_unlisted = define("model-unlisted", "lists other models than it serves", breaks=("M2",), paths=("/v1/models",))
+def middle(draft: Draft, *kinds: str) -> Event | None:
+    """Return an event in the middle, so that some stand before it and some after."""
+    found = [
+        event for event in draft.events or () if isinstance(event.data, dict) and (not kinds or event.kind in kinds)
+    ]
+    return found[len(found) // 2] if found else None
 
 
-@model_unlisted.draft
-def model_unlisted_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
-    if isinstance(draft.body, dict):
-        for model in draft.body.get("data", ()):
-            if "id" in model:
-                model["id"] += "-other"
+def texts_of(draft: Draft) -> list[Event]:
+    """Return the events of a stream that bring text, of whatever API."""
+    return [event for event in draft.events or () if event.kind in {"token", *_TEXT_DELTAS} or _is_text_delta(event)]
+
+
+def _is_text_delta(event: Event) -> bool:
+    delta = event.data.get("delta") if isinstance(event.data, dict) else None
+    return isinstance(delta, dict) and delta.get("type") == "text_delta"
+
+
+def insert_after(draft: Draft, event: Event, extra: Event) -> None:
+    """Put an event after another one of a stream, and number the events anew."""
+    assert draft.events is not None
+    draft.events.insert(place_of(draft, event) + 1, extra)
+    renumber(draft)
+
+
+def drop(draft: Draft, *kinds: str) -> None:
+    """Leave out the events of these kinds, and number the others anew."""
+    if draft.events is not None:
+        draft.events = [event for event in draft.events if event.kind not in kinds]
+        renumber(draft)
+
+
+def renumber(draft: Draft) -> None:
+    """Give the events of a response the numbers that their order asks for."""
+    for number, event in enumerate(draft.events or ()):
+        if isinstance(event.data, dict) and "sequence_number" in event.data:
+            event.data = {**event.data, "sequence_number": number}
+
+
+def nested(draft: Draft) -> list[dict[str, Any]]:
+    """Return all JSON objects of an answer, however deep, the outer before the inner.
+
+    They are copies of their own: what a server keeps of its answer is not changed with them.
+    """
+    if draft.events is None:
+        if not isinstance(draft.body, bytes):
+            draft.body = copy.deepcopy(draft.body)
+        return list(_walk(draft.body))
+    for event in draft.events:
+        if isinstance(event.data, dict):
+            event.data = copy.deepcopy(event.data)
+    return [found for event in draft.events for found in _walk(event.data)]
+
+
+def _walk(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+        for inner in value.values():
+            yield from _walk(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _walk(inner)

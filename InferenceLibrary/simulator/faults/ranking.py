@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.turn import Turn
 
 _PATHS = ("/rerank", "/v1/rerank", "/v2/rerank")
+_SCORES = ("/score", "/v1/score")
 
 
 def _results(draft: Draft) -> list[dict[str, Any]]:
@@ -50,5 +51,66 @@ ignores_top_n = define("ignores-top-n", "returns all documents, whatever top_n s
 
 @ignores_top_n.answer
 def ignores_top_n_answer(turn: Turn, _values: Values) -> bool:
-    json_of(turn).pop("top_n", None)
+    data = json_of(turn)
+    documents = data.get("documents")
+    if isinstance(documents, list) and isinstance(data.get("top_n"), int) and data["top_n"] < len(documents):
+        del data["top_n"]
     return False
+
+
+rerank_index_out_of_range = define(
+    "rerank-index-out-of-range", "gives the last document an index that no document has", paths=_PATHS
+)
+
+
+@rerank_index_out_of_range.draft
+def rerank_index_out_of_range_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
+    for result in _results(draft)[-1:]:
+        result["index"] += 1000
+
+
+rerank_score_text = define("rerank-score-text", "gives the scores as texts", paths=_PATHS)
+
+
+@rerank_score_text.draft
+def rerank_score_text_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
+    for result in _results(draft):
+        result["relevance_score"] = str(result["relevance_score"])
+
+
+rerank_document_lost = define("rerank-document-lost", "leaves out the last document", paths=_PATHS)
+
+
+@rerank_document_lost.draft
+def rerank_document_lost_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
+    del _results(draft)[-1:]
+
+
+def _scores(draft: Draft) -> list[dict[str, Any]]:
+    return draft.body.get("data", []) if isinstance(draft.body, dict) else []
+
+
+score_lost = define("score-lost", "gives no score for the last pair", paths=_SCORES)
+
+
+@score_lost.draft
+def score_lost_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
+    del _scores(draft)[-1:]
+
+
+score_index_wrong = define("score-index-wrong", "numbers the scores from 1", paths=_SCORES)
+
+
+@score_index_wrong.draft
+def score_index_wrong_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
+    for item in _scores(draft):
+        item["index"] += 1
+
+
+score_text = define("score-text", "gives the scores as texts", paths=_SCORES)
+
+
+@score_text.draft
+def score_text_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
+    for item in _scores(draft):
+        item["score"] = str(item["score"])

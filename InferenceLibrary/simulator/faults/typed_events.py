@@ -6,8 +6,8 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.simulator.core.draft import Event, event_bytes
-from InferenceLibrary.simulator.faults.events import all_objects, events_of, middle
 from InferenceLibrary.simulator.faults.kinds import Values, define
+from InferenceLibrary.simulator.faults.objects import all_objects, drop, events_of, middle
 
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.draft import Draft
@@ -19,11 +19,6 @@ _BOTH = (*_RESPONSES, *_MESSAGES)
 _TYPED = (*_BOTH, "/execute")
 # The last one ends the jobs of a worker.
 _TERMINAL = ("response.completed", "response.incomplete", "response.failed", "message_stop", "end")
-
-
-def _drop(draft: Draft, kind: str) -> None:
-    if draft.events is not None:
-        draft.events = [event for event in draft.events if event.kind != kind]
 
 
 event_name_differs = define(
@@ -65,8 +60,7 @@ terminal_event_missing = define(
 
 @terminal_event_missing.draft
 def terminal_event_missing_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
-    for kind in _TERMINAL:
-        _drop(draft, kind)
+    drop(draft, *_TERMINAL)
 
 
 terminal_event_twice = define("terminal-event-twice", "says twice that it is over", breaks=("RS5", "A1"), paths=_TYPED)
@@ -102,10 +96,7 @@ done_event_missing = define("done-event-missing", "does not close a content part
 
 @done_event_missing.draft
 def done_event_missing_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
-    _drop(draft, "response.content_part.done")
-    for number, event in enumerate(draft.events or ()):
-        if "sequence_number" in event.data:
-            event.data["sequence_number"] = number
+    drop(draft, "response.content_part.done")
 
 
 item_id_changes = define("item-id-changes", "a delta bears the id of another item", breaks=("RS7",), paths=_RESPONSES)
@@ -199,7 +190,7 @@ block_stop_missing = define(
 
 @block_stop_missing.draft
 def block_stop_missing_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
-    _drop(draft, "content_block_stop")
+    drop(draft, "content_block_stop")
 
 
 block_index_wrong = define("block-index-wrong", "numbers the content blocks from 1", breaks=("A3",), paths=_MESSAGES)
