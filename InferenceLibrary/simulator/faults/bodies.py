@@ -40,7 +40,7 @@ models_doubled = define("models-doubled", "lists the first model twice", breaks=
 
 @models_doubled.draft
 def models_doubled_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
-    if isinstance(draft.body, dict) and draft.body.get("data"):
+    if isinstance(draft.body, dict) and draft.body.get("data") and "id" in draft.body["data"][0]:
         draft.body["data"].append(copy.copy(draft.body["data"][0]))
 
 

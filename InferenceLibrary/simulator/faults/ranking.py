@@ -87,7 +87,8 @@ def rerank_document_lost_draft(draft: Draft, _values: Values, _turn: Turn) -> No
 
 
 def _scores(draft: Draft) -> list[dict[str, Any]]:
-    return draft.body.get("data", []) if isinstance(draft.body, dict) else []
+    items = draft.body.get("data", []) if isinstance(draft.body, dict) else []
+    return items if all("score" in item for item in items) else []
 
 
 score_lost = define("score-lost", "gives no score for the last pair", paths=_SCORES)

@@ -194,9 +194,9 @@ def stop_string_flushed_answer(turn: Turn, _values: Values) -> bool:
     for key in ("stop", "stop_sequences"):
         stop = data.get(key)
         if isinstance(stop, str):
-            data[key] = stop[len(stop) // 2 :]
+            data[key] = stop[(len(stop) + 1) // 2 :]
         elif isinstance(stop, list):
-            data[key] = [text[len(text) // 2 :] if isinstance(text, str) else text for text in stop]
+            data[key] = [text[(len(text) + 1) // 2 :] if isinstance(text, str) else text for text in stop]
     return False
 
 

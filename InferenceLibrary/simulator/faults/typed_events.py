@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.simulator.core.draft import Event, event_bytes
 from InferenceLibrary.simulator.faults.kinds import Values, define
-from InferenceLibrary.simulator.faults.objects import all_objects, drop, events_of, middle
+from InferenceLibrary.simulator.faults.objects import all_objects, drop, events_of, middle, renumber
 
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.draft import Draft
@@ -83,12 +83,11 @@ start_event_late = define(
 
 @start_event_late.draft
 def start_event_late_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
-    if draft.events is not None and len(draft.events) > 2:
-        events = draft.events
-        first, second = events[0].data, events[1].data
-        if "sequence_number" in first:
-            first["sequence_number"], second["sequence_number"] = second["sequence_number"], first["sequence_number"]
-        events[0], events[1] = events[1], events[0]
+    events = draft.events
+    other = next((place for place, event in enumerate(events or ()) if place and event.kind != "ping"), None)
+    if events is not None and other is not None and isinstance(events[other].data, dict):
+        events[0], events[other] = events[other], events[0]
+        renumber(draft)
 
 
 done_event_missing = define("done-event-missing", "does not close a content part", breaks=("RS6",), paths=_RESPONSES)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.draft import Draft, Event
     from InferenceLibrary.simulator.core.turn import Turn
 
+
 def _tokens(draft: Draft) -> list[Event]:
     return [event for event in events_of(draft, "token") if event.data.get("type") == "token"]
 

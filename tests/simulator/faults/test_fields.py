@@ -244,7 +244,7 @@ OTHERS = {
     "flat-error": _flat,
     "error-in-stream": _in_stream,
     "ignores-stop": _stop(TEXT),
-    "stop-string-flushed": _stop("one two th"),
+    "stop-string-flushed": _stop("one two thr"),
     "ignores-echo": _echo,
     "ignores-n": _n,
     "ignores-response-format": _format,

@@ -1,0 +1,124 @@
+"""Plain calls of every API of the simulator: what is asked, nothing of what is checked.
+
+Together they ask for whatever an answer can have, so that each fault strikes at least one of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+TEXT = "one two three four five"
+ASKED = [{"role": "user", "content": TEXT}]
+SCHEMA = {
+    "type": "object",
+    "properties": {"city": {"enum": ["a city with a long name"]}},
+    "required": ["city"],
+}
+NAMES = ("weather", "local_time")
+TOOLS: dict[str, Any] = {
+    "tools": [{"type": "function", "function": {"name": name, "parameters": SCHEMA}} for name in NAMES],
+    "tool_choice": "required",
+}
+RESPONSES_TOOLS: dict[str, Any] = {
+    "tools": [{"type": "function", "name": name, "parameters": SCHEMA} for name in NAMES],
+    "tool_choice": "required",
+}
+MESSAGES_TOOLS: dict[str, Any] = {
+    "tools": [{"name": name, "input_schema": SCHEMA} for name in NAMES],
+    "tool_choice": {"type": "any"},
+}
+USAGE: dict[str, Any] = {"stream_options": {"include_usage": True}}
+LOGPROBS: dict[str, Any] = {"logprobs": True, "top_logprobs": 2}
+FORMAT = {"type": "json_schema", "json_schema": {"name": "place", "schema": SCHEMA}}
+THINKING: dict[str, Any] = {"max_tokens": 2000, "thinking": {"type": "enabled", "budget_tokens": 1024}}
+
+CHAT, COMPLETIONS, RESPONSES = "/v1/chat/completions", "/v1/completions", "/v1/responses"
+MESSAGES, EMBEDDINGS, RERANK, SCORE = "/v1/messages", "/v1/embeddings", "/v1/rerank", "/v1/score"
+
+
+@dataclass(frozen=True)
+class PlainCall:
+    """One call: its name, the API that it speaks, the path, and the body; without one it is a GET."""
+
+    name: str
+    api: str
+    path: str
+    body: dict[str, Any] | None = None
+
+    @property
+    def method(self) -> str:
+        return "GET" if self.body is None else "POST"
+
+    @property
+    def streamed(self) -> bool:
+        return bool(self.body and self.body.get("stream"))
+
+    @property
+    def form(self) -> str:
+        """The API, and whether the answer is a stream: `chat`, `chat stream`."""
+        return f"{self.api} stream" if self.streamed else self.api
+
+
+def _both(name: str, api: str, path: str, body: dict[str, Any], **of_stream: Any) -> list[PlainCall]:
+    """The same call twice: whole, and streamed."""
+    return [
+        PlainCall(name, api, path, body),
+        PlainCall(f"{name} stream", api, path, {**body, "stream": True, **of_stream}),
+    ]
+
+
+CALLS = [
+    *_both("chat", "chat", CHAT, {"messages": ASKED}, **USAGE),
+    *_both("chat logprobs", "chat", CHAT, {"messages": ASKED, "n": 2, "max_tokens": 3, **LOGPROBS}),
+    *_both("chat stop", "chat", CHAT, {"messages": ASKED, "stop": [" three four"]}),
+    *_both("chat tools", "chat", CHAT, {"messages": ASKED, **TOOLS, "seed": 3}),
+    *_both("chat format", "chat", CHAT, {"messages": ASKED, "response_format": FORMAT}),
+    *_both("chat of another model", "chat", CHAT, {"messages": ASKED, "model": "another"}),
+    PlainCall("chat without messages", "chat", CHAT, {"messages": []}),
+    PlainCall("chat stream options", "chat", CHAT, {"messages": ASKED, **USAGE}),
+    *_both("completion", "completions", COMPLETIONS, {"prompt": TEXT, "max_tokens": 3, "logprobs": 2}, **USAGE),
+    *_both("completion echo", "completions", COMPLETIONS, {"prompt": TEXT, "echo": True, "logprobs": 2}),
+    PlainCall("completions", "completions", COMPLETIONS, {"prompt": [TEXT, "six seven"], "n": 2, "max_tokens": 3}),
+    PlainCall("completion stop", "completions", COMPLETIONS, {"prompt": TEXT, "stop": [" three four"]}),
+    PlainCall("completion of another model", "completions", COMPLETIONS, {"prompt": TEXT, "model": "another"}),
+    *_both("response", "responses", RESPONSES, {"input": TEXT}),
+    *_both("response limit", "responses", RESPONSES, {"input": TEXT, "max_output_tokens": 2, "store": False}),
+    *_both("response tools", "responses", RESPONSES, {"input": TEXT, **RESPONSES_TOOLS}),
+    PlainCall("response unstored", "responses", RESPONSES, {"input": TEXT, "background": True, "store": False}),
+    PlainCall("response of another model", "responses", RESPONSES, {"input": TEXT, "model": "another"}),
+    *_both("message", "messages", MESSAGES, {"model": "MODEL", "messages": ASKED, "max_tokens": 30}),
+    *_both("message limit", "messages", MESSAGES, {"model": "MODEL", "messages": ASKED, "max_tokens": 2}),
+    *_both(
+        "message stop", "messages", MESSAGES,
+        {"model": "MODEL", "messages": ASKED, "max_tokens": 30, "stop_sequences": [" three four"]},
+    ),
+    *_both("message thinking", "messages", MESSAGES, {"model": "MODEL", "messages": ASKED, **THINKING}),
+    *_both(
+        "message tools", "messages", MESSAGES,
+        {"model": "MODEL", "messages": ASKED, "max_tokens": 100, **MESSAGES_TOOLS},
+    ),
+    PlainCall("message of another model", "messages", MESSAGES, {"model": "x", "messages": ASKED, "max_tokens": 9}),
+    PlainCall("message tokens", "messages", f"{MESSAGES}/count_tokens", {"model": "MODEL", "messages": ASKED}),
+    PlainCall("embeddings", "embeddings", EMBEDDINGS, {"input": ["one", "two three"]}),
+    PlainCall("embeddings of one text", "embeddings", EMBEDDINGS, {"input": ["one", "one"]}),
+    PlainCall(
+        "embeddings base64", "embeddings", EMBEDDINGS,
+        {"input": ["one", "two three"], "encoding_format": "base64", "dimensions": 8},
+    ),
+    PlainCall("embeddings of nothing", "embeddings", EMBEDDINGS, {"input": ""}),
+    PlainCall("embeddings of another model", "embeddings", EMBEDDINGS, {"input": "one", "model": "another"}),
+    PlainCall("models", "models", "/v1/models"),
+    PlainCall("ranking", "rerank", RERANK, {"query": "one", "documents": ["one two", "two", "one"]}),
+    PlainCall("ranking top", "rerank", RERANK, {"query": "one", "documents": ["one two", "two", "one"], "top_n": 2}),
+    PlainCall("ranking of nothing", "rerank", RERANK, {"query": "one", "documents": []}),
+    PlainCall("scores", "score", SCORE, {"text_1": "one", "text_2": ["one", "two"]}),
+    PlainCall("scores of nothing", "score", SCORE, {"text_1": "one"}),
+]  # fmt: skip
+
+
+def asked_of(call: PlainCall, model: str) -> dict[str, Any] | None:
+    """Return the body of a call, with the model's name where it has to be named."""
+    if call.body is None or call.body.get("model") != "MODEL":
+        return call.body
+    return {**call.body, "model": model}

@@ -1,0 +1,95 @@
+"""Faults that are seen by the rule that they break: the clean call keeps it, the broken one does not."""
+
+from __future__ import annotations
+
+import pytest
+from simulator.faults.exchanges import BY_NAME, play
+
+# Fault to the calls that it is shown on, and the rule that each of them breaks then.
+BROKEN: dict[str, dict[str, str]] = {
+    "json-key-twice": {"chat": "J2", "message stream": "J2"},
+    "half-surrogate": {"chat": "F2", "response stream": "F2"},
+    "json-not-a-number": {"embeddings": "J1", "chat stream": "J1"},
+    "json-not-a-number:value=1e999": {"chat": "J1"},
+    "json-too-deep": {"chat": "J3", "chat stream": "F7"},
+    "json-byte-order-mark": {"chat": "J1", "chat stream": "J1"},
+    "bytes-after-answer": {"chat": "F10", "chat stream": "F10", "models": "F10"},
+    "answer-in-error": {"chat": "H1", "completion": "H1"},
+    "body-of-no-content": {"chat": "H1"},
+    "done-with-more": {"chat stream": "F7"},
+    "unknown-field:kind=retry": {"chat stream": "F3"},
+    "unknown-field:kind=id": {"chat stream": "F3"},
+    "invalid-utf8": {"chat": "F2", "message": "F2"},
+    "logprobs-token-number": {"chat logprobs": "C23", "completion": "C23"},
+    "logprobs-bytes-text": {"chat logprobs": "C23", "chat logprobs stream": "C23"},
+    "logprobs-bytes-wrong": {"chat logprobs": "L3", "chat logprobs stream": "L3"},
+    "logprobs-alternative-twice": {"chat logprobs": "L2"},
+    "logprobs-over-one": {"chat logprobs stream": "L2", "completion": "L2"},
+    "logprobs-too-many": {"chat logprobs": "L1", "completion stream": "L1"},
+    "logprobs-missing": {"chat logprobs": "L1", "completion": "L1"},
+    "logprobs-token-lost": {"chat logprobs": "L4", "completion stream": "L4"},
+    "null-value": {"chat": "N1", "chat stream": "C1", "completion": "X1"},
+    "wrong-type": {"chat": "N1", "chat stream": "C1", "completion": "X1", "response": "RS1", "message": "A10"},
+    "null-choices": {"chat": "N1", "chat stream": "C1", "completion": "X1"},
+    "empty-choices": {"chat": "N1", "chat stream": "C24", "completion": "X1"},
+    "extra-choice": {"chat": "N2", "chat stream": "N2", "completions": "X4"},
+    "null-tool-calls": {"chat": "V1", "chat stream": "V1"},
+    "fingerprint-number": {"chat": "V2", "completion stream": "V2"},
+    "text-offset-falls": {"completion echo": "X5"},
+    "role-late": {"chat stream": "C6"},
+    "usage-twice": {"chat stream": "C14", "completion stream": "X6"},
+    "usage-before-finish": {"chat stream": "C14", "completion stream": "X6"},
+    "usage-too-small": {"completion": "U1"},
+    "usage-as-text": {"chat": "N7", "chat stream": "C16", "response": "RS2", "message stream": "A4"},
+    "usage-details-too-large": {"response": "RS2"},
+    "length-as-stop": {"message limit": "A11"},
+    "unknown-finish": {"message": "A13", "message stream": "A13"},
+    "wrong-role": {"message": "A10", "response": "RS14"},
+    "wrong-object": {"message": "A10", "response stream": "RS1"},
+    "lost-token": {"response stream": "RS8"},
+    "tool-name-missing": {"chat tools": "N6", "response tools": "RS14", "message tools": "A17"},
+    "tool-id-missing": {"response tools": "RS14", "message tools": "A17"},
+    "tool-type-missing": {"chat tools": "N6", "chat tools stream": "T2"},
+    "tool-id-shared": {"chat tools": "T4", "chat tools stream": "T4"},
+    "tool-arguments-list": {"chat tools": "T5", "chat tools stream": "T5", "message tools stream": "A5"},
+    "tool-arguments-misfit": {"response tools stream": "RS16", "message tools": "A14"},
+    "tool-finish-stop": {"message tools": "A13"},
+    "tool-name-unknown": {"response tools": "RS16", "message tools stream": "A14"},
+    "ignores-tool-choice": {"message tools": "A14"},
+    "finish-without-calls": {"chat": "T6", "message": "A13"},
+    "text-done-missing": {"response stream": "RS6"},
+    "item-done-missing": {"response stream": "RS6"},
+    "item-start-missing": {"response stream": "RS6"},
+    "arguments-done-missing": {"response tools stream": "RS9"},
+    "final-text-differs": {"response stream": "RS8"},
+    "final-arguments-differ": {"response tools stream": "RS9"},
+    "response-id-changes": {"response stream": "RS20"},
+    "final-status-differs": {"response stream": "RS21"},
+    "response-key-missing": {"response": "RS13"},
+    "item-key-missing": {"response": "RS14"},
+    "sequence-missing": {"response stream": "RS15"},
+    "accepts-unstored-background": {"response unstored": "RS19"},
+    "stop-sequence-untold": {"message stop": "A12"},
+    "stop-sequence-key-missing": {"message": "A16"},
+    "stop-reason-missing": {"message stream": "A4", "message": "A10"},
+    "block-key-missing": {"message": "A17"},
+    "delta-type-wrong": {"message stream": "A9"},
+    "message-delta-missing": {"message stream": "A1"},
+    "event-name-missing": {"message stream": "A2"},
+    "embedding-nan": {"embeddings": "J1"},
+    "character-over-events": {"chat logprobs stream": "F2"},
+}
+
+
+@pytest.mark.parametrize("fault", sorted(BROKEN))
+def test_the_rule_of_a_fault_notices_it(simulator, fault):
+    for name, rule in BROKEN[fault].items():
+        _, clean = play(simulator, BY_NAME[name])
+        assert rule not in clean.broken, name
+        _, broken = play(simulator, BY_NAME[name], fault)
+        assert rule in broken.broken, (name, [str(one) for one in broken.violations])
+
+
+def test_faultless_answers_break_no_rule(simulator):
+    found = {call.name: play(simulator, call)[1].violations for call in BY_NAME.values()}
+    assert {name: [str(one) for one in violations] for name, violations in found.items() if violations} == {}
