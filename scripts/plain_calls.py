@@ -5,6 +5,7 @@ Together they ask for whatever an answer can have, so that each fault strikes at
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +38,21 @@ CHAT, COMPLETIONS, RESPONSES = "/v1/chat/completions", "/v1/completions", "/v1/r
 MESSAGES, EMBEDDINGS, RERANK, SCORE = "/v1/messages", "/v1/embeddings", "/v1/rerank", "/v1/score"
 
 
+SERVERS: dict[str, tuple[str, ...]] = {
+    "llm-d": ("--mode", "echo", "--max-model-len", "4000"),
+    "keyed": ("--mode", "echo", "--api-key", "key-of-the-house"),
+    "worker": ("--as", "worker", "--stub-mode", "--model", "tiny", "--worker-id", "w-1"),
+    "service": (
+        "--as",
+        "service",
+    ),
+}
+"""The servers that are called, by name: the arguments of the simulator."""
+
+
+JOB = {"job_id": "j-1", "prompt": TEXT}
+
+
 @dataclass(frozen=True)
 class PlainCall:
     """One call: its name, the API that it speaks, the path, and the body; without one it is a GET."""
@@ -44,7 +60,10 @@ class PlainCall:
     name: str
     api: str
     path: str
-    body: dict[str, Any] | None = None
+    body: dict[str, Any] | bytes | None = None
+    """What is asked: an object for JSON, or bytes as they are sent."""
+    content_type: str = "application/json"
+    server: str = "llm-d"
 
     @property
     def method(self) -> str:
@@ -52,7 +71,7 @@ class PlainCall:
 
     @property
     def streamed(self) -> bool:
-        return bool(self.body and self.body.get("stream"))
+        return self.api == "worker" or (isinstance(self.body, dict) and bool(self.body.get("stream")))
 
     @property
     def form(self) -> str:
@@ -114,11 +133,29 @@ CALLS = [
     PlainCall("ranking of nothing", "rerank", RERANK, {"query": "one", "documents": []}),
     PlainCall("scores", "score", SCORE, {"text_1": "one", "text_2": ["one", "two"]}),
     PlainCall("scores of nothing", "score", SCORE, {"text_1": "one"}),
+    PlainCall("tokens", "tokens", "/tokenize", {"model": "MODEL", "prompt": TEXT}),
+    PlainCall("text of tokens", "tokens", "/detokenize", {"model": "MODEL", "tokens": [1, 2, 3]}),
+    PlainCall("chat that is not JSON", "chat", CHAT, b"{"),
+    PlainCall("chat that is a list", "chat", CHAT, b"[]"),
+    PlainCall("chat as text", "chat", CHAT, b'{"messages": [{"role": "user", "content": "one"}]}', "text/plain"),
+    PlainCall("chat without a key", "chat", CHAT, {"messages": ASKED}, server="keyed"),
+    PlainCall("models without a key", "models", "/v1/models", server="keyed"),
+    PlainCall("job", "worker", "/execute", {**JOB, "max_tokens": 4}, server="worker"),
+    PlainCall("job stop", "worker", "/execute", {**JOB, "max_tokens": 30, "stop": ["e"]}, server="worker"),
+    PlainCall("job refused", "worker", "/execute", {"job_id": "j-1"}, server="worker"),
+    *(
+        PlainCall(
+            f"orchestration {mode}", "orchestration", CHAT,
+            {"model": "phi-4", "messages": ASKED, "max_tokens": 5, "orchestration_mode": mode}, server="service",
+        )
+        for mode in ("single", "critique", "debate")
+    ),
 ]  # fmt: skip
 
 
-def asked_of(call: PlainCall, model: str) -> dict[str, Any] | None:
-    """Return the body of a call, with the model's name where it has to be named."""
-    if call.body is None or call.body.get("model") != "MODEL":
-        return call.body
-    return {**call.body, "model": model}
+def bytes_of(call: PlainCall, model: str) -> bytes:
+    """Return what is sent as the body of a call, with the model's name where it has to be named."""
+    if call.body is None or isinstance(call.body, bytes):
+        return call.body or b""
+    body = {**call.body, "model": model} if call.body.get("model") == "MODEL" else call.body
+    return json.dumps(body).encode()

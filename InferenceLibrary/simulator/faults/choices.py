@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.draft import Draft
     from InferenceLibrary.simulator.core.turn import Turn
 
-_CHOICES = ("chat", "completions")
 _API = ("/v1/", "/rerank", "/v2/rerank", "/score", "/execute")
 
 
@@ -53,7 +52,7 @@ def wrong_type_draft(draft: Draft, values: Values, _turn: Turn) -> None:
 
 
 null_choices = define(
-    "null-choices", "gives null for the choices, of the body or of one chunk", breaks=("N1", "C1", "X1"), apis=_CHOICES
+    "null-choices", "gives null for the choices, of the body or of one chunk", breaks=("N1", "C1", "X1")
 )
 
 
@@ -64,7 +63,7 @@ def null_choices_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
         found[len(found) // 2]["choices"] = None
 
 
-empty_choices = define("empty-choices", "gives no choice at all", breaks=("N1", "X1", "C24", "N2", "X4"), apis=_CHOICES)
+empty_choices = define("empty-choices", "gives no choice at all", breaks=("N1", "X1", "C24", "N2", "X4"))
 
 
 @empty_choices.draft
@@ -75,7 +74,7 @@ def empty_choices_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
             item["choices"] = []
 
 
-extra_choice = define("extra-choice", "gives one choice more than was asked for", breaks=("N2", "X4"), apis=_CHOICES)
+extra_choice = define("extra-choice", "gives one choice more than was asked for", breaks=("N2", "X4"))
 
 
 @extra_choice.draft
@@ -98,7 +97,6 @@ null_tool_calls = define(
     "null-tool-calls",
     "gives null for the calls of tools, where the key may be left out",
     breaks=("V1",),
-    apis=("chat",),
 )
 
 
@@ -111,7 +109,7 @@ def null_tool_calls_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
 
 
 fingerprint_number = define(
-    "fingerprint-number", "gives a number for the system fingerprint, which is a text", breaks=("V2",), apis=_CHOICES
+    "fingerprint-number", "gives a number for the system fingerprint, which is a text", breaks=("V2",)
 )
 
 
@@ -122,9 +120,7 @@ def fingerprint_number_draft(draft: Draft, _values: Values, _turn: Turn) -> None
             item["system_fingerprint"] = 17
 
 
-text_offset_falls = define(
-    "text-offset-falls", "gives offsets of tokens that fall", breaks=("X5",), apis=("completions",)
-)
+text_offset_falls = define("text-offset-falls", "gives offsets of tokens that fall", breaks=("X5",))
 
 
 @text_offset_falls.draft
@@ -136,7 +132,7 @@ def text_offset_falls_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
             offsets[-1] = -1
 
 
-role_late = define("role-late", "sends the role with the second delta only", breaks=("C6",), apis=("chat",))
+role_late = define("role-late", "sends the role with the second delta only", breaks=("C6",))
 
 
 @role_late.draft

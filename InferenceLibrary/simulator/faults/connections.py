@@ -105,6 +105,7 @@ def cut_in_character_frames(frames: list[Frame], values: Values, _turn: Turn) ->
 stall = define(
     "stall",
     "stops for a while: before the headers, before the first token, before an event, or before the end",
+    nature="time",
     breaks=("F11",),
     before=Parameter("headers|first-token|event|end", "first-token", "where"),
     event=Parameter("int", 2, "which event, from 1, with before=event"),
@@ -139,6 +140,7 @@ def stall_frames(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame
 slow_drip = define(
     "slow-drip",
     "sends the answer in small pieces with pauses between",
+    nature="time",
     size=Parameter("int", 1, "bytes in a piece"),
     pause=Parameter("duration", 0.001, "between pieces"),
 )
@@ -157,7 +159,10 @@ def slow_drip_wire(steps: Iterator[Step], values: Values, _turn: Turn) -> Iterat
 
 
 split_events = define(
-    "split-events", "sends each event in several writes, cut at any byte", pieces=Parameter("int", 3, "how many")
+    "split-events",
+    "sends each event in several writes, cut at any byte",
+    nature="legal",
+    pieces=Parameter("int", 3, "how many"),
 )
 
 
@@ -173,7 +178,12 @@ def split_events_frames(frames: list[Frame], values: Values, _turn: Turn) -> lis
     return found
 
 
-buffered = define("buffered", "holds all events back and sends them in one write, as a proxy may", breaks=("F11",))
+buffered = define(
+    "buffered",
+    "holds all events back and sends them in one write, as a proxy may",
+    nature="time",
+    breaks=("F11",),
+)
 
 
 @buffered.frames
@@ -186,6 +196,7 @@ def buffered_frames(frames: list[Frame], _values: Values, _turn: Turn) -> list[F
 endless_stream = define(
     "endless-stream",
     "never ends: the last token comes again and again",
+    nature="size",
     breaks=("C17", "F8"),
     pause=Parameter("duration", 0.01, "between events"),
 )

@@ -236,7 +236,8 @@ def _error_event(turn: Turn, code: str = "") -> Event:
 
 error_mid_stream = define(
     "error-mid-stream",
-    "legal: sends an error object after some events, and ends",
+    "sends an error object after some events, and ends",
+    nature="legal",
     events=Parameter("int", 2, "how many events before"),
     code=Parameter("text", "", "the error's code, where the system has such in its streams"),
 )

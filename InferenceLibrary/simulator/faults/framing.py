@@ -152,7 +152,8 @@ def unknown_field_frames(frames: list[Frame], values: Values, _turn: Turn) -> li
 
 line_ends = define(
     "line-ends",
-    "legal: ends lines with CR or CRLF instead of LF",
+    "ends lines with CR or CRLF instead of LF",
+    nature="legal",
     breaks=("F4",),
     kind=Parameter("cr|crlf|mixed", "crlf", "which"),
 )
@@ -167,7 +168,7 @@ def line_ends_frames(frames: list[Frame], values: Values, _turn: Turn) -> list[F
     return frames
 
 
-no_space = define("no-space", "legal: leaves out the space after the colon", breaks=("F4",))
+no_space = define("no-space", "leaves out the space after the colon", nature="legal", breaks=("F4",))
 
 
 @no_space.frames
@@ -177,7 +178,12 @@ def no_space_frames(frames: list[Frame], _values: Values, _turn: Turn) -> list[F
     return frames
 
 
-data_in_lines = define("data-in-lines", "legal: spreads the JSON of each event over several data lines", breaks=("F4",))
+data_in_lines = define(
+    "data-in-lines",
+    "spreads the JSON of each event over several data lines",
+    nature="legal",
+    breaks=("F4",),
+)
 
 
 @data_in_lines.frames
@@ -190,7 +196,8 @@ def data_in_lines_frames(frames: list[Frame], _values: Values, _turn: Turn) -> l
 
 comments = define(
     "comments",
-    "legal: sends comments as keep-alive, before the first event too",
+    "sends comments as keep-alive, before the first event too",
+    nature="legal",
     breaks=("F6",),
     text=Parameter("text", "keep-alive", "what they say"),
 )
@@ -206,7 +213,7 @@ def comments_frames(frames: list[Frame], values: Values, _turn: Turn) -> list[Fr
     return found
 
 
-byte_order_mark = define("byte-order-mark", "legal: begins the stream with a byte order mark", breaks=("F4",))
+byte_order_mark = define("byte-order-mark", "begins the stream with a byte order mark", nature="legal", breaks=("F4",))
 
 
 @byte_order_mark.frames
@@ -227,6 +234,7 @@ def unfinished_event_frames(frames: list[Frame], _values: Values, _turn: Turn) -
 endless_line = define(
     "endless-line",
     "sends an event whose line never ends",
+    nature="size",
     breaks=("F5",),
     bytes=Parameter("int", 100_000_000, "how many bytes until it closes"),
 )

@@ -67,7 +67,11 @@ def missing_last_chunk_frames(frames: list[Frame], _values: Values, _turn: Turn)
     return [*frames, Frame(close)]
 
 
-keep_alive_closed = define("keep-alive-closed", "promises to keep the connection and closes it after the answer")
+keep_alive_closed = define(
+    "keep-alive-closed",
+    "promises to keep the connection and closes it after the answer",
+    nature="legal",
+)
 
 
 @keep_alive_closed.draft
@@ -84,7 +88,9 @@ def keep_alive_closed_wire(steps: Iterator[Step], _values: Values, turn: Turn) -
     return itertools.chain(steps, [end])
 
 
-huge_header = define("huge-header", "sends a header of many bytes", bytes=Parameter("int", 100_000, "its length"))
+huge_header = define(
+    "huge-header", "sends a header of many bytes", nature="size", bytes=Parameter("int", 100_000, "its length")
+)
 
 
 @huge_header.draft
@@ -92,7 +98,9 @@ def huge_header_draft(draft: Draft, values: Values, _turn: Turn) -> None:
     draft.headers.append(("X-Padding", "x" * values["bytes"]))
 
 
-many_headers = define("many-headers", "sends very many headers", count=Parameter("int", 1000, "how many"))
+many_headers = define(
+    "many-headers", "sends very many headers", nature="size", count=Parameter("int", 1000, "how many")
+)
 
 
 @many_headers.draft
@@ -139,7 +147,7 @@ def empty_body_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
 
 
 huge_body = define(
-    "huge-body", "answers with a body of many bytes", bytes=Parameter("int", 1_000_000_000, "its length")
+    "huge-body", "answers with a body of many bytes", nature="size", bytes=Parameter("int", 1_000_000_000, "its length")
 )
 
 
@@ -158,6 +166,7 @@ def huge_body_wire(_steps: Iterator[Step], values: Values, turn: Turn) -> Iterat
 compression_bomb = define(
     "compression-bomb",
     "answers with gzip that unpacks to many bytes",
+    nature="size",
     bytes=Parameter("int", 100_000_000, "its unpacked length"),
 )
 

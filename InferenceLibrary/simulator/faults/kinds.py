@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from InferenceLibrary.simulator.core.draft import event_bytes, to_json
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.turn import Line, Step, Turn
 
 Values = dict[str, Any]
+Nature = Literal["wire", "legal", "time", "size", "process"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -50,8 +51,8 @@ class FaultKind:
     of_process: bool = False
     # The requests that it is for when no path is given; all that generate when empty.
     paths: tuple[str, ...] = ()
-    # The APIs whose answers it can change; any when empty.
-    apis: tuple[str, ...] = ()
+    # Whether it breaks the wire, or is legal, or a matter of time, of size or of the process.
+    nature: Nature = "wire"
     on_connect: Callable[[Line, Values], None] | None = None
     on_head: Callable[[Turn, Values], None] | None = None
     on_answer: Callable[[Turn, Values], bool] | None = None
@@ -100,11 +101,11 @@ def define(
     breaks: tuple[str, ...] = (),
     of_process: bool = False,
     paths: tuple[str, ...] = (),
-    apis: tuple[str, ...] = (),
+    nature: Nature = "wire",
     **parameters: Parameter,
 ) -> FaultKind:
     """Add a kind of fault to the catalogue."""
-    kind = FaultKind(name, text, breaks, parameters, of_process, paths, apis)
+    kind = FaultKind(name, text, breaks, parameters, of_process, paths, "process" if of_process else nature)
     KINDS[name] = kind
     return kind
 

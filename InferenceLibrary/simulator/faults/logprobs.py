@@ -23,7 +23,7 @@ def _holders(draft: Draft) -> list[dict[str, Any]]:
 
 def _fault(name: str, text: str, rule: str, of_chat: Change, of_text: Change | None = None) -> None:
     """Define a fault that changes the tokens of a chat, and what holds those of a text completion."""
-    kind = define(name, text, breaks=(rule,), apis=("chat", "completions") if of_text else ("chat",))
+    kind = define(name, text, breaks=(rule,) if of_text else ("chat",))
 
     @kind.draft
     def change(draft: Draft, _values: Values, _turn: Turn) -> None:
@@ -103,9 +103,7 @@ _fault(
 )  # fmt: skip
 _fault("logprobs-too-many", "gives more alternatives than were asked for", "L1", _more, _more_texts)
 
-logprobs_missing = define(
-    "logprobs-missing", "gives no log probabilities though asked", breaks=("L1",), apis=("chat", "completions")
-)
+logprobs_missing = define("logprobs-missing", "gives no log probabilities though asked", breaks=("L1",))
 
 
 @logprobs_missing.draft
@@ -115,9 +113,7 @@ def logprobs_missing_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
             choice["logprobs"] = None
 
 
-logprobs_token_lost = define(
-    "logprobs-token-lost", "leaves out the log probability of a token", breaks=("L4",), apis=("chat", "completions")
-)
+logprobs_token_lost = define("logprobs-token-lost", "leaves out the log probability of a token", breaks=("L4",))
 
 
 @logprobs_token_lost.draft

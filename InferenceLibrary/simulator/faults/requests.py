@@ -285,7 +285,12 @@ def metrics_frozen_draft(draft: Draft, _values: Values, turn: Turn) -> None:
     draft.body = app.frozen_metrics
 
 
-first_request_hangs = define("first-request-hangs", "is healthy, but never answers the first request", breaks=())
+first_request_hangs = define(
+    "first-request-hangs",
+    "is healthy, but never answers the first request",
+    nature="time",
+    breaks=(),
+)
 
 
 @first_request_hangs.answer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from simulator.faults.exchanges import BY_NAME, play
+from simulator.faults.exchanges import BY_NAME, SERVERS, play
 
 # Fault to the calls that it is shown on, and the rule that each of them breaks then.
 BROKEN: dict[str, dict[str, str]] = {
@@ -76,20 +76,46 @@ BROKEN: dict[str, dict[str, str]] = {
     "delta-type-wrong": {"message stream": "A9"},
     "message-delta-missing": {"message stream": "A1"},
     "event-name-missing": {"message stream": "A2"},
-    "embedding-nan": {"embeddings": "J1"},
+    "embedding-lost": {"embeddings": "E1"},
+    "embedding-lengths-differ": {"embeddings base64": "E3"},
+    "embedding-nan": {"embeddings base64": "E6", "embeddings": "J1"},
+    "ignores-dimensions": {"embeddings base64": "E3"},
+    "ignores-encoding-format": {"embeddings base64": "E2"},
+    "rerank-index-out-of-range": {"ranking": "RK3"},
+    "rerank-score-text": {"ranking": "RK1"},
+    "rerank-document-lost": {"ranking": "RK4"},
+    "score-lost": {"scores": "SC1"},
+    "score-index-wrong": {"scores": "SC1"},
+    "score-text": {"scores": "SC1"},
+    "token-index-gap": {"job": "W4"},
+    "tokens-out-wrong": {"job": "W4"},
+    "stop-reason-unknown": {"job": "W3"},
+    "token-text-missing": {"job": "W3"},
+    "job-id-differs": {"job": "W5"},
+    "event-unknown": {"job": "W3"},
+    "orchestration-mode-differs": {"orchestration debate": "O2"},
+    "orchestration-models-missing": {"orchestration debate": "O3"},
+    "orchestration-score-too-high": {"orchestration debate": "O4"},
     "character-over-events": {"chat logprobs stream": "F2"},
 }
 
 
+@pytest.fixture(scope="module")
+def ports(start_shared):
+    """The port of each server that is called."""
+    return {name: start_shared(*arguments).port for name, arguments in SERVERS.items()}
+
+
 @pytest.mark.parametrize("fault", sorted(BROKEN))
-def test_the_rule_of_a_fault_notices_it(simulator, fault):
+def test_the_rule_of_a_fault_notices_it(ports, fault):
     for name, rule in BROKEN[fault].items():
-        _, clean = play(simulator, BY_NAME[name])
+        call = BY_NAME[name]
+        _, clean = play(ports[call.server], call)
         assert rule not in clean.broken, name
-        _, broken = play(simulator, BY_NAME[name], fault)
+        _, broken = play(ports[call.server], call, fault)
         assert rule in broken.broken, (name, [str(one) for one in broken.violations])
 
 
-def test_faultless_answers_break_no_rule(simulator):
-    found = {call.name: play(simulator, call)[1].violations for call in BY_NAME.values()}
+def test_faultless_answers_break_no_rule(ports):
+    found = {call.name: play(ports[call.server], call)[1].violations for call in BY_NAME.values()}
     assert {name: [str(one) for one in violations] for name, violations in found.items() if violations} == {}
