@@ -11,6 +11,7 @@ from typing import Any
 
 TEXT = "one two three four five"
 ASKED = [{"role": "user", "content": TEXT}]
+SLOWLY = [{"role": "user", "content": " ".join(map(str, range(12)))}]
 SCHEMA = {
     "type": "object",
     "properties": {"city": {"enum": ["a city with a long name"]}},
@@ -31,7 +32,10 @@ MESSAGES_TOOLS: dict[str, Any] = {
 }
 USAGE: dict[str, Any] = {"stream_options": {"include_usage": True}}
 LOGPROBS: dict[str, Any] = {"logprobs": True, "top_logprobs": 2}
+SHORT = {"max_tokens": 3}
 FORMAT = {"type": "json_schema", "json_schema": {"name": "place", "schema": SCHEMA}}
+TEXT_SHORT = {"max_tokens": 3}
+FORMAT = {"type": "json_schema", "name": "place", "schema": SCHEMA}
 THINKING: dict[str, Any] = {"max_tokens": 2000, "thinking": {"type": "enabled", "budget_tokens": 1024}}
 
 CHAT, COMPLETIONS, RESPONSES = "/v1/chat/completions", "/v1/completions", "/v1/responses"
@@ -41,6 +45,7 @@ MESSAGES, EMBEDDINGS, RERANK, SCORE = "/v1/messages", "/v1/embeddings", "/v1/rer
 SERVERS: dict[str, tuple[str, ...]] = {
     "llm-d": ("--mode", "echo", "--max-model-len", "4000"),
     "keyed": ("--mode", "echo", "--api-key", "key-of-the-house"),
+    "slow": ("--mode", "echo", "--time-to-first-token", "30ms", "--inter-token-latency", "30ms"),
     "worker": ("--as", "worker", "--stub-mode", "--model", "tiny", "--worker-id", "w-1"),
     "service": (
         "--as",
@@ -92,18 +97,20 @@ CALLS = [
     *_both("chat logprobs", "chat", CHAT, {"messages": ASKED, "n": 2, "max_tokens": 3, **LOGPROBS}),
     *_both("chat stop", "chat", CHAT, {"messages": ASKED, "stop": [" three four"]}),
     *_both("chat tools", "chat", CHAT, {"messages": ASKED, **TOOLS, "seed": 3}),
+    *_both("chat one tool", "chat", CHAT, {"messages": ASKED, **TOOLS, "parallel_tool_calls": False}),
     *_both("chat format", "chat", CHAT, {"messages": ASKED, "response_format": FORMAT}),
     *_both("chat of another model", "chat", CHAT, {"messages": ASKED, "model": "another"}),
     PlainCall("chat without messages", "chat", CHAT, {"messages": []}),
     PlainCall("chat stream options", "chat", CHAT, {"messages": ASKED, **USAGE}),
     *_both("completion", "completions", COMPLETIONS, {"prompt": TEXT, "max_tokens": 3, "logprobs": 2}, **USAGE),
-    *_both("completion echo", "completions", COMPLETIONS, {"prompt": TEXT, "echo": True, "logprobs": 2}),
+    *_both("completion echo", "completions", COMPLETIONS, {"prompt": TEXT, "echo": True, "logprobs": 2, **SHORT}),
     PlainCall("completions", "completions", COMPLETIONS, {"prompt": [TEXT, "six seven"], "n": 2, "max_tokens": 3}),
     PlainCall("completion stop", "completions", COMPLETIONS, {"prompt": TEXT, "stop": [" three four"]}),
     PlainCall("completion of another model", "completions", COMPLETIONS, {"prompt": TEXT, "model": "another"}),
     *_both("response", "responses", RESPONSES, {"input": TEXT}),
     *_both("response limit", "responses", RESPONSES, {"input": TEXT, "max_output_tokens": 2, "store": False}),
     *_both("response tools", "responses", RESPONSES, {"input": TEXT, **RESPONSES_TOOLS}),
+    *_both("response format", "responses", RESPONSES, {"input": TEXT, "text": {"format": TEXT_FORMAT}}),
     PlainCall("response unstored", "responses", RESPONSES, {"input": TEXT, "background": True, "store": False}),
     PlainCall("response of another model", "responses", RESPONSES, {"input": TEXT, "model": "another"}),
     *_both("message", "messages", MESSAGES, {"model": "MODEL", "messages": ASKED, "max_tokens": 30}),
@@ -128,6 +135,7 @@ CALLS = [
     PlainCall("embeddings of nothing", "embeddings", EMBEDDINGS, {"input": ""}),
     PlainCall("embeddings of another model", "embeddings", EMBEDDINGS, {"input": "one", "model": "another"}),
     PlainCall("models", "models", "/v1/models"),
+    PlainCall("model", "models", "/v1/models/fake-model"),
     PlainCall("ranking", "rerank", RERANK, {"query": "one", "documents": ["one two", "two", "one"]}),
     PlainCall("ranking top", "rerank", RERANK, {"query": "one", "documents": ["one two", "two", "one"], "top_n": 2}),
     PlainCall("ranking of nothing", "rerank", RERANK, {"query": "one", "documents": []}),
@@ -140,6 +148,7 @@ CALLS = [
     PlainCall("chat as text", "chat", CHAT, b'{"messages": [{"role": "user", "content": "one"}]}', "text/plain"),
     PlainCall("chat without a key", "chat", CHAT, {"messages": ASKED}, server="keyed"),
     PlainCall("models without a key", "models", "/v1/models", server="keyed"),
+    PlainCall("slow chat", "chat", CHAT, {"messages": SLOWLY, "stream": True}, server="slow"),
     PlainCall("job", "worker", "/execute", {**JOB, "max_tokens": 4}, server="worker"),
     PlainCall("job stop", "worker", "/execute", {**JOB, "max_tokens": 30, "stop": ["e"]}, server="worker"),
     PlainCall("job refused", "worker", "/execute", {"job_id": "j-1"}, server="worker"),

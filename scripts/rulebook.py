@@ -34,12 +34,26 @@ from InferenceLibrary.simulator.faults.kinds import FaultKind
 DAYS = 7
 MODEL = "fake-model"
 KEY = "key-of-the-house"
-KNOWN = {name: Known(models=(MODEL,) if name in {"llm-d", "keyed"} else None, key=name == "keyed") for name in SERVERS}
+KNOWN = {
+    name: Known(models=(MODEL,) if name in {"llm-d", "keyed", "slow"} else None, key=name == "keyed")
+    for name in SERVERS
+}
 # What is said of several calls, or is not seen in the answer to a plain one.
 ELSEWHERE = {
     "refuse-connection": "acts on connections, before there is a request",
     "stuck-after-error": "hangs on the request after one that was wrong",
     "accepts-empty-input": "strikes where the input is empty",
+}
+
+
+# Other forms of a fault than that of its defaults, which break other rules.
+VARIANTS = {
+    "missing-choice-key": ("key=message", "key=text", "key=index"),
+    "null-value": ("key=choices", "key=usage"),
+    "wrong-type": ("key=created",),
+    "unknown-field": ("kind=retry", "kind=id"),
+    "json-not-a-number": ("value=Infinity", "value=1e999"),
+    "tool-index-wrong": ("kind=same",),
 }
 
 
@@ -115,13 +129,14 @@ def sampled(names: list[str]) -> list[FaultKind]:
 
 def play(kind: FaultKind, servers: dict[str, Server], clean: dict[str, tuple[Exchange, set[str]]]) -> list[Seen]:
     """Make every call with a fault; return what those show that it changed."""
-    answers = {call.name: servers[call.server].call(call, kind.name) for call in CALLS}
-    struck = set().union(*(server.struck() for server in servers.values()))
     seen = []
-    for call in CALLS:
-        if call.name in struck:
-            exchange, (before, rules) = answers[call.name], clean[call.name]
-            seen.append(Seen(call, tuple(sorted(broken(call, exchange) - rules)), failure(exchange, before)))
+    for form in (kind.name, *(f"{kind.name}:{variant}" for variant in VARIANTS.get(kind.name, ()))):
+        answers = {call.name: servers[call.server].call(call, form) for call in CALLS}
+        struck = set().union(*(server.struck() for server in servers.values()))
+        for call in CALLS:
+            if call.name in struck:
+                exchange, (before, rules) = answers[call.name], clean[call.name]
+                seen.append(Seen(call, tuple(sorted(broken(call, exchange) - rules)), failure(exchange, before)))
     return seen
 
 

@@ -209,10 +209,22 @@ def read_chat(turn: Turn, data: dict[str, Any]) -> Ask:
     ask.tools = take(data, "tools", (list,), [])
     ask.tool_choice = take(data, "tool_choice", (str, dict), "auto")
     ask.parallel_tool_calls = take(data, "parallel_tool_calls", (bool,), True)
+    if not messages:
+        raise ApiError(400, "'messages' must hold at least one message", param="messages")
     return ask
 
 
-def _read_format(given: dict[str, Any] | None) -> dict[str, Any] | None:
+def read_text_format(text: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the JSON schema that `text` of a response asks for, or None for free text.
+
+    Raises:
+        ApiError: 400, its format is not one.
+    """
+    given = take(text, "format", (dict,), None)
+    return _read_format(given and {**given, "json_schema": given}, "text.format")
+
+
+def _read_format(given: dict[str, Any] | None, name: str = "response_format") -> dict[str, Any] | None:
     """Return the JSON schema that the answer must fit, or None for free text."""
     kind = "text" if given is None else given.get("type")
     if given is None or kind == "text":
@@ -222,9 +234,7 @@ def _read_format(given: dict[str, Any] | None) -> dict[str, Any] | None:
     holder = given.get("json_schema")
     schema = holder.get("schema") if isinstance(holder, dict) else None
     if kind != "json_schema" or not isinstance(schema, dict):
-        raise ApiError(
-            400, "'response_format' must be text, json_object, or json_schema with a schema", param="response_format"
-        )
+        raise ApiError(400, f"'{name}' must be text, json_object, or json_schema with a schema", param=name)
     return schema
 
 

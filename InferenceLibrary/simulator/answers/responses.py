@@ -7,7 +7,7 @@ from collections import OrderedDict
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.simulator.answers.openai_requests import Ask, content_text, take, take_number
+from InferenceLibrary.simulator.answers.openai_requests import Ask, content_text, read_text_format, take, take_number
 from InferenceLibrary.simulator.answers.tokens import count_tokens
 from InferenceLibrary.simulator.core.api_errors import ApiError
 from InferenceLibrary.simulator.core.draft import Event
@@ -58,6 +58,7 @@ def read_response_request(data: dict[str, Any], settings: Settings) -> Ask:
     if isinstance(choice, dict):
         choice = {"type": "function", "function": {"name": choice.get("name")}}
     ask.tool_choice = choice
+    ask.response_format = read_text_format(take(data, "text", (dict,), {}))
     for tool in take(data, "tools", (list,), []):
         if not isinstance(tool, dict):
             raise ApiError(400, "'tools' must hold objects", param="tools")
@@ -86,7 +87,7 @@ def response_object(response_id: str, model: str, data: dict[str, Any], ask: Ask
         "previous_response_id": data.get("previous_response_id"),
         "store": data.get("store") is not False,
         "temperature": 1.0 if ask.temperature is None else ask.temperature,
-        "text": {"format": {"type": "text"}},
+        "text": {"format": {"type": "text"}, **(data.get("text") or {})},
         "tool_choice": data.get("tool_choice") or "auto",
         "tools": data.get("tools") or [],
         "top_p": 1.0 if data.get("top_p") is None else data["top_p"],

@@ -44,12 +44,16 @@ def models_doubled_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
         draft.body["data"].append(copy.copy(draft.body["data"][0]))
 
 
-model_unlisted = define("model-unlisted", "lists other models than it serves", breaks=("M2",), paths=("/v1/models",))
+model_unlisted = define(
+    "model-unlisted",
+    "tells other models than it serves",
+    breaks=("M2", "M4"),
+    paths=("/v1/models",),
+)
 
 
 @model_unlisted.draft
 def model_unlisted_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
-    if isinstance(draft.body, dict):
-        for model in draft.body.get("data", ()):
-            if "id" in model:
-                model["id"] += "-other"
+    for model in nested(draft):
+        if model.get("object") == "model":
+            model["id"] += "-other"

@@ -26,7 +26,7 @@ def _change_one(draft: Draft, key: str, value: Any) -> None:
 null_value = define(
     "null-value",
     "gives null where a value belongs, in one place",
-    breaks=("C1", "N1", "X1", "RS1", "RS14", "A10", "M1", "V1"),
+    breaks=("C1", "N1", "X1", "RS14", "A10", "M1"),
     paths=_API,
     key=Parameter("text", "id", "which key"),
 )
@@ -40,7 +40,7 @@ def null_value_draft(draft: Draft, values: Values, _turn: Turn) -> None:
 wrong_type = define(
     "wrong-type",
     "gives a list where a text or a number belongs, in one place",
-    breaks=("C1", "N1", "X1", "RS1", "A10", "M1", "V2"),
+    breaks=("C1", "N1", "X1", "RS1", "A10"),
     paths=_API,
     key=Parameter("text", "model", "which key"),
 )
@@ -63,7 +63,7 @@ def null_choices_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
         found[len(found) // 2]["choices"] = None
 
 
-empty_choices = define("empty-choices", "gives no choice at all", breaks=("N1", "X1", "C24", "N2", "X4"))
+empty_choices = define("empty-choices", "gives no choice at all", breaks=("N1", "X1", "C24"))
 
 
 @empty_choices.draft

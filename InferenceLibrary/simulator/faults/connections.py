@@ -65,7 +65,7 @@ def cut_after_events_wire(steps: Iterator[Step], values: Values, _turn: Turn) ->
 cut_in_json = define(
     "cut-in-json",
     "ends the connection in the middle of the JSON text of an event",
-    breaks=("F5", "F7", "F8", "F10"),
+    breaks=("F5", "F8", "F10"),
     event=Parameter("int", 2, "which event, from 1"),
     how=_HOW,
 )
@@ -82,7 +82,7 @@ def cut_in_json_frames(frames: list[Frame], values: Values, _turn: Turn) -> list
 cut_in_character = define(
     "cut-in-character",
     "ends the connection inside a character of several bytes, which it adds where the answer has none",
-    breaks=("F2", "F5", "F8", "F10"),
+    breaks=("F5", "F8", "F10"),
     event=Parameter("int", 2, "the first event that may be cut, from 1"),
     how=_HOW,
 )
@@ -181,7 +181,6 @@ def split_events_frames(frames: list[Frame], values: Values, _turn: Turn) -> lis
 buffered = define(
     "buffered",
     "holds all events back and sends them in one write, as a proxy may",
-    nature="time",
     breaks=("F11",),
 )
 

@@ -97,12 +97,12 @@ accepts_empty_input = define("accepts-empty-input", "answers 200 to an empty inp
 @accepts_empty_input.answer
 def accepts_empty_input_answer(turn: Turn, _values: Values) -> bool:
     data = json_of(turn)
-    if not data.get("input"):
+    if "input" in data and not data["input"]:
         data["input"] = "nothing"
     return False
 
 
-embedding_nan = define("embedding-nan", "has NaN for a number", breaks=("J1", "E2"), paths=_PATHS)
+embedding_nan = define("embedding-nan", "has NaN for a number", breaks=("J1", "E6"), paths=_PATHS)
 
 
 @embedding_nan.draft

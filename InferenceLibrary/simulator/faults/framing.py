@@ -36,7 +36,7 @@ def double_done_frames(frames: list[Frame], _values: Values, _turn: Turn) -> lis
     return [*frames, Frame(b"data: [DONE]\n\n", "done")]
 
 
-data_after_done = define("data-after-done", "sends a chunk again after `data: [DONE]`", breaks=("F8", "F10"))
+data_after_done = define("data-after-done", "sends a chunk again after `data: [DONE]`", breaks=("F8",))
 
 
 @data_after_done.frames
@@ -244,3 +244,13 @@ endless_line = define(
 def endless_line_frames(frames: list[Frame], values: Values, _turn: Turn) -> list[Frame]:
     block = b"x" * 65536
     return [*frames[:1], Frame(b"data: "), *(Frame(block, "block", 1e-6) for _ in range(values["bytes"] // len(block)))]
+
+
+open_event_after_done = define(
+    "open-event-after-done", "begins an event after `data: [DONE]` and does not close it", breaks=("F5",)
+)
+
+
+@open_event_after_done.frames
+def open_event_after_done_frames(frames: list[Frame], _values: Values, _turn: Turn) -> list[Frame]:
+    return [*frames, Frame(b"data: {}\n", "late")]

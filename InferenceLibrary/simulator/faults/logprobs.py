@@ -47,6 +47,11 @@ def _repeat_alternative(entry: Any) -> None:
         entry["top_logprobs"].append(dict(entry["top_logprobs"][0]))
 
 
+def _spoil_alternatives(entry: Any) -> None:
+    for other in entry["top_logprobs"][1:]:
+        other["bytes"] = [*other["bytes"], 33]
+
+
 def _raise_alternatives(entry: Any) -> None:
     for number, other in enumerate(entry["top_logprobs"]):
         other["logprob"] = -0.1 - number / 1000
@@ -95,6 +100,12 @@ _fault(
     "gives bytes that are not those of the token",
     "L3",
     _set("bytes", lambda old: [*old, 33]),
+)
+_fault(
+    "alternative-bytes-wrong",
+    "gives an alternative bytes that are not those of its text",
+    "L3",
+    _spoil_alternatives,
 )
 _fault("logprobs-alternative-twice", "names an alternative twice", "L2", _repeat_alternative)
 _fault(

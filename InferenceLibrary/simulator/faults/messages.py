@@ -47,7 +47,7 @@ def stop_reason_missing_draft(draft: Draft, _values: Values, _turn: Turn) -> Non
         item.pop("stop_reason", None)
 
 
-block_key_missing = define("block-key-missing", "a block of text has no text", breaks=("A17", "A9", "A3"), paths=_PATHS)
+block_key_missing = define("block-key-missing", "a block of text has no text", breaks=("A17",), paths=_PATHS)
 
 
 @block_key_missing.draft

@@ -19,7 +19,7 @@ def _results(draft: Draft) -> list[dict[str, Any]]:
     return draft.body.get("results", []) if isinstance(draft.body, dict) else []
 
 
-rerank_worst_first = define("rerank-worst-first", "gives the worst document first", paths=_PATHS)
+rerank_worst_first = define("rerank-worst-first", "gives the worst document first", breaks=("RK2",), paths=_PATHS)
 
 
 @rerank_worst_first.draft
@@ -27,7 +27,12 @@ def rerank_worst_first_draft(draft: Draft, _values: Values, _turn: Turn) -> None
     _results(draft).reverse()
 
 
-rerank_index_twice = define("rerank-index-twice", "gives the second document the index of the best", paths=_PATHS)
+rerank_index_twice = define(
+    "rerank-index-twice",
+    "gives the second document the index of the best",
+    breaks=("RK3",),
+    paths=_PATHS,
+)
 
 
 @rerank_index_twice.draft
@@ -37,7 +42,7 @@ def rerank_index_twice_draft(draft: Draft, _values: Values, _turn: Turn) -> None
         result["index"] = results[0]["index"]
 
 
-rerank_score_missing = define("rerank-score-missing", "gives the best document no score", paths=_PATHS)
+rerank_score_missing = define("rerank-score-missing", "gives the best document no score", breaks=("RK1",), paths=_PATHS)
 
 
 @rerank_score_missing.draft
@@ -46,7 +51,7 @@ def rerank_score_missing_draft(draft: Draft, _values: Values, _turn: Turn) -> No
         del result["relevance_score"]
 
 
-ignores_top_n = define("ignores-top-n", "returns all documents, whatever top_n says", paths=_PATHS)
+ignores_top_n = define("ignores-top-n", "returns all documents, whatever top_n says", breaks=("RK4",), paths=_PATHS)
 
 
 @ignores_top_n.answer
@@ -59,7 +64,7 @@ def ignores_top_n_answer(turn: Turn, _values: Values) -> bool:
 
 
 rerank_index_out_of_range = define(
-    "rerank-index-out-of-range", "gives the last document an index that no document has", paths=_PATHS
+    "rerank-index-out-of-range", "gives the last document an index that no document has", breaks=("RK3",), paths=_PATHS
 )
 
 
@@ -69,7 +74,7 @@ def rerank_index_out_of_range_draft(draft: Draft, _values: Values, _turn: Turn) 
         result["index"] += 1000
 
 
-rerank_score_text = define("rerank-score-text", "gives the scores as texts", paths=_PATHS)
+rerank_score_text = define("rerank-score-text", "gives the scores as texts", breaks=("RK1",), paths=_PATHS)
 
 
 @rerank_score_text.draft
@@ -78,7 +83,7 @@ def rerank_score_text_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
         result["relevance_score"] = str(result["relevance_score"])
 
 
-rerank_document_lost = define("rerank-document-lost", "leaves out the last document", paths=_PATHS)
+rerank_document_lost = define("rerank-document-lost", "leaves out the last document", breaks=("RK4",), paths=_PATHS)
 
 
 @rerank_document_lost.draft
@@ -91,7 +96,7 @@ def _scores(draft: Draft) -> list[dict[str, Any]]:
     return items if all("score" in item for item in items) else []
 
 
-score_lost = define("score-lost", "gives no score for the last pair", paths=_SCORES)
+score_lost = define("score-lost", "gives no score for the last pair", breaks=("SC1",), paths=_SCORES)
 
 
 @score_lost.draft
@@ -99,7 +104,7 @@ def score_lost_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     del _scores(draft)[-1:]
 
 
-score_index_wrong = define("score-index-wrong", "numbers the scores from 1", paths=_SCORES)
+score_index_wrong = define("score-index-wrong", "numbers the scores from 1", breaks=("SC1",), paths=_SCORES)
 
 
 @score_index_wrong.draft
@@ -108,7 +113,7 @@ def score_index_wrong_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
         item["index"] += 1
 
 
-score_text = define("score-text", "gives the scores as texts", paths=_SCORES)
+score_text = define("score-text", "gives the scores as texts", breaks=("SC1",), paths=_SCORES)
 
 
 @score_text.draft

@@ -54,7 +54,7 @@ def sequence_gap_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
 
 
 terminal_event_missing = define(
-    "terminal-event-missing", "ends without the event that says so", breaks=("RS5", "F9", "A1"), paths=_TYPED
+    "terminal-event-missing", "ends without the event that says so", breaks=("RS5", "A1", "W1"), paths=_TYPED
 )
 
 
@@ -228,7 +228,7 @@ def signature_missing_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
 
 
 error_event_wrong = define(
-    "error-event-wrong", "sends an error event without its type, and ends", breaks=("A7",), paths=_MESSAGES
+    "error-event-wrong", "sends an error event without its type, and ends", breaks=("RS10", "W3"), paths=_TYPED
 )
 
 

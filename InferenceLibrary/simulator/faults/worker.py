@@ -16,7 +16,7 @@ def _tokens(draft: Draft) -> list[Event]:
     return [event for event in events_of(draft, "token") if event.data.get("type") == "token"]
 
 
-token_index_gap = define("token-index-gap", "numbers the tokens with a gap")
+token_index_gap = define("token-index-gap", "numbers the tokens with a gap", breaks=("W4",))
 
 
 @token_index_gap.draft
@@ -26,7 +26,7 @@ def token_index_gap_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
         event.data["i"] += 1
 
 
-tokens_out_wrong = define("tokens-out-wrong", "counts one token more at the end than it sent")
+tokens_out_wrong = define("tokens-out-wrong", "counts one token more at the end than it sent", breaks=("W4",))
 
 
 @tokens_out_wrong.draft
@@ -35,7 +35,7 @@ def tokens_out_wrong_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
         event.data["tokens_out"] += 1
 
 
-stop_reason_unknown = define("stop-reason-unknown", "ends a job for a reason that does not exist")
+stop_reason_unknown = define("stop-reason-unknown", "ends a job for a reason that does not exist", breaks=("W3",))
 
 
 @stop_reason_unknown.draft
@@ -44,7 +44,7 @@ def stop_reason_unknown_draft(draft: Draft, _values: Values, _turn: Turn) -> Non
         event.data["stop_reason"] = "tired"
 
 
-token_text_missing = define("token-text-missing", "sends a token without a text")
+token_text_missing = define("token-text-missing", "sends a token without a text", breaks=("W3",))
 
 
 @token_text_missing.draft
@@ -53,7 +53,7 @@ def token_text_missing_draft(draft: Draft, _values: Values, _turn: Turn) -> None
         event.data.pop("t", None)
 
 
-job_id_differs = define("job-id-differs", "answers for another job")
+job_id_differs = define("job-id-differs", "answers for another job", breaks=("W5",))
 
 
 @job_id_differs.draft
@@ -62,7 +62,7 @@ def job_id_differs_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
         event.data["job_id"] += "-other"
 
 
-event_unknown = define("event-unknown", "sends an event of a type that does not exist")
+event_unknown = define("event-unknown", "sends an event of a type that does not exist", breaks=("W4",))
 
 
 @event_unknown.draft
@@ -77,7 +77,11 @@ def _told(draft: Draft) -> list[dict[str, Any]]:
     return [item["orchestration"] for item in all_objects(draft) if isinstance(item.get("orchestration"), dict)]
 
 
-orchestration_mode_differs = define("orchestration-mode-differs", "tells another mode of joint work than was asked for")
+orchestration_mode_differs = define(
+    "orchestration-mode-differs",
+    "tells another mode of joint work than was asked for",
+    breaks=("O2",),
+)
 
 
 @orchestration_mode_differs.draft
@@ -86,7 +90,9 @@ def orchestration_mode_differs_draft(draft: Draft, _values: Values, _turn: Turn)
         metadata["mode"] = "single" if metadata["mode"] != "single" else "debate"
 
 
-orchestration_models_missing = define("orchestration-models-missing", "does not tell the models that worked together")
+orchestration_models_missing = define(
+    "orchestration-models-missing", "does not tell the models that worked together", breaks=("O3",)
+)
 
 
 @orchestration_models_missing.draft
@@ -95,7 +101,7 @@ def orchestration_models_missing_draft(draft: Draft, _values: Values, _turn: Tur
         metadata["models_used"] = []
 
 
-orchestration_score_too_high = define("orchestration-score-too-high", "tells scores above one, and no round of work")
+orchestration_score_too_high = define("orchestration-score-too-high", "tells scores above one", breaks=("O4",))
 
 
 @orchestration_score_too_high.draft
@@ -104,4 +110,25 @@ def orchestration_score_too_high_draft(draft: Draft, _values: Values, _turn: Tur
         for key in ("confidence", "agreement_score", "final_score"):
             if key in metadata:
                 metadata[key] = 1.5
+
+
+orchestration_without_rounds = define(
+    "orchestration-without-rounds", "tells that there was no round of work", breaks=("O3",)
+)
+
+
+@orchestration_without_rounds.draft
+def orchestration_without_rounds_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
+    for metadata in _told(draft):
         metadata["rounds"] = 0
+
+
+orchestration_time_missing = define(
+    "orchestration-time-missing", "does not tell how long the joint work took", breaks=("O1",)
+)
+
+
+@orchestration_time_missing.draft
+def orchestration_time_missing_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
+    for metadata in _told(draft):
+        metadata.pop("total_inference_time_ms", None)

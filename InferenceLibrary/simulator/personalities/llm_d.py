@@ -141,7 +141,7 @@ class LlmD:
         deliver(turn, Draft(body={"id": turn.id, "model": turn.model, **body}))
 
     def _generate(self, turn: Turn, ask: Ask, prefix: str) -> Output:
-        from InferenceLibrary.simulator.answers.tools import call_tools, check_tools
+        from InferenceLibrary.simulator.answers.tools import call_tools, check_tools, format_answer
 
         self.check_model(ask)
         check_tools(ask)
@@ -149,6 +149,8 @@ class LlmD:
         self.generator.note(turn, ask, output, prefix)
         if not (turn.scripted is not None and turn.scripted.answers):
             draws = self.generator.engine.draws(ask, "tools" + ask.prompts[0], 0)
+            if ask.response_format is not None:
+                format_answer(ask, output, draws, self.app.settings)
             call_tools(ask, output, draws, self.app.settings, turn.id.rpartition("-")[2])
         turn.finish_reason = output.finish
         return output

@@ -51,6 +51,7 @@ class Admin:
             self.loras[module["name"]] = module.get("base_model_name") or app.settings.names[0]
         self.routes: dict[str, dict[str, Handler]] = {
             "/v1/models": {"GET": self.models},
+            "/v1/models/*": {"GET": self.model},
             "/v1/load_lora_adapter": {"POST": self.load_lora},
             "/v1/unload_lora_adapter": {"POST": self.unload_lora},
             "/tokenize": {"POST": self.tokenize},
@@ -68,7 +69,18 @@ class Admin:
         if name not in self._app.settings.names and name not in self.loras:
             raise ApiError(404, f"The model `{name}` does not exist.", param="model")
 
+    def model(self, turn: Turn) -> None:
+        """Tell of one model, an adapter too."""
+        name = turn.request.path.removeprefix("/v1/models/")
+        found = next((model for model in self._models() if model["id"] == name), None)
+        if found is None:
+            raise ApiError(404, f"The model `{name}` does not exist.", param="model")
+        deliver(turn, Draft(body=found))
+
     def models(self, turn: Turn) -> None:
+        deliver(turn, Draft(body={"object": "list", "data": self._models()}))
+
+    def _models(self) -> list[dict[str, Any]]:
         settings = self._app.settings
         shown = {
             "object": "model",
@@ -78,7 +90,7 @@ class Admin:
         }
         data = [{"id": name, **shown, "root": settings.model, "parent": None} for name in settings.names]
         data += [{"id": name, **shown, "root": name, "parent": base} for name, base in self.loras.items()]
-        deliver(turn, Draft(body={"object": "list", "data": data}))
+        return data
 
     def load_lora(self, turn: Turn) -> None:
         data = read_json(turn.request)

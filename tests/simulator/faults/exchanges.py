@@ -19,6 +19,7 @@ BY_NAME = {call.name: call for call in CALLS}
 KNOWN = {
     "llm-d": Known(models=("fake-model",)),
     "keyed": Known(models=("fake-model",), key=True),
+    "slow": Known(models=("fake-model",)),
     "worker": Known(),
     "service": Known(),
 }
