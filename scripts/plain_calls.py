@@ -6,7 +6,7 @@ Together they ask for whatever an answer can have, so that each fault strikes at
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 TEXT = "one two three four five"
@@ -32,10 +32,10 @@ MESSAGES_TOOLS: dict[str, Any] = {
 }
 USAGE: dict[str, Any] = {"stream_options": {"include_usage": True}}
 LOGPROBS: dict[str, Any] = {"logprobs": True, "top_logprobs": 2}
+GREEDY = {"temperature": 0}
 SHORT = {"max_tokens": 3}
 FORMAT = {"type": "json_schema", "json_schema": {"name": "place", "schema": SCHEMA}}
-TEXT_SHORT = {"max_tokens": 3}
-FORMAT = {"type": "json_schema", "name": "place", "schema": SCHEMA}
+TEXT_FORMAT = {"type": "json_schema", "name": "place", "schema": SCHEMA}
 THINKING: dict[str, Any] = {"max_tokens": 2000, "thinking": {"type": "enabled", "budget_tokens": 1024}}
 
 CHAT, COMPLETIONS, RESPONSES = "/v1/chat/completions", "/v1/completions", "/v1/responses"
@@ -60,7 +60,10 @@ JOB = {"job_id": "j-1", "prompt": TEXT}
 
 @dataclass(frozen=True)
 class PlainCall:
-    """One call: its name, the API that it speaks, the path, and the body; without one it is a GET."""
+    """One call: its name, the API that it speaks, the path, and the body; without one it is a GET.
+
+    `{id}` in the path stands for the id that the answer before it had.
+    """
 
     name: str
     api: str
@@ -92,8 +95,12 @@ def _both(name: str, api: str, path: str, body: dict[str, Any], **of_stream: Any
     ]
 
 
+METRICS = PlainCall("metrics", "other", "/metrics")
+"""Asked for first, and once more last."""
 CALLS = [
+    METRICS,
     *_both("chat", "chat", CHAT, {"messages": ASKED}, **USAGE),
+    *_both("chat greedy", "chat", CHAT, {"messages": ASKED, **GREEDY}),
     *_both("chat logprobs", "chat", CHAT, {"messages": ASKED, "n": 2, "max_tokens": 3, **LOGPROBS}),
     *_both("chat stop", "chat", CHAT, {"messages": ASKED, "stop": [" three four"]}),
     *_both("chat tools", "chat", CHAT, {"messages": ASKED, **TOOLS, "seed": 3}),
@@ -103,17 +110,24 @@ CALLS = [
     PlainCall("chat without messages", "chat", CHAT, {"messages": []}),
     PlainCall("chat stream options", "chat", CHAT, {"messages": ASKED, **USAGE}),
     *_both("completion", "completions", COMPLETIONS, {"prompt": TEXT, "max_tokens": 3, "logprobs": 2}, **USAGE),
+    *_both("completion greedy", "completions", COMPLETIONS, {"prompt": TEXT, **GREEDY}),
     *_both("completion echo", "completions", COMPLETIONS, {"prompt": TEXT, "echo": True, "logprobs": 2, **SHORT}),
     PlainCall("completions", "completions", COMPLETIONS, {"prompt": [TEXT, "six seven"], "n": 2, "max_tokens": 3}),
     PlainCall("completion stop", "completions", COMPLETIONS, {"prompt": TEXT, "stop": [" three four"]}),
     PlainCall("completion of another model", "completions", COMPLETIONS, {"prompt": TEXT, "model": "another"}),
     *_both("response", "responses", RESPONSES, {"input": TEXT}),
+    *_both("response greedy", "responses", RESPONSES, {"input": TEXT, **GREEDY}),
     *_both("response limit", "responses", RESPONSES, {"input": TEXT, "max_output_tokens": 2, "store": False}),
+    PlainCall("response not to be stored", "responses", RESPONSES, {"input": TEXT, "store": False}),
+    PlainCall("response that was not stored", "responses", f"{RESPONSES}/{{id}}"),
     *_both("response tools", "responses", RESPONSES, {"input": TEXT, **RESPONSES_TOOLS}),
     *_both("response format", "responses", RESPONSES, {"input": TEXT, "text": {"format": TEXT_FORMAT}}),
     PlainCall("response unstored", "responses", RESPONSES, {"input": TEXT, "background": True, "store": False}),
     PlainCall("response of another model", "responses", RESPONSES, {"input": TEXT, "model": "another"}),
     *_both("message", "messages", MESSAGES, {"model": "MODEL", "messages": ASKED, "max_tokens": 30}),
+    *_both(
+        "message greedy", "messages", MESSAGES, {"model": "MODEL", "messages": ASKED, "max_tokens": 30, **GREEDY}
+    ),
     *_both("message limit", "messages", MESSAGES, {"model": "MODEL", "messages": ASKED, "max_tokens": 2}),
     *_both(
         "message stop", "messages", MESSAGES,
@@ -132,6 +146,7 @@ CALLS = [
         "embeddings base64", "embeddings", EMBEDDINGS,
         {"input": ["one", "two three"], "encoding_format": "base64", "dimensions": 8},
     ),
+    PlainCall("embeddings in base64", "embeddings", EMBEDDINGS, {"input": ["one"], "encoding_format": "base64"}),
     PlainCall("embeddings of nothing", "embeddings", EMBEDDINGS, {"input": ""}),
     PlainCall("embeddings of another model", "embeddings", EMBEDDINGS, {"input": "one", "model": "another"}),
     PlainCall("models", "models", "/v1/models"),
@@ -142,7 +157,7 @@ CALLS = [
     PlainCall("scores", "score", SCORE, {"text_1": "one", "text_2": ["one", "two"]}),
     PlainCall("scores of nothing", "score", SCORE, {"text_1": "one"}),
     PlainCall("tokens", "tokens", "/tokenize", {"model": "MODEL", "prompt": TEXT}),
-    PlainCall("text of tokens", "tokens", "/detokenize", {"model": "MODEL", "tokens": [1, 2, 3]}),
+    PlainCall("text of tokens", "tokens", "/detokenize", {"model": "MODEL", "tokens": []}),
     PlainCall("chat that is not JSON", "chat", CHAT, b"{"),
     PlainCall("chat that is a list", "chat", CHAT, b"[]"),
     PlainCall("chat as text", "chat", CHAT, b'{"messages": [{"role": "user", "content": "one"}]}', "text/plain"),
@@ -151,7 +166,7 @@ CALLS = [
     PlainCall("slow chat", "chat", CHAT, {"messages": SLOWLY, "stream": True}, server="slow"),
     PlainCall("job", "worker", "/execute", {**JOB, "max_tokens": 4}, server="worker"),
     PlainCall("job stop", "worker", "/execute", {**JOB, "max_tokens": 30, "stop": ["e"]}, server="worker"),
-    PlainCall("job refused", "worker", "/execute", {"job_id": "j-1"}, server="worker"),
+    PlainCall("job refused", "worker", "/execute", {**JOB, "max_tokens": 0}, server="worker"),
     *(
         PlainCall(
             f"orchestration {mode}", "orchestration", CHAT,
@@ -160,6 +175,9 @@ CALLS = [
         for mode in ("single", "critique", "debate")
     ),
 ]  # fmt: skip
+
+
+CALLS.append(replace(METRICS, name="metrics again"))
 
 
 def bytes_of(call: PlainCall, model: str) -> bytes:

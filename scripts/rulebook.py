@@ -5,7 +5,7 @@
     rulebook.py NAME ...   these faults
 
 A gap fails: a fault of the wire that no call notices, a rule that a fault is said to break and does not, a fault that
-strikes no call, an alarm on what is legal or faultless; with ALL=1 also a rule of one exchange that no fault breaks.
+strikes no call, an alarm on what is legal or faultless; with ALL=1 also a rule that no fault breaks.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from zlib import crc32
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from plain_calls import CALLS, SERVERS, PlainCall, bytes_of
-from recorded_calls import record
+from recorded_calls import LIMIT, record
 
 from InferenceLibrary.protocol.exchange import Ending, Exchange
-from InferenceLibrary.protocol.rules.book import judge
+from InferenceLibrary.protocol.rules.book import judge, judge_several
 from InferenceLibrary.protocol.rules.rule import REGISTRY, Known, Level
 from InferenceLibrary.simulator.faults.catalogue import KINDS
 from InferenceLibrary.simulator.faults.kinds import FaultKind
@@ -39,11 +39,9 @@ KNOWN = {
     for name in SERVERS
 }
 # What is said of several calls, or is not seen in the answer to a plain one.
-ELSEWHERE = {
-    "refuse-connection": "acts on connections, before there is a request",
-    "stuck-after-error": "hangs on the request after one that was wrong",
-    "accepts-empty-input": "strikes where the input is empty",
-}
+ELSEWHERE = {"refuse-connection": "acts on connections, before there is a request"}
+# Faults that would make most calls last as long as they may: the calls that they are shown on, and how long these last.
+SHOWN_ON = {"stuck-after-error": (("chat", "chat of another model", "chat greedy"), 1.0)}
 
 
 # Other forms of a fault than that of its defaults, which break other rules.
@@ -58,9 +56,10 @@ VARIANTS = {
 
 
 class Seen(NamedTuple):
-    """What one call showed of a fault."""
+    """What one call showed of a fault, or all of them together."""
 
-    call: PlainCall
+    call: PlainCall | None
+    """None for all together."""
     rules: tuple[str, ...]
     """Rules that the answer breaks, and the faultless one does not."""
     failed: str
@@ -84,11 +83,22 @@ class Server:
                 break
             self.control = int(found[1])
 
-    def call(self, call: PlainCall, fault: str = "") -> Exchange:
-        headers = {"content-type": call.content_type, "x-request-id": call.name}
-        if fault:
-            headers["x-inference-fault"] = fault
-        return record(self.port, call.method, call.path, bytes_of(call, MODEL), headers)
+    def play(self, calls: Iterable[PlainCall], fault: str = "", limit: float = LIMIT) -> dict[str, Exchange]:
+        """Make the calls that are of this server, in their order."""
+        found: dict[str, Exchange] = {}
+        last = ""
+        for call in calls:
+            if call.server == self.name:
+                headers = {"content-type": call.content_type, "x-request-id": call.name}
+                if fault:
+                    headers["x-inference-fault"] = fault
+                path = call.path.replace("{id}", last)
+                exchange = found[call.name] = record(
+                    self.port, call.method, path, bytes_of(call, MODEL), headers, limit
+                )
+                given = exchange.json.get("id") if isinstance(exchange.json, dict) else None
+                last = given if isinstance(given, str) and given.isascii() else "none"
+        return found
 
     def struck(self) -> set[str]:
         """Names of the calls that a fault changed since this was asked last."""
@@ -101,8 +111,22 @@ class Server:
         self.process.wait()
 
 
-def broken(call: PlainCall, exchange: Exchange) -> set[str]:
-    return set(judge(exchange, KNOWN[call.server]).broken)
+class Clean(NamedTuple):
+    """What a server answers without a fault."""
+
+    answers: dict[str, Exchange]
+    broken: dict[str, set[str]]
+    """Rules that each answer breaks."""
+    together: set[str]
+    """Rules over several answers that they break."""
+
+
+def clean_of(server: Server) -> Clean:
+    answers = server.play(CALLS)
+    rules = {name: set(judge(exchange, KNOWN[server.name]).broken) for name, exchange in answers.items()}
+    again = [*answers.values(), *server.play(CALLS).values()]
+    server.struck()
+    return Clean(answers, rules, set(judge_several(again, KNOWN[server.name]).broken))
 
 
 def failure(exchange: Exchange, clean: Exchange) -> str:
@@ -127,16 +151,28 @@ def sampled(names: list[str]) -> list[FaultKind]:
     return [kind for kind in wanted if os.environ.get("ALL") == "1" or crc32(kind.name.encode()) % DAYS == today]
 
 
-def play(kind: FaultKind, servers: dict[str, Server], clean: dict[str, tuple[Exchange, set[str]]]) -> list[Seen]:
+def play(kind: FaultKind, servers: dict[str, Server], clean: dict[str, Clean]) -> list[Seen]:
     """Make every call with a fault; return what those show that it changed."""
-    seen = []
+    names, limit = SHOWN_ON.get(kind.name, (tuple(call.name for call in CALLS), LIMIT))
+    calls = [call for call in CALLS if call.name in names]
+    seen: list[Seen] = []
     for form in (kind.name, *(f"{kind.name}:{variant}" for variant in VARIANTS.get(kind.name, ()))):
-        answers = {call.name: servers[call.server].call(call, form) for call in CALLS}
-        struck = set().union(*(server.struck() for server in servers.values()))
-        for call in CALLS:
-            if call.name in struck:
-                exchange, (before, rules) = answers[call.name], clean[call.name]
-                seen.append(Seen(call, tuple(sorted(broken(call, exchange) - rules)), failure(exchange, before)))
+        for name, server in servers.items():
+            answers = server.play(calls, form, limit)
+            struck = server.struck()
+            before = clean[name]
+            for call in calls:
+                if call.name in struck and call.name in answers:
+                    exchange = answers[call.name]
+                    rules = set(judge(exchange, KNOWN[name]).broken) - before.broken[call.name]
+                    seen.append(Seen(call, tuple(sorted(rules)), failure(exchange, before.answers[call.name])))
+            if struck:
+                several = [*before.answers.values(), *answers.values()]
+                rules = set(judge_several(several, KNOWN[name]).broken) - before.together
+                seen.append(Seen(None, tuple(sorted(rules)), ""))
+    if kind.name in SHOWN_ON:
+        for server in servers.values():
+            record(server.control, "DELETE", "/faults")
     return seen
 
 
@@ -148,7 +184,7 @@ def gaps_of(kind: FaultKind, seen: list[Seen]) -> list[str]:
     if kind.nature == "legal":
         return [f"{rule} alarms on what is legal" for rule in sorted(noticed)]
     gaps = [] if noticed or any(one.failed for one in seen) else ["noticed by no call"]
-    wanted = {rule for rule in kind.breaks if rule in REGISTRY and not REGISTRY[rule].several}
+    wanted = {rule for rule in kind.breaks if rule in REGISTRY}
     return gaps + [f"{rule} does not notice it" for rule in sorted(wanted - noticed)]
 
 
@@ -159,14 +195,15 @@ def main(names: list[str]) -> int:
     by_rule: dict[str, set[str]] = {}
     alone: dict[str, set[str]] = {}
     try:
-        clean = {}
-        for call in CALLS:
-            exchange = servers[call.server].call(call)
-            rules = broken(call, exchange)
-            clean[call.name] = exchange, rules
-            gaps += [f"{call.name}, without a fault: {rule}" for rule in sorted(rules) if is_must(rule)]
-        for server in servers.values():
-            server.struck()
+        clean = {name: clean_of(server) for name, server in servers.items()}
+        for found in clean.values():
+            gaps += [
+                f"{name}, without a fault: {rule}"
+                for name, rules in found.broken.items()
+                for rule in rules
+                if is_must(rule)
+            ]
+            gaps += [f"all calls, without a fault: {rule}" for rule in found.together]
         print(f"{'fault':<28} {'rule':<6} {'calls':>5}  only it")
         kinds = sampled(names)
         for kind in kinds:
@@ -182,9 +219,8 @@ def main(names: list[str]) -> int:
         for server in servers.values():
             server.close()
     if os.environ.get("ALL") == "1" and not names:
-        single = [rule.id for rule in REGISTRY.values() if not rule.several]
-        gaps += [f"{rule}: no fault breaks it" for rule in single if rule not in by_rule]
-        print(f"\nBroken alone by no fault: {', '.join(rule for rule in single if rule not in alone) or 'none'}")
+        gaps += [f"{rule}: no fault breaks it" for rule in REGISTRY if rule not in by_rule]
+        print(f"\nBroken alone by no fault: {', '.join(rule for rule in REGISTRY if rule not in alone) or 'none'}")
     print(f"\n{len(kinds)} of {len(KINDS)} faults, {len(by_rule)} of {len(REGISTRY)} rules, {len(CALLS)} calls")
     for gap in gaps:
         print(f"GAP  {gap}")

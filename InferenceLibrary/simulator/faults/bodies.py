@@ -57,3 +57,31 @@ def model_unlisted_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     for model in nested(draft):
         if model.get("object") == "model":
             model["id"] += "-other"
+
+
+token_count_as_text = define(
+    "token-count-as-text",
+    "gives the count of tokens as a text, where tokens are counted",
+    breaks=("A15", "TK1"),
+    paths=("/v1/messages/count_tokens", "/tokenize"),
+)
+
+
+@token_count_as_text.draft
+def token_count_as_text_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
+    if isinstance(draft.body, dict):
+        for key in ("input_tokens", "count"):
+            if key in draft.body:
+                draft.body[key] = str(draft.body[key])
+
+
+detokenized_text_missing = define(
+    "detokenized-text-missing", "gives no text for tokens", breaks=("TK2",), paths=("/detokenize",)
+)
+
+
+@detokenized_text_missing.draft
+def detokenized_text_missing_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
+    if isinstance(draft.body, dict):
+        for key in ("prompt", "text"):
+            draft.body.pop(key, None)

@@ -23,7 +23,7 @@ def _holders(draft: Draft) -> list[dict[str, Any]]:
 
 def _fault(name: str, text: str, rule: str, of_chat: Change, of_text: Change | None = None) -> None:
     """Define a fault that changes the tokens of a chat, and what holds those of a text completion."""
-    kind = define(name, text, breaks=(rule,) if of_text else ("chat",))
+    kind = define(name, text, breaks=(rule,))
 
     @kind.draft
     def change(draft: Draft, _values: Values, _turn: Turn) -> None:

@@ -22,7 +22,7 @@ _TERMINAL = ("response.completed", "response.incomplete", "response.failed", "me
 
 
 event_name_differs = define(
-    "event-name-differs", "the `event:` line says another type than the data", breaks=("RS3", "A2"), paths=_TYPED
+    "event-name-differs", "the `event:` line says another type than the data", breaks=("RS3", "A2", "W2"), paths=_TYPED
 )
 
 
@@ -215,7 +215,9 @@ def message_usage_missing_draft(draft: Draft, _values: Values, _turn: Turn) -> N
             item["message"].pop("usage", None)
 
 
-signature_missing = define("signature-missing", "a thinking block has no signature", breaks=("A6",), paths=_MESSAGES)
+signature_missing = define(
+    "signature-missing", "a thinking block has no signature", breaks=("A6", "A18"), paths=_MESSAGES
+)
 
 
 @signature_missing.draft

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
+from InferenceLibrary.simulator.core.draft import JSON
 from InferenceLibrary.simulator.faults.kinds import Values, define
-from InferenceLibrary.simulator.faults.objects import all_objects, events_of
+from InferenceLibrary.simulator.faults.objects import all_objects, events_of, nested
 
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.draft import Draft, Event
@@ -132,3 +134,17 @@ orchestration_time_missing = define(
 def orchestration_time_missing_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     for metadata in _told(draft):
         metadata.pop("total_inference_time_ms", None)
+
+
+refusal_message_missing = define(
+    "refusal-message-missing", "refuses a job without saying why", breaks=("W6",), paths=("/execute",)
+)
+
+
+@refusal_message_missing.draft
+def refusal_message_missing_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
+    if draft.status >= 400 and draft.content_type == JSON:
+        if isinstance(draft.body, bytes):
+            draft.body = json.loads(draft.body)
+        for item in nested(draft):
+            item.pop("message", None)

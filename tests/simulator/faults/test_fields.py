@@ -103,7 +103,10 @@ def _logprobs(simulator, fault):
 
 def _lenient(body, good):
     def check(simulator, fault):
-        clean, broken = both(simulator, "/v1/chat/completions", {"messages": [], **body}, fault)
+        asked = {"messages": [{"role": "user", "content": "x"}], **body}
+        clean, broken = both(simulator, "/v1/chat/completions", asked, fault)
+            simulator, "/v1/chat/completions", {"messages": [{"role": "user", "content": "x"}], **body}, fault
+        )
         assert (clean.status, broken.status) == good
 
     return check
@@ -155,7 +158,7 @@ def _format(simulator, fault):
 
 
 def _any_type(simulator, fault):
-    body = b'{"messages":[]}'
+    body = b'{"messages":[{"role":"user","content":"x"}]}'
     head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nConnection: close\r\nContent-Type: text/plain\r\n"
     tail = b"Content-Length: %d\r\n\r\n" % len(body) + body
     assert b" 200 " in simulator.raw(head + b"X-Inference-Fault: " + fault.encode() + b"\r\n" + tail)
@@ -237,14 +240,14 @@ OTHERS = {
     "wrong-logprobs": _logprobs,
     "accepts-stream-options": _lenient({"stream_options": {"include_usage": True}}, (400, 200)),
     "accepts-any-model": _lenient({"model": "other"}, (404, 200)),
-    "empty-messages-as-500": _lenient({}, (200, 500)),
+    "empty-messages-as-500": _lenient({"messages": []}, (400, 500)),
     "error-as-500": _error_as_500,
     "error-key-missing": _error_key,
     "error-leaks": _error_leaks,
     "flat-error": _flat,
     "error-in-stream": _in_stream,
     "ignores-stop": _stop(TEXT),
-    "stop-string-flushed": _stop("one two thr"),
+    "stop-string-flushed": _stop("one two th"),
     "ignores-echo": _echo,
     "ignores-n": _n,
     "ignores-response-format": _format,
