@@ -105,8 +105,6 @@ def _lenient(body, good):
     def check(simulator, fault):
         asked = {"messages": [{"role": "user", "content": "x"}], **body}
         clean, broken = both(simulator, "/v1/chat/completions", asked, fault)
-            simulator, "/v1/chat/completions", {"messages": [{"role": "user", "content": "x"}], **body}, fault
-        )
         assert (clean.status, broken.status) == good
 
     return check
