@@ -220,7 +220,7 @@ def _(view: Choices, known: Known) -> Iterator[Found]:
     limit = view.asked.limit
     if limit is None:
         return
-    counted = _completion_tokens(view)
+    counted = None if _of_several_models(view) else _completion_tokens(view)
     if view.asked.echo:
         return
     if counted is not None and counted > limit * max(1, len(view.tracks)):
@@ -232,6 +232,13 @@ def _(view: Choices, known: Known) -> Iterator[Found]:
             most = max(track.logprobs.count, pieces if view.streamed else 0)
             yield Found("too many", f"{most} tokens of choice {track.index}, at most {limit}")
     yield from _at_the_limit(view, limit, counted)
+
+
+def _of_several_models(view: Choices) -> bool:
+    """Whether several models worked on the answer: its usage then counts what all of them wrote."""
+    told = view.exchange.json
+    mode = view.exchange.asked_for("orchestration_mode")
+    return (isinstance(mode, str) and mode != "single") or (isinstance(told, dict) and bool(told.get("orchestration")))
 
 
 def _completion_tokens(view: Choices) -> int | None:
