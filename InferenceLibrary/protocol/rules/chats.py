@@ -64,7 +64,7 @@ def _(view: Choices, known: Known) -> Iterator[Found]:
     apis=BOTH,
 )
 def _(view: ChoicesStream, known: Known) -> Iterator[Found]:
-    return _changes(view.created)
+    return _changes(view.created, ("changes",))
 
 
 @rule(
@@ -83,15 +83,18 @@ def _(view: Choices, known: Known) -> Iterator[Found]:
 def _constant(seen: Constant) -> Iterator[Found]:
     if seen.seen and seen.first == "":
         yield at(seen.place, "empty", "an empty text")
-    yield from _changes(seen)
+    yield from _changes(seen, ("changes", "empty"))
 
 
-def _changes(seen: Constant) -> Iterator[Found]:
+def _changes(seen: Constant, kinds: tuple[str, ...]) -> Iterator[Found]:
+    """The first change of each kind."""
+    many = f", in {seen.changes.count} chunks" if seen.changes.count > 1 else ""
+    told: set[str] = set()
     for place, value in seen.changes:
-        if value == "":
-            yield at(place, "empty" if isinstance(seen.first, str) else "changes", "an empty text")
-        else:
-            yield at(place, "changes", f"{show(value)} after {show(seen.first)}")
+        kind = "empty" if value == "" and "empty" in kinds else "changes"
+        if kind not in told:
+            told.add(kind)
+            yield at(place, kind, "an empty text" if value == "" else f"{show(value)} after {show(seen.first)}{many}")
 
 
 @rule(

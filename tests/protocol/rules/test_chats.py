@@ -254,3 +254,14 @@ def test_places_are_told() -> None:
     (violation,) = judge(call).violations
     assert (violation.event, violation.got) == (3, '"other" after "chatcmpl-1"')
     assert b'"id": "other"' in violation.excerpt
+
+
+def test_a_time_that_is_a_text_and_changes_is_told_as_that() -> None:
+    call = chat_stream([{**ROLE, "created": "now"}, {**WORDS[0], "created": ""}, {**STOP, "created": "now"}, DONE])
+    assert ("C3", "changes") in found(call)
+
+
+def test_many_changes_are_told_once_with_their_number() -> None:
+    call = chat_stream([ROLE, *({**word, "created": 1} for word in WORDS), STOP, DONE])
+    (violation,) = judge(call).violations
+    assert (violation.event, violation.got) == (2, "1 after 1700000000, in 6 chunks")
