@@ -258,8 +258,7 @@ class Client:
     def _wait(retry: RetryPolicy, last: Attempt, sending: Sending, headers: Mapping[str, str]) -> float | None:
         """Seconds to wait before another attempt; None when there is to be none."""
         cancelled = sending.cancellation is not None and sending.cancellation.requested
-        again = retry.retries(last.status) and last.status != sending.expected_status
-        if cancelled or not again or last.number > retry.max_retries:
+        if cancelled or not retry.retries(last.status) or last.number > retry.max_retries:
             return None
         return retry.wait(last.number - 1, headers)
 

@@ -14,6 +14,17 @@ from InferenceLibrary.keywords.shared.assertions import check_number, check_text
 from InferenceLibrary.keywords.shared.base import KeywordGroup
 
 
+def _why_no_usage(answer: Reply | Stream) -> str:
+    """The APIs of chats and completions give the usage of a stream only where it is asked for."""
+    exchange = answer.exchange
+    if not isinstance(answer, Stream) or not exchange.request.path.endswith("/completions"):
+        return ""
+    options = exchange.asked_for("stream_options")
+    if isinstance(options, dict) and options.get("include_usage") is True:
+        return ", although stream_options.include_usage asked for it"
+    return ". Hint: ask for it with include_usage=True"
+
+
 class AnswerKeywords(KeywordGroup):
     """Checks and getters of answers."""
 
@@ -87,8 +98,7 @@ class AnswerKeywords(KeywordGroup):
         """
         usage = answer.usage
         if usage is None:
-            hint = " Hint: ask for it with include_usage=True." if isinstance(answer, Stream) else ""
-            raise CheckFailure(f"Usage: expected prompt, completion and total tokens, got none.{hint}")
+            raise CheckFailure(f"Usage: expected prompt, completion and total tokens, got none{_why_no_usage(answer)}.")
         prompt, completion, total = usage.prompt_tokens, usage.completion_tokens, usage.total_tokens
         if prompt is None or completion is None or total is None:
             raise CheckFailure(f"Usage: expected prompt, completion and total tokens as whole numbers, got {usage}.")

@@ -30,8 +30,8 @@ class RetryKeywords(KeywordGroup):
         """Set how failed calls to a server are made again. Without it none is.
 
         The wait before retry k (from 0) is `min(initial_backoff * backoff_factor^k, max_backoff) * (1 ± jitter)`; a
-        `Retry-After` header that asks for longer is obeyed. Status 429, 5xx and missing answers are retried, within
-        the time limit of the call.
+        `Retry-After` header that asks for longer is obeyed. Status 429, 5xx and missing answers are retried, also where
+        `expected_status` expects them in the end, within the time limit of the call.
 
         Args:
             max_retries: Retries beyond the first attempt; 0 turns retrying off.

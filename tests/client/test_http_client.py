@@ -386,3 +386,9 @@ def test_an_interruption_passes_through(wire):
 
 def test_a_connection_is_not_waited_for_without_end():
     assert Limits().connect == 5.0
+
+
+def test_the_policy_holds_also_where_a_failure_is_expected(wire):
+    server = wire([answer("{}", "503 Service Unavailable")])
+    reply = Client(server.url, retry=QUICK).chat(HELLO, Sending(expected_status=503))
+    assert (reply.status, len(reply.attempts), len(server.requests)) == (503, 3, 3)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from InferenceLibrary import errors
+from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import CheckFailure, InferenceError, MissingExtraError, describe
+from InferenceLibrary.keywords.answers import AnswerKeywords
+from InferenceLibrary.protocol.exchange import Exchange, Request
 
 
 def test_a_message_says_everything_in_its_first_line() -> None:
@@ -60,3 +65,24 @@ def test_a_missing_extra_says_what_to_install() -> None:
         "Start Terminal needs the package 'tui-test', which is not installed. Hint: pip install tui-test"
     )
     assert (error.package, error.extra) == ("tui-test", "terminal")
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "why"),
+    [
+        ("/v1/chat/completions", {}, ". Hint: ask for it with include_usage=True"),
+        ("/v1/completions", {"stream_options": {"include_usage": False}}, ". Hint: ask for it with include_usage=True"),
+        (
+            "/v1/chat/completions",
+            {"stream_options": {"include_usage": True}},
+            ", although stream_options.include_usage asked for it",
+        ),
+        ("/v1/responses", {}, ""),
+    ],
+)
+def test_the_hint_on_missing_usage_fits_the_call(path: str, asked: dict[str, object], why: str) -> None:
+    request = Request("POST", f"http://host{path}", (), json.dumps(asked).encode())
+    stream = Stream(Exchange(request, 200, (("content-type", "text/event-stream"),)))
+    with pytest.raises(CheckFailure) as error:
+        AnswerKeywords().usage_should_add_up(stream)
+    assert str(error.value) == f"Usage: expected prompt, completion and total tokens, got none{why}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 from foreign_texts import PIECES, HostileServer, hostile_texts
-from inner_suites import INNER, run_inner
+from inner_suites import INNER, run_inner, run_text
 
 SUITE = "foreign_texts.robot"
 MUST_FAIL = {
@@ -93,11 +94,48 @@ def test_the_log_of_several_processes_opens(server: HostileServer, tmp_path: Pat
     assert sorted(failed) == sorted(2 * ["A Call That Fails", "A Check That Fails", "A Stream That Fails"])
 
 
+HUGE = """\
+*** Settings ***
+Library    InferenceLibrary
+Suite Setup    Connect To Server    {url}    model=m    check=False
+
+*** Test Cases ***
+A Check
+    ${{reply}} =    Chat    0 said
+    Reply Should Contain    ${{reply}}    zzz
+
+A Check Of Another Library
+    ${{reply}} =    Chat    0 said
+    Should Contain    ${{reply.text}}    zzz
+
+A Refusal
+    Chat    0 refused
+
+A Stream
+    Stream Chat    0 broken
+"""
+
+
+def test_a_failure_writes_few_kilobytes_and_the_rest_to_a_file(tmp_path: Path) -> None:
+    server = HostileServer(["y" * 2_000_000 + "<end>"])
+    try:
+        run = run_text(HUGE.format(url=server.url), tmp_path, "--loglevel", "DEBUG")
+    finally:
+        server.close()
+    for name, test in run.tests.items():
+        assert test.status == "FAIL", name
+        assert len(test.message) < 8_000
+        assert max(map(len, test.log)) < 25_000, "a body in the log is cut"
+        assert sum(map(len, test.log)) < 100_000
+    link, *_ = re.findall(r'\(2,0\d\d,\d\d\d characters\)<br>\nWhole: <a href="([^"]+)">', "".join(run["A Check"].log))
+    assert "y<end>'" in (run.output_dir / link).read_text("utf-8")
+
+
 RUNS = int(os.environ.get("HOSTILE_RUNS", "10"))
 
 
 def test_no_run_is_left_without_a_log(tmp_path: Path) -> None:
-    """Runs with texts drawn at random, five in each; `HOSTILE_RUNS=1000` for the whole count."""
+    """Runs with texts drawn at random, three in each; `HOSTILE_RUNS=1000` for the whole count."""
     command = [sys.executable, str(Path(__file__).parents[1] / "hostile_runs.py"), str(RUNS), str(tmp_path)]
     finished = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60 + 10 * RUNS)
     assert finished.returncode == 0, finished.stdout + finished.stderr
