@@ -1,0 +1,128 @@
+"""Make docs/rules.md: every rule of the book, with its level, its APIs, its ways to be broken and its source.
+
+    python scripts/rules_document.py [--check]
+
+The rules stand in InferenceLibrary/protocol/rules. With --check nothing is written, and the exit code is 1 when the
+document is not what would be written.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from InferenceLibrary.protocol.rules.book import rules_of
+from InferenceLibrary.protocol.rules.rule import Rule
+
+DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "rules.md"
+GROUPS = {
+    "F": "Framing of streams",
+    "H": "HTTP",
+    "J": "Strict JSON",
+    "C": "Chats and completions, streamed",
+    "N": "Chats, whole",
+    "V": "Types and null in chats and completions",
+    "X": "Completions",
+    "T": "Tool calls",
+    "U": "Usage",
+    "L": "Log probabilities",
+    "RS": "Responses",
+    "A": "Messages",
+    "E": "Embeddings",
+    "M": "Model lists",
+    "R": "Refusals",
+    "RK": "Rankings",
+    "SC": "Scores",
+    "TK": "Tokens",
+    "W": "Jobs of workers",
+    "O": "Orchestration",
+}
+INTRODUCTION = """\
+# The rules of the wire
+
+Made by `python scripts/rules_document.py` from the rules themselves; do not edit.
+
+Each call is judged by these rules. A *must* rule is one whose breach makes clients of the field fail, or show something
+wrong; a *should* rule is in the reference, and clients tolerate its breach. A violation names the rule, one of its
+kinds, what came, and the event and byte where it came. A rule about what a record does not hold (the request, the
+framing, the times of the reads) is not judged. Rules about several calls are asked where several calls of one server
+are judged together.
+
+## Rules of your own
+
+A Python file adds rules; `load_rules("own_rules.py")` of `InferenceLibrary.protocol.rules.book` reads it. From then on
+they are asked about every call, as the others are.
+
+```python
+from InferenceLibrary.protocol.rules.rule import Api, Found, Level, rule
+from InferenceLibrary.protocol.rules.views import Answer
+
+
+@rule(
+    "OWN1",
+    Level.MUST,
+    "An answer names the machine that made it.",
+    source="our handbook, 3.2, read 2026-11",
+    kinds=("missing",),
+    view=Answer,
+    apis=(Api.CHAT,),
+)
+def machine_is_named(view, known):
+    if view.exchange.header("x-machine") is None:
+        yield Found("missing", "no header x-machine")
+```
+
+What a rule is given is a *view* of the call: `Answer` (status, headers, body) for any answer, `JsonAnswer` for a whole
+one, `EventStream` for the events of a stream, `Choices` for chats and completions in either form, `ChoicesAnswer` and
+`ChoicesStream` for one of them. A rule is asked where the call has its view and speaks one of its APIs.
+"""
+
+
+def key_of(rule: Rule) -> tuple[int, int, str]:
+    """Where a rule stands in the document: by its group, then by its number."""
+    group, number = _split(rule)
+    return (list(GROUPS).index(group), int(number or 0), rule.id)
+
+
+def _split(rule: Rule) -> tuple[str, str]:
+    found = re.fullmatch(r"([A-Z]+)(\d*)", rule.id)
+    group = found[1] if found else ""
+    if group not in GROUPS:
+        raise SystemExit(f"Rule {rule.id} is in no group: name it in {Path(__file__).name}.")
+    return group, found[2] if found else ""
+
+
+def document() -> str:
+    """The document as it should be."""
+    rules = sorted(rules_of(), key=key_of)
+    musts = sum(rule.level.value == "must" for rule in rules)
+    parts = [INTRODUCTION, f"\n{len(rules)} rules: {musts} must, {len(rules) - musts} should.\n"]
+    group = ""
+    for rule in rules:
+        if _split(rule)[0] != group:
+            group = _split(rule)[0]
+            parts.append(
+                f"\n## {GROUPS[group]}\n\n| id | level | APIs | rule | broken by | source |\n{'| --- ' * 6}|\n"
+            )
+        apis = ", ".join(sorted(api.value for api in rule.apis)) or "all"
+        sentence = rule.sentence + (" (several calls)" if rule.several else "")
+        cells = (rule.id, rule.level.value, apis, sentence, "; ".join(rule.kinds), rule.source)
+        parts.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n")
+    return "".join(parts)
+
+
+def main(arguments: list[str]) -> int:
+    wanted = document()
+    if arguments == ["--check"]:
+        if DOCUMENT.read_text(encoding="utf-8") == wanted:
+            return 0
+        print(f"{DOCUMENT} is not what the rules say; make it by: python scripts/rules_document.py")
+        return 1
+    DOCUMENT.write_text(wanted, encoding="utf-8")
+    print(f"Wrote {DOCUMENT}.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
