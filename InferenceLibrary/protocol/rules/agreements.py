@@ -133,7 +133,7 @@ def _vectors(views: list[EmbeddingList]) -> Iterator[list[_Vector]]:
         if inputs is None or len(inputs) != len(view.items):
             continue
         for place, (text, vector) in enumerate(zip(inputs, view.vectors, strict=True)):
-            if vector is not None and is_finite(vector):
+            if vector is not None:
                 key = show([text, inside(asked, "model"), inside(asked, "dimensions"), len(vector)], _LONG)
                 coded = isinstance(inside(listed(view.items)[place], "embedding"), str)
                 found.setdefault(key, []).append(_Vector(number, place, coded, vector))
@@ -155,8 +155,10 @@ def _vectors(views: list[EmbeddingList]) -> Iterator[list[_Vector]]:
 )
 def alike(views: list[EmbeddingList], known: Known) -> Iterator[Found]:
     compared = False
-    for first, *others in _vectors(views):
-        for other in others:
+    for same in _vectors(views):
+        # What is not finite is told of each by itself.
+        finite = [one for one in same if is_finite(one.numbers)]
+        for first, other in ((finite[0], other) for other in finite[1:]):
             compared = True
             try:
                 likeness = cosine(first.numbers, other.numbers)

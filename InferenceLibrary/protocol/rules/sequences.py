@@ -36,24 +36,26 @@ def _succeeded(exchange: Exchange) -> bool:
     several=True,
 )
 def listed_model(views: list[Called], known: Known) -> Iterator[Found]:
-    lists = [number for number, view in enumerate(views) if _is_list(view)]
-    told: set[str] = set()
-    compared = False
+    lists: dict[int, list[list[str]]] = {}
+    served: dict[tuple[int, str], int] = {}
+    span = 0
     for number, view in enumerate(views):
+        # What may change the models divides the calls: a list says nothing of those across it.
+        span += _may_change_models(view)
         model = view.exchange.asked_for("model")
-        if view.api not in _ASKING or not _succeeded(view.exchange) or not is_filled(model):
-            continue
-        place = max((one for one in lists if one < number), default=min(lists, default=None))
-        if place is None or any(map(_may_change_models, views[min(place, number) : max(place, number)])):
-            continue
-        compared = True
-        items = listed(inside(read_json(views[place].exchange.text).value, "data"))
-        ids = [item["id"] for item in items if is_filled(inside(item, "id"))]
-        if model not in told and not any(same_model(one, model) for one in ids):
-            told.add(model)
-            yield Found("not listed", f"{show(model)}, listed: {', '.join(ids[:5]) or 'none'}", exchange=number)
-    if not compared:
+        if _is_list(view):
+            items = listed(inside(read_json(view.exchange.text).value, "data"))
+            lists.setdefault(span, []).append([item["id"] for item in items if is_filled(inside(item, "id"))])
+        elif view.api in _ASKING and _succeeded(view.exchange) and is_filled(model):
+            served.setdefault((span, model), number)
+    pairs = [(number, model, ids) for (own, model), number in served.items() for ids in lists.get(own, ())]
+    if not pairs:
         raise NotJudged("no model list was read beside a model that was served")
+    told: set[int] = set()
+    for number, model, ids in pairs:
+        if number not in told and not any(same_model(one, model) for one in ids):
+            told.add(number)
+            yield Found("not listed", f"{show(model)}, listed: {', '.join(ids[:5]) or 'none'}", exchange=number)
 
 
 def _is_list(view: Called) -> bool:

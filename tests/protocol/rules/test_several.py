@@ -118,6 +118,8 @@ def test_both_codings_hold_the_same_numbers() -> None:
     assert {"E4", "E7"} <= set(judge_several([embedding("Paris"), embedding("Paris", coded=True)]).kept)
     assert found(embedding("Paris"), embedding("Paris", [0.1, 0.2, -0.30001], coded=True)) == {("E7", "differs", 1)}
     assert "E7" in judge_several([embedding("Paris"), embedding("Paris")]).not_judged
+    wild = embedding("Paris", [0.1, float("nan"), -0.3], coded=True)
+    assert found(embedding("Paris"), wild) == {("E7", "differs", 1)}
 
 
 def test_a_model_that_is_served_is_listed() -> None:
