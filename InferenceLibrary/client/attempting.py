@@ -96,8 +96,9 @@ def make_attempt(
         with dialer.dial(way, patience) as connection:
             answer.read(connection, way)
     except LimitExceeded as error:
-        exchange.ending = Ending.LIMIT
-        exchange.problem = answer.exceeded(error)
+        on_purpose = isinstance(error, StillOpen) and not error.is_wrong
+        exchange.ending = Ending.CANCELLED if on_purpose else Ending.LIMIT
+        exchange.problem = None if on_purpose else answer.exceeded(error)
     except (TooLarge, CodingError) as error:
         exchange.ending = Ending.CANCELLED
         exchange.problem = str(error)

@@ -127,6 +127,8 @@ class Dialer:
         except httpx.InvalidURL as error:
             raise UnreachableError(f"a URL that cannot be read ({error})") from None
         host = parts.raw_host.decode()
+        if parts.port is not None and not 0 < parts.port < 2**16:
+            raise UnreachableError(f"a URL with a port that there is not ({url!r})")
         if parts.scheme not in _PORTS or not host:
             raise UnreachableError(f"a URL without http:// or https:// and a host ({url!r})")
         proxy = self._route.proxy_for(url)
@@ -158,14 +160,18 @@ class Dialer:
             raise
         return Connection(sock, patience)
 
-    def _secured(self, sock: socket.socket, host: str, patience: Patience, began: float) -> ssl.SSLSocket:
+    def _tls(self) -> ssl.SSLContext:
+        """What TLS connections are made with, prepared once: reading the certificates takes milliseconds."""
         with self._lock:
             if self._context is None:
                 self._context = self._route.context()
+            return self._context
+
+    def _secured(self, sock: socket.socket, host: str, patience: Patience, began: float) -> ssl.SSLSocket:
         limit, left = patience.to_connect(began)
         sock.settimeout(left)
         try:
-            secured = self._context.wrap_socket(sock, server_hostname=host)
+            secured = self._tls().wrap_socket(sock, server_hostname=host)
         except TimeoutError:
             raise limit from None
         if patience.cancellation is not None:

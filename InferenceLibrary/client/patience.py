@@ -19,8 +19,10 @@ class LimitExceeded(Exception):
 class StillOpen(LimitExceeded):
     """The answer had said its last word, and its connection stayed open."""
 
-    def __init__(self, after: str, seconds: float) -> None:
+    def __init__(self, after: str, seconds: float, *, is_wrong: bool) -> None:
         super().__init__(after, seconds)
+        self.is_wrong = is_wrong
+        """Whether that is what is wrong with the call; else something worse is, and it is closed on purpose."""
         self.args = (f"a connection that is still open {seconds:g} s after {after}",)
 
 
@@ -60,10 +62,10 @@ class Patience:
         """An event has come."""
         self._progress = self.last
 
-    def closing(self, after: str, seconds: float) -> None:
+    def closing(self, after: str, seconds: float, *, is_wrong: bool = True) -> None:
         """The answer has said its last word: the connection may stay open for so many seconds."""
         if self._closing is None:
-            self._closing = (StillOpen(after, seconds), time.perf_counter())
+            self._closing = (StillOpen(after, seconds, is_wrong=is_wrong), time.perf_counter())
 
     def read(self, size: int) -> float:
         """So many bytes were read now; return the time."""

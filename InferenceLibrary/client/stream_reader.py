@@ -63,11 +63,11 @@ class StreamReader:
             self.stream.chunks.append(chunk)
             self._tokens += chunk.has_token
             if chunk.error is not None:
-                self._patience.closing("an error event", _AFTER_AN_ERROR)
+                self._patience.closing("an error event", _AFTER_AN_ERROR, is_wrong=False)
             elif chunk.is_last_word:
                 self._patience.closing(chunk.type or chunk.event.data, _AFTER_THE_END)
         if bare_error_in(self.stream.notes[noted:]) is not None:
-            self._patience.closing("an error", _AFTER_AN_ERROR)
+            self._patience.closing("an error", _AFTER_AN_ERROR, is_wrong=False)
         return self._sending.cancel_after is None or self._tokens < self._sending.cancel_after
 
     def finish(self) -> Stream:

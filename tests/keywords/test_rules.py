@@ -18,6 +18,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> InnerRun:
 
 N4 = r'chat on simulator broke rules of the wire: N4: A message has the role .* Got "user" in choice 0\.'
 C7 = r"streamed chat on simulator broke rules of the wire: C7: The role stands in the first delta of a choice only\. .*"
+KEPT = "Answer Should Keep The Rules"
 FAILED = {
     "A Must Rule Fails The Call": N4,
     "A Must Rule Fails The Suite's Calls": N4,
@@ -31,8 +32,8 @@ FAILED = {
     "Whole Book Refused": r"The answer breaks rules of the wire: C7: .*",
     "A Replay Is Judged Again": r"The answer breaks rules of the wire: C7: .*",
     "No Rule To Ask": r"Rules: expected at least one that has something to say, got none\.",
-    "A Rule That Is Not In The Book": r".*Expected the id of a rule, one of .*; got 'C777'\.",
-    "An Object That Is Not An Answer": r".*Expected a reply, a stream or the error of a call, got str 'Hello'\.",
+    "A Rule That Is Not In The Book": rf"{KEPT}: expected the id of a rule, one of .*; got 'C777'\.",
+    "An Object That Is Not An Answer": rf"{KEPT}: expected a reply, a stream or the error of a call, got .*",
 }
 
 
