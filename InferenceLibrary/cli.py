@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import sys
 import tempfile
 import time
@@ -36,7 +37,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             # Names of files may hold bytes that are not UTF-8.
             stream.reconfigure(errors="backslashreplace")
     try:
-        return int(arguments.run(arguments))
+        code = int(arguments.run(arguments))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Who read has seen enough, as `head`. What is still to be written at the end of Python goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except InferenceError as error:
         print(f"rfinference: {error}", file=sys.stderr)
         return 1

@@ -188,7 +188,9 @@ class Client:
             raise StreamError(text, category=PARSE_ERROR, exchange=exchange)
         stream = reader.finish()
         if stream.broken and not sending.allow_broken:
-            arrived = f"{stream.broken} after {len(stream.chunks)} events ({shorten(stream.text, 40)!r})"
+            said = repr(shorten(stream.text or stream.reasoning, 40))
+            said += ", and [DONE]" if any(chunk.is_done for chunk in stream.chunks) else ""
+            arrived = f"{stream.broken} after {len(stream.chunks)} events ({said})"
             patience = _LAST_WORDS if _ended_by_connection(exchange) else 0.0
             raise StreamError(
                 self._describe(exchange, "a stream with a proper end", arrived, patience),

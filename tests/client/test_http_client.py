@@ -392,3 +392,12 @@ def test_the_policy_holds_also_where_a_failure_is_expected(wire):
     server = wire([answer("{}", "503 Service Unavailable")])
     reply = Client(server.url, retry=QUICK).chat(HELLO, Sending(expected_status=503))
     assert (reply.status, len(reply.attempts), len(server.requests)) == (503, 3, 3)
+
+
+def test_a_stream_that_hangs_says_what_had_come(wire):
+    thought = piece(
+        json.dumps({"choices": [{"index": 0, "delta": {"reasoning_content": "hmm"}}]}).join(["data: ", "\n\n"])
+    )
+    server = wire([STREAM_HEAD, thought, piece(DONE), HOLD])
+    with pytest.raises(StreamError, match=r"after 2 events \('hmm', and \[DONE\]\)"):
+        Client(server.url, limits=Limits(total=0.5)).stream_chat(HELLO)

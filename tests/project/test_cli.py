@@ -91,3 +91,11 @@ def test_a_name_that_is_not_utf_8_is_told_all_the_same() -> None:
     assert done.returncode == 1
     assert "\\udcff.yaml" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    command = f"'{PROGRAM}' profiles schema | true"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
