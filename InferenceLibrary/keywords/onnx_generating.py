@@ -149,18 +149,20 @@ class OnnxGeneratingKeywords(OnnxGroup):
                 raise ModelError(
                     describe("engine=genai is greedy here", expected="prompt, max_tokens, chat and seed", got="more")
                 )
-            answer = generate_with_genai(found, tokens, max_tokens=max_tokens, timeout=limit)
+            with self.onnx_notes(found.model):
+                answer = generate_with_genai(found, tokens, max_tokens=max_tokens, timeout=limit)
         else:
-            answer = generate(
-                found,
-                tokens,
-                sampling,
-                max_tokens=max_tokens,
-                stops=stop or (),
-                logprobs=logprobs,
-                ignore_eos=ignore_eos,
-                timeout=limit,
-            )
+            with self.onnx_notes(found.model):
+                answer = generate(
+                    found,
+                    tokens,
+                    sampling,
+                    max_tokens=max_tokens,
+                    stops=stop or (),
+                    logprobs=logprobs,
+                    ignore_eos=ignore_eos,
+                    timeout=limit,
+                )
         self.log.info(str(answer))
         return answer
 
@@ -203,8 +205,9 @@ class OnnxGeneratingKeywords(OnnxGroup):
         found = self._language_model(model)
         tokens = _tokens(found, prompt, chat)
         limit = timeout.total_seconds()
-        own = generate(found, tokens, max_tokens=max_tokens, timeout=limit).tokens
-        other = generate_with_genai(found, tokens, max_tokens=max_tokens, timeout=limit).tokens
+        with self.onnx_notes(found.model):
+            own = generate(found, tokens, max_tokens=max_tokens, timeout=limit).tokens
+            other = generate_with_genai(found, tokens, max_tokens=max_tokens, timeout=limit).tokens
         if not own and not other:
             raise CheckFailure(
                 f"Neither engine generated a token with '{found.name}': expected one or more to compare."

@@ -84,7 +84,9 @@ class OnnxMeasuringKeywords(OnnxGroup):
             dimensions=dict(dimensions or {}),
             seed=seed,
         )
-        found = benchmark(self.context.onnx_models.get(model), plan, timeout=timeout.total_seconds())
+        loaded = self.context.onnx_models.get(model)
+        with self.onnx_notes(loaded):
+            found = benchmark(loaded, plan, timeout=timeout.total_seconds())
         self.context.onnx_benchmarks.add(found)
         for row in found.rows:
             self.log.info(str(row))

@@ -70,10 +70,9 @@ class OnnxRunKeywords(OnnxGroup):
         else:
             given = inputs
         found = self.context.onnx_models.get(model)
-        result = found.run(given, timeout=timeout.total_seconds(), allow_nonfinite=allow_nonfinite)
+        with self.onnx_notes(found):
+            result = found.run(given, timeout=timeout.total_seconds(), allow_nonfinite=allow_nonfinite)
         self.log.info(f"ONNX {result}")
-        if result.notes:
-            self.log.debug("onnxruntime wrote:\n" + "\n".join(result.notes))
         return result
 
     @keyword(tags=["onnx"])

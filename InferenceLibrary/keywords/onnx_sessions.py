@@ -151,8 +151,8 @@ class OnnxSessionKeywords(OnnxGroup):
         model = load_model(path, options, timeout=timeout.total_seconds())
         self.context.onnx_models.add(model, alias)
         self.log.info(f"ONNX model {model}")
-        if model.notes:
-            self.log.debug("onnxruntime wrote:\n" + "\n".join(model.notes))
+        with self.onnx_notes(model):
+            pass
         return model
 
     @keyword(tags=["onnx"])
@@ -372,7 +372,8 @@ class OnnxSessionKeywords(OnnxGroup):
 
         found = self.context.onnx_models.get(model)
         given = make_inputs(found.inputs) if inputs is None else inputs
-        placement = profile_placement(found, given, runs=runs, timeout=timeout.total_seconds())
+        with self.onnx_notes(found):
+            placement = profile_placement(found, given, runs=runs, timeout=timeout.total_seconds())
         names = allowed_on_cpu.split(",") if isinstance(allowed_on_cpu, str) else allowed_on_cpu
         check_on_gpu(found, placement, allowed_on_cpu=names, least=least)
         self.log.info(f"ONNX model '{found.name}' runs on the GPU: {placement}.")

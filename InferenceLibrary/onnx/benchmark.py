@@ -14,7 +14,6 @@ from typing import Any
 from InferenceLibrary.errors import ModelError, describe
 from InferenceLibrary.monitor.gpu import GpuMemory, open_gpus
 from InferenceLibrary.onnx import packages
-from InferenceLibrary.onnx.background import run_interruptibly
 from InferenceLibrary.onnx.benchmark_record import Benchmark, Row
 from InferenceLibrary.onnx.made_inputs import make_inputs
 from InferenceLibrary.onnx.model import OnnxModel, load_model
@@ -96,6 +95,7 @@ def benchmark(model: OnnxModel, plan: Plan, *, timeout: float) -> Benchmark:
             for batch in plan.batches:
                 found += _measure(loaded, plan, batch, ends, timeout)
         finally:
+            model.note(loaded.take_notes())
             loaded.close()
     return Benchmark(model.name, plan.runs, plan.warmup, found, machine())
 
@@ -124,7 +124,7 @@ def _measure(model: OnnxModel, plan: Plan, batch: int, ends: float, timeout: flo
         options.terminate = True
 
     try:
-        run_interruptibly(compute, max(0.1, ends - time.monotonic()), cancel)
+        model.native(compute, max(0.1, ends - time.monotonic()), cancel)
         after = _memory(gpus)
     except TimeoutError:
         done = sum(map(len, times))

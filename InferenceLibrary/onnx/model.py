@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from InferenceLibrary.errors import ModelError, describe
 from InferenceLibrary.onnx import packages
@@ -20,6 +21,9 @@ from InferenceLibrary.onnx.running import Runner, runner_for
 from InferenceLibrary.onnx.stderr import CapturedStderr
 from InferenceLibrary.onnx.values import Port, to_feed
 
+T = TypeVar("T")
+
+_KEPT_NOTES = 500
 _MEMORY_HINT = "a smaller batch, memory_limit=, or a machine with more memory"
 
 
@@ -31,13 +35,11 @@ class OnnxResult:
         model: Name of the model.
         outputs: By output name: a numpy array, or lists and dictionaries for what is no tensor.
         elapsed: Seconds that the run took, without the conversion of the inputs.
-        notes: What onnxruntime wrote to standard error meanwhile.
     """
 
     model: str
     outputs: dict[str, Any]
     elapsed: float
-    notes: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         shown = ", ".join(f"{name} {_kind(value)}" for name, value in self.outputs.items())
@@ -56,7 +58,7 @@ class OnnxModel:
         asked: Providers that were asked for, full names, in order.
         active: Providers that the session has. onnxruntime leaves out, without an error, what it could not start.
         placement: Number of graph nodes by provider, None when this onnxruntime does not tell (before 1.24).
-        notes: What onnxruntime wrote to standard error while it loaded the model.
+        notes: What onnxruntime wrote to standard error while it loaded or ran the model, the last of it.
         load_time: Seconds that loading took.
         inputs: What it takes.
         outputs: What it gives.
@@ -78,6 +80,7 @@ class OnnxModel:
     last_result: OnnxResult | None = None
     _session: Any = field(default=None, repr=False)
     _runner: Runner | None = field(default=None, repr=False)
+    _untold: list[str] = field(default_factory=list, repr=False)
 
     def __str__(self) -> str:
         inputs = ", ".join(map(str, self.inputs))
@@ -145,7 +148,6 @@ class OnnxModel:
         feed = to_feed(inputs, self.inputs, allow_nonfinite=allow_nonfinite)
         runtime = packages.onnxruntime("Running an ONNX model")
         options = runtime.RunOptions()
-        captured = CapturedStderr()
         started = time.perf_counter()
 
         def compute() -> list[Any]:
@@ -157,8 +159,7 @@ class OnnxModel:
             options.terminate = True
 
         try:
-            with captured:
-                values = run_interruptibly(compute, timeout, cancel)
+            values = self.native(compute, timeout, cancel)
         except TimeoutError:
             raise ModelError(
                 describe(
@@ -166,12 +167,35 @@ class OnnxModel:
                 )
             ) from None
         except native_errors() as error:
-            self.notes += captured.lines
             raise self.failure(error) from None
         elapsed = time.perf_counter() - started
         names = [port.name for port in self.outputs]
-        self.last_result = OnnxResult(self.name, dict(zip(names, values, strict=True)), elapsed, captured.lines)
+        self.last_result = OnnxResult(self.name, dict(zip(names, values, strict=True)), elapsed)
         return self.last_result
+
+    def native(self, work: Callable[[], T], limit: float, cancel: Callable[[], None]) -> T:
+        """Run native work interruptibly; what it writes to standard error is noted.
+
+        Raises:
+            TimeoutError: It took longer than `limit` seconds.
+        """
+        captured = CapturedStderr()
+        try:
+            with captured:
+                return run_interruptibly(work, limit, cancel)
+        finally:
+            self.note(captured.lines)
+
+    def note(self, lines: list[str]) -> None:
+        """Keep lines of onnxruntime, to be told and as part of later failures."""
+        self.notes += lines
+        self._untold += lines
+        del self.notes[:-_KEPT_NOTES], self._untold[:-_KEPT_NOTES]
+
+    def take_notes(self) -> list[str]:
+        """Return what was noted since the last call."""
+        untold, self._untold = self._untold, []
+        return untold
 
     def failure(self, error: BaseException) -> ModelError:
         """Return the error that a run of this model ends with, for an exception of onnxruntime."""
@@ -217,6 +241,7 @@ def load_model(path: str | Path, options: LoadOptions | None = None, *, timeout:
         metadata=_metadata(session),
         options=options,
         _session=session,
+        _untold=list(notes),
     )
     del session
     absent = [name for name in asked if name not in model.active]

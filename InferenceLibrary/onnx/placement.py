@@ -12,7 +12,6 @@ from typing import Any
 
 from InferenceLibrary.errors import CheckFailure, ModelError, describe
 from InferenceLibrary.onnx import packages
-from InferenceLibrary.onnx.background import run_interruptibly
 from InferenceLibrary.onnx.model import OnnxModel, open_session
 from InferenceLibrary.onnx.native_errors import native_errors
 from InferenceLibrary.onnx.providers import GPU_PROVIDERS, short_name
@@ -91,7 +90,7 @@ def profile_placement(model: OnnxModel, inputs: Any, *, runs: int = 3, timeout: 
             options.terminate = True
 
         try:
-            run_interruptibly(compute, timeout, cancel)
+            model.native(compute, timeout, cancel)
         except TimeoutError:
             raise ModelError(
                 describe(f"ONNX model '{model.name}' was not profiled", expected=f"at most {timeout:g} s", got="no end")

@@ -119,6 +119,14 @@ Unloaded
     Unload Onnx Model    gone
     Run Onnx Model    [[1, 1]]    model=gone
 
+Runtime Words
+    Evaluate
+    ...    onnx.save(onnx.helper.make_model(onnx.helper.make_graph([onnx.helper.make_node("Gather", ["t", "i"], ["y"])], "g", [onnx.helper.make_tensor_value_info("i", 7, ["n"])], [onnx.helper.make_tensor_value_info("y", 1, ["n"])], [onnx.helper.make_tensor("t", 1, [2], [1.0, 2.0])]), ir_version=8, opset_imports=[onnx.helper.make_opsetid("", 17)]), $OUTPUT_DIR + "/gather.onnx")
+    ...    modules=onnx
+    Load Onnx Model    ${OUTPUT_DIR}/gather.onnx
+    Set Log Level    DEBUG
+    Run Onnx Model    [7]
+
 Wrong Input Type
     Given A Model    matmul
     ${x} =    Create Tensor    [[1, 1]]    dtype=float64

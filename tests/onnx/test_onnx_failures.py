@@ -35,6 +35,7 @@ MESSAGES = {
     "Size Without A Unit": r"memory_limit cannot be used: expected a size with a unit, such as 500 MB or 2 GiB, got '500'\.",
     "No Picture": r"Picture '/no/such\.png' does not exist\.",
     "Unloaded": r"No ONNX model 'gone' is open: expected one of: none\. Hint: use Load Onnx Model",
+    "Runtime Words": r"ONNX model 'gather' failed: got operator Gather: indices element out of data bounds, .*",
     "Wrong Input Type": r"ONNX input 'x' has the wrong type: expected float32, got float64\. Hint: Create Tensor \.\.\. dtype=float32",
     "Ragged Input": r"ONNX input 'x': ONNX values are ragged: expected rows of one length\.",
     "Unreadable Input": r"ONNX values cannot be read: expected JSON such as .* or numpy arrays, got 'one and one'\.",
@@ -77,6 +78,10 @@ def test_a_skip_has_its_reason(run: InnerRun, test: str) -> None:
 def test_every_test_of_the_suite_is_read(run: InnerRun) -> None:
     assert set(run.tests) == set(MESSAGES) | set(SKIPS)
     assert "Traceback" not in "".join(test.message for test in run.tests.values())
+
+
+def test_what_onnxruntime_writes_is_in_the_log_of_the_keyword_that_failed(run: InnerRun) -> None:
+    assert any("onnxruntime wrote:" in line and "out of data bounds" in line for line in run["Runtime Words"].log)
 
 
 def test_nothing_of_onnxruntime_reaches_the_console(run: InnerRun) -> None:

@@ -160,6 +160,8 @@ def test_memory_that_cannot_be_had_is_told_and_the_model_lives_on(
     )
     assert capfd.readouterr() == ("", "")
     assert any("Failed to allocate memory" in line for line in model.notes), "what the runtime wrote is kept"
+    assert model.take_notes() == model.notes
+    assert model.take_notes() == []
     assert model.run([1, 2]).outputs["y"].tolist() == [[0, 0]]
 
 

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.errors import ModelError, describe
 from InferenceLibrary.keywords.shared.base import KeywordGroup
 
 if TYPE_CHECKING:
-    from InferenceLibrary.onnx.model import OnnxResult
+    from InferenceLibrary.onnx.model import OnnxModel, OnnxResult
 
 
 class OnnxGroup(KeywordGroup):
     """Base of the keyword classes of ONNX models."""
+
+    @contextmanager
+    def onnx_notes(self, model: OnnxModel) -> Iterator[None]:
+        """Log what onnxruntime writes meanwhile, also when the keyword fails."""
+        try:
+            yield
+        finally:
+            lines = model.take_notes()
+            if lines:
+                self.log.debug("onnxruntime wrote:\n" + "\n".join(lines))
 
     def onnx_result(self, ref: Any) -> OnnxResult:
         """Return a result as it is, or the last one of the named model.

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from InferenceLibrary.errors import MissingExtraError, ModelError, describe
-from InferenceLibrary.onnx.background import run_interruptibly
 from InferenceLibrary.onnx.language.answer_text import AnswerText
 from InferenceLibrary.onnx.language.generate import GeneratedText
 from InferenceLibrary.onnx.language.model import LanguageModel
@@ -79,7 +78,7 @@ def generate_with_genai(
         cancelled = True
 
     try:
-        run_interruptibly(compute, timeout, cancel)
+        model.model.native(compute, timeout, cancel)
     except TimeoutError:
         raise ModelError(
             describe(

@@ -9,7 +9,6 @@ from typing import Any
 
 from InferenceLibrary.errors import ModelError, describe
 from InferenceLibrary.onnx import packages
-from InferenceLibrary.onnx.background import run_interruptibly
 from InferenceLibrary.onnx.language.answer_text import AnswerText
 from InferenceLibrary.onnx.language.model import Cache, LanguageModel
 from InferenceLibrary.onnx.language.sampling import Sampler, Sampling, log_probabilities
@@ -135,7 +134,7 @@ def generate(
         options.terminate = True
 
     try:
-        run_interruptibly(compute, timeout, cancel)
+        model.model.native(compute, timeout, cancel)
     except TimeoutError:
         raise ModelError(
             describe(
