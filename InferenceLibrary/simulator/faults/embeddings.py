@@ -67,6 +67,18 @@ def embedding_big_endian_draft(draft: Draft, _values: Values, _turn: Turn) -> No
             item["embedding"] = b64encode(numbers.tobytes()).decode()
 
 
+embedding_base64_coarse = define(
+    "embedding-base64-coarse", "base64 has its numbers to three decimals only", breaks=("E7",), paths=_PATHS
+)
+
+
+@embedding_base64_coarse.draft
+def embedding_base64_coarse_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
+    for item in _items(draft):
+        if isinstance(item["embedding"], str):
+            item["embedding"] = _coded([round(one, 3) for one in _numbers(item["embedding"])], item["embedding"])
+
+
 embedding_lengths_differ = define(
     "embedding-lengths-differ", "the last embedding lacks a number", breaks=("E3",), paths=_PATHS
 )

@@ -230,7 +230,7 @@ def signature_missing_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
 
 
 error_event_wrong = define(
-    "error-event-wrong", "sends an error event without its type, and ends", breaks=("RS10", "W3"), paths=_TYPED
+    "error-event-wrong", "sends an error event without its type, and ends", breaks=("A20", "RS10", "W3"), paths=_TYPED
 )
 
 

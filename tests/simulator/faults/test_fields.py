@@ -193,6 +193,11 @@ def _big_endian(answer):
     return abs(sum(value * value for value in struct.unpack(">384f", numbers)) - 1) < 1e-4
 
 
+def _coarse(answer):
+    numbers = struct.unpack("<384f", base64.b64decode(answer.json["data"][0]["embedding"]))
+    return all(abs(value - round(value, 3)) < 1e-6 for value in numbers)
+
+
 def _typed(check, path="/v1/responses", **body):
     base = {
         "/v1/responses": {"input": TEXT},
@@ -255,6 +260,7 @@ OTHERS = {
     "no-models": _models(lambda ids: ids == []),
     "embedding-index-wrong": _embed({}, lambda a: [item["index"] for item in a.json["data"]] == [1, 2]),
     "embedding-big-endian": _embed({"encoding_format": "base64"}, _big_endian),
+    "embedding-base64-coarse": _embed({"encoding_format": "base64"}, _coarse),
     "embedding-lengths-differ": _embed({}, lambda a: [len(item["embedding"]) for item in a.json["data"]] == [384, 383]),
     "embedding-noise": _embed(
         {"input": ["a", "a"]}, lambda a: a.json["data"][0]["embedding"] != a.json["data"][1]["embedding"]
