@@ -405,6 +405,8 @@ def main() -> None:
     """Wait for the settings of the server, guard it to its end."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    # Whoever ignores it bequeaths that, and then nobody is told how a child ended.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     incoming = b""
     words: list[tuple] = []  # type: ignore[type-arg]
     while not words:

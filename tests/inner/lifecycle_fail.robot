@@ -113,6 +113,12 @@ A Check Does Not Pass
 A Check That Is None
     Start Server    simulator    checks=[{"fiel": "/tmp"}]
 
+Its Guard Is Killed
+    ${server} =    Start Server    simulator
+    Evaluate    os.kill($server.process.guard_pid, 9)
+    Wait Until Keyword Succeeds    20 s    10 ms    Should Not Be True    $server.process.running
+    Chat    Hello
+
 A Stranger Shares The Port
     Start Wrong    shares
     ${server} =    Get Server

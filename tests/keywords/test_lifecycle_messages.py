@@ -36,6 +36,7 @@ MESSAGES = {
     "Broken Pattern": r"'\(' is no regular expression: got missing \), unterminated subpattern at position 0\.",
     "A Check Does Not Pass": r"Server 'simulator' is not ready \(checks passed\): expected the file /no/such/file to pass, got no such file after \d+\.\d+ s; process \d+ runs\. Hint: .+",
     "A Check That Is None": r"Check 1 cannot be used: expected a function, or an object with one of command, tcp, grpc, file, python, got Object contains unknown field `fiel`\.",
+    "Its Guard Is Killed": r"POST \S+ of server 'simulator' failed: .*; its process ended with signal SIGKILL, after its guard \(process \d+\) ended with signal SIGKILL\.",
     "A Stranger Shares The Port": r"Server 'mine' shares its port \d+: expected nobody else who listens there, got \S+ \(pid \d+\)\. Hint: calls reach either of them: stop the other one\.",
     "Left A Process Behind": r"Server 'mine' left something behind: expected nothing, got the processes sleep \(pid \d+\)\.",
     "A Crash Left A Process Behind": r"Server 'mine' left something behind: expected nothing, got the processes sleep \(pid \d+\)\.",

@@ -305,3 +305,24 @@ def test_a_crash_of_what_is_restarted_is_a_drop(start: Start) -> None:
     process.kill(leave_children=True)
     assert [exit_.code for exit_ in process.drops] == [-signal.SIGKILL]
     assert process.running
+
+
+@linux
+def test_a_keeper_does_its_work_also_where_the_runner_ignores_the_ends_of_its_children(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys; from pathlib import Path\n"
+        "from InferenceLibrary.deadline import wait_until\n"
+        "from InferenceLibrary.processes import process_tree\n"
+        "from InferenceLibrary.processes.process import ServerProcess\n"
+        "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+        "process = ServerProcess(['/bin/sh', '-c', '(setsid sleep 600 &) ; sleep 600'], Path(sys.argv[1]))\n"
+        "assert wait_until(lambda: len(process.tree()) == 3, 20)\n"
+        "keeper = process_tree.look(process.guard_pid).parent\n"
+        "os.kill(process.guard_pid, signal.SIGKILL)\n"
+        "print(wait_until(lambda: process_tree.look(keeper) is None, 20))\n"
+        "process.stop(0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "log")], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("True\n", "")
