@@ -44,7 +44,7 @@ def stacks() -> str:
 def pytest_timeout_set_timer(item: pytest.Item, settings: pytest_timeout.Settings) -> bool | None:
     """End a test that hangs with the stacks of all threads; the limit grows with the machine.
 
-    Tests that use the alarm themselves ask for the method `thread`, which is the plugin's own.
+    Tests that need the alarm themselves borrow it: `alarm.interruption`.
     """
     if settings.method != "signal":
         return None

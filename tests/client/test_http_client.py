@@ -5,6 +5,7 @@ import threading
 import time
 
 import pytest
+from alarm import Interruption, interruption
 from wire_server import DONE, END_OF_BODY, HOLD, RESET, STREAM_HEAD, answer, delta, piece
 
 from InferenceLibrary.client.http import Client
@@ -360,27 +361,12 @@ def test_a_cancelled_stream_closes_its_connection(wire):
     assert closed.wait(60), "the server never noticed"
 
 
-@pytest.mark.timeout(300, method="thread")  # it uses the alarm itself
 def test_an_interruption_passes_through(wire):
     """Robot's timeouts raise in the main thread while a read waits."""
-    import signal
-
-    class Interrupted(BaseException):
-        pass
-
-    def handler(*_):
-        raise Interrupted
-
     server = wire([HOLD])
-    previous = signal.signal(signal.SIGALRM, handler)
-    signal.setitimer(signal.ITIMER_REAL, 0.2)
     began = time.monotonic()
-    try:
-        with pytest.raises(Interrupted):
-            Client(server.url, limits=Limits(total=60)).chat(HELLO)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
+    with interruption(0.2), pytest.raises(Interruption):
+        Client(server.url, limits=Limits(total=60)).chat(HELLO)
     assert time.monotonic() - began < 60, "the limit of the call was waited for"
 
 

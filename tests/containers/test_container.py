@@ -119,7 +119,7 @@ def test_its_output_is_in_the_file_while_it_runs(start: Callable[..., Server]) -
     server = start("--log-http")
     before = program(server).log_size()
     server.client.chat([{"role": "user", "content": "Hi"}], max_tokens=2)
-    assert wait_until(lambda: "/v1/chat/completions" in program(server).log_text(before), 5)
+    assert wait_until(lambda: "/v1/chat/completions" in program(server).log_text(before), 60)
 
 
 def test_a_term_that_is_ignored_ends_in_kill(start: Callable[..., Server]) -> None:
@@ -139,7 +139,7 @@ def test_an_end_by_itself_is_told_at_once(start: Callable[..., Server]) -> None:
 def test_a_container_that_somebody_removed_has_ended(start: Callable[..., Server], engine: ContainerEngine) -> None:
     server = start()
     engine.client.api.remove_container(program(server).id, force=True)
-    assert wait_until(lambda: not program(server).running, 5)
+    assert wait_until(lambda: not program(server).running, 60)
     assert program(server).how_it_ended() == "exit code 0 (removed by somebody else)"
     assert server.stop()
 
@@ -214,9 +214,9 @@ def test_a_project_with_a_second_service_a_network_and_a_volume(
     assert sorted(project.containers) == ["init-1", "side-1", "side-2", "web-1"]
     assert server.client.chat([{"role": "user", "content": "Hi"}], max_tokens=2).status == 200
     # A helper that has done its work and ended with 0 is no failure.
-    assert wait_until(lambda: not project.containers["init-1"].running, 10)
+    assert wait_until(lambda: not project.containers["init-1"].running, 60)
     assert server.state() == (None, [])
-    assert wait_until(lambda: "prepared" in (tmp_path / "init-1.log").read_text(), 5)
+    assert wait_until(lambda: "prepared" in (tmp_path / "init-1.log").read_text(), 60)
     assert len(labelled(engine, OWN)) == 6
     project.containers["side-1"].kill()
     assert server.state() == (

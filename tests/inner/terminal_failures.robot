@@ -66,7 +66,8 @@ A Signal Where An Exit Code Is Right
 
 A Screen That Goes On Changing
     Start Terminal    sh    -c    i=0; while :; do i=$((i+1)); echo $i; done
-    Wait Until Screen Is Stable    timeout=0.5 s
+    Wait For Screen Text    9
+    Wait Until Screen Is Stable    quiet=2 s    timeout=4 s
 
 A Row That Is None
     Start Terminal    cat    rows=5

@@ -27,7 +27,7 @@ MESSAGES = {
     "Foreign Server On The Port": r"Server 'mine' is not ready \(listening\): expected its own listener on port \d+, got one of .* \(pid \d+\) after \d+\.\d+ s; process \d+ runs\. Hint: another program answers there: .*",
     "Not Graceful": r"Server 'simulator' did not stop gracefully: expected its end within 0\.3 s after TERM, got none, and it was killed after \d+\.\d+ s\.",
     "Graceful End Of A Dead One": r"Server 'simulator' did not stop gracefully: expected one that runs, got one that had ended with exit code 7\.",
-    "Should Have Exited And Runs": r"Server 'simulator' should have exited: expected its end, got process \d+, which runs after 0\.\d+ s\.",
+    "Should Have Exited And Runs": r"Server 'simulator' should have exited: expected its end, got process \d+, which runs after \d+\.\d+ s\.",
     "Exited With Another Code": r"Server 'simulator' should have exited: expected exit code 0, got exit code 7\.",
     "Exited By Another Signal": r"Server 'simulator' should have exited: expected signal SIGSEGV, got signal SIGKILL\.",
     "Unknown Signal": r"'SIGHUPP' is no signal: expected a name such as SIGKILL, or a number\.",

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import signal
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from alarm import Interruption, interruption
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -235,29 +234,14 @@ def test_engines_that_differ_name_the_token(monkeypatch: pytest.MonkeyPatch) -> 
         keywords.generation_engines_should_agree(Messages(FRANCE))
 
 
-@pytest.mark.timeout(300, method="thread")  # it uses the alarm itself
 def test_generating_obeys_limits_and_signals(trained: LanguageModel) -> None:
     with pytest.raises(
         ModelError, match=r"did not finish its answer: expected at most 4000 tokens within 0\.2 s, got \d+ tokens"
     ):
         ask(trained, "Count to 60.", max_tokens=4000, ignore_eos=True, timeout=0.2)
 
-    class Stopped(BaseException):
-        pass
-
-    def handler(_number: int, _frame: object) -> None:
-        raise Stopped
-
-    before = signal.signal(signal.SIGALRM, handler)
-    signal.setitimer(signal.ITIMER_REAL, 0.2)
-    started = time.monotonic()
-    try:
-        with pytest.raises(Stopped):
-            ask(trained, "Count to 60.", max_tokens=4000, ignore_eos=True)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-    assert time.monotonic() - started < 5
+    with interruption(0.2), pytest.raises(Interruption):
+        ask(trained, "Count to 60.", max_tokens=4000, ignore_eos=True)
 
 
 def test_text_comes_while_it_is_generated(trained: LanguageModel) -> None:

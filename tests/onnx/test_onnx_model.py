@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
+from alarm import Interruption, interruption
 
 from InferenceLibrary.errors import MissingExtraError, ModelError
 from InferenceLibrary.onnx.background import run_interruptibly
@@ -232,25 +232,12 @@ def test_a_run_that_does_not_end_is_cancelled(tmp_path: Path) -> None:
     assert not native_calls(), "the native call went on"
 
 
-@pytest.mark.timeout(300, method="thread")  # it uses the alarm itself
 def test_a_run_obeys_a_signal(tmp_path: Path) -> None:
     """Robot's timeouts and Ctrl-C are exceptions raised by a signal handler in the main thread."""
     model = load_model(endless_model(tmp_path / "endless.onnx"))
 
-    class Stopped(BaseException):
-        pass
-
-    def handler(_number: int, _frame: object) -> None:
-        raise Stopped
-
-    before = signal.signal(signal.SIGALRM, handler)
-    signal.setitimer(signal.ITIMER_REAL, 0.2)
-    try:
-        with pytest.raises(Stopped):
-            model.run("[1]", timeout=60)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    with interruption(0.2), pytest.raises(Interruption):
+        model.run("[1]", timeout=60)
     for thread in native_calls():
         thread.join(10)
     assert not native_calls(), "the native call went on"

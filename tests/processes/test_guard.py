@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from alarm import Interruption, interruption
 
 from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.errors import ServerError
@@ -59,7 +60,7 @@ def bearers(mark: str) -> list[str]:
 
 
 def begun(process: ServerProcess) -> None:
-    assert wait_until(lambda: "begun" in process.log_text(), 20)
+    assert wait_until(lambda: "begun" in process.log_text(), 60)
 
 
 @linux
@@ -73,21 +74,21 @@ def test_nothing_survives_a_killed_runner(tmp_path: Path, mark: str, script: str
     )
     assert runner.stdout is not None
     guard = int(runner.stdout.readline())
-    assert wait_until(lambda: log.exists() and "begun" in log.read_text(), 20)
+    assert wait_until(lambda: log.exists() and "begun" in log.read_text(), 60)
     assert bearers(mark)
     runner.kill()
     runner.wait()
     runner.stdout.close()
-    assert wait_until(lambda: not bearers(mark), 5), bearers(mark)
-    assert wait_until(lambda: process_tree.look(guard) is None, 5)
+    assert wait_until(lambda: not bearers(mark), 60), bearers(mark)
+    assert wait_until(lambda: process_tree.look(guard) is None, 60)
 
 
 @linux
 def test_a_daemon_comes_back_to_the_guard(start: Start, mark: str) -> None:
     process = start(f"{DOUBLE_FORK} echo begun; sleep 600", mark=mark)
     begun(process)
-    assert wait_until(lambda: len(process.tree()) >= 3, 20)
-    assert wait_until(lambda: len(process.tree()) == len(bearers(mark)), 20), (
+    assert wait_until(lambda: len(process.tree()) >= 3, 60)
+    assert wait_until(lambda: len(process.tree()) == len(bearers(mark)), 60), (
         "all that bears the mark is below the guard"
     )
     assert process.stop(5) is True
@@ -108,7 +109,7 @@ def test_the_server_ends_with_a_killed_guard(start: Start, mark: str) -> None:
     process = start(f"{DOUBLE_FORK} echo begun; sleep 600", mark=mark)
     begun(process)
     os.kill(process.guard_pid, signal.SIGKILL)
-    assert wait_until(lambda: not process.running, 5)
+    assert wait_until(lambda: not process.running, 60)
     seen = process_tree.look(process.pid)
     assert seen is None or not seen.lives, "it is gone, and not only said to be"
     assert str(process.how_it_ended()).startswith("signal SIGKILL, after its guard (process ")
@@ -121,13 +122,13 @@ def test_a_guard_that_is_told_to_end_ends_its_server(start: Start, portable: boo
     process = start("echo begun; sleep 600", portable=portable)
     begun(process)
     os.kill(process.guard_pid, signal.SIGTERM)
-    assert wait_until(lambda: not process.guarded, 10)
+    assert wait_until(lambda: not process.guarded, 60)
     assert process.how_it_ended() == "signal SIGTERM"
 
 
 def test_an_end_is_told_as_it_was(start: Start) -> None:
     process = start("i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; exit 3")
-    assert wait_until(lambda: not process.running, 20)
+    assert wait_until(lambda: not process.running, 60)
     assert process.exit is not None
     assert process.exit.code == 3
     assert 0 < process.exit.user + process.exit.system < 20
@@ -144,7 +145,7 @@ def test_a_core_dump_is_told(start: Start, tmp_path: Path) -> None:
     if not pattern.exists() or pattern.read_text().startswith("|") or hard == 0:
         pytest.skip("this system does not let programs dump core into their folder")
     process = start("ulimit -c unlimited; kill -ABRT $$", cwd=tmp_path)
-    assert wait_until(lambda: not process.running, 20)
+    assert wait_until(lambda: not process.running, 60)
     assert process.exit is not None
     assert process.exit.core_dumped
     assert process.how_it_ended() == "signal SIGABRT (core dumped)"
@@ -173,7 +174,7 @@ def test_the_guard_holds_no_file_of_the_runner(start: Start, tmp_path: Path) -> 
 
 def test_paused_and_resumed(start: Start) -> None:
     process = start("i=0; while :; do i=$((i+1)); echo $i; sleep 0.02; done")
-    assert wait_until(lambda: process.log_size() > 10, 20)
+    assert wait_until(lambda: process.log_size() > 10, 60)
     process.pause()
     states = [seen.state for seen in process.tree()]
     assert states or sys.platform != "linux"
@@ -182,7 +183,7 @@ def test_paused_and_resumed(start: Start) -> None:
     time.sleep(0.2)
     assert process.log_size() == size
     process.resume()
-    assert wait_until(lambda: process.log_size() > size, 20)
+    assert wait_until(lambda: process.log_size() > size, 60)
     process.pause()
     assert process.stop(5) is True, "a paused server is woken to end"
 
@@ -192,7 +193,7 @@ def test_it_is_started_again_when_it_drops(start: Start) -> None:
     process = start("echo run; sleep 0.05; exit 4", restart=True)
     process.on_event = events.append
     first = process.pid
-    assert wait_until(lambda: process.running and process.log_text().count("run") >= 2 and process.pid != first, 20)
+    assert wait_until(lambda: process.running and process.log_text().count("run") >= 2 and process.pid != first, 60)
     assert [exit_.code for exit_ in process.drops][:1] == [4]
     assert any("is started again" in event for event in events)
     process.stop(2)
@@ -206,7 +207,7 @@ def test_a_daemon_is_the_server(start: Start) -> None:
         "(setsid sh -c 'trap \"exit 9\" TERM; echo begun; while :; do sleep 0.05; done' &) ; exit 0", daemon=True
     )
     begun(process)
-    assert wait_until(lambda: process.running and process_tree.look(process.pid) is not None, 10)
+    assert wait_until(lambda: process.running and process_tree.look(process.pid) is not None, 60)
     assert process.stop(10) is True
     assert process.how_it_ended() == "exit code 9", "its own status, fetched by the guard"
 
@@ -252,45 +253,36 @@ def test_an_interrupted_start_leaves_nothing(tmp_path: Path, mark: str) -> None:
     collected, with the warning that is ignored here.
     """
 
-    class Interrupted(BaseException):
-        pass
-
-    def interrupt(*_: object) -> None:
-        raise Interrupted
-
-    previous = signal.signal(signal.SIGALRM, interrupt)
     interrupted = 0
-    try:
+    with interruption() as soon:
         for step in range(30):
             process = None
             try:
-                signal.setitimer(signal.ITIMER_REAL, 0.001 + step * 0.001)
+                soon(0.001 + step * 0.001)
                 process = ServerProcess(["/bin/sleep", "600"], tmp_path / "x.log", mark=mark)
-                time.sleep(0.05)
-            except Interrupted:
+                time.sleep(60)
+            except Interruption:
                 interrupted += 1
             finally:
-                signal.setitimer(signal.ITIMER_REAL, 0)
+                soon(0)
                 if process is not None:
                     process.stop(0)
             del process
-    finally:
-        signal.signal(signal.SIGALRM, previous)
     gc.collect()
     assert interrupted == 30
-    assert wait_until(lambda: not bearers(mark), 5), bearers(mark)
+    assert wait_until(lambda: not bearers(mark), 60), bearers(mark)
 
 
 @linux
 def test_a_crash_shows_what_it_leaves_behind_and_a_kill_takes_it_along(start: Start, mark: str) -> None:
     crashed = start(f"{DOUBLE_FORK} echo begun; sleep 600", mark=mark)
     begun(crashed)
-    assert wait_until(lambda: len(crashed.tree()) >= 3, 20)
+    assert wait_until(lambda: len(crashed.tree()) >= 3, 60)
     crashed.kill(leave_children=True)
     assert crashed.how_it_ended() == "signal SIGKILL"
     crashed.settle()
     assert {orphan.name for orphan in crashed.orphans} >= {"sleep"}
-    assert wait_until(lambda: bearers(mark) == [], 20), "what was left is ended after it was told"
+    assert wait_until(lambda: bearers(mark) == [], 60), "what was left is ended after it was told"
     killed = start(f"{DOUBLE_FORK} echo begun; sleep 600", mark=mark)
     begun(killed)
     killed.kill()

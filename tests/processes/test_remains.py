@@ -46,7 +46,7 @@ def begin(tmp_path: Path) -> Iterator[Begin]:
             [sys.executable, "-I", "-S", "-c", DAEMON, *flags], tmp_path / "log", tree_file=tmp_path / "1.tree"
         )
         started.append(process)
-        assert wait_until(lambda: daemon_of(process) is not None, 20)
+        assert wait_until(lambda: daemon_of(process) is not None, 60)
         return process
 
     yield run
@@ -75,8 +75,8 @@ def test_a_daemon_does_not_survive_a_killed_guard_whose_keeper_lives(begin: Begi
     daemon = daemon_of(process)
     assert daemon is not None
     os.kill(process.guard_pid, signal.SIGKILL)
-    assert wait_until(lambda: not Identity(daemon.pid, daemon.started).lives, 20), "though nobody asks"
-    assert wait_until(lambda: not process.running, 20)
+    assert wait_until(lambda: not Identity(daemon.pid, daemon.started).lives, 60), "though nobody asks"
+    assert wait_until(lambda: not process.running, 60)
     guard = f"after its guard (process {process.guard_pid}) ended with signal SIGKILL"
     assert process.how_it_ended() == f"signal SIGKILL, {guard}; ended what was left: sleep (pid {daemon.pid})"
     assert process.stop(5) is True
@@ -98,13 +98,13 @@ def test_a_daemon_without_marks_does_not_survive_when_guard_and_keeper_are_kille
     begin: Begin, tmp_path: Path, flags: tuple[str, ...]
 ) -> None:
     process = begin(*flags)
-    assert wait_until(lambda: written(process, tmp_path / "1.tree"), 20)
+    assert wait_until(lambda: written(process, tmp_path / "1.tree"), 60)
     daemon = daemon_of(process)
     assert daemon is not None
     os.kill(keeper_of(process), signal.SIGKILL)
     os.kill(process.guard_pid, signal.SIGKILL)
-    assert wait_until(lambda: not process.running, 20)
-    assert wait_until(lambda: not Identity(daemon.pid, daemon.started).lives, 20), "it is ended as soon as that is seen"
+    assert wait_until(lambda: not process.running, 60)
+    assert wait_until(lambda: not Identity(daemon.pid, daemon.started).lives, 60), "it is ended as soon as that is seen"
     guard = f"after its guard (process {process.guard_pid}) ended with signal SIGKILL"
     assert process.how_it_ended() == f"signal SIGKILL, {guard}; ended what was left: sleep (pid {daemon.pid})"
     assert process.stop(5) is True
@@ -114,7 +114,7 @@ def test_a_daemon_without_marks_does_not_survive_when_guard_and_keeper_are_kille
 def test_who_lives_is_written_down_until_nobody_does(begin: Begin, tmp_path: Path) -> None:
     process = begin()
     path = tmp_path / "1.tree"
-    assert wait_until(lambda: written(process, path), 20)
+    assert wait_until(lambda: written(process, path), 60)
     assert (process.pid, identify(process.pid).started) in tree_file.read(str(path))
     process.stop(0)
     assert not path.exists()
@@ -166,7 +166,7 @@ def traces_of(process: subprocess.Popen[bytes], folder: Path, kind: str) -> Trac
 @pytest.mark.parametrize("kind", ["known", "tree file", "mark", "log"])
 def test_each_trace_finds_it_alone(sleeper: subprocess.Popen[bytes], tmp_path: Path, kind: str) -> None:
     traces = traces_of(sleeper, tmp_path, kind)
-    assert wait_until(lambda: {seen.name for seen in find_remains(traces)} == {"sh", "sleep"}, 20), "its child too"
+    assert wait_until(lambda: {seen.name for seen in find_remains(traces)} == {"sh", "sleep"}, 60), "its child too"
     became = end_remains(traces)
     assert sorted(line.partition(" ")[0] for line in became.ended) == ["sh", "sleep"]
     assert became.failed == ()
@@ -192,7 +192,7 @@ def test_who_only_reads_the_log_is_left_alone(sleeper: subprocess.Popen[bytes], 
 
 def test_who_is_known_as_a_stranger_is_left_alone(sleeper: subprocess.Popen[bytes], tmp_path: Path) -> None:
     everyone = frozenset(process_tree.everyone())
-    assert wait_until(lambda: len(process_tree.bearers(f"{MARK}=run.7.")) == 2, 20)
+    assert wait_until(lambda: len(process_tree.bearers(f"{MARK}=run.7.")) == 2, 60)
     everyone = frozenset(process_tree.everyone())
     assert find_remains(Traces(logs=(tmp_path / "some.log",), strangers=everyone)) == []
 

@@ -138,7 +138,7 @@ def test_what_guard_and_runner_left_is_ended_by_the_next_start(tmp_path: Path) -
     (run,) = running.runs()
     kill_guard(guard)
     end(runner)
-    assert wait_until(lambda: not lives(server), 5), "the kernel ends the server with its guard"
+    assert wait_until(lambda: not lives(server), 60), "the kernel ends the server with its guard"
     (daemon,) = marked(run)
     other, other_server, _ = begin(tmp_path / "two")
     try:
@@ -157,10 +157,10 @@ def daemons_below(guard: int) -> list[process_tree.ProcessInfo]:
 def test_a_daemon_without_any_mark_is_ended_by_the_next_start_which_tells(tmp_path: Path) -> None:
     runner, _, guard = begin(tmp_path / "one", "cleared")
     (run,) = running.runs()
-    assert wait_until(lambda: len(daemons_below(guard)) == 1, 20)
+    assert wait_until(lambda: len(daemons_below(guard)) == 1, 60)
     (daemon,) = daemons_below(guard)
     (path,) = run.tree_files()
-    assert wait_until(lambda: (daemon.pid, daemon.started) in tree_file.read(str(path)), 20)
+    assert wait_until(lambda: (daemon.pid, daemon.started) in tree_file.read(str(path)), 60)
     kill_guard(guard)
     end(runner)
     assert lives(daemon.pid)
@@ -268,7 +268,7 @@ def test_a_kept_server_lives_on_and_is_stopped_by_hand(tmp_path: Path, capsys: p
     assert cli.main(["servers", "stop", str(server)]) == 0
     assert f"Stopped mine (pid {server})" in capsys.readouterr().out
     assert not lives(server)
-    assert wait_until(lambda: marked(run) == [], 5)
+    assert wait_until(lambda: marked(run) == [], 60)
     assert cli.main(["servers", "list"]) == 0
     assert capsys.readouterr().out == "No server runs.\n"
 

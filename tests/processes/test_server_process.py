@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from alarm import Interruption, interruption
 
 from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.errors import ServerError
@@ -33,12 +33,12 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 def ended(process: ServerProcess) -> str | None:
-    assert wait_until(lambda: not process.running, 20)
+    assert wait_until(lambda: not process.running, 60)
     return process.how_it_ended()
 
 
 def said(process: ServerProcess, text: str) -> None:
-    assert wait_until(lambda: text in process.log_text(), 20), process.log_text()
+    assert wait_until(lambda: text in process.log_text(), 60), process.log_text()
 
 
 def lives(pid: int) -> bool:
@@ -119,7 +119,7 @@ def test_what_ignores_term_is_killed_with_its_children(start: Start) -> None:
         f"import subprocess, sys; child = subprocess.Popen([sys.executable, '-c', {code!r}])\n"
         f"print('child', child.pid, flush=True)\n{code}"
     )
-    assert wait_until(lambda: process.log_text().count("deaf") == 2, 20)
+    assert wait_until(lambda: process.log_text().count("deaf") == 2, 60)
     pid = next(int(line.split()[1]) for line in process.log_text().splitlines() if line.startswith("child"))
     assert process.stop(0.2) is False
     assert process.how_it_ended() == "signal SIGKILL"
@@ -143,20 +143,8 @@ def test_an_interrupted_stop_still_kills(start: Start, monkeypatch: pytest.Monke
     )
     said(process, "x")
 
-    class Interrupted(BaseException):
-        pass
-
-    def interrupt(*_: object) -> None:
-        raise Interrupted
-
-    previous = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, 0.2)
-    try:
-        with pytest.raises(Interrupted):
-            process.stop(60)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
+    with interruption(0.2), pytest.raises(Interruption):
+        process.stop(60)
     assert not lives(process.pid)
 
 

@@ -17,7 +17,7 @@ MESSAGES = {
     "A Program That Is A Directory": "got a directory",
     "A Program That Is Not Executable": "without the right to execute. Hint: chmod +x",
     "A Program Without Interpreter": "an interpreter that exists, got '/no/such/interpreter' in its first line",
-    "A Program That Does Not End": "expected its end within 0.3 s, got a running program after 0.3",
+    "A Program That Does Not End": "expected its end within 0.3 s, got a running program after ",
     "A Version That Is Another": "does not match: expected /Python 2/ on stdout, got 'Python 3.",
     "A Version On The Other Stream": "expected /version: 7/ on stdout, got nothing. Hint: It stands on stderr",
     "Help Without An Option": "does not mention '--verison': expected all of '--verison', got",

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
 from pathlib import Path
-from types import FrameType
 
 import pytest
+from alarm import Interruption, interruption
 
 from InferenceLibrary.errors import BinaryError
 from InferenceLibrary.programs import run as run_module
@@ -115,23 +114,10 @@ def test_a_flood_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
         run_program(["yes"], timeout=60)
 
 
-@pytest.mark.timeout(300, method="thread")  # it uses the alarm itself
 def test_an_exception_of_a_signal_handler_ends_the_wait_and_the_program(tmp_path: Path) -> None:
-    class Interruption(BaseException):
-        pass
-
-    def raise_it(_number: int, _frame: FrameType | None) -> None:
-        raise Interruption
-
-    before = signal.signal(signal.SIGALRM, raise_it)
     started = time.monotonic()
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.3)
-        with pytest.raises(Interruption):
-            run_program(["sh", "-c", f"echo $$ > {tmp_path}/pids; sleep 100"], timeout=60)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    with interruption(0.3), pytest.raises(Interruption):
+        run_program(["sh", "-c", f"echo $$ > {tmp_path}/pids; sleep 100"], timeout=60)
     assert time.monotonic() - started < 60
     assert not lives(pids(tmp_path / "pids")[0])
 

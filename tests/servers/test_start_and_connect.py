@@ -140,7 +140,7 @@ def test_another_server_on_the_port_is_not_taken_for_ours(begin: Begin, tmp_path
 
     def take() -> None:
         port = script.with_suffix(".port")
-        assert wait_until(port.exists, 20)
+        assert wait_until(port.exists, 60)
         foreign.append(HTTPServer(("127.0.0.1", int(port.read_text())), Everything))
         script.with_suffix(".taken").touch()
         foreign[0].serve_forever(0.01)

@@ -328,8 +328,8 @@ def test_a_forwarder_that_drops_comes_again_at_the_same_port(
     first = server.pid
     (folder / "drop").touch()
     assert server.process is not None
-    assert wait_until(lambda: server.process is not None and server.process.running and server.pid != first, 20)
-    assert wait_until(lambda: not is_free(server.port or 0), 20)
+    assert wait_until(lambda: server.process is not None and server.process.running and server.pid != first, 60)
+    assert wait_until(lambda: not is_free(server.port or 0), 60)
     assert server.state() == (None, [])
     assert "lost connection" in server.process.log_text()
     assert server.stop() is True

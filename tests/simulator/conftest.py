@@ -90,6 +90,8 @@ class Simulator:
     port: int
     control_port: int = 0
     lines: list[str] = field(default_factory=list)
+    said: bytearray = field(default_factory=bytearray)
+    """What it wrote to stderr before it listened."""
 
     @property
     def url(self) -> str:
@@ -134,7 +136,7 @@ class Simulator:
         """End it, and return what it wrote to stderr."""
         self.stop()
         assert self.process.stderr is not None
-        return self.process.stderr.read().decode()
+        return (bytes(self.said) + self.process.stderr.read()).decode()
 
     def stop(self) -> int:
         """End it by TERM; return the exit code."""
@@ -180,14 +182,23 @@ def start(*arguments: str, env: dict[str, str] | None = None) -> Simulator:
     )
     simulator = Simulator(process, 0)
     assert process.stdout is not None
+    assert process.stderr is not None
     end = monotonic() + BUDGET
+    pipes = [process.stdout, process.stderr]
     while not simulator.port:
-        ready, _, _ = select.select([process.stdout], [], [], max(0.0, end - monotonic()))
+        ready, _, _ = select.select(pipes, [], [], max(0.0, end - monotonic()))
+        if process.stderr in ready:
+            # A full pipe would hold it up.
+            part = os.read(process.stderr.fileno(), 1_000_000)
+            simulator.said += part
+            pipes = pipes if part else [process.stdout]
+            if process.stdout not in ready:
+                continue
         line = process.stdout.readline().decode() if ready else ""
         if not line:
             process.kill()
             _, errors = process.communicate()
-            pytest.fail(f"the simulator did not start: {errors.decode()}")
+            pytest.fail(f"the simulator did not start: {(bytes(simulator.said) + errors).decode()[-2000:]}")
         simulator.lines.append(line)
         name, _, port = line.strip().rpartition(":")
         if name.startswith("control on"):

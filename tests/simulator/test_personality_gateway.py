@@ -7,6 +7,7 @@ import sys
 import threading
 
 import pytest
+from machine import patience
 
 from InferenceLibrary.deadline import wait_until
 
@@ -120,7 +121,7 @@ def test_a_stream_is_not_held_back(start_simulator):
         assert b" four" not in seen
         assert upstream.stats()["in_flight"] == 1
     # A client that leaves is a cancellation at both.
-    assert wait_until(lambda: upstream.stats()["cancelled"] == 1, 10.0)
+    assert wait_until(lambda: upstream.stats()["cancelled"] == 1, 60)
     assert gateway.stats()["cancelled"] == 1
 
 
@@ -154,8 +155,9 @@ def test_an_upstream_that_is_down(start_simulator):
 
 
 def test_an_upstream_that_is_slow(start_simulator, upstream):
+    enough = f"{patience(2):.1f}s"
     gateway = start_simulator(
-        "--as", "gateway", "--upstream", f"inference={upstream.url};phi-4", "--upstream-timeout", "100ms"
+        "--as", "gateway", "--upstream", f"inference={upstream.url};phi-4", "--upstream-timeout", enough
     )
     quick = ask(gateway)
     assert quick.status == 200

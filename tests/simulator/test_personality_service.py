@@ -92,7 +92,7 @@ def test_a_model_that_is_being_loaded_asks_to_wait(start_simulator):
     service = start_simulator("--as", "service", "--loaded-models", "phi-4", "--model-load-time", "1s")
     loading = threading.Thread(target=load, args=(service, "llama-3.2-3b"))
     loading.start()
-    assert wait_until(lambda: ask(service, model="llama-3.2-3b").status == 503, 5.0)
+    assert wait_until(lambda: ask(service, model="llama-3.2-3b").status == 503, 60)
     answer = ask(service, model="llama-3.2-3b")
     assert answer.headers["retry-after"] == "1"
     assert answer.json["error"]["code"] == "MODEL_LOADING"

@@ -252,7 +252,7 @@ def test_a_job_that_waits_can_be_cancelled(start_simulator):
     first = open_job(worker, job_id="first", max_tokens=2000)
     read_until(first, lambda seen: b"event: token" in seen)
     second = open_job(worker, job_id="second")
-    assert wait_until(lambda: worker.stats()["waiting"] == 1, 10.0)
+    assert wait_until(lambda: worker.stats()["waiting"] == 1, 60)
     assert worker.request("POST", "/cancel/second").status == 202
     seen = read_until(second, lambda seen: seen.endswith(b"0\r\n\r\n"))
     assert seen.startswith(b"HTTP/1.1 200 ")

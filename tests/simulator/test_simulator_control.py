@@ -15,7 +15,7 @@ from InferenceLibrary.simulator.core.metrics import Histogram
 
 def settled(simulator):
     """Return the counters once nothing is in flight."""
-    end = monotonic() + 10
+    end = monotonic() + 60
     while (counters := simulator.stats())["in_flight"]:
         assert monotonic() < end
     return counters

@@ -192,7 +192,7 @@ def test_the_client_of_the_api_shows_what_the_server_sent(
     command = [sys.executable, "-m", "InferenceLibrary.simulator", "--port", "0", "--mode", "echo"]
     server = ServerProcess([*command, "--truth-file", str(truth), "--inter-token-latency", "1ms"], tmp_path / "log")
     try:
-        assert wait_until(lambda: "listening on" in server.log_text(), 20)
+        assert wait_until(lambda: "listening on" in server.log_text(), 60)
         url = re.findall(r"listening on (\S+)", server.log_text())[0]
         terminal = open_chat([sys.executable, str(CLIENT), url], r"^\[\d+ pieces\]", columns=24, rows=12)
         question = HARD.strip()
@@ -200,7 +200,7 @@ def test_the_client_of_the_api_shows_what_the_server_sent(
         assert compare(terminal, answer.text, truth, question) is None
         stopped = terminal.ask((HARD * 6).strip(), interrupt_after=50)
         assert stopped.interrupted
-        assert wait_until(lambda: len(read_truth(truth)) == 2, 5)
+        assert wait_until(lambda: len(read_truth(truth)) == 2, 60)
         assert difference(stopped.text, read_truth(truth)[-1], interrupted=True) is None
         assert len(stopped.text) < len(HARD * 5)
     finally:
