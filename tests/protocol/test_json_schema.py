@@ -1,4 +1,4 @@
-"""Whether data fits a schema: keywords of all drafts, and schemas that are none."""
+"""Whether data fits a schema: keywords of all drafts, and schemas that are not schemas."""
 
 from __future__ import annotations
 

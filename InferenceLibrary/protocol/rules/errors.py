@@ -284,7 +284,7 @@ def leaks(view: JsonAnswer, known: Known) -> Iterator[Found]:
     request = view.exchange.request.body.decode("utf-8", "replace") if Held.REQUEST in view.exchange.held else ""
     for kind, pattern in _LEAKS:
         match = pattern.search(text)
-        # What the client itself wrote is no secret to it.
+        # What the client itself wrote is not a secret to it.
         if match is not None and match[0] not in request:
             yield Found(kind, show(match[0] if kind != "key" else f"{match[0][:3]}…"))
     own = _Request(view.exchange).key if Held.REQUEST in view.exchange.held else ""

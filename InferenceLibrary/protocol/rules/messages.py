@@ -117,7 +117,7 @@ def signature(view: Message, known: Known) -> Iterator[Found]:
 @rule(
     "A11",
     Level.MUST,
-    "No more tokens are written than max_tokens allows, and max_tokens is the stop reason where it ended the message.",
+    "No more tokens come than max_tokens allows, and a message that it ended has the stop reason max_tokens.",
     source=f"{_MESSAGES}: max_tokens, stop_reason",
     kinds=("over the limit", "other reason"),
     view=Message,
@@ -138,7 +138,7 @@ def limit(view: Message, known: Known) -> Iterator[Found]:
 @rule(
     "A12",
     Level.MUST,
-    "No stop sequence stands in the text, and the one that ended it is told.",
+    "No stop sequence is in the text, and stop_sequence names the one that ended it.",
     source=f"{_MESSAGES}: stop_sequences, stop_sequence",
     kinds=("in the text", "not told", "other sequence"),
     view=Message,

@@ -27,7 +27,7 @@ _DELTAS = {
     Level.MUST,
     "First comes message_start, then each block whole, then message_delta, and message_stop last, once.",
     source=_STREAMING,
-    kinds=("start", "start twice", "inside a block", "no message_delta", "late block", "end", "after the end", "open"),
+    kinds=("start", "start twice", "inside a block", "no message_delta", "late block", "end", "after the end"),
     view=MessagesStream,
     apis=(Api.MESSAGES,),
 )
@@ -82,7 +82,7 @@ def types(view: MessagesStream, known: Known) -> Iterator[Found]:
 @rule(
     "A3",
     Level.MUST,
-    "The indices of the blocks rise from 0, their events bear them, and each block that starts stops.",
+    "The indices of the blocks rise from 0, their events have them, and each block that starts stops.",
     source=_STREAMING,
     kinds=("index", "not open", "no stop"),
     view=MessagesStream,

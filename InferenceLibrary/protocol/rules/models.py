@@ -96,7 +96,7 @@ def further(view: ModelList, known: Known) -> Iterator[Found]:
 @rule(
     "M4",
     Level.MUST,
-    "What is told of a model bears the id that was asked for.",
+    "The answer about one model has the id that was asked for.",
     source=_SPEC,
     kinds=("id",),
     view=OneModel,

@@ -264,7 +264,7 @@ def status(view: ResponsesStream, known: Known) -> Iterator[Found]:
 @rule(
     "RS10",
     Level.SHOULD,
-    "An error event tells code, message and param, beside its type.",
+    "An error event has a message and a code.",
     source="OpenAI's API description (openai-openapi f85dbe2), schema ResponseErrorEvent, read 2026-11",
     kinds=("message", "code"),
     view=ResponsesStream,

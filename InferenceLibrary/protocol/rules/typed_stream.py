@@ -30,7 +30,7 @@ class Step:
         self.place = place
         """Of the (first) event."""
         self.where = where
-        """What tells a run from the next one; None when it is no run of deltas."""
+        """What tells a run from the next one; None when it is not a run of deltas."""
         self.text = text
         """The joined text of a run of deltas; None for other events."""
         self.count = 1
@@ -69,7 +69,7 @@ class TypedReader:
         """Events without an `event:` line: their types."""
 
     def delta_of(self, kind: str, data: dict[str, Any]) -> tuple[Any, str] | None:
-        """Return where a delta belongs and its text; None when the event is no delta in its right form."""
+        """Return where a delta belongs and its text; None when the event is not a delta in its right form."""
         raise NotImplementedError
 
     def take(self, place: Place, event: Event, data: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ class MadeCall(NamedTuple):
     """Place among the items or blocks of the answer."""
     name: Any
     arguments: Any
-    """Decoded; None when they are no JSON."""
+    """Decoded; None when they are not JSON."""
 
 
 class Wanted(NamedTuple):
@@ -97,11 +97,11 @@ def format_problem(text: str, schema: Any) -> tuple[str, str] | None:
 
 
 def schema_misfit(data: Any, schema: Any) -> str | None:
-    """Return where data does not fit a schema; None when it does, or the schema is none that can be used."""
+    """Return where data does not fit a schema; None when it does, or the schema cannot be used."""
     if not isinstance(schema, dict):
         return None
     try:
         return schema_problem(data, schema)
     except ValueError:
-        # A schema that is none is the client's fault, and not the server's.
+        # A schema that is not one is a fault of the client, not of the server.
         return None

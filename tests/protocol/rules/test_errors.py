@@ -111,7 +111,7 @@ def test_a_refusal_of_messages_breaks_the_rule(change: Change, breach: tuple[str
         "See https://platform.openai.com/docs/app/errors",
         "Incorrect API key provided: sk-abc***xyz",
         "Input should be less than or equal to 5.0, at messages.0.content",
-        "'/opt' is no tool",
+        "'/opt' is not a tool",
     ],
 )
 def test_messages_that_tell_nothing(message: str) -> None:
@@ -222,7 +222,7 @@ def test_embeddings_are_refused_by_the_same_rules() -> None:
 
 
 @pytest.mark.parametrize("given", ["", [], ["Paris", ""], 5, None])
-def test_an_input_that_is_none(given: Any) -> None:
+def test_an_input_that_is_not_one(given: Any) -> None:
     asked = {"model": "m", "input": given}
     names = {name for name, _ in all_found(refusal(path="/v1/embeddings", asked=asked))}
     assert names == set()
