@@ -42,6 +42,8 @@ class _Request:
         self.is_json = read.readable
         self.body: Any = read.value
         self.content_type = _header(exchange, "content-type").partition(";")[0].strip().lower()
+        self.is_coded = bool(_header(exchange, "content-encoding") or _header(exchange, "transfer-encoding"))
+        """Whether the body was sent in a coding, and need not be JSON as it is held."""
         self.has_key = bool(_header(exchange, "authorization") or _header(exchange, "x-api-key"))
         self.key = _header(exchange, "x-api-key") or _header(exchange, "authorization").partition(" ")[2].strip()
 
@@ -240,6 +242,8 @@ def broken_body(view: Answer, known: Known) -> Iterator[Found]:
     request, status = _Request(view.exchange), _status(view.exchange)
     if view.exchange.request.method.upper() != "POST" or view.exchange.request.path.endswith("/cancel"):
         return
+    if request.is_coded:
+        return
     if request.is_json and isinstance(request.body, dict):
         return
     what = show(request.body) if request.is_json else "a body that is not JSON"
@@ -281,7 +285,9 @@ def leaks(view: JsonAnswer, known: Known) -> Iterator[Found]:
     if _status(view.exchange) < 400:
         return
     text = view.exchange.text[:100_000].replace('\\"', '"').replace("\\/", "/")
-    request = view.exchange.request.body.decode("utf-8", "replace") if Held.REQUEST in view.exchange.held else ""
+    request = ""
+    if Held.REQUEST in view.exchange.held:
+        request = view.exchange.request.url + view.exchange.request.body.decode("utf-8", "replace")
     for kind, pattern in _LEAKS:
         match = pattern.search(text)
         # What the client itself wrote is not a secret to it.

@@ -118,9 +118,14 @@ def test_messages_that_tell_nothing(message: str) -> None:
     assert found(refusal(put(message, "error", "message"))) == set()
 
 
-def test_what_the_client_wrote_itself_is_no_leak() -> None:
+def test_what_the_client_wrote_itself_is_not_a_leak() -> None:
     asked = {**ASKED, "model": "/models/home/x"}
     assert found(refusal(put("no model /models/home/x", "error", "message"), asked=asked)) == set()
+
+
+def test_the_route_that_was_asked_for_is_not_a_leak() -> None:
+    path = "/data/models/v1/chat/completions"
+    assert found(refusal(put(f"no route {path}", "error", "message"), path=path)) == set()
 
 
 def test_the_key_of_the_call_is_not_told_back() -> None:
@@ -205,6 +210,11 @@ def test_a_body_that_is_not_an_object(body: bytes) -> None:
     assert found(sent(refusal(status=503), body=body)) == set()
     assert found(sent(refusal(status=500), body=body)) == {("R5", "status")}
     assert found(sent(answer(CHAT, ASKED, GOOD), body=body)) == {("R5", "served")}
+
+
+def test_a_body_in_a_coding_need_not_be_json_as_it_is_held() -> None:
+    for coding in (("content-encoding", "gzip"), ("transfer-encoding", "chunked")):
+        assert found(sent(answer(CHAT, ASKED, GOOD), coding, body=b"\x1f\x8b")) == set()
 
 
 def test_a_body_that_says_it_is_not_json() -> None:
