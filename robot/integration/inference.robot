@@ -90,3 +90,11 @@ A Model Of My Own Answers
     Start Server    simulator-onnx    onnx_model=${path}    max_model_len=512    alias=own
     ${reply} =    Chat    What about the sky?    server=own
     Should Be Equal    ${reply.text}    The sky is blue.
+
+Typed Events Come While The Model Speaks
+    ${stream} =    Stream Message    What is the capital of France?    max_tokens=30
+    Should Be Equal    ${stream.text}    The capital of France is Paris.
+    Typed Events Should Be In Order    ${stream}
+    ${stream} =    Stream Response    What is the capital of France?
+    Should Be Equal    ${stream.text}    The capital of France is Paris.
+    Typed Events Should Be In Order    ${stream}

@@ -45,6 +45,58 @@ def test_every_api_answers_by_inference(onnx):
     assert continued
 
 
+def without_ids(value):
+    """What is another in every answer taken out."""
+    if isinstance(value, dict):
+        return {key: without_ids(item) for key, item in value.items() if key not in {"id", "item_id", "created_at"}}
+    return [without_ids(item) for item in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("path", ["/v1/responses", "/v1/messages"])
+def test_typed_streams_are_those_of_the_whole_answer(onnx, path):
+    """Token by token, and the same events as those of an answer that is sent as a whole: a fault asks for that."""
+    body = {"model": "fake-model", "stream": True, "stop_sequences": ["never"]}
+    body |= (
+        {"input": FRANCE}
+        if path == "/v1/responses"
+        else {"messages": [{"role": "user", "content": FRANCE}], "max_tokens": 40}
+    )
+
+    def seen(fault):
+        headers = {"X-Inference-Fault": fault} if fault else None
+        return without_ids(onnx.request("POST", path, body, headers).data)
+
+    streamed, whole = seen(""), seen("many-headers")
+    assert streamed == whole
+    if path == "/v1/responses":
+        assert [event["sequence_number"] for event in streamed] == list(range(len(streamed)))
+
+
+def test_a_streamed_response_is_kept_whole(onnx):
+    events = onnx.request("POST", "/v1/responses", {"model": "fake-model", "input": FRANCE, "stream": True}).data
+    kept = onnx.request("GET", f"/v1/responses/{events[-1]['response']['id']}").json
+    assert kept["output"][0]["content"][0]["text"] == PARIS
+    assert kept["status"] == "completed"
+
+
+def test_a_typed_stream_comes_while_the_model_speaks(onnx):
+    body = {"model": "fake-model", "stream": True, "max_tokens": 3000}
+    body["messages"] = [{"role": "user", "content": "Count to 60."}]
+    data = json.dumps(body).encode()
+    before = onnx.stats()
+    line = onnx.connect()
+    line.sendall(f"POST /v1/messages HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data)
+    seen = b""
+    while b"text_delta" not in seen:
+        seen += line.recv(200)
+    line.close()
+    while onnx.stats()["running"]:
+        pass
+    after = onnx.stats()
+    assert after["cancelled"] + after["completed"] - before["cancelled"] - before["completed"] == 1
+    assert b"message_stop" not in seen
+
+
 def test_counts_are_those_of_the_model_everywhere(onnx):
     usage = onnx.chat(FRANCE).json["usage"]
     asked = {"messages": [{"role": "user", "content": FRANCE}]}

@@ -7,14 +7,14 @@ ones. So scenarios, faults, tools and formats do what they do elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from InferenceLibrary.errors import InferenceError
 from InferenceLibrary.simulator.answers.engine import Output
 from InferenceLibrary.simulator.answers.generation import Generator
-from InferenceLibrary.simulator.answers.openai_answers import Chat, Completion, Shape, envelope, usage_of
+from InferenceLibrary.simulator.answers.openai_answers import Chat, Completion, Shape
 from InferenceLibrary.simulator.answers.openai_requests import (
     Ask,
     content_text,
@@ -24,18 +24,32 @@ from InferenceLibrary.simulator.answers.openai_requests import (
     take,
     take_number,
 )
-from InferenceLibrary.simulator.answers.scored import Scored
 from InferenceLibrary.simulator.core.api_errors import ApiError
-from InferenceLibrary.simulator.core.delivery import deliver, head_bytes
-from InferenceLibrary.simulator.core.draft import DONE, EVENT_STREAM, Draft, Event, chunk, event_bytes
+from InferenceLibrary.simulator.core.delivery import deliver
+from InferenceLibrary.simulator.core.draft import Draft
+from InferenceLibrary.simulator.personalities.inferred_stream import (
+    OpenAITeller,
+    Teller,
+    TypedTeller,
+    inferred_steps,
+    output_of,
+)
 from InferenceLibrary.simulator.personalities.llm_d import LlmD
 
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.app import App
+    from InferenceLibrary.simulator.core.draft import Event
     from InferenceLibrary.simulator.core.inference import Inferred, TextModel
-    from InferenceLibrary.simulator.core.turn import Step, Turn
+    from InferenceLibrary.simulator.core.turn import Turn
 
 Messages = list[dict[str, str]]
+
+
+class Way(NamedTuple):
+    """How an answer is streamed as it comes."""
+
+    prefix: str
+    teller: Callable[[Turn], Teller]
 
 
 class _Generator(Generator):
@@ -76,7 +90,7 @@ class LlmDOnnx(LlmD):
             {"role": str(item.get("role")), "content": content_text(item.get("content"), "messages")}
             for item in data.get("messages") or []
         ]
-        self._infer(turn, data, ask, [self._chat_tokens(messages)], super().chat, Chat)
+        self._infer(turn, data, ask, [self._chat_tokens(messages)], super().chat, self._openai(Chat, ask))
 
     def completion(self, turn: Turn) -> None:
         if self._scripted(turn):
@@ -90,10 +104,15 @@ class LlmDOnnx(LlmD):
         given = data["prompt"]
         listed = given if isinstance(given, list) and not all(type(item) is int for item in given) else [given]
         prompts = [self.model.text_tokens(item) if isinstance(item, str) else self._known(item) for item in listed]
-        self._infer(turn, data, ask, prompts, super().completion, Completion)
+        self._infer(turn, data, ask, prompts, super().completion, self._openai(Completion, ask))
 
     def respond(self, turn: Turn) -> None:
-        from InferenceLibrary.simulator.answers.responses import read_response_request
+        from InferenceLibrary.simulator.answers.responses import (
+            finish_response,
+            read_response_request,
+            response_events,
+            response_object,
+        )
 
         if self._scripted(turn):
             super().respond(turn)
@@ -112,10 +131,31 @@ class LlmDOnnx(LlmD):
         ]
         if data.get("instructions"):
             messages.insert(0, {"role": "system", "content": data["instructions"]})
-        self._infer(turn, data, ask, [self._chat_tokens(messages)], super().respond)
+
+        def teller(turn: Turn) -> TypedTeller:
+            opening = response_object(turn.id, turn.model, data, ask)
+
+            def finished(output: Output) -> dict[str, Any]:
+                final = {**opening, "output": []}
+                finish_response(final, ask, output)
+                return final
+
+            def keep(output: Output) -> None:
+                if opening["store"]:
+                    self.stored.keep(finished(output))
+
+            return TypedTeller(lambda output: response_events(opening, finished(output), output), keep)
+
+        way = None if data.get("background") else Way("resp_", teller)
+        self._infer(turn, data, ask, [self._chat_tokens(messages)], super().respond, way)
 
     def message(self, turn: Turn) -> None:
-        from InferenceLibrary.simulator.answers.messages import read_messages_request
+        from InferenceLibrary.simulator.answers.messages import (
+            message_events,
+            message_object,
+            read_messages_request,
+            thinks,
+        )
 
         if self._scripted(turn):
             super().message(turn)
@@ -123,7 +163,15 @@ class LlmDOnnx(LlmD):
         data = self.body(turn)
         ask = read_messages_request(data)
         self.check_model(ask)
-        self._infer(turn, data, ask, [self._chat_tokens(self._messages(data))], super().message)
+
+        def teller(turn: Turn) -> TypedTeller:
+            def events_of(output: Output) -> list[Event]:
+                return message_events(message_object(turn.id, turn.model, ask, output, False), output)
+
+            return TypedTeller(events_of)
+
+        way = None if thinks(data) else Way("msg_", teller)
+        self._infer(turn, data, ask, [self._chat_tokens(self._messages(data))], super().message, way)
 
     def count_message_tokens(self, turn: Turn) -> None:
         from InferenceLibrary.simulator.answers.messages import read_messages_request
@@ -156,6 +204,10 @@ class LlmDOnnx(LlmD):
         if not all(type(number) is int for number in ids):
             raise ApiError(400, "'tokens' must hold token ids", param="tokens")
         deliver(turn, Draft(body={"prompt": self._text_of(ids)}))
+
+    @staticmethod
+    def _openai(shape: Shape, ask: Ask) -> Way:
+        return Way(shape.prefix, lambda turn: OpenAITeller(turn, shape, ask))
 
     def _scripted(self, turn: Turn) -> bool:
         """Whether a scenario says the answer, or no language model is there."""
@@ -192,14 +244,14 @@ class LlmDOnnx(LlmD):
         ask: Ask,
         prompts: list[list[int]],
         go_on: Callable[[Turn], None],
-        shape: Shape | None = None,
+        way: Way | None = None,
     ) -> None:
         """Have the answers generated when a place is free; then stream them, or go on with them."""
         longest = max(map(len, prompts))
         limit = self.generator.limit(ask, longest)
         ask.prompt_tokens = sum(map(len, prompts))
         plain = (
-            shape is not None
+            way is not None
             and ask.stream
             and len(prompts) * ask.n == 1
             and not (turn.faults or ask.echo or ask.tools or ask.response_format or ask.do_remote_decode)
@@ -232,8 +284,8 @@ class LlmDOnnx(LlmD):
                 raise ApiError(400, str(error)) from None
             for answer in answers:
                 turn.at_end(partial(_leave, answer))
-            if plain and shape is not None:
-                self._stream(turn, ask, shape, answers[0], wake)
+            if plain and way is not None:
+                self._stream(turn, ask, way, answers[0], wake)
             else:
                 wake.call = partial(self._when_done, turn, ask, answers, go_on)
                 wake.call()
@@ -247,55 +299,22 @@ class LlmDOnnx(LlmD):
         try:
             if failed is not None:
                 raise ApiError(500, str(failed))
-            self.generator.ready[id(turn)] = ([_output(answer) for answer in answers], ask.prompt_tokens)
+            self.generator.ready[id(turn)] = ([output_of(answer) for answer in answers], ask.prompt_tokens)
             go_on(turn)
         except ApiError as error:
             self.generator.ready.pop(id(turn), None)
             self.app.fail(turn, error)
 
-    def _stream(self, turn: Turn, ask: Ask, shape: Shape, answer: Inferred, wake: _Waker) -> None:
-        self.generator.note(turn, ask, Output([]), shape.prefix)
+    def _stream(self, turn: Turn, ask: Ask, way: Way, answer: Inferred, wake: _Waker) -> None:
+        self.generator.note(turn, ask, Output([]), way.prefix)
         turn.status = 200
         wake.call = turn.resume
-        turn.play(self._steps(turn, ask, shape, answer))
 
-    def _steps(self, turn: Turn, ask: Ask, shape: Shape, answer: Inferred) -> Iterator[Step]:
-        """The stream as it comes: each token when the model has said it."""
-        base = envelope(shape, turn.id, turn.model, chunk=True)
+        def ended(output: Output) -> None:
+            turn.finish_reason = output.finish
+            self.app.ledger.note_tokens(turn, output.tokens)
 
-        def written(choices: list[dict[str, Any]], usage: Any = None) -> bytes:
-            return chunk(event_bytes(Event({**base, "choices": choices, "usage": usage})))
-
-        yield head_bytes(turn, Draft(content_type=EVENT_STREAM, framing="chunked"), None)
-        opening = shape.first(0)
-        if opening is not None:
-            yield written([opening])
-        sent, offset = 0, 0
-        while True:
-            done = answer.done  # asked before the tokens: none comes after it
-            while sent < len(answer.tokens):
-                token = Scored.of(answer.tokens[sent])
-                sent += 1
-                if token or ask.logprobs is not None:
-                    yield written([shape.token(0, token, ask, offset)])
-                offset += len(token)
-                turn.sent_tokens(1)
-            if done:
-                break
-            yield partial(_pause_unless, answer, sent)
-        if answer.error is not None:
-            turn.broken()
-            turn.connection.reset()
-            return
-        output = _output(answer)
-        turn.finish_reason = output.finish
-        self.app.ledger.note_tokens(turn, output.tokens)
-        if answer.rest:
-            yield written([shape.token(0, answer.rest, Ask(ask.model, [], 0), offset)])
-        yield written([shape.last(0, output.finish)])
-        if ask.include_usage:
-            yield written([], usage_of(ask, [output]))
-        yield chunk(f"data: {DONE}\n\n".encode()) + b"0\r\n\r\n"
+        turn.play(inferred_steps(turn, answer, way.teller(turn), ended))
 
     # Vectors
 
@@ -339,15 +358,3 @@ class _Waker:
 
 def _leave(answer: Inferred, _turn: Turn) -> None:
     answer.cancel()
-
-
-def _pause_unless(answer: Inferred, sent: int, turn: Turn) -> bool:
-    """Wait for news, unless there are some already."""
-    return False if answer.done or len(answer.tokens) > sent else turn.pause()
-
-
-def _output(answer: Inferred) -> Output:
-    tokens: list[str] = [Scored.of(token) for token in answer.tokens]
-    if answer.rest and tokens:
-        tokens[-1] = Scored.of(answer.tokens[-1], answer.rest)
-    return Output(tokens, answer.finish, stopped_by=answer.stopped_by)
