@@ -72,22 +72,26 @@ class ComposeCommand:
         self._program = compose_program()
 
     def run(
-        self, *arguments: str, deadline: Deadline, model: Mapping[str, Any] | None = None, file: Path | None = None
+        self,
+        *arguments: str,
+        deadline: Deadline,
+        composition: Mapping[str, Any] | None = None,
+        file: Path | None = None,
     ) -> Done:
         """Run it; its group is killed when the time is over or the wait is interrupted.
 
         Args:
             arguments: Command and options.
             deadline: When to give up.
-            model: The project's model, given on standard input.
-            file: The file in place of a model.
+            composition: The project's composition, given on standard input.
+            file: The file in place of a composition.
         """
-        source = ["--file", "-" if file is None else str(file.absolute())] if model is not None or file else []
+        source = ["--file", "-" if file is None else str(file.absolute())] if composition is not None or file else []
         argv = [*self._program, "--project-name", self.project, "--project-directory", self._folder]
         argv += [*self._profiles, *source, *arguments]
         with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-            if model is not None:
-                stdin.write(json.dumps(model).encode())
+            if composition is not None:
+                stdin.write(json.dumps(composition).encode())
                 stdin.seek(0)
             process = subprocess.Popen(
                 argv, stdin=stdin, stdout=out, stderr=err, env=self._environment, start_new_session=True

@@ -15,7 +15,7 @@ from InferenceLibrary.keywords.shared.base import KeywordGroup
 from InferenceLibrary.types import to_quantity
 
 if TYPE_CHECKING:
-    from InferenceLibrary.monitor.records import MemoryRecord
+    from InferenceLibrary.monitor.memory_record import MemoryRecord
 
 MemoryKind = Literal["pss", "rss", "uss", "gpu"]
 
@@ -167,7 +167,7 @@ class MonitorKeywords(KeywordGroup):
             ${bytes} =    Get Measured Peak Memory    kind=rss
         ```
         """
-        record = self._record(monitor)
+        record = self._memory_of(monitor)
         peak = record.peak(kind)
         name = f"peak memory of '{record.name}' ({(kind or record.best_kind()).upper()})"
         return int(check_number(peak, assertion_operator, assertion_expected, name, unit="B", message=message))
@@ -196,7 +196,7 @@ class MonitorKeywords(KeywordGroup):
         ```
         """
         most = bytes_of(limit)
-        record = self._record(monitor)
+        record = self._memory_of(monitor)
         used = kind or record.best_kind()
         peak = record.peak(used)
         if peak >= most:
@@ -250,8 +250,8 @@ class MonitorKeywords(KeywordGroup):
                 raise SkipExecution(found.reason)
         self.log.info(f"GPUs: {', '.join(status.names)}")
 
-    def _record(self, ref: Any) -> MemoryRecord:
-        from InferenceLibrary.monitor.records import MemoryRecord
+    def _memory_of(self, ref: Any) -> MemoryRecord:
+        from InferenceLibrary.monitor.memory_record import MemoryRecord
 
         if isinstance(ref, MemoryRecord):
             return ref

@@ -375,7 +375,7 @@ class PerformanceKeywords(KeywordGroup):
 
     def _memory_curve(self, monitor: Any, limit: str | None) -> MemoryCurve | None:
         from InferenceLibrary.charts import MemoryCurve
-        from InferenceLibrary.monitor.records import MemoryRecord
+        from InferenceLibrary.monitor.memory_record import MemoryRecord
 
         monitors = self.context.monitors
         if monitor is None and not len(monitors):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from InferenceLibrary.errors import MonitorError, describe
-from InferenceLibrary.load.records import Generation, shown
+from InferenceLibrary.load.generation import Generation, shown
 from InferenceLibrary.stats import Interval, mean, median_interval, percentile
 
 Figure = Literal["tokens per second", "time to first token", "inter-token latency", "end-to-end latency"]

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 
 from InferenceLibrary.errors import MonitorError, describe
+from InferenceLibrary.load.generation import Generation, RecordedStream, read_generation
 from InferenceLibrary.load.measurement import Measurement
-from InferenceLibrary.load.records import Generation, RecordedStream, read_generation
 
 
 def measure_generation(

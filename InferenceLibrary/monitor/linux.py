@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from InferenceLibrary.monitor.records import MemorySample
+from InferenceLibrary.monitor.memory_record import MemorySample
 
 _RESCAN = 1.0
 """Seconds between scans for new processes; more on a machine with thousands of them."""

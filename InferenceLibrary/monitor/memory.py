@@ -11,7 +11,7 @@ from typing import Protocol
 
 from InferenceLibrary.errors import MonitorError, describe
 from InferenceLibrary.monitor.gpu import GpuMemory, open_gpus
-from InferenceLibrary.monitor.records import MemoryRecord, MemorySample
+from InferenceLibrary.monitor.memory_record import MemoryRecord, MemorySample
 
 SHORTEST_INTERVAL = 0.01
 """Seconds; more often than 100 times a second would measure the monitor."""

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from InferenceLibrary.errors import MissingExtraError
-from InferenceLibrary.monitor.records import MemorySample
+from InferenceLibrary.monitor.memory_record import MemorySample
 
 _RESCAN = 1.0
 """Seconds between walks of the tree, the dearest of all calls of psutil."""

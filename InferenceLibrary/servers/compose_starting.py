@@ -11,7 +11,7 @@ from pathlib import Path
 
 from InferenceLibrary.containers.compose import ComposeProject, take_down
 from InferenceLibrary.containers.compose_command import ComposeCommand
-from InferenceLibrary.containers.compose_model import choose_service, label_everything, published_port, read_model
+from InferenceLibrary.containers.composition import choose_service, label_everything, published_port, read_composition
 from InferenceLibrary.containers.container import Container
 from InferenceLibrary.containers.engine import ContainerEngine, cause_of, connect_engine
 from InferenceLibrary.containers.leftovers import remove_orphans_once
@@ -99,17 +99,19 @@ def _start(
     project = f"inference-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     redact.learn(environment=settings.environment)
     command = ComposeCommand(engine, file, project, settings.profiles, settings.environment)
-    model = read_model(command, file, settings.services, deadline, redact)
-    service = choose_service(model, settings.service, settings.services, file)
-    inside = published_port(model, service, settings.server.port, file)
+    composition = read_composition(command, file, settings.services, deadline, redact)
+    service = choose_service(composition, settings.service, settings.services, file)
+    inside = published_port(composition, service, settings.server.port, file)
     remove_orphans_once(engine)
-    label_everything(model, project if settings.server.keep else "")
+    label_everything(composition, project if settings.server.keep else "")
     surroundings.report(f"Starting {name}: compose project {project} of {file}, calls go to {service}:{inside}")
     WATCHER.hold(engine.address.url)
     running: ComposeProject | None = None
     ready = settled = False
     try:
-        done = command.run("up", "--detach", "--no-color", *settings.services, deadline=deadline, model=model)
+        done = command.run(
+            "up", "--detach", "--no-color", *settings.services, deadline=deadline, composition=composition
+        )
         settled = done.exit_code is not None
         if done.failed:
             raise ServerError(_not_started(name, file, done.reason(redact), done.lines(redact), deadline))

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from InferenceLibrary.errors import MonitorError
+from InferenceLibrary.load.generation import read_generation
 from InferenceLibrary.load.measurement import Measurement, read_percentile
-from InferenceLibrary.load.records import read_generation
 from InferenceLibrary.load.sequential import measure_generation
 
 

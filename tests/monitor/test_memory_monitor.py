@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 
 from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.errors import MissingExtraError, MonitorError
-from InferenceLibrary.monitor import gpu, memory, records
+from InferenceLibrary.monitor import gpu, memory, memory_record
 from InferenceLibrary.monitor.linux import ProcTree
 from InferenceLibrary.monitor.memory import MemoryMonitor
+from InferenceLibrary.monitor.memory_record import MemoryRecord, MemorySample
 from InferenceLibrary.monitor.portable import PsutilTree
-from InferenceLibrary.monitor.records import MemoryRecord, MemorySample
 
 MB = 1_000_000
 
@@ -240,7 +240,7 @@ def test_samples_keep_to_their_grid() -> None:
 
 
 def test_series_stays_bounded_and_keeps_its_peaks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "MOST_SAMPLES", 16)
+    monkeypatch.setattr(memory_record, "MOST_SAMPLES", 16)
     record = MemoryRecord("long", 0.1, 0.0)
     for index in range(1000):
         record.add(

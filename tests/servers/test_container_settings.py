@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from InferenceLibrary.containers.compose_command import Done
-from InferenceLibrary.containers.compose_model import choose_service, label_everything, published_port
+from InferenceLibrary.containers.composition import choose_service, label_everything, published_port
 from InferenceLibrary.containers.engine import (
     EngineAddress,
     cause_of,

@@ -14,7 +14,7 @@ from InferenceLibrary.processes.owner import labels
 from InferenceLibrary.redaction import Redactor
 
 
-def read_model(
+def read_composition(
     command: ComposeCommand, file: Path, services: Sequence[str], deadline: Deadline, redact: Redactor
 ) -> dict[str, Any]:
     """Return the file's content.
@@ -33,8 +33,8 @@ def read_model(
                 hint=f"docker compose --file {file} config shows what compose reads.",
             )
         )
-    model: dict[str, Any] = json.loads(done.stdout)
-    known = model.get("services") or {}
+    composition: dict[str, Any] = json.loads(done.stdout)
+    known = composition.get("services") or {}
     for service in services:
         if service not in known:
             raise ServerError(_no_service(service, known, file))
@@ -46,16 +46,16 @@ def read_model(
                 hint="name its profiles by profiles=...",
             )
         )
-    return model
+    return composition
 
 
-def choose_service(model: Mapping[str, Any], wanted: str | None, services: Sequence[str], file: Path) -> str:
+def choose_service(composition: Mapping[str, Any], wanted: str | None, services: Sequence[str], file: Path) -> str:
     """Return the service that calls go to: the one that is asked for, else the only one that publishes a port.
 
     Raises:
         ServerError: There is none of that name, or more than one that could be meant.
     """
-    known = model["services"]
+    known = composition["services"]
     if wanted is not None:
         if wanted not in known:
             raise ServerError(_no_service(wanted, known, file))
@@ -73,13 +73,13 @@ def choose_service(model: Mapping[str, Any], wanted: str | None, services: Seque
     return candidates[0]
 
 
-def published_port(model: Mapping[str, Any], service: str, wanted: int, file: Path) -> int:
+def published_port(composition: Mapping[str, Any], service: str, wanted: int, file: Path) -> int:
     """Return the port inside a service that calls go to: the one that is asked for, else the only published one.
 
     Raises:
         ServerError: It is not published, or several are.
     """
-    published = _published(model["services"][service])
+    published = _published(composition["services"][service])
     if wanted in published:
         return wanted
     if wanted or len(published) != 1:
@@ -94,17 +94,17 @@ def published_port(model: Mapping[str, Any], service: str, wanted: int, file: Pa
     return published[0]
 
 
-def label_everything(model: dict[str, Any], kept: str = "") -> None:
+def label_everything(composition: dict[str, Any], kept: str = "") -> None:
     """Put our labels on all that compose creates, so that what a dead runner leaves is found.
 
     Args:
-        model: The project.
+        composition: The project.
         kept: Its name, when it is to outlive the run.
     """
     for kind in ("services", "networks", "volumes"):
-        for name, part in (model.get(kind) or {}).items():
+        for name, part in (composition.get(kind) or {}).items():
             if part is None:
-                model[kind][name] = {"labels": labels(kept)}
+                composition[kind][name] = {"labels": labels(kept)}
             elif not part.get("external"):
                 part["labels"] = {**(part.get("labels") or {}), **labels(kept)}
 
