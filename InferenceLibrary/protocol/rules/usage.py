@@ -178,7 +178,7 @@ def is_count(value: Any) -> TypeGuard[int]:
 @rule(
     "U1",
     Level.MUST,
-    "Usage counts the tokens of all choices.",
+    "Usage counts the tokens of all choices, where there are several.",
     source=f"{REFERENCE}: Usage statistics, tokens in the generated completion",
     kinds=("fewer than tokens", "fewer than words"),
     view=Choices,
@@ -187,19 +187,18 @@ def is_count(value: Any) -> TypeGuard[int]:
 )
 def _(view: Choices, known: Known) -> Iterator[Found]:
     """Where the tokens are not told, words are: several choices have no fewer tokens than words."""
-    if not view.usages:
+    if not view.usages or len(view.tracks) < 2 or view.asked.echo:
         return
     place, usage = view.usages.kept[-1]
     counted = usage.data.get("completion_tokens") if isinstance(usage.data, dict) else None
-    if not is_count(counted) or view.asked.echo:
+    if not is_count(counted):
         return
     tokens = sum(track.logprobs.count for track in view.tracks.values())
     if tokens > counted:
         yield at(place, "fewer than tokens", f"{counted} where the log probabilities are of {tokens} tokens")
-    if len(view.tracks) > 1:
-        words = sum(len(track.text.text.split()) for track in view.tracks.values())
-        if words > counted:
-            yield at(place, "fewer than words", f"{counted} for {len(view.tracks)} choices of {words} words in all")
+    words = sum(len(track.text.text.split()) for track in view.tracks.values())
+    if words > counted:
+        yield at(place, "fewer than words", f"{counted} for {len(view.tracks)} choices of {words} words in all")
 
 
 _SPLIT = 2

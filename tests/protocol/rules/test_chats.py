@@ -218,15 +218,13 @@ def test_usage_counts_all_choices() -> None:
     assert found(chat(data, TWO)) == set()
 
 
-def test_usage_counts_all_tokens() -> None:
-    data = with_value(
-        whole(),
-        {"content": [{"token": "a", "logprob": -1, "bytes": [97], "top_logprobs": []}] * 7},
-        "choices",
-        0,
-        "logprobs",
-    )
-    assert ("U1", "fewer than tokens") in found(chat(data))
+def test_usage_counts_the_tokens_of_all_choices() -> None:
+    tokens = {"content": [{"token": "a", "logprob": -1, "bytes": [97], "top_logprobs": []}] * 4}
+    said = {"role": "assistant", "content": "aaaa"}
+    choices = [{"index": index, "message": said, "finish_reason": "stop", "logprobs": tokens} for index in range(2)]
+    assert ("U1", "fewer than tokens") in found(chat(whole(choices=choices), TWO))
+    right = {"prompt_tokens": 14, "completion_tokens": 8, "total_tokens": 22}
+    assert found(chat(whole(choices=choices, usage=right), TWO)) == set()
 
 
 @pytest.mark.parametrize("ending", [Ending.CANCELLED, Ending.LIMIT])

@@ -39,7 +39,7 @@ BROKEN: dict[str, dict[str, str]] = {
     "role-late": {"chat stream": "C6"},
     "usage-twice": {"chat stream": "C14", "completion stream": "X6"},
     "usage-before-finish": {"chat stream": "C14", "completion stream": "X6"},
-    "usage-too-small": {"completion": "U1"},
+    "usage-too-small": {"completions": "U1", "chat logprobs": "U1"},
     "usage-as-text": {"chat": "N7", "chat stream": "C16", "response": "RS2", "message stream": "A4"},
     "usage-details-too-large": {"response": "RS2"},
     "length-as-stop": {"message limit stream": "A11"},
