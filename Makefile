@@ -16,7 +16,7 @@ ARTIFACTS := --artifacts svg,png,txt,json,jsonl,log,cast,bin --artifactsinsubfol
 
 .DEFAULT_GOAL := help
 .PHONY: help install test test-lowest test-all test-integration test-gpu test-performance test-parallel test-real test-slow test-containers lint format docs clean \
-	test-integration-up test-integration-down test-integration-logs bench bench-sse bench-client rulebook-mutants bench-terminal bench-simulator bench-onnx bench-lifecycle
+	test-integration-up test-integration-down test-integration-logs bench bench-sse bench-client rulebook rulebook-mutants fault-reach bench-terminal bench-simulator bench-onnx bench-lifecycle
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 26
@@ -90,6 +90,12 @@ test-integration-down: $(STAMP) ## stop it; nothing is left
 
 test-integration-logs: $(STAMP) ## show what it wrote
 	@$(BIN)/python scripts/standing_simulator.py logs --port $(PORT)
+
+rulebook: $(STAMP) ## play a seventh of the faults against plain calls: a rule must notice each (ALL=1: all faults)
+	ALL=$(ALL) $(BIN)/python scripts/rulebook.py
+
+fault-reach: $(STAMP) ## measure which answers of which personality each fault can change
+	$(BIN)/python scripts/fault_reach.py
 
 rulebook-mutants: $(STAMP) ## judge 100,000 mutants of good answers: none may end in a Python error
 	PYTHONPATH=tests $(BIN)/python -m protocol.rules.mutants --count $(or $(COUNT),100000)

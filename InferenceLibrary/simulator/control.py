@@ -192,6 +192,6 @@ class Control:
 
 def listen_for_control(app: App, host: Host, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> Any:
     """Serve the control API of a server on a bound socket; return the listener."""
-    own = App(Settings(record_requests=0), app.timers, lambda _: [])
+    own = App(Settings(record_requests=0), app.timers, lambda _text, _path: [])
     own.personality = Control(app, host)
     return loop.run_until_complete(loop.create_server(lambda: Connection(own), sock=sock))

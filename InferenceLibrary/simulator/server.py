@@ -62,17 +62,6 @@ def warn(text: str) -> None:
     sys.stderr.flush()
 
 
-def read_faults(text: str) -> list[Fault]:
-    """Return the faults that a header asks for; the catalogue is read when the first one is asked for.
-
-    Raises:
-        ValueError: One of them is wrong.
-    """
-    from InferenceLibrary.simulator.faults.catalogue import parse_faults
-
-    return parse_faults(text)
-
-
 class Server:
     """One simulator process."""
 
@@ -136,6 +125,12 @@ class Server:
                 self._truth.close()
         return self.exit_code
 
+    def _read_faults(self, text: str, path: str) -> list[Fault]:
+        """Return the faults that a header asks for; the catalogue is read when the first one is asked for."""
+        from InferenceLibrary.simulator.faults.catalogue import header_faults
+
+        return header_faults(text, self.settings.personality, path)
+
     def _process_faults(self) -> Any:
         if not self.settings.fault:
             return None
@@ -153,7 +148,7 @@ class Server:
                 self._truth = open(settings.truth_file, "a", encoding="utf-8")  # noqa: SIM115, PTH123 - open for the run
             except OSError as error:
                 raise StartError(f"--truth-file: cannot write '{settings.truth_file}': {error.strerror}") from None
-        self.app = App(settings, Timers(self.loop), read_faults, self._truth)
+        self.app = App(settings, Timers(self.loop), self._read_faults, self._truth)
         self.app.faults = [fault for fault in self._faults if not fault.kind.of_process]
         if settings.scenario:
             from InferenceLibrary.simulator.scenario import load_scenario

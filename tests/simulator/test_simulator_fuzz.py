@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from InferenceLibrary.simulator.faults.catalogue import KINDS
+from InferenceLibrary.simulator.faults.catalogue import KINDS, reach
 
 SLOW = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
@@ -222,6 +222,7 @@ def test_soak_with_random_faults(start_simulator):
     }
     skipped |= {"stuck-after-error", "first-request-hangs", "refuse-connection"}
     names = [kind.name for kind in KINDS.values() if not kind.of_process and kind.name not in skipped]
+    names = [name for name in names if "chat" in " ".join(reach().get(name, {"llm-d": ["chat"]}).get("llm-d", ()))]
     chance = random.Random(1)
     status = f"/proc/{simulator.process.pid}/statm"
     before, sock, sent = 0, None, 0

@@ -32,7 +32,8 @@ class App:
     Args:
         settings: Those of the simulator.
         timers: The heap on which all waits stand.
-        read_faults: Returns the faults that a header asks for; raises ValueError with one line for what is wrong.
+        read_faults: Returns the faults that a header asks for on a path; raises ValueError with one line for what is
+            wrong, or can never strike there.
         truth: File for what was truly sent.
     """
 
@@ -40,7 +41,7 @@ class App:
         self,
         settings: Settings,
         timers: Timers,
-        read_faults: Callable[[str], Sequence[AskedFault]],
+        read_faults: Callable[[str, str], Sequence[AskedFault]],
         truth: TextIO | None = None,
     ) -> None:
         self.settings = settings
@@ -195,7 +196,7 @@ class App:
         ]
         if FAULT_HEADER in request.headers:
             try:
-                asked = self._read_faults(request.headers[FAULT_HEADER])
+                asked = self._read_faults(request.headers[FAULT_HEADER], request.path)
             except ValueError as error:
                 if only_head:
                     return found

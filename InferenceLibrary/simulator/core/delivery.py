@@ -49,6 +49,11 @@ def deliver(turn: Turn, draft: Draft) -> None:
         steps = _stream_steps(turn, draft, frames)
     for fault in faults:
         steps = fault.change_wire(steps, turn)
+    if "x-inference-fault" in turn.request.headers:
+        inert = [fault.text for fault in faults if fault not in turn.struck]
+        if inert:
+            # The head is made when it is sent: what struck nothing is told there.
+            draft.headers.append(("X-Inference-Fault-Inert", "; ".join(inert)))
     turn.play(steps, turn.started)
 
 

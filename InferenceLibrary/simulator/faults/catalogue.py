@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import json
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from InferenceLibrary.simulator.core.durations import parse_duration
@@ -28,13 +31,79 @@ from InferenceLibrary.simulator.faults import (  # noqa: F401 - each adds its fa
 )
 from InferenceLibrary.simulator.faults.kinds import KINDS, WHEN, Fault, Parameter, ask
 
+REACH_FILE = Path(__file__).parent / "reach.json"
+"""By fault and personality the forms of answers that it can change, as scripts/fault_reach.py measured them."""
+
+
+# The APIs that answer on a path, as the table of what faults reach names them.
+_APIS = {
+    "/v1/chat/completions": ("chat", "orchestration"),
+    "/v1/completions": ("completions",),
+    "/v1/responses": ("responses",),
+    "/v1/messages": ("messages",),
+    "/v1/embeddings": ("embeddings",),
+    "/v1/models": ("models",),
+    "/rerank": ("rerank",),
+    "/v1/rerank": ("rerank",),
+    "/v2/rerank": ("rerank",),
+    "/score": ("score",),
+    "/v1/score": ("score",),
+    "/tokenize": ("tokens",),
+    "/detokenize": ("tokens",),
+    "/execute": ("worker",),
+    "/metrics": ("other",),
+}
+
+
+@cache
+def reach() -> dict[str, dict[str, list[str]]]:
+    """Return by fault and personality the forms of answers that it can change; a fault without a row may strike any."""
+    found: dict[str, dict[str, list[str]]] = json.loads(REACH_FILE.read_text(encoding="utf-8"))
+    return found
+
+
+def header_faults(text: str, personality: str, path: str) -> list[Fault]:
+    """Return the faults that a header of a request asks for.
+
+    Raises:
+        ValueError: One of them is wrong, or can never strike this request.
+    """
+    faults = parse_faults(text)
+    for fault in faults:
+        why = _never(fault, personality, path)
+        if why:
+            raise ValueError(f"fault '{fault.kind.name}' {why}")
+    return faults
+
+
+def _never(fault: Fault, personality: str, path: str) -> str:
+    """Why a fault that a header asks for can never strike; empty when it can."""
+    kind = fault.kind
+    if kind.of_process and kind.on_answer is None:
+        return "is one of the process: give it on the command line, --fault"
+    if kind.on_connect is not None:
+        return "strikes connections, before there is a request: give it on the command line, --fault"
+    counting = [key for key, parameter in WHEN.items() if fault.values[key] != parameter.default]
+    if counting:
+        return f"strikes the request of its header only, '{counting[0]}' counts those of a server: use --fault"
+    forms = reach().get(kind.name)
+    apis = _APIS.get(path)
+    if forms is None or apis is None or personality not in _MEASURED:
+        return ""
+    here = [form for form in forms.get(personality, ()) if form.removesuffix(" stream") in apis]
+    if here:
+        return ""
+    there = ", ".join(f"{name} ({', '.join(found)})" for name, found in forms.items())
+    return f"cannot strike {path} of {personality}: it strikes {there or 'none of the plain calls'}"
+
+
+_MEASURED = {"llm-d", "worker", "service", "gateway", "router", "mistralrs"}
+
 
 def print_catalogue(as_json: bool = False) -> int:
     """Print every fault: name, what it does, the rules of the wire that it breaks, its parameters."""
     kinds = KINDS
     if as_json:
-        import json
-
         print(
             json.dumps(
                 [
@@ -42,6 +111,8 @@ def print_catalogue(as_json: bool = False) -> int:
                         "name": kind.name,
                         "text": kind.text,
                         "breaks": list(kind.breaks),
+                        "nature": kind.nature,
+                        "strikes": reach().get(kind.name),
                         "parameters": {key: item.default for key, item in kind.parameters.items()},
                     }
                     for kind in kinds.values()
@@ -56,6 +127,8 @@ def print_catalogue(as_json: bool = False) -> int:
         print(f"{kind.name:<{width}}  {kind.text}{rules}")
         for key, item in kind.parameters.items():
             print(f"{'':<{width}}    {key}={item.default}  {item.text}")
+        for personality, forms in reach().get(kind.name, {}).items():
+            print(f"{'':<{width}}    strikes {personality}: {', '.join(forms)}")
     broken = {rule for kind in kinds.values() for rule in kind.breaks}
     print()
     print(f"{len(kinds)} faults; {len(broken)} rules of the wire are broken by at least one.")
@@ -65,6 +138,7 @@ def print_catalogue(as_json: bool = False) -> int:
         print(f"  {key}  {item.text}")
     print()
     print("For example: inference-simulator --fault stall:seconds=2,first=1")
+    print("A fault without `strikes` may strike any answer: it is of time, of size, or of the process.")
     print("[F10] and the like are the ids of the wire rules that a fault breaks; checks name them in failures.")
     return 0
 

@@ -93,6 +93,47 @@ def test_wrong_faults_are_refused(text, part):
 
 
 @pytest.mark.parametrize(
+    ("path", "fault", "why"),
+    [
+        ("/v1/chat/completions", "never-listen", "is one of the process"),
+        ("/v1/chat/completions", "refuse-connection", "strikes connections, before there is a request"),
+        ("/v1/chat/completions", "status:first=2", "'first' counts those of a server"),
+        ("/v1/chat/completions", "wrong-id:path=/v1/completions", "'path' counts those of a server"),
+        (
+            "/v1/chat/completions",
+            "sequence-gap",
+            "cannot strike /v1/chat/completions of llm-d: it strikes llm-d (respo",
+        ),
+        ("/v1/completions", "tool-id-missing", "cannot strike /v1/completions of llm-d"),
+        ("/v1/embeddings", "missing-done", "cannot strike /v1/embeddings of llm-d"),
+    ],
+)
+def test_a_header_asks_for_no_fault_that_can_never_strike(simulator, path, fault, why):
+    body = {"messages": [{"role": "user", "content": "a"}], "prompt": "a", "input": "a"}
+    answer = simulator.request("POST", path, body, {"X-Inference-Fault": fault})
+    assert (answer.status, answer.json["error"]["param"]) == (400, "X-Inference-Fault")
+    assert why in answer.json["error"]["message"]
+
+
+def test_an_answer_names_the_faults_that_strike_nothing(simulator):
+    struck = simulator.chat(TEXT, fault="wrong-id; missing-done", stream=True)
+    assert "x-inference-fault-inert" not in struck.headers
+    whole = simulator.chat(TEXT, fault="wrong-role; missing-done")
+    assert whole.headers["x-inference-fault-inert"] == "missing-done"
+    assert "x-inference-fault-inert" not in simulator.chat(TEXT).headers
+
+
+def test_counts_tell_what_was_changed_from_what_was_matched(start_simulator):
+    simulator = start_simulator("--fault", "ignores-echo", "--fault", "stop-string-flushed", "--control-port", "0")
+    for more in ({}, {"echo": True}, {"stop": ""}, {"stop": ["never said"]}):
+        assert simulator.request("POST", "/v1/completions", {"prompt": "a b", **more}).status == 200
+    counted = {item["fault"]: (item["matched"], item["struck"]) for item in simulator.stats()["faults"]}
+    assert counted == {"ignores-echo": (4, 1), "stop-string-flushed": (4, 1)}
+    told = simulator.control("GET", "/requests").json["requests"]
+    assert [item["struck"] for item in told] == [[], ["ignores-echo"], [], ["stop-string-flushed"]]
+
+
+@pytest.mark.parametrize(
     "path",
     [
         "/v1/chat/completions",
@@ -105,7 +146,7 @@ def test_wrong_faults_are_refused(text, part):
     ],
 )
 def test_no_fault_upsets_an_answer_that_it_is_not_for(start_simulator, path):
-    simulator = start_simulator("--mode", "echo")
+    simulator = start_simulator("--mode", "echo", "--control-port", "0")
     body = {
         "model": "fake-model",
         "messages": [{"role": "user", "content": "a b"}],
@@ -121,8 +162,10 @@ def test_no_fault_upsets_an_answer_that_it_is_not_for(start_simulator, path):
     without_end |= {"stuck-after-error", "first-request-hangs"}
     for kind in KINDS.values():
         if not kind.of_process and kind.name not in without_end:
+            simulator.control("POST", "/faults", {"fault": f"{kind.name}:path={path}"})
             for stream in (False, True):
-                simulator.request("POST", path, {**body, "stream": stream}, {"X-Inference-Fault": kind.name})
+                simulator.request("POST", path, {**body, "stream": stream})
+            simulator.control("DELETE", "/faults")
     assert simulator.errors() == ""
 
 
@@ -132,4 +175,9 @@ def test_catalogue_is_printed(run_cli):
     assert {entry["name"] for entry in listed} == set(KINDS)
     assert all(entry["name"] in text for entry in listed)
     assert "--fault stall:seconds=2" in text
+    strikes = {entry["name"]: entry["strikes"] for entry in listed}
+    assert strikes["sequence-gap"] == {"llm-d": ["responses stream"], "mistralrs": ["responses stream"]}
+    assert strikes["stall"] is None
+    assert "strikes service: orchestration" in text
+    assert {entry["nature"] for entry in listed} == {"wire", "legal", "time", "size", "process"}
     assert "[F10] and the like are the ids of the wire rules" in text
