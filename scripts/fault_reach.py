@@ -78,7 +78,7 @@ class Server:
     def reach(self, kind: FaultKind) -> list[str]:
         """Return the forms of answers that a fault changes."""
         record(self.control, "DELETE", "/requests")
-        for path in dict.fromkeys(call.path for call in self.calls):
+        for path in dict.fromkeys(call.path for call in self.calls if call.path.startswith(kind.paths or "/")):
             # By the path, for the fault shall be tried also where it is not meant for.
             asked = json.dumps({"fault": f"{kind.name}:path={path}"}).encode()
             record(self.control, "POST", "/faults", asked, {"content-type": "application/json"})
@@ -116,7 +116,7 @@ def measure(kinds: Iterable[FaultKind]) -> Reach:
         finally:
             for server in servers:
                 server.process.terminate()
-                server.process.wait()
+                server.process.communicate()
     return found
 
 

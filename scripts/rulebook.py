@@ -41,7 +41,7 @@ KNOWN = {
 # What is said of several calls, or is not seen in the answer to a plain one.
 ELSEWHERE = {"refuse-connection": "acts on connections, before there is a request"}
 # Faults that would make most calls last as long as they may: the calls that they are shown on, and how long these last.
-SHOWN_ON = {"stuck-after-error": (("chat", "chat of another model", "chat greedy"), 1.0)}
+SHOWN_ON = {"stuck-after-error": (("chat of another model", "message"), 1.0)}
 
 
 # Other forms of a fault than that of its defaults, which break other rules.
@@ -108,7 +108,7 @@ class Server:
 
     def close(self) -> None:
         self.process.terminate()
-        self.process.wait()
+        self.process.communicate()
 
 
 class Clean(NamedTuple):

@@ -243,7 +243,7 @@ def answer_in_error_draft(draft: Draft, values: Values, _turn: Turn) -> None:
         draft.status = values["status"]
 
 
-body_of_no_content = define("body-of-no-content", "says 204 No Content, and sends the body", breaks=("H1",))
+body_of_no_content = define("body-of-no-content", "says 204 No Content, and sends the body", breaks=("F10",))
 
 
 @body_of_no_content.draft

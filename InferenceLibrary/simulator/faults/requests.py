@@ -185,6 +185,10 @@ def ignores_stop_answer(turn: Turn, _values: Values) -> bool:
     return False
 
 
+def _second_half(text: str) -> str:
+    return text if len(text) < 2 else text[(len(text) + 1) // 2 :]
+
+
 stop_string_flushed = _lenient("stop-string-flushed", "sends the first half of the stop string before it stops", "C20")
 
 
@@ -194,9 +198,9 @@ def stop_string_flushed_answer(turn: Turn, _values: Values) -> bool:
     for key in ("stop", "stop_sequences"):
         stop = data.get(key)
         if isinstance(stop, str):
-            data[key] = stop[(len(stop) + 1) // 2 :]
+            data[key] = _second_half(stop)
         elif isinstance(stop, list):
-            data[key] = [text[(len(text) + 1) // 2 :] if isinstance(text, str) else text for text in stop]
+            data[key] = [_second_half(text) if isinstance(text, str) else text for text in stop]
     return False
 
 

@@ -15,7 +15,7 @@ BROKEN: dict[str, dict[str, str]] = {
     "json-byte-order-mark": {"chat": "J1", "chat stream": "J1"},
     "bytes-after-answer": {"chat": "F10", "chat stream": "F10", "models": "F10"},
     "answer-in-error": {"chat": "H1", "completion": "H1"},
-    "body-of-no-content": {"chat": "H1"},
+    "body-of-no-content": {"chat": "F10"},
     "done-with-more": {"chat stream": "F7"},
     "unknown-field:kind=retry": {"chat stream": "F3"},
     "unknown-field:kind=id": {"chat stream": "F3"},
