@@ -27,7 +27,8 @@ from InferenceLibrary.simulator.faults.kinds import FaultKind
 
 MODELS = {"service": "phi-4", "mistralrs": "default"}
 KEYS = {"router": ("x-api-key", "dev-test-key"), "keyed": ("authorization", "Bearer key-of-the-house")}
-NOT_PLAYED = {"refuse-connection", "stuck-after-error"}
+# What strikes before there is a request, or only after others that were made for something else.
+NOT_PLAYED = {"refuse-connection", "stuck-after-error", "metrics-frozen"}
 Reach = dict[str, dict[str, list[str]]]
 
 
