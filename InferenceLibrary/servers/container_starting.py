@@ -98,6 +98,7 @@ def _start(image: str, profile: Profile, settings: ContainerSettings, surroundin
     report(f"Starting {name}: {image} {' '.join(redact.argv(settings.command))}".rstrip())
     WATCHER.hold(engine.address.url)
     program: Container | None = None
+    ready = False
     try:
         try:
             container_id = _create(engine, image, settings, options, report)
