@@ -51,8 +51,8 @@ are judged together.
 
 ## Rules of your own
 
-A Python file adds rules; `load_rules("own_rules.py")` of `InferenceLibrary.protocol.rules.book` reads it. From then on
-they are asked about every call, as the others are.
+A Python file adds rules: `Use Rules    warn    own_rules.py` in a suite, `load_rules("own_rules.py")` of
+`InferenceLibrary.protocol.rules.book` in Python. From then on they are asked about every call, as the others are.
 
 ```python
 from InferenceLibrary.protocol.rules.rule import Api, Found, Level, rule

@@ -51,10 +51,11 @@ class Read(NamedTuple):
     @property
     def readable(self) -> bool:
         """Whether there is a value."""
-        return not any(problem.fault in {Fault.NOT_JSON, Fault.DEPTH} for problem in self.problems)
+        return not self.problems or not any(problem.fault in {Fault.NOT_JSON, Fault.DEPTH} for problem in self.problems)
 
 
 _decode = msgspec.json.Decoder().decode
+_new = tuple.__new__
 _MOST = 20
 """So many problems of one text are told."""
 _DIGITS = 400
@@ -66,7 +67,7 @@ def read_json(text: str) -> Read:
     try:
         value = _decode(text)
         if _keys_are_single(text, value):
-            return Read(value)
+            return _new(Read, (value, ()))
     except (ValueError, RecursionError):
         pass
     return _read_slowly(text)
@@ -80,25 +81,20 @@ def _keys_are_single(text: str, value: Any) -> bool:
     """
     if '"' not in text:
         return True
-    return text.count('":') == _count_keys(value) and " :" not in text and "\t:" not in text and _no_split(text)
-
-
-def _no_split(text: str) -> bool:
-    return "\n:" not in text and "\r:" not in text
+    spaced = " :" in text or "\t:" in text or "\n:" in text or "\r:" in text
+    return not spaced and text.count('":') == _count_keys(value)
 
 
 def _count_keys(value: Any) -> int:
-    if type(value) is dict:
-        count = len(value)
-        for item in value.values():
-            if type(item) is dict or type(item) is list:
-                count += _count_keys(item)
-        return count
     count = 0
-    if type(value) is list:
-        for item in value:
-            if type(item) is dict or type(item) is list:
-                count += _count_keys(item)
+    waiting = [value]
+    for item in waiting:
+        kind = type(item)
+        if kind is dict:
+            count += len(item)
+            waiting += item.values()
+        elif kind is list:
+            waiting += item
     return count
 
 

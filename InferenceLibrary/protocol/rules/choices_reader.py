@@ -11,7 +11,7 @@ from InferenceLibrary.protocol.rules.builders import builds
 from InferenceLibrary.protocol.rules.choices import Choices, ChoicesAnswer, ChoicesStream
 from InferenceLibrary.protocol.rules.event_stream import EventStream
 from InferenceLibrary.protocol.rules.rule import Api
-from InferenceLibrary.protocol.rules.shape import Field, misfits_of
+from InferenceLibrary.protocol.rules.shape import misfits_of
 from InferenceLibrary.protocol.rules.templates import Templates
 from InferenceLibrary.protocol.rules.views import NOWHERE, Place, View
 from InferenceLibrary.protocol.sse import Event
@@ -28,7 +28,7 @@ _SHAPES = {
 def _check_shape(view: Choices, place: Place, data: Any) -> bool:
     """Note where an object does not have its shape; return whether it has."""
     shape = _SHAPES[view.api, view.streamed]
-    if Field(shape).fits(data):
+    if type(data) is dict and shape.fits(data):
         return True
     if isinstance(data, dict) and data.get("choices") == [] and "prompt_filter_results" in data:
         return False

@@ -13,6 +13,8 @@ from InferenceLibrary.protocol.strict_json import Problem, read_json, show
 
 DONE = "[DONE]"
 """The data of the event that ends a chat or completion stream."""
+_DONE_AT_MOST = 64
+"""Longer data is not `[DONE]` with white space around it that anybody sends."""
 _PIECE = 1 << 18
 """So many bytes are decoded at once: large enough to be quick, small beside the body."""
 
@@ -76,7 +78,7 @@ class EventStream(Body):
                 if quick is not None and event.event == "message" and quick(event.data):
                     continue
                 self._take(Place(number, event.start), event, reader)
-                if self.done or self.errors:
+                if self.done.count or self.errors.count:
                     # What comes now is odd: it is looked at closely.
                     quick = None
         self.count = number
@@ -87,27 +89,29 @@ class EventStream(Body):
 
     def _take(self, place: Place, event: Event, reader: Reader | None) -> None:
         text = event.data
-        if text.strip() == DONE:
+        if len(text) <= _DONE_AT_MOST and text.strip() == DONE:
             self.done.add(place, text)
             return
-        if self.done:
+        if self.done.count:
             self.after_done.add(place, text[:80])
         read = read_json(text)
-        for problem in read.problems:
-            if read.readable:
+        value, problems = read
+        readable = not problems or read.readable
+        for problem in problems:
+            if readable:
                 self.json_problems.add(place, problem)
-        said = error_in(event.event, read.value)
+        said = error_in(event.event, value)
         if said is not None:
             self.errors.add(place, said)
-            self.error_data.add(place, read.value)
-        elif self.errors:
+            self.error_data.add(place, value)
+        elif self.errors.count:
             self.after_error.add(place, text[:80])
-        if not read.readable:
+        if not readable:
             self.not_json.add(place, show(text))
-        elif not isinstance(read.value, dict):
-            self.not_objects.add(place, show(read.value))
+        elif type(value) is not dict:
+            self.not_objects.add(place, show(value))
         elif said is None and reader is not None:
-            reader.take(place, event, read.value)
+            reader.take(place, event, value)
 
 
 def error_in(name: str, data: Any) -> Any:
