@@ -8,7 +8,7 @@ from functools import partial
 from InferenceLibrary.client.endings import improper_end
 from InferenceLibrary.client.patience import Patience
 from InferenceLibrary.client.sending import Sending
-from InferenceLibrary.client.streams import Chunk, Stream, bare_error_in
+from InferenceLibrary.client.streams import Chunk, Stream, bare_error, bare_error_in
 from InferenceLibrary.protocol.exchange import Ending, Exchange, decode_json
 from InferenceLibrary.protocol.masking import mask_pieces
 from InferenceLibrary.protocol.sse import SSEDecoder
@@ -66,7 +66,7 @@ class StreamReader:
                 self._patience.closing("an error event", _AFTER_AN_ERROR, is_wrong=False)
             elif chunk.is_last_word:
                 self._patience.closing(chunk.type or chunk.event.data, _AFTER_THE_END)
-        if bare_error_in(self.stream.notes[noted:]) is not None:
+        if bare_error_in(self.stream.notes[noted:]) or bare_error(self._decoder.open_block.decode("utf-8", "replace")):
             self._patience.closing("an error", _AFTER_AN_ERROR, is_wrong=False)
         return self._sending.cancel_after is None or self._tokens < self._sending.cancel_after
 

@@ -291,9 +291,12 @@ class Stream:
 def bare_error_in(notes: Iterable[Note]) -> ErrorBody | None:
     """Return what bare JSON among the oddities of a stream says of an error, None when none does."""
     for note in notes:
-        if note.oddity in {Oddity.UNKNOWN_FIELD, Oddity.TRUNCATED}:
-            text = note.text.strip().removeprefix("error:").strip()
-            found = read_error(text) if text[:1] in {"{", "["} else None
-            if found is not None:
-                return found
+        if note.oddity in {Oddity.UNKNOWN_FIELD, Oddity.TRUNCATED} and (found := bare_error(note.text)) is not None:
+            return found
     return None
+
+
+def bare_error(text: str) -> ErrorBody | None:
+    """Return what a line of an event stream says of an error: JSON without `data:`, or a field `error`."""
+    said = text.strip().removeprefix("error:").strip()
+    return read_error(said) if said[:1] in {"{", "["} else None

@@ -63,6 +63,7 @@ _KEPT = 1000
 """So many notes of one oddity are kept; all are counted."""
 _TAIL = 1 << 16
 """An open block of so many bytes is read line by line, lest its bytes are kept for ever."""
+_SHOWN_OF_A_BLOCK = 4096
 _new = tuple.__new__
 
 
@@ -94,6 +95,11 @@ class SSEDecoder:
         self._fields = 0
         self._block_start = 0
         self._closed = False
+
+    @property
+    def open_block(self) -> bytes:
+        """What has come of a block that no blank line has closed yet: its first kilobytes."""
+        return bytes(self._pending[:_SHOWN_OF_A_BLOCK])
 
     def feed(self, piece: bytes) -> list[Event]:
         """Take a piece of the stream, return the events that it completed.
