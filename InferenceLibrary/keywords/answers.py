@@ -12,6 +12,7 @@ from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import CheckFailure, refuse_empty
 from InferenceLibrary.keywords.shared.assertions import check_number, check_text
 from InferenceLibrary.keywords.shared.base import KeywordGroup
+from InferenceLibrary.keywords.shared.rule_groups import USAGE, hold
 
 
 def _why_no_usage(answer: Reply | Stream) -> str:
@@ -79,13 +80,13 @@ class AnswerKeywords(KeywordGroup):
 
     @keyword(tags=["chat", "assertion"])
     def usage_should_add_up(self, answer: Reply | Stream) -> None:
-        """Check that an answer has usage, that prompt and completion tokens are the total, and that something was used.
+        """Check that an answer has usage, and the rules on it: tokens are counted, for all choices, and add up.
 
         Args:
             answer: A reply, or a stream asked for with `include_usage=True`.
 
         Raises:
-            CheckFailure: Usage is missing, incomplete, or does not add up.
+            CheckFailure: Usage is missing, or a rule is broken; the message names it.
 
         Example:
         ```robotframework
@@ -96,18 +97,9 @@ class AnswerKeywords(KeywordGroup):
             Usage Should Add Up    ${reply}
         ```
         """
-        usage = answer.usage
-        if usage is None:
+        if answer.usage is None:
             raise CheckFailure(f"Usage: expected prompt, completion and total tokens, got none{_why_no_usage(answer)}.")
-        prompt, completion, total = usage.prompt_tokens, usage.completion_tokens, usage.total_tokens
-        if prompt is None or completion is None or total is None:
-            raise CheckFailure(f"Usage: expected prompt, completion and total tokens as whole numbers, got {usage}.")
-        if prompt + completion != total:
-            raise CheckFailure(f"Usage: expected {prompt} + {completion} = {prompt + completion} tokens, got {total}.")
-        if prompt < 1 or completion < 0:
-            raise CheckFailure(f"Usage: expected at least one prompt token and no negative count, got {usage}.")
-        if answer.text and completion == 0:
-            raise CheckFailure(f"Usage: expected completion tokens for the text '{answer.text[:40]}', got 0.")
+        hold(self.context, "Usage", answer, USAGE)
 
     @keyword(tags=["chat", "getter"])
     def get_text(

@@ -11,6 +11,7 @@ from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.recordings import RecordingGroup
 from InferenceLibrary.keywords.shared.assertions import check_number
+from InferenceLibrary.keywords.shared.rule_groups import DONE, ONE_ID, ORDER, hold
 from InferenceLibrary.keywords.shared.shared_arguments import (
     GENERATION,
     SENDING,
@@ -103,7 +104,7 @@ class StreamKeywords(RecordingGroup):
 
     @keyword(tags=["stream", "assertion"])
     def stream_should_end_with_done(self, stream: Stream) -> None:
-        """Check that a stream ended with exactly one `[DONE]` and nothing behind it.
+        """Check that a stream of chats or completions ended with exactly one `[DONE]`, its last event (rule F8).
 
         Args:
             stream: What [Stream Chat] or [Stream Completion] returned.
@@ -120,15 +121,7 @@ class StreamKeywords(RecordingGroup):
             Stream Should End With Done    ${stream}
         ```
         """
-        if stream.ended_with_done:
-            return
-        dones = sum(chunk.is_done for chunk in stream.chunks)
-        last = stream.chunks[-1].event.data[:200] if stream.chunks else "no event at all"
-        broken = f", and the stream broke off ({stream.broken})" if stream.broken else ""
-        raise CheckFailure(
-            f"End of stream: expected exactly one [DONE] as the last of {len(stream.chunks)} events, got {dones}, "
-            f"the last event being '{last}'{broken}."
-        )
+        hold(self.context, "End of stream", stream, DONE)
 
     @keyword(name="Stream Should Have At Least ${count:\\d+} Chunks", tags=["stream", "assertion"])
     def stream_should_have_at_least_chunks(self, count: int, stream: Stream) -> None:
@@ -161,7 +154,7 @@ class StreamKeywords(RecordingGroup):
 
     @keyword(tags=["stream", "assertion"])
     def stream_should_have_one_id(self, stream: Stream) -> None:
-        """Check that every chunk of a stream carries the same id, and that it is not empty.
+        """Check that every event of a stream carries the same id, and that it is not empty (rules C2, RS20).
 
         Args:
             stream: What [Stream Chat] or [Stream Completion] returned.
@@ -178,16 +171,15 @@ class StreamKeywords(RecordingGroup):
             Stream Should Have One Id    ${stream}
         ```
         """
-        if len(stream.ids) != 1 or not stream.ids[0]:
-            listed = ", ".join(repr(found) for found in stream.ids[:5]) or "none"
-            raise CheckFailure(f"Ids of a stream: expected one that is not empty, got {len(stream.ids)}: {listed}.")
+        hold(self.context, "Ids of a stream", stream, ONE_ID)
 
     @keyword(tags=["stream", "assertion"])
     def stream_should_be_in_order(self, stream: Stream) -> None:
-        """Check the order of a chat or completion stream.
+        """Check the order of a stream, of any API: the rules on what comes after what.
 
-        The role comes first where there is one; text never follows a finish reason; exactly one finish reason; a usage
-        chunk without choices comes behind it; arrivals never run backwards.
+        Of chats and completions, for every choice: the role first, exactly one finish reason, no text after it, usage
+        that was asked for after all of them (C6, C9, C11, C14, C24, X6). Of typed events: what begins, what nests, what
+        ends.
 
         Args:
             stream: What [Stream Chat] or [Stream Completion] returned.
@@ -204,28 +196,7 @@ class StreamKeywords(RecordingGroup):
             Stream Should Be In Order    ${stream}
         ```
         """
-        finished: int | None = None
-        for number, chunk in enumerate(stream.chunks, start=1):
-            if (
-                chunk.role is not None
-                and number > 1
-                and any(earlier.has_token for earlier in stream.chunks[: number - 1])
-            ):
-                raise CheckFailure(
-                    f"Order: expected the role before any text, got role '{chunk.role}' in event {number}."
-                )
-            if chunk.has_token and finished is not None:
-                raise CheckFailure(f"Order: expected no text behind the finish reason, got event {number}: {chunk}.")
-            if chunk.finish_reason is not None:
-                if finished is not None:
-                    raise CheckFailure(
-                        f"Order: expected one finish reason, got a second one in event {number}: {chunk}."
-                    )
-                finished = number
-            if chunk.usage is not None and chunk.json.get("choices") == [] and finished is None:
-                raise CheckFailure(f"Order: expected the usage behind the finish reason, got it in event {number}.")
-        if finished is None and not stream.cancelled:
-            raise CheckFailure(f"Order: expected one finish reason, got none in {len(stream.chunks)} events.")
+        hold(self.context, "Order", stream, ORDER)
 
     @keyword(tags=["stream", "getter"])
     def get_time_to_first_token(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 from robot.api.deco import keyword
@@ -12,6 +11,7 @@ from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.shared.base import KeywordGroup
+from InferenceLibrary.keywords.shared.rule_groups import LOGPROBS, TOOLS, asked_besides, hold
 from InferenceLibrary.keywords.shared.wire_types import Tools
 from InferenceLibrary.types import JsonObject, Messages
 
@@ -80,17 +80,14 @@ class ToolKeywords(KeywordGroup):
 
     @keyword(tags=["tools", "assertion"])
     def tool_calls_should_be_sound(self, answer: Reply | Stream, tools: Tools | None = None) -> None:
-        """Check the tool calls of an answer: ids, names, arguments, and of a stream how the pieces come.
-
-        There is at least one call; each has an id of its own; names are among those offered; arguments are a JSON
-        object that fits the tool's schema. In a chat stream each piece has an index, and id and name come once.
+        """Check that an answer calls tools, and the rules on that: ids, names, arguments, and how the pieces come.
 
         Args:
             answer: A reply or a stream.
-            tools: The tools that were offered.
+            tools: The tools that were offered; those of the request by default.
 
         Raises:
-            CheckFailure: Something is wrong; the message lists all.
+            CheckFailure: There is no call, or a rule is broken; the message names it.
 
         Example:
         ```robotframework
@@ -103,26 +100,10 @@ class ToolKeywords(KeywordGroup):
             Tool Calls Should Be Sound    ${stream}    ${tool}
         ```
         """
-        from InferenceLibrary.protocol.tool_rules import piece_problems, tool_problems
-
         calls = answer.tool_calls
         if not calls:
             raise CheckFailure(f"Tool calls: expected at least one, got the text '{answer.text[:200]}'.")
-        problems = tool_problems(calls, tools or ())
-        if isinstance(answer, Stream):
-            raw = [
-                item
-                for chunk in answer.chunks
-                if isinstance(chunk.json, dict)
-                for choice in (chunk.json.get("choices") or [])[:1]
-                for item in choice.get("delta", {}).get("tool_calls") or []
-            ]
-            if raw:
-                problems += piece_problems([piece for chunk in answer.chunks for piece in chunk.tool_calls], raw)
-        else:
-            problems += self._not_text(answer)
-        if problems:
-            raise CheckFailure(f"Tool calls: {'; '.join(problems)}.")
+        hold(self.context, "Tool calls", answer, TOOLS, asked_besides(answer, tools=tools) if tools else None)
         self.log.info(f"Tool calls: {', '.join(map(str, calls))}")
 
     @keyword(tags=["tools"])
@@ -232,14 +213,14 @@ class ToolKeywords(KeywordGroup):
 
     @keyword(tags=["chat", "assertion"])
     def logprobs_should_be_sound(self, answer: Reply | Stream, *, alternatives: int | None = None) -> None:
-        """Check the log probabilities of an answer: one for each token, none above 0, the tokens make up the text.
+        """Check that an answer has log probabilities, and the rules on them, for all choices.
 
         Args:
             answer: A reply or a stream asked for with `logprobs`.
-            alternatives: The most alternatives that each token may have: what was asked for.
+            alternatives: The most alternatives that each token may have; what was asked for by default.
 
         Raises:
-            CheckFailure: There are none, or one is wrong.
+            CheckFailure: There are none, or a rule is broken; the message names it.
 
         Example:
         ```robotframework
@@ -250,28 +231,7 @@ class ToolKeywords(KeywordGroup):
             Logprobs Should Be Sound    ${reply}    alternatives=2
         ```
         """
-        items = answer.logprobs
-        if not items:
+        if not answer.logprobs:
             raise CheckFailure("Log probabilities: expected one for each token, got none. Hint: ask with logprobs=1.")
-        for number, item in enumerate(items, start=1):
-            values = [item.logprob, *(logprob for _, logprob in item.top)]
-            if any(math.isnan(value) or value > 1e-6 for value in values):
-                raise CheckFailure(f"Log probabilities: expected none above 0, got {max(values)} for token {number}.")
-            if alternatives is not None and len(item.top) > max(alternatives, 1):
-                raise CheckFailure(
-                    f"Log probabilities: expected at most {alternatives} alternatives, got {len(item.top)} "
-                    f"for token {number} ('{item.token}')."
-                )
-        joined = "".join(item.token for item in items)
-        if answer.text not in joined:
-            raise CheckFailure(f"Log probabilities: expected tokens that make up '{answer.text}', got '{joined}'.")
-
-    @staticmethod
-    def _not_text(reply: Reply) -> list[str]:
-        choices = reply.json.get("choices") if isinstance(reply.json, dict) else None
-        message = choices[0].get("message", {}) if choices else {}
-        return [
-            f"the arguments of {call['function'].get('name')} are no text: {call['function'].get('arguments')!r}"
-            for call in message.get("tool_calls") or []
-            if isinstance(call.get("function"), dict) and not isinstance(call["function"].get("arguments"), str)
-        ]
+        besides = None if alternatives is None else asked_besides(answer, logprobs=alternatives)
+        hold(self.context, "Log probabilities", answer, LOGPROBS, besides)

@@ -11,6 +11,7 @@ from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.recordings import RecordingGroup
 from InferenceLibrary.keywords.shared.calling import Call
+from InferenceLibrary.keywords.shared.rule_groups import ORDER, TYPED, hold
 from InferenceLibrary.keywords.shared.shared_arguments import BREAKING, SAMPLING, SENDING, TOOLS, refuse_misnamed, takes
 from InferenceLibrary.protocol.requests import COUNT_TOKENS, MESSAGES, RESPONSES
 from InferenceLibrary.types import Messages
@@ -198,12 +199,7 @@ class TypedApiKeywords(RecordingGroup):
             Typed Events Should Be In Order    ${stream}
         ```
         """
-        from InferenceLibrary.protocol.typed_order import order_problems
-
-        problems = order_problems([(chunk.event.event, chunk.json) for chunk in stream.chunks])
-        if problems:
-            more = f" (and {len(problems) - 5} more)" if len(problems) > 5 else ""
-            raise CheckFailure(f"Order of typed events: {'; '.join(problems[:5])}{more}.")
+        hold(self.context, "Order of typed events", stream, (*ORDER, *TYPED))
 
     def _typed_stream(self, what: str, path: str, call: Call) -> Stream:
         return self._made(what, call, lambda: call.server.client.ask_stream(path, call.question, call.sending))

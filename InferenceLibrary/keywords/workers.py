@@ -9,15 +9,15 @@ from typing import Any, Literal
 from robot.api.deco import keyword
 
 from InferenceLibrary.client.answers import Reply
-from InferenceLibrary.client.jobs import TERMINAL, Job
+from InferenceLibrary.client.jobs import Job
 from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.errors import CheckFailure, InferenceError, RequestError
 from InferenceLibrary.keywords.shared.arguments import revealed
 from InferenceLibrary.keywords.shared.calling import CallGroup
+from InferenceLibrary.keywords.shared.rule_groups import ORDER, TYPED, hold
 from InferenceLibrary.types import JsonObject, Texts, shown_kind, to_texts
 
 _numbers = itertools.count(1)
-_MIDDLE = ("token", "metrics")
 
 
 class WorkerKeywords(CallGroup):
@@ -217,35 +217,7 @@ class WorkerKeywords(CallGroup):
             Events Should Be In Order    ${job}
         ```
         """
-        events = job.events
-        types = [event.type for event in events]
-        if not events:
-            raise CheckFailure(f"Order of {job.job_id}: expected events, got none.")
-        if types != ["error"] and types[0] != "started":
-            raise CheckFailure(f"Order of {job.job_id}: expected 'started' as the first event, got {events[0]}.")
-        following = 0
-        for number, event in enumerate(events, start=1):
-            where = f"event {number} of {len(events)}"
-            if event.name is not None and event.data.get("type") not in {None, event.name}:
-                raise CheckFailure(
-                    f"Order of {job.job_id}: expected one type in {where}, got '{event.name}' in its event line and "
-                    f"'{event.data['type']}' in its JSON."
-                )
-            if event.type == "token":
-                index = event.data.get("i")
-                if index != following:
-                    raise CheckFailure(f"Order of {job.job_id}: expected token {following} in {where}, got {index}.")
-                following += 1
-            if 1 < number < len(events) and event.type not in _MIDDLE:
-                raise CheckFailure(
-                    f"Order of {job.job_id}: expected only tokens and metrics between the first event and the last, "
-                    f"got '{event.type}' in {where}."
-                )
-        if types[-1] not in TERMINAL:
-            raise CheckFailure(
-                f"Order of {job.job_id}: expected 'end' or 'error' as the last event, got '{types[-1]}' in event "
-                f"{len(events)} of {len(events)}."
-            )
+        hold(self.context, f"Order of {job.job_id}", job, (*ORDER, *TYPED))
 
     @keyword(tags=["worker", "assertion"])
     def token_count_should_be(self, job: Job, expected: int) -> None:

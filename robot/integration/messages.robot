@@ -64,16 +64,16 @@ A Message Without Messages Is Refused
 
 A Wrong Index Of A Block Is Found Out
     [Tags]    mock
-    Disorder In A Message Should Be Found    block-index-wrong    has index 1, expected 0
+    Disorder In A Message Should Be Found    block-index-wrong    A3:
 
 A Block Without An End Is Found Out
     [Tags]    mock
-    Disorder In A Message Should Be Found    block-stop-missing    no content_block_stop
+    Disorder In A Message Should Be Found    block-stop-missing    A1:
 
 
 *** Keywords ***
 Disorder In A Message Should Be Found
-    [Documentation]    A stream with this fault is called out of order, in these words.
+    [Documentation]    A stream with this fault is called out of order, by this rule.
     [Arguments]    ${fault}    ${told}
     Skip Unless Server Supports    fault injection
     VAR    &{headers}    X-Inference-Fault=${fault}

@@ -61,40 +61,40 @@ A Tool Without A Name Is Refused
 
 A Call Without An Index Is Found Out
     [Tags]    mock
-    Fault In Tool Calls Should Be Found    tool-index-missing    has no index
+    Fault In Tool Calls Should Be Found    tool-index-missing    T1:
 
 A Gap In The Indices Is Found Out
     [Tags]    mock
-    Fault In Tool Calls Should Be Found    tool-index-wrong    indices of the calls
+    Fault In Tool Calls Should Be Found    tool-index-wrong    T4:
 
 A Call Without A Name Is Found Out
     [Tags]    mock
-    Fault In Tool Calls Should Be Found    tool-name-missing    lacks name
+    Fault In Tool Calls Should Be Found    tool-name-missing    T2:
 
 A Call Without An Id Is Found Out
     [Tags]    mock
-    Fault In Tool Calls Should Be Found    tool-id-missing    no id
+    Fault In Tool Calls Should Be Found    tool-id-missing    T2:
 
 An Id That Comes Again Is Found Out
     [Tags]    mock
-    Fault In Tool Calls Should Be Found    tool-id-repeated    bears id or name again
+    Fault In Tool Calls Should Be Found    tool-id-repeated    T3:
 
 Arguments That Are Not JSON Are Found Out
     [Tags]    mock
-    Fault In Tool Calls Should Be Found    tool-arguments-broken    no JSON object
+    Fault In Tool Calls Should Be Found    tool-arguments-broken    T5:
 
 Arguments That Do Not Fit Are Found Out
     [Tags]    mock
-    Fault In Tool Calls Should Be Found    tool-arguments-misfit    do not fit its schema
+    Fault In Tool Calls Should Be Found    tool-arguments-misfit    T5:
 
 A Tool That Was Not Offered Is Found Out
     [Tags]    mock
-    Fault In Tool Calls Should Be Found    tool-name-unknown    offered are
+    Fault In Tool Calls Should Be Found    tool-name-unknown    T8:
 
 
 *** Keywords ***
 Fault In Tool Calls Should Be Found
-    [Documentation]    A stream of tool calls with this fault is called unsound, in these words.
+    [Documentation]    A stream of tool calls with this fault is called unsound, by this rule.
     [Arguments]    ${fault}    ${told}
     Skip Unless Server Supports    fault injection
     VAR    &{headers}    X-Inference-Fault=${fault}

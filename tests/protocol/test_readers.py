@@ -9,8 +9,6 @@ from InferenceLibrary.protocol.json_schema import schema_problem
 from InferenceLibrary.protocol.messages import Usage, join_tool_calls, merge_usage, read_pieces, read_usage
 from InferenceLibrary.protocol.pieces import TokenLogprob, ToolCall
 from InferenceLibrary.protocol.prometheus import read_metrics
-from InferenceLibrary.protocol.tool_rules import piece_problems, tool_problems
-from InferenceLibrary.protocol.typed_order import order_problems
 
 
 @pytest.mark.parametrize(
@@ -40,30 +38,6 @@ def test_tool_calls_are_joined_by_their_index():
     assert join_tool_calls(pieces) == [ToolCall(0, "c1", "add", '{"a": 1}'), ToolCall(1, "c2", "sub", "{}")]
     assert join_tool_calls(pieces)[0].input == {"a": 1}
     assert ToolCall(0, "c", "n", "{oops").input is None
-
-
-TOOL = {"type": "function", "function": {"name": "add", "parameters": {"type": "object", "required": ["a"]}}}
-
-
-@pytest.mark.parametrize(
-    ("calls", "told"),
-    [
-        ([ToolCall(0, None, "add", '{"a": 1}')], "has no id"),
-        ([ToolCall(0, "x", "add", '{"a": 1}'), ToolCall(1, "x", "add", '{"a": 1}')], "shares its id"),
-        ([ToolCall(0, "x", None, "{}")], "has no name"),
-        ([ToolCall(0, "x", "mul", "{}")], "offered are add"),
-        ([ToolCall(0, "x", "add", "{")], "no JSON object"),
-        ([ToolCall(0, "x", "add", "{}")], "do not fit its schema"),
-    ],
-)
-def test_unsound_calls_are_told(calls, told):
-    assert any(told in problem for problem in tool_problems(calls, [TOOL]))
-
-
-def test_sound_calls_are_not_told():
-    assert tool_problems([ToolCall(0, "x", "add", '{"a": 1}')], [TOOL]) == []
-    raw = [{"index": 0, "type": "function"}, {"index": 0}]
-    assert piece_problems([ToolCall(0, "x", "add", ""), ToolCall(0, None, None, "{}")], raw) == []
 
 
 def test_a_schema_that_is_none_is_refused():
@@ -112,37 +86,6 @@ def test_typed_answers_are_read():
     (piece,) = read_pieces(message)
     assert (piece.text, piece.reasoning, piece.finish_reason) == ("Hi", "hm", "tool_use")
     assert piece.tool_calls[0].input == {"a": 1}
-
-
-GOOD = [
-    ("message_start", {"type": "message_start", "message": {}}),
-    ("ping", {"type": "ping"}),
-    ("content_block_start", {"type": "content_block_start", "index": 0}),
-    ("content_block_delta", {"type": "content_block_delta", "index": 0}),
-    ("content_block_stop", {"type": "content_block_stop", "index": 0}),
-    ("message_delta", {"type": "message_delta"}),
-    ("message_stop", {"type": "message_stop"}),
-]
-
-
-def test_a_good_order_is_not_told():
-    assert order_problems(GOOD) == []
-
-
-@pytest.mark.parametrize(
-    ("events", "told"),
-    [
-        ([], "there is no event"),
-        (GOOD[1:], "expected message_start"),
-        (GOOD[:-1], "expected message_stop"),
-        ([*GOOD[:4], *GOOD[5:]], "message_delta comes inside block 0"),
-        ([("wrong", GOOD[0][1]), *GOOD[1:]], "is named 'wrong'"),
-        ([*GOOD, ("message", None)], "has no type"),
-        ([*GOOD[:5], *GOOD[6:]], "no message_delta"),
-    ],
-)
-def test_a_bad_order_is_told(events, told):
-    assert any(told in problem for problem in order_problems(events))
 
 
 def test_metrics_are_read():

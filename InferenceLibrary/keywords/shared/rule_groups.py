@@ -47,14 +47,35 @@ def exchange_of(answer: Any) -> Exchange:
     return exchange
 
 
+def asked_besides(answer: Any, *, tools: Any = None, logprobs: int | None = None) -> Exchange:
+    """Return the record of a call as if this had been asked too: for answers to requests that one did not make."""
+    import json
+    from dataclasses import replace
+
+    from InferenceLibrary.protocol.requests import CHAT, MESSAGES, RESPONSES, Question, body_for
+
+    exchange = exchange_of(answer)
+    path = exchange.request.path
+    form = next((one for one in (MESSAGES, RESPONSES) if path.endswith(one)), CHAT)
+    added = body_for(form, Question(tools=tools, logprobs=logprobs))
+    asked = exchange.asked if isinstance(exchange.asked, dict) else {}
+    whole = {**asked, **{name: added[name] for name in ("tools", "logprobs", "top_logprobs") if name in added}}
+    return replace(exchange, request=exchange.request._replace(body=json.dumps(whole).encode()))
+
+
 def judge_answer(
-    context: Context, answer: Any, *, leave_out: Collection[str] = (), only: Collection[str] | None = None
+    context: Context,
+    answer: Any,
+    *,
+    leave_out: Collection[str] = (),
+    only: Collection[str] | None = None,
+    exchange: Exchange | None = None,
 ) -> Judgement:
-    """Judge an answer; what the profile of its server waives is not held against it."""
+    """Judge an answer, or the record that is given of it; what its server's profile waives is not held against it."""
     from InferenceLibrary.protocol.rules.book import judge
     from InferenceLibrary.protocol.rules.rule import Known
 
-    exchange = exchange_of(answer)
+    exchange = exchange or exchange_of(answer)
     server = next((one for one in context.servers if exchange.request.url.startswith(one.client.base_url + "/")), None)
     known = Known() if server is None else Known(models=server.client.listed, reference=server.profile.reference)
     judgement = judge(exchange, known, leave_out=leave_out, only=only)
@@ -63,15 +84,15 @@ def judge_answer(
     return judgement._replace(violations=held)
 
 
-def hold(context: Context, what: str, answer: Any, rules: Collection[str]) -> None:
-    """Hold an answer to a group of rules.
+def hold(context: Context, what: str, answer: Any, rules: Collection[str], exchange: Exchange | None = None) -> None:
+    """Hold an answer, or the record that is given of it, to a group of rules.
 
     Raises:
         CheckFailure: One is broken; or none of them has something to say about such an answer, or could be asked.
     """
     from InferenceLibrary.protocol.rules.verdicts import listed
 
-    judgement = judge_answer(context, answer, only=rules)
+    judgement = judge_answer(context, answer, only=rules, exchange=exchange)
     if judgement.violations:
         raise CheckFailure(f"{what}: {listed(judgement.violations)}")
     if not judgement.kept:
