@@ -10,7 +10,7 @@ from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.foreign_text import readable, readable_or_none
 from InferenceLibrary.protocol.errors import ErrorBody, read_refusal
 from InferenceLibrary.protocol.exchange import Attempt, Exchange, decode_json
-from InferenceLibrary.protocol.messages import Usage, read_pieces, read_usage
+from InferenceLibrary.protocol.messages import Choice, Usage, choices_of, read_pieces, read_usage
 from InferenceLibrary.protocol.pieces import TokenLogprob, ToolCall
 
 _SHOWN = 80
@@ -89,6 +89,11 @@ class Reply:
     def texts(self) -> list[str]:
         """Content of every choice."""
         return [readable(piece.text) for piece in read_pieces(self.json)]
+
+    @property
+    def choices(self) -> list[Choice]:
+        """Every choice of the answer, by its index."""
+        return choices_of(read_pieces(self.json))
 
     @property
     def tool_calls(self) -> list[ToolCall]:

@@ -13,7 +13,16 @@ from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.foreign_text import readable, readable_or_none
 from InferenceLibrary.protocol.errors import ErrorBody, error_of_event, read_error
 from InferenceLibrary.protocol.exchange import Attempt, Ending, Exchange
-from InferenceLibrary.protocol.messages import DONE, Usage, join_tool_calls, merge_usage, read_pieces, read_usage
+from InferenceLibrary.protocol.messages import (
+    DONE,
+    Choice,
+    Usage,
+    choices_of,
+    join_tool_calls,
+    merge_usage,
+    read_pieces,
+    read_usage,
+)
 from InferenceLibrary.protocol.pieces import Piece, TokenLogprob, ToolCall
 from InferenceLibrary.protocol.sse import Event, Note, Oddity
 from InferenceLibrary.protocol.typed_messages import TERMINAL, is_typed
@@ -200,6 +209,11 @@ class Stream:
             for piece in chunk.pieces:
                 joined[piece.index] = joined.get(piece.index, "") + piece.text
         return [readable(joined[index]) for index in sorted(joined)]
+
+    @property
+    def choices(self) -> list[Choice]:
+        """Every choice of the answer, joined, by its index."""
+        return choices_of(piece for chunk in self.chunks for piece in chunk.pieces)
 
     @property
     def tool_calls(self) -> list[ToolCall]:

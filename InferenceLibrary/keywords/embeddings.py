@@ -99,8 +99,10 @@ class EmbeddingKeywords(CallGroup):
         if len(first.vectors) != len(second.vectors) or first.dimensions != second.dimensions:
             raise CheckFailure(f"Embeddings: expected the same form, got {first} and {second}.")
         for index, (one, other) in enumerate(zip(first.vectors, second.vectors, strict=True)):
-            worst = max(abs(a - b) for a, b in zip(one, other, strict=True))
-            if worst > tolerance:
+            # Written so that NaN, which is not larger than anything, fails.
+            beyond = [abs(a - b) for a, b in zip(one, other, strict=True) if not abs(a - b) <= tolerance]
+            if beyond:
+                worst = max(beyond)
                 raise CheckFailure(
                     f"Embeddings: expected equal vectors within {tolerance:g}, got a difference of {worst:g} "
                     f"in vector {index}."

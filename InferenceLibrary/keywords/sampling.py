@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from robot.api.deco import keyword
 from robot.errors import ExecutionFailed
@@ -14,6 +14,9 @@ from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import CheckFailure, refuse_empty
 from InferenceLibrary.keywords.shared.base import KeywordGroup
+
+if TYPE_CHECKING:
+    from InferenceLibrary.protocol.agreement import Difference
 
 
 class SamplingKeywords(KeywordGroup):
@@ -115,7 +118,8 @@ class SamplingKeywords(KeywordGroup):
     ) -> None:
         """Check that two answers say the same: streamed and not, by two APIs, from two servers.
 
-        The texts and the names and arguments of tool calls are compared. Ask greedily (`temperature=0`) or with a seed.
+        The texts and the names and arguments of tool calls are compared, of every choice. Ask greedily
+        (`temperature=0`) or with a seed.
         Even then the choice between two tokens of almost equal probability may differ from batch to batch; with
         `near_tie` and answers asked for with `logprobs`, texts may part at such a token.
 
@@ -137,21 +141,26 @@ class SamplingKeywords(KeywordGroup):
             Answers Should Agree    ${reply}    ${stream}
         ```
         """
-        from InferenceLibrary.protocol.agreement import first_difference
+        from InferenceLibrary.protocol.agreement import calls_said, first_difference
 
-        if not first.text and not first.tool_calls and not second.text:
+        ones, others = first.choices, second.choices
+        if not any(choice.text or choice.tool_calls for choice in (*ones, *others)):
             raise CheckFailure("Agreement: expected answers with text or tool calls, got two empty ones.")
-        calls = [[(call.name, call.input) for call in answer.tool_calls] for answer in (first, second)]
-        if calls[0] != calls[1]:
-            raise CheckFailure(
-                f"Agreement: expected the same tool calls, got {first.tool_calls} and {second.tool_calls}."
-            )
-        difference = first_difference(first.text, second.text, first.logprobs, second.logprobs)
-        if difference is None:
-            return
+        if [choice.place for choice in ones] != [choice.place for choice in others]:
+            raise CheckFailure(f"Agreement: expected as many choices, got {len(ones)} and {len(others)}.")
+        for one, other in zip(ones, others, strict=True):
+            where = f"choice {one.place}: " if len(ones) > 1 else ""
+            if calls_said(one.tool_calls) != calls_said(other.tool_calls):
+                called = [", ".join(map(str, choice.tool_calls)) or "none" for choice in (one, other)]
+                raise CheckFailure(f"Agreement: {where}expected the same tool calls, got {called[0]} and {called[1]}.")
+            difference = first_difference(one.text, other.text, one.logprobs, other.logprobs)
+            if difference is not None:
+                self._refuse_difference(difference, where, near_tie)
+
+    def _refuse_difference(self, difference: Difference, where: str, near_tie: float | None) -> None:
         if near_tie is not None and difference.margin is not None and difference.margin <= near_tie:
-            self.log.info(f"The answers part {difference}, a near tie: {difference.margin:.3g} nats.")
+            self.log.info(f"The answers part {where}{difference}, a near tie: {difference.margin:.3g} nats.")
             return
         known = "" if difference.margin is None else f", the likelier token leads by {difference.margin:.3g} nats"
         hint = "" if near_tie is None or difference.margin is not None else " Hint: ask both with logprobs=2."
-        raise CheckFailure(f"Agreement: expected the same text, got a difference {difference}{known}.{hint}")
+        raise CheckFailure(f"Agreement: {where}expected the same text, got a difference {difference}{known}.{hint}")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from InferenceLibrary.protocol.pieces import TokenLogprob
+from InferenceLibrary.protocol.pieces import TokenLogprob, ToolCall
 
 
 class Difference(NamedTuple):
@@ -37,6 +37,14 @@ def first_difference(
     at = min(len(first), len(second)) if at is None else at
     margins = [margin for items in (logprobs, others) if (margin := _margin_at(items, at)) is not None]
     return Difference(at, first[at : at + 20], second[at : at + 20], min(margins) if margins else None)
+
+
+def calls_said(calls: Sequence[ToolCall]) -> list[tuple[str | None, Any]]:
+    """Return names and arguments of tool calls for a comparison: decoded where they are JSON, else as they came.
+
+    None, which decoding gives for what is not JSON, would make all of those equal.
+    """
+    return [(call.name, call.arguments if call.input is None else (call.input,)) for call in calls]
 
 
 def _margin_at(items: Sequence[TokenLogprob], offset: int) -> float | None:

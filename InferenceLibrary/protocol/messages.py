@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from InferenceLibrary.foreign_text import readable
 from InferenceLibrary.protocol.pieces import Piece, TokenLogprob, ToolCall, arguments_text, content_text, text_or_none
 from InferenceLibrary.protocol.typed_messages import read_typed
 
@@ -91,6 +92,32 @@ def join_tool_calls(pieces: Iterable[ToolCall]) -> list[ToolCall]:
                 piece.place, call.id or piece.id, call.name or piece.name, call.arguments + piece.arguments
             )
     return list(joined.values())
+
+
+class Choice(NamedTuple):
+    """One choice of an answer, whole."""
+
+    place: int
+    """Its index."""
+    text: str
+    tool_calls: tuple[ToolCall, ...]
+    logprobs: tuple[TokenLogprob, ...]
+
+
+def choices_of(pieces: Iterable[Piece]) -> list[Choice]:
+    """Join the pieces of an answer to its choices, in the order of their indices."""
+    found: dict[int, list[Piece]] = {}
+    for piece in pieces:
+        found.setdefault(piece.index, []).append(piece)
+    return [
+        Choice(
+            index,
+            readable("".join(piece.text for piece in own)),
+            tuple(call.readable() for call in join_tool_calls(call for piece in own for call in piece.tool_calls)),
+            tuple(item for piece in own for item in piece.logprobs),
+        )
+        for index, own in sorted(found.items())
+    ]
 
 
 def _piece(choice: dict[str, Any]) -> Piece:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -53,6 +54,9 @@ def check_number(
     if operator not in _COMPARISONS:
         return float_str_verify_assertion(value, operator, expected, name, message)
     limit = to_quantity(expected, unit)
+    if math.isnan(value):
+        # Every comparison with it is false, and `!=` would always hold.
+        raise CheckFailure(message or f"{name[:1].upper()}{name[1:]}: expected a number, got NaN.")
     if not _COMPARISONS[operator](value, limit):
         expected_text, got = show(limit, unit), show(value, unit)
         if expected_text == got and value != limit:
