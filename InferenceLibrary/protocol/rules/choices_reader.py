@@ -44,6 +44,7 @@ class _Reader:
         self._view = view
         self._templates = Templates()
         self.quick: Callable[[str], bool] = self._templates.take
+        self.at_sight = None
 
     def take(self, place: Place, event: Event, data: dict[str, Any]) -> None:
         view = self._view

@@ -26,6 +26,10 @@ class Reader(Protocol):
     def quick(self) -> Callable[[str], bool] | None:
         """Takes the data of an unnamed event if it knows it at sight, without JSON being read; None: never."""
 
+    @property
+    def at_sight(self) -> Callable[[Event], bool] | None:
+        """Takes an event, whatever its name, if it knows it at sight; None: never."""
+
     def take(self, place: Place, event: Event, data: dict[str, Any]) -> None:
         """Take an event whose data is an object, and no error."""
 
@@ -71,16 +75,19 @@ class EventStream(Body):
         decoder = SSEDecoder(self.notes)
         body = memoryview(self.exchange.body)
         quick = reader.quick if reader is not None else None
+        at_sight = reader.at_sight if reader is not None else None
         number = 0
         for start in range(0, len(body), _PIECE):
             for event in decoder.feed(bytes(body[start : start + _PIECE])):
                 number += 1
                 if quick is not None and event.event == "message" and quick(event.data):
                     continue
+                if at_sight is not None and at_sight(event):
+                    continue
                 self._take(Place(number, event.start), event, reader)
                 if self.done.count or self.errors.count:
                     # What comes now is odd: it is looked at closely.
-                    quick = None
+                    quick = at_sight = None
         self.count = number
         decoder.close()
         for note in self.notes:

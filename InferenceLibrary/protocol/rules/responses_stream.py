@@ -30,9 +30,10 @@ def types(view: ResponsesStream, known: Known) -> Iterator[Found]:
         yield at(place, "no type", got)
     for place, got in view.reader.misnamed:
         yield at(place, "other name", got)
-    if known.reference is Reference.OPEN_RESPONSES:
-        for place, got in view.reader.unnamed:
-            yield at(place, "no name", f"{show(got)} without an `event:` line")
+    unnamed = view.reader.unnamed
+    if unnamed and known.reference is Reference.OPEN_RESPONSES:
+        place, got = unnamed.kept[0]
+        yield at(place, "no name", f"{unnamed.count} events without an `event:` line, the first {show(got)}")
 
 
 @rule(

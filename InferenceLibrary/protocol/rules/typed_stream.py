@@ -9,10 +9,14 @@ from collections.abc import Callable
 from io import StringIO
 from typing import Any
 
+from InferenceLibrary.protocol.rules.delta_pattern import DeltaPattern, pattern_of
 from InferenceLibrary.protocol.rules.forms import is_integer
 from InferenceLibrary.protocol.rules.views import Place, Sightings
 from InferenceLibrary.protocol.sse import Event
 from InferenceLibrary.protocol.strict_json import show
+
+_TRIES = 3
+"""So many deltas of a run are looked at for what they have in common."""
 
 
 class Step:
@@ -56,9 +60,17 @@ class TypedReader:
     """Reads a stream of typed events. Each API says what a delta of it is."""
 
     quick: Callable[[str], bool] | None = None
-    """Each event is read as JSON."""
+    """Events are known at sight by more than their data: see `at_sight`."""
+    number_key: str | None = None
+    """The key of a number that rises by one from delta to delta."""
 
     def __init__(self) -> None:
+        self._pattern: DeltaPattern | None = None
+        self._tries = 0
+        self._numbered = False
+        """Whether the deltas of the run have numbers."""
+        self._last = 0
+        """The number of the last event."""
         self.steps: list[Step] = []
         """All events that are objects and no errors."""
         self.untyped: Sightings[str] = Sightings()
@@ -71,6 +83,42 @@ class TypedReader:
     def delta_of(self, kind: str, data: dict[str, Any]) -> tuple[Any, str] | None:
         """Return where a delta belongs and its text; None when the event is not a delta in its right form."""
         raise NotImplementedError
+
+    def text_key(self, data: dict[str, Any]) -> str:
+        """The key of the text of a delta."""
+        raise NotImplementedError
+
+    def with_text(self, data: dict[str, Any], text: str) -> dict[str, Any]:
+        """A delta with another text."""
+        return {**data, self.text_key(data): text}
+
+    def count(self) -> None:
+        """Count an event that was known at sight."""
+        self._last += self._numbered
+
+    def at_sight(self, event: Event) -> bool:
+        """Take an event that continues the run of the last one, if it is known at sight."""
+        if self._pattern is None:
+            return False
+        text = self._pattern.text_of(event, self._last + 1)
+        if text is None:
+            return False
+        self.steps[-1].add(text)
+        self.unnamed.count += event.event == "message"
+        self.count()
+        return True
+
+    def _learn(self, event: Event, data: dict[str, Any], text: str) -> None:
+        """Learn how the deltas of a run look."""
+        self._tries += 1
+        key = self.number_key if self.number_key in data else None
+        self._numbered = key is not None
+
+        def said(other: str, count: int) -> dict[str, Any]:
+            changed = self.with_text(data, other)
+            return changed if key is None else {**changed, key: count}
+
+        self._pattern = pattern_of(event, said, self.text_key(data), text, key, self._last)
 
     def take(self, place: Place, event: Event, data: dict[str, Any]) -> None:
         """Take the next event."""
@@ -92,11 +140,14 @@ class TypedReader:
             where, text = delta
             if last is not None and last.where == where:
                 last.add(text)
+                if self._pattern is None and self._tries < _TRIES:
+                    self._learn(event, data, text)
                 return
             step = Step(kind, data, place, where, text)
         if last is not None:
             last.close()
         steps.append(step)
+        self._pattern, self._tries = None, 0
 
     def close(self) -> None:
         """The stream is over."""
@@ -107,22 +158,31 @@ class TypedReader:
 class ResponsesReader(TypedReader):
     """Reads a stream of the Responses API."""
 
+    number_key = "sequence_number"
+
     def __init__(self) -> None:
         super().__init__()
         self.unnumbered: Sightings[str] = Sightings()
         """Events without a sequence number: their types."""
         self.gaps: Sightings[str] = Sightings()
         """Events whose sequence number does not follow the one before."""
-        self._last: int | None = None
+        self._begun = False
+
+    def count(self) -> None:
+        super().count()
+        self.unnumbered.count += not self._numbered
+
+    def text_key(self, data: dict[str, Any]) -> str:
+        return "delta"
 
     def take(self, place: Place, event: Event, data: dict[str, Any]) -> None:
         given = data.get("sequence_number")
         if not is_integer(given):
             self.unnumbered.add(place, show(data.get("type")))
         else:
-            if self._last is not None and given != self._last + 1:
+            if self._begun and given != self._last + 1:
                 self.gaps.add(place, f"{show(given)} after {show(self._last)}")
-            self._last = given
+            self._last, self._begun = given, True
         super().take(place, event, data)
 
     def delta_of(self, kind: str, data: dict[str, Any]) -> tuple[Any, str] | None:
@@ -135,6 +195,12 @@ class ResponsesReader(TypedReader):
 
 class MessagesReader(TypedReader):
     """Reads a stream of the Messages API."""
+
+    def text_key(self, data: dict[str, Any]) -> str:
+        return DELTA_TEXTS[data["delta"]["type"]]
+
+    def with_text(self, data: dict[str, Any], text: str) -> dict[str, Any]:
+        return {**data, "delta": {**data["delta"], self.text_key(data): text}}
 
     def delta_of(self, kind: str, data: dict[str, Any]) -> tuple[Any, str] | None:
         delta = data.get("delta")
@@ -150,6 +216,15 @@ class MessagesReader(TypedReader):
 class WorkerReader(TypedReader):
     """Reads the stream of a worker's job."""
 
+    number_key = "i"
+
+    def text_key(self, data: dict[str, Any]) -> str:
+        return "t"
+
+    def count(self) -> None:
+        super().count()
+        self.tokens += 1
+
     def __init__(self) -> None:
         super().__init__()
         self.tokens = 0
@@ -160,6 +235,8 @@ class WorkerReader(TypedReader):
             return None
         text, index = data.get("t"), data.get("i")
         self.tokens += 1
+        if is_integer(index):
+            self._last = index
         # Indices that rise by one have one distance to the count of tokens, and so are one run.
         return (index - self.tokens, text) if isinstance(text, str) and is_integer(index) else None
 
