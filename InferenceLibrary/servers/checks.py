@@ -15,7 +15,7 @@ from InferenceLibrary.durations import parse_duration
 from InferenceLibrary.errors import BinaryError, InferenceError, MissingExtraError, ProfileError, ServerError, describe
 from InferenceLibrary.servers.command import filled
 from InferenceLibrary.servers.probes import OK, connects
-from InferenceLibrary.servers.profile import READY_CHECKS, ReadyCheck, ready_check_problem
+from InferenceLibrary.servers.ready_check import READY_CHECKS, ReadyCheck, ready_check_problem
 
 OFTEN, SELDOM = 0.01, 0.25
 """Seconds between two times that the same check is asked: what starts a program is asked seldom."""

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from InferenceLibrary.servers import profile as profile_module
+from InferenceLibrary.servers import ready_check
 from InferenceLibrary.servers.profile import Profile
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -34,7 +35,8 @@ def profile_schema() -> dict[str, Any]:
 def key_descriptions() -> dict[str, dict[str, str]]:
     """Return what is written below each field of the types, by type and key."""
     found: dict[str, dict[str, str]] = {}
-    for node in ast.parse(inspect.getsource(profile_module)).body:
+    sources = [inspect.getsource(module) for module in (profile_module, ready_check)]
+    for node in ast.parse("\n".join(sources)).body:
         if not isinstance(node, ast.ClassDef):
             continue
         texts = found.setdefault(node.name, {})

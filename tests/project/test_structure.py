@@ -242,15 +242,13 @@ def test_a_breach_is_seen(part: str, source: str, breach: str) -> None:
 
 LONGEST = 450
 """Lines of a file."""
-WITH_LONG_FILES = ROOT / "tests" / "simulator"
 
 
 def test_no_file_is_too_long_to_be_read_at_once() -> None:
     files = [path for folder in (PACKAGE, ROOT / "tests", ROOT / "benchmarks") for path in folder.rglob("*.py")]
     assert len(files) > 300
     lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in files}
-    long = {path: length for path, length in lengths.items() if length > LONGEST}
-    assert {path.name: length for path, length in long.items() if WITH_LONG_FILES not in path.parents} == {}
+    assert {path.name: length for path, length in lengths.items() if length > LONGEST} == {}
 
 
 STAND_IN = "simulator"
@@ -267,16 +265,11 @@ def classes_of(sources: Mapping[str, str]) -> dict[str, list[str]]:
     return homes
 
 
-WITH_TWO_HOMES = {"Attempt"}
-"""What is about to get one home."""
-
-
 def test_a_class_name_has_one_home() -> None:
     sources = {module_of(path): path.read_text(encoding="utf-8") for path in SOURCES}
     homes = classes_of({module: source for module, source in sources.items() if not module.startswith(STAND_IN)})
     assert len(homes) > 150
-    twice = {name: modules for name, modules in homes.items() if len(modules) > 1}
-    assert {name: modules for name, modules in twice.items() if name not in WITH_TWO_HOMES} == {}
+    assert {name: modules for name, modules in homes.items() if len(modules) > 1} == {}
 
 
 def test_a_second_home_is_seen() -> None:
