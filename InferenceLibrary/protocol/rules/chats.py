@@ -16,7 +16,7 @@ COMPLETIONS = (Api.COMPLETIONS,)
 BOTH = (Api.CHAT, Api.COMPLETIONS)
 REFERENCE = "OpenAI API reference (openai-openapi), read 2026-11"
 WIRE = "recorded answers of OpenAI (envoyproxy/ai-gateway), read 2026-11"
-_SHAPE = (MISSING, NULL, TYPE, VALUE)
+_SHAPE = (MISSING, NULL, TYPE)
 _TOP = ("", "id", "object", "created", "model", "choices")
 _CHOICE = ("choices[]", "choices[].index", "choices[].finish_reason", "choices[].text")
 
@@ -33,7 +33,7 @@ def misfits(view: Choices, places: tuple[str, ...]) -> Iterator[Found]:
     Level.MUST,
     "Each chunk of a chat has id, object, created, model and choices.",
     source=f"{REFERENCE}: The chat completion chunk object",
-    kinds=_SHAPE,
+    kinds=(*_SHAPE, VALUE),
     view=ChoicesStream,
     apis=CHAT,
 )
@@ -226,7 +226,7 @@ def _(view: ChoicesStream, known: Known) -> Iterator[Found]:
     Level.MUST,
     "A whole chat has id, object, created, model, choices and usage.",
     source=f"{REFERENCE}: The chat completion object",
-    kinds=(*_SHAPE, "no choice"),
+    kinds=(*_SHAPE, VALUE, "no choice"),
     view=ChoicesAnswer,
     apis=CHAT,
 )

@@ -13,7 +13,7 @@ from InferenceLibrary.protocol.rules.shape import MISSING, NULL, TYPE, VALUE
 from InferenceLibrary.protocol.rules.views import at
 from InferenceLibrary.protocol.strict_json import show
 
-_SHAPE = (MISSING, NULL, TYPE, VALUE)
+_SHAPE = (MISSING, NULL, TYPE)
 
 
 @rule(
@@ -21,7 +21,7 @@ _SHAPE = (MISSING, NULL, TYPE, VALUE)
     Level.MUST,
     "A completion, and each chunk of one, has id, object text_completion, created, model and choices.",
     source=f"{REFERENCE}: The completion object",
-    kinds=(*_SHAPE, "no choice"),
+    kinds=(*_SHAPE, VALUE, "no choice"),
     view=Choices,
     apis=COMPLETIONS,
 )

@@ -13,6 +13,7 @@ from InferenceLibrary.protocol.sse import Oddity
 
 CHOICES = (Api.CHAT, Api.COMPLETIONS)
 STANDARD = "WHATWG HTML, 9.2 Server-sent events, read 2026-11"
+_STREAMED = (Api.CHAT, Api.COMPLETIONS, Api.RESPONSES, Api.MESSAGES)
 HTTP = "RFC 9110 and RFC 9112, read 2026-11"
 REFERENCE = "OpenAI API reference, Chat completions: streaming, read 2026-11"
 
@@ -28,7 +29,9 @@ REFERENCE = "OpenAI API reference, Chat completions: streaming, read 2026-11"
 )
 def _(view: Answer, known: Known) -> Iterator[Found]:
     exchange = view.exchange
-    asked = Held.REQUEST in exchange.held and exchange.asked_for("stream") is True and view.api is not Api.OTHER
+    asked = Held.REQUEST in exchange.held and exchange.asked_for("stream") is True and view.api in _STREAMED
+    if asked and exchange.request.path.endswith("/count_tokens"):
+        asked = False
     if exchange.status != 200 or exchange.is_event_stream:
         return
     if is_streamed(exchange) or asked:

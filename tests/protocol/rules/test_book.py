@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,13 @@ def test_every_rule_says_all_that_it_must() -> None:
         assert one.sentence.endswith(".")
         assert "read 2026" in one.source, name
         assert len(set(one.kinds)) == len(one.kinds) > 0
+
+
+def test_each_kind_of_each_rule_is_found_by_a_test() -> None:
+    """Every kind stands in a table of these tests as what a bad answer must show."""
+    sources = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py"))
+    shown = set(re.findall(r'\("([A-Z]+\d+)", "([^"]+)"', sources))
+    assert {(one.id, str(kind)) for one in REGISTRY.values() for kind in one.kinds} - shown == set()
 
 
 def test_a_rule_that_is_left_out_is_not_asked() -> None:

@@ -168,6 +168,15 @@ def test_a_good_answer_keeps_all_rules(call: Exchange) -> None:
             ("C16", "sum"),
         ),
         (chat_stream(usage_stream([{**USAGE_CHUNK, "usage": {}}, DONE]), WITH_USAGE), ("C16", "count")),
+        (
+            chat_stream(
+                usage_stream(
+                    [{**USAGE_CHUNK, "usage": {**USAGE, "prompt_tokens_details": {"cached_tokens": 15}}}, DONE]
+                ),
+                WITH_USAGE,
+            ),
+            ("C16", "detail"),
+        ),
         (chat(whole(usage={**USAGE, "prompt_tokens": "14"})), ("N7", "count")),
         (chat(whole(usage={**USAGE, "completion_tokens": -6, "total_tokens": 8})), ("N7", "count")),
         (chat(whole(usage={**USAGE, "prompt_tokens": 14.0})), ("N7", "count")),

@@ -89,6 +89,9 @@ def test_each_kind_is_found(call: Exchange, breach: tuple[str, str]) -> None:
         chat_stream(GOOD, reads=((0.01, 2000),)),
         answer(CHAT, ASKED, ERROR, status=400),
         answer(CHAT, ASKED, b"", status=204),
+        answer("/v1/embeddings", {"stream": True}, ERROR, status=400),
+        answer("/v1/messages/count_tokens", {"stream": True}, {"input_tokens": 5}),
+        answer("/v1/rerank", {"stream": True}, {"results": []}),
         answer("/health", None, b"ok", headers=HTML, method="GET"),
     ],
 )
