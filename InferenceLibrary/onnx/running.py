@@ -157,7 +157,6 @@ class _Bound:
             self._fix_outputs(make, feed)
         elif changed:
             # An output keeps the memory, and so the shape, of the run before.
-            self._binding.clear_binding_outputs()
             for port in self._outputs:
                 self._binding.bind_output(port.name, self._device, self._id)
         self._binding.synchronize_inputs()

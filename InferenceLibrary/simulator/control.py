@@ -100,6 +100,8 @@ class Control:
         app = self._app
         faults = [{"fault": fault.text, "matched": fault.matched, "struck": fault.struck} for fault in app.faults]
         body = {**app.ledger.counters(), "running": app.running, "waiting": len(app.waiting), "faults": faults}
+        if app.text_model is not None:
+            body["inference"] = app.text_model.stats()
         deliver(turn, Draft(body={**body, "open_connections": len(app.connections)}))
 
     def reset_stats(self, turn: Turn) -> None:

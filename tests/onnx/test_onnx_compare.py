@@ -139,6 +139,7 @@ def test_sequences_of_maps_are_compared_key_by_key(expected: object) -> None:
         (PROBABILITIES, '[{"0": 0.25, "1": 0.75}, {"0": 0.5, "1": 0.75}]', "'p'[1][1] float32[] differs in 1 of 1 values: expected 0.75, got 0.5 at []"),
         (PROBABILITIES, '[{"0": 0.25, "1": 0.75}]', "'p' has the wrong length: expected 1 items, got 2 items."),
         (PROBABILITIES, '[{"0": 0.25, "2": 0.75}, {"0": 0.5, "1": 0.5}]', "'p'[0] has other keys: expected 0, 2, got 0, 1."),
+        (PROBABILITIES, '[{"0": 0.25}, {"0": 0.5, "1": 0.5}]', "'p'[0] has other keys: expected 0, got 0, 1."),
         (PROBABILITIES, "[1, 2]", "'p'[0] is a map: expected an object by key to compare it with, got a int."),
         (PROBABILITIES, "3", "'p' is a list: expected a list to compare it with, got a int."),
         ([{0: np.nan}], "[{\"0\": NaN}]", "'p'[0][0] is not finite: expected finite numbers, got nan at []."),

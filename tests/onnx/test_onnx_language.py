@@ -274,6 +274,17 @@ def test_parts_join_to_the_text_before_the_first_stop(words: list[str], stops: l
         assert text.text == whole
 
 
+def test_the_stop_string_that_comes_first_ends_the_text() -> None:
+    text = AnswerText(TOKENIZER, ["t", "pi"])
+    [token] = TOKENIZER.encode(" capital")
+    assert (text.push(token), text.stopped_by) == (" ca", "pi")
+
+
+def test_top_p_that_is_reached_exactly_draws_from_no_more() -> None:
+    sampler = Sampler(Sampling(temperature=1.0, top_p=0.5, seed=1))
+    assert {sampler(np.zeros(2, np.float32)) for _ in range(50)} == {0}
+
+
 def test_sampling_cuts_where_it_says() -> None:
     logits = np.log(np.float32([0.5, 0.3, 0.15, 0.05]))
 

@@ -98,6 +98,7 @@ def test_who_leaves_is_out_at_the_next_step(engine: Engine) -> None:
     had = len(left.answer.tokens)
     assert waiting.text == "The capital of Italy is Rome."
     assert len(left.answer.tokens) <= had + 1
+    assert not any(one.answer.done for one in long), "the place was freed by who left, not by an end"
     for one in long:
         one.answer.cancel()
     for _ in range(3):

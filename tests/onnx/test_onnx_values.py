@@ -123,7 +123,7 @@ def test_the_ends_of_a_whole_type_fit_and_what_is_beyond_does_not(dtype: str) ->
     about = np.iinfo(dtype)
     for kept in (about.min, about.max):
         assert int(to_array([kept], dtype)[0]) == kept
-    for beyond in (about.min - 1, about.max + 1, float(about.max) * 2):
+    for beyond in (about.min - 1, about.max + 1, float(about.max) * 2, 2.0 ** (about.bits - (about.min < 0))):
         with pytest.raises(ModelError, match="do not fit their type"):
             to_array([beyond], dtype)
 

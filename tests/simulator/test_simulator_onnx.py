@@ -168,13 +168,17 @@ def test_log_probabilities_are_those_of_the_model(onnx, stream):
 
 
 def test_answers_at_once_share_steps_and_keep_apart(onnx):
+    before = onnx.stats()["inference"]
     questions = [f"What is the capital of {country}?" for country in ("France", "Italy", "Spain", "Japan")] * 4
     with ThreadPoolExecutor(len(questions)) as pool:
         answers = list(pool.map(lambda text: onnx.chat(text, stream=True), questions))
     cities = ["Paris", "Rome", "Madrid", "Tokyo"] * 4
     for answer, city in zip(answers, cities, strict=True):
         assert text_of(answer).endswith(f" is {city}.")
-    assert onnx.stats()["running"] == 0
+    after = onnx.stats()
+    assert after["running"] == 0
+    steps, rows = (after["inference"][key] - before[key] for key in ("steps", "rows"))
+    assert rows > steps, "steps are shared"
 
 
 def test_who_leaves_frees_the_place(onnx):
@@ -197,13 +201,17 @@ def test_who_leaves_frees_the_place(onnx):
     assert after["cancelled"] - before["cancelled"] == 4
     assert after["running"] == 0
     assert after["generated_tokens"] - before["generated_tokens"] < 4 * 4000
+    while onnx.stats()["inference"]["running"]:
+        pass
+    # Had they stayed in the batch, it would have made 4000 steps.
+    assert onnx.stats()["inference"]["steps"] - before["inference"]["steps"] < 3500
 
 
 def test_a_whole_answer_that_nobody_waits_for_is_dropped(onnx):
     data = json.dumps(
         {"messages": [{"role": "user", "content": "Count to 60."}], "max_tokens": 4000, "ignore_eos": True}
     ).encode()
-    before = onnx.stats()["cancelled"]
+    before = onnx.stats()
     line = onnx.connect()
     line.sendall(
         f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data
@@ -211,9 +219,11 @@ def test_a_whole_answer_that_nobody_waits_for_is_dropped(onnx):
     while not onnx.stats()["running"]:
         pass
     line.close()
-    while onnx.stats()["running"]:
+    while onnx.stats()["running"] or onnx.stats()["inference"]["running"]:
         pass
-    assert onnx.stats()["cancelled"] == before + 1
+    after = onnx.stats()
+    assert after["cancelled"] == before["cancelled"] + 1
+    assert after["inference"]["steps"] - before["inference"]["steps"] < 3500
 
 
 def test_embeddings_and_rankings_mean_something(onnx):

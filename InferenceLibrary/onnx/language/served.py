@@ -79,6 +79,10 @@ class ServedText:
         self._engine.submit(answer)
         return answer
 
+    def stats(self) -> dict[str, int]:
+        """Return how many answers are in the batch now, and the steps and rows computed so far."""
+        return {"running": self._engine.running, "steps": self._engine.steps, "rows": self._engine.rows_computed}
+
     def close(self) -> None:
         """Release the model."""
         self._engine.close()

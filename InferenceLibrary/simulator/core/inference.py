@@ -76,6 +76,9 @@ class TextModel(Protocol):
     ) -> Inferred:
         """Begin an answer; `news` is called from another thread."""
 
+    def stats(self) -> dict[str, int]:
+        """Return how many answers are `running` in the batch now, and the `steps` and `rows` computed so far."""
+
     def close(self) -> None:
         """Release the model."""
 
