@@ -117,6 +117,8 @@ class Exchange:
     problem: str | None = None
     """Why there is no whole answer, in words; None when there is one."""
     held: frozenset[Held] = field(default=EVERYTHING)
+    views: list[Any] | None = field(default=None, init=False, repr=False)
+    """What the rules see of it, once they were asked; an exchange is not changed from then on."""
 
     def header(self, name: str) -> str | None:
         """The value of a header of the answer; repeats are joined with a comma, None without one."""

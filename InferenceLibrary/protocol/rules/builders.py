@@ -30,7 +30,13 @@ def builds(*apis: Api, stream: bool) -> Callable[[Builder], Builder]:
 
 
 def views_of(exchange: Exchange) -> list[View]:
-    """Make the views of an exchange; only the call itself where there was no answer."""
+    """Return the views of an exchange, made when they are first asked for; only the call where there was no answer."""
+    if exchange.views is None:
+        exchange.views = _views_of(exchange)
+    return exchange.views
+
+
+def _views_of(exchange: Exchange) -> list[View]:
     api = api_of(exchange)
     if exchange.status is None:
         return [Called(exchange, api)]
