@@ -129,3 +129,24 @@ def test_no_answer_is_nothing_to_judge() -> None:
 
 def test_headers_of_the_tests_are_those_of_the_wire() -> None:
     assert (JSON, EVENTS) == ((("content-type", "application/json"),), (("content-type", "text/event-stream"),))
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        b'event: error\ndata: {"message": "overloaded", "code": 529}\n\n',
+        b"event: error\ndata: overloaded\n\n",
+        b'data: {"error": "overloaded"}\n\n',
+        b'data: [{"error": {"code": 429, "message": "overloaded"}}]\n\n',
+        b'data: {"type": "error", "error": {"type": "overloaded_error", "message": "overloaded"}}\n\n',
+        line({**ROLE, "error": {"message": "overloaded"}}),
+    ],
+)
+def test_an_error_event_is_seen_in_each_of_its_forms(event: bytes) -> None:
+    assert ("F12", "error in stream") in found(chat_stream([event, DONE]))
+    assert ("C22", "goes on") in found(chat_stream([ROLE, event, *WORDS, STOP, DONE]))
+
+
+@pytest.mark.parametrize("said", [None, "", {}])
+def test_an_empty_error_in_a_chunk_is_not_an_error(said: Any) -> None:
+    assert found(chat_stream([{**event, "error": said} for event in (ROLE, *WORDS, STOP)] + [DONE])) == set()
