@@ -15,12 +15,13 @@ _LONGEST = 300
 def schema_problem(data: Any, schema: Mapping[str, Any]) -> str | None:
     """Return where data does not fit a schema, None when it does.
 
-    The draft is what `$schema` says, 2020-12 by default. References are followed inside the schema only.
+    The draft is what `$schema` says. Without it that is 2020-12, or draft 7 for a schema that only fits the older
+    drafts, such as one with a list of `items`. References are followed inside the schema only.
 
     Raises:
         ValueError: It is not a schema that can be used.
     """
-    from jsonschema import Draft202012Validator, SchemaError
+    from jsonschema import Draft7Validator, Draft202012Validator, SchemaError
     from jsonschema.exceptions import best_match
     from jsonschema.validators import validator_for
     from referencing import Registry
@@ -28,6 +29,8 @@ def schema_problem(data: Any, schema: Mapping[str, Any]) -> str | None:
 
     named = isinstance(schema.get("$schema"), str)
     kind = validator_for(schema, default=Draft202012Validator) if named else Draft202012Validator
+    if not named and not _is_schema(kind, schema) and _is_schema(Draft7Validator, schema):
+        kind = Draft7Validator
     try:
         kind.check_schema(schema)
         error = best_match(kind(schema, registry=Registry()).iter_errors(data))
@@ -38,6 +41,20 @@ def schema_problem(data: Any, schema: Mapping[str, Any]) -> str | None:
     except (re.error, ValueError, ArithmeticError, RecursionError) as wrong:
         raise ValueError(f"Expected a JSON schema: {_cut(str(wrong))}.") from None
     return None if error is None else f"{error.json_path} {_cut(error.message)}"
+
+
+def _is_schema(kind: Any, schema: Mapping[str, Any]) -> bool:
+    """Whether it is a schema of a draft."""
+    from jsonschema import SchemaError
+
+    try:
+        kind.check_schema(schema)
+    except SchemaError:
+        return False
+    except (ValueError, ArithmeticError, RecursionError):
+        # What it is will be told by the check of the draft that is taken.
+        return False
+    return True
 
 
 def _cut(text: str) -> str:

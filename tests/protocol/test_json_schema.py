@@ -52,3 +52,11 @@ def test_a_long_value_is_not_repeated() -> None:
     problem = schema_problem({"a": "x" * 10_000_000}, {"required": ["b"], "properties": {"a": {"maxLength": 1}}})
     assert problem is not None
     assert len(problem) < 1000
+
+
+def test_a_schema_of_an_older_draft_is_read_as_that() -> None:
+    pair = {"type": "array", "items": [{"type": "integer"}, {"type": "string"}]}
+    assert schema_problem([1, "a"], pair) is None
+    assert schema_problem(["a", "b"], pair) == "$[0] 'a' is not of type 'integer'"
+    with pytest.raises(ValueError, match="Expected a JSON schema"):
+        schema_problem([1], {**pair, "$schema": "https://json-schema.org/draft/2020-12/schema"})
