@@ -96,7 +96,7 @@ def test_nothing_outlives_a_runner_that_was_killed(
 def test_what_a_killed_watcher_leaves_is_gone_after_the_next_start(engine: ContainerEngine, tmp_path: Path) -> None:
     process, mark = start_inner("containers_killed.robot", tmp_path / "killed", *VARIABLES, "--include", "compose")
     await_standing(process, engine, "compose")
-    (watcher,) = [pid for pid, line in marked_processes(mark).items() if "container_watcher" in line]
+    (watcher,) = [pid for pid, line in marked_processes(mark).items() if "containers.watcher" in line]
     os.kill(watcher, signal.SIGKILL)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate(timeout=30)

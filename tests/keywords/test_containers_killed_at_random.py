@@ -71,7 +71,7 @@ def test_nothing_is_left_whenever_a_run_is_killed(engine: ContainerEngine, tmp_p
 def kill(process: subprocess.Popen[str], mark: str, who: str) -> None:
     if who == "watcher and runner":
         for pid, line in marked_processes(mark).items():
-            if "container_watcher" in line:
+            if "containers.watcher" in line:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
     with contextlib.suppress(ProcessLookupError):
