@@ -158,6 +158,14 @@ class InferenceLibrary(
     [Execute Job] sends a job to a worker (`POST /execute`) and returns its typed events; [Events Should Be In Order],
     [Token Count Should Be] and [Job Should Have Completed] judge them.
 
+    ## Rules of the wire
+
+    Every call is judged by a book of rules; its line in the log ends with the ids of those that it broke, and the run
+    ends with a table. The import setting `rules`, [Use Rules] for a test or suite, and `rules` of a call say how much
+    that counts: `warn` (the default), `fail`, `fail-should`, `off`. [Answer Should Keep The Rules] judges any answer by
+    the whole book; [Stream Should Be In Order] and its like ask a group of its rules. What can never be a success fails
+    whatever the setting: no choice, an error in a good status, an error event, a stream without an event.
+
     ## Errors and skips
 
     The first line of every error says what failed, what was expected, what was got, after how long, and what to do.

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from inner_suites import InnerRun, run_inner
 
 from InferenceLibrary.context import RUN, Context
+from InferenceLibrary.errors import ProfileError
+from InferenceLibrary.protocol.exchange import Exchange, Request
+from InferenceLibrary.protocol.rules.rule import Judgement
 from InferenceLibrary.protocol.rules.severity import Severity
+from InferenceLibrary.protocol.rules.verdicts import Waiver, verdict_of
+from InferenceLibrary.servers.profile import load_profile
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +92,38 @@ def test_a_setting_belongs_to_its_owner() -> None:
     context.leave("suite")
     assert context.rules is Severity.WARN
     assert context.owner == RUN
+
+
+def judgement_of_a_role() -> Judgement:
+    from InferenceLibrary.protocol.rules.book import judge
+
+    body = b'{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"user","content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}'  # noqa: E501
+    asked = Request("POST", "http://host/v1/chat/completions", (), b'{"messages": []}')
+    return judge(Exchange(asked, 200, (("content-type", "application/json"),), body), only=["N4", "C16"])
+
+
+@pytest.mark.parametrize(
+    ("waiver", "held"),
+    [
+        (Waiver("N4", "an old server"), ()),
+        (Waiver("N4", "an old server", "other role"), ()),
+        (Waiver("N4", "an old server", "missing"), ("N4",)),
+        (Waiver("N3", "an old server"), ("N4",)),
+    ],
+)
+def test_a_waived_rule_is_not_held_against_its_server(waiver: Waiver, held: tuple[str, ...]) -> None:
+    verdict = verdict_of([judgement_of_a_role()], [waiver])
+    assert verdict.broken == held
+    assert bool(verdict.failing(Severity.FAIL)) == bool(held)
+    assert str(verdict) == ("; breaks N4" if held else "; waived N4")
+
+
+def test_a_profile_names_what_it_waives(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("title: mine\nreference: anthropic\nwaives:\n- rule: C7\n  reason: a role in every chunk\n")
+    profile = load_profile(str(path))
+    assert profile.waivers == (Waiver("C7", "a role in every chunk"),)
+    assert profile.reference == "anthropic"
+    path.write_text("title: mine\nwaives:\n- rule: C7\n")
+    with pytest.raises(ProfileError, match="reason"):
+        load_profile(str(path))
