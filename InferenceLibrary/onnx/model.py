@@ -14,6 +14,7 @@ from InferenceLibrary.onnx import packages
 from InferenceLibrary.onnx.background import run_interruptibly
 from InferenceLibrary.onnx.environment import preload
 from InferenceLibrary.onnx.files import existing_model
+from InferenceLibrary.onnx.memory import give_back
 from InferenceLibrary.onnx.native_errors import native_errors, out_of_memory, reason_of
 from InferenceLibrary.onnx.options import LoadOptions
 from InferenceLibrary.onnx.providers import short_name
@@ -204,8 +205,10 @@ class OnnxModel:
 
     def close(self) -> None:
         """Give the session's memory back. A second call does nothing."""
-        self._runner = None
-        self._session = None
+        if self._session is not None:
+            self._runner = None
+            self._session = None
+            give_back()
 
 
 def load_model(path: str | Path, options: LoadOptions | None = None, *, timeout: float = 300.0) -> OnnxModel:

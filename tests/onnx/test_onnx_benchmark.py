@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import pytest
 from alarm import Interruption, interruption
 from fake_gpu import FakeGpu
@@ -59,6 +60,31 @@ def test_the_first_run_is_none_of_those_that_count(tmp_path: Path, monkeypatch: 
     model = load_model(create_model("mlp", tmp_path / "mlp.onnx"))
     [item] = benchmark(model, Plan(runs=3, warmup=3), timeout=60).rows
     assert (item.first, item.times) == (9.0, (1.0, 2.0, 3.0))
+
+
+def test_memory_is_back_after_unloading(tmp_path: Path) -> None:
+    """A model of some 50 MB, again and again: what a closed one held is not kept for the next."""
+    from onnx import TensorProto, helper, numpy_helper, save
+
+    weights = numpy_helper.from_array(np.ones((3500, 3500), np.float32), "W")
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "W"], ["y"])],
+        "large",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 3500])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 3500])],
+        [weights],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    made.ir_version = 8
+    save(made, str(tmp_path / "large.onnx"))
+    del made, graph, weights
+    left = []
+    for _ in range(4):
+        model = load_model(tmp_path / "large.onnx")
+        model.run(np.ones((1, 3500), np.float32))
+        model.close()
+        left.append(own_memory() or 0)
+    assert max(left[1:]) - left[0] < 20_000_000
 
 
 def test_figures_of_a_row() -> None:
