@@ -66,7 +66,7 @@ class SkipKeywords(KeywordGroup):
         self._skip_unless_available("Gateway", address, "start it, or correct LLM_GATEWAY_URL.")
 
     @keyword(tags=["skip", "models"])
-    def skip_unless_a_model_is_loaded(self, *, server: Any = None) -> None:
+    def skip_unless_a_modelis_loaded(self, *, server: Any = None) -> None:
         """Skip the test when a server has no model to answer with.
 
         A model of its list counts, unless the list says that it is not loaded (`"loaded": false`, or a `status` other
@@ -92,8 +92,8 @@ class SkipKeywords(KeywordGroup):
         found = self.context.servers.get(server)
         reply = found.client.send("GET", "/v1/models", sending=Sending())
         data = reply.json.get("data", reply.json.get("models")) if isinstance(reply.json, dict) else None
-        models = [item for item in data or [] if isinstance(item, dict)]
-        if not any(_is_loaded(item) for item in models):
+        models = [item for item in data if isinstance(item, dict)] if isinstance(data, list) else []
+        if not any(is_loaded(item) for item in models):
             raise SkipExecution(
                 f"'{found.name}' has no loaded model ({len(models)} are listed). Load one, for example by "
                 f"POST /v1/models/NAME/load, or start it with a model."
@@ -112,7 +112,7 @@ class SkipKeywords(KeywordGroup):
             raise SkipExecution(f"{what} {self.context.redactor(url)} is not available: {got}. Hint: {hint}")
 
 
-def _is_loaded(model: dict[str, Any]) -> bool:
+def is_loaded(model: dict[str, Any]) -> bool:
     status = model.get("status")
     if isinstance(status, dict):
         status = status.get("value")

@@ -7,6 +7,8 @@ import re
 import pytest
 from inner_suites import InnerRun, run_inner
 
+from InferenceLibrary.keywords.skips import is_loaded
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> InnerRun:
@@ -31,3 +33,22 @@ def test_what_is_missing_is_told(run: InnerRun, test: str) -> None:
 @pytest.mark.parametrize("test", ["Somebody There", "A Model"])
 def test_what_is_there_is_not_skipped(run: InnerRun, test: str) -> None:
     assert run[test].status == "PASS", run[test].message
+
+
+@pytest.mark.parametrize(
+    ("item", "loaded"),
+    [
+        ({"id": "m"}, True),
+        ({"id": "m", "loaded": True}, True),
+        ({"id": "m", "loaded": False}, False),
+        ({"id": "m", "status": "loaded"}, True),
+        ({"id": "m", "status": "ready"}, True),
+        ({"id": "m", "status": {"value": "loaded"}}, True),
+        ({"id": "m", "status": "available"}, False),
+        ({"id": "m", "status": "unloaded"}, False),
+        ({"id": "m", "status": "loading"}, False),
+        ({"id": "m", "status": {"value": "sleeping"}}, False),
+    ],
+)
+def test_a_model_is_loaded_when_its_list_does_not_say_otherwise(item: dict[str, object], loaded: bool) -> None:
+    assert is_loaded(item) is loaded
