@@ -163,6 +163,7 @@ split_events = define(
     "sends each event in several writes, cut at any byte",
     nature="legal",
     pieces=Parameter("int", 3, "how many"),
+    pause=Parameter("duration", 0.001, "between pieces"),
 )
 
 
@@ -173,7 +174,7 @@ def split_events_frames(frames: list[Frame], values: Values, _turn: Turn) -> lis
         size = max(1, -(-len(frame.data) // max(1, values["pieces"])))
         parts = [frame.data[start : start + size] for start in range(0, len(frame.data), size)]
         found.append(Frame(parts[0], frame.kind, frame.delay))
-        found += [Frame(part, frame.kind, 0.001) for part in parts[1:]]
+        found += [Frame(part, frame.kind, float(values["pause"])) for part in parts[1:]]
         found[-1].tokens = frame.tokens
     return found
 
