@@ -93,9 +93,13 @@ class Server:
                 if fault:
                     headers["x-inference-fault"] = fault
                 path = call.path.replace("{id}", last)
-                exchange = found[call.name] = record(
-                    self.port, call.method, path, bytes_of(call, MODEL), headers, limit
-                )
+                body = bytes_of(call, MODEL)
+                exchange = record(self.port, call.method, path, body, headers, limit)
+                if exchange.status == 400 and b"X-Inference-Fault" in exchange.body:
+                    # The fault can never strike this call, which is made without it then.
+                    del headers["x-inference-fault"]
+                    exchange = record(self.port, call.method, path, body, headers, limit)
+                found[call.name] = exchange
                 given = exchange.json.get("id") if isinstance(exchange.json, dict) else None
                 last = given if isinstance(given, str) and given.isascii() else "none"
         return found
@@ -111,6 +115,11 @@ class Server:
         self.process.communicate()
 
 
+def broken(exchange: Exchange, server: str) -> set[str]:
+    """Rules that an answer breaks. A lump that a busy machine made of quick events is not one of the server."""
+    return set(judge(exchange, KNOWN[server], leave_out=() if server == "slow" else ("F11",)).broken)
+
+
 class Clean(NamedTuple):
     """What a server answers without a fault."""
 
@@ -123,7 +132,7 @@ class Clean(NamedTuple):
 
 def clean_of(server: Server) -> Clean:
     answers = server.play(CALLS)
-    rules = {name: set(judge(exchange, KNOWN[server.name]).broken) for name, exchange in answers.items()}
+    rules = {name: broken(exchange, server.name) for name, exchange in answers.items()}
     again = [*answers.values(), *server.play(CALLS).values()]
     server.struck()
     return Clean(answers, rules, set(judge_several(again, KNOWN[server.name]).broken))
@@ -164,7 +173,7 @@ def play(kind: FaultKind, servers: dict[str, Server], clean: dict[str, Clean]) -
             for call in calls:
                 if call.name in struck and call.name in answers:
                     exchange = answers[call.name]
-                    rules = set(judge(exchange, KNOWN[name]).broken) - before.broken[call.name]
+                    rules = broken(exchange, name) - before.broken[call.name]
                     seen.append(Seen(call, tuple(sorted(rules)), failure(exchange, before.answers[call.name])))
             if struck:
                 several = [*before.answers.values(), *answers.values()]

@@ -86,6 +86,8 @@ def _never(fault: Fault, personality: str, path: str) -> str:
     counting = [key for key, parameter in WHEN.items() if fault.values[key] != parameter.default]
     if counting:
         return f"strikes the request of its header only, '{counting[0]}' counts those of a server: use --fault"
+    if kind.paths and not path.startswith(kind.paths):
+        return f"is for {', '.join(kind.paths)}, not for {path}"
     forms = reach().get(kind.name)
     apis = _APIS.get(path)
     if forms is None or apis is None or personality not in _MEASURED:

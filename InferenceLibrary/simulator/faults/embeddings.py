@@ -103,6 +103,22 @@ def embedding_noise_draft(draft: Draft, _values: Values, turn: Turn) -> None:
         item["embedding"] = _coded(noise, item["embedding"])
 
 
+embedding_differs_in_batch = define(
+    "embedding-differs-in-batch",
+    "the last of several texts has another embedding than alone",
+    breaks=("E4",),
+    paths=_PATHS,
+)
+
+
+@embedding_differs_in_batch.draft
+def embedding_differs_in_batch_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
+    items = _items(draft)
+    for item in items[-1:] if len(items) > 1 else ():
+        numbers = _numbers(item["embedding"])
+        item["embedding"] = _coded([-numbers[0] - 1.0, *numbers[1:]], item["embedding"])
+
+
 accepts_empty_input = define("accepts-empty-input", "answers 200 to an empty input", breaks=("E5",), paths=_PATHS)
 
 

@@ -99,11 +99,8 @@ def test_wrong_faults_are_refused(text, part):
         ("/v1/chat/completions", "refuse-connection", "strikes connections, before there is a request"),
         ("/v1/chat/completions", "status:first=2", "'first' counts those of a server"),
         ("/v1/chat/completions", "wrong-id:path=/v1/completions", "'path' counts those of a server"),
-        (
-            "/v1/chat/completions",
-            "sequence-gap",
-            "cannot strike /v1/chat/completions of llm-d: it strikes llm-d (",
-        ),
+        ("/v1/chat/completions", "sequence-gap", "is for /v1/responses, not for /v1/chat/completions"),
+        ("/v1/completions", "role-late", "cannot strike /v1/completions of llm-d: it strikes llm-d (chat stream), "),
         ("/v1/completions", "tool-id-missing", "cannot strike /v1/completions of llm-d"),
         ("/v1/embeddings", "missing-done", "cannot strike /v1/embeddings of llm-d"),
     ],

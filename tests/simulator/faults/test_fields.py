@@ -265,6 +265,9 @@ OTHERS = {
     "embedding-noise": _embed(
         {"input": ["a", "a"]}, lambda a: a.json["data"][0]["embedding"] != a.json["data"][1]["embedding"]
     ),
+    "embedding-differs-in-batch": _embed(
+        {"input": ["a", "a"]}, lambda a: a.json["data"][0]["embedding"] != a.json["data"][1]["embedding"]
+    ),
     "accepts-empty-input": _embed({"input": ""}, lambda a: a.status == 200),
     "rerank-worst-first": _rank(lambda results: [item["index"] for item in results] == [0, 2, 1]),
     "rerank-index-twice": _rank(lambda results: [item["index"] for item in results] == [1, 1, 0]),
