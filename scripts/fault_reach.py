@@ -37,6 +37,7 @@ class Server:
 
     def __init__(self, name: str, *arguments: str) -> None:
         command = [sys.executable, "-m", "InferenceLibrary.simulator", *arguments, "--control-port", "0"]
+        command += ["--record-requests", "1000"]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.personality = "llm-d" if name == "keyed" else name
         self.model = MODELS.get(name, "fake-model")

@@ -71,6 +71,7 @@ class Server:
 
     def __init__(self, name: str) -> None:
         command = [sys.executable, "-m", "InferenceLibrary.simulator", "--port", "0", "--control-port", "0"]
+        command += ["--record-requests", "1000"]
         self.name = name
         self.process = subprocess.Popen([*command, *SERVERS[name]], stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None

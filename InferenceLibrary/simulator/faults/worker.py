@@ -89,7 +89,7 @@ orchestration_mode_differs = define(
 @orchestration_mode_differs.draft
 def orchestration_mode_differs_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     for metadata in _told(draft):
-        metadata["mode"] = "single" if metadata["mode"] != "single" else "debate"
+        metadata["mode"] = "critique" if metadata["mode"] == "debate" else "debate"
 
 
 orchestration_models_missing = define(
