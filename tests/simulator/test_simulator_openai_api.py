@@ -316,7 +316,7 @@ def test_unknown_paths_and_methods(simulator):
 
 
 def test_wrong_content_type(simulator):
-    body = b'{"messages":[]}'
+    body = b'{"messages":[{"role":"user","content":"a"}]}'
     head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nConnection: close\r\nContent-Type: text/plain\r\n"
     assert b" 415 " in simulator.raw(head + b"Content-Length: %d\r\n\r\n" % len(body) + body).splitlines()[0]
 
