@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.foreign_text import readable, readable_or_none
 from InferenceLibrary.protocol.errors import ErrorBody, read_refusal
-from InferenceLibrary.protocol.exchange import Attempt, Exchange, decode_json
 from InferenceLibrary.protocol.messages import Choice, Usage, choices_of, read_pieces, read_usage
 from InferenceLibrary.protocol.pieces import TokenLogprob, ToolCall
+
+if TYPE_CHECKING:
+    from InferenceLibrary.protocol.exchange import Attempt, Exchange
 
 _SHOWN = 80
 
@@ -51,6 +53,8 @@ class Reply:
     @cached_property
     def json(self) -> Any:
         """The decoded body, None when it is not JSON."""
+        from InferenceLibrary.protocol.exchange import decode_json
+
         return decode_json(self.exchange.text)
 
     @property

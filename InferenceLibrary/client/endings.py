@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from InferenceLibrary.client.answers import Reply, shorten
 from InferenceLibrary.client.streams import Stream
-from InferenceLibrary.protocol.requests import CHAT, COMPLETIONS
+from InferenceLibrary.protocol.paths import CHAT, COMPLETIONS
 from InferenceLibrary.protocol.sse import Oddity
 from InferenceLibrary.protocol.typed_messages import TERMINAL, is_typed
 

@@ -27,7 +27,8 @@ from InferenceLibrary.deadline import pause
 from InferenceLibrary.errors import RequestError, StreamError, describe
 from InferenceLibrary.protocol.errors import PARSE_ERROR, categorize
 from InferenceLibrary.protocol.exchange import Attempt, Ending, Exchange, Request
-from InferenceLibrary.protocol.requests import CHAT, COMPLETIONS, HEADERS, MODELS, Question, body_for
+from InferenceLibrary.protocol.paths import CHAT, COMPLETIONS, MODELS
+from InferenceLibrary.protocol.requests import HEADERS, Question, body_for
 from InferenceLibrary.redaction import Redactor
 
 _PLAIN = Sending()

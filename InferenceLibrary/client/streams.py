@@ -6,13 +6,12 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.client.answers import headers_of, shorten
 from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.foreign_text import readable, readable_or_none
 from InferenceLibrary.protocol.errors import ErrorBody, error_of_event, read_error
-from InferenceLibrary.protocol.exchange import Attempt, Ending, Exchange
 from InferenceLibrary.protocol.messages import (
     DONE,
     Choice,
@@ -24,8 +23,11 @@ from InferenceLibrary.protocol.messages import (
     read_usage,
 )
 from InferenceLibrary.protocol.pieces import Piece, TokenLogprob, ToolCall
-from InferenceLibrary.protocol.sse import Event, Note, Oddity
 from InferenceLibrary.protocol.typed_messages import TERMINAL, is_typed
+
+if TYPE_CHECKING:
+    from InferenceLibrary.protocol.exchange import Attempt, Exchange
+    from InferenceLibrary.protocol.sse import Event, Note
 
 LAST_TYPES = TERMINAL - {"error"} | {"end"}
 """Types of the events after which nothing comes, those of a worker's job included."""
@@ -182,6 +184,8 @@ class Stream:
     @property
     def cancelled(self) -> bool:
         """Whether we closed the connection on purpose, before its end."""
+        from InferenceLibrary.protocol.exchange import Ending
+
         return self.exchange.ending is Ending.CANCELLED and self.broken is None
 
     @property
@@ -304,6 +308,8 @@ class Stream:
 
 def bare_error_in(notes: Iterable[Note]) -> ErrorBody | None:
     """Return what bare JSON among the oddities of a stream says of an error, None when none does."""
+    from InferenceLibrary.protocol.sse import Oddity
+
     for note in notes:
         if note.oddity in {Oddity.UNKNOWN_FIELD, Oddity.TRUNCATED} and (found := bare_error(note.text)) is not None:
             return found

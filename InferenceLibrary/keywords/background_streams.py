@@ -22,7 +22,7 @@ from InferenceLibrary.keywords.shared.shared_arguments import (
     refuse_misnamed,
     takes,
 )
-from InferenceLibrary.protocol.requests import CHAT
+from InferenceLibrary.protocol.paths import CHAT
 from InferenceLibrary.types import Messages, to_messages
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.keywords.shared.arguments import revealed
 from InferenceLibrary.keywords.shared.calling import CallGroup
 from InferenceLibrary.keywords.shared.shared_arguments import GENERATION, SENDING, TOOLS, refuse_misnamed, takes
-from InferenceLibrary.protocol.requests import CHAT, COMPLETIONS
+from InferenceLibrary.protocol.paths import CHAT, COMPLETIONS
 from InferenceLibrary.types import Messages
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from robot.api.deco import keyword
 
@@ -17,8 +17,11 @@ from InferenceLibrary.keywords.shared.calling import Call, CallGroup
 from InferenceLibrary.keywords.shared.evidence import show_call
 from InferenceLibrary.keywords.shared.judging import joined, judged, refuse_broken
 from InferenceLibrary.keywords.shared.shared_arguments import GENERATION, SENDING, STREAMING, TOOLS, takes
-from InferenceLibrary.protocol.requests import CHAT, Question
+from InferenceLibrary.protocol.paths import CHAT
 from InferenceLibrary.types import Texts, shown_kind, to_texts
+
+if TYPE_CHECKING:
+    from InferenceLibrary.protocol.requests import Question
 
 _SHOWN = 5
 

@@ -11,7 +11,7 @@ from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.shared.assertions import check_number
 from InferenceLibrary.keywords.shared.calling import CallGroup
 from InferenceLibrary.keywords.shared.shared_arguments import SENDING, takes
-from InferenceLibrary.protocol.requests import EMBEDDINGS, RERANK, embedding_body, rerank_body
+from InferenceLibrary.protocol.paths import EMBEDDINGS, RERANK
 from InferenceLibrary.types import Texts, to_texts
 
 
@@ -61,6 +61,8 @@ class EmbeddingKeywords(CallGroup):
         call = self._call(options)
         inputs = list(to_texts(texts))
         named = model or call.server.client.model
+        from InferenceLibrary.protocol.requests import embedding_body
+
         body = embedding_body(inputs, encoding, named, dimensions, call.question.extra)
         reply = self._made("embeddings", call, lambda: call.server.client.ask_body(EMBEDDINGS, body, call.sending))
         try:
@@ -185,6 +187,8 @@ class EmbeddingKeywords(CallGroup):
         """
         call = self._call(options)
         texts = list(to_texts(documents))
+        from InferenceLibrary.protocol.requests import rerank_body
+
         body = rerank_body(query, texts, model or call.server.client.model, top_n, call.question.extra)
         reply = self._made("rerank", call, lambda: call.server.client.ask_body(RERANK, body, call.sending))
         results = reply.json.get("results")

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 from assertionengine import AssertionOperator
 from robot.api.deco import keyword
 
-from InferenceLibrary.client.sending import Sending
 from InferenceLibrary.errors import CheckFailure, describe
 from InferenceLibrary.files import write_text
 from InferenceLibrary.keywords.monitors import bytes_of
 from InferenceLibrary.keywords.shared.assertions import check_number, show
 from InferenceLibrary.keywords.shared.base import KeywordGroup
-from InferenceLibrary.protocol.requests import CHAT, Question
+from InferenceLibrary.protocol.paths import CHAT
 from InferenceLibrary.types import JsonObject, Messages, seconds, to_messages
 
 if TYPE_CHECKING:
@@ -98,6 +97,9 @@ class PerformanceKeywords(KeywordGroup):
         from InferenceLibrary.load.sequential import measure_generation
 
         found = self.context.servers.get(server)
+        from InferenceLibrary.client.sending import Sending
+        from InferenceLibrary.protocol.requests import Question
+
         question = Question(
             messages=to_messages(prompt),
             model=model,

@@ -8,7 +8,6 @@ from typing import Any
 from robot.api import SkipExecution
 from robot.api.deco import keyword
 
-from InferenceLibrary.client.sending import Sending
 from InferenceLibrary.errors import RequestError
 from InferenceLibrary.keywords.shared.base import KeywordGroup
 
@@ -90,6 +89,8 @@ class SkipKeywords(KeywordGroup):
         ```
         """
         found = self.context.servers.get(server)
+        from InferenceLibrary.client.sending import Sending
+
         reply = found.client.send("GET", "/v1/models", sending=Sending())
         data = reply.json.get("data", reply.json.get("models")) if isinstance(reply.json, dict) else None
         models = [item for item in data if isinstance(item, dict)] if isinstance(data, list) else []

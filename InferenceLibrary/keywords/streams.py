@@ -20,7 +20,7 @@ from InferenceLibrary.keywords.shared.shared_arguments import (
     refuse_misnamed,
     takes,
 )
-from InferenceLibrary.protocol.requests import CHAT, COMPLETIONS
+from InferenceLibrary.protocol.paths import CHAT, COMPLETIONS
 from InferenceLibrary.types import Messages
 
 

@@ -13,7 +13,7 @@ from InferenceLibrary.keywords.recordings import RecordingGroup
 from InferenceLibrary.keywords.shared.calling import Call
 from InferenceLibrary.keywords.shared.rule_groups import ORDER, TYPED, hold
 from InferenceLibrary.keywords.shared.shared_arguments import BREAKING, SAMPLING, SENDING, TOOLS, refuse_misnamed, takes
-from InferenceLibrary.protocol.requests import COUNT_TOKENS, MESSAGES, RESPONSES
+from InferenceLibrary.protocol.paths import COUNT_TOKENS, MESSAGES, RESPONSES
 from InferenceLibrary.types import Messages
 
 

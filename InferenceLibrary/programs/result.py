@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 
-
-# Without the methods that nobody calls it costs a sixth at import: see the budget of the library.
-@dataclass(eq=False, repr=False)
 class RunResult:
     """What a program left when it ended.
 
@@ -22,14 +18,26 @@ class RunResult:
         left_behind: Processes that outlived the program, in its session. They have been ended.
     """
 
-    command: tuple[str, ...]
-    exit_code: int | None
-    signal: str | None
-    stdout: str
-    stderr: str
-    elapsed: float
-    peak_memory: int | None
-    left_behind: tuple[str, ...] = ()
+    # Written out: it is on the way of the library's import, where a dataclass costs as much as five classes.
+    def __init__(
+        self,
+        command: tuple[str, ...],
+        exit_code: int | None,
+        signal: str | None,
+        stdout: str,
+        stderr: str,
+        elapsed: float,
+        peak_memory: int | None,
+        left_behind: tuple[str, ...] = (),
+    ) -> None:
+        self.command = command
+        self.exit_code = exit_code
+        self.signal = signal
+        self.stdout = stdout
+        self.stderr = stderr
+        self.elapsed = elapsed
+        self.peak_memory = peak_memory
+        self.left_behind = left_behind
 
     @property
     def ending(self) -> str:

@@ -5,14 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-CHAT = "/v1/chat/completions"
-COMPLETIONS = "/v1/completions"
-RESPONSES = "/v1/responses"
-MESSAGES = "/v1/messages"
-COUNT_TOKENS = "/v1/messages/count_tokens"
-EMBEDDINGS = "/v1/embeddings"
-RERANK = "/v1/rerank"
-MODELS = "/v1/models"
+from InferenceLibrary.protocol.paths import CHAT, COMPLETIONS, COUNT_TOKENS, MESSAGES, RESPONSES
 
 HEADERS: dict[str, dict[str, str]] = {
     MESSAGES: {"anthropic-version": "2023-06-01"},

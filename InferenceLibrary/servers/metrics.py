@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from InferenceLibrary.client.sending import Sending
 from InferenceLibrary.errors import TargetError
 from InferenceLibrary.protocol.prometheus import Metrics, read_metrics
 
@@ -25,6 +24,8 @@ def fetch_metrics(client: Client, path: str, budget: float | None = None) -> Met
         RequestError: No answer, or another status than 200.
     """
     limits = None if budget is None else client.limits._replace(total=budget)
+    from InferenceLibrary.client.sending import Sending
+
     return read_metrics(client.send("GET", path, sending=Sending(limits=limits)).body)
 
 

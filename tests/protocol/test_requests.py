@@ -2,17 +2,8 @@
 
 import pytest
 
-from InferenceLibrary.protocol.requests import (
-    CHAT,
-    COMPLETIONS,
-    COUNT_TOKENS,
-    MESSAGES,
-    RESPONSES,
-    Question,
-    body_for,
-    embedding_body,
-    rerank_body,
-)
+from InferenceLibrary.protocol.paths import CHAT, COMPLETIONS, COUNT_TOKENS, MESSAGES, RESPONSES
+from InferenceLibrary.protocol.requests import Question, body_for, embedding_body, rerank_body
 
 HELLO = [{"role": "user", "content": "Hi"}]
 TOOL = {"type": "function", "function": {"name": "add", "parameters": {"type": "object", "required": ["a"]}}}

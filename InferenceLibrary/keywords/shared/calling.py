@@ -6,18 +6,18 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from InferenceLibrary.client.answers import headers_of
-from InferenceLibrary.client.sending import Sending
 from InferenceLibrary.errors import RequestError, StreamError
 from InferenceLibrary.keywords.shared.arguments import revealed
 from InferenceLibrary.keywords.shared.base import KeywordGroup
 from InferenceLibrary.keywords.shared.evidence import show_call
 from InferenceLibrary.keywords.shared.judging import judged, refuse_broken
-from InferenceLibrary.protocol.requests import Question
 from InferenceLibrary.protocol.rules.severity import Severity
 from InferenceLibrary.types import seconds, to_messages, to_texts
 
 if TYPE_CHECKING:
+    from InferenceLibrary.client.sending import Sending
     from InferenceLibrary.protocol.exchange import Exchange
+    from InferenceLibrary.protocol.requests import Question
     from InferenceLibrary.protocol.rules.verdicts import Verdict
     from InferenceLibrary.servers.server import Server
 
@@ -62,6 +62,9 @@ class CallGroup(KeywordGroup):
             stream: Whether the limits of streams hold.
             own: Arguments of the keyword itself that say what is asked or how it is sent.
         """
+        from InferenceLibrary.client.sending import Sending
+        from InferenceLibrary.protocol.requests import Question
+
         given = {name: revealed(self.context, value) for name, value in {**options, **own}.items()}
         server = self.context.servers.get(given.get("server"))
         limits = (server.client.stream_limits if stream else None) or server.client.limits

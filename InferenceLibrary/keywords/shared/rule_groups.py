@@ -52,7 +52,8 @@ def asked_besides(answer: Any, *, tools: Any = None, logprobs: int | None = None
     import json
     from dataclasses import replace
 
-    from InferenceLibrary.protocol.requests import CHAT, MESSAGES, RESPONSES, Question, body_for
+    from InferenceLibrary.protocol.paths import CHAT, MESSAGES, RESPONSES
+    from InferenceLibrary.protocol.requests import Question, body_for
 
     exchange = exchange_of(answer)
     path = exchange.request.path

@@ -22,7 +22,7 @@ JSON_APIS = tuple(api for api in Api if api not in {Api.OTHER, Api.WORKER, Api.O
     kinds=("not UTF-8", Fault.SURROGATE),
     view=Body,
 )
-def _(view: Body, known: Known) -> Iterator[Found]:
+def find_f2(view: Body, known: Known) -> Iterator[Found]:
     if isinstance(view, JsonAnswer) and not (view.says_json or view.exchange.media_type.startswith("text/")):
         return
     for place, text in view.bad_utf8:
@@ -40,7 +40,7 @@ def _(view: Body, known: Known) -> Iterator[Found]:
     kinds=_BY_LETTER,
     view=Body,
 )
-def _(view: Body, known: Known) -> Iterator[Found]:
+def find_j1(view: Body, known: Known) -> Iterator[Found]:
     for place, problem in view.json_problems:
         if problem.fault in _BY_LETTER:
             yield at(place, problem.fault, problem.got)
@@ -54,7 +54,7 @@ def _(view: Body, known: Known) -> Iterator[Found]:
     kinds=(Fault.TWICE,),
     view=Body,
 )
-def _(view: Body, known: Known) -> Iterator[Found]:
+def find_j2(view: Body, known: Known) -> Iterator[Found]:
     for place, problem in view.json_problems:
         if problem.fault is Fault.TWICE:
             yield at(place, Fault.TWICE, problem.got)
@@ -69,7 +69,7 @@ def _(view: Body, known: Known) -> Iterator[Found]:
     view=JsonAnswer,
     needs=(Held.HEADERS,),
 )
-def _(view: JsonAnswer, known: Known) -> Iterator[Found]:
+def find_j3(view: JsonAnswer, known: Known) -> Iterator[Found]:
     # An empty body has rules of its own, by API.
     if view.says_json and view.has_body and view.exchange.body:
         for problem in view.read.problems:
@@ -87,7 +87,7 @@ def _(view: JsonAnswer, known: Known) -> Iterator[Found]:
     apis=JSON_APIS,
     needs=(Held.HEADERS,),
 )
-def _(view: JsonAnswer, known: Known) -> Iterator[Found]:
+def find_n9(view: JsonAnswer, known: Known) -> Iterator[Found]:
     if 200 <= (view.exchange.status or 0) < 300 and view.has_body and not view.says_json:
         yield Found("media type", f"'{view.exchange.header('content-type') or 'no content type'}'")
 
@@ -100,7 +100,7 @@ def _(view: JsonAnswer, known: Known) -> Iterator[Found]:
     kinds=("error in a success", "answer in an error", "body where none may be"),
     view=Answer,
 )
-def _(view: Answer, known: Known) -> Iterator[Found]:
+def find_h1(view: Answer, known: Known) -> Iterator[Found]:
     exchange = view.exchange
     status = exchange.status or 0
     if status in {204, 304} and exchange.body:

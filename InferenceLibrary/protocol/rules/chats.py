@@ -37,7 +37,7 @@ def misfits(view: Choices, places: tuple[str, ...]) -> Iterator[Found]:
     view=ChoicesStream,
     apis=CHAT,
 )
-def _(view: ChoicesStream, known: Known) -> Iterator[Found]:
+def find_c1(view: ChoicesStream, known: Known) -> Iterator[Found]:
     return misfits(view, _TOP)
 
 
@@ -50,7 +50,7 @@ def _(view: ChoicesStream, known: Known) -> Iterator[Found]:
     view=Choices,
     apis=BOTH,
 )
-def _(view: Choices, known: Known) -> Iterator[Found]:
+def find_c2(view: Choices, known: Known) -> Iterator[Found]:
     return _constant(view.id)
 
 
@@ -63,7 +63,7 @@ def _(view: Choices, known: Known) -> Iterator[Found]:
     view=ChoicesStream,
     apis=BOTH,
 )
-def _(view: ChoicesStream, known: Known) -> Iterator[Found]:
+def find_c3(view: ChoicesStream, known: Known) -> Iterator[Found]:
     return _changes(view.created, ("changes",))
 
 
@@ -76,7 +76,7 @@ def _(view: ChoicesStream, known: Known) -> Iterator[Found]:
     view=Choices,
     apis=BOTH,
 )
-def _(view: Choices, known: Known) -> Iterator[Found]:
+def find_c4(view: Choices, known: Known) -> Iterator[Found]:
     return _constant(view.model)
 
 
@@ -106,7 +106,7 @@ def _changes(seen: Constant, kinds: tuple[str, ...]) -> Iterator[Found]:
     view=ChoicesStream,
     apis=CHAT,
 )
-def _(view: ChoicesStream, known: Known) -> Iterator[Found]:
+def find_c5(view: ChoicesStream, known: Known) -> Iterator[Found]:
     return misfits(view, (*_CHOICE, "choices[].delta"))
 
 
@@ -119,7 +119,7 @@ def _(view: ChoicesStream, known: Known) -> Iterator[Found]:
     view=ChoicesStream,
     apis=CHAT,
 )
-def _(view: ChoicesStream, known: Known) -> Iterator[Found]:
+def find_c6(view: ChoicesStream, known: Known) -> Iterator[Found]:
     for track in view.tracks.values():
         if not track.roles:
             yield at(track.first, "missing", f"no role in {track.deltas} deltas of choice {track.index}")
@@ -139,7 +139,7 @@ def _(view: ChoicesStream, known: Known) -> Iterator[Found]:
     view=ChoicesStream,
     apis=CHAT,
 )
-def _(view: ChoicesStream, known: Known) -> Iterator[Found]:
+def find_c7(view: ChoicesStream, known: Known) -> Iterator[Found]:
     for track in view.tracks.values():
         if track.roles.count > 1:
             # Chunks that were known at sight are counted without their places.
@@ -162,7 +162,7 @@ _REASONS = {
     view=Choices,
     apis=BOTH,
 )
-def _(view: Choices, known: Known) -> Iterator[Found]:
+def find_c9(view: Choices, known: Known) -> Iterator[Found]:
     allowed = _REASONS[view.api]
     for track in view.tracks.values():
         if not track.finish and view.ran_to_its_end:
@@ -185,7 +185,7 @@ def _(view: Choices, known: Known) -> Iterator[Found]:
     view=ChoicesStream,
     apis=CHAT,
 )
-def _(view: ChoicesStream, known: Known) -> Iterator[Found]:
+def find_c10(view: ChoicesStream, known: Known) -> Iterator[Found]:
     for track in view.tracks.values():
         for place, said in track.finish_with_text.kept[:1]:
             yield at(place, "with text", f"{show(said)} beside the finish reason of choice {track.index}")
@@ -200,7 +200,7 @@ def _(view: ChoicesStream, known: Known) -> Iterator[Found]:
     view=ChoicesStream,
     apis=BOTH,
 )
-def _(view: ChoicesStream, known: Known) -> Iterator[Found]:
+def find_c11(view: ChoicesStream, known: Known) -> Iterator[Found]:
     for track in view.tracks.values():
         for place, said in track.after_finish:
             yield at(place, "more", f"{show(said)} of choice {track.index}")
@@ -216,7 +216,7 @@ def _(view: ChoicesStream, known: Known) -> Iterator[Found]:
     apis=BOTH,
     to_the_end=True,
 )
-def _(view: ChoicesStream, known: Known) -> Iterator[Found]:
+def find_c24(view: ChoicesStream, known: Known) -> Iterator[Found]:
     if not view.tracks:
         yield Found("none", f"{view.events.count} events without one")
 
@@ -230,7 +230,7 @@ def _(view: ChoicesStream, known: Known) -> Iterator[Found]:
     view=ChoicesAnswer,
     apis=CHAT,
 )
-def _(view: ChoicesAnswer, known: Known) -> Iterator[Found]:
+def find_n1(view: ChoicesAnswer, known: Known) -> Iterator[Found]:
     yield from misfits(view, (*_TOP, "usage"))
     yield from no_choice(view)
 
@@ -251,7 +251,7 @@ def no_choice(view: ChoicesAnswer) -> Iterator[Found]:
     apis=CHAT,
     needs=(Held.REQUEST,),
 )
-def _(view: Choices, known: Known) -> Iterator[Found]:
+def find_n2(view: Choices, known: Known) -> Iterator[Found]:
     return choices_asked_for(view)
 
 
@@ -281,7 +281,7 @@ def choices_asked_for(view: Choices) -> Iterator[Found]:
     view=ChoicesAnswer,
     apis=CHAT,
 )
-def _(view: ChoicesAnswer, known: Known) -> Iterator[Found]:
+def find_n3(view: ChoicesAnswer, known: Known) -> Iterator[Found]:
     return misfits(view, (*_CHOICE, "choices[].message"))
 
 
@@ -294,7 +294,7 @@ def _(view: ChoicesAnswer, known: Known) -> Iterator[Found]:
     view=ChoicesAnswer,
     apis=CHAT,
 )
-def _(view: ChoicesAnswer, known: Known) -> Iterator[Found]:
+def find_n4(view: ChoicesAnswer, known: Known) -> Iterator[Found]:
     for place, misfit in view.misfits:
         if misfit.path == "choices[].message.role" or _is_content(misfit):
             yield at(place, misfit.kind, str(misfit))
@@ -324,7 +324,7 @@ def _is_content(misfit: Misfit) -> bool:
     view=Choices,
     apis=BOTH,
 )
-def _(view: Choices, known: Known) -> Iterator[Found]:
+def find_v1(view: Choices, known: Known) -> Iterator[Found]:
     for place, misfit in view.misfits:
         if misfit.kind == NULL and not misfit.required:
             yield at(place, NULL, str(misfit))
@@ -339,7 +339,7 @@ def _(view: Choices, known: Known) -> Iterator[Found]:
     view=Choices,
     apis=BOTH,
 )
-def _(view: Choices, known: Known) -> Iterator[Found]:
+def find_v2(view: Choices, known: Known) -> Iterator[Found]:
     for place, misfit in view.misfits:
         if misfit.kind == TYPE and not misfit.required and not _is_content(misfit):
             yield at(place, TYPE, str(misfit))

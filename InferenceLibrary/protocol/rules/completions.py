@@ -25,7 +25,7 @@ _SHAPE = (MISSING, NULL, TYPE)
     view=Choices,
     apis=COMPLETIONS,
 )
-def _(view: Choices, known: Known) -> Iterator[Found]:
+def find_x1(view: Choices, known: Known) -> Iterator[Found]:
     yield from misfits(view, ("", "id", "object", "created", "model", "choices"))
     if isinstance(view, ChoicesAnswer):
         yield from no_choice(view)
@@ -40,7 +40,7 @@ def _(view: Choices, known: Known) -> Iterator[Found]:
     view=Choices,
     apis=COMPLETIONS,
 )
-def _(view: Choices, known: Known) -> Iterator[Found]:
+def find_x2(view: Choices, known: Known) -> Iterator[Found]:
     return misfits(view, ("choices[]", "choices[].text", "choices[].index", "choices[].finish_reason"))
 
 
@@ -54,7 +54,7 @@ def _(view: Choices, known: Known) -> Iterator[Found]:
     apis=COMPLETIONS,
     needs=(Held.REQUEST,),
 )
-def _(view: Choices, known: Known) -> Iterator[Found]:
+def find_x4(view: Choices, known: Known) -> Iterator[Found]:
     return choices_asked_for(view)
 
 
@@ -68,7 +68,7 @@ def _(view: Choices, known: Known) -> Iterator[Found]:
     apis=COMPLETIONS,
     needs=(Held.REQUEST,),
 )
-def _(view: Choices, known: Known) -> Iterator[Found]:
+def find_x5(view: Choices, known: Known) -> Iterator[Found]:
     for track in view.tracks.values():
         prompt = prompt_of(view, track) if view.asked.echo else None
         text = track.text.text

@@ -28,7 +28,7 @@ _PART = 2
     apis=BOTH,
     needs=(Held.REQUEST,),
 )
-def _(view: Choices, known: Known) -> Iterator[Found]:
+def find_c20(view: Choices, known: Known) -> Iterator[Found]:
     asked = view.asked
     if asked.keeps_stop:
         return
@@ -62,7 +62,7 @@ def _beginning(stop: str, text: str) -> str | None:
     needs=(Held.REQUEST,),
     to_the_end=True,
 )
-def _(view: Choices, known: Known) -> Iterator[Found]:
+def find_n8(view: Choices, known: Known) -> Iterator[Found]:
     given = view.asked.response_format
     if not isinstance(given, dict) or given.get("type") not in ("json_object", "json_schema"):
         return

@@ -27,7 +27,7 @@ REFERENCE = "OpenAI API reference, Chat completions: streaming, read 2026-11"
     view=Answer,
     needs=(Held.HEADERS,),
 )
-def _(view: Answer, known: Known) -> Iterator[Found]:
+def find_f1(view: Answer, known: Known) -> Iterator[Found]:
     exchange = view.exchange
     asked = Held.REQUEST in exchange.held and exchange.asked_for("stream") is True and view.api in _STREAMED
     if asked and exchange.request.path.endswith("/count_tokens"):
@@ -46,7 +46,7 @@ def _(view: Answer, known: Known) -> Iterator[Found]:
     kinds=("unknown field", "retry", "id"),
     view=EventStream,
 )
-def _(view: EventStream, known: Known) -> Iterator[Found]:
+def find_f3(view: EventStream, known: Known) -> Iterator[Found]:
     kinds = {Oddity.UNKNOWN_FIELD: "unknown field", Oddity.BAD_RETRY: "retry", Oddity.NULL_IN_ID: "id"}
     for note in view.notes:
         if note.oddity in kinds:
@@ -61,7 +61,7 @@ def _(view: EventStream, known: Known) -> Iterator[Found]:
     kinds=("open event",),
     view=EventStream,
 )
-def _(view: EventStream, known: Known) -> Iterator[Found]:
+def find_f5(view: EventStream, known: Known) -> Iterator[Found]:
     if view.exchange.ending in {Ending.LIMIT, Ending.CANCELLED}:
         return
     for note in view.notes:
@@ -77,7 +77,7 @@ def _(view: EventStream, known: Known) -> Iterator[Found]:
     kinds=("not JSON", "not an object", "[DONE] with more"),
     view=EventStream,
 )
-def _(view: EventStream, known: Known) -> Iterator[Found]:
+def find_f7(view: EventStream, known: Known) -> Iterator[Found]:
     for place, text in view.not_json:
         yield at(place, "not JSON", text)
     for place, text in view.not_objects:
@@ -96,7 +96,7 @@ def _(view: EventStream, known: Known) -> Iterator[Found]:
     view=EventStream,
     apis=CHOICES,
 )
-def _(view: EventStream, known: Known) -> Iterator[Found]:
+def find_f8(view: EventStream, known: Known) -> Iterator[Found]:
     if not view.done and view.ran_to_its_end:
         yield Found("missing", f"none after {view.count} events")
     for place, _ in view.done.kept[1:]:
@@ -114,7 +114,7 @@ def _(view: EventStream, known: Known) -> Iterator[Found]:
     view=Answer,
     needs=(Held.FRAMING,),
 )
-def _(view: Answer, known: Known) -> Iterator[Found]:
+def find_f10(view: Answer, known: Known) -> Iterator[Found]:
     exchange = view.exchange
     if exchange.ending is Ending.CUT:
         yield Found("cut", f"{exchange.problem or 'an end before it'} after {len(exchange.body)} bytes of the body")
@@ -136,7 +136,7 @@ _WAIT = 0.1
     needs=(Held.READS, Held.TIMES),
     to_the_end=True,
 )
-def _(view: EventStream, known: Known) -> Iterator[Found]:
+def find_f11(view: EventStream, known: Known) -> Iterator[Found]:
     """A few quick events may share a read; many that were waited for may not."""
     reads = view.exchange.reads
     if view.count < _TOKENS or not reads or reads[0][0] < _WAIT:
@@ -153,7 +153,7 @@ def _(view: EventStream, known: Known) -> Iterator[Found]:
     kinds=("error in stream",),
     view=EventStream,
 )
-def _(view: EventStream, known: Known) -> Iterator[Found]:
+def find_f12(view: EventStream, known: Known) -> Iterator[Found]:
     for place, said in view.errors.kept[:1]:
         if place.event == 1:
             yield at(place, "error in stream", f"status {view.exchange.status} and {said!r:.80}")
@@ -167,7 +167,7 @@ def _(view: EventStream, known: Known) -> Iterator[Found]:
     kinds=("goes on",),
     view=EventStream,
 )
-def _(view: EventStream, known: Known) -> Iterator[Found]:
+def find_c22(view: EventStream, known: Known) -> Iterator[Found]:
     for place, text in view.after_error.kept[:1]:
         more = f", one of {view.after_error.count}" if view.after_error.count > 1 else ""
         yield at(place, "goes on", text + more)

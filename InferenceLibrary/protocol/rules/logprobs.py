@@ -31,7 +31,7 @@ def _odd(view: Choices, *kinds: str) -> Iterator[Found]:
     view=Choices,
     apis=BOTH,
 )
-def _(view: Choices, known: Known) -> Iterator[Found]:
+def find_c23(view: Choices, known: Known) -> Iterator[Found]:
     return _odd(view, SHAPE, LOGPROB, BYTES, TOP)
 
 
@@ -46,7 +46,7 @@ def _(view: Choices, known: Known) -> Iterator[Found]:
     needs=(Held.REQUEST,),
     to_the_end=True,
 )
-def _(view: Choices, known: Known) -> Iterator[Found]:
+def find_l1(view: Choices, known: Known) -> Iterator[Found]:
     asked = view.asked
     most = asked.top if view.api is Api.CHAT else asked.logprobs
     wanted = asked.logprobs is True if view.api is Api.CHAT else type(asked.logprobs) is int
@@ -68,7 +68,7 @@ def _(view: Choices, known: Known) -> Iterator[Found]:
     view=Choices,
     apis=BOTH,
 )
-def _(view: Choices, known: Known) -> Iterator[Found]:
+def find_l2(view: Choices, known: Known) -> Iterator[Found]:
     return _odd(view, TWICE, SUM)
 
 
@@ -81,7 +81,7 @@ def _(view: Choices, known: Known) -> Iterator[Found]:
     view=Choices,
     apis=BOTH,
 )
-def _(view: Choices, known: Known) -> Iterator[Found]:
+def find_l3(view: Choices, known: Known) -> Iterator[Found]:
     return _odd(view, OTHER_BYTES)
 
 
@@ -95,7 +95,7 @@ def _(view: Choices, known: Known) -> Iterator[Found]:
     apis=BOTH,
     to_the_end=True,
 )
-def _(view: Choices, known: Known) -> Iterator[Found]:
+def find_l4(view: Choices, known: Known) -> Iterator[Found]:
     for track in view.tracks.values():
         if track.logprobs.count and track.logprobs.joinable and _comparable(view, track):
             joined, text = track.logprobs.joined, track.text.text

@@ -33,7 +33,7 @@ def _calls(view: Choices) -> Iterator[tuple[ChoiceTrack, CallSeen]]:
     view=ChoicesStream,
     apis=CHAT,
 )
-def _(view: ChoicesStream, known: Known) -> Iterator[Found]:
+def find_t1(view: ChoicesStream, known: Known) -> Iterator[Found]:
     for track in view.tracks.values():
         for place, got in track.calls.odd_index:
             yield at(place, "index", got)
@@ -53,7 +53,7 @@ _LACKS = {"id": "id", "type": "type", "name": "name"}
     view=ChoicesStream,
     apis=CHAT,
 )
-def _(view: ChoicesStream, known: Known) -> Iterator[Found]:
+def find_t2(view: ChoicesStream, known: Known) -> Iterator[Found]:
     for _, call in _calls(view):
         for name in call.lacks:
             yield at(call.place, _LACKS[name], f"no {name} for call {call.index}")
@@ -70,7 +70,7 @@ def _(view: ChoicesStream, known: Known) -> Iterator[Found]:
     view=ChoicesStream,
     apis=CHAT,
 )
-def _(view: ChoicesStream, known: Known) -> Iterator[Found]:
+def find_t3(view: ChoicesStream, known: Known) -> Iterator[Found]:
     for _, call in _calls(view):
         for place, got in call.again.kept[:1]:
             yield at(place, "again", f"{got} of call {call.index} again")
@@ -85,7 +85,7 @@ def _(view: ChoicesStream, known: Known) -> Iterator[Found]:
     view=Choices,
     apis=CHAT,
 )
-def _(view: Choices, known: Known) -> Iterator[Found]:
+def find_t4(view: Choices, known: Known) -> Iterator[Found]:
     for track in view.tracks.values():
         calls = track.calls.calls
         if view.streamed and sorted(calls) != list(range(len(calls))):
@@ -110,7 +110,7 @@ def _(view: Choices, known: Known) -> Iterator[Found]:
     apis=CHAT,
     to_the_end=True,
 )
-def _(view: Choices, known: Known) -> Iterator[Found]:
+def find_t5(view: Choices, known: Known) -> Iterator[Found]:
     for track, call in _calls(view):
         if track.was_cut or call.odd_arguments or call.type == "custom":
             continue
@@ -148,7 +148,7 @@ def _misfit(asked: Asked, call: CallSeen, arguments: dict[str, Any]) -> str | No
     apis=CHAT,
     to_the_end=True,
 )
-def _(view: Choices, known: Known) -> Iterator[Found]:
+def find_t6(view: Choices, known: Known) -> Iterator[Found]:
     named = isinstance(view.asked.tool_choice, dict) or not view.asked.known
     for track in view.tracks.values():
         reason = track.finish_reason
@@ -169,7 +169,7 @@ def _(view: Choices, known: Known) -> Iterator[Found]:
     needs=(Held.REQUEST,),
     to_the_end=True,
 )
-def _(view: Choices, known: Known) -> Iterator[Found]:
+def find_t7(view: Choices, known: Known) -> Iterator[Found]:
     asked = view.asked
     if not asked.known or not asked.tools:
         return
@@ -206,7 +206,7 @@ def _excused(track: ChoiceTrack) -> bool:
     apis=CHAT,
     needs=(Held.REQUEST,),
 )
-def _(view: Choices, known: Known) -> Iterator[Found]:
+def find_t8(view: Choices, known: Known) -> Iterator[Found]:
     if not view.asked.known:
         return
     offered = [_name(tool) for tool in view.asked.tools]
@@ -229,7 +229,7 @@ def _name(tool: dict[str, Any]) -> Any:
     view=ChoicesAnswer,
     apis=CHAT,
 )
-def _(view: ChoicesAnswer, known: Known) -> Iterator[Found]:
+def find_n6(view: ChoicesAnswer, known: Known) -> Iterator[Found]:
     for track in view.tracks.values():
         for place, got in track.calls.odd_piece:
             yield at(place, "not an object", got)

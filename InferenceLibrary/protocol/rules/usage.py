@@ -23,7 +23,7 @@ from InferenceLibrary.protocol.strict_json import show
     apis=BOTH,
     needs=(Held.REQUEST,),
 )
-def _(view: ChoicesStream, known: Known) -> Iterator[Found]:
+def find_c13(view: ChoicesStream, known: Known) -> Iterator[Found]:
     if view.asked.known and view.asked.stream and not (view.asked.include_usage or view.asked.usage_in_all):
         for place, usage in view.usages.kept[:1]:
             yield at(place, "not asked for", show(usage.data))
@@ -43,7 +43,7 @@ _PLACED = ("missing", "twice", "with choices", "before the end", "not last")
     needs=(Held.REQUEST,),
     to_the_end=True,
 )
-def _(view: ChoicesStream, known: Known) -> Iterator[Found]:
+def find_c14(view: ChoicesStream, known: Known) -> Iterator[Found]:
     return _placed(view)
 
 
@@ -58,7 +58,7 @@ def _(view: ChoicesStream, known: Known) -> Iterator[Found]:
     needs=(Held.REQUEST,),
     to_the_end=True,
 )
-def _(view: ChoicesStream, known: Known) -> Iterator[Found]:
+def find_x6(view: ChoicesStream, known: Known) -> Iterator[Found]:
     return _placed(view)
 
 
@@ -93,7 +93,7 @@ def _placed(view: ChoicesStream) -> Iterator[Found]:
     apis=BOTH,
     needs=(Held.REQUEST,),
 )
-def _(view: ChoicesStream, known: Known) -> Iterator[Found]:
+def find_c15(view: ChoicesStream, known: Known) -> Iterator[Found]:
     if view.asked.include_usage and view.usage_missing:
         place, _ = view.usage_missing.kept[0]
         yield at(place, "missing", f"{view.usage_missing.count} of {view.objects} chunks without the key")
@@ -111,7 +111,7 @@ _COUNTS = ("count", "sum", "detail")
     view=ChoicesStream,
     apis=BOTH,
 )
-def _(view: ChoicesStream, known: Known) -> Iterator[Found]:
+def find_c16(view: ChoicesStream, known: Known) -> Iterator[Found]:
     return _counts(view)
 
 
@@ -124,7 +124,7 @@ def _(view: ChoicesStream, known: Known) -> Iterator[Found]:
     view=ChoicesAnswer,
     apis=BOTH,
 )
-def _(view: ChoicesAnswer, known: Known) -> Iterator[Found]:
+def find_n7(view: ChoicesAnswer, known: Known) -> Iterator[Found]:
     return _counts(view)
 
 
@@ -185,7 +185,7 @@ def is_count(value: Any) -> TypeGuard[int]:
     apis=BOTH,
     to_the_end=True,
 )
-def _(view: Choices, known: Known) -> Iterator[Found]:
+def find_u1(view: Choices, known: Known) -> Iterator[Found]:
     """Where the tokens are not told, words are: several choices have no fewer tokens than words."""
     if not view.usages or len(view.tracks) < 2 or view.asked.echo:
         return
@@ -215,7 +215,7 @@ _SPLIT = 2
     apis=BOTH,
     needs=(Held.REQUEST,),
 )
-def _(view: Choices, known: Known) -> Iterator[Found]:
+def find_c17(view: Choices, known: Known) -> Iterator[Found]:
     limit = view.asked.limit
     if limit is None:
         return
@@ -268,6 +268,6 @@ def _at_the_limit(view: Choices, limit: int, counted: int | None) -> Iterator[Fo
     apis=BOTH,
     needs=(Held.REQUEST,),
 )
-def _(view: ChoicesAnswer, known: Known) -> Iterator[Found]:
+def find_c18(view: ChoicesAnswer, known: Known) -> Iterator[Found]:
     if view.asked.stream_options and not view.asked.stream:
         yield Found("accepted", f"status {view.exchange.status} for {show(view.asked.stream_options)}")
