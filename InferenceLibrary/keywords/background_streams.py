@@ -12,8 +12,7 @@ from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.errors import CheckFailure, RequestError, StreamError, describe
-from InferenceLibrary.keywords.recordings import RecordingGroup
-from InferenceLibrary.keywords.shared.calling import Call
+from InferenceLibrary.keywords.shared.calling import Call, CallGroup
 from InferenceLibrary.keywords.shared.shared_arguments import (
     GENERATION,
     SENDING,
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 _OURS = "streams of ours under way"
 
 
-class BackgroundStreamKeywords(RecordingGroup):
+class BackgroundStreamKeywords(CallGroup):
     """Streams under way."""
 
     @keyword(tags=["stream", "cancel"])

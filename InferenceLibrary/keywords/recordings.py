@@ -8,38 +8,10 @@ from robot.api.deco import keyword
 
 from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import CheckFailure
-from InferenceLibrary.keywords.shared.calling import CallGroup, HasExchange
-
-_LARGEST = 5 * 2**20
-"""Bytes of a stream that is still recorded in a file by itself."""
+from InferenceLibrary.keywords.shared.calling import CallGroup
 
 
-class RecordingGroup(CallGroup):
-    """Base of the keyword classes that make streams."""
-
-    def _keep(self, answer: HasExchange) -> None:
-        """Record a stream in a file beside the log, with its picture."""
-        if not isinstance(answer, Stream):
-            return
-        stream = answer
-        self.log.debug("\n".join(str(chunk) for chunk in stream.chunks[:200]))
-        if len(stream.raw) > _LARGEST:
-            self.log.info(f"Not recorded: {len(stream.raw):,} bytes are more than {_LARGEST:,}.")
-            return
-        from InferenceLibrary.client.recordings import write_recording
-        from InferenceLibrary.client.stream_picture import stream_picture
-
-        path = self.context.artifact("streams", "stream", "json")
-        write_recording(stream.exchange, path, self.context.redactor)
-        stream.recording = path
-        if stream.tokens:
-            picture = path.with_suffix(".svg")
-            picture.write_text(stream_picture(stream), encoding="utf-8")
-            self.log.picture("Text over time", picture)
-        self.log.file("Recording", path)
-
-
-class RecordingKeywords(RecordingGroup):
+class RecordingKeywords(CallGroup):
     """Streams from files."""
 
     @keyword(tags=["stream"])

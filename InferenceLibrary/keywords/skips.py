@@ -65,7 +65,7 @@ class SkipKeywords(KeywordGroup):
         self._skip_unless_available("Gateway", address, "start it, or correct LLM_GATEWAY_URL.")
 
     @keyword(tags=["skip", "models"])
-    def skip_unless_a_modelis_loaded(self, *, server: Any = None) -> None:
+    def skip_unless_a_model_is_loaded(self, *, server: Any = None) -> None:
         """Skip the test when a server has no model to answer with.
 
         A model of its list counts, unless the list says that it is not loaded (`"loaded": false`, or a `status` other

@@ -9,8 +9,8 @@ from robot.api.deco import keyword
 
 from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import CheckFailure
-from InferenceLibrary.keywords.recordings import RecordingGroup
 from InferenceLibrary.keywords.shared.assertions import check_number
+from InferenceLibrary.keywords.shared.calling import CallGroup
 from InferenceLibrary.keywords.shared.rule_groups import DONE, ONE_ID, ORDER, hold
 from InferenceLibrary.keywords.shared.shared_arguments import (
     GENERATION,
@@ -24,7 +24,7 @@ from InferenceLibrary.protocol.paths import CHAT, COMPLETIONS
 from InferenceLibrary.types import Messages
 
 
-class StreamKeywords(RecordingGroup):
+class StreamKeywords(CallGroup):
     """Streamed answers and checks of them."""
 
     @keyword(tags=["stream"])

@@ -9,15 +9,14 @@ from robot.api.deco import keyword
 from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import CheckFailure
-from InferenceLibrary.keywords.recordings import RecordingGroup
-from InferenceLibrary.keywords.shared.calling import Call
+from InferenceLibrary.keywords.shared.calling import Call, CallGroup
 from InferenceLibrary.keywords.shared.rule_groups import ORDER, TYPED, hold
 from InferenceLibrary.keywords.shared.shared_arguments import BREAKING, SAMPLING, SENDING, TOOLS, refuse_misnamed, takes
 from InferenceLibrary.protocol.paths import COUNT_TOKENS, MESSAGES, RESPONSES
 from InferenceLibrary.types import Messages
 
 
-class TypedApiKeywords(RecordingGroup):
+class TypedApiKeywords(CallGroup):
     """Answers whose streams have typed events."""
 
     @keyword(tags=["responses"])

@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from InferenceLibrary.client.answers import headers_of
+from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import RequestError, StreamError
 from InferenceLibrary.keywords.shared.arguments import revealed
 from InferenceLibrary.keywords.shared.base import KeywordGroup
 from InferenceLibrary.keywords.shared.evidence import show_call
 from InferenceLibrary.keywords.shared.judging import judged, refuse_broken
+from InferenceLibrary.keywords.shared.stream_files import keep_stream
 from InferenceLibrary.protocol.rules.severity import Severity
 from InferenceLibrary.types import seconds, to_messages, to_texts
 
@@ -108,7 +110,8 @@ class CallGroup(KeywordGroup):
         self.context.last_calls.append((exchange, verdict))
         self.log.info(f"{what} on {call.server.name}: {answer}{verdict}")
         self._tell_rest(exchange, verdict)
-        self._keep(answer)
+        if isinstance(answer, Stream):
+            keep_stream(self.context, answer)
         refuse_broken(what, call.server, verdict, call.rules)
 
     def _failed(self, what: str, call: Call, error: RequestError | StreamError) -> None:
@@ -139,6 +142,3 @@ class CallGroup(KeywordGroup):
             # As it came: to indent what nobody may read would cost every call.
             headers = self.context.redactor.headers(headers_of(exchange))
             self.log.debug(f"Headers: {headers}\nBody: {exchange.text[:_SHOWN]}")
-
-    def _keep(self, answer: HasExchange) -> None:
-        """Keep what came beside the log; only streams are kept."""

@@ -140,6 +140,9 @@ class App:
         if routes is None:
             raise ApiError(404, f"The path {request.path} does not exist")
         handler = routes.get("GET" if request.method == "HEAD" else request.method)
+        if handler is None and request.path not in self.personality.routes and "/" in self._rest_below(request.path):
+            # Below a route with an id there is nothing but the id.
+            raise ApiError(404, f"The path {request.path} does not exist")
         if handler is None:
             allow = (("Allow", ", ".join(routes)),)
             raise ApiError(405, f"{request.path} takes no {request.method}", headers=allow)
@@ -173,9 +176,17 @@ class App:
         return draft.content_type, draft.body if isinstance(draft.body, bytes) else to_json(draft.body)
 
     def _below(self, path: str) -> dict[str, Handler] | None:
-        for pattern, routes in self.personality.routes.items():
+        pattern = self._pattern_of(path)
+        return None if pattern is None else self.personality.routes[pattern]
+
+    def _rest_below(self, path: str) -> str:
+        """What a path has below the route that takes it."""
+        return path[len(self._pattern_of(path) or path) - 1 :]
+
+    def _pattern_of(self, path: str) -> str | None:
+        for pattern in self.personality.routes:
             if pattern[-1] == "*" and path.startswith(pattern[:-1]) and len(path) >= len(pattern):
-                return routes
+                return pattern
         return None
 
     def _check_key(self, request: Request) -> None:
