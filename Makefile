@@ -45,10 +45,10 @@ $(LOWEST)/.installed: pyproject.toml $(STAMP)
 	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --constraint $(LOWEST)/pinned.txt --group dev
 	@touch $@
 
-test-lowest: $(LOWEST)/.installed ## the fast tests with the lowest versions of all dependencies, in a venv of their own
+test-lowest: $(LOWEST)/.installed ## the fast tests with the lowest versions of all dependencies (LOWEST_TESTS=tests/core: a part of them)
 	@mkdir -p $(RESULTS)/pytest-lowest
 	$(LOWEST)/bin/python -m robot.libdoc InferenceLibrary $(RESULTS)/pytest-lowest/keywords.html
-	$(LOWEST)/bin/python -m pytest -n 2 --dist loadfile -m "$(FAST)" \
+	$(LOWEST)/bin/python -m pytest -n 2 --dist loadfile -m "$(FAST)" $(LOWEST_TESTS) \
 		--junitxml $(RESULTS)/pytest-lowest/junit.xml $(PYTEST_OPTIONS)
 
 test-slow: $(STAMP) ## the tests that `make test` leaves out, but for those of containers and of the real server
@@ -98,7 +98,7 @@ fault-reach: $(STAMP) ## measure which answers of which personality each fault c
 	$(BIN)/python scripts/fault_reach.py
 
 rulebook-mutants: $(STAMP) ## judge 100,000 mutants of good answers: none may end in a Python error
-	PYTHONPATH=tests $(BIN)/python -m protocol.rules.mutants --count $(or $(COUNT),100000)
+	PYTHONPATH=tests $(BIN)/python -m protocol.rules.mutants --count $(or $(COUNT),100000) --seed $(or $(SEED),1)
 
 bench: $(STAMP) ## print the tables of the benchmarks
 	$(BIN)/python benchmarks/startup.py
