@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.protocol.messages import Usage, read_usage
 from InferenceLibrary.protocol.strict_json import show
@@ -63,7 +61,7 @@ def _decoded(value: object, index: int) -> list[float]:
     if vector is None and isinstance(value, str):
         raise ValueError(f"expected base64 of 32-bit floats for embedding {index}, got {show(value)}")
     if vector is None or not is_finite(vector):
-        found = next((one for one in vector or () if not math.isfinite(one)), None)
-        got = type(value).__name__ if found is None else str(found)
+        found = next((one for one in vector or () if not is_finite([one])), None)
+        got = type(value).__name__ if found is None else show(found)
         raise ValueError(f"expected finite numbers or base64 text for embedding {index}, got {got}")
     return [float(one) for one in vector]

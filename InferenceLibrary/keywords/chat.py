@@ -9,7 +9,14 @@ from robot.api.deco import keyword
 from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.keywords.shared.arguments import revealed
 from InferenceLibrary.keywords.shared.calling import CallGroup
-from InferenceLibrary.keywords.shared.shared_arguments import GENERATION, SENDING, TOOLS, refuse_misnamed, takes
+from InferenceLibrary.keywords.shared.shared_arguments import (
+    GENERATION,
+    SENDING,
+    TOOLS,
+    refuse_argument_as_text,
+    refuse_misnamed,
+    takes,
+)
 from InferenceLibrary.protocol.paths import CHAT, COMPLETIONS
 from InferenceLibrary.types import Messages
 
@@ -149,6 +156,7 @@ class ChatKeywords(CallGroup):
             Should Not Be Empty    ${reply.error.message}
         ```
         """
+        refuse_argument_as_text(body, self.send_request)
         call = self._call(options, expected_status=expected_status)
         if options.get("extra"):
             raise ValueError("Send Request sends the body as it is: expected no 'extra'.")

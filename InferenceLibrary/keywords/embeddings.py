@@ -194,11 +194,14 @@ class EmbeddingKeywords(CallGroup):
         results = reply.json.get("results")
         if not isinstance(results, list) or not all(isinstance(item, dict) for item in results):
             raise CheckFailure(f"Rerank: expected results, got {reply.body[:200]}.")
+        from InferenceLibrary.protocol.strict_json import show
+        from InferenceLibrary.protocol.vectors import is_finite
+
         for item in results:
             score = item.get("relevance_score")
-            if isinstance(score, bool) or not isinstance(score, int | float):
+            if isinstance(score, bool) or not isinstance(score, int | float) or not is_finite([score]):
                 raise CheckFailure(
-                    f"Rerank: expected a number as relevance_score, got {score!r} for index {item.get('index')}."
+                    f"Rerank: expected a number as relevance_score, got {show(score)} for index {item.get('index')}."
                 )
         results.sort(key=lambda item: -float(item["relevance_score"]))
         indices = [item.get("index") for item in results]

@@ -27,7 +27,7 @@ class RuleKeywords(KeywordGroup):
         of the run a table tells how often each was broken, and where first. The documents list the rules.
 
         Args:
-            rules: `warn`: a broken must rule is a warning, once a run; `fail`: it fails the call; `fail-should`: a
+            rules: `warn`: a broken must rule is a warning, once a server; `fail`: it fails the call; `fail-should`: a
                 broken should rule does too; `off`: calls are not judged.
             files: Python files with rules of one's own.
 

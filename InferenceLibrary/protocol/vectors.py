@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+import sys
 from array import array
 from collections.abc import Sequence
 from sys import byteorder
 from typing import Any
+
+_LARGEST = sys.float_info.max
 
 
 def read_vector(value: Any) -> Sequence[float] | None:
@@ -32,8 +35,8 @@ def read_vector(value: Any) -> Sequence[float] | None:
 
 
 def is_finite(vector: Sequence[float]) -> bool:
-    """Whether all numbers are finite."""
-    return all(type(one) is int or math.isfinite(one) for one in vector)
+    """Whether all numbers are finite as a float; an integer may be too large for one."""
+    return all(abs(one) <= _LARGEST for one in vector)
 
 
 def cosine(first: Sequence[float], second: Sequence[float]) -> float:

@@ -60,6 +60,9 @@ def test_retry_after_takes_seconds_and_dates():
     assert retry_after({"Retry-After": "7"}) == 7
     assert retry_after({}) is None
     assert retry_after({"retry-after": "soon"}) is None
+    assert retry_after({"retry-after": "\u00b2"}) is None
+    assert retry_after({"retry-after": "Fri, 31 Dec 99999999999999999999 23:59:59 GMT"}) is None
+    assert retry_after({"retry-after": "Fri, 31 Dec 1999 23:59:59 +9999999999999999999999"}) is None
     then = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
     assert 95 < retry_after({"retry-after": then}) <= 100
     assert retry_after({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 0

@@ -16,6 +16,9 @@ Misspelt In A Stream
 Misspelt In A Message
     Send Message    Hello    temprature=0
 
+Misspelt In A Request
+    Send Request    GET    /v1/models    expected_staus=404
+
 Two Texts
     Complete    Hello    there
 
@@ -23,3 +26,4 @@ Text With An Equals Sign
     ${reply} =    Chat    a=b    max_tokens=3
     Should Be Equal As Integers    ${reply.status}    200
     Chat    max_tokens\=5 is what I say    max_tokens=3
+    Send Request    POST    /v1/models    form=a

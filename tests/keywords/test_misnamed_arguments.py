@@ -10,6 +10,7 @@ MESSAGES = {
     r"Did you mean 'max_tokens'\? Hint: text with an equals sign is written max_token\\=\.\.\.",
     "Misspelt In A Stream": r"'include_usge' is no argument of Stream Chat: .* Did you mean 'include_usage'\? Hint: .*",
     "Misspelt In A Message": r"'temprature' is no argument of Send Message: .* Did you mean 'temperature'\? Hint: .*",
+    "Misspelt In A Request": r"'expected_staus' is no argument of Send Request: .* Did you mean 'expected_status'\?.*",
     "Two Texts": r"Complete takes one text: expected named arguments behind it, got 'there'\. Hint: name it, .*",
 }
 

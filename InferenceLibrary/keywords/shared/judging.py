@@ -9,7 +9,7 @@ from InferenceLibrary.log import Log
 from InferenceLibrary.protocol.rules.severity import Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from InferenceLibrary.context import Context
     from InferenceLibrary.protocol.exchange import Exchange
@@ -36,19 +36,21 @@ def judged(context: Context, server: Server, exchange: Exchange, severity: Sever
     if len(exchange.body) <= _LARGEST_KEPT:
         context.earlier_calls[server.name] = exchange
     verdict = verdict_of(judgements, server.profile.waivers)
-    new = [violation.rule.id for violation in verdict.held if not context.tally.is_known(violation.rule.id)]
     context.tally.add(verdict, context.current_test or context.owner)
-    _tell(context, server, verdict, new, severity)
+    if severity is Severity.WARN:
+        _tell(context, server, verdict)
     return verdict
 
 
-def _tell(context: Context, server: Server, verdict: Verdict, new: Sequence[str], severity: Severity) -> None:
-    """Warn of each must rule once a run; the log has them all."""
+def _tell(context: Context, server: Server, verdict: Verdict) -> None:
+    """Warn of each must rule once a run for each server; the log has them all."""
     from InferenceLibrary.protocol.rules.rule import Level
     from InferenceLibrary.protocol.rules.verdicts import listed
 
-    must = [violation for violation in verdict.of_level(Level.MUST) if violation.rule.id in new]
-    if must and severity is Severity.WARN:
+    broken = verdict.of_level(Level.MUST)
+    new = {name for name in {violation.rule.id for violation in broken} if context.tally.is_news(server.name, name)}
+    must = [violation for violation in broken if violation.rule.id in new]
+    if must:
         Log(context).warn(f"{server.name} breaks rules of the wire:\n{listed(must)}")
 
 

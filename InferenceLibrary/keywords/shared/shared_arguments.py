@@ -108,6 +108,22 @@ def refuse_misnamed(misnamed: tuple[str, ...], keyword: Callable[..., Any]) -> N
     )
 
 
+def refuse_argument_as_text(text: Any, keyword: Callable[..., Any]) -> None:
+    """Refuse a text that is a misspelt argument: its name is nearly that of one.
+
+    Raises:
+        MisnamedArgumentError: It is; the message names the nearest argument.
+    """
+    if not isinstance(text, str):
+        return
+    import difflib
+
+    name, equals, _ = text.partition("=")
+    known = [known for known in inspect.signature(keyword).parameters if known != _MISNAMED.name]
+    if equals and name.isidentifier() and difflib.get_close_matches(name, known, n=1, cutoff=0.8):
+        refuse_misnamed((text,), keyword)
+
+
 class MisnamedArgumentError(TypeError):
     """A keyword got an argument whose name it does not know."""
 

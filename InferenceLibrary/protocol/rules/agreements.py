@@ -125,16 +125,23 @@ class _Vector(NamedTuple):
     numbers: Sequence[float]
 
 
+def _settings(exchange: Exchange) -> list[Any]:
+    """What else was asked, that may change an embedding; how it is coded does not."""
+    asked = exchange.asked if isinstance(exchange.asked, dict) else {}
+    headers = [pair for pair in exchange.request.headers if pair[0] not in {"content-length", "user-agent"}]
+    return [{key: asked[key] for key in sorted(asked) if key not in {"input", "encoding_format"}}, headers]
+
+
 def _vectors(views: list[EmbeddingList]) -> Iterator[list[_Vector]]:
     """Yield the embeddings of each input that was asked for at least twice, of one model and length."""
     found: dict[str, list[_Vector]] = {}
     for number, view in enumerate(views):
-        asked, inputs = view.exchange.asked, view.inputs
+        inputs = view.inputs
         if inputs is None or len(inputs) != len(view.items):
             continue
         for place, (text, vector) in enumerate(zip(inputs, view.vectors, strict=True)):
             if vector is not None:
-                key = show([text, inside(asked, "model"), inside(asked, "dimensions"), len(vector)], _LONG)
+                key = show([text, _settings(view.exchange), len(vector)], _LONG)
                 coded = isinstance(inside(listed(view.items)[place], "embedding"), str)
                 found.setdefault(key, []).append(_Vector(number, place, coded, vector))
     for same in found.values():

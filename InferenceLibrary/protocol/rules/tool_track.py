@@ -87,6 +87,8 @@ class ToolTrack:
                 index = number
             given = piece.get("function")
             function = given if isinstance(given, dict) else {}
+            if given is not None and not isinstance(given, dict):
+                self.odd_piece.add(place, f"the function {show(given)}")
             call = self.calls.get(index)
             if call is None:
                 call = self.calls[index] = CallSeen(index, place)

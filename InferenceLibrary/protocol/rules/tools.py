@@ -105,13 +105,17 @@ def find_t4(view: Choices, known: Known) -> Iterator[Found]:
     Level.MUST,
     "The arguments of a tool call are a JSON object, which fits the schema of the tool.",
     source=f"{REFERENCE}: tool_calls.function.arguments",
-    kinds=("not JSON", "not an object", "schema"),
+    kinds=("not JSON", "not an object", "schema", "not a text"),
     view=Choices,
     apis=CHAT,
     to_the_end=True,
 )
 def find_t5(view: Choices, known: Known) -> Iterator[Found]:
     for track, call in _calls(view):
+        if call.odd_arguments and isinstance(view, ChoicesStream):
+            # Of a whole answer N6 tells it.
+            for place, value in call.odd_arguments:
+                yield at(place, "not a text", f"{show(value)}, {json_kind(value)}, for call {call.index}")
         if track.was_cut or call.odd_arguments or call.type == "custom":
             continue
         read = read_json(call.arguments)

@@ -89,6 +89,7 @@ class Tally:
         self.judged = 0
         """Calls that were judged."""
         self._broken: dict[str, _Broken] = {}
+        self._told: set[tuple[str, str]] = set()
 
     def add(self, verdict: Verdict, place: str) -> None:
         """Count a call, made at `place`."""
@@ -98,9 +99,11 @@ class Tally:
         for name in verdict.broken:
             self._broken[name].calls += 1
 
-    def is_known(self, rule: str) -> bool:
-        """Whether a rule was broken before."""
-        return rule in self._broken
+    def is_news(self, server: str, rule: str) -> bool:
+        """Whether nobody was told yet that a server breaks a rule; from now on somebody was."""
+        told = (server, rule) in self._told
+        self._told.add((server, rule))
+        return not told
 
     def __str__(self) -> str:
         """One line, and a table of the broken rules."""

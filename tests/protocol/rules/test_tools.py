@@ -67,6 +67,8 @@ ARGUMENTS = piece('{"city": "Paris"}')
         (calls(call("")), ("T5", "not JSON")),
         (calls(call('{"city": NaN}')), ("T5", "not JSON")),
         (calls(call('["Paris"]')), ("T5", "not an object")),
+        (streamed(FIRST, piece({"city": "Paris"})), ("T5", "not a text")),
+        (streamed(FIRST, piece(True)), ("T5", "not a text")),
         (calls(call('{"town": "Paris"}')), ("T5", "schema")),
         (streamed(FIRST, piece('{"city": 5}')), ("T5", "schema")),
         (calls(call(), finish="stop"), ("T6", "other reason")),
