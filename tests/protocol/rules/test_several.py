@@ -54,14 +54,16 @@ def metrics(served: int, answered: int | None = None) -> Exchange:
     return get("/metrics", text.encode(), headers=(("content-type", "text/plain"),))
 
 
-def embedding(text: str, numbers: Sequence[float] = NUMBERS, *, coded: bool = False, more: int = 0) -> Exchange:
+def embedding(
+    text: str, numbers: Sequence[float] = NUMBERS, *, coded: bool = False, more: int = 0, **other: Any
+) -> Exchange:
     value: Any = list(numbers)
     if coded:
         value = base64.b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode()
     data = copy.deepcopy(EMBEDDINGS)
     others = [{"object": "embedding", "index": place, "embedding": [1.0, 0.0, 0.0]} for place in range(more)]
     data["data"] = [*others, {"object": "embedding", "index": more, "embedding": value}]
-    asked = {"model": "m", "input": [*(f"other {place}" for place in range(more)), text]}
+    asked = {"model": "m", "input": [*(f"other {place}" for place in range(more)), text], **other}
     return answer("/v1/embeddings", {**asked, "encoding_format": "base64"} if coded else asked, data)
 
 
@@ -112,6 +114,9 @@ def test_one_text_has_one_embedding() -> None:
     assert found(embedding("Paris"), embedding("Paris", [0.3, 0.2, -0.1])) == {("E4", "differs", 1)}
     assert found(embedding("Paris", [0.0] * 3), embedding("Paris", [0.0] * 3)) == {("E4", "differs", 1)}
     assert "E4" in judge_several([embedding("Paris"), embedding("Rome", [1.0, 0.0, 0.0])]).not_judged
+    # Another kind of input is another question.
+    passage = embedding("Paris", [0.3, 0.2, -0.1], input_type="passage")
+    assert "E4" in judge_several([embedding("Paris", input_type="query"), passage]).not_judged
 
 
 def test_both_codings_hold_the_same_numbers() -> None:
