@@ -125,11 +125,9 @@ class _Vector(NamedTuple):
     numbers: Sequence[float]
 
 
-def _settings(exchange: Exchange) -> list[Any]:
+def _settings(asked: Any) -> Any:
     """What else was asked, that may change an embedding; how it is coded does not."""
-    asked = exchange.asked if isinstance(exchange.asked, dict) else {}
-    headers = [pair for pair in exchange.request.headers if pair[0] not in {"content-length", "user-agent"}]
-    return [{key: asked[key] for key in sorted(asked) if key not in {"input", "encoding_format"}}, headers]
+    return {key: asked[key] for key in sorted(asked) if key not in {"input", "encoding_format"}}
 
 
 def _vectors(views: list[EmbeddingList]) -> Iterator[list[_Vector]]:
@@ -141,7 +139,7 @@ def _vectors(views: list[EmbeddingList]) -> Iterator[list[_Vector]]:
             continue
         for place, (text, vector) in enumerate(zip(inputs, view.vectors, strict=True)):
             if vector is not None:
-                key = show([text, _settings(view.exchange), len(vector)], _LONG)
+                key = show([text, _settings(view.exchange.asked), len(vector)], _LONG)
                 coded = isinstance(inside(listed(view.items)[place], "embedding"), str)
                 found.setdefault(key, []).append(_Vector(number, place, coded, vector))
     for same in found.values():
