@@ -17,8 +17,8 @@ class Interruption(BaseException):
 def interruption(seconds: float = 0.0) -> Iterator[Callable[[float], None]]:
     """Raise `Interruption` in the main thread after so many seconds; give a function that sets the time, 0 for never.
 
-    The garbage collector rests meanwhile: what is raised in one of its callbacks is lost. The time limit of the test
-    goes on afterwards.
+    The garbage collector rests meanwhile, and calls nobody back where the library calls it: what is raised in one of
+    its callbacks is lost. The time limit of the test goes on afterwards.
     """
 
     def raise_it(_number: int, _frame: object) -> None:
@@ -26,6 +26,8 @@ def interruption(seconds: float = 0.0) -> Iterator[Callable[[float], None]]:
 
     collects = gc.isenabled()
     gc.disable()
+    callbacks = gc.callbacks[:]
+    gc.callbacks.clear()
     before = signal.signal(signal.SIGALRM, raise_it)
     began = time.monotonic()
     limit, _ = signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -36,5 +38,6 @@ def interruption(seconds: float = 0.0) -> Iterator[Callable[[float], None]]:
         signal.signal(signal.SIGALRM, before)
         if limit:
             signal.setitimer(signal.ITIMER_REAL, max(0.01, limit - (time.monotonic() - began)))
+        gc.callbacks[:] = callbacks
         if collects:
             gc.enable()

@@ -57,7 +57,7 @@ MESSAGES = {
     "Rerank With An Index Twice": r"Rerank: expected different indices from 0 to 2, got \[2, 0, 0\]\.",
     "Rerank With An Index Beyond": r"Rerank: expected different indices from 0 to 2, got \[3, 0, 1\]\.",
     "Rerank With An Index That Is No Number": r"Rerank: expected different indices from 0 to 2, got \[2, 0, \[\]\]\.",
-    "Rerank With A Score That Is No Number": r"Rerank: expected a number as relevance_score, got 'high' for index 1\.",
+    "Rerank With A Score That Is No Number": r'Rerank: expected a number as relevance_score, got "high" for index 1\.',
     "Rerank With Too Many": r"Rerank: expected 2 results, got 3\.",
     "Detokenize Without Text": r"Text of tokens: expected it in 'prompt' or 'content', got \{\"data\": \[\]\}\.",
     "Detokenize With A Number": r"Text of tokens: expected it in 'prompt' or 'content', got \{\"prompt\": 7\}\.",
