@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from simulator.conftest import Answer, Run, Simulator, close
+from simulator.java_client import java_request, one_answer
 
 # The terminal
 
@@ -169,6 +170,15 @@ def serve(models: Path) -> Iterator[Callable[..., Simulator]]:
 def chat(server: Simulator, **body: object) -> Answer:
     message = {"model": "default", "messages": [{"role": "user", "content": "one two three"}], **body}
     return server.request("POST", "/v1/chat/completions", message)
+
+
+@pytest.mark.parametrize("words", [("-p", "0", "gguf"), ("serve", "-p", "0")])
+def test_the_first_request_of_a_java_client_is_answered(
+    serve: Callable[..., Simulator], words: tuple[str, ...]
+) -> None:
+    answer = one_answer(serve(*words), java_request("default"))
+    assert answer.status == 200, answer.raw
+    assert answer.json["choices"][0]["message"]["role"] == "assistant"
 
 
 def test_the_older_server(serve: Callable[..., Simulator], models: Path) -> None:

@@ -25,6 +25,8 @@ MAX_PIPELINED = 16
 # How long a refused sender may go on sending before the connection is cut.
 _LINGER_SECONDS = 1.0
 _LINGER_BYTES = 8 * 1024 * 1024
+# What a request says when it offers another protocol.
+_OFFER = frozenset({"upgrade", "http2-settings"})
 _DIRECT_WRITES = sys.platform != "win32"
 
 
@@ -41,6 +43,7 @@ class Connection(asyncio.Protocol):
         "_fd",
         "_head_bytes",
         "_headers",
+        "_offering",
         "_parser",
         "_queue",
         "_refused",
@@ -56,6 +59,8 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._queue: deque[Request] = deque()
         self._headers: dict[str, str] = {}
+        # The headers of a request that offers another protocol, while it is parsed without the offer.
+        self._offering: dict[str, str] | None = None
         self._target = b""
         self._body: list[bytes] = []
         self._body_bytes = 0
@@ -99,17 +104,41 @@ class Connection(asyncio.Protocol):
                 self.transport.abort()
             return
         self._head_bytes += len(data)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass  # refused when its headers were read
-        except httptools.HttpParserError as error:
-            self._refuse(400, f"The request is not HTTP: {error}")
+        self._parse(data)
         if self._refused is None and not self._body_bytes and self._head_bytes > MAX_HEADER_BYTES:
             # Reset by each complete request, so this much can only be one unfinished head.
             self._refuse(431, f"The request head is larger than {MAX_HEADER_BYTES} bytes")
         if self._refused is not None and self.current is None:
             self._answer_refusal()
+
+    def _parse(self, data: bytes) -> None:
+        rest: bytes | None = data
+        while rest is not None:
+            try:
+                self._parser.feed_data(rest)
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                # The parser stops at the head of a request that offers another protocol.
+                rest = None if self._refused else self._without_offer() + rest[upgrade.args[0] :]
+            except httptools.HttpParserError as error:
+                self._refuse(400, f"The request is not HTTP: {error}")
+                return
+
+    def _without_offer(self) -> bytes:
+        """Begin the request anew without its offer of another protocol, which a server may ignore (RFC 9110, 7.8).
+
+        Returns:
+            Its head without the offer; the body follows as it came.
+        """
+        parser = self._parser
+        kept = {name: value for name, value in self._headers.items() if name not in _OFFER}
+        wanted = [word for word in _words(self._headers.get("connection", "")) if word.lower() not in _OFFER]
+        kept["connection"] = ", ".join(wanted)
+        lines = [parser.get_method() + b" " + self._target + b" HTTP/" + parser.get_http_version().encode()]
+        lines += [f"{name}: {value}".encode("latin-1") for name, value in kept.items()]
+        self._offering = self._headers
+        self._parser = httptools.HttpRequestParser(self)
+        return b"\r\n".join([*lines, b"", b""])
 
     def pause_writing(self) -> None:
         self.write_paused = True
@@ -139,9 +168,13 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self._head_bytes = 0
-        headers = self._headers
         if self._parser.should_upgrade():
-            self._refuse(400, "Protocol upgrades are not supported")
+            if self._parser.get_method() == b"CONNECT":
+                self._refuse(400, "CONNECT is for proxies, and this is a server")
+            return
+        if self._offering is not None:
+            self._headers, self._offering = self._offering, None
+        headers = self._headers
         limit = self._app.max_body_bytes
         length = headers.get("content-length", "")
         if length.isdigit() and int(length) > limit:
@@ -162,7 +195,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         self._head_bytes = 0
-        if self._refused is not None or self._discarding:
+        if self._refused is not None or self._discarding or self._parser.should_upgrade():
             return
         request = self._request(self._body[0] if len(self._body) == 1 else b"".join(self._body))
         self._body = []
@@ -280,3 +313,8 @@ class Connection(asyncio.Protocol):
         if sock is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
+
+
+def _words(text: str) -> list[str]:
+    """Return the words of a header that is a list."""
+    return [word.strip() for word in text.split(",") if word.strip()]
