@@ -52,6 +52,7 @@ VARIANTS = {
     "unknown-field": ("kind=retry", "kind=id"),
     "json-not-a-number": ("value=Infinity", "value=1e999"),
     "tool-index-wrong": ("kind=same",),
+    "usage-zero": ("of=completion",),
 }
 
 

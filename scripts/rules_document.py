@@ -45,7 +45,8 @@ Made by `python scripts/rules_document.py` from the rules themselves; do not edi
 
 Each call is judged by these rules. A *must* rule is one whose breach makes clients of the field fail, or show something
 wrong; a *should* rule is in the reference, and clients tolerate its breach. A violation names the rule, one of its
-kinds, what came, and the event and byte where it came. A rule about what a record does not hold (the request, the
+kinds, what came, and the event and byte where it came. A kind of a must rule that clients tolerate, or that chance may
+bring about, is marked (should), and counts so. A rule about what a record does not hold (the request, the
 framing, the times of the reads) is not judged. Rules about several calls are asked where several calls of one server
 are judged together.
 
@@ -107,7 +108,8 @@ def document() -> str:
             )
         apis = ", ".join(sorted(api.value for api in rule.apis)) or "all"
         sentence = rule.sentence + (" (several calls)" if rule.several else "")
-        cells = (rule.id, rule.level.value, apis, sentence, "; ".join(rule.kinds), rule.source)
+        kinds = "; ".join(f"{kind} (should)" if kind in rule.tolerated else kind for kind in rule.kinds)
+        cells = (rule.id, rule.level.value, apis, sentence, kinds, rule.source)
         parts.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n")
     return "".join(parts)
 

@@ -87,7 +87,7 @@ class RuleKeywords(KeywordGroup):
             self.context, answer, leave_out=to_texts(leave_out or []), only=None if only is None else to_texts(only)
         )
         levels = {Level.MUST, Level.SHOULD} if should else {Level.MUST}
-        broken = [violation for violation in judgement.violations if violation.rule.level in levels]
+        broken = [violation for violation in judgement.violations if violation.level in levels]
         if broken:
             raise CheckFailure(f"The answer breaks rules of the wire: {listed(broken)}")
         if not judgement.kept and not judgement.violations:

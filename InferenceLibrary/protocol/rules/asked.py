@@ -20,6 +20,8 @@ class Asked:
         """Choices for each prompt; None where that is not a count."""
         self.prompts = _prompts(given.get("prompt"))
         """Texts of the prompts of a completion; None for one that is given as tokens."""
+        self.says_something = any(has_text(given.get(name)) for name in ("messages", "prompt"))
+        """Whether there is a prompt, and it is not empty."""
         self.limit = _limit(given)
         """The most tokens of one choice; None where none was asked for."""
         self.stops = _stops(given.get("stop"))
@@ -46,6 +48,15 @@ class Asked:
     def choices(self) -> int | None:
         """How many choices there should be; None where that cannot be said."""
         return self.n * len(self.prompts) if self.n else None
+
+
+def has_text(asked: Any) -> bool:
+    """Whether a prompt, an input or messages of any form hold a text or a token."""
+    if isinstance(asked, list):
+        return any(has_text(one) for one in asked)
+    if isinstance(asked, dict):
+        return any(has_text(asked.get(name)) for name in ("content", "text", "input"))
+    return bool(asked) if isinstance(asked, str) else type(asked) is int
 
 
 def _is(value: Any) -> bool:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from InferenceLibrary.protocol.exchange import Held
-from InferenceLibrary.protocol.rules.chats import COMPLETIONS, REFERENCE, WIRE, choices_asked_for, misfits, no_choice
+from InferenceLibrary.protocol.rules.chats import (
+    COMPLETIONS,
+    NO_REASON_KEY,
+    REFERENCE,
+    WIRE,
+    choices_asked_for,
+    misfits,
+    no_choice,
+)
 from InferenceLibrary.protocol.rules.choices import Choices, ChoicesAnswer, ChoiceTrack
 from InferenceLibrary.protocol.rules.logprob_track import OFFSET
 from InferenceLibrary.protocol.rules.rule import Found, Known, Level, rule
@@ -35,8 +43,9 @@ def find_x1(view: Choices, known: Known) -> Iterator[Found]:
     "X2",
     Level.MUST,
     "Each choice of a completion has a text, an index, and the key finish_reason.",
-    source=f"{REFERENCE}: The completion object; {WIRE}",
-    kinds=_SHAPE,
+    source=f"{REFERENCE}: The completion object; {WIRE}; LiteLLM and transformers leave the key finish_reason out",
+    kinds=(*_SHAPE, NO_REASON_KEY),
+    tolerated=(NO_REASON_KEY,),
     view=Choices,
     apis=COMPLETIONS,
 )

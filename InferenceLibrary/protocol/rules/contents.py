@@ -24,6 +24,7 @@ _PART = 2
     "A stop string does not stand in the text, nor does its beginning at the end.",
     source=f"{REFERENCE}: stop; llama.cpp's and MLC's tests",
     kinds=("whole", "beginning"),
+    tolerated=("beginning",),
     view=Choices,
     apis=BOTH,
     needs=(Held.REQUEST,),

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from InferenceLibrary.protocol.exchange import Exchange, Held
+from InferenceLibrary.protocol.rules.asked import has_text
 from InferenceLibrary.protocol.rules.builders import builds
 from InferenceLibrary.protocol.rules.forms import inside, is_count, is_filled, is_integer, listed, wrong_keys
 from InferenceLibrary.protocol.rules.rule import Api, Found, Known, Level, rule
@@ -81,6 +82,8 @@ def form(view: EmbeddingList, known: Known) -> Iterator[Found]:
     wrong = ["no usage"] if not isinstance(usage, dict) else []
     if isinstance(usage, dict):
         wrong = [got for _, got in wrong_keys(usage, ObjectOf(prompt_tokens=COUNT, total_tokens=COUNT))]
+        if usage.get("prompt_tokens") == 0 and view.inputs and has_text(view.inputs):
+            wrong.append("no prompt_tokens for inputs that are not empty")
     if wrong:
         yield Found("usage", ", ".join(wrong))
     inputs = view.inputs

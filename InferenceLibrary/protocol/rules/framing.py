@@ -122,8 +122,10 @@ def find_f10(view: Answer, known: Known) -> Iterator[Found]:
         yield Found("more", f"{len(exchange.left_over)} bytes: {exchange.left_over[:80]!r}")
 
 
-_TOKENS = 8
-_WAIT = 0.1
+_EVENTS = 12
+_A_TOKEN = 0.015
+"""Seconds. A server that was waited for longer, for each event, had the time to make them one by one; one that is
+quicker than that may send what it made in no time after a long prompt."""
 
 
 @rule(
@@ -139,7 +141,7 @@ _WAIT = 0.1
 def find_f11(view: EventStream, known: Known) -> Iterator[Found]:
     """A few quick events may share a read; many that were waited for may not."""
     reads = view.exchange.reads
-    if view.count < _TOKENS or not reads or reads[0][0] < _WAIT:
+    if view.count < _EVENTS or not reads or reads[0][0] < _A_TOKEN * view.count:
         return
     if len(reads) == 1 or reads[-1][0] - reads[0][0] < reads[0][0] / 1000:
         yield Found("one lump", f"{view.count} events in {len(reads)} reads, all after {reads[0][0]:.3f} s")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from InferenceLibrary.protocol.exchange import Held
@@ -12,6 +13,8 @@ from InferenceLibrary.protocol.rules.rule import Api, Found, Known, Level, rule
 from InferenceLibrary.protocol.rules.views import at
 from InferenceLibrary.protocol.strict_json import show
 
+_ENDS = re.compile(rb"(<[^<>\s]+>)+")
+"""Tokens of models that end a turn or a text, as `<|im_end|>` and `</s>`: vLLM lists them, and they are not text."""
 _SOURCE = f"{REFERENCE}: logprobs; llama.cpp's tests"
 
 
@@ -101,7 +104,8 @@ def find_l4(view: Choices, known: Known) -> Iterator[Found]:
             joined, text = track.logprobs.joined, track.text.text
             said = text.encode("utf-8", "surrogatepass")
             cut = bool(view.asked.stops) or not view.asked.known
-            if not (joined == said or (cut and joined.startswith(said))):
+            more = joined[len(said) :] if joined.startswith(said) else None
+            if more is None or (more and not cut and not _ENDS.fullmatch(more)):
                 got = f"{show(joined.decode('utf-8', 'backslashreplace'))} where the text is {show(text)}"
                 yield at(track.first, "other text", f"bytes that join to {got}")
 

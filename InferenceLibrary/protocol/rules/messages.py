@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from InferenceLibrary.protocol.exchange import Held
+from InferenceLibrary.protocol.rules.asked import has_text
 from InferenceLibrary.protocol.rules.forms import inside, is_count, is_filled, listed, wrong_keys
 from InferenceLibrary.protocol.rules.messages_views import Message, TokenCount
 from InferenceLibrary.protocol.rules.rule import Api, Found, Known, Level, rule
@@ -40,12 +41,16 @@ _BLOCKS = {
 _STREAMED_TOOL = ObjectOf(id=FILLED, name=FILLED)
 
 
+_FROM_CACHE = ("cache_creation_input_tokens", "cache_read_input_tokens")
+"""Tokens of the input that `input_tokens` does not count."""
+
+
 @rule(
     "A10",
     Level.MUST,
     "A message has id, type `message`, role `assistant`, model, content, stop_reason and usage.",
     source=_MESSAGES,
-    kinds=("missing", "wrong", "usage"),
+    kinds=("missing", "wrong", "usage", "zero"),
     view=Message,
     apis=(Api.MESSAGES,),
 )
@@ -59,6 +64,12 @@ def form(view: Message, known: Known) -> Iterator[Found]:
     if isinstance(usage, dict) and not view.streamed:
         for _, got in wrong_keys(usage, ObjectOf(input_tokens=COUNT, output_tokens=COUNT)):
             yield view.found("usage", f"{got} in usage")
+    if isinstance(usage, dict):
+        if usage.get("output_tokens") == 0 and view.text:
+            yield view.found("zero", f"no output_tokens for {show(view.text)}")
+        asked = view.exchange.asked_for("messages") if Held.REQUEST in view.exchange.held else None
+        if usage.get("input_tokens") == 0 and has_text(asked) and not any(map(usage.get, _FROM_CACHE)):
+            yield view.found("zero", "no input_tokens for messages that are not empty")
 
 
 @rule(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from InferenceLibrary.protocol.exchange import Held
+from InferenceLibrary.protocol.rules.asked import has_text
 from InferenceLibrary.protocol.rules.forms import (
     decoded,
     inside,
@@ -172,9 +173,9 @@ def parts_of(output: list[Any]) -> Iterator[tuple[int, dict[str, Any]]]:
 @rule(
     "RS2",
     Level.MUST,
-    "Usage has input_tokens, output_tokens and total_tokens, which add up, and no detail exceeds its whole.",
+    "Usage has input_tokens, output_tokens and total_tokens, which add up, with no detail above its whole.",
     source="OpenAI's API description (openai-openapi f85dbe2), schema ResponseUsage, read 2026-11",
-    kinds=("missing", "chat", "count", "sum", "detail"),
+    kinds=("missing", "chat", "count", "sum", "detail", "zero"),
     view=ResponseObject,
     apis=(Api.RESPONSES,),
 )
@@ -195,6 +196,10 @@ def usage(view: ResponseObject, known: Known) -> Iterator[Found]:
     read, written, total = given["input_tokens"], given["output_tokens"], given["total_tokens"]
     if read + written != total:
         yield view.found("sum", f"{read} + {written} = {total}")
+    if written == 0 and view.text:
+        yield view.found("zero", f"no output_tokens for {show(view.text)}")
+    if read == 0 and Held.REQUEST in view.exchange.held and has_text(view.exchange.asked_for("input")):
+        yield view.found("zero", "no input_tokens for an input that is not empty")
     for whole, key, names in (
         ("input_tokens", "input_tokens_details", ("cached_tokens",)),
         ("output_tokens", "output_tokens_details", ("reasoning_tokens",)),

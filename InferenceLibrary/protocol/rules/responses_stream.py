@@ -8,6 +8,7 @@ from typing import Any
 from InferenceLibrary.protocol.rules.forms import difference, inside, is_filled, is_integer, listed, same_text
 from InferenceLibrary.protocol.rules.responses_views import ENDS, Item, ResponsesStream, Text
 from InferenceLibrary.protocol.rules.rule import Api, Found, Known, Level, Reference, rule
+from InferenceLibrary.protocol.rules.typed_stream import Step
 from InferenceLibrary.protocol.rules.views import at
 from InferenceLibrary.protocol.strict_json import show
 
@@ -111,6 +112,37 @@ def order(view: ResponsesStream, known: Known) -> Iterator[Found]:
 def nesting(view: ResponsesStream, known: Known) -> Iterator[Found]:
     for stray in view.strays:
         yield at(stray.step.place, stray.kind, stray.got)
+
+
+@rule(
+    "RS23",
+    Level.MUST,
+    "What an event opens or closes is an item, or a part, of a type, which stays the same.",
+    source=f"{_SPEC}: output_item, content_part; client libraries build the response up from them",
+    kinds=("item", "part", "type changes"),
+    view=ResponsesStream,
+    apis=(Api.RESPONSES,),
+)
+def opened(view: ResponsesStream, known: Known) -> Iterator[Found]:
+    for step in view.steps:
+        key = _OPENED.get(step.kind.removeprefix("response.").rpartition(".")[0])
+        if key is not None and not is_filled(inside(step.data.get(key), "type")):
+            yield at(step.place, key, f"the {key} {show(step.data.get(key))} in {step.kind}")
+    for item in view.items:
+        if item.done is not None:
+            yield from _same_type(item.start, item.final, item.done)
+        for place, done in item.closed.items():
+            if place in item.opened:
+                yield from _same_type(item.opened[place].data.get("part"), done.data.get("part"), done)
+
+
+_OPENED = {"output_item": "item", "content_part": "part", "reasoning_summary_part": "part"}
+
+
+def _same_type(first: Any, last: Any, step: Step) -> Iterator[Found]:
+    before, after = inside(first, "type"), inside(last, "type")
+    if is_filled(before) and is_filled(after) and before != after:
+        yield at(step.place, "type changes", f"type {show(after)} after {show(before)} in {step.kind}")
 
 
 @rule(

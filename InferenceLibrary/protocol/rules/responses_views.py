@@ -91,6 +91,8 @@ class Item:
     texts: dict[tuple[str, Any], Text] = field(default_factory=dict)
     parts: dict[tuple[str, Any], Step] = field(default_factory=dict)
     """Open parts."""
+    opened: dict[tuple[str, Any], Step] = field(default_factory=dict)
+    """All parts, as they were opened."""
     closed: dict[tuple[str, Any], Step] = field(default_factory=dict)
     """Closed parts."""
     done: Step | None = None
@@ -263,7 +265,7 @@ class ResponsesStream(View):
             item.latest = index
             if place in item.parts or place in item.closed:
                 self._stray("opened twice", step, f"a second part at index {show(place[1])}")
-            item.parts[place] = step
+            item.parts[place] = item.opened[place] = step
         elif verb == "done":
             if item.parts.pop(place, None) is None:
                 kind = "closed twice" if place in item.closed else "not opened"

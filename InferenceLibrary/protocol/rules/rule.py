@@ -83,6 +83,11 @@ class Violation(NamedTuple):
     exchange: int = 0
     """Which of the exchanges it is in, from 0, where several were judged together."""
 
+    @property
+    def level(self) -> Level:
+        """How much it matters: that of its rule, but for the kinds that clients tolerate."""
+        return Level.SHOULD if self.kind in self.rule.tolerated else self.rule.level
+
     def __str__(self) -> str:
         place = f" in event {self.event}" if self.event is not None else ""
         place += f" at byte {self.offset}" if self.offset is not None else ""
@@ -114,6 +119,8 @@ class Rule:
     """Whether it is about answers that came to their own end: not one that we ended, nor one that an error ended."""
     several: bool = False
     """Whether it is about several exchanges of one server: `check` then takes the list of their views."""
+    tolerated: frozenset[str] = field(default_factory=frozenset)
+    """The kinds of a must rule that count as those of a should rule."""
 
 
 class NotJudged(Exception):
@@ -138,6 +145,7 @@ def rule(
     needs: Iterable[Held] = (),
     to_the_end: bool = False,
     several: bool = False,
+    tolerated: Iterable[str] = (),
 ) -> Callable[[Check], Check]:
     """Write down a rule: the function below takes a view and what is known, and yields what it found.
 
@@ -152,9 +160,12 @@ def rule(
         needs: What a record must hold for the rule to be judged.
         to_the_end: Not judged where we, or an error, ended the answer.
         several: The function takes the list of the views of several exchanges.
+        tolerated: Kinds of a must rule that clients tolerate, or that chance may bring about: they count as those of a
+            should rule.
 
     Raises:
-        ValueError: There is such an id, or the sentence, the source or the kinds are missing.
+        ValueError: There is such an id, the sentence, the source or the kinds are missing, or what is tolerated is not
+            one of the kinds.
     """
 
     def write(check: Check) -> Check:
@@ -162,8 +173,22 @@ def rule(
             raise ValueError(f"Rule '{name}' is written down twice.")
         if not sentence.endswith(".") or not source or not kinds:
             raise ValueError(f"Rule '{name}' needs a sentence with a full stop, a source and its kinds.")
+        softer = frozenset(tolerated)
+        if not softer <= set(kinds):
+            raise ValueError(f"Rule '{name}' tolerates what is not one of its kinds: {sorted(softer - set(kinds))}.")
         REGISTRY[name] = Rule(
-            name, level, frozenset(apis), sentence, source, kinds, check, view, frozenset(needs), to_the_end, several
+            id=name,
+            level=level,
+            apis=frozenset(apis),
+            sentence=sentence,
+            source=source,
+            kinds=kinds,
+            check=check,
+            view=view,
+            needs=frozenset(needs),
+            to_the_end=to_the_end,
+            several=several,
+            tolerated=softer,
         )
         return check
 

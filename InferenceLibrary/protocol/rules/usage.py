@@ -30,6 +30,8 @@ def find_c13(view: ChoicesStream, known: Known) -> Iterator[Found]:
 
 
 _PLACED = ("missing", "twice", "with choices", "before the end", "not last")
+_BESIDE_CHOICES = ("with choices",)
+"""LiteLLM, mistral.rs and transformers send it so, llama.cpp in completions, and clients tolerate that."""
 
 
 @rule(
@@ -38,6 +40,7 @@ _PLACED = ("missing", "twice", "with choices", "before the end", "not last")
     "Usage that was asked for comes in one chunk without choices, after all finish reasons, last before [DONE].",
     source=f"{REFERENCE}: stream_options.include_usage; {WIRE}",
     kinds=_PLACED,
+    tolerated=_BESIDE_CHOICES,
     view=ChoicesStream,
     apis=CHAT,
     needs=(Held.REQUEST,),
@@ -53,6 +56,7 @@ def find_c14(view: ChoicesStream, known: Known) -> Iterator[Found]:
     "Usage of a completion that was asked for comes in one chunk without choices, last before [DONE].",
     source=f"{REFERENCE}: stream_options.include_usage; {WIRE}",
     kinds=_PLACED,
+    tolerated=_BESIDE_CHOICES,
     view=ChoicesStream,
     apis=COMPLETIONS,
     needs=(Held.REQUEST,),
@@ -181,12 +185,13 @@ def is_count(value: Any) -> TypeGuard[int]:
     "Usage counts the tokens of all choices, where there are several.",
     source=f"{REFERENCE}: Usage statistics, tokens in the generated completion",
     kinds=("fewer than tokens", "fewer than words"),
+    tolerated=("fewer than words",),
     view=Choices,
     apis=BOTH,
     to_the_end=True,
 )
 def find_u1(view: Choices, known: Known) -> Iterator[Found]:
-    """Where the tokens are not told, words are: several choices have no fewer tokens than words."""
+    """Where the tokens are not told, words are: few models have fewer tokens than words."""
     if not view.usages or len(view.tracks) < 2 or view.asked.echo:
         return
     place, usage = view.usages.kept[-1]
@@ -199,6 +204,28 @@ def find_u1(view: Choices, known: Known) -> Iterator[Found]:
     words = sum(len(track.text.text.split()) for track in view.tracks.values())
     if words > counted:
         yield at(place, "fewer than words", f"{counted} for {len(view.tracks)} choices of {words} words in all")
+
+
+@rule(
+    "U2",
+    Level.MUST,
+    "A prompt that is not empty has tokens, and so has a text.",
+    source=f"{REFERENCE}: Usage statistics",
+    kinds=("prompt", "completion"),
+    view=Choices,
+    apis=BOTH,
+    to_the_end=True,
+)
+def find_u2(view: Choices, known: Known) -> Iterator[Found]:
+    if not view.usages:
+        return
+    place, usage = view.usages.kept[-1]
+    counts = usage.data if isinstance(usage.data, dict) else {}
+    if counts.get("prompt_tokens") == 0 and view.asked.says_something:
+        yield at(place, "prompt", "no tokens for a prompt that is not empty")
+    said = next((track for track in view.tracks.values() if track.text.count or track.calls), None)
+    if counts.get("completion_tokens") == 0 and said is not None and not view.asked.echo:
+        yield at(place, "completion", f"no tokens for what choice {said.index} says")
 
 
 _SPLIT = 2

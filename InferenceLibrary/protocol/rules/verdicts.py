@@ -34,7 +34,7 @@ class Verdict(NamedTuple):
         return tuple(dict.fromkeys(violation.rule.id for violation in self.held))
 
     def of_level(self, *levels: Level) -> tuple[Violation, ...]:
-        return tuple(violation for violation in self.held if violation.rule.level in levels)
+        return tuple(violation for violation in self.held if violation.level in levels)
 
     def failing(self, severity: Severity) -> tuple[Violation, ...]:
         """The violations that fail the call."""

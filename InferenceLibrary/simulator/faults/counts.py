@@ -176,6 +176,25 @@ def usage_too_small_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
                 usage[name] = 1
 
 
+usage_zero = define(
+    "usage-zero",
+    "counts no tokens of the prompt, or of what was said",
+    breaks=("U2", "RS2", "A10", "E1"),
+    of=Parameter("prompt|completion", "prompt", "which tokens"),
+)
+_NAMES = {"prompt": ("prompt_tokens", "input_tokens"), "completion": ("completion_tokens", "output_tokens")}
+
+
+@usage_zero.draft
+def usage_zero_draft(draft: Draft, values: Values, _turn: Turn) -> None:
+    for usage in _usages(draft):
+        for name in _NAMES[values["of"]]:
+            if usage.get(name):
+                if "total_tokens" in usage:
+                    usage["total_tokens"] -= usage[name]
+                usage[name] = 0
+
+
 usage_as_text = define(
     "usage-as-text", "gives the counts of the usage as texts", breaks=("C16", "N7", "RS2", "A4", "A10")
 )

@@ -120,6 +120,21 @@ def item_key_missing_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
                 item.pop(key, None)
 
 
+opened_without_type = define(
+    "opened-without-type", "the events that open items and parts do not tell of which type these are",
+    breaks=("RS23",), paths=_PATHS,
+)  # fmt: skip
+
+
+@opened_without_type.draft
+def opened_without_type_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
+    nested(draft)
+    for event in events_of(draft, "response.output_item.added", "response.content_part.added"):
+        for key in ("item", "part"):
+            if key in event.data:
+                event.data[key].pop("type", None)
+
+
 sequence_missing = define("sequence-missing", "events have no sequence number", breaks=("RS15",), paths=_PATHS)
 
 

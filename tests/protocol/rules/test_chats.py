@@ -35,6 +35,7 @@ STOP_2 = chunk({}, "stop", 1)
 HELLO_2 = chunk({"content": "Hello"}, index=1)
 GOOD_TWO = [ROLE, ROLE_2, WORDS[0], HELLO_2, STOP, STOP_2, DONE]
 NULL = {"role": "assistant", "content": None}
+NO_TOKENS = {"prompt_tokens": 14, "completion_tokens": 0, "total_tokens": 14}
 
 
 def second(event: Any) -> Exchange:
@@ -55,7 +56,7 @@ def second(event: Any) -> Exchange:
         (second({**WORDS[1], "created": 1}), ("C3", "changes")),
         (second({**WORDS[1], "model": "other"}), ("C4", "changes")),
         (chat_stream([{**one, "model": ""} for one in (ROLE, STOP)] + [DONE]), ("C4", "empty")),
-        (second(without(WORDS[1], "choices", 0, "finish_reason")), ("C5", "missing")),
+        (second(without(WORDS[1], "choices", 0, "finish_reason")), ("C5", "no key finish_reason")),
         (second(without(WORDS[1], "choices", 0, "delta")), ("C5", "missing")),
         (second(with_value(WORDS[1], None, "choices", 0, "index")), ("C5", "null")),
         (second(with_value(WORDS[1], "0", "choices", 0, "index")), ("C5", "type")),
@@ -193,6 +194,12 @@ def test_a_good_answer_keeps_all_rules(call: Exchange) -> None:
         (chat(whole(), {**ASKED, "stop": "France"}), ("C20", "whole")),
         (chat_stream(GOOD, {**ASKED, "stop": ["x", "Paris"]}), ("C20", "whole")),
         (chat(whole(), {**ASKED, "stop": ["ris. End"]}), ("C20", "beginning")),
+        (chat(whole(usage={**USAGE, "prompt_tokens": 0, "total_tokens": 6})), ("U2", "prompt")),
+        (chat(whole(usage={**USAGE, "completion_tokens": 0, "total_tokens": 14})), ("U2", "completion")),
+        (
+            chat_stream(usage_stream([{**USAGE_CHUNK, "usage": NO_TOKENS}, DONE]), WITH_USAGE),
+            ("U2", "completion"),
+        ),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, tuple) else "",
 )
@@ -204,6 +211,10 @@ def test_each_kind_of_usage_and_limits_is_found(call: Exchange, breach: tuple[st
     "call",
     [
         chat_stream(usage_stream([USAGE_CHUNK, DONE]), {**WITH_USAGE, "max_tokens": 7}),
+        chat(whole({"role": "assistant", "content": ""}, usage=NO_TOKENS)),
+        chat(
+            whole(usage={**USAGE, "prompt_tokens": 0, "total_tokens": 6}), {"model": "m", "messages": [{"content": ""}]}
+        ),
         chat(whole(), {**ASKED, "max_tokens": 6}),
         chat(whole(finish="length"), {**ASKED, "max_tokens": 6}),
         chat(whole(), {**ASKED, "stop": "London"}),
@@ -218,6 +229,24 @@ def test_each_kind_of_usage_and_limits_is_found(call: Exchange, breach: tuple[st
 )
 def test_usage_and_limits_that_are_kept(call: Exchange) -> None:
     assert found(call) == set()
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "level"),
+    [
+        (chat(whole(), {**ASKED, "stop": "France"}), "whole", "must"),
+        (chat(whole(), {**ASKED, "stop": ["ris. End"]}), "beginning", "should"),
+        (second(without(WORDS[1], "choices", 0, "finish_reason")), "no key finish_reason", "should"),
+        (second(without(WORDS[1], "choices", 0, "delta")), "missing", "must"),
+        (second({**WORDS[1], "created": 1}), "changes", "should"),
+        (chat_stream(usage_stream([{**chunk(), "usage": USAGE}, DONE]), WITH_USAGE), "with choices", "should"),
+        (chat_stream(usage_stream([DONE]), WITH_USAGE), "missing", "must"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_clients_tolerate_is_of_the_lower_level(call: Exchange, kind: str, level: str) -> None:
+    (violation,) = judge(call).violations
+    assert (violation.kind, violation.level) == (kind, level)
 
 
 def test_usage_counts_all_choices() -> None:

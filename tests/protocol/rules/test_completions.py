@@ -24,6 +24,7 @@ TWO = {**PROMPT, "prompt": ["One", "Two"], "n": 2}
 WITH_USAGE = {**PROMPT, "stream_options": {"include_usage": True}}
 COUNT = {**completion(), "usage": USAGE}
 NONE = {"usage": None}
+NO_PROMPT = {**USAGE, "prompt_tokens": 0, "total_tokens": USAGE["completion_tokens"]}
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,7 @@ NONE = {"usage": None}
         (whole(text("Hi"), created="now"), ("X1", "type")),
         (whole(), ("X1", "no choice")),
         (whole(without(text("Hi"), "text")), ("X2", "missing")),
-        (streamed(HELLO, without(END, "choices", 0, "finish_reason"), DONE), ("X2", "missing")),
+        (streamed(HELLO, without(END, "choices", 0, "finish_reason"), DONE), ("X2", "no key finish_reason")),
         (streamed(completion(text("Hi", None, index="0")), END, DONE), ("X2", "type")),  # type: ignore[arg-type]
         (whole({**text("Hi"), "text": None}), ("X2", "null")),
         (whole(text("Hi"), asked={**PROMPT, "n": 2}), ("X4", "too few")),
@@ -51,6 +52,8 @@ NONE = {"usage": None}
         (streamed({**END, **NONE}, COUNT, {**completion(), **NONE}, DONE, asked=WITH_USAGE), ("X6", "not last")),
         (streamed(HELLO, END, COUNT, DONE, asked=WITH_USAGE), ("C15", "missing")),
         (streamed(HELLO, END, END, DONE), ("C9", "twice")),
+        (whole(text("Hi"), usage=NO_PROMPT), ("U2", "prompt")),
+        (whole(text("Hi"), asked={**PROMPT, "prompt": [1, 2]}, usage=NO_PROMPT), ("U2", "prompt")),
         (streamed(HELLO, DONE), ("C9", "missing")),
         (whole(text("Hi", "tool_calls")), ("C9", "unknown")),
         (streamed(END, HELLO, DONE), ("C11", "more")),

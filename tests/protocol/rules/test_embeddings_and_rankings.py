@@ -60,6 +60,7 @@ def test_the_rules_are_asked(path: str, rules: set[str]) -> None:
         (EMBEDDINGS, both(put([], "data", 0, "embedding"), put([], "data", 1, "embedding")), ("E1", "embedding")),
         (EMBEDDINGS, drop("data", 1), ("E1", "count")),
         (EMBEDDINGS, drop("usage"), ("E1", "usage")),
+        (EMBEDDINGS, put(0, "usage", "prompt_tokens"), ("E1", "usage")),
         (EMBEDDINGS, put("2", "usage", "total_tokens"), ("E1", "usage")),
         (EMBEDDINGS, put(coded(0.1, 0.2, 0.3), "data", 1, "embedding"), ("E2", "not a list")),
         (EMBEDDINGS, put([0.1, 0.2], "data", 1, "embedding"), ("E3", "lengths")),

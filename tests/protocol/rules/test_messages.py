@@ -55,6 +55,8 @@ def test_good_answers_keep_all_rules() -> None:
         (drop("id"), ("A10", "missing")),
         (put("user", "role"), ("A10", "wrong")),
         (drop("usage", "input_tokens"), ("A10", "usage")),
+        (put(0, "usage", "input_tokens"), ("A10", "zero")),
+        (put(0, "usage", "output_tokens"), ("A10", "zero")),
         (drop("stop_sequence"), ("A16", "missing")),
         (put(5, "stop_sequence"), ("A16", "wrong")),
         (put("text", "content", 1), ("A17", "block")),

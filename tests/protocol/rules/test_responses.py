@@ -50,7 +50,7 @@ def test_good_answers_keep_all_rules() -> None:
         assert judgement.broken == ()
         assert judgement.not_judged == {}
     kept = {*judge(response()).kept, *judge(response_stream()).kept}
-    assert {*(f"RS{number}" for number in range(1, 22)), "F9"} - {"RS12"} <= kept
+    assert {*(f"RS{number}" for number in range(1, 24)), "F9"} - {"RS12", "RS22"} <= kept
 
 
 @pytest.mark.parametrize(
@@ -79,6 +79,22 @@ def test_good_answers_keep_all_rules() -> None:
         (put(10, "usage", "input_tokens_details", "cached_tokens"), ("RS2", "detail")),
         (put(21, "usage", "output_tokens_details", "reasoning_tokens"), ("RS2", "detail")),
         (put(5, "usage", "output_tokens_details"), ("RS2", "detail")),
+        (
+            both(
+                put(0, "usage", "output_tokens"),
+                put(9, "usage", "total_tokens"),
+                put({}, "usage", "output_tokens_details"),
+            ),
+            ("RS2", "zero"),
+        ),
+        (
+            both(
+                put(0, "usage", "input_tokens"),
+                put(20, "usage", "total_tokens"),
+                put({}, "usage", "input_tokens_details"),
+            ),
+            ("RS2", "zero"),
+        ),
         (put('{"city": ', "output", 2, "arguments"), ("RS18", "arguments")),
         (put("", "output", 2, "arguments"), ("RS18", "arguments")),
         (put("[]", "output", 2, "arguments"), ("RS18", "arguments")),
@@ -179,6 +195,13 @@ def test_a_whole_response_that_is_right(asked: Any, change: Change) -> None:
         (renumbered(insert(PART_DONE + 1, RESPONSE_EVENTS[PART_DONE])), ("RS6", "closed twice")),
         (renumbered(move(DELTA + 1, TEXT_DONE)), ("RS6", "after its end")),
         (put(5, DELTA, "delta"), ("RS6", "delta")),
+        (put("nonsense", ADDED, "item"), ("RS23", "item")),
+        (put(7, ADDED, "item", "type"), ("RS23", "item")),
+        (drop(DONE, "item", "type"), ("RS23", "item")),
+        (put([], PART, "part"), ("RS23", "part")),
+        (drop(PART_DONE, "part", "type"), ("RS23", "part")),
+        (put("refusal", PART_DONE, "part", "type"), ("RS23", "type changes")),
+        (put("reasoning", DONE, "item", "type"), ("RS23", "type changes")),
         (drop(DELTA, "output_index"), ("RS7", "missing")),
         (drop(DELTA, "content_index"), ("RS7", "missing")),
         (drop(PART, "item_id"), ("RS7", "missing")),
