@@ -195,7 +195,7 @@ class Context:
         self.terminals: Registry[Terminal] = self._registry("terminal", "use Start Terminal or Start Chat Terminal.")
         self.monitors: Registry[MemoryMonitor] = self._registry("memory monitor", "use Start Memory Monitor")
         self.measurements: Registry[Measurement] = self._registry("measurement", "use Measure Generation")
-        self.binaries: Registry[Binary] = self._registry("program under test", "use Use Binary")
+        self.binaries: Registry[Binary] = self._registry("program under test", "use Use Program")
         self.loaders: Registry[Loader] = self._registry(
             "program that loads models", "use Use Model Program, or give profile= or command=."
         )

@@ -128,7 +128,7 @@ class InferenceLibrary(
     *** Test Cases ***
     Capital Of France
         ${stream} =    Stream Chat    What is the capital of France?    include_usage=True
-        Reply Should Contain    ${stream}    Paris
+        Answer Should Contain    ${stream}    Paris
         Stream Should End With Done    ${stream}
         Usage Should Add Up    ${stream}
         Get Time To First Token    ${stream}    <    5 s
@@ -155,8 +155,8 @@ class InferenceLibrary(
 
     ## Jobs of a worker
 
-    [Execute Job] sends a job to a worker (`POST /execute`) and returns its typed events; [Events Should Be In Order],
-    [Token Count Should Be] and [Job Should Have Completed] judge them.
+    [Execute Job] sends a job to a worker (`POST /execute`) and returns its typed events; [Job Events Should Be In
+    Order], [Token Count Should Be] and [Job Should Have Completed] judge them.
 
     ## Rules of the wire
 

@@ -30,7 +30,7 @@ _WANTED = {
     "ResponseFormat": 'text, json_object, or a JSON schema such as {"type": "object"}',
     "Reply": "a reply of Chat, Complete or Send Request",
     "Stream": "a stream of Stream Chat or Stream Completion",
-    "RunResult": "a result of Run Binary",
+    "RunResult": "a result of Run Program",
     "TerminalAnswer": "an answer of Ask In Terminal",
     "Job": "a job of Execute Job",
     "ToolChoice": "auto, none, required, or the name of a tool",

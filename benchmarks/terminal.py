@@ -2,9 +2,9 @@
 
     python benchmarks/terminal.py [--rounds 40] [--without-suites]
 
-Each table compares two things in one run. "keywords" are keywords of a Robot run, timed by Robot itself: Type Text and
-Wait For Screen Text. "own" is the same program in a bare pseudo-terminal: write, read until it is there. Bars in
-seconds are judged in quiet rounds only: see `bars.py`.
+Each table compares two things in one run. "keywords" are keywords of a Robot run, timed by Robot itself: Type In
+Terminal and Wait Until Terminal Contains. "own" is the same program in a bare pseudo-terminal: write, read until it is
+there. Bars in seconds are judged in quiet rounds only: see `bars.py`.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ Library    InferenceLibrary
 *** Test Cases ***
 Keys
     Start Terminal    {command}    environment={{"PYTHON_BASIC_REPL": "1"}}
-    Wait Until Screen Is Stable    quiet=300 ms
+    Wait Until Terminal Is Stable    quiet=300 ms
     FOR    ${{n}}    IN RANGE    {rounds}
-        Type Text    k${{n}}.
-        Wait For Screen Text    k${{n}}.
-        Press Keys    Ctrl+U
+        Type In Terminal    k${{n}}.
+        Wait Until Terminal Contains    k${{n}}.
+        Press Terminal Keys    Ctrl+U
     END
 """
 
@@ -69,9 +69,9 @@ class _Times(ResultVisitor):
         self._typed = 0.0
 
     def start_keyword(self, keyword) -> None:  # type: ignore[no-untyped-def]
-        if keyword.name == "Type Text":
+        if keyword.name == "Type In Terminal":
             self._typed = keyword.elapsed_time.total_seconds()
-        elif keyword.name == "Wait For Screen Text":
+        elif keyword.name == "Wait Until Terminal Contains":
             self.sums.append(self._typed + keyword.elapsed_time.total_seconds())
 
 

@@ -30,7 +30,7 @@ class AnswerKeywords(KeywordGroup):
     """Checks and getters of answers."""
 
     @keyword(tags=["chat", "assertion"])
-    def reply_should_contain(self, answer: Reply | Stream, expected: str, *, ignore_case: bool = False) -> None:
+    def answer_should_contain(self, answer: Reply | Stream, expected: str, *, ignore_case: bool = False) -> None:
         """Check that the text of an answer contains a text.
 
         Args:
@@ -47,7 +47,7 @@ class AnswerKeywords(KeywordGroup):
         Capital
             Start Server    simulator
             ${reply} =    Chat    What is the capital of France?
-            Reply Should Contain    ${reply}    paris    ignore_case=True
+            Answer Should Contain    ${reply}    paris    ignore_case=True
         ```
         """
         refuse_empty("the reply", expected)
@@ -102,7 +102,7 @@ class AnswerKeywords(KeywordGroup):
         hold(self.context, "Usage", answer, USAGE)
 
     @keyword(tags=["chat", "getter"])
-    def get_text(
+    def get_answer_text(
         self,
         answer: Reply | Stream,
         assertion_operator: AssertionOperator | None = None,
@@ -129,7 +129,7 @@ class AnswerKeywords(KeywordGroup):
         Capital
             Start Server    simulator
             ${reply} =    Chat    What is the capital of France?
-            Get Text    ${reply}    matches    (?i)paris
+            Get Answer Text    ${reply}    matches    (?i)paris
         ```
         """
         return check_text(answer.text, assertion_operator, assertion_expected, "Text", message)

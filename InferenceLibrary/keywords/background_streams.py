@@ -57,7 +57,7 @@ class BackgroundStreamKeywords(CallGroup):
             Start Stream    What is the capital of France?    alias=slow
             ${reply} =    Chat    What is the capital of Italy?
             ${stream} =    Wait For Stream    slow
-            Reply Should Contain    ${stream}    Paris
+            Answer Should Contain    ${stream}    Paris
         ```
         """
         refuse_misnamed(misnamed, self.start_stream)
@@ -191,14 +191,14 @@ class BackgroundStreamKeywords(CallGroup):
         return ended
 
     @keyword(tags=["server", "assertion", "cancel"])
-    def server_should_be_idle_within(self, timeout: timedelta, *, server: Any = None) -> None:
+    def server_should_be_idle(self, *, within: timedelta = timedelta(seconds=2), server: Any = None) -> None:
         """Check that a server soon has no request at work or waiting: that it noticed that its clients have gone.
 
         It is asked by its metrics; the profile says which of them count requests. A stream of ours that is under way
         counts too, since its request may not have arrived yet.
 
         Args:
-            timeout: Time that it has.
+            within: Time that it has.
             server: Alias, handle or object; None for the current one.
 
         Raises:
@@ -211,13 +211,13 @@ class BackgroundStreamKeywords(CallGroup):
         Cancelled Work Is Dropped
             Start Server    simulator    inter_token_latency=200 ms
             Stream Chat    What is the capital of France?    cancel_after=1
-            Server Should Be Idle Within    1 s
+            Server Should Be Idle    within=1 s
         ```
         """
         from InferenceLibrary.servers.metrics import requests_at_work
 
         found = self.context.servers.get(server)
-        deadline = Deadline(timeout.total_seconds())
+        deadline = Deadline(within.total_seconds())
         last: dict[str, float] = {}
 
         def idle() -> bool:

@@ -56,7 +56,7 @@ class ChatKeywords(CallGroup):
         Capital
             Start Server    simulator
             ${reply} =    Chat    What is the capital of France?    max_tokens=20
-            Reply Should Contain    ${reply}    Paris
+            Answer Should Contain    ${reply}    Paris
         ```
         """
         refuse_misnamed(misnamed, self.chat)
@@ -98,7 +98,7 @@ class ChatKeywords(CallGroup):
         return self._made("completion", call, lambda: call.server.client.ask(COMPLETIONS, call.question, call.sending))
 
     @keyword(tags=["chat"])
-    def list_models(self, server: Any = None) -> list[str]:
+    def list_models(self, *, server: Any = None) -> list[str]:
         """Return the ids of the models that a server lists (`GET /v1/models`).
 
         Args:

@@ -54,6 +54,14 @@ def _results(value: Any) -> Any:
     return value if isinstance(value, Results) else Results(list(value), [], 0.0)
 
 
+def _percent(rate: str) -> float:
+    text = str(rate).strip()
+    try:
+        return float(text.removesuffix("%")) * (1 if text.endswith("%") else 100)
+    except ValueError:
+        raise CheckFailure(f"Success rate: expected a share such as 80 % or 0.8, got '{rate}'.") from None
+
+
 def _asked(question: Question, prompt: str) -> Question:
     # As a message: text by itself would be read as JSON where it looks like it.
     return question._replace(messages=[{"role": "user", "content": prompt}])
@@ -174,13 +182,13 @@ class ConcurrencyKeywords(CallGroup):
                 f"got {milliseconds(results.elapsed)}."
             )
 
-    @keyword(name="At Least ${percent:[0-9.]+} % Should Succeed", tags=["chat", "assertion"])
-    def at_least_percent_should_succeed(self, percent: float, results: Any) -> None:
+    @keyword(tags=["chat", "assertion"])
+    def success_rate_should_be_at_least(self, results: Any, rate: str) -> None:
         """Check which part of the calls of [Chat At Once] or [Stream Chat At Once] succeeded.
 
         Args:
-            percent: Percent of the calls, above 0.
             results: What it returned, with `allow_failures=True`.
+            rate: Share of the calls, above 0: `80 %`, or `0.8`.
 
         Raises:
             CheckFailure: Fewer succeeded; the message lists the first failures.
@@ -191,10 +199,10 @@ class ConcurrencyKeywords(CallGroup):
         Most
             Start Server    simulator    fault=status:code=503,first=2
             ${results} =    Chat At Once    Hello    count=10    allow_failures=True
-            At Least 80 % Should Succeed    ${results}
+            Success Rate Should Be At Least    ${results}    80 %
         ```
         """
-        self._rate(results, percent)
+        self._rate(results, _percent(rate))
 
     @keyword(tags=["chat", "assertion"])
     def only_these_statuses_should_occur(self, results: Any, *statuses: int) -> None:

@@ -115,7 +115,7 @@ class ConnectionKeywords(KeywordGroup):
         return server
 
     @keyword(tags=["server", "assertion"])
-    def server_should_be_healthy(self, server: Any = None) -> None:
+    def server_should_be_healthy(self, *, server: Any = None) -> None:
         """Check that a server's health route answers as its profile expects.
 
         Args:
@@ -140,12 +140,12 @@ class ConnectionKeywords(KeywordGroup):
         self.log.info(f"Server {found} is healthy.")
 
     @keyword(tags=["server", "wait"])
-    def wait_until_server_is_ready(self, server: Any = None, *, timeout: timedelta = timedelta(seconds=60)) -> None:
+    def wait_until_server_is_ready(self, *, server: Any = None, within: timedelta = timedelta(seconds=60)) -> None:
         """Wait until a server's health route answers as its profile expects, and its checks of readiness pass.
 
         Args:
             server: Alias, handle or object; None for the current one.
-            timeout: Longest wait.
+            within: Longest wait.
 
         Raises:
             ServerError: It did not become ready in time, or its process ended.
@@ -156,11 +156,11 @@ class ConnectionKeywords(KeywordGroup):
         Connect And Wait
             ${started} =    Start Server    simulator
             Connect To Server    ${started.base_url}    check=False
-            Wait Until Server Is Ready    timeout=10 s
+            Wait Until Server Is Ready    within=10 s
         ```
         """
         found = self.context.servers.get(server)
-        deadline = Deadline(timeout.total_seconds())
+        deadline = Deadline(within.total_seconds())
         self._check_health(found, f"Server '{found.name}' is not ready", deadline)
         for check in found.checks:
             self._await_check(found, check, deadline)

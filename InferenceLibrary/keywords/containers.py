@@ -265,7 +265,7 @@ class ContainerKeywords(KeywordGroup):
         return self._opened(server, alias, logs)
 
     @keyword(tags=["server", "container"])
-    def get_container_port(self, port: str, server: Any = None, *, service: str | None = None) -> int:
+    def get_container_port(self, port: str, *, server: Any = None, service: str | None = None) -> int:
         """Return where a port of a container is published on this machine.
 
         Args:
@@ -304,7 +304,7 @@ class ContainerKeywords(KeywordGroup):
         return outside
 
     @keyword(tags=["server", "container"])
-    def get_service_log(self, service: str, server: Any = None) -> str:
+    def get_service_log(self, service: str, *, server: Any = None) -> str:
         """Return what a service of a compose project has written so far.
 
         Args:

@@ -35,11 +35,11 @@ class FailureKeywords(KeywordGroup):
         name: str,
         *arguments: Any,
         status: int | None = None,
-        code: str | None = None,
+        error_code: str | None = None,
         error_type: str | None = None,
-        param: str | None = None,
-        category: Category | None = None,
-        error_contains: str | None = None,
+        error_param: str | None = None,
+        error_category: Category | None = None,
+        error_message: str | None = None,
         within: timedelta | None = None,
         **named: Any,
     ) -> Any:
@@ -51,12 +51,12 @@ class FailureKeywords(KeywordGroup):
             name: The keyword that calls: [Chat], [Stream Chat], or one of yours.
             arguments: Its arguments.
             status: HTTP status of the refusal; any failure counts when not given.
-            code: Code of the error, as text, whether the server sends text or a number.
+            error_code: Code of the error, as text, whether the server sends text or a number.
             error_type: Type of the error: `invalid_request_error`.
-            param: Parameter that the error names.
-            category: Category: `RATE_LIMIT` (429), `SERVER_ERROR` (5xx, no answer), `INVALID_REQ` (400, 422),
+            error_param: Parameter that the error names.
+            error_category: Category: `RATE_LIMIT` (429), `SERVER_ERROR` (5xx, no answer), `INVALID_REQ` (400, 422),
                 `AUTH_ERROR` (401, 403), `PARSE_ERROR` (an unreadable answer), `UNKNOWN` (the rest).
-            error_contains: Text that the whole message contains, whatever its case.
+            error_message: Text that the whole message contains, whatever its case.
             within: Time limit for the failure.
             named: Named arguments of the called keyword.
 
@@ -76,7 +76,7 @@ class FailureKeywords(KeywordGroup):
             Should Contain    ${error.error.message}    gpt-99
         ```
         """
-        refuse_empty("the error", error_contains)
+        refuse_empty("the error", error_message)
         self.context.last_failure = None
         # Robot has replaced the variables; what they held must not be read as variables again.
         given = [escape(value) if isinstance(value, str) else value for value in arguments]
@@ -96,7 +96,7 @@ class FailureKeywords(KeywordGroup):
                 f"{name}: expected a failure within {milliseconds(within.total_seconds())}, "
                 f"got it after {milliseconds(deadline.elapsed)}: {error}"
             )
-        self._judge(error, status, code, error_type, param, category, error_contains)
+        self._judge(error, status, error_code, error_type, error_param, error_category, error_message)
         self.log.info(f"Failed as expected: {error}")
         return error
 
@@ -106,22 +106,22 @@ class FailureKeywords(KeywordGroup):
         answer: Any,
         *,
         status: int | None = None,
-        code: str | None = None,
+        error_code: str | None = None,
         error_type: str | None = None,
-        param: str | None = None,
-        category: Category | None = None,
-        error_contains: str | None = None,
+        error_param: str | None = None,
+        error_category: Category | None = None,
+        error_message: str | None = None,
     ) -> None:
         """Check what a refusal says.
 
         Args:
             answer: A reply with an error (of a call with `expected_status`), or what [Request Should Fail] returned.
             status: HTTP status.
-            code: Code of the error, as text, whether the server sends text or a number.
+            error_code: Code of the error, as text, whether the server sends text or a number.
             error_type: Type of the error.
-            param: Parameter that the error names.
-            category: Category, as for [Request Should Fail].
-            error_contains: Text that the message contains, whatever its case.
+            error_param: Parameter that the error names.
+            error_category: Category, as for [Request Should Fail].
+            error_message: Text that the message contains, whatever its case.
 
         Raises:
             CheckFailure: It is no error, or another one; the message names what differs.
@@ -132,12 +132,12 @@ class FailureKeywords(KeywordGroup):
         Unknown Model
             Start Server    simulator
             ${reply} =    Chat    Hello    model=gpt-99    expected_status=404
-            Error Should Be    ${reply}    category=UNKNOWN    error_contains=gpt-99
+            Error Should Be    ${reply}    error_category=UNKNOWN    error_message=gpt-99
         ```
         """
         if not isinstance(answer, Reply | RequestError | StreamError):
             raise ValueError(f"Expected a reply or the error of a call, got {shown_kind(answer)}.")
-        self._judge(answer, status, code, error_type, param, category, error_contains)
+        self._judge(answer, status, error_code, error_type, error_param, error_category, error_message)
 
     def _asked(self, answer: Any) -> str:
         """What was sent: in a loop of bodies nobody knows it otherwise."""
@@ -155,20 +155,20 @@ class FailureKeywords(KeywordGroup):
         self,
         answer: Any,
         status: int | None,
-        code: str | None,
+        error_code: str | None,
         error_type: str | None,
-        param: str | None,
-        category: str | None,
+        error_param: str | None,
+        error_category: str | None,
         contains: str | None,
     ) -> None:
         refuse_empty("the error", contains)
         error = answer.error
         wanted = {
             "status": (status, answer.status),
-            "code": (code, getattr(error, "code", None)),
+            "code": (error_code, getattr(error, "code", None)),
             "type": (error_type, getattr(error, "type", None)),
-            "param": (param, getattr(error, "param", None)),
-            "category": (category, answer.category),
+            "param": (error_param, getattr(error, "param", None)),
+            "category": (error_category, answer.category),
         }
         said = answer.body if isinstance(answer, Reply) else str(answer)
         seen = f"{answer.status or 'no answer'}: {shorten(said, 300)!r} for {self._asked(answer)}"

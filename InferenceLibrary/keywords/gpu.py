@@ -14,7 +14,7 @@ class GpuKeywords(KeywordGroup):
 
     @keyword(tags=["gpu", "wait"])
     def wait_until_gpu_memory_is_free(
-        self, most_used: str = "1 GB", *, timeout: timedelta = timedelta(seconds=60)
+        self, most_used: str = "1 GB", *, within: timedelta = timedelta(seconds=60)
     ) -> dict[int, int] | None:
         """Wait until hardly any memory of the GPUs is in use: a server that has just ended gives it back late.
 
@@ -23,7 +23,7 @@ class GpuKeywords(KeywordGroup):
 
         Args:
             most_used: Memory that may be in use on each GPU; drivers and desktops hold some hundred megabytes.
-            timeout: Longest wait.
+            within: Longest wait.
 
         Returns:
             Bytes in use by number of the GPU; None where there is no GPU.
@@ -35,7 +35,7 @@ class GpuKeywords(KeywordGroup):
         ```robotframework
         *** Test Cases ***
         A Clean Gpu
-            Wait Until Gpu Memory Is Free    500 GB    timeout=10 s
+            Wait Until Gpu Memory Is Free    500 GB    within=10 s
         ```
         """
         from InferenceLibrary.errors import ServerError
@@ -46,7 +46,7 @@ class GpuKeywords(KeywordGroup):
             size = parse_bytes(most_used)
         except ValueError as error:
             raise ServerError(f"GPU memory cannot be judged: {error}.") from None
-        uses, missing = await_free_memory(size, timeout.total_seconds(), report=self.log.info)
+        uses, missing = await_free_memory(size, within.total_seconds(), report=self.log.info)
         if missing:
             self.log.warn(f"GPU memory was not looked at: {missing}")
             return None

@@ -26,7 +26,7 @@ class LifecycleKeywords(KeywordGroup):
     """A server's process: paused, killed, restarted; its stages and its end."""
 
     @keyword(tags=["server"])
-    def pause_server(self, server: Any = None) -> None:
+    def pause_server(self, *, server: Any = None) -> None:
         """Stop a server and all that it started in their tracks (SIGSTOP): connections open, and nothing answers.
 
         Args:
@@ -51,7 +51,7 @@ class LifecycleKeywords(KeywordGroup):
         self.log.info(f"Paused {found}.")
 
     @keyword(tags=["server"])
-    def resume_server(self, server: Any = None) -> None:
+    def resume_server(self, *, server: Any = None) -> None:
         """Let a server go on after [Pause Server] (SIGCONT).
 
         Args:
@@ -76,7 +76,7 @@ class LifecycleKeywords(KeywordGroup):
         self.log.info(f"Resumed {found}.")
 
     @keyword(tags=["server"])
-    def kill_server(self, server: Any = None, *, children: Literal["kill", "leave"] = "kill") -> None:
+    def kill_server(self, *, server: Any = None, children: Literal["kill", "leave"] = "kill") -> None:
         """Kill a server (SIGKILL). It stays known, for [Restart Server].
 
         Args:
@@ -108,7 +108,7 @@ class LifecycleKeywords(KeywordGroup):
         self.log.info(f"Killed {found} in {milliseconds(deadline.elapsed)}.")
 
     @keyword(tags=["server"])
-    def restart_server(self, server: Any = None) -> Any:
+    def restart_server(self, *, server: Any = None) -> Any:
         """Stop a server and start it again as it was started, at the same address where that is free.
 
         One that has ended, or was killed, is just started again.
@@ -199,11 +199,11 @@ class LifecycleKeywords(KeywordGroup):
     @keyword(tags=["server", "assertion"])
     def server_should_have_exited(
         self,
-        server: Any = None,
         *,
-        code: int | None = None,
+        server: Any = None,
+        exit_code: int | None = None,
         signal: str | None = None,
-        timeout: timedelta = timedelta(seconds=10),
+        within: timedelta = timedelta(seconds=10),
     ) -> Any:
         """Check that a server's process has ended, wait for it if need be, and judge how it ended.
 
@@ -212,9 +212,9 @@ class LifecycleKeywords(KeywordGroup):
 
         Args:
             server: Alias, handle or object; None for the current one, or the one stopped last.
-            code: Exit code that is expected.
+            exit_code: Exit code that is expected.
             signal: Signal that is expected to have ended it: `SIGKILL`, `KILL` or `9`.
-            timeout: Longest wait for its end.
+            within: Longest wait for its end.
 
         Returns:
             How it ended: `code` (negative for a signal), `core_dumped`, `max_rss` in bytes, `user` and `system` in
@@ -230,21 +230,21 @@ class LifecycleKeywords(KeywordGroup):
         It Ends When Asked To Crash
             Start Server    simulator    fault=crash-after:code=7
             Run Keyword And Expect Error    *exit code 7*    Chat    Hello
-            ${exit} =    Server Should Have Exited    code=7
+            ${exit} =    Server Should Have Exited    exit_code=7
             Should Be True    ${exit.max_rss} > 1_000_000
         ```
         """
         found = self._ended_or_current(server)
         if found.process is None:
             raise ServerError(describe(f"How server '{found.name}' ended cannot be told: the library did not start it"))
-        deadline = Deadline(timeout.total_seconds())
+        deadline = Deadline(within.total_seconds())
         ended = wait_until(lambda: not found.process.running, deadline)
         wanted = _signal_name(signal) if signal is not None else None
-        expected = f"exit code {code}" if code is not None else f"signal {wanted}" if wanted else "its end"
+        expected = f"exit code {exit_code}" if exit_code is not None else f"signal {wanted}" if wanted else "its end"
         how = found.process.how_it_ended()
         if ended:
             found.know_end()
-        if not ended or (code is not None and found.process.exit_code != code):
+        if not ended or (exit_code is not None and found.process.exit_code != exit_code):
             raise self._wrong_end(found, expected, how, deadline)
         if wanted is not None and found.process.exit_code != -int(signals.Signals[wanted]):
             raise self._wrong_end(found, expected, how, deadline)
@@ -252,7 +252,7 @@ class LifecycleKeywords(KeywordGroup):
         return found.exit
 
     @keyword(tags=["server", "assertion"])
-    def server_should_not_have_leaked(self, server: Any = None) -> None:
+    def server_should_not_have_leaked(self, *, server: Any = None) -> None:
         """Check that a server that has ended left nothing behind: no process, no listening port, no GPU memory.
 
         Processes that it had started and did not take along are told by name; the library has ended them since. GPU
@@ -269,7 +269,7 @@ class LifecycleKeywords(KeywordGroup):
         *** Test Cases ***
         It Ends Cleanly
             Start Server    simulator
-            Stop Server    expect_graceful=5 s
+            Stop Server    graceful_within=5 s
             Server Should Not Have Leaked
         ```
         """

@@ -84,7 +84,7 @@ class ModelLoadingKeywords(KeywordGroup):
         profile: str | None = None,
         command: Texts = _NONE,
         options: JsonObject = _NO_OPTIONS,
-        mention: str | None = None,
+        matching: str | None = None,
         timeout: timedelta = timedelta(seconds=60),
     ) -> Any:
         """Check that a program loads a model, and return how long it took and how much memory.
@@ -97,7 +97,7 @@ class ModelLoadingKeywords(KeywordGroup):
             profile: A profile that takes a model, as for [Use Model Program], which says what is taken by default.
             command: In place of a profile: a command, as for [Use Model Program].
             options: Further start options of the profile, as a JSON object.
-            mention: A regular expression that the output of a dry run must match.
+            matching: A regular expression that the output of a dry run must match.
             timeout: How long all of it may take.
 
         Returns:
@@ -113,7 +113,7 @@ class ModelLoadingKeywords(KeywordGroup):
         *** Test Cases ***
         A Whole Model Is Loaded
             ${model} =    Create Tiny Model
-            ${load} =    Model Should Load    ${model}    profile=simulator-mistralrs    mention=Model loaded
+            ${load} =    Model Should Load    ${model}    profile=simulator-mistralrs    matching=Model loaded
             Should Be True    ${load.elapsed} > 0
         ```
         """
@@ -122,7 +122,7 @@ class ModelLoadingKeywords(KeywordGroup):
         path = path_of(model)
         loader = self._model_loader(profile, command, options)
         if loader.ends_by_itself:
-            load = loading.check_dry_run(loader, path, self._run_to_end(loader, timeout), mention)
+            load = loading.check_dry_run(loader, path, self._run_to_end(loader, timeout), matching)
         else:
             load = self._load_in_server(loader, path, timeout)
         self.log.info(f"Loaded by {loader.name}: {load}")
@@ -137,7 +137,7 @@ class ModelLoadingKeywords(KeywordGroup):
         command: Texts = _NONE,
         options: JsonObject = _NO_OPTIONS,
         exit_code: int | None = None,
-        mention: str | None = None,
+        matching: str | None = None,
         timeout: timedelta = timedelta(seconds=10),
     ) -> RunResult:
         """Check that a program refuses a model in a way that helps, and return how it did.
@@ -151,7 +151,7 @@ class ModelLoadingKeywords(KeywordGroup):
             command: In place of a profile: a command, as for [Use Model Program].
             options: Further start options of the profile, as a JSON object.
             exit_code: The exit code that is right; any but 0 by default.
-            mention: A regular expression that the message must match; by default the file's name must stand in it.
+            matching: A regular expression that the message must match; by default the file's name must stand in it.
             timeout: How long the program may take.
 
         Raises:
@@ -163,7 +163,7 @@ class ModelLoadingKeywords(KeywordGroup):
         *** Test Cases ***
         A Broken Model Is Refused
             ${model} =    Create Broken Model    kind=truncated
-            Model Should Be Refused    ${model}    profile=simulator-mistralrs    exit_code=1    mention=cut off
+            Model Should Be Refused    ${model}    profile=simulator-mistralrs    exit_code=1    matching=cut off
         ```
         """
         from InferenceLibrary.servers.loading import check_refusal_of_model
@@ -172,7 +172,7 @@ class ModelLoadingKeywords(KeywordGroup):
         loader = self._model_loader(profile, command, options)
         codes = () if exit_code is None else (exit_code,)
         result = check_refusal_of_model(
-            loader, path, self._run_to_end(loader, timeout), exit_codes=codes, mention=mention
+            loader, path, self._run_to_end(loader, timeout), exit_codes=codes, matching=matching
         )
         self.log.info(f"{path.name} was refused by {loader.name} with {result.ending} after {result.elapsed:.3f} s.")
         return result

@@ -83,7 +83,7 @@ class OnnxGeneratingKeywords(OnnxGroup):
     @keyword(tags=["onnx"])
     def generate_with_onnx_model(
         self,
-        prompt: Messages,
+        messages: Messages,
         *,
         max_tokens: int = 64,
         temperature: float = 0.0,
@@ -101,7 +101,7 @@ class OnnxGeneratingKeywords(OnnxGroup):
         """Generate an answer with a language model that is loaded, without a server.
 
         Args:
-            prompt: A question, or the messages of a chat.
+            messages: A question, or the messages of a chat.
             max_tokens: Most tokens of the answer.
             temperature: 0 takes the likeliest token each time.
             top_p: Draw from the smallest set of tokens whose probabilities sum to this.
@@ -141,13 +141,13 @@ class OnnxGeneratingKeywords(OnnxGroup):
         from InferenceLibrary.onnx.language.sampling import Sampling
 
         found = self._language_model(model)
-        tokens = _tokens(found, prompt, chat)
+        tokens = _tokens(found, messages, chat)
         limit = timeout.total_seconds()
         sampling = Sampling(temperature, top_p, top_k, seed)
         if engine == "genai":
             if sampling != Sampling(seed=seed) or stop or logprobs or ignore_eos:
                 raise ModelError(
-                    describe("engine=genai is greedy here", expected="prompt, max_tokens, chat and seed", got="more")
+                    describe("engine=genai is greedy here", expected="messages, max_tokens, chat and seed", got="more")
                 )
             with self.onnx_notes(found.model):
                 answer = generate_with_genai(found, tokens, max_tokens=max_tokens, timeout=limit)
@@ -169,7 +169,7 @@ class OnnxGeneratingKeywords(OnnxGroup):
     @keyword(tags=["onnx", "assertion"])
     def generation_engines_should_agree(
         self,
-        prompt: Messages,
+        messages: Messages,
         *,
         max_tokens: int = 64,
         chat: bool = True,
@@ -179,7 +179,7 @@ class OnnxGeneratingKeywords(OnnxGroup):
         """Fail unless this library and onnxruntime-genai generate the same tokens, greedily, one by one.
 
         Args:
-            prompt: As for [Generate With Onnx Model].
+            messages: As for [Generate With Onnx Model].
             max_tokens: As for [Generate With Onnx Model].
             chat: As for [Generate With Onnx Model].
             model: As for [Run Onnx Model].
@@ -203,7 +203,7 @@ class OnnxGeneratingKeywords(OnnxGroup):
         from InferenceLibrary.onnx.language.generate import generate
 
         found = self._language_model(model)
-        tokens = _tokens(found, prompt, chat)
+        tokens = _tokens(found, messages, chat)
         limit = timeout.total_seconds()
         with self.onnx_notes(found.model):
             own = generate(found, tokens, max_tokens=max_tokens, timeout=limit).tokens

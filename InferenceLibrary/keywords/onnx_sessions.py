@@ -156,7 +156,7 @@ class OnnxSessionKeywords(OnnxGroup):
         return model
 
     @keyword(tags=["onnx"])
-    def unload_onnx_model(self, model: Any = None) -> None:
+    def unload_onnx_model(self, *, model: Any = None) -> None:
         """Close an ONNX model and give its memory back before its test or suite ends.
 
         Args:
@@ -171,7 +171,7 @@ class OnnxSessionKeywords(OnnxGroup):
         Unload
             ${path} =    Create Onnx Model    sigmoid
             Load Onnx Model    ${path}    alias=sigmoid
-            Unload Onnx Model    sigmoid
+            Unload Onnx Model    model=sigmoid
         ```
         """
         closed = self.context.onnx_models.close(model)

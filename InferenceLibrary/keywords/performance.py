@@ -40,7 +40,7 @@ class PerformanceKeywords(KeywordGroup):
     @keyword(tags=["performance"])
     def measure_generation(
         self,
-        prompt: Messages,
+        messages: Messages,
         *,
         iterations: int = 3,
         warmup: int = 1,
@@ -63,7 +63,7 @@ class PerformanceKeywords(KeywordGroup):
         `pabot:exclusive`, so that nothing else runs beside them.
 
         Args:
-            prompt: Text, or messages as for [Chat].
+            messages: Text, or messages as for [Chat].
             iterations: Number of generations that count.
             warmup: Number of generations before them that are thrown away.
             max_tokens: Longest answer in tokens.
@@ -90,8 +90,8 @@ class PerformanceKeywords(KeywordGroup):
         Speed
             Start Server    simulator    inter_token_latency=5 ms
             Measure Generation    What is the capital of France?    iterations=3
-            Tokens Per Second Should Be At Least    10
-            Time To First Token Should Be At Most    2 s
+            Measured Tokens Per Second Should Be At Least    10
+            Measured Time To First Token Should Be At Most    2 s
         ```
         """
         from InferenceLibrary.load.sequential import measure_generation
@@ -101,7 +101,7 @@ class PerformanceKeywords(KeywordGroup):
         from InferenceLibrary.protocol.requests import Question
 
         question = Question(
-            messages=to_messages(prompt),
+            messages=to_messages(messages),
             model=model,
             max_tokens=max_tokens,
             temperature=temperature,
@@ -126,7 +126,7 @@ class PerformanceKeywords(KeywordGroup):
         return measurement
 
     @keyword(tags=["performance", "assertion"])
-    def tokens_per_second_should_be_at_least(
+    def measured_tokens_per_second_should_be_at_least(
         self, minimum: float, *, percentile: str = "p50", measurement: Any = None
     ) -> None:
         """Fail unless a measurement generated fast enough.
@@ -146,13 +146,13 @@ class PerformanceKeywords(KeywordGroup):
         Fast Enough In Every Iteration
             Start Server    simulator    inter_token_latency=5 ms
             Measure Generation    What is the capital of France?
-            Tokens Per Second Should Be At Least    5    percentile=min
+            Measured Tokens Per Second Should Be At Least    5    percentile=min
         ```
         """
         self._check("tokens per second", minimum, percentile, measurement, at_least=True)
 
     @keyword(tags=["performance", "assertion"])
-    def time_to_first_token_should_be_at_most(
+    def measured_time_to_first_token_should_be_at_most(
         self, maximum: timedelta, *, percentile: str = "p50", measurement: Any = None
     ) -> None:
         """Fail unless the first token of a measurement's generations came soon enough.
@@ -171,7 +171,7 @@ class PerformanceKeywords(KeywordGroup):
         Soon Enough
             Start Server    simulator    inter_token_latency=5 ms
             Measure Generation    What is the capital of France?
-            Time To First Token Should Be At Most    2 s    percentile=max
+            Measured Time To First Token Should Be At Most    2 s    percentile=max
         ```
         """
         self._check("time to first token", maximum.total_seconds(), percentile, measurement, at_least=False)
@@ -321,8 +321,8 @@ class PerformanceKeywords(KeywordGroup):
     @keyword(tags=["performance"])
     def log_measurement_chart(
         self,
-        measurement: Any = None,
         *,
+        measurement: Any = None,
         title: str | None = None,
         monitor: Any = None,
         memory_limit: str | None = None,

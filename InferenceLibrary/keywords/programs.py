@@ -27,7 +27,7 @@ class BinaryKeywords(KeywordGroup):
     """Programs: run within limits, with exit code, output, time and memory."""
 
     @keyword(tags=["binary"])
-    def use_binary(
+    def use_program(
         self,
         *command: Any,
         profile: str | None = None,
@@ -60,9 +60,9 @@ class BinaryKeywords(KeywordGroup):
         ```robotframework
         *** Test Cases ***
         The Python Command Line
-            Use Binary    python
-            Version Should Match    Python 3
-            Arguments Should Be Rejected    --bogus
+            Use Program    python
+            Program Version Should Match    Python 3
+            Program Should Refuse Arguments    --bogus
         ```
         """
         from InferenceLibrary.programs.checks import Binary, Refusal, Report
@@ -81,7 +81,7 @@ class BinaryKeywords(KeywordGroup):
         return self._use(binary)
 
     @keyword(tags=["binary"])
-    def run_binary(
+    def run_program(
         self,
         *command: Any,
         timeout: timedelta = timedelta(seconds=10),
@@ -97,7 +97,7 @@ class BinaryKeywords(KeywordGroup):
 
         Args:
             command: The program and its arguments. When the first one begins with `-`, or none is given, the program
-                is the one under test ([Use Binary]).
+                is the one under test ([Use Program]).
             timeout: How long it may take.
             environment: Variables set beside those of this process, as a JSON object.
             cwd: Its working directory.
@@ -114,7 +114,7 @@ class BinaryKeywords(KeywordGroup):
         ```robotframework
         *** Test Cases ***
         Python Tells Its Version
-            ${result} =    Run Binary    python    --version    timeout=5 s
+            ${result} =    Run Program    python    --version    timeout=5 s
             Should Be Equal As Integers    ${result.exit_code}    0
             Should Start With    ${result.stdout}    Python 3
         ```
@@ -125,7 +125,7 @@ class BinaryKeywords(KeywordGroup):
         return self._run(arguments, timeout, env=plain_mapping(self.context, environment), cwd=cwd, stdin=stdin)
 
     @keyword(tags=["binary", "assertion"])
-    def binary_should_exist(self, program: str | None = None) -> str:
+    def program_should_exist(self, program: str | None = None) -> str:
         """Check that a program exists and can be executed here, and return its path.
 
         The failure says what is wrong: nothing at that path, a directory, no right to execute, an interpreter that does
@@ -133,7 +133,7 @@ class BinaryKeywords(KeywordGroup):
 
         Args:
             program: A name that is looked up beside the running Python and on the PATH, or a path; by default the
-                program under test ([Use Binary]).
+                program under test ([Use Program]).
 
         Raises:
             BinaryError: It cannot be run; with the reason and names that are near.
@@ -141,7 +141,7 @@ class BinaryKeywords(KeywordGroup):
         ```robotframework
         *** Test Cases ***
         The Program Is There
-            Binary Should Exist    python
+            Program Should Exist    python
         ```
         """
         from InferenceLibrary.processes.find import find_program
@@ -151,7 +151,9 @@ class BinaryKeywords(KeywordGroup):
         return str(path)
 
     @keyword(tags=["binary", "assertion"])
-    def version_should_match(self, pattern: str | None = None, *, timeout: timedelta = timedelta(seconds=10)) -> str:
+    def program_version_should_match(
+        self, pattern: str | None = None, *, timeout: timedelta = timedelta(seconds=10)
+    ) -> str:
         """Check the version that the program under test prints, and return it.
 
         Args:
@@ -164,8 +166,8 @@ class BinaryKeywords(KeywordGroup):
         ```robotframework
         *** Test Cases ***
         The Version Is Python 3
-            Use Binary    python
-            Version Should Match    ^Python 3[.]\\\\d+
+            Use Program    python
+            Program Version Should Match    ^Python 3[.]\\\\d+
         ```
         """
         from InferenceLibrary.programs.checks import check_version
@@ -176,7 +178,7 @@ class BinaryKeywords(KeywordGroup):
         return text
 
     @keyword(tags=["binary", "assertion"])
-    def help_should_mention(self, *words: str, timeout: timedelta = timedelta(seconds=10)) -> str:
+    def program_help_should_contain(self, *words: str, timeout: timedelta = timedelta(seconds=10)) -> str:
         """Check that the help of the program under test mentions every word, and return the help.
 
         Args:
@@ -190,8 +192,8 @@ class BinaryKeywords(KeywordGroup):
         ```robotframework
         *** Test Cases ***
         The Help Is Complete
-            Use Binary    python
-            Help Should Mention    -c    -m    --version
+            Use Program    python
+            Program Help Should Contain    -c    -m    --version
         ```
         """
         from InferenceLibrary.programs.checks import check_help
@@ -202,11 +204,11 @@ class BinaryKeywords(KeywordGroup):
         return text
 
     @keyword(tags=["binary", "assertion"])
-    def arguments_should_be_rejected(
+    def program_should_refuse_arguments(
         self,
         *arguments: Any,
         exit_code: int | None = None,
-        mention: str | None = None,
+        contains: str | None = None,
         stream: OutputStream | None = None,
         timeout: timedelta = timedelta(seconds=5),
     ) -> RunResult:
@@ -218,7 +220,7 @@ class BinaryKeywords(KeywordGroup):
         Args:
             arguments: The bad arguments.
             exit_code: The exit code that is right; by default the profile's, else any but 0.
-            mention: Text that the message must hold; by default any one of the arguments.
+            contains: Text that the message must hold; by default any one of the arguments.
             stream: Where the message must stand; by default where the profile says, else on `stderr`.
             timeout: How long the program may take.
 
@@ -229,8 +231,8 @@ class BinaryKeywords(KeywordGroup):
         ```robotframework
         *** Test Cases ***
         An Unknown Option Is Refused
-            Use Binary    python
-            Arguments Should Be Rejected    --bogus    exit_code=2
+            Use Program    python
+            Program Should Refuse Arguments    --bogus    exit_code=2
         ```
         """
         from InferenceLibrary.programs.checks import check_refusal
@@ -243,12 +245,12 @@ class BinaryKeywords(KeywordGroup):
             self._runner(binary, timeout),
             [plain(self.context, argument) for argument in arguments],
             exit_codes=() if exit_code is None else (exit_code,),
-            mention=mention,
+            contains=contains,
             stream=stream,
         )
 
     @keyword(tags=["binary", "getter"])
-    def get_peak_memory(
+    def get_program_peak_memory(
         self,
         result: RunResult,
         assertion_operator: AssertionOperator | None = None,
@@ -258,7 +260,7 @@ class BinaryKeywords(KeywordGroup):
         """Return the most memory that a finished program held, in bytes.
 
         Args:
-            result: What [Run Binary] returned.
+            result: What [Run Program] returned.
             assertion_operator: An inline assertion, such as `<`.
             assertion_expected: Its other side, such as `100 MB`.
             message: Replaces the text of the failure.
@@ -269,8 +271,8 @@ class BinaryKeywords(KeywordGroup):
         ```robotframework
         *** Test Cases ***
         Python Starts In Little Memory
-            ${result} =    Run Binary    python    -c    import time; time.sleep(0.1)
-            Get Peak Memory    ${result}    <    200 MB
+            ${result} =    Run Program    python    -c    import time; time.sleep(0.1)
+            Get Program Peak Memory    ${result}    <    200 MB
         ```
         """
         if result.peak_memory is None:
@@ -289,7 +291,7 @@ class BinaryKeywords(KeywordGroup):
         )
 
     @keyword(tags=["binary", "getter"])
-    def get_binary_output(
+    def get_program_output(
         self,
         result: RunResult,
         assertion_operator: AssertionOperator | None = None,
@@ -301,7 +303,7 @@ class BinaryKeywords(KeywordGroup):
         """Return what a finished program wrote, without blank space at its ends.
 
         Args:
-            result: What [Run Binary] returned.
+            result: What [Run Program] returned.
             assertion_operator: An inline assertion, such as `contains`.
             assertion_expected: Its other side.
             message: Replaces the text of the failure.
@@ -310,8 +312,8 @@ class BinaryKeywords(KeywordGroup):
         ```robotframework
         *** Test Cases ***
         Python Prints
-            ${result} =    Run Binary    python    -c    print("hello")
-            Get Binary Output    ${result}    ==    hello
+            ${result} =    Run Program    python    -c    print("hello")
+            Get Program Output    ${result}    ==    hello
         ```
         """
         name = f"{stream} of {result.command[0]}:"
@@ -326,7 +328,7 @@ class BinaryKeywords(KeywordGroup):
         if len(self.context.binaries):
             return self.context.binaries.get()
         if not len(self.context.servers):
-            raise TargetError("No program to test is named. Hint: use Use Binary, or Start Server with a profile.")
+            raise TargetError("No program to test is named. Hint: use Use Program, or Start Server with a profile.")
         return self._from_profile(None)
 
     def _from_profile(self, name: str | None) -> Binary:

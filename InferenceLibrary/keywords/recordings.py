@@ -37,7 +37,7 @@ class RecordingKeywords(CallGroup):
             Start Server    simulator
             ${stream} =    Stream Chat    What is the capital of France?
             ${again} =    Replay Stream    ${stream.recording}
-            Reply Should Contain    ${again}    Paris
+            Answer Should Contain    ${again}    Paris
             Stream Should End With Done    ${again}
         ```
         """

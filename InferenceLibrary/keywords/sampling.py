@@ -81,7 +81,7 @@ class SamplingKeywords(KeywordGroup):
         return found
 
     @keyword(tags=["chat", "assertion"])
-    def reply_should_contain_any(self, answer: Reply | Stream, *texts: str, ignore_case: bool = True) -> str:
+    def answer_should_contain_any(self, answer: Reply | Stream, *texts: str, ignore_case: bool = True) -> str:
         """Check that the text of an answer contains one of several texts.
 
         Args:
@@ -101,7 +101,7 @@ class SamplingKeywords(KeywordGroup):
         Greeting
             Start Server    simulator    mode=echo    scenario=
             ${reply} =    Chat    Hello there
-            Reply Should Contain Any    ${reply}    hi    hello    good day
+            Answer Should Contain Any    ${reply}    hi    hello    good day
         ```
         """
         refuse_empty("the reply", *(texts or [""]))

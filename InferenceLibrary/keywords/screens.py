@@ -20,13 +20,13 @@ class ScreenKeywords(TerminalGroup):
     """The screen of a terminal: waited for, read, checked."""
 
     @keyword(tags=["terminal", "wait"])
-    def wait_for_screen_text(
+    def wait_until_terminal_contains(
         self,
         text: str,
         *,
         regexp: bool = False,
         scrollback: bool = False,
-        timeout: timedelta = _TEN_SECONDS,
+        within: timedelta = _TEN_SECONDS,
         terminal: Any = None,
     ) -> None:
         """Wait until a text is on the screen.
@@ -38,7 +38,7 @@ class ScreenKeywords(TerminalGroup):
             text: The text, or a regular expression.
             regexp: Whether it is a regular expression; `^` and `$` stand for the ends of a line.
             scrollback: Whether what has scrolled off the screen counts too.
-            timeout: How long to wait.
+            within: How long to wait.
             terminal: Alias, handle or object of a terminal; by default the current one.
 
         Raises:
@@ -49,25 +49,25 @@ class ScreenKeywords(TerminalGroup):
         *** Test Cases ***
         Python Shows Its Prompt
             Start Terminal    python    -q
-            Wait For Screen Text    ^>>>    regexp=yes    timeout=10 s
+            Wait Until Terminal Contains    ^>>>    regexp=yes    within=10 s
         ```
         """
         shell = self._terminal(terminal)
         refuse_empty("the screen", text)
         _must_compile(text, regexp)
         with self._evidence(shell):
-            shell.wait_for_text(text, timeout=timeout.total_seconds(), regexp=regexp, scrollback=scrollback)
+            shell.wait_for_text(text, timeout=within.total_seconds(), regexp=regexp, scrollback=scrollback)
         self.log.info(f"'{text}' is on the screen.")
 
     @keyword(tags=["terminal", "wait"])
-    def wait_until_screen_is_stable(
-        self, *, quiet: timedelta = timedelta(milliseconds=100), timeout: timedelta = _TEN_SECONDS, terminal: Any = None
+    def wait_until_terminal_is_stable(
+        self, *, quiet: timedelta = timedelta(milliseconds=100), within: timedelta = _TEN_SECONDS, terminal: Any = None
     ) -> str:
         """Wait until the screen has not changed for a while, and return its text.
 
         Args:
             quiet: How long nothing may change.
-            timeout: How long to wait for that.
+            within: How long to wait for that.
             terminal: Alias, handle or object of a terminal; by default the current one.
 
         Raises:
@@ -77,20 +77,20 @@ class ScreenKeywords(TerminalGroup):
         *** Test Cases ***
         Python Comes To Rest
             Start Terminal    python    -q
-            Wait Until Screen Is Stable    quiet=200 ms
+            Wait Until Terminal Is Stable    quiet=200 ms
         ```
         """
         shell = self._terminal(terminal)
         with self._evidence(shell):
-            screen = shell.wait_stable(timeout=timeout.total_seconds(), quiet=quiet.total_seconds())
+            screen = shell.wait_stable(timeout=within.total_seconds(), quiet=quiet.total_seconds())
         self._show(screen.framed())
         return screen.text
 
     @keyword(tags=["terminal", "assertion"])
-    def screen_should_contain(
+    def terminal_should_contain(
         self, text: str, *, regexp: bool = False, scrollback: bool = False, terminal: Any = None
     ) -> None:
-        """Check that a text is on the screen now. [Wait For Screen Text] waits for it.
+        """Check that a text is on the screen now. [Wait Until Terminal Contains] waits for it.
 
         Args:
             text: The text, or a regular expression.
@@ -105,14 +105,14 @@ class ScreenKeywords(TerminalGroup):
         *** Test Cases ***
         The Prompt Is There
             Start Terminal    python    -q
-            Wait For Screen Text    >>>
-            Screen Should Contain    >>>
+            Wait Until Terminal Contains    >>>
+            Terminal Should Contain    >>>
         ```
         """
         self._check_screen(text, regexp, scrollback, terminal, wanted=True)
 
     @keyword(tags=["terminal", "assertion"])
-    def screen_should_not_contain(
+    def terminal_should_not_contain(
         self, text: str, *, regexp: bool = False, scrollback: bool = False, terminal: Any = None
     ) -> None:
         """Check that a text is not on the screen now.
@@ -130,14 +130,14 @@ class ScreenKeywords(TerminalGroup):
         *** Test Cases ***
         No Error Is There
             Start Terminal    python    -q
-            Wait For Screen Text    >>>
-            Screen Should Not Contain    Traceback
+            Wait Until Terminal Contains    >>>
+            Terminal Should Not Contain    Traceback
         ```
         """
         self._check_screen(text, regexp, scrollback, terminal, wanted=False)
 
     @keyword(tags=["terminal", "getter"])
-    def get_screen(
+    def get_terminal_screen(
         self,
         assertion_operator: AssertionOperator | None = None,
         assertion_expected: Any = None,
@@ -159,8 +159,8 @@ class ScreenKeywords(TerminalGroup):
         *** Test Cases ***
         The Screen Is Read
             Start Terminal    python    -q
-            Wait For Screen Text    >>>
-            Get Screen    contains    >>>
+            Wait Until Terminal Contains    >>>
+            Get Terminal Screen    contains    >>>
         ```
         """
         shell = self._terminal(terminal)
@@ -169,7 +169,7 @@ class ScreenKeywords(TerminalGroup):
         return check_text(self.context.redactor(text), assertion_operator, assertion_expected, "Screen", message)
 
     @keyword(tags=["terminal", "getter"])
-    def get_screen_line(
+    def get_terminal_line(
         self,
         row: int,
         assertion_operator: AssertionOperator | None = None,
@@ -194,8 +194,8 @@ class ScreenKeywords(TerminalGroup):
         *** Test Cases ***
         The First Row Is Read
             Start Terminal    python    -q
-            Wait For Screen Text    >>>
-            Get Screen Line    0    ==    >>>
+            Wait Until Terminal Contains    >>>
+            Get Terminal Line    0    ==    >>>
         ```
         """
         shell = self._terminal(terminal)
@@ -209,7 +209,7 @@ class ScreenKeywords(TerminalGroup):
         return check_text(self.context.redactor(line), assertion_operator, assertion_expected, f"Row {row}", message)
 
     @keyword(tags=["terminal", "getter"])
-    def get_cursor(self, *, terminal: Any = None) -> Any:
+    def get_terminal_cursor(self, *, terminal: Any = None) -> Any:
         """Return where the cursor is.
 
         Args:
@@ -222,16 +222,16 @@ class ScreenKeywords(TerminalGroup):
         *** Test Cases ***
         The Cursor Follows
             Start Terminal    cat
-            Type Text    abc
-            Wait For Screen Text    abc
-            ${cursor} =    Get Cursor
+            Type In Terminal    abc
+            Wait Until Terminal Contains    abc
+            ${cursor} =    Get Terminal Cursor
             Should Be Equal As Integers    ${cursor.column}    3
         ```
         """
         return self._terminal(terminal).screen().cursor
 
     @keyword(tags=["terminal", "assertion"])
-    def text_should_have_style(
+    def terminal_text_should_have_style(
         self,
         text: str,
         *,
@@ -264,8 +264,8 @@ class ScreenKeywords(TerminalGroup):
         *** Test Cases ***
         Red Is Red
             Start Terminal    python    -c    print("\\\\x1b[1;31mred\\\\x1b[0m"); input()
-            Wait For Screen Text    red
-            Text Should Have Style    red    bold=yes    foreground=1
+            Wait Until Terminal Contains    red
+            Terminal Text Should Have Style    red    bold=yes    foreground=1
         ```
         """
         shell = self._terminal(terminal)

@@ -26,7 +26,7 @@ class ServerLogKeywords(KeywordGroup):
     """The output of servers."""
 
     @keyword(tags=["server"])
-    def get_server_log(self, server: Any = None, *, since: Literal["start", "test"] = "start") -> str:
+    def get_server_log(self, *, server: Any = None, since: Literal["start", "test"] = "start") -> str:
         """Return what a server's process has written to standard output and error so far.
 
         Args:
@@ -54,10 +54,10 @@ class ServerLogKeywords(KeywordGroup):
     def server_log_should_contain(
         self,
         pattern: str,
-        server: Any = None,
         *,
+        server: Any = None,
         since: Literal["start", "test"] = "test",
-        timeout: timedelta = timedelta(0),
+        within: timedelta = timedelta(0),
     ) -> str:
         """Check that a server wrote something that matches, since the test began.
 
@@ -65,7 +65,7 @@ class ServerLogKeywords(KeywordGroup):
             pattern: Regular expression, searched in each line; `(?i)` ignores case.
             server: Alias, handle or object; None for the current one.
             since: From the test's start on, or from that of the server.
-            timeout: How long to wait for it.
+            within: How long to wait for it.
 
         Returns:
             The first line that matches.
@@ -84,7 +84,7 @@ class ServerLogKeywords(KeywordGroup):
         ```
         """
         compiled = _compiled(pattern)
-        deadline = Deadline(timeout.total_seconds())
+        deadline = Deadline(within.total_seconds())
         found: list[str] = []
 
         def written() -> bool:
@@ -98,7 +98,7 @@ class ServerLogKeywords(KeywordGroup):
                     f"The log of server '{name}' lacks what was expected since the {since} began",
                     expected=f"a line that matches '{pattern}'",
                     got=f"{len(text.splitlines())} lines that do not",
-                    after=deadline.elapsed if timeout else None,
+                    after=deadline.elapsed if within else None,
                     detail=("Last of them", text.splitlines()[-_SHOWN_LINES:] or ["(it wrote nothing)"]),
                 )
             )
@@ -107,7 +107,7 @@ class ServerLogKeywords(KeywordGroup):
 
     @keyword(tags=["server", "assertion"])
     def server_log_should_not_contain(
-        self, pattern: str, server: Any = None, *, since: Literal["start", "test"] = "test"
+        self, pattern: str, *, server: Any = None, since: Literal["start", "test"] = "test"
     ) -> None:
         """Check that a server wrote nothing that matches, since the test began.
 

@@ -191,7 +191,7 @@ class ServerKeywords(ConnectionKeywords):
         return server
 
     @keyword(tags=["server"])
-    def get_server(self, server: Any = None) -> Any:
+    def get_server(self, *, server: Any = None) -> Any:
         """Return an open server, the current one by default.
 
         Args:
@@ -238,19 +238,19 @@ class ServerKeywords(ConnectionKeywords):
 
     @keyword(tags=["server"])
     def stop_server(
-        self, server: Any = None, *, grace: timedelta | None = None, expect_graceful: timedelta | None = None
+        self, *, server: Any = None, grace: timedelta | None = None, graceful_within: timedelta | None = None
     ) -> None:
         """Stop a server: TERM, then KILL for all that it started. One that we only connected to is let go.
 
         Args:
             server: Alias, handle or object; None for the current one.
             grace: Time that it has after TERM; the profile's by default.
-            expect_graceful: Time in which it must end by itself after TERM; it is an error when it does not, or when it
+            graceful_within: Time in which it must end by itself after TERM; it is an error when it does not, or when it
                 had ended before.
 
         Raises:
             ServerError: Something of it still runs after KILL.
-            CheckFailure: It did not end by itself within `expect_graceful`.
+            CheckFailure: It did not end by itself within `graceful_within`.
 
         Example:
         ```robotframework
@@ -264,13 +264,13 @@ class ServerKeywords(ConnectionKeywords):
         found = self.context.servers.get(server)
         ended_before = found.process.how_it_ended() if found.process else None
         deadline = Deadline(0.0)
-        patience = expect_graceful if expect_graceful is not None else grace
+        patience = graceful_within if graceful_within is not None else grace
         graceful = found.stop(seconds(patience))
         took = deadline.elapsed
         self.context.servers.close(found)
         self.context.stopped_servers.append(found)
-        if expect_graceful is not None:
-            self._judge_end(found, ended_before, graceful, expect_graceful, took)
+        if graceful_within is not None:
+            self._judge_end(found, ended_before, graceful, graceful_within, took)
         if ended_before is not None and not found.end_is_known:
             self.log.warn(f"Server '{found.name}' had ended by itself before it was stopped: {ended_before}.")
         how = "" if graceful else ", by KILL: TERM was not enough"
@@ -301,7 +301,7 @@ class ServerKeywords(ConnectionKeywords):
         self.log.info(f"Stopped {count} servers.")
 
     @keyword(tags=["server", "skip"])
-    def skip_unless_server_supports(self, feature: str, server: Any = None) -> None:
+    def skip_unless_server_supports(self, feature: str, *, server: Any = None) -> None:
         """Skip the test when the server's profile says that it lacks a feature, with the profile's reason.
 
         Args:

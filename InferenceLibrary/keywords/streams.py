@@ -11,7 +11,7 @@ from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.shared.assertions import check_number
 from InferenceLibrary.keywords.shared.calling import CallGroup
-from InferenceLibrary.keywords.shared.rule_groups import DONE, ONE_ID, ORDER, hold
+from InferenceLibrary.keywords.shared.rule_groups import DONE, ONE_ID, ORDER, TYPED, hold
 from InferenceLibrary.keywords.shared.shared_arguments import (
     GENERATION,
     SENDING,
@@ -57,7 +57,7 @@ class StreamKeywords(CallGroup):
         Capital, Token By Token
             Start Server    simulator
             ${stream} =    Stream Chat    What is the capital of France?
-            Reply Should Contain    ${stream}    Paris
+            Answer Should Contain    ${stream}    Paris
             Stream Should End With Done    ${stream}
         ```
         """
@@ -92,7 +92,7 @@ class StreamKeywords(CallGroup):
         Five Chunks
             Start Server    simulator
             ${stream} =    Stream Completion    What is the capital of France?    max_tokens=5
-            Stream Should Have At Least 5 Chunks    ${stream}
+            Get Chunk Count    ${stream}    >=    5
         ```
         """
         refuse_misnamed(misnamed, self.stream_completion)
@@ -123,18 +123,29 @@ class StreamKeywords(CallGroup):
         """
         hold(self.context, "End of stream", stream, DONE)
 
-    @keyword(name="Stream Should Have At Least ${count:\\d+} Chunks", tags=["stream", "assertion"])
-    def stream_should_have_at_least_chunks(self, count: int, stream: Stream) -> None:
-        """Check that a stream brought its text in so many chunks or more.
+    @keyword(tags=["stream", "getter"])
+    def get_chunk_count(
+        self,
+        stream: Stream,
+        assertion_operator: AssertionOperator | None = None,
+        assertion_expected: Any = None,
+        message: str | None = None,
+    ) -> Any:
+        """Return in how many chunks a stream brought its text, checked inline when an operator is given.
 
         Chunks without text (the role, the finish reason, the usage) and `[DONE]` do not count.
 
         Args:
-            count: The least number of chunks with text, from 1.
             stream: What [Stream Chat] or [Stream Completion] returned.
+            assertion_operator: `==`, `>=` and so on.
+            assertion_expected: The other side.
+            message: Replaces the text of the failure.
+
+        Returns:
+            The number of chunks with text.
 
         Raises:
-            CheckFailure: There are fewer.
+            CheckFailure: The comparison does not hold.
 
         Example:
         ```robotframework
@@ -142,15 +153,11 @@ class StreamKeywords(CallGroup):
         Not In One Lump
             Start Server    simulator
             ${stream} =    Stream Chat    What is the capital of France?
-            Stream Should Have At Least 5 Chunks    ${stream}
+            Get Chunk Count    ${stream}    >=    5
         ```
         """
-        if count < 1:
-            raise CheckFailure("Every stream has at least 0 chunks: expected a number from 1.")
-        if len(stream.tokens) < count:
-            raise CheckFailure(
-                f"Stream: expected at least {count} chunks with text, got {len(stream.tokens)} in {stream}."
-            )
+        what = f"Chunks with text of {stream}"
+        return check_number(len(stream.tokens), assertion_operator, assertion_expected, what, "", message)
 
     @keyword(tags=["stream", "assertion"])
     def stream_should_have_one_id(self, stream: Stream) -> None:
@@ -178,8 +185,9 @@ class StreamKeywords(CallGroup):
         """Check the order of a stream, of any API: the rules on what comes after what.
 
         Of chats and completions, for every choice: the role first, exactly one finish reason, no text after it, usage
-        that was asked for after all of them (C6, C9, C11, C14, C24, X6). Of typed events: what begins, what nests, what
-        ends.
+        that was asked for after all of them (C6, C9, C11, C14, C24, X6). Of typed events (Responses,
+        Messages, jobs): what begins, what nests, what ends, sequence numbers without a gap, deltas that make up the
+        closing text, and that the `event:` line names the type of the data.
 
         Args:
             stream: What [Stream Chat] or [Stream Completion] returned.
@@ -196,7 +204,7 @@ class StreamKeywords(CallGroup):
             Stream Should Be In Order    ${stream}
         ```
         """
-        hold(self.context, "Order", stream, ORDER)
+        hold(self.context, "Order", stream, (*ORDER, *TYPED))
 
     @keyword(tags=["stream", "getter"])
     def get_time_to_first_token(

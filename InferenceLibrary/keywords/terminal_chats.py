@@ -137,7 +137,7 @@ class TerminalChatKeywords(TerminalGroup):
         An Answer In The Terminal
             Start Chat Terminal    profile=simulator
             ${answer} =    Ask In Terminal    What is the capital of France?
-            Screen Should Contain    Paris
+            Terminal Should Contain    Paris
             Leave Chat Terminal
         ```
         """
@@ -213,14 +213,14 @@ class TerminalChatKeywords(TerminalGroup):
         return text
 
     @keyword(tags=["terminal", "chat", "assertion"])
-    def terminal_reply_should_equal_what_the_server_sent(
+    def terminal_answer_should_equal_what_the_server_sent(
         self,
         answer: TerminalAnswer | None,
         truth_file: Path,
         *,
         layout: Literal["terminal", "program"] = "terminal",
         record: int = -1,
-        timeout: timedelta = timedelta(seconds=1),
+        within: timedelta = timedelta(seconds=1),
         terminal: Any = None,
     ) -> None:
         """Check that the terminal shows exactly the tokens that the simulator sent.
@@ -237,7 +237,7 @@ class TerminalChatKeywords(TerminalGroup):
             layout: `terminal`: the terminal breaks long lines at its edge. `program`: the program breaks them itself,
                 at blanks, and may draw frames around them; blanks are then not compared.
             record: Which answer of the file; -1 is the last.
-            timeout: How long the record may take to be there, and the screen to show it.
+            within: How long the record may take to be there, and the screen to show it.
             terminal: Alias, handle or object of a terminal; by default the current one.
 
         Raises:
@@ -250,7 +250,7 @@ class TerminalChatKeywords(TerminalGroup):
             ${truth} =    Set Variable    ${OUTPUT DIR}/truth.jsonl
             Start Chat Terminal    profile=simulator    options={"truth_file": "${truth}"}    columns=24
             ${answer} =    Ask In Terminal    What is the capital of France?
-            Terminal Reply Should Equal What The Server Sent    ${answer}    ${truth}
+            Terminal Answer Should Equal What The Server Sent    ${answer}    ${truth}
             Leave Chat Terminal
         ```
         """
@@ -283,7 +283,7 @@ class TerminalChatKeywords(TerminalGroup):
             return trouble is None
 
         with self._evidence(shell):
-            if not wait_until(equal, timeout.total_seconds()):
+            if not wait_until(equal, within.total_seconds()):
                 raise CheckFailure(
                     shell.failure_text(
                         "The terminal does not show what the server sent",

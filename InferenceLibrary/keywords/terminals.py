@@ -52,10 +52,10 @@ class TerminalKeywords(TerminalGroup):
         *** Test Cases ***
         Python Calculates
             Start Terminal    python    -q
-            Wait For Screen Text    >>>
-            Type Text    6 * 7
-            Press Keys    Enter
-            Wait For Screen Text    42
+            Wait Until Terminal Contains    >>>
+            Type In Terminal    6 * 7
+            Press Terminal Keys    Enter
+            Wait Until Terminal Contains    42
         ```
         """
         from InferenceLibrary.terminal.session import Terminal
@@ -74,7 +74,7 @@ class TerminalKeywords(TerminalGroup):
         return self._register(terminal, alias)
 
     @keyword(tags=["terminal"])
-    def type_text(self, text: Any, *, terminal: Any = None) -> None:
+    def type_in_terminal(self, text: Any, *, terminal: Any = None) -> None:
         """Type text, as it stands: names of keys are text too.
 
         Args:
@@ -88,8 +88,8 @@ class TerminalKeywords(TerminalGroup):
         *** Test Cases ***
         Cat Echoes
             Start Terminal    cat
-            Type Text    hello
-            Wait For Screen Text    hello
+            Type In Terminal    hello
+            Wait Until Terminal Contains    hello
         ```
         """
         shell = self._terminal(terminal)
@@ -99,7 +99,7 @@ class TerminalKeywords(TerminalGroup):
         self.log.info(f"Typed {words!r}.")
 
     @keyword(tags=["terminal"])
-    def press_keys(self, *keys: str, terminal: Any = None) -> None:
+    def press_terminal_keys(self, *keys: str, terminal: Any = None) -> None:
         """Press keys, one after the other.
 
         Args:
@@ -114,8 +114,8 @@ class TerminalKeywords(TerminalGroup):
         *** Test Cases ***
         Control C Ends Cat
             Start Terminal    cat
-            Press Keys    h    i    Enter    Ctrl+C
-            Terminal Should Exit    signal=SIGINT
+            Press Terminal Keys    h    i    Enter    Ctrl+C
+            Terminal Should Have Exited    signal=SIGINT
         ```
         """
         shell = self._terminal(terminal)
@@ -124,7 +124,7 @@ class TerminalKeywords(TerminalGroup):
         self.log.info(f"Pressed {', '.join(keys)}.")
 
     @keyword(tags=["terminal"])
-    def click(
+    def click_in_terminal(
         self, column: int, row: int, *, button: Literal["left", "middle", "right"] = "left", terminal: Any = None
     ) -> None:
         """Click on a cell of the screen with the mouse.
@@ -142,7 +142,7 @@ class TerminalKeywords(TerminalGroup):
         *** Test Cases ***
         A Click Off The Screen Is Refused
             Start Terminal    cat    columns=40    rows=10
-            Run Keyword And Expect Error    The click is off the screen*    Click    40    0
+            Run Keyword And Expect Error    The click is off the screen*    Click In Terminal    40    0
         ```
         """
         shell = self._terminal(terminal)
@@ -151,7 +151,7 @@ class TerminalKeywords(TerminalGroup):
         self.log.info(f"Clicked at column {column}, row {row}.")
 
     @keyword(tags=["terminal"])
-    def click_on_text(
+    def click_on_terminal_text(
         self, text: str, *, button: Literal["left", "middle", "right"] = "left", terminal: Any = None
     ) -> None:
         """Click on a text on the screen with the mouse: on its first character, at the first place where it stands.
@@ -168,7 +168,7 @@ class TerminalKeywords(TerminalGroup):
         *** Test Cases ***
         A Text That Is Not There Cannot Be Clicked
             Start Terminal    cat
-            Run Keyword And Expect Error    The text cannot be clicked*    Click On Text    Save
+            Run Keyword And Expect Error    The text cannot be clicked*    Click On Terminal Text    Save
         ```
         """
         shell = self._terminal(terminal)
@@ -193,7 +193,7 @@ class TerminalKeywords(TerminalGroup):
         A Narrow Window
             Start Terminal    python    -q
             Resize Terminal    40    10
-            Wait Until Screen Is Stable
+            Wait Until Terminal Is Stable
         ```
         """
         self._terminal(terminal).resize(columns, rows)
@@ -211,19 +211,19 @@ class TerminalKeywords(TerminalGroup):
         *** Test Cases ***
         A Picture For The Log
             Start Terminal    python    -q
-            Wait For Screen Text    >>>
+            Wait Until Terminal Contains    >>>
             Take Terminal Screenshot    prompt
         ```
         """
         return str(self._picture(self._terminal(terminal), name))
 
     @keyword(tags=["terminal", "assertion"])
-    def terminal_should_exit(
+    def terminal_should_have_exited(
         self,
         exit_code: int | None = None,
         *,
         signal: str | None = None,
-        timeout: timedelta = _TEN_SECONDS,
+        within: timedelta = _TEN_SECONDS,
         terminal: Any = None,
     ) -> None:
         """Wait until the program has ended, and check how.
@@ -231,7 +231,7 @@ class TerminalKeywords(TerminalGroup):
         Args:
             exit_code: The exit code that is right; 0 unless a signal is named.
             signal: In place of an exit code: the name of the signal that must have ended it, such as `SIGINT`.
-            timeout: How long to wait for its end.
+            within: How long to wait for its end.
             terminal: Alias, handle or object of a terminal; by default the current one.
 
         Raises:
@@ -242,20 +242,20 @@ class TerminalKeywords(TerminalGroup):
         *** Test Cases ***
         Python Leaves With The Code It Is Given
             Start Terminal    python    -q
-            Wait For Screen Text    >>>
-            Type Text    exit(3)
-            Press Keys    Enter
-            Terminal Should Exit    3
+            Wait Until Terminal Contains    >>>
+            Type In Terminal    exit(3)
+            Press Terminal Keys    Enter
+            Terminal Should Have Exited    3
         ```
         """
         shell = self._terminal(terminal)
         with self._evidence(shell):
-            screen = shell.wait_exit(timeout=timeout.total_seconds())
+            screen = shell.wait_exit(timeout=within.total_seconds())
             check_exit(shell, screen, 0 if exit_code is None and signal is None else exit_code, signal)
         self.log.info(f"{screen.state[:1].upper()}{screen.state[1:]}.")
 
     @keyword(tags=["terminal"])
-    def stop_terminal(self, terminal: Any = None) -> None:
+    def stop_terminal(self, *, terminal: Any = None) -> None:
         """Close a terminal: hang up, then end whatever is left of the program and its children.
 
         Args:
@@ -265,7 +265,7 @@ class TerminalKeywords(TerminalGroup):
         *** Test Cases ***
         Closing Ends The Program
             Start Terminal    cat    alias=cat
-            Stop Terminal    cat
+            Stop Terminal    terminal=cat
         ```
         """
         shell = self.context.terminals.close(terminal)

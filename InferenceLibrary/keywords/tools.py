@@ -170,13 +170,13 @@ class ToolKeywords(KeywordGroup):
             ${reply} =    Chat    What is the capital of France?
             ${messages} =    Add Turn    What is the capital of France?    ${reply}    And the capital of Italy?
             ${reply} =    Chat    ${messages}
-            Reply Should Contain    ${reply}    Rome
+            Answer Should Contain    ${reply}    Rome
         ```
         """
         return Messages([*messages, {"role": "assistant", "content": answer.text}, {"role": "user", "content": text}])
 
     @keyword(tags=["chat", "assertion"])
-    def reply_should_fit_schema(self, answer: Reply | Stream, schema: JsonObject) -> Any:
+    def answer_should_fit_schema(self, answer: Reply | Stream, schema: JsonObject) -> Any:
         """Check that the text of an answer is JSON that fits a schema.
 
         Args:
@@ -196,7 +196,7 @@ class ToolKeywords(KeywordGroup):
             Start Server    simulator
             VAR    ${schema}    {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
             ${reply} =    Chat    Name a city.    response_format=${schema}
-            ${data} =    Reply Should Fit Schema    ${reply}    ${schema}
+            ${data} =    Answer Should Fit Schema    ${reply}    ${schema}
             Should Not Be Empty    ${data}[city]
         ```
         """

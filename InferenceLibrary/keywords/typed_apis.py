@@ -10,7 +10,6 @@ from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.shared.calling import Call, CallGroup
-from InferenceLibrary.keywords.shared.rule_groups import ORDER, TYPED, hold
 from InferenceLibrary.keywords.shared.shared_arguments import BREAKING, SAMPLING, SENDING, TOOLS, refuse_misnamed, takes
 from InferenceLibrary.protocol.paths import COUNT_TOKENS, MESSAGES, RESPONSES
 from InferenceLibrary.types import Messages
@@ -21,12 +20,12 @@ class TypedApiKeywords(CallGroup):
 
     @keyword(tags=["responses"])
     @takes(SAMPLING, TOOLS, SENDING)
-    def respond(self, messages: Messages, *misnamed: str, instructions: str | None = None, **options: Any) -> Reply:
+    def respond(self, messages: Messages, *misnamed: str, system: str | None = None, **options: Any) -> Reply:
         """Ask for an answer of the Responses API (`POST /v1/responses`).
 
         Args:
             messages: Text, or a JSON array of input items.
-            instructions: What a system message is to a chat.
+            system: What a system message is to a chat; it becomes the `instructions` of this API.
 
         Returns:
             The reply, as from [Chat]; its finish reason is the status, `completed`, or why it is incomplete.
@@ -40,24 +39,22 @@ class TypedApiKeywords(CallGroup):
         Capital
             Start Server    simulator
             ${reply} =    Respond    What is the capital of France?
-            Reply Should Contain    ${reply}    Paris
+            Answer Should Contain    ${reply}    Paris
             Finish Reason Should Be    ${reply}    completed
         ```
         """
         refuse_misnamed(misnamed, self.respond)
-        call = self._call(options, messages=messages, system=instructions)
+        call = self._call(options, messages=messages, system=system)
         return self._typed_reply("response", RESPONSES, call)
 
     @keyword(tags=["responses", "stream"])
     @takes(SAMPLING, TOOLS, BREAKING, SENDING)
-    def stream_response(
-        self, messages: Messages, *misnamed: str, instructions: str | None = None, **options: Any
-    ) -> Stream:
+    def stream_response(self, messages: Messages, *misnamed: str, system: str | None = None, **options: Any) -> Stream:
         """Ask for a streamed answer of the Responses API and record it.
 
         Args:
             messages: As for [Respond].
-            instructions: What a system message is to a chat.
+            system: What a system message is to a chat; it becomes the `instructions` of this API.
 
         Returns:
             The stream, as from [Stream Chat].
@@ -72,12 +69,12 @@ class TypedApiKeywords(CallGroup):
         Capital
             Start Server    simulator
             ${stream} =    Stream Response    What is the capital of France?
-            Reply Should Contain    ${stream}    Paris
-            Typed Events Should Be In Order    ${stream}
+            Answer Should Contain    ${stream}    Paris
+            Stream Should Be In Order    ${stream}
         ```
         """
         refuse_misnamed(misnamed, self.stream_response)
-        call = self._call(options, stream=True, messages=messages, system=instructions)
+        call = self._call(options, stream=True, messages=messages, system=system)
         return self._typed_stream("streamed response", RESPONSES, call)
 
     @keyword(tags=["messages"])
@@ -103,7 +100,7 @@ class TypedApiKeywords(CallGroup):
         Capital
             Start Server    simulator
             ${reply} =    Send Message    What is the capital of France?
-            Reply Should Contain    ${reply}    Paris
+            Answer Should Contain    ${reply}    Paris
             Finish Reason Should Be    ${reply}    end_turn
         ```
         """
@@ -133,8 +130,8 @@ class TypedApiKeywords(CallGroup):
         Capital
             Start Server    simulator
             ${stream} =    Stream Message    What is the capital of France?
-            Reply Should Contain    ${stream}    Paris
-            Typed Events Should Be In Order    ${stream}
+            Answer Should Contain    ${stream}    Paris
+            Stream Should Be In Order    ${stream}
         ```
         """
         refuse_misnamed(misnamed, self.stream_message)
@@ -174,31 +171,6 @@ class TypedApiKeywords(CallGroup):
         if not isinstance(count, int) or isinstance(count, bool):
             raise CheckFailure(f"Count of tokens: expected a whole number in 'input_tokens', got {reply.body[:200]}.")
         return count
-
-    @keyword(tags=["responses", "messages", "stream", "assertion"])
-    def typed_events_should_be_in_order(self, stream: Stream) -> None:
-        """Check the order of a stream of the Responses or the Messages API.
-
-        Responses: created first, one end and nothing behind it, sequence numbers without a gap, items and parts opened
-        and closed, deltas that make up the closing text. Messages: start, blocks by rising index each with its stop,
-        message_delta, message_stop. Both: the `event:` line names the type of the data.
-
-        Args:
-            stream: What [Stream Response] or [Stream Message] returned.
-
-        Raises:
-            CheckFailure: Something is out of order; the message lists all.
-
-        Example:
-        ```robotframework
-        *** Test Cases ***
-        Order
-            Start Server    simulator
-            ${stream} =    Stream Message    Hello
-            Typed Events Should Be In Order    ${stream}
-        ```
-        """
-        hold(self.context, "Order of typed events", stream, (*ORDER, *TYPED))
 
     def _typed_stream(self, what: str, path: str, call: Call) -> Stream:
         return self._made(what, call, lambda: call.server.client.ask_stream(path, call.question, call.sending))

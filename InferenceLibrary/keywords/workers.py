@@ -196,7 +196,7 @@ class WorkerKeywords(CallGroup):
         return reply
 
     @keyword(tags=["worker", "assertion"])
-    def events_should_be_in_order(self, job: Job) -> None:
+    def job_events_should_be_in_order(self, job: Job) -> None:
         """Check the order of a job's events: `started`, then tokens and metrics, then one `end` or `error`, no more.
 
         Tokens must be numbered from 0 without a gap. An `event:` line, where there is one, must say what the JSON
@@ -214,7 +214,7 @@ class WorkerKeywords(CallGroup):
         Order
             Start Server    worker
             ${job} =    Execute Job    Hello
-            Events Should Be In Order    ${job}
+            Job Events Should Be In Order    ${job}
         ```
         """
         hold(self.context, f"Order of {job.job_id}", job, (*ORDER, *TYPED))

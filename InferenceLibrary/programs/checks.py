@@ -96,7 +96,7 @@ def check_refusal(
     arguments: Sequence[str],
     *,
     exit_codes: Sequence[int] = (),
-    mention: str | None = None,
+    contains: str | None = None,
     stream: str | None = None,
 ) -> RunResult:
     """Return how a program refused its arguments, found to be what a person needs.
@@ -109,13 +109,13 @@ def check_refusal(
         run: Runs it.
         arguments: The bad arguments.
         exit_codes: The codes that are right; none named: those of the program, else any but 0.
-        mention: What the message must name; None takes any of the arguments.
+        contains: What the message must name; None takes any of the arguments.
         stream: `stdout` or `stderr`, where the message must stand; None takes the program's.
 
     Raises:
-        CheckFailure: One of this does not hold, or `mention` is empty.
+        CheckFailure: One of this does not hold, or `contains` is empty.
     """
-    refuse_empty("the message", mention)
+    refuse_empty("the message", contains)
     result = run(arguments)
     codes = tuple(exit_codes) or binary.bad_argument.exit_codes
     where = stream or binary.bad_argument.stream
@@ -130,7 +130,7 @@ def check_refusal(
             f"{what} was refused with another exit code", f"{_any_of(codes)}", f"{result.exit_code}", result, shown
         )
     message, other = result.stream(where), result.stream(STREAMS[1 - STREAMS.index(where)])
-    named = [mention] if mention is not None else [word for word in result.command[1:] if word]
+    named = [contains] if contains is not None else [word for word in result.command[1:] if word]
     if not message.strip():
         got = "nothing there, but text on the other stream" if other.strip() else "nothing on any stream"
         raise _failure(f"{what} was refused without a message on {where}", f"text on {where}", got, result, shown)

@@ -162,26 +162,26 @@ Run = Callable[[Sequence[str]], RunResult]
 """Runs a command line to its end."""
 
 
-def check_dry_run(loader: Loader, model: Path, run: Run, mention: str | None = None) -> ModelLoad:
+def check_dry_run(loader: Loader, model: Path, run: Run, matching: str | None = None) -> ModelLoad:
     """Let a program load a model and end.
 
     Args:
         loader: The program.
         model: The model.
         run: Runs a command line.
-        mention: A regular expression that the output must match.
+        matching: A regular expression that the output must match.
 
     Raises:
         CheckFailure: It did not end with exit code 0, or without the words.
     """
-    refuse_empty("the output", mention)
+    refuse_empty("the output", matching)
     result = run(loader.argv(model, dry_run=True))
     if result.exit_code != 0:
         raise _failure(f"Model '{model.name}' was not loaded by {loader.name}", "exit code 0", result.ending, result)
-    if mention is not None and not re.search(mention, result.stdout + result.stderr):
+    if matching is not None and not re.search(matching, result.stdout + result.stderr):
         raise _failure(
             f"Model '{model.name}' was loaded by {loader.name} without saying so",
-            f"/{mention}/ in its output",
+            f"/{matching}/ in its output",
             "another text",
             result,
         )
@@ -194,7 +194,7 @@ def check_refusal_of_model(
     run: Run,
     *,
     exit_codes: Sequence[int] = (),
-    mention: str | None = None,
+    matching: str | None = None,
 ) -> RunResult:
     """Return how a program refused a model, found to be what a person needs.
 
@@ -206,14 +206,14 @@ def check_refusal_of_model(
         model: The model.
         run: Runs a command line within a time limit.
         exit_codes: The codes that are right; any but 0 when none is named.
-        mention: A regular expression for the message; the file's name by default.
+        matching: A regular expression for the message; the file's name by default.
 
     Raises:
         CheckFailure: One of this does not hold.
     """
     what = f"Model '{model.name}'"
     codes = " or ".join(map(str, exit_codes)) or "other than 0"
-    refuse_empty("the message", mention)
+    refuse_empty("the message", matching)
     try:
         result = run(loader.argv(model, dry_run=True))
     except BinaryError as error:
@@ -230,11 +230,11 @@ def check_refusal_of_model(
     crash = _CRASHES.search(text)
     if crash is not None:
         raise _failure(f"{what} crashed {loader.name}", "a message for people", f"'{crash[0]}'", result)
-    pattern = re.escape(model.name) if mention is None else mention
+    pattern = re.escape(model.name) if matching is None else matching
     if not text.strip():
         raise _failure(f"{what} was refused by {loader.name} without a word", "a message", "no output", result)
     if not re.search(pattern, text):
-        expected = f"'{model.name}'" if mention is None else f"/{mention}/"
+        expected = f"'{model.name}'" if matching is None else f"/{matching}/"
         raise _failure(f"{what} was refused by {loader.name} without the reason", expected, "another text", result)
     if result.left_behind:
         left = ", ".join(result.left_behind)

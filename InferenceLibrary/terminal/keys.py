@@ -44,7 +44,7 @@ def _known(name: str, names: tuple[str, ...], whole: str) -> str:
     if name.lower() in spelled:
         return spelled[name.lower()]
     close = difflib.get_close_matches(name.lower(), spelled, n=1)
-    hint = f"Did you mean {spelled[close[0]]}?" if close else "Text is typed with Type Text"
+    hint = f"Did you mean {spelled[close[0]]}?" if close else "Text is typed with Type In Terminal"
     raise TerminalError(
         describe(
             f"There is no key '{whole}'",

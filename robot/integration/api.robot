@@ -94,7 +94,7 @@ The Capital Of France Is Known
     [Tags]    requires-model    covers:router-capital
     Tag The Origin Of Answers
     ${reply} =    Chat    ${CAPITAL_OF_FRANCE}    max_tokens=32    temperature=0
-    Reply Should Contain    ${reply}    Paris
+    Answer Should Contain    ${reply}    Paris
     Finish Reason Should Be    ${reply}    stop
 
 An Unknown Model Is Refused

@@ -14,37 +14,37 @@ Test Tags        binary
 *** Test Cases ***
 The Program Exists And Can Be Executed
     [Tags]    smoke    covers:mistral-binary-exists
-    Binary Should Exist
+    Program Should Exist
 
 It Tells Its Version
     [Tags]    smoke    covers:mistral-version
-    ${result} =    Run Binary    --version
+    ${result} =    Run Program    --version
     Should Be Equal As Integers    ${result.exit_code}    0
-    Version Should Match
+    Program Version Should Match
 
 It Explains Itself
     [Tags]    covers:mistral-help
-    Help Should Mention    --port    --help
+    Program Help Should Contain    --port    --help
 
 An Unknown Option Is Refused
     [Documentation]    Refused means: the exit code for it, no crash, a message that names the argument, and nothing
     ...    left behind.
     [Tags]    covers:mistral-bad-arguments
-    Arguments Should Be Rejected    --no-such-option
+    Program Should Refuse Arguments    --no-such-option
 
 A Port That Is No Number Is Refused
     [Tags]    covers:mistral-bad-arguments
-    Arguments Should Be Rejected    --port    not-a-number
+    Program Should Refuse Arguments    --port    not-a-number
 
 An Option Without Its Value Is Refused
     [Tags]    covers:mistral-bad-arguments
-    Arguments Should Be Rejected    --port
+    Program Should Refuse Arguments    --port
 
 A Port Out Of Range Is Refused
     Skip Unless Server Supports    checked port numbers
-    Arguments Should Be Rejected    --port    999999
+    Program Should Refuse Arguments    --port    999999
 
 It Needs Little Time And Memory To Tell Its Version
-    ${result} =    Run Binary    --version    timeout=5 s
+    ${result} =    Run Program    --version    timeout=5 s
     Should Be True    ${result.elapsed} < 5
     Should Be Empty    ${result.left_behind}

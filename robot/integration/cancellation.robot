@@ -51,8 +51,8 @@ A Total Time Limit Ends A Stream And Tells What Had Arrived
     ...    max_tokens=100
     ...    extra=${ENDLESS}
     ...    timeout=200 ms
-    ...    error_contains=no end within the total time limit of 0.2 s
-    ...    category=SERVER_ERROR
+    ...    error_message=no end within the total time limit of 0.2 s
+    ...    error_category=SERVER_ERROR
     ...    within=2 s
     Should Be True    1 <= len($error.stream.tokens) <= 4
     The Server Should Forget It
@@ -65,7 +65,7 @@ A Very Short Time Limit Is Kept
     ...    ${SHORT_PROMPT}
     ...    timeout=1 ms
     ...    within=2 s
-    ...    error_contains=within the total time limit of 0.001 s
+    ...    error_message=within the total time limit of 0.001 s
 
 Waiting For The First Byte Has A Limit
     [Tags]    mock
@@ -74,7 +74,7 @@ Waiting For The First Byte Has A Limit
     ...    Chat
     ...    ${SHORT_PROMPT}
     ...    first_byte_timeout=100 ms
-    ...    error_contains=first-byte limit of 0.1 s (nothing had arrived)
+    ...    error_message=first-byte limit of 0.1 s (nothing had arrived)
     ...    within=2 s
 
 Silence Inside A Stream Has A Limit
@@ -86,7 +86,7 @@ Silence Inside A Stream Has A Limit
     ...    ${CAPITAL_OF_FRANCE}
     ...    headers=${stalled}
     ...    silence_timeout=100 ms
-    ...    error_contains=between-events limit of 0.1 s
+    ...    error_message=between-events limit of 0.1 s
     ...    within=2 s
     Length Should Be    ${error.stream.chunks}    3
 
@@ -101,7 +101,7 @@ A Call That Runs Out Of Time Is Dropped By The Server
     [Tags]    mock
     Use Shared Simulator    time_to_first_token=20s
     Request Should Fail    Chat    ${SHORT_PROMPT}    timeout=100 ms
-    Server Should Be Idle Within    2 s
+    Server Should Be Idle    within=2 s
 
 Ten Cancelled Streams Leave Nothing Behind
     FOR    ${number}    IN RANGE    10
@@ -123,6 +123,6 @@ Slow Down Where Possible
 The Server Should Forget It
     [Documentation]    Nothing is at work any more, and the next request is served.
     Skip Unless Server Supports    metrics
-    Server Should Be Idle Within    2 s
+    Server Should Be Idle    within=2 s
     ${next} =    Chat    ${SHORT_PROMPT}    max_tokens=1
     Should Not Be Empty    ${next.text}

@@ -63,7 +63,7 @@ Files Are Mounted Into It
     Create File    ${OUTPUT_DIR}/scenarios/mounted.yaml    rules: [${rule}]\n
     Start Simulator    mounts=${OUTPUT_DIR}/scenarios:/scenarios:ro    command=--scenario /scenarios/mounted.yaml
     ${reply} =    Chat    Say the secret word
-    Reply Should Contain    ${reply}    mounted
+    Answer Should Contain    ${reply}    mounted
 
 A Second Port Is Published Where It Is Told
     Start Simulator    command=--control-port 9000    ports={"9000": null}
@@ -102,8 +102,8 @@ A Killed Container Is Restarted At Its Address
 
 A Container Ends Gracefully And Leaves Nothing
     Start Simulator
-    Stop Server    expect_graceful=5 s
-    Server Should Have Exited    code=0
+    Stop Server    graceful_within=5 s
+    Server Should Have Exited    exit_code=0
     Server Should Not Have Leaked
 
 A Stopped Container Is Gone

@@ -45,4 +45,4 @@ Failure Should Have Category
     [Documentation]    A call that meets this fault fails in this category.
     [Arguments]    ${call}    ${fault}    ${category}
     VAR    &{headers}    X-Inference-Fault=${fault}
-    Request Should Fail    ${call}    ${SHORT_PROMPT}    headers=${headers}    category=${category}
+    Request Should Fail    ${call}    ${SHORT_PROMPT}    headers=${headers}    error_category=${category}

@@ -14,7 +14,7 @@ Test Tags        errors
 Nobody There Is A Server Error
     # No server listens on the port of the discard protocol.
     Connect To Server    http://127.0.0.1:9    check=False    model=any
-    Request Should Fail    Chat    ${SHORT_PROMPT}    category=SERVER_ERROR    error_contains=connection refused
+    Request Should Fail    Chat    ${SHORT_PROMPT}    error_category=SERVER_ERROR    error_message=connection refused
 
 An Error Inside A Stream Keeps What Came Before
     [Tags]    mock
@@ -24,7 +24,7 @@ An Error Inside A Stream Keeps What Came Before
     ...    Stream Chat
     ...    ${CAPITAL_OF_FRANCE}
     ...    headers=${fault}
-    ...    error_contains=an error event
+    ...    error_message=an error event
     Should Be True    len($error.stream.tokens) >= 1
     Should Not Be Empty    ${error.error.message}
 
@@ -35,7 +35,7 @@ A Refused Stream Is Plain JSON Before Any Event
     ...    {"messages": "wrong", "stream": true}
     ...    expected_status=400
     Should Contain    ${reply.headers}[content-type]    application/json
-    Error Should Be    ${reply}    category=INVALID_REQ
+    Error Should Be    ${reply}    error_category=INVALID_REQ
 
 An Error In A Stream's Clothes Is Found Out
     [Tags]    mock
@@ -46,7 +46,7 @@ An Error In A Stream's Clothes Is Found Out
     ...    ${SHORT_PROMPT}
     ...    model=no-such-model
     ...    headers=${fault}
-    ...    error_contains=an error event
+    ...    error_message=an error event
 
 An Unknown Model Is Named
     Skip Unless Server Supports    unknown model is refused
@@ -61,7 +61,7 @@ A Wrong Key Is Refused
     [Tags]    mock    covers:router-auth-mock
     Skip Unless Server Supports    fault injection
     Start Server    simulator    arguments=["--api-key", "right-key-1234"]    alias=locked
-    Request Should Fail    Chat    ${SHORT_PROMPT}    status=401    category=AUTH_ERROR
+    Request Should Fail    Chat    ${SHORT_PROMPT}    status=401    error_category=AUTH_ERROR
     VAR    &{wrong}    Authorization=Bearer wrong-key-1234
     Request Should Fail    Chat    ${SHORT_PROMPT}    headers=${wrong}    status=401
     VAR    &{right}    Authorization=Bearer right-key-1234
@@ -122,7 +122,7 @@ Injected Failure Should Be
     [Documentation]    A simulator that always fails in this way answers with this status and category.
     [Arguments]    ${failure}    ${status}    ${category}
     Use Shared Simulator    failure_injection_rate=${100}    failure_types=${{[$failure]}}
-    ${error} =    Request Should Fail    Chat    ${SHORT_PROMPT}    status=${status}    category=${category}
+    ${error} =    Request Should Fail    Chat    ${SHORT_PROMPT}    status=${status}    error_category=${category}
     Should Not Be Empty    ${error.error.message}
 
 Hostile Answer Should End
@@ -136,5 +136,5 @@ Hostile Answer Should End
     ...    ${SHORT_PROMPT}
     ...    headers=${headers}
     ...    timeout=10 s
-    ...    error_contains=${told}
+    ...    error_message=${told}
     ...    within=1 min

@@ -129,7 +129,7 @@ An Upstream That Is Down Is A Provider Error
 An Upstream That Is Silent Is A Provider Error In Time
     [Tags]    mock
     Skip Unless Server Supports    upstreams of our own
-    ${silent} =    Get Server    one
+    ${silent} =    Get Server    server=one
     Set Behaviour    one    time_to_first_token=30s
     Start Server    gateway    upstream=inference=${silent.base_url};phi-4    upstream_timeout=200 ms
     ${reply} =    Chat    Hi    model=phi-4    expected_status=502    timeout=10 s

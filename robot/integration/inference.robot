@@ -60,7 +60,7 @@ A Cancelled Inference Frees Its Place
     Should Be True    ${stream.cancelled}
     ${reply} =    Chat    What is the capital of Spain?    temperature=0    server=single
     Should Be Equal    ${reply.text}    The capital of Spain is Madrid.
-    Server Should Be Idle Within    10 s    server=single
+    Server Should Be Idle    within=10 s    server=single
 
 Requests At Once Keep Apart
     ${results} =    Chat At Once    What is the capital of Japan?    count=12    temperature=0
@@ -94,7 +94,7 @@ A Model Of My Own Answers
 Typed Events Come While The Model Speaks
     ${stream} =    Stream Message    What is the capital of France?    max_tokens=30
     Should Be Equal    ${stream.text}    The capital of France is Paris.
-    Typed Events Should Be In Order    ${stream}
+    Stream Should Be In Order    ${stream}
     ${stream} =    Stream Response    What is the capital of France?
     Should Be Equal    ${stream.text}    The capital of France is Paris.
-    Typed Events Should Be In Order    ${stream}
+    Stream Should Be In Order    ${stream}

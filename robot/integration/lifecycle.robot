@@ -30,15 +30,15 @@ A Start Waits For Checks Of One's Own
     VAR    @{checks}    ${port}    ${ask}    ${{lambda facts: facts.pid is not None}}
     Start One    checks=${checks}
     Get Server Timing    checks passed    >=    0 s
-    Wait Until Server Is Ready    timeout=30 s
+    Wait Until Server Is Ready    within=30 s
 
 It Ends Gracefully When Idle
     [Tags]    smoke
     ${server} =    Start One
     ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=8
     Should Not Be Empty    ${reply.text}
-    Stop Server    expect_graceful=30 s
-    Server Should Not Have Leaked    ${server}
+    Stop Server    graceful_within=30 s
+    Server Should Not Have Leaked    server=${server}
 
 Its Address Is Refused Once It Has Ended
     ${server} =    Start One
@@ -51,15 +51,15 @@ Two Servers Share The Machine
     ${second} =    Start One    alias=second
     Should Not Be Equal    ${first.base_url}    ${second.base_url}
     Chat    ${SHORT_PROMPT}    max_tokens=4    server=first
-    Stop Server    first
-    Server Should Be Healthy    second
+    Stop Server    server=first
+    Server Should Be Healthy    server=second
     Chat    ${SHORT_PROMPT}    max_tokens=4    server=second
 
 A Busy Port Is Refused With Its Reason
     [Tags]    covers:batch-port-in-use
     ${first} =    Start One
     Run Keyword And Expect Error    *port ${first.port}: address already in use*    Start One    port=${first.port}
-    Server Should Be Healthy    ${first}
+    Server Should Be Healthy    server=${first}
 
 A Port Of Choice Is Free Again After The End
     [Tags]    covers:worker-cleanup
@@ -80,7 +80,7 @@ Nothing Answers While It Is Paused
     Pause Server
     Run Keyword And Expect Error    *no answer within*    Chat    ${SHORT_PROMPT}    timeout=200 ms
     Resume Server
-    Wait Until Server Is Ready    timeout=20 s
+    Wait Until Server Is Ready    within=20 s
     ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=4
     Should Not Be Empty    ${reply.text}
 
@@ -100,10 +100,10 @@ A Term During A Stream Ends Both
     ${server} =    Start One
     Start Stream    ${LONG_PROMPT}    max_tokens=400    allow_broken=True
     Wait Until Stream Has 2 Tokens
-    Stop Server    ${server}    grace=10 s
+    Stop Server    server=${server}    grace=10 s
     ${stream} =    Wait For Stream    timeout=10 s
     Should Not Be Empty    ${stream.chunks}
-    Server Should Not Have Leaked    ${server}
+    Server Should Not Have Leaked    server=${server}
 
 Its Log Is Kept And Searched
     ${server} =    Start One
@@ -114,23 +114,23 @@ Its Log Is Kept And Searched
 
 A Crash Is Told By Code And Not Taken For An End
     [Tags]    mock    covers:worker-death
-    Skip Unless Server Supports    fault injection    kind
+    Skip Unless Server Supports    fault injection    server=kind
     Start One    fault=crash-after:code=7
     Run Keyword And Expect Error    *its process ended with exit code 7*    Chat    ${SHORT_PROMPT}
-    ${exit} =    Server Should Have Exited    code=7
+    ${exit} =    Server Should Have Exited    exit_code=7
     Should Be True    $exit.max_rss > 1_000_000 and $exit.lifetime > 0
 
 A Server That Ignores Term Is Killed
     [Tags]    mock
-    Skip Unless Server Supports    fault injection    kind
+    Skip Unless Server Supports    fault injection    server=kind
     ${server} =    Start One    fault=ignore-term
-    Run Keyword And Expect Error    *did not stop gracefully*    Stop Server    expect_graceful=100 ms
-    Server Should Have Exited    ${server}    signal=KILL
-    Server Should Not Have Leaked    ${server}
+    Run Keyword And Expect Error    *did not stop gracefully*    Stop Server    graceful_within=100 ms
+    Server Should Have Exited    server=${server}    signal=KILL
+    Server Should Not Have Leaked    server=${server}
 
 Health That Never Comes Is Told With Its Stage
     [Tags]    mock    covers:worker-ready-timeout
-    Skip Unless Server Supports    fault injection    kind
+    Skip Unless Server Supports    fault injection    server=kind
     ${usual} =    Get Server Timing    healthy    server=${TARGET_SERVER}
     Run Keyword And Expect Error    *is not ready (healthy): expected 200*got status 503*
     ...    Start One    fault=never-ready    timeout=${{5 * $usual}}

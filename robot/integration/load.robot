@@ -47,8 +47,8 @@ Some Failures Are Borne
     [Tags]    mock    covers:service-pass-rate
     Use Shared Simulator    fault=status:code=503,first=2
     ${results} =    Chat At Once    ${SHORT_PROMPT}    count=10    allow_failures=True
-    At Least 80 % Should Succeed    ${results}
-    Run Keyword And Expect Error    *got 80 % (8 of 10)*    At Least 81 % Should Succeed    ${results}
+    Success Rate Should Be At Least    ${results}    80 %
+    Run Keyword And Expect Error    *got 80 % (8 of 10)*    Success Rate Should Be At Least    ${results}    81 %
     Run Keyword And Expect Error    *got 80 %*got 503*    All Requests Should Succeed    ${results}
 
 A Flood Is Answered Or Refused, Nothing Else
@@ -81,11 +81,11 @@ A Server Goes On After A Storm Of Cancelled Calls
     Use Shared Simulator    time_to_first_token=300ms
     ${results} =    Chat At Once    ${SHORT_PROMPT}    count=20    timeout=100 ms    allow_failures=True
     Length Should Be    ${results.failures}    20
-    Server Should Be Idle Within    2 s
+    Server Should Be Idle    within=2 s
 
 
 *** Keywords ***
 The Capital Should Be Known
     [Documentation]    Asks for the capital of France and expects it in the answer, spelt in any way.
     ${reply} =    Chat    ${CAPITAL_OF_FRANCE}    max_tokens=32    temperature=0
-    Reply Should Contain Any    ${reply}    Paris    Lutetia
+    Answer Should Contain Any    ${reply}    Paris    Lutetia

@@ -42,9 +42,9 @@ Running Requests Are Shown
     Use Shared Simulator    time_to_first_token=20s
     Start Stream    ${SHORT_PROMPT}
     Wait Until Keyword Succeeds    2 s    20 ms    Get Metric    vllm:num_requests_running    ==    1
-    Run Keyword And Expect Error    *is not idle*num_requests_running 1*    Server Should Be Idle Within    50 ms
+    Run Keyword And Expect Error    *is not idle*num_requests_running 1*    Server Should Be Idle    within=50 ms
     Cancel Stream
-    Server Should Be Idle Within    2 s
+    Server Should Be Idle    within=2 s
 
 Frozen Counters Are Found Out
     [Tags]    mock

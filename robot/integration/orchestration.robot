@@ -55,7 +55,7 @@ A Completion Is Answered
 A Stream Is Answered
     [Tags]    smoke    requires-model    covers:service-streaming
     ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    model=${MODEL}    max_tokens=32
-    Stream Should Have At Least 2 Chunks    ${stream}
+    Get Chunk Count    ${stream}    >=    2
     Stream Should Have One Id    ${stream}
     Stream Should Be In Order    ${stream}
     Stream Should End With Done    ${stream}

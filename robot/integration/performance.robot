@@ -26,8 +26,8 @@ A Long Prompt Is Answered Three Times
     Watch Memory If It Is Here
     ${measurement} =    Measure Generation    ${LONG_PROMPT}    iterations=3    max_tokens=12    extra=${ALL_TOKENS}
     Log Measurement Chart    memory_limit=${MAXIMUM_MEMORY}
-    Tokens Per Second Should Be At Least    ${MINIMUM_TOKENS_PER_SECOND}
-    Time To First Token Should Be At Most    ${MAXIMUM_TIME_TO_FIRST_TOKEN}    percentile=max
+    Measured Tokens Per Second Should Be At Least    ${MINIMUM_TOKENS_PER_SECOND}
+    Measured Time To First Token Should Be At Most    ${MAXIMUM_TIME_TO_FIRST_TOKEN}    percentile=max
     Memory Should Stay Low If It Is Here
     Set Test Message    ${measurement}
 
@@ -51,7 +51,7 @@ The Configured Latencies Are What Is Measured
     Get Measured Inter Token Latency    >=    9.5 ms    percentile=mean
     Get Measured Tokens Per Second    <=    105    percentile=max
     # A loaded machine can only be slower; half the configured rate leaves it room.
-    Tokens Per Second Should Be At Least    50
+    Measured Tokens Per Second Should Be At Least    50
     Get Measured End To End Latency    >=    150 ms    percentile=min
 
 A Slower Server Is Measured As Slower

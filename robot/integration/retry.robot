@@ -94,7 +94,7 @@ A Key That Is Refused Is Not Tried Again
     [Tags]    mock    covers:batch-auth-not-retried
     Use Shared Simulator    fault=status:code=401
     Use Retry Policy    max_retries=3    initial_backoff=5 ms
-    ${error} =    Request Should Fail    Chat    ${SHORT_PROMPT}    status=401    category=AUTH_ERROR
+    ${error} =    Request Should Fail    Chat    ${SHORT_PROMPT}    status=401    error_category=AUTH_ERROR
     Length Should Be    ${error.attempts}    1
 
 A Rate Limit's Retry-After Is Obeyed

@@ -35,7 +35,7 @@ Readiness Tells Of Every Component
 The Capital Of France Comes Through The Router
     [Tags]    smoke    covers:router-capital
     ${reply} =    Chat    In one word, can you provide me the capital of France?    max_tokens=10    temperature=0.1
-    Reply Should Contain    ${reply}    Paris    ignore_case=True
+    Answer Should Contain    ${reply}    Paris    ignore_case=True
     Should Not Be Empty    ${reply.finish_reason}
     Usage Should Add Up    ${reply}
     Should Be True    $reply.usage.prompt_tokens > 0 and $reply.usage.completion_tokens > 0

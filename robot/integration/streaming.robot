@@ -14,7 +14,7 @@ A Stream Comes In Order
     [Tags]    smoke    covers:service-streaming    covers:worker-event-order
     ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    max_tokens=32    include_usage=True
     Stream Should Be In Order    ${stream}
-    Stream Should Have At Least 3 Chunks    ${stream}
+    Get Chunk Count    ${stream}    >=    3
 
 A Stream Has One Id
     ${stream} =    Stream Chat    ${SHORT_PROMPT}    max_tokens=16
@@ -155,6 +155,6 @@ Cut Should Be Noticed
     Skip Unless Server Supports    fault injection
     VAR    &{headers}    X-Inference-Fault=cut-after-events:events=3,how=${how}
     ${error} =    Request Should Fail    Stream Chat    ${CAPITAL_OF_FRANCE}    headers=${headers}
-    ...    error_contains=after 3 events
+    ...    error_message=after 3 events
     Length Should Be    ${error.stream.chunks}    3
     Run Keyword And Expect Error    *F8: *Got none after 3 events*    Stream Should End With Done    ${error.stream}

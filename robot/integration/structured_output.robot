@@ -23,26 +23,26 @@ An Answer Fits Its Schema
     [Tags]    covers:worker-prompt-json
     Skip Unless Server Supports    response formats
     ${reply} =    Chat    ${JSON_PROMPT}    response_format=${PERSON}    max_tokens=200
-    ${person} =    Reply Should Fit Schema    ${reply}    ${PERSON}
+    ${person} =    Answer Should Fit Schema    ${reply}    ${PERSON}
     Should Not Be Empty    ${person}[name]
 
 A Streamed Answer Fits Its Schema
     Skip Unless Server Supports    response formats
     ${stream} =    Stream Chat    ${JSON_PROMPT}    response_format=${PERSON}    max_tokens=200
-    Reply Should Fit Schema    ${stream}    ${PERSON}
+    Answer Should Fit Schema    ${stream}    ${PERSON}
 
 A JSON Object Is JSON
     Skip Unless Server Supports    response formats
     ${reply} =    Chat    ${JSON_PROMPT}    response_format=json_object    max_tokens=200
     VAR    &{any_object}    type=object
-    Reply Should Fit Schema    ${reply}    ${any_object}
+    Answer Should Fit Schema    ${reply}    ${any_object}
 
 Free Text In Place Of JSON Is Found Out
     [Tags]    mock
     Skip Unless Server Supports    fault injection
     VAR    &{fault}    X-Inference-Fault=ignores-response-format
     ${reply} =    Chat    ${JSON_PROMPT}    response_format=${PERSON}    headers=${fault}
-    Run Keyword And Expect Error    *expected JSON*    Reply Should Fit Schema    ${reply}    ${PERSON}
+    Run Keyword And Expect Error    *expected JSON*    Answer Should Fit Schema    ${reply}    ${PERSON}
 
 A Stop String Ends The Text And Is Not In It
     [Tags]    covers:worker-stop-sequence
@@ -105,4 +105,4 @@ Code Is Answered With Code
         Start Server    simulator    scenario=${CURDIR}/../../resources/answers.yaml
     END
     ${reply} =    Ask For Code
-    Get Text    ${reply}    matches    ${PATTERN_CODE_PROMPT}
+    Get Answer Text    ${reply}    matches    ${PATTERN_CODE_PROMPT}

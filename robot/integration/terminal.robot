@@ -23,7 +23,7 @@ A Chat In The Terminal
     Start Chat Terminal
     ${answer} =    Ask In Terminal    What is the capital of France?
     Should Contain    ${answer.text}    Paris
-    Screen Should Contain    Paris
+    Terminal Should Contain    Paris
     Take Terminal Screenshot    capital of France
     Leave Chat Terminal    exit_code=0
 
@@ -37,8 +37,8 @@ A Second Question Follows The First
     Ask In Terminal    What is the capital of France?
     ${answer} =    Ask In Terminal    What is the capital of Italy?
     Should Not Be Empty    ${answer.text}
-    Screen Should Contain    capital of France
-    Screen Should Contain    capital of Italy
+    Terminal Should Contain    capital of France
+    Terminal Should Contain    capital of Italy
 
 Control C Stops An Answer And Not The Program
     [Tags]    covers:mistral-tui-keys
@@ -65,22 +65,22 @@ A Question Of Two Lines
 
 The End Of Input Ends The Chat
     Start Chat Terminal
-    Press Keys    Ctrl+D
-    Terminal Should Exit    0
+    Press Terminal Keys    Ctrl+D
+    Terminal Should Have Exited    0
 
 A Narrow Terminal Loses Nothing
     [Documentation]    The answer is read from what the program wrote, the screen shows it wrapped.
     Start Chat Terminal    columns=24    rows=12
     ${answer} =    Ask In Terminal    What is the capital of France?
-    Wait Until Screen Is Stable
-    Screen Should Contain    ${answer.text}    scrollback=yes
+    Wait Until Terminal Is Stable
+    Terminal Should Contain    ${answer.text}    scrollback=yes
 
 Control C At The Prompt Leaves
     [Documentation]    With exit code 0, or with 130 as a shell tells SIGINT: the profile says which.
     ${server} =    Get Server
     Start Chat Terminal
-    Press Keys    Ctrl+C
-    Terminal Should Exit    ${server.profile.terminal.interrupt_exit_code}
+    Press Terminal Keys    Ctrl+C
+    Terminal Should Have Exited    ${server.profile.terminal.interrupt_exit_code}
 
 The Chat Explains Itself
     [Tags]    covers:mistral-tui-commands
@@ -151,8 +151,8 @@ A Client Stops An Answer
     Should Be True    ${answer.interrupted}
     ${answer} =    Ask In Terminal    And a short one.
     Should Contain    ${answer.text}    And a short one.
-    Press Keys    Ctrl+C
-    Terminal Should Exit    130
+    Press Terminal Keys    Ctrl+C
+    Terminal Should Have Exited    130
 
 A Client Shows What The Server Refuses
     Start A Client
@@ -182,7 +182,7 @@ The Chat Shows The Tokens That It Generates
     VAR    ${truth}    ${OUTPUT DIR}/truth-of-the-chat.jsonl
     Start Chat Terminal    options={"truth_file": r"${truth}"}    columns=24
     ${answer} =    Ask In Terminal    What is the capital of France?
-    Terminal Reply Should Equal What The Server Sent    ${answer}    ${truth}
+    Terminal Answer Should Equal What The Server Sent    ${answer}    ${truth}
     Leave Chat Terminal
 
 
@@ -195,9 +195,9 @@ Screen Should Show What The Server Sent
     Start Server    simulator    alias=echo    mode=echo    truth_file=${truth}
     Start A Client    columns=${columns}
     ${answer} =    Ask In Terminal    日本語 und e\u0301 👍🏽 한국어, plain words that go on and on; ünïcödé to the end.
-    Terminal Reply Should Equal What The Server Sent    ${answer}    ${truth}
+    Terminal Answer Should Equal What The Server Sent    ${answer}    ${truth}
     Resize Terminal    33    12
-    Terminal Reply Should Equal What The Server Sent    ${answer}    ${truth}
+    Terminal Answer Should Equal What The Server Sent    ${answer}    ${truth}
 
 Start A Client
     [Documentation]    A chat client that talks to a server, by default to the current one.

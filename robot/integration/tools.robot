@@ -57,7 +57,7 @@ The Result Of A Tool Is Taken
 
 A Tool Without A Name Is Refused
     VAR    ${nameless}    {"tools": [{"type": "function", "function": {"description": "none"}}]}
-    Request Should Fail    Chat    ${SHORT_PROMPT}    extra=${nameless}    status=400    category=INVALID_REQ
+    Request Should Fail    Chat    ${SHORT_PROMPT}    extra=${nameless}    status=400    error_category=INVALID_REQ
 
 A Call Without An Index Is Found Out
     [Tags]    mock

@@ -28,6 +28,6 @@ Body Should Be Refused
     [Arguments]    ${body}    ${needs}=${EMPTY}
     IF    $needs    Skip Unless Server Supports    ${needs}
     ${reply} =    Send Request    POST    /v1/chat/completions    ${body}
-    Error Should Be    ${reply}    category=INVALID_REQ
+    Error Should Be    ${reply}    error_category=INVALID_REQ
     Should Not Be Empty    ${reply.error.message}
     Chat    ${SHORT_PROMPT}    max_tokens=4

@@ -31,7 +31,7 @@ The Worker Tells Its Id
 A Job Brings Its Tokens In Order
     [Tags]    smoke    covers:worker-event-order    covers:worker-completion    covers:worker-tokens
     ${job} =    Execute Job    Hello    max_tokens=5
-    Events Should Be In Order    ${job}
+    Job Events Should Be In Order    ${job}
     Job Should Have Completed    ${job}
     Should Not Be Empty    ${job.text}
     Should Be True    0 < len($job.tokens) <= 5
@@ -82,7 +82,7 @@ Five Jobs In A Row Are All Completed
     [Tags]    covers:worker-five-in-a-row
     FOR    ${number}    IN RANGE    5
         ${job} =    Execute Job    Hello    job_id=row-${number}    max_tokens=5
-        Events Should Be In Order    ${job}
+        Job Events Should Be In Order    ${job}
         Job Should Have Completed    ${job}
         Should Be Equal    ${job.started}[job_id]    row-${number}
     END
@@ -92,7 +92,7 @@ Concurrent Jobs Do Not Mix
     ${jobs} =    Execute Jobs At Once    Hello    count=5    max_tokens=10
     VAR    @{ids}    @{EMPTY}
     FOR    ${job}    IN    @{jobs}
-        Events Should Be In Order    ${job}
+        Job Events Should Be In Order    ${job}
         Job Should Have Completed    ${job}
         Append To List    ${ids}    ${job.started}[job_id]
     END
@@ -104,7 +104,7 @@ A Job Is Cancelled In The Middle
     ${before} =    Get Counters
     ${job} =    Execute Job    Hello    max_tokens=2000    cancel_after=5    timeout=30 s
     Job Should Have Been Cancelled    ${job}
-    Events Should Be In Order    ${job}
+    Job Events Should Be In Order    ${job}
     Should Be True    5 <= len($job.tokens) < 2000
     Should Be Equal As Integers    ${job.cancel_reply.status}    202
     # The worker says so too: it generated no more than it sent.
@@ -167,7 +167,7 @@ Events Of The Later Era Are Understood
     Skip Unless Server Supports    fault injection
     Start Server    worker    era=late
     ${job} =    Execute Job    Hello    max_tokens=5
-    Events Should Be In Order    ${job}
+    Job Events Should Be In Order    ${job}
     Token Count Should Be    ${job}    5
     Job Should Have Completed    ${job}    stop_reason=max_tokens
     Should Be Equal    ${job.end}[stop_reason]    MAX_TOKENS
@@ -179,7 +179,7 @@ Metrics Come Between The Tokens
     Start Server    worker    metrics_every=2
     ${job} =    Execute Job    Hello    max_tokens=5
     Should Be Equal    ${job.types}    ${{'started token token metrics token token metrics token end'.split()}}
-    Events Should Be In Order    ${job}
+    Job Events Should Be In Order    ${job}
 
 A Stream That Breaks Off Is Noticed
     [Tags]    mock    covers:worker-terminal-event
@@ -190,7 +190,7 @@ A Stream That Breaks Off Is Noticed
     ${job} =    Execute Job    Hello    headers=${fault}    allow_broken=True
     Run Keyword And Expect Error    *did not complete: expected an end*    Job Should Have Completed    ${job}
     Run Keyword And Expect Error    *W1:*"token" as the last event*
-    ...    Events Should Be In Order    ${job}
+    ...    Job Events Should Be In Order    ${job}
 
 
 *** Keywords ***

@@ -21,8 +21,8 @@ A Chat On The Full Screen
     Start Oterm    110    44
     Start A New Chat
     Ask On The Full Screen    What is the capital of France?    is Paris.
-    Text Should Have Style    Paris    bold=no
-    Terminal Reply Should Equal What The Server Sent    ${NONE}    ${TRUTH}    layout=program    timeout=20 s
+    Terminal Text Should Have Style    Paris    bold=no
+    Terminal Answer Should Equal What The Server Sent    ${NONE}    ${TRUTH}    layout=program    within=20 s
     Take Terminal Screenshot    oterm
     Leave Oterm
 
@@ -32,8 +32,8 @@ A Chat In A Smaller Window
     Start A New Chat
     Ask On The Full Screen    What is the capital of Germany?    is Berlin.
     Resize Terminal    50    20
-    Wait Until Screen Is Stable    quiet=500 ms    timeout=60 s
-    Terminal Reply Should Equal What The Server Sent    ${NONE}    ${TRUTH}    layout=program    timeout=20 s
+    Wait Until Terminal Is Stable    quiet=500 ms    within=60 s
+    Terminal Answer Should Equal What The Server Sent    ${NONE}    ${TRUTH}    layout=program    within=20 s
     Leave Oterm
 
 
@@ -53,39 +53,39 @@ Start Oterm
     Create File    ${data}/config.json    {"splash-screen": false, "openaiCompatible": {"sim": ${endpoint}}}
     Start Terminal    ${OTERM}    columns=${columns}    rows=${rows}
     ...    environment={"OTERM_DATA_DIR": r"${data}", "OLLAMA_HOST": "127.0.0.1:9"}
-    Wait For Screen Text    to start a new chat    timeout=2 min
+    Wait Until Terminal Contains    to start a new chat    within=2 min
 
 Start A New Chat
     [Documentation]    In the dialogue: the second provider, the model by its name, Save with the mouse.
-    Press Keys    Ctrl+N
-    Wait For Screen Text    Type model name    timeout=1 min
-    Press Keys    Enter
-    Wait For Screen Text    │ +sim    regexp=yes    timeout=1 min
-    Press Keys    Down    Enter
-    Wait For Screen Text    sim +▼    regexp=yes    timeout=1 min
-    Press Keys    Tab
-    Wait Until Screen Is Stable    quiet=2 s    timeout=1 min
+    Press Terminal Keys    Ctrl+N
+    Wait Until Terminal Contains    Type model name    within=1 min
+    Press Terminal Keys    Enter
+    Wait Until Terminal Contains    │ +sim    regexp=yes    within=1 min
+    Press Terminal Keys    Down    Enter
+    Wait Until Terminal Contains    sim +▼    regexp=yes    within=1 min
+    Press Terminal Keys    Tab
+    Wait Until Terminal Is Stable    quiet=2 s    within=1 min
     Choose The Model
 
 Choose The Model
     [Documentation]    What is typed before the list of models has come is lost.
-    Type Text    fake-model
-    Wait For Screen Text    fake-model[^~]*fake-model    regexp=yes    timeout=1 min
-    Press Keys    Down    Enter
-    Wait For Screen Text    Model: fake-model    timeout=1 min
-    Click On Text    Save
-    Wait For Screen Text    chat #    timeout=1 min
+    Type In Terminal    fake-model
+    Wait Until Terminal Contains    fake-model[^~]*fake-model    regexp=yes    within=1 min
+    Press Terminal Keys    Down    Enter
+    Wait Until Terminal Contains    Model: fake-model    within=1 min
+    Click On Terminal Text    Save
+    Wait Until Terminal Contains    chat #    within=1 min
 
 Ask On The Full Screen
     [Documentation]    Types the question, and waits for the end of the answer.
     [Arguments]    ${question}    ${end of the answer}
-    Wait For Screen Text    ❯    timeout=1 min
-    Type Text    ${question}
-    Wait For Screen Text    ${question}    timeout=1 min
-    Press Keys    Enter
-    Wait For Screen Text    ${end of the answer}    timeout=1 min
+    Wait Until Terminal Contains    ❯    within=1 min
+    Type In Terminal    ${question}
+    Wait Until Terminal Contains    ${question}    within=1 min
+    Press Terminal Keys    Enter
+    Wait Until Terminal Contains    ${end of the answer}    within=1 min
 
 Leave Oterm
     [Documentation]    By its key; the exit code is 0.
-    Press Keys    Ctrl+Q
-    Terminal Should Exit    0    timeout=1 min
+    Press Terminal Keys    Ctrl+Q
+    Terminal Should Have Exited    0    within=1 min

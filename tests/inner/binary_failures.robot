@@ -11,65 +11,65 @@ ${PYTHON}    python
 
 *** Test Cases ***
 No Program Is Named
-    Version Should Match    1.0
+    Program Version Should Match    1.0
 
 Neither A Command Nor A Profile
-    Use Binary
+    Use Program
 
 A Program That Is Missing
-    Run Binary    pyhton3
+    Run Program    pyhton3
 
 A Program That Is A Directory
-    Binary Should Exist    ${FOLDER}
+    Program Should Exist    ${FOLDER}
 
 A Program That Is Not Executable
-    Binary Should Exist    ${FOLDER}/plain
+    Program Should Exist    ${FOLDER}/plain
 
 A Program Without Interpreter
-    Binary Should Exist    ${FOLDER}/no-interpreter
+    Program Should Exist    ${FOLDER}/no-interpreter
 
 A Program That Does Not End
-    Run Binary    sh    -c    echo waiting; sleep 100    timeout=0.3 s
+    Run Program    sh    -c    echo waiting; sleep 100    timeout=0.3 s
 
 A Version That Is Another
-    Use Binary    ${PYTHON}
-    Version Should Match    Python 2
+    Use Program    ${PYTHON}
+    Program Version Should Match    Python 2
 
 A Version On The Other Stream
-    Use Binary    sh    -c    echo version: 7 >&2
-    Version Should Match    version: 7
+    Use Program    sh    -c    echo version: 7 >&2
+    Program Version Should Match    version: 7
 
 Help Without An Option
-    Use Binary    ${PYTHON}
-    Help Should Mention    --verison
+    Use Program    ${PYTHON}
+    Program Help Should Contain    --verison
 
 Arguments That Are Accepted
-    Use Binary    ${PYTHON}    -c    pass
-    Arguments Should Be Rejected    --bogus
+    Use Program    ${PYTHON}    -c    pass
+    Program Should Refuse Arguments    --bogus
 
 Arguments That Crash The Program
-    Use Binary    sh    -c    kill -SEGV $$
-    Arguments Should Be Rejected    --bogus
+    Use Program    sh    -c    kill -SEGV $$
+    Program Should Refuse Arguments    --bogus
 
 Arguments Refused With Another Code
-    Use Binary    ${PYTHON}
-    Arguments Should Be Rejected    --bogus    exit_code=1
+    Use Program    ${PYTHON}
+    Program Should Refuse Arguments    --bogus    exit_code=1
 
 Arguments Refused Without A Message
-    Use Binary    sh    -c    exit 2
-    Arguments Should Be Rejected    --bogus
+    Use Program    sh    -c    exit 2
+    Program Should Refuse Arguments    --bogus
 
 Arguments Refused With Processes Left
-    Use Binary    sh    -c    echo bad --bogus >&2; sleep 100 & exit 2
-    Arguments Should Be Rejected    --bogus
+    Use Program    sh    -c    echo bad --bogus >&2; sleep 100 & exit 2
+    Program Should Refuse Arguments    --bogus
 
 Too Much Memory
-    ${result} =    Run Binary    ${PYTHON}    -c    import time; time.sleep(0.1)
-    Get Peak Memory    ${result}    <    1 kB
+    ${result} =    Run Program    ${PYTHON}    -c    import time; time.sleep(0.1)
+    Get Program Peak Memory    ${result}    <    1 kB
 
 Memory Of What Is No Result
-    Get Peak Memory    hello    <    1 kB
+    Get Program Peak Memory    hello    <    1 kB
 
 Output That Is Another
-    ${result} =    Run Binary    sh    -c    echo hello
-    Get Binary Output    ${result}    ==    goodbye
+    ${result} =    Run Program    sh    -c    echo hello
+    Get Program Output    ${result}    ==    goodbye

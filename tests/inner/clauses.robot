@@ -20,18 +20,18 @@ ${OTHER}       printf '\\033[1mword\\033[0m word'; cat
 *** Test Cases ***
 Empty In A Reply
     ${reply} =    Chat    ${CAPITAL}
-    Reply Should Contain    ${reply}    ${EMPTY}
+    Answer Should Contain    ${reply}    ${EMPTY}
 
 Empty Among Several In A Reply
     ${reply} =    Chat    ${CAPITAL}
-    Reply Should Contain Any    ${reply}    Rome    ${EMPTY}
+    Answer Should Contain Any    ${reply}    Rome    ${EMPTY}
 
 None Of Several In A Reply
     ${reply} =    Chat    ${CAPITAL}
-    Reply Should Contain Any    ${reply}
+    Answer Should Contain Any    ${reply}
 
 Empty In An Error
-    Request Should Fail    Chat    Hello    model=nobody    error_contains=${EMPTY}
+    Request Should Fail    Chat    Hello    model=nobody    error_message=${EMPTY}
 
 Empty In A Log
     Server Log Should Contain    ${EMPTY}    since=start
@@ -41,56 +41,56 @@ No Empty In A Log
 
 Empty On A Screen
     Start Terminal    cat
-    Screen Should Contain    ${EMPTY}
+    Terminal Should Contain    ${EMPTY}
 
 No Empty On A Screen
     Start Terminal    cat
-    Screen Should Not Contain    ${EMPTY}
+    Terminal Should Not Contain    ${EMPTY}
 
 Empty Awaited On A Screen
     Start Terminal    cat
-    Wait For Screen Text    ${EMPTY}
+    Wait Until Terminal Contains    ${EMPTY}
 
 Empty In A Style
     Start Terminal    cat
-    Text Should Have Style    ${EMPTY}    bold=no
+    Terminal Text Should Have Style    ${EMPTY}    bold=no
 
 Empty In An Inline Assertion
     Start Terminal    cat
-    Get Screen    contains    ${EMPTY}
+    Get Terminal Screen    contains    ${EMPTY}
 
 No Word Of A Help
-    Use Binary    ${PYTHON}
-    Help Should Mention
+    Use Program    ${PYTHON}
+    Program Help Should Contain
 
 Empty Word Of A Help
-    Use Binary    ${PYTHON}
-    Help Should Mention    -c    ${EMPTY}
+    Use Program    ${PYTHON}
+    Program Help Should Contain    -c    ${EMPTY}
 
 Help Of A Program That Fails
-    Use Binary    sh    -c    echo --one; exit 3
-    Help Should Mention    --one
+    Use Program    sh    -c    echo --one; exit 3
+    Program Help Should Contain    --one
 
 Empty Pattern Of A Version
-    Use Binary    ${PYTHON}
-    Version Should Match    ${EMPTY}
+    Use Program    ${PYTHON}
+    Program Version Should Match    ${EMPTY}
 
 Empty Mention Of A Refusal
-    Use Binary    ${PYTHON}
-    Arguments Should Be Rejected    --bogus    mention=${EMPTY}
+    Use Program    ${PYTHON}
+    Program Should Refuse Arguments    --bogus    contains=${EMPTY}
 
 Another Parameter
-    Request Should Fail    Chat    Hello    model=nobody    status=404    param=temperature
+    Request Should Fail    Chat    Hello    model=nobody    status=404    error_param=temperature
 
 Another Type
     Request Should Fail    Chat    Hello    model=nobody    status=404    error_type=rate_limit_error
 
 Another Message
-    Request Should Fail    Chat    Hello    model=nobody    status=404    error_contains=no such words
+    Request Should Fail    Chat    Hello    model=nobody    status=404    error_message=no such words
 
 Another Code In An Answer
     ${reply} =    Chat    Hello    model=nobody    expected_status=404
-    Error Should Be    ${reply}    status=404    code=model_not_there
+    Error Should Be    ${reply}    status=404    error_code=model_not_there
 
 No Error In An Answer
     ${reply} =    Chat    Hello
@@ -154,11 +154,11 @@ Counters That No Profile Names
 
 Idle Before The Request Has Arrived
     Start Stream    Hello    headers=${HELD_UP}
-    Server Should Be Idle Within    100 ms
+    Server Should Be Idle    within=100 ms
 
 Idle By A Slow Page
     Start Server    simulator    fault=stall:before=headers,seconds=20,path=/metrics
-    Server Should Be Idle Within    200 ms
+    Server Should Be Idle    within=200 ms
 
 Line Of An Earlier Time
     Server Log Should Contain    listening on
@@ -207,13 +207,13 @@ Vectors The Other Way
 
 Second Place In A Row Is Drawn Otherwise
     Start Terminal    sh    -c    ${TWO_WAYS}
-    Wait For Screen Text    word word
-    Text Should Have Style    word    bold=no
+    Wait Until Terminal Contains    word word
+    Terminal Text Should Have Style    word    bold=no
 
 First Place In A Row Is Drawn Otherwise
     Start Terminal    sh    -c    ${OTHER}
-    Wait For Screen Text    word word
-    Text Should Have Style    word    bold=no
+    Wait Until Terminal Contains    word word
+    Terminal Text Should Have Style    word    bold=no
 
 Not Bold
     Style Should Fail    bold=no
@@ -238,14 +238,14 @@ Another Background
 
 No Second Row From The End
     Start Terminal    sh    -c    printf only; cat
-    Wait For Screen Text    only
-    Get Screen Line    -1    ==    only
-    Get Screen Line    -2
+    Wait Until Terminal Contains    only
+    Get Terminal Line    -1    ==    only
+    Get Terminal Line    -2
 
 
 *** Keywords ***
 Style Should Fail
     [Arguments]    &{style}
     Start Terminal    sh    -c    ${STYLED}
-    Wait For Screen Text    word
-    Text Should Have Style    word    &{style}
+    Wait Until Terminal Contains    word
+    Terminal Text Should Have Style    word    &{style}

@@ -16,15 +16,15 @@ Foreign Text Is Escaped
 A Failure Shows Foreign Text
     Start Server    simulator    mode=echo    scenario=
     ${reply} =    Chat    <script>alert("from the model")</script>
-    Reply Should Contain    ${reply}    Paris
+    Answer Should Contain    ${reply}    Paris
 
 The Engine Evaluates
     Start Server    simulator
     ${reply} =    Chat    What is the capital of France?
-    ${length} =    Get Text    ${reply}    then    len(value)
+    ${length} =    Get Answer Text    ${reply}    then    len(value)
     Should Be True    ${length} > 5
     Get Elapsed Time    ${reply}    validate    0 < value < 60
-    Get Text    ${reply}    validate    'Paris' in value
+    Get Answer Text    ${reply}    validate    'Paris' in value
 
 The Engine Refuses
     Start Server    simulator

@@ -26,7 +26,7 @@ No Answer
 
 A Check That Fails
     ${reply} =    Chat    Hello there
-    Reply Should Contain    ${reply}    something else
+    Answer Should Contain    ${reply}    something else
 
 Calls At Once
     Chat At Once    Hello there    count=2    headers={"X-Inference-Fault": "status:code=500"}
@@ -39,10 +39,10 @@ A Refusal Of Another Kind
 
 A Screen That Another Library Judges
     Start Terminal    python3    -q
-    Wait For Screen Text    >>>
-    Type Text    print(6 * 7)
-    Press Keys    Enter
-    Wait For Screen Text    42
+    Wait Until Terminal Contains    >>>
+    Type In Terminal    print(6 * 7)
+    Press Terminal Keys    Enter
+    Wait Until Terminal Contains    42
     Fail    The screen is judged elsewhere.
 
 No Prompt

@@ -94,8 +94,8 @@ Names Of Files And Servers
         Run Keyword And Ignore Error    Use Target    ${text}
         Run Keyword And Ignore Error    Connect To Server    http://127.0.0.1:1/${text}
         Run Keyword And Ignore Error    Get Model Info    ${text}.gguf
-        Run Keyword And Ignore Error    Run Binary    ${text}
-        Run Keyword And Ignore Error    Stop Server    ${text}
+        Run Keyword And Ignore Error    Run Program    ${text}
+        Run Keyword And Ignore Error    Stop Server    server=${text}
     END
     Get Model Info    ${TEXTS}[0].gguf
 
@@ -104,11 +104,11 @@ Programs
         ${bytes} =    Evaluate    repr($text.encode('utf-8', 'surrogatepass') + b'\\xff\\x80')
         VAR    ${script}
         ...    import sys; sys.stdout.buffer.write(${bytes}); sys.stderr.buffer.write(${bytes}); sys.exit(3)
-        ${result} =    Run Binary    ${PYTHON}    -c    ${script}
+        ${result} =    Run Program    ${PYTHON}    -c    ${script}
         Log Many    ${result}    ${result.stdout}    ${result.stderr}
-        Run Keyword And Expect Error    *something else*    Get Binary Output    ${result}    ==    something else
+        Run Keyword And Expect Error    *something else*    Get Program Output    ${result}    ==    something else
     END
-    Get Binary Output    ${result}    ==    something else
+    Get Program Output    ${result}    ==    something else
 
 Terminals
     [Documentation]    What programs show, and what is typed.
@@ -116,15 +116,15 @@ Terminals
         ${bytes} =    Evaluate    repr($text.encode('utf-8', 'surrogatepass') + b'\\xff\\x80 shown')
         VAR    ${script}    import sys; sys.stdout.buffer.write(${bytes}); sys.stdout.flush(); input()
         Start Terminal    ${PYTHON}    -c    ${script}
-        Wait For Screen Text    shown
-        ${screen} =    Get Screen
+        Wait Until Terminal Contains    shown
+        ${screen} =    Get Terminal Screen
         Log    ${screen}
-        Run Keyword And Expect Error    *    Wait For Screen Text    something else    timeout=10 ms
-        Run Keyword And Ignore Error    Type Text    ${text}
+        Run Keyword And Expect Error    *    Wait Until Terminal Contains    something else    within=10 ms
+        Run Keyword And Ignore Error    Type In Terminal    ${text}
         Stop Terminal
     END
     Start Terminal    ${PYTHON}    -c    ${script}
-    Wait For Screen Text    something else    timeout=1 s
+    Wait Until Terminal Contains    something else    within=1 s
 
 What Users Set
     [Documentation]    Said by nobody.
@@ -148,7 +148,7 @@ A Failure Of Another Library
 Check What Is Said
     [Arguments]    ${n}
     ${reply} =    Chat    ${n} said
-    Reply Should Contain    ${reply}    something else
+    Answer Should Contain    ${reply}    something else
 
 Keyword With Values
     [Arguments]    ${value}

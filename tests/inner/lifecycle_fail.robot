@@ -68,22 +68,22 @@ Foreign Server On The Port
 
 Not Graceful
     Start Server    simulator    fault=ignore-term
-    Stop Server    expect_graceful=300 ms
+    Stop Server    graceful_within=300 ms
 
 Graceful End Of A Dead One
     Start Server    simulator    fault=crash-after:code=7
     Run Keyword And Ignore Error    Chat    Hello
-    Server Should Have Exited    code=7
-    Stop Server    expect_graceful=1 s
+    Server Should Have Exited    exit_code=7
+    Stop Server    graceful_within=1 s
 
 Should Have Exited And Runs
     Start Server    simulator
-    Server Should Have Exited    timeout=200 ms
+    Server Should Have Exited    within=200 ms
 
 Exited With Another Code
     Start Server    simulator    fault=crash-after:code=7
     Run Keyword And Ignore Error    Chat    Hello
-    Server Should Have Exited    code=0
+    Server Should Have Exited    exit_code=0
 
 Exited By Another Signal
     Start Server    simulator
@@ -142,7 +142,7 @@ Leaks Of A Living One
 Pause A Remote One
     ${server} =    Start Server    simulator
     Connect To Server    ${server.base_url}    alias=remote
-    Pause Server    remote
+    Pause Server    server=remote
 
 Pause A Dead One
     Start Server    simulator
@@ -152,7 +152,7 @@ Pause A Dead One
 Restart A Remote One
     ${server} =    Start Server    simulator
     Connect To Server    ${server.base_url}    alias=remote
-    Restart Server    remote
+    Restart Server    server=remote
 
 Stage Not Gone Through
     Start Server    simulator

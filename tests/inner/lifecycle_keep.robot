@@ -12,13 +12,13 @@ Keep One
     Log    kept pid ${server.pid}
 
 It Outlives Its Test
-    Server Should Be Healthy    kept
+    Server Should Be Healthy    server=kept
     Length Should Be    ${{[1]}}    1
 
 It Ends By Itself With Zero
     Start Server    simulator    alias=quitter    fault=crash-after:code=0
     Run Keyword And Ignore Error    Chat    Hello
-    Run Keyword And Ignore Error    Wait Until Server Is Ready    timeout=2 s
+    Run Keyword And Ignore Error    Wait Until Server Is Ready    within=2 s
 
 Fails While The Suite's Server Talks
     Chat    Hello    server=suite

@@ -21,7 +21,7 @@ A Broken Model Is Not Loaded
 
 A Dry Run Without The Words
     ${model} =    Create Tiny Model
-    Model Should Load    ${model}    profile=${LOADER}    mention=Weights are warm
+    Model Should Load    ${model}    profile=${LOADER}    matching=Weights are warm
 
 A Server That Does Not Load
     ${model} =    Create Broken Model    kind=empty
@@ -51,7 +51,7 @@ Refused Without The Name
     Refused By    import sys; sys.exit("cannot load it")
 
 Refused With Another Word
-    Refused By    import sys; sys.exit("some.gguf is odd")    mention=truncated|cut off
+    Refused By    import sys; sys.exit("some.gguf is odd")    matching=truncated|cut off
 
 Refused With Another Exit Code
     Refused By    import sys; sys.exit("some.gguf is odd")    exit_code=7

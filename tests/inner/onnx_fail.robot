@@ -116,7 +116,7 @@ No Picture
 Unloaded
     ${path} =    Create Onnx Model    matmul
     Load Onnx Model    ${path}    alias=gone
-    Unload Onnx Model    gone
+    Unload Onnx Model    model=gone
     Run Onnx Model    [[1, 1]]    model=gone
 
 Runtime Words

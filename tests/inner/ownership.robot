@@ -13,7 +13,7 @@ Test Owned
     Length Should Be    ${{list($server.name)}}    4
 
 Gone With Its Test
-    Run Keyword And Expect Error    No server 'test' is open*    Get Server    test
+    Run Keyword And Expect Error    No server 'test' is open*    Get Server    server=test
     ${server} =    Get Server
     Should Be Equal    ${server.name}    suite
     Server Should Be Healthy
@@ -42,7 +42,7 @@ Gone Although Timed Out In At Once
 Gone Although Timed Out In A Wait
     [Timeout]    300 ms
     Connect To Server    http://127.0.0.1:9    check=False
-    Wait Until Server Is Ready    timeout=60 s
+    Wait Until Server Is Ready    within=60 s
 
 Suite Owned Lives On
     Length Should Be    ${{[1]}}    1

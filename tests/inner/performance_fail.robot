@@ -15,7 +15,7 @@ ${ONE_CHUNK}    http://127.0.0.1:1
 *** Test Cases ***
 Too Slow
     Measure Generation    ${QUESTION}    iterations=2    warmup=0
-    Tokens Per Second Should Be At Least    1000
+    Measured Tokens Per Second Should Be At Least    1000
 
 Too Slow Inline
     Measure Generation    ${QUESTION}    iterations=1    warmup=0
@@ -23,7 +23,7 @@ Too Slow Inline
 
 First Token Too Late
     Measure Generation    ${QUESTION}    iterations=2    warmup=0
-    Time To First Token Should Be At Most    20 ms    percentile=max
+    Measured Time To First Token Should Be At Most    20 ms    percentile=max
 
 First Token Too Late Inline
     Measure Generation    ${QUESTION}    iterations=1    warmup=0
@@ -52,11 +52,11 @@ Own Words
     Get Measured Tokens Per Second    >    1000    message=Too slow for the product.
 
 Nothing Measured
-    Tokens Per Second Should Be At Least    1
+    Measured Tokens Per Second Should Be At Least    1
 
 Measured By Another Test
     [Documentation]    The measurements of the tests above ended with them.
-    Time To First Token Should Be At Most    1 hour
+    Measured Time To First Token Should Be At Most    1 hour
 
 Nothing To Draw
     Log Measurement Chart
@@ -71,7 +71,7 @@ Nothing Generated
 All Tokens At Once
     Connect To Server    ${ONE_CHUNK}    check=False
     Measure Generation    ${QUESTION}    iterations=1    warmup=0
-    Tokens Per Second Should Be At Least    0
+    Measured Tokens Per Second Should Be At Least    0
 
 Stream Cut In The Middle
     Start Server    simulator    fault=cut-after-events:events=3
@@ -82,7 +82,7 @@ No Iterations
 
 Unknown Percentile
     Measure Generation    ${QUESTION}    iterations=1    warmup=0
-    Tokens Per Second Should Be At Least    1    percentile=best
+    Measured Tokens Per Second Should Be At Least    1    percentile=best
 
 Unknown Size
     Start Memory Monitor    server=paced

@@ -28,7 +28,7 @@ A Time
     Chat    Hi    timeout=soon
 
 An Answer
-    Reply Should Contain    text    a
+    Answer Should Contain    text    a
 
 A Stream
     Get Time To First Token    ${None}
@@ -61,7 +61,7 @@ Text With An Equals Sign
     Chat    model=gpt is what?
 
 A Misspelt Argument
-    Server Should Have Exited    exit_code=3
+    Switch Server    exit_code=3
 
 In A User Keyword
     Ask With A Temperature    hot

@@ -68,7 +68,7 @@ A Call That Fails
 A Check That Fails
     Start Server    %{OWN_PROFILE}    api_key=${KEY}
     ${reply} =    Chat    Hello
-    Reply Should Contain    ${reply}    something else
+    Answer Should Contain    ${reply}    something else
 
 A Check Of Another Library That Fails
     Start Server    %{OWN_PROFILE}    api_key=${KEY}
@@ -108,7 +108,7 @@ An Embedded Key In The Environment
     Start Server    %{OWN_PROFILE}    environment={"KEY": "Bearer ${KEY}"}
 
 An Embedded Key In A Command Line
-    Run Binary    python    --version    --key=${KEY}
+    Run Program    python    --version    --key=${KEY}
 
 An Embedded Key In One Of Several Prompts
     Start Server    %{OWN_PROFILE}

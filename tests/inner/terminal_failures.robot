@@ -12,76 +12,76 @@ ${LIAR}      liar.py
 
 *** Test Cases ***
 No Terminal Is Open
-    Type Text    hello
+    Type In Terminal    hello
 
 A Program That Is Missing
     Start Terminal    no-such-program-here
 
 A Program That Dies At Once
     Start Terminal    sh    -c    echo out of luck; exit 3
-    Wait For Screen Text    ready    timeout=1 min
+    Wait Until Terminal Contains    ready    within=1 min
 
 A Text That Does Not Come
     Start Terminal    sh    -c    echo hello there; cat
-    Wait For Screen Text    hello there
-    Type Text    abc
-    Press Keys    Enter
-    Wait For Screen Text    goodbye    timeout=0.3 s
+    Wait Until Terminal Contains    hello there
+    Type In Terminal    abc
+    Press Terminal Keys    Enter
+    Wait Until Terminal Contains    goodbye    within=0.3 s
 
 A Text That Should Be There
     Start Terminal    sh    -c    echo hello there; cat
-    Wait For Screen Text    hello
-    Screen Should Contain    goodbye
+    Wait Until Terminal Contains    hello
+    Terminal Should Contain    goodbye
 
 A Text That Should Not Be There
     Start Terminal    sh    -c    echo Traceback; cat
-    Wait For Screen Text    Traceback
-    Screen Should Not Contain    Trace.*    regexp=yes
+    Wait Until Terminal Contains    Traceback
+    Terminal Should Not Contain    Trace.*    regexp=yes
 
 A Pattern That Is None
     Start Terminal    cat
-    Wait For Screen Text    (    regexp=yes
+    Wait Until Terminal Contains    (    regexp=yes
 
 A Key That Is None
     Start Terminal    cat
-    Press Keys    Etner
+    Press Terminal Keys    Etner
 
 Typing At A Program That Has Ended
     Start Terminal    true
-    Terminal Should Exit    0
-    Type Text    anybody there?
+    Terminal Should Have Exited    0
+    Type In Terminal    anybody there?
 
 A Program That Does Not End
     Start Terminal    cat
-    Terminal Should Exit    0    timeout=0.2 s
+    Terminal Should Have Exited    0    within=0.2 s
 
 Another Exit Code
     Start Terminal    sh    -c    exit 3
-    Terminal Should Exit    0
+    Terminal Should Have Exited    0
 
 A Signal Where An Exit Code Is Right
     Start Terminal    cat
-    Press Keys    Ctrl+C
-    Terminal Should Exit    0
+    Press Terminal Keys    Ctrl+C
+    Terminal Should Have Exited    0
 
 A Screen That Goes On Changing
     Start Terminal    sh    -c    i=0; while :; do i=$((i+1)); echo $i; done
-    Wait For Screen Text    9
-    Wait Until Screen Is Stable    quiet=2 s    timeout=4 s
+    Wait Until Terminal Contains    9
+    Wait Until Terminal Is Stable    quiet=2 s    within=4 s
 
 A Row That Is None
     Start Terminal    cat    rows=5
-    Get Screen Line    7
+    Get Terminal Line    7
 
 A Row That Is Another
     Start Terminal    sh    -c    echo hello; cat
-    Wait For Screen Text    hello
-    Get Screen Line    0    ==    goodbye
+    Wait Until Terminal Contains    hello
+    Get Terminal Line    0    ==    goodbye
 
 Another Style
     Start Terminal    sh    -c    printf '\\033[31mred\\033[0m'; cat
-    Wait For Screen Text    red
-    Text Should Have Style    red    foreground=2
+    Wait Until Terminal Contains    red
+    Terminal Text Should Have Style    red    foreground=2
 
 A Size That Is None
     Start Terminal    cat    columns=0
@@ -112,31 +112,31 @@ A First Token Where There Is No Answer
 
 Binary Garbage
     Start Terminal    ${PYTHON}    -c    import os; os.write(1, bytes(range(256)) * 400); input()
-    Wait For Screen Text    ready    timeout=0.5 s
+    Wait Until Terminal Contains    ready    within=0.5 s
 
 A Flood Without End
     Start Terminal    yes    a line of a flood
-    Wait For Screen Text    ready    timeout=1 s
+    Wait Until Terminal Contains    ready    within=1 s
 
 A Question To The Terminal That It Does Not Answer
     Start Terminal
     ...    ${PYTHON}
     ...    -c
     ...    import sys, tty; tty.setcbreak(0); print("\\x1b[?9999z", end="", flush=True); sys.stdin.read(1); print("ready")
-    Wait For Screen Text    ready    timeout=0.5 s
+    Wait Until Terminal Contains    ready    within=0.5 s
 
 A Program That Ignores Hang Up
     Start Terminal    sh    -c    trap '' HUP TERM INT; sleep 100 & echo up; while :; do sleep 1; done
-    Wait For Screen Text    up
-    Press Keys    Ctrl+C
-    Terminal Should Exit    0    timeout=0.3 s
+    Wait Until Terminal Contains    up
+    Press Terminal Keys    Ctrl+C
+    Terminal Should Have Exited    0    within=0.3 s
 
 A Program That Ends While We Type
     Start Terminal    sh    -c    read line; echo got $line; exit 4
-    Type Text    one\ntwo\nthree
-    Wait For Screen Text    got one
-    Terminal Should Exit    4
-    Type Text    four
+    Type In Terminal    one\ntwo\nthree
+    Wait Until Terminal Contains    got one
+    Terminal Should Have Exited    4
+    Type In Terminal    four
 
 A Chat That Ends While We Type
     Start Chat Terminal    sh    -c    printf '> '; read line; exit 5
@@ -144,12 +144,12 @@ A Chat That Ends While We Type
 
 A Screen Of One Cell
     Start Terminal    sh    -c    echo hello; cat    columns=1    rows=1
-    Wait For Screen Text    ready    timeout=0.3 s
+    Wait Until Terminal Contains    ready    within=0.3 s
 
 Control Characters In A Text
     Start Terminal    sh    -c    stty raw -echo; cat > /dev/null
-    Type Text    a\x07\x1b[2J\x00b
-    Wait For Screen Text    a\x07b    timeout=0.3 s
+    Type In Terminal    a\x07\x1b[2J\x00b
+    Wait Until Terminal Contains    a\x07b    within=0.3 s
 
 A Command That The Chat Has Not
     Start Chat Terminal    ${PYTHON}    ${CHATTY}
@@ -161,7 +161,7 @@ A Chat That Is Silent After A Command
 
 A Click On What Is Not There
     Start Terminal    cat
-    Click On Text    Save
+    Click On Terminal Text    Save
 
 A Reply With A Token Lost
     Compare With What Was Sent    lost
@@ -178,7 +178,7 @@ A Screen That Lost A Row
 No Record Of What Was Sent
     Start Chat Terminal    ${PYTHON}    ${CHATTY}    answer_end=^Stats:
     ${answer} =    Ask In Terminal    hello
-    Terminal Reply Should Equal What The Server Sent    ${answer}    ${OUTPUT DIR}/no such file
+    Terminal Answer Should Equal What The Server Sent    ${answer}    ${OUTPUT DIR}/no such file
 
 
 *** Keywords ***
@@ -188,4 +188,4 @@ Compare With What Was Sent
     VAR    ${truth}    ${OUTPUT DIR}/${mistake}.jsonl
     Start Chat Terminal    ${PYTHON}    ${LIAR}    ${truth}    ${mistake}    answer_end=^\\[end\\]
     ${answer} =    Ask In Terminal    tell me
-    Terminal Reply Should Equal What The Server Sent    ${answer}    ${truth}
+    Terminal Answer Should Equal What The Server Sent    ${answer}    ${truth}

@@ -11,21 +11,21 @@ ${QUIET CHAT}    printf '> '; cat > /dev/null
 
 
 *** Test Cases ***
-Wait For Screen Text
+Wait Until Terminal Contains
     Start Terminal    sh    -c    echo $$ > ${PIDS}/text; ${CHANGES}
-    Limited    Wait For Screen Text    never    timeout=1 min
+    Limited    Wait Until Terminal Contains    never    within=1 min
 
 Wait For Text In The Scrollback
     Start Terminal    sh    -c    echo $$ > ${PIDS}/scrollback; ${CHANGES}
-    Limited    Wait For Screen Text    never    timeout=1 min    scrollback=yes
+    Limited    Wait Until Terminal Contains    never    within=1 min    scrollback=yes
 
-Wait Until Screen Is Stable
+Wait Until Terminal Is Stable
     Start Terminal    sh    -c    echo $$ > ${PIDS}/stable; ${CHANGES}
-    Limited    Wait Until Screen Is Stable    timeout=1 min
+    Limited    Wait Until Terminal Is Stable    within=1 min
 
-Terminal Should Exit
+Terminal Should Have Exited
     Start Terminal    sh    -c    trap '' HUP TERM INT; sleep 100 & echo $$ $! > ${PIDS}/exit; cat
-    Limited    Terminal Should Exit    0    timeout=1 min
+    Limited    Terminal Should Have Exited    0    within=1 min
 
 Start Chat Terminal
     Limited    Start Chat Terminal    sh    -c    echo $$ > ${PIDS}/start; sleep 100    timeout=1 min
@@ -38,12 +38,12 @@ Leave Chat Terminal
     Start Chat Terminal    sh    -c    echo $$ > ${PIDS}/leave; ${QUIET CHAT}
     Limited    Leave Chat Terminal    timeout=1 min
 
-Run Binary
-    Limited    Run Binary    sh    -c    sleep 100 & echo $$ $! > ${PIDS}/run; sleep 100    timeout=1 min
+Run Program
+    Limited    Run Program    sh    -c    sleep 100 & echo $$ $! > ${PIDS}/run; sleep 100    timeout=1 min
 
-Arguments Should Be Rejected
-    Use Binary    sh    -c    sleep 100 & echo $$ $! > ${PIDS}/rejected; sleep 100
-    Limited    Arguments Should Be Rejected    --bogus    timeout=1 min
+Program Should Refuse Arguments
+    Use Program    sh    -c    sleep 100 & echo $$ $! > ${PIDS}/rejected; sleep 100
+    Limited    Program Should Refuse Arguments    --bogus    timeout=1 min
 
 
 *** Keywords ***

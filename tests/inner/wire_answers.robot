@@ -17,15 +17,15 @@ Good Connect Limit
     ...    Hello
     ...    connect_timeout=300 ms
     ...    timeout=20 s
-    ...    category=SERVER_ERROR
-    ...    error_contains=within the connect limit of 0.3 s
+    ...    error_category=SERVER_ERROR
+    ...    error_message=within the connect limit of 0.3 s
     ...    within=4 s
     Request Should Fail
     ...    Stream Chat
     ...    Hello
     ...    connect_timeout=300 ms
     ...    timeout=20 s
-    ...    error_contains=within the connect limit of 0.3 s
+    ...    error_message=within the connect limit of 0.3 s
     ...    within=4 s
 
 Connect Limit

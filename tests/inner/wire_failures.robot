@@ -20,10 +20,10 @@ Request With Another Status
     Request Should Fail    Chat    Hello    model=nobody    status=400
 
 Request With Another Category
-    Request Should Fail    Chat    Hello    model=nobody    category=RATE_LIMIT
+    Request Should Fail    Chat    Hello    model=nobody    error_category=RATE_LIMIT
 
 Request With Another Code
-    Request Should Fail    Chat    Hello    model=nobody    code=context_length
+    Request Should Fail    Chat    Hello    model=nobody    error_code=context_length
 
 Request That Fails Too Late
     VAR    &{fault}    X-Inference-Fault=stall:before=headers,seconds=0.3
@@ -40,7 +40,7 @@ Idle Server That Works
     VAR    &{slow}    X-Inference-Fault=stall:before=headers,seconds=20
     Start Stream    Hello    headers=${slow}
     Wait Until Keyword Succeeds    2 s    10 ms    Get Metric    vllm:num_requests_running    >=    1
-    Server Should Be Idle Within    50 ms
+    Server Should Be Idle    within=50 ms
 
 Cancel What Has Ended
     ${stream} =    Start Stream    Hello
@@ -77,13 +77,13 @@ Tools Not JSON
 
 Text Instead Of JSON
     ${reply} =    Chat    ${CAPITAL}
-    Reply Should Fit Schema    ${reply}    {"type": "object"}
+    Answer Should Fit Schema    ${reply}    {"type": "object"}
 
 JSON That Does Not Fit
     ${reply} =    Chat
     ...    Hello
     ...    response_format={"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
-    Reply Should Fit Schema    ${reply}    {"type": "object", "properties": {"a": {"type": "integer"}}}
+    Answer Should Fit Schema    ${reply}    {"type": "object", "properties": {"a": {"type": "integer"}}}
 
 No Log Probabilities
     ${reply} =    Chat    Hello
@@ -103,7 +103,7 @@ Backoff Of Another Policy
 Order Of Typed Events
     VAR    &{fault}    X-Inference-Fault=sequence-gap
     ${stream} =    Stream Response    ${CAPITAL}    headers=${fault}
-    Typed Events Should Be In Order    ${stream}
+    Stream Should Be In Order    ${stream}
 
 Embeddings That Differ
     ${first} =    Create Embeddings    one
@@ -124,7 +124,7 @@ Metric That Has Not Risen
 Some Of Ten Fail
     Start Server    simulator    fault=status:code=503,first=3
     ${results} =    Chat At Once    Hello    count=10    allow_failures=True
-    At Least 80 % Should Succeed    ${results}
+    Success Rate Should Be At Least    ${results}    80 %
 
 One Of Five Fails
     Start Server    simulator    fault=status:code=503,first=1
@@ -153,7 +153,7 @@ Pass Rate Not Sure
 
 None Of The Words
     ${reply} =    Chat    ${CAPITAL}
-    Reply Should Contain Any    ${reply}    Rome    Berlin
+    Answer Should Contain Any    ${reply}    Rome    Berlin
 
 Answers That Differ
     ${first} =    Chat    ${CAPITAL}

@@ -54,7 +54,7 @@ Count Is Not As Sent
 
 Completed With An Error
     ${job} =    Execute Job    Hello    job_id=oom    headers={"X-Inference-Fault": "error-mid-stream:code=VRAM_OOM"}
-    Events Should Be In Order    ${job}
+    Job Events Should Be In Order    ${job}
     Job Should Have Completed    ${job}
 
 Completed With Another Count
@@ -78,7 +78,7 @@ Cancel Is Refused
     Cancel Job    job-1
 
 Not A Job
-    Events Should Be In Order    nothing
+    Job Events Should Be In Order    nothing
 
 Nothing To Run
     Execute Jobs At Once    Hello    count=0
@@ -94,4 +94,4 @@ Order Should Fail
     [Arguments]    ${fault}
     ${job} =    Execute Job    Hello    job_id=the-job    max_tokens=4    allow_broken=True
     ...    headers={"X-Inference-Fault": "${fault}"}
-    Events Should Be In Order    ${job}
+    Job Events Should Be In Order    ${job}

@@ -102,7 +102,7 @@ Suite Setup    Connect To Server    {url}    model=m    check=False
 *** Test Cases ***
 A Check
     ${{reply}} =    Chat    0 said
-    Reply Should Contain    ${{reply}}    zzz
+    Answer Should Contain    ${{reply}}    zzz
 
 A Check Of Another Library
     ${{reply}} =    Chat    0 said

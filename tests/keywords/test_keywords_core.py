@@ -39,16 +39,16 @@ def lib(tmp_path: Path) -> Iterator[InferenceLibrary]:
 def test_a_chat_without_robot(lib: InferenceLibrary) -> None:
     server = lib.start_server("simulator")
     reply = lib.chat(FRANCE, system="Be terse.", stop="nowhere", max_tokens=20)
-    lib.reply_should_contain(reply, "Paris")
+    lib.answer_should_contain(reply, "Paris")
     lib.finish_reason_should_be(reply, "stop")
     lib.usage_should_add_up(reply)
-    assert lib.get_text(reply, "contains", "Paris") == reply.text
+    assert lib.get_answer_text(reply, "contains", "Paris") == reply.text
     assert lib.get_elapsed_time(reply, "<", "20 s") == reply.elapsed
     assert lib.list_models() == ["fake-model"]
     assert len(lib.chat_at_once("Hello", count=2)) == 2
     assert lib.get_server() is server
     lib.server_should_be_healthy()
-    lib.wait_until_server_is_ready(timeout=timedelta(seconds=5))
+    lib.wait_until_server_is_ready(within=timedelta(seconds=5))
     assert "listening on" in lib.get_server_log()
 
 
@@ -58,7 +58,7 @@ def test_a_stream_without_robot(lib: InferenceLibrary) -> None:
     lib.stream_should_end_with_done(stream)
     lib.stream_should_be_in_order(stream)
     lib.stream_should_have_one_id(stream)
-    lib.stream_should_have_at_least_chunks(3, stream)
+    lib.get_chunk_count(stream, ">=", 3)
     assert lib.get_time_to_first_token(stream, ">", 0) == stream.time_to_first_token
     assert lib.stream_completion(FRANCE, max_tokens=5).finish_reason == "length"
 
@@ -88,7 +88,7 @@ def test_close_ends_everything(lib: InferenceLibrary) -> None:
 
 def test_stopping_one_and_all(lib: InferenceLibrary) -> None:
     first, second, third = (lib.start_server("simulator") for _ in range(3))
-    lib.stop_server(second)
+    lib.stop_server(server=second)
     assert (first.process.running, second.process.running, third.process.running) == (True, False, True)
     lib.stop_all_servers()
     assert not first.process.running
@@ -101,8 +101,8 @@ def test_a_remote_server_is_let_go(lib: InferenceLibrary) -> None:
     remote = lib.connect_to_server(f"{started.base_url}/v1/", alias="remote")
     assert (remote.base_url, remote.model, remote.pid) == (started.base_url, "fake-model", None)
     with pytest.raises(ServerError, match="has no log here: it was not started by the library"):
-        lib.get_server_log("remote")
-    lib.stop_server("remote")
+        lib.get_server_log(server="remote")
+    lib.stop_server(server="remote")
     assert started.process.running
     assert lib.chat("Hello").status == 200, "the other one is the current one again"
 
@@ -224,11 +224,9 @@ def test_a_stream_without_a_proper_done(lib: InferenceLibrary, data: tuple[str, 
 
 def test_checks_of_streams_that_fail(lib: InferenceLibrary) -> None:
     stream = events(ROLE, TEXT, END, DONE)
-    lib.stream_should_have_at_least_chunks(1, stream)
-    with pytest.raises(CheckFailure, match="expected at least 2 chunks with text, got 1"):
-        lib.stream_should_have_at_least_chunks(2, stream)
-    with pytest.raises(CheckFailure, match="expected a number from 1"):
-        lib.stream_should_have_at_least_chunks(0, stream)
+    lib.get_chunk_count(stream, "==", 1)
+    with pytest.raises(CheckFailure, match="expected >= 2, got 1"):
+        lib.get_chunk_count(stream, ">=", 2)
     with pytest.raises(CheckFailure, match=r'C2: .* Got "2" after "1" in event 2'):
         lib.stream_should_have_one_id(events(TEXT, TEXT.replace('"1"', '"2"')))
     with pytest.raises(CheckFailure, match="C2: "):
@@ -240,10 +238,10 @@ def test_checks_of_streams_that_fail(lib: InferenceLibrary) -> None:
 def test_checks_of_replies_that_fail(lib: InferenceLibrary) -> None:
     stream = events(ROLE, TEXT, END, DONE)
     with pytest.raises(CheckFailure, match="expected a text that contains 'hi', got 'Hi'"):
-        lib.reply_should_contain(stream, "hi")
-    lib.reply_should_contain(stream, "hi", ignore_case=True)
+        lib.answer_should_contain(stream, "hi")
+    lib.answer_should_contain(stream, "hi", ignore_case=True)
     with pytest.raises(CheckFailure, match="Nothing is looked for in the reply: expected a text, got an empty one"):
-        lib.reply_should_contain(stream, "")
+        lib.answer_should_contain(stream, "")
     with pytest.raises(CheckFailure, match="Finish reason: expected 'length', got 'stop'"):
         lib.finish_reason_should_be(stream, "length")
     with pytest.raises(CheckFailure, match="Expected 3 attempts, got 0"):

@@ -226,9 +226,9 @@ Served
     Server Should Be Healthy
 
 Explained
-    Version Should Match
-    Help Should Mention    --version    Commands:
-    Arguments Should Be Rejected    --bogus    exit_code=2
+    Program Version Should Match
+    Program Help Should Contain    --version    Commands:
+    Program Should Refuse Arguments    --bogus    exit_code=2
 
 Chatted
     Start Chat Terminal    profile={profile}    options={{"model_folder": "{tmp_path}", "model_filename": "m.gguf"}}

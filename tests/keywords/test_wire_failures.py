@@ -36,7 +36,7 @@ MESSAGES = {
     "No Log Probabilities": r"Log probabilities: expected one for each token, got none\. Hint: ask with logprobs=1\.",
     "Backoff Without Retries": r"Backoff: expected at least two attempts, got 1:",
     "Backoff Of Another Policy": r"Backoff: wait 1: expected 0\.04 s, got 0\.01 s; wait 2: expected 0\.08 s, got 0\.02 s\. The attempts:",
-    "Order Of Typed Events": r"Order of typed events: RS4: The sequence numbers of the events rise by one\. Got \d+ after \d+ in event \d+ at byte \d+\.",
+    "Order Of Typed Events": r"Order: RS4: The sequence numbers of the events rise by one\. Got \d+ after \d+ in event \d+ at byte \d+\.",
     "Embeddings That Differ": r"Embeddings: expected equal vectors within 1e-06, got a difference of 0\.\d+ in vector 0\.",
     "Similarity Too Low": r"Similarity: expected > 0\.999, got -?0\.\d+\.",
     "Unknown Metric": r"Metric vllm:num_request_running: there is no sample of it\. Did you mean 'vllm:num_requests_running'\?",

@@ -11,7 +11,7 @@ from inner_suites import InnerRun, run_inner
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the programs of this suite are POSIX")
 
 MESSAGES = {
-    "No Program Is Named": "No program to test is named. Hint: use Use Binary, or Start Server with a profile.",
+    "No Program Is Named": "No program to test is named. Hint: use Use Program, or Start Server with a profile.",
     "Neither A Command Nor A Profile": "The program to test is not clear: expected a command or profile=, got",
     "A Program That Is Missing": "Program 'pyhton3' does not exist: expected a file on the PATH, got none.",
     "A Program That Is A Directory": "got a directory",
@@ -27,7 +27,7 @@ MESSAGES = {
     "Arguments Refused Without A Message": "without a message on stderr: expected text on stderr, got nothing on any",
     "Arguments Refused With Processes Left": "left processes behind: expected none, got sleep (",
     "Too Much Memory": "expected < 1 kB, got",
-    "Memory Of What Is No Result": "Argument 'result': expected a result of Run Binary, got the text 'hello'.",
+    "Memory Of What Is No Result": "Argument 'result': expected a result of Run Program, got the text 'hello'.",
     "Output That Is Another": "'hello' (str) should be 'goodbye' (str)",
 }
 

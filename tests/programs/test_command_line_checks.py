@@ -87,5 +87,5 @@ def test_refusal_that_does_not_help(run: Run, words: str) -> None:
 
 def test_refusal_may_be_described_by_the_test() -> None:
     check_refusal(
-        SERVER, gives("no such thing", exit_code=9), ["--x"], exit_codes=[9], mention="thing", stream="stdout"
+        SERVER, gives("no such thing", exit_code=9), ["--x"], exit_codes=[9], contains="thing", stream="stdout"
     )

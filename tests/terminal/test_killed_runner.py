@@ -34,14 +34,14 @@ Library    InferenceLibrary
 *** Test Cases ***
 Terminal
     Start Terminal    sh    -c    {script}
-    Wait For Screen Text    never    timeout=100 s
+    Wait Until Terminal Contains    never    within=100 s
 
 Chat
     Start Chat Terminal    sh    -c    printf '> '; {script}
     Ask In Terminal    hello    timeout=100 s
 
 Program
-    Run Binary    sh    -c    {script}    timeout=100 s
+    Run Program    sh    -c    {script}    timeout=100 s
 """
 
 

@@ -113,7 +113,9 @@ def test_time_limits_stop_every_wait_and_leave_nothing_running(tmp_path: Path, l
     assert run.leftovers == []
 
 
-@pytest.mark.parametrize("test", ["Wait For Screen Text", "Terminal Should Exit", "Run Binary", "Ask In Terminal"])
+@pytest.mark.parametrize(
+    "test", ["Wait Until Terminal Contains", "Terminal Should Have Exited", "Run Program", "Ask In Terminal"]
+)
 def test_control_c_stops_the_run_and_leaves_nothing_running(tmp_path: Path, test: str) -> None:
     pytest.importorskip("tui_test")
     pids = tmp_path / "pids"
@@ -144,15 +146,15 @@ ${KEY: Secret}    %{TYPED_KEY}
 *** Test Cases ***
 Typed
     Start Terminal    cat
-    Type Text    ${KEY}
-    Press Keys    Enter
-    Wait For Screen Text    hunter    timeout=5 s
+    Type In Terminal    ${KEY}
+    Press Terminal Keys    Enter
+    Wait Until Terminal Contains    hunter    within=5 s
     Take Terminal Screenshot
-    ${screen} =    Get Screen
-    Screen Should Contain    goodbye
+    ${screen} =    Get Terminal Screen
+    Terminal Should Contain    goodbye
 
 Given As An Argument And In The Environment
-    ${result} =    Run Binary    sh    -c    echo $0 $VARIABLE    ${KEY}    environment={"VARIABLE": "x"}
+    ${result} =    Run Program    sh    -c    echo $0 $VARIABLE    ${KEY}    environment={"VARIABLE": "x"}
     Should Be Equal    ${result.exit_code}    ${1}
 """
     run = run_text(suite, tmp_path, "--loglevel", "TRACE", env={"TYPED_KEY": "hunter22"})

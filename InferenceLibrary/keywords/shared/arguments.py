@@ -128,8 +128,8 @@ def _refuse_without_effect(profile: Profile, section: str, given: Mapping[str, A
 
 
 def refuse_run_result(value: object) -> RunResult:
-    """What `Run Binary` or `Arguments Should Be Rejected` returned."""
-    raise ValueError(f"Expected a result of Run Binary, got {shown_kind(value)}.")
+    """What `Run Program` or `Program Should Refuse Arguments` returned."""
+    raise ValueError(f"Expected a result of Run Program, got {shown_kind(value)}.")
 
 
 def refuse_terminal_answer(value: object) -> TerminalAnswer:
