@@ -11,15 +11,15 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from InferenceLibrary.client.limits import Limits
 from InferenceLibrary.errors import InferenceError, TargetError
-from InferenceLibrary.files import make_folder
-from InferenceLibrary.protocol.rules.severity import Severity
 from InferenceLibrary.redaction import Redactor
 
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from InferenceLibrary.client.background import BackgroundStream
     from InferenceLibrary.load.measurement import Measurement
     from InferenceLibrary.monitor.memory import MemoryMonitor
@@ -27,23 +27,22 @@ if TYPE_CHECKING:
     from InferenceLibrary.onnx.model import OnnxModel
     from InferenceLibrary.programs.checks import Binary
     from InferenceLibrary.protocol.exchange import Exchange
-    from InferenceLibrary.protocol.rules.verdicts import Tally, Verdict
+    from InferenceLibrary.protocol.rules.verdicts import Severity, Tally, Verdict
     from InferenceLibrary.servers.loading import Loader
     from InferenceLibrary.servers.server import Server
     from InferenceLibrary.terminal.session import Terminal
 
+    class Resource(Protocol):
+        """Something that is opened and must be closed: a server, a terminal, a monitor."""
 
-class Resource(Protocol):
-    """Something that is opened and must be closed: a server, a terminal, a monitor."""
+        @property
+        def name(self) -> str: ...
 
-    @property
-    def name(self) -> str: ...
-
-    def close(self) -> None:
-        """Release everything. Called once; a second call does nothing."""
+        def close(self) -> None:
+            """Release everything. Called once; a second call does nothing."""
 
 
-R = TypeVar("R", bound=Resource)
+R = TypeVar("R", bound="Resource")
 
 RUN = "run"
 """Owner of what was opened outside any suite."""
@@ -168,7 +167,7 @@ class Context:
         self,
         limits: Limits | None = None,
         start_timeout: float | None = None,
-        rules: Severity = Severity.WARN,
+        rules: Severity = "warn",
     ) -> None:
         self.limits = limits or Limits()
         self.start_timeout = start_timeout
@@ -268,6 +267,8 @@ class Context:
 
         `name` may be any text; the present test's name is put before it.
         """
+        from InferenceLibrary.files import make_folder
+
         folder = self.output_dir / "inference" / kind
         make_folder(folder)
         stem = re.sub(r"[^A-Za-z0-9]+", "-", f"{self.current_test} {name}").strip("-").lower()[:80] or kind

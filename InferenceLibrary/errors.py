@@ -23,11 +23,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.extras import install_command
 from InferenceLibrary.foreign_text import shown
-from InferenceLibrary.protocol.errors import ErrorBody, categorize, read_refusal
 
 if TYPE_CHECKING:
+    from InferenceLibrary.protocol.errors import ErrorBody
     from InferenceLibrary.protocol.exchange import Exchange
 
 
@@ -53,6 +52,8 @@ class MissingExtraError(InferenceError):
     """An optional package is needed and not installed."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
+        from InferenceLibrary.extras import install_command
+
         self.package = package
         self.extra = extra
         super().__init__(
@@ -90,11 +91,15 @@ class RequestError(InferenceError):
     @property
     def error(self) -> ErrorBody | None:
         """What the refusal says: an object with `message`, `type`, `code` and `param`; None when it says nothing."""
+        from InferenceLibrary.protocol.errors import read_refusal
+
         return read_refusal(self.status or 0, self.body)
 
     @property
     def category(self) -> str:
         """RATE_LIMIT, SERVER_ERROR, INVALID_REQ, AUTH_ERROR, PARSE_ERROR or UNKNOWN."""
+        from InferenceLibrary.protocol.errors import categorize
+
         return categorize(self.status, cancelled=self.cancelled)
 
 

@@ -45,7 +45,6 @@ from InferenceLibrary.keywords.screens import ScreenKeywords
 from InferenceLibrary.keywords.server_logs import ServerLogKeywords, list_kept, mark_logs, tell_of_servers
 from InferenceLibrary.keywords.servers import ServerKeywords
 from InferenceLibrary.keywords.shared.arguments import CONVERTERS as RESULT_CONVERTERS
-from InferenceLibrary.keywords.shared.evidence import show_last_calls, show_last_screens
 from InferenceLibrary.keywords.shared.light_converters import light
 from InferenceLibrary.keywords.shared.ready_checks import CONVERTERS as READY_CONVERTERS
 from InferenceLibrary.keywords.shared.wire_types import CONVERTERS as WIRE_CONVERTERS
@@ -59,7 +58,6 @@ from InferenceLibrary.keywords.typed_apis import TypedApiKeywords
 from InferenceLibrary.keywords.workers import CONVERTERS as JOB_CONVERTERS
 from InferenceLibrary.keywords.workers import WorkerKeywords
 from InferenceLibrary.log import ResultGuard
-from InferenceLibrary.protocol.rules.severity import Severity
 from InferenceLibrary.types import CONVERTERS
 from InferenceLibrary.version import __version__
 
@@ -202,7 +200,7 @@ class InferenceLibrary(
         self.context = Context(
             limits=Limits(total=timeout.total_seconds()),
             start_timeout=None if start_timeout is None else start_timeout.total_seconds(),
-            rules=Severity(rules),
+            rules=rules,
         )
         self._guard = ResultGuard(self.context, self.log)
         # A second Ctrl-C ends Robot without close().
@@ -221,8 +219,11 @@ class InferenceLibrary(
 
     def end_test(self, data: Any, result: Any) -> None:
         self._guard.test(result)
-        show_last_calls(self.context, result.failed)
-        show_last_screens(self.context, result.failed)
+        if self.context.last_calls or len(self.context.terminals):
+            from InferenceLibrary.keywords.shared.evidence import show_last_calls, show_last_screens
+
+            show_last_calls(self.context, result.failed)
+            show_last_screens(self.context, result.failed)
         tell_of_servers(self.context, result.failed)
         self._report(self.context.leave(data.id))
         self.context.current_test = ""

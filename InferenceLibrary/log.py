@@ -12,7 +12,6 @@ from typing import Any
 from robot.api import logger
 
 from InferenceLibrary.context import Context
-from InferenceLibrary.files import write_text
 from InferenceLibrary.foreign_text import MESSAGE_LIMIT, limited, markup, readable, shown
 
 INLINE_LIMIT = 10_000
@@ -77,6 +76,8 @@ class Log:
 
     def kept(self, name: str, text: str, suffix: str = "txt") -> Path:
         """Write a text without its secrets to a file of its own; return the file."""
+        from InferenceLibrary.files import write_text
+
         path = self._context.artifact("text", name, suffix)
         write_text(path, readable(self._context.redactor(text)))
         return path

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.foreign_text import readable, readable_or_none
-from InferenceLibrary.protocol.errors import ErrorBody, read_refusal
-from InferenceLibrary.protocol.messages import Choice, Usage, choices_of, read_pieces, read_usage
-from InferenceLibrary.protocol.pieces import TokenLogprob, ToolCall
 
 if TYPE_CHECKING:
+    from InferenceLibrary.protocol.errors import ErrorBody
     from InferenceLibrary.protocol.exchange import Attempt, Exchange
+    from InferenceLibrary.protocol.messages import Choice, Usage
+    from InferenceLibrary.protocol.pieces import Piece, TokenLogprob, ToolCall
 
 _SHOWN = 80
 
@@ -92,12 +92,14 @@ class Reply:
     @property
     def texts(self) -> list[str]:
         """Content of every choice."""
-        return [readable(piece.text) for piece in read_pieces(self.json)]
+        return [readable(piece.text) for piece in self.pieces]
 
     @property
     def choices(self) -> list[Choice]:
         """Every choice of the answer, by its index."""
-        return choices_of(read_pieces(self.json))
+        from InferenceLibrary.protocol.messages import choices_of
+
+        return choices_of(self.pieces)
 
     @property
     def tool_calls(self) -> list[ToolCall]:
@@ -111,6 +113,8 @@ class Reply:
 
     @property
     def usage(self) -> Usage | None:
+        from InferenceLibrary.protocol.messages import read_usage
+
         return read_usage(self.json)
 
     @property
@@ -124,6 +128,8 @@ class Reply:
     @property
     def error(self) -> ErrorBody | None:
         """What an error answer says, None when it is none. The text of a refusal that is no JSON is its message."""
+        from InferenceLibrary.protocol.errors import read_refusal
+
         return read_refusal(self.status, self.body)
 
     @property
@@ -133,16 +139,22 @@ class Reply:
 
         return categorize(self.status) if self.status >= 400 else None
 
+    @cached_property
+    def pieces(self) -> list[Piece]:
+        """What each choice of the answer holds, as it came."""
+        from InferenceLibrary.protocol.messages import read_pieces
+
+        return read_pieces(self.json)
+
     def _first(self, name: str) -> Any:
-        pieces = read_pieces(self.json)
-        return getattr(pieces[0], name) if pieces else None
+        return getattr(self.pieces[0], name) if self.pieces else None
 
     def _key(self, name: str) -> str | None:
         value = self.json.get(name) if isinstance(self.json, dict) else None
         return None if value is None else readable(str(value))
 
     def __str__(self) -> str:
-        if read_pieces(self.json):
+        if self.pieces:
             said = f'"{shorten(self.redact(self.text or self.reasoning))}"'
             said += f" ({self.finish_reason}, {self.usage or 'no usage'})"
         else:

@@ -11,15 +11,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.client.answers import Reply, shorten
-from InferenceLibrary.client.sending import Sending
-from InferenceLibrary.client.streams import Chunk, Stream
-from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.errors import InferenceError, StreamError, describe
-from InferenceLibrary.protocol.sse import Oddity
 
 if TYPE_CHECKING:
     from InferenceLibrary.client.http import Client
+    from InferenceLibrary.client.sending import Sending
+    from InferenceLibrary.client.streams import Chunk, Stream
     from InferenceLibrary.protocol.exchange import Exchange
 
 EXECUTE = "/execute"
@@ -155,6 +153,8 @@ class Job:
 
 def improper_end(stream: Stream) -> str | None:
     """Return what is wrong with the end of a job's stream whose bytes came whole. An error event is a proper end."""
+    from InferenceLibrary.protocol.sse import Oddity
+
     if any(note.oddity is Oddity.TRUNCATED for note in stream.notes):
         return "an end inside an event"
     if not stream.chunks:
@@ -187,6 +187,7 @@ def execute(client: Client, body: dict[str, Any], sending: Sending, *, cancel_af
 def _execute_and_cancel(client: Client, body: dict[str, Any], sending: Sending, cancel_after: int) -> Job:
     """Read the stream in another thread, so that the request to cancel goes out while the job runs."""
     from InferenceLibrary.client.cancellation import Cancellation
+    from InferenceLibrary.deadline import Deadline, wait_until
 
     cancellation = Cancellation()
     begun: list[Stream] = []
@@ -247,5 +248,7 @@ def cancel(client: Client, job_id: str, *, by: str = "path", expected_status: in
     Raises:
         RequestError: No answer, or another status than the expected one.
     """
+    from InferenceLibrary.client.sending import Sending
+
     path, body = (CANCEL, {"job_id": job_id}) if by == "body" else (f"{CANCEL}/{job_id}", None)
     return client.send("POST", path, body, Sending(expected_status=expected_status))

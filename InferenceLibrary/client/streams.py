@@ -11,26 +11,13 @@ from typing import TYPE_CHECKING, Any
 from InferenceLibrary.client.answers import headers_of, shorten
 from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.foreign_text import readable, readable_or_none
-from InferenceLibrary.protocol.errors import ErrorBody, error_of_event, read_error
-from InferenceLibrary.protocol.messages import (
-    DONE,
-    Choice,
-    Usage,
-    choices_of,
-    join_tool_calls,
-    merge_usage,
-    read_pieces,
-    read_usage,
-)
-from InferenceLibrary.protocol.pieces import Piece, TokenLogprob, ToolCall
-from InferenceLibrary.protocol.typed_messages import TERMINAL, is_typed
 
 if TYPE_CHECKING:
+    from InferenceLibrary.protocol.errors import ErrorBody
     from InferenceLibrary.protocol.exchange import Attempt, Exchange
+    from InferenceLibrary.protocol.messages import Choice, Usage
+    from InferenceLibrary.protocol.pieces import Piece, TokenLogprob, ToolCall
     from InferenceLibrary.protocol.sse import Event, Note
-
-LAST_TYPES = TERMINAL - {"error"} | {"end"}
-"""Types of the events after which nothing comes, those of a worker's job included."""
 
 
 class Chunk:
@@ -71,6 +58,8 @@ class Chunk:
 
     @property
     def usage(self) -> Usage | None:
+        from InferenceLibrary.protocol.messages import read_usage
+
         return read_usage(self.json)
 
     @property
@@ -84,6 +73,8 @@ class Chunk:
     @property
     def error(self) -> ErrorBody | None:
         """What it says of an error, None when it is not an error event, in any form of the field."""
+        from InferenceLibrary.protocol.errors import error_of_event
+
         return error_of_event(self.event.event, self.json, self.event.data)
 
     @property
@@ -100,11 +91,15 @@ class Chunk:
     @property
     def is_done(self) -> bool:
         """Whether this is the closing `[DONE]`."""
+        from InferenceLibrary.protocol.messages import DONE
+
         return self.event.data == DONE
 
     @property
     def is_last_word(self) -> bool:
         """Whether nothing is to come after it: `[DONE]`, or the closing event of a typed stream or of a job."""
+        from InferenceLibrary.protocol.typed_messages import LAST_TYPES
+
         return self.is_done or self.type in LAST_TYPES
 
     @property
@@ -120,6 +115,8 @@ class Chunk:
     def pieces(self) -> list[Piece]:
         """What each choice of this chunk holds."""
         if self._pieces is None:
+            from InferenceLibrary.protocol.messages import read_pieces
+
             self._pieces = read_pieces(self.json)
         return self._pieces
 
@@ -217,11 +214,15 @@ class Stream:
     @property
     def choices(self) -> list[Choice]:
         """Every choice of the answer, joined, by its index."""
+        from InferenceLibrary.protocol.messages import choices_of
+
         return choices_of(piece for chunk in self.chunks for piece in chunk.pieces)
 
     @property
     def tool_calls(self) -> list[ToolCall]:
         """The joined tool calls of the first choice."""
+        from InferenceLibrary.protocol.messages import join_tool_calls
+
         calls = join_tool_calls(call for piece in self._first_choice() for call in piece.tool_calls)
         return [call.readable() for call in calls]
 
@@ -253,11 +254,15 @@ class Stream:
     @property
     def usage(self) -> Usage | None:
         """The last word of the chunks on each count."""
+        from InferenceLibrary.protocol.messages import merge_usage
+
         return merge_usage(chunk.usage for chunk in self.chunks if chunk.usage)
 
     @property
     def ids(self) -> list[str | None]:
         """The distinct ids of the JSON chunks, in order; one id is as it should be."""
+        from InferenceLibrary.protocol.typed_messages import is_typed
+
         found = [chunk.id for chunk in self.chunks if chunk.json is not None and not is_typed(chunk.json)]
         typed: list[str | None] = [chunk.id for chunk in self.chunks if is_typed(chunk.json) and chunk.id is not None]
         return list(dict.fromkeys(found + typed))
@@ -268,6 +273,8 @@ class Stream:
 
     @property
     def model(self) -> str | None:
+        from InferenceLibrary.protocol.typed_messages import is_typed
+
         objects = [chunk.json for chunk in self.chunks if isinstance(chunk.json, dict)]
         objects += [data.get("response", data.get("message")) or {} for data in objects if is_typed(data)]
         return next((readable(str(data["model"])) for data in objects if data.get("model")), None)
@@ -318,5 +325,7 @@ def bare_error_in(notes: Iterable[Note]) -> ErrorBody | None:
 
 def bare_error(text: str) -> ErrorBody | None:
     """Return what a line of an event stream says of an error: JSON without `data:`, or a field `error`."""
+    from InferenceLibrary.protocol.errors import read_error
+
     said = text.strip().removeprefix("error:").strip()
     return read_error(said) if said[:1] in {"{", "["} else None

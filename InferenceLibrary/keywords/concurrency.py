@@ -14,8 +14,6 @@ from InferenceLibrary.deadline import Deadline
 from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.errors import CheckFailure, InferenceError, describe
 from InferenceLibrary.keywords.shared.calling import Call, CallGroup
-from InferenceLibrary.keywords.shared.evidence import show_call
-from InferenceLibrary.keywords.shared.judging import joined, judged, refuse_broken
 from InferenceLibrary.keywords.shared.shared_arguments import GENERATION, SENDING, STREAMING, TOOLS, takes
 from InferenceLibrary.protocol.paths import CHAT
 from InferenceLibrary.types import Texts, shown_kind, to_texts
@@ -288,6 +286,8 @@ class ConcurrencyKeywords(CallGroup):
         allow_failures: bool,
     ) -> Results:
         from InferenceLibrary.client.at_once import at_once
+        from InferenceLibrary.keywords.shared.evidence import show_call
+        from InferenceLibrary.keywords.shared.judging import joined, judged, refuse_broken
 
         asked = [prompt for prompt in to_texts(prompts) for _ in range(count)]
         if not asked:

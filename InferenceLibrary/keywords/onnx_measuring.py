@@ -11,7 +11,6 @@ from assertionengine import AssertionOperator
 from robot.api.deco import keyword
 
 from InferenceLibrary.errors import ModelError, MonitorError, describe
-from InferenceLibrary.extras import install_command
 from InferenceLibrary.keywords.shared.assertions import check_number
 from InferenceLibrary.keywords.shared.onnx_base import OnnxGroup
 from InferenceLibrary.types import JsonObject
@@ -228,6 +227,8 @@ class OnnxMeasuringKeywords(OnnxGroup):
         row = self._benchmark(benchmark).row(provider, batch, io_binding)
         value = row.host_growth if where == "host" else row.device_growth
         if value is None:
+            from InferenceLibrary.extras import install_command
+
             raise MonitorError(
                 describe(
                     f"Memory of the {where} was not seen",

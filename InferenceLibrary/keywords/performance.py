@@ -10,7 +10,6 @@ from assertionengine import AssertionOperator
 from robot.api.deco import keyword
 
 from InferenceLibrary.errors import CheckFailure, describe
-from InferenceLibrary.files import write_text
 from InferenceLibrary.keywords.monitors import bytes_of
 from InferenceLibrary.keywords.shared.assertions import check_number, show
 from InferenceLibrary.keywords.shared.base import KeywordGroup
@@ -371,6 +370,8 @@ class PerformanceKeywords(KeywordGroup):
             title or f"Generation on '{found.name}'{model}", str(found).partition(": ")[2], curves, memory
         )
         path = self.context.artifact("charts", f"generation {found.name}", "svg")
+        from InferenceLibrary.files import write_text
+
         write_text(path, self.context.redactor(picture))
         self.log.picture(f"Measured {found}", path)
         return path

@@ -12,7 +12,6 @@ from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.shared.base import KeywordGroup
 from InferenceLibrary.keywords.shared.wire_types import Rules
 from InferenceLibrary.log import Log
-from InferenceLibrary.protocol.rules.severity import Severity
 from InferenceLibrary.types import Texts, to_texts
 
 
@@ -43,7 +42,7 @@ class RuleKeywords(KeywordGroup):
             Chat    What is the capital of France?
         ```
         """
-        self.context.use_rules(Severity(rules))
+        self.context.use_rules(rules)
         added = []
         if files:
             from InferenceLibrary.protocol.rules.book import load_rules

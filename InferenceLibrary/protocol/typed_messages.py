@@ -8,6 +8,8 @@ from InferenceLibrary.protocol.pieces import Piece, ToolCall, arguments_text, co
 
 TERMINAL = frozenset({"response.completed", "response.incomplete", "response.failed", "message_stop", "error"})
 """Types of the events that end such a stream."""
+LAST_TYPES = TERMINAL - {"error"} | {"end"}
+"""Types of the events after which nothing comes, those of a worker's job included."""
 
 
 def is_typed(data: Any) -> bool:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from InferenceLibrary.terminal.screen import Screen
 
 
-# Without the methods that nobody calls it costs a sixth at import: see the budget of the library.
-@dataclass(eq=False, repr=False)
 class TerminalAnswer:
     """An answer in a terminal.
 
@@ -24,13 +21,24 @@ class TerminalAnswer:
         screen: What the terminal showed then.
     """
 
-    question: str
-    text: str
-    time_to_first_token: float | None
-    elapsed: float
-    statistics: str
-    interrupted: bool
-    screen: Screen
+    # Written out: it is on the way of the library's import, where a dataclass costs as much as five classes.
+    def __init__(
+        self,
+        question: str,
+        text: str,
+        time_to_first_token: float | None,
+        elapsed: float,
+        statistics: str,
+        interrupted: bool,
+        screen: Screen,
+    ) -> None:
+        self.question = question
+        self.text = text
+        self.time_to_first_token = time_to_first_token
+        self.elapsed = elapsed
+        self.statistics = statistics
+        self.interrupted = interrupted
+        self.screen = screen
 
     def __str__(self) -> str:
         shown = " ".join(self.text.split())

@@ -325,6 +325,48 @@ def test_the_import_of_the_library_stays_light() -> None:
     assert (loaded - loaded_by("import robot.run")) & HEAVY == set()
 
 
+MAKERS = """
+import collections, dataclasses, enum, sys, typing
+made = []
+def watched(make, place):
+    def making(*args, **named):
+        made.append(str(args[place]))
+        return make(*args, **named)
+    return making
+dataclasses._process_class = watched(dataclasses._process_class, 0)
+collections.namedtuple = watched(collections.namedtuple, 0)
+typing._ProtocolMeta.__new__ = watched(typing._ProtocolMeta.__new__, 1)
+enum.EnumType.__new__ = watched(enum.EnumType.__new__, 1)
+"""
+"""Notes each class that is made by writing source text or by a costly metaclass."""
+IMPORT = "import InferenceLibrary; InferenceLibrary.InferenceLibrary()"
+INNER_MODULES = 22
+"""Modules of rings 1 and 2, their packages included, that the import of the library may load."""
+
+
+def test_the_import_of_the_library_makes_few_costly_classes_and_loads_few_modules() -> None:
+    made = loaded_by(f"import robot.run\n{MAKERS}\n{IMPORT}\nprint(' '.join(made) + ' end')")
+    costly = made - loaded_by(f"import robot.run\n{IMPORT}")
+    assert costly == {"end", "AssertionOperator", "Limits"}
+    ours = {name.partition(".")[2] for name in made if name.startswith("InferenceLibrary.")}
+    inner = {name for name in ours if room_of(name) in RING_1 | RING_2}
+    assert "client.streams" in inner
+    assert len(inner) <= INNER_MODULES, sorted(inner)
+
+
+def test_a_costly_class_is_seen() -> None:
+    source = """
+class A(typing.NamedTuple):
+    a: int
+@dataclasses.dataclass
+class B: ...
+class C(typing.Protocol): ...
+class D(enum.Enum): ...
+print(' '.join(made).replace("<class '__main__.B'>", "B"))
+"""
+    assert {"A", "B", "C", "D"} <= loaded_by(MAKERS + source)
+
+
 def test_the_simulator_starts_without_robot_and_other_weights() -> None:
     loaded = loaded_by("import InferenceLibrary.simulator.cli")
     assert loaded & {"robot", "ssl", "httpx", "pydantic", "numpy", "requests"} == set()

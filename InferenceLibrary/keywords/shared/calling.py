@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from InferenceLibrary.client.answers import headers_of
 from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import RequestError, StreamError
 from InferenceLibrary.keywords.shared.arguments import revealed
 from InferenceLibrary.keywords.shared.base import KeywordGroup
-from InferenceLibrary.keywords.shared.evidence import show_call
-from InferenceLibrary.keywords.shared.judging import judged, refuse_broken
-from InferenceLibrary.keywords.shared.stream_files import keep_stream
-from InferenceLibrary.protocol.rules.severity import Severity
 from InferenceLibrary.types import seconds, to_messages, to_texts
 
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from InferenceLibrary.client.sending import Sending
     from InferenceLibrary.protocol.exchange import Exchange
     from InferenceLibrary.protocol.requests import Question
-    from InferenceLibrary.protocol.rules.verdicts import Verdict
+    from InferenceLibrary.protocol.rules.verdicts import Severity, Verdict
     from InferenceLibrary.servers.server import Server
+
+    class HasExchange(Protocol):
+        """What came of a call: a reply, a stream, and what is made of one."""
+
+        @property
+        def exchange(self) -> Exchange: ...
+
 
 _SHOWN = 10_000
 """Characters of a body in the log."""
@@ -34,23 +39,17 @@ _LIMITS = {
 """Arguments of keywords and the limits that they set."""
 
 
-class HasExchange(Protocol):
-    """What came of a call: a reply, a stream, and what is made of one."""
-
-    @property
-    def exchange(self) -> Exchange: ...
+A = TypeVar("A", bound="HasExchange")
 
 
-A = TypeVar("A", bound=HasExchange)
-
-
-class Call(NamedTuple):
+class Call:
     """A call of a server as a keyword was asked for it."""
 
-    server: Server
-    question: Question
-    sending: Sending
-    rules: Severity
+    def __init__(self, server: Server, question: Question, sending: Sending, rules: Severity) -> None:
+        self.server = server
+        self.question = question
+        self.sending = sending
+        self.rules = rules
 
 
 class CallGroup(KeywordGroup):
@@ -81,7 +80,7 @@ class CallGroup(KeywordGroup):
             server,
             Question(**{name: given[name] for name in Question._fields if name in given}),
             Sending(**{name: given[name] for name in Sending._fields if name in given}),
-            Severity(given["rules"]) if given.get("rules") else self.context.rules,
+            given.get("rules") or self.context.rules,
         )
 
     def _made(self, what: str, call: Call, make: Callable[[], A]) -> A:
@@ -105,12 +104,16 @@ class CallGroup(KeywordGroup):
         Raises:
             CheckFailure: It broke rules of the wire that fail it.
         """
+        from InferenceLibrary.keywords.shared.judging import judged, refuse_broken
+
         exchange = answer.exchange
         verdict = judged(self.context, call.server, exchange, call.rules)
         self.context.last_calls.append((exchange, verdict))
         self.log.info(f"{what} on {call.server.name}: {answer}{verdict}")
         self._tell_rest(exchange, verdict)
         if isinstance(answer, Stream):
+            from InferenceLibrary.keywords.shared.stream_files import keep_stream
+
             keep_stream(self.context, answer)
         refuse_broken(what, call.server, verdict, call.rules)
 
@@ -124,6 +127,9 @@ class CallGroup(KeywordGroup):
         exchange = error.exchange
         if exchange is None:
             return
+        from InferenceLibrary.keywords.shared.evidence import show_call
+        from InferenceLibrary.keywords.shared.judging import judged, refuse_broken
+
         verdict = judged(self.context, call.server, exchange, call.rules)
         self.log.info(f"{what} on {call.server.name} failed{verdict}")
         show_call(self.context, exchange, verdict)

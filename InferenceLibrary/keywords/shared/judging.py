@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.log import Log
-from InferenceLibrary.protocol.rules.severity import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from InferenceLibrary.context import Context
     from InferenceLibrary.protocol.exchange import Exchange
-    from InferenceLibrary.protocol.rules.verdicts import Verdict
+    from InferenceLibrary.protocol.rules.verdicts import Severity, Verdict
     from InferenceLibrary.servers.server import Server
 
 _LARGEST_KEPT = 2**20
@@ -26,7 +25,7 @@ def judged(context: Context, server: Server, exchange: Exchange, severity: Sever
     from InferenceLibrary.protocol.rules.rule import Known
     from InferenceLibrary.protocol.rules.verdicts import Verdict, verdict_of
 
-    if severity is Severity.OFF:
+    if severity == "off":
         return Verdict((), ())
     known = Known(models=server.client.listed, reference=server.profile.reference)
     judgements = [judge(exchange, known)]
@@ -37,7 +36,7 @@ def judged(context: Context, server: Server, exchange: Exchange, severity: Sever
         context.earlier_calls[server.name] = exchange
     verdict = verdict_of(judgements, server.profile.waivers)
     context.tally.add(verdict, context.current_test or context.owner)
-    if severity is Severity.WARN:
+    if severity == "warn":
         _tell(context, server, verdict)
     return verdict
 

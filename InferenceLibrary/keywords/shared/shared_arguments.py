@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from InferenceLibrary.client.answers import shorten
 from InferenceLibrary.keywords.shared.wire_types import ResponseFormat, Rules, ToolChoice, Tools
@@ -18,13 +18,14 @@ from InferenceLibrary.types import JsonObject, Texts
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Shared(NamedTuple):
+class Shared:
     """One argument: named only, and None when it is not given."""
 
-    name: str
-    type: Any
-    doc: str
-    default: Any = None
+    def __init__(self, name: str, kind: Any, doc: str, default: Any = None) -> None:
+        self.name = name
+        self.type = kind
+        self.doc = doc
+        self.parameter = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
 
 
 SAMPLING = (
@@ -137,10 +138,7 @@ def takes(*groups: tuple[Shared, ...]) -> Callable[[F], F]:
     def decorate(function: F) -> F:
         signature = inspect.signature(function)
         own = [part for part in signature.parameters.values() if part.kind is not inspect.Parameter.VAR_KEYWORD]
-        new = [
-            inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=item.default, annotation=item.type)
-            for item in added
-        ]
+        new = [item.parameter for item in added]
         function.__signature__ = signature.replace(parameters=[*own, *new])  # type: ignore[attr-defined]
         function.__annotations__.pop("options", None)
         function.__annotations__.update({item.name: item.type for item in added})

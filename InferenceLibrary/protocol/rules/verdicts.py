@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from InferenceLibrary.protocol.rules.rule import Judgement, Level, Rule, Violation
-from InferenceLibrary.protocol.rules.severity import Severity
+
+Severity = Literal["warn", "fail", "fail-should", "off"]
+"""How much a broken rule counts.
+
+`warn`: it is told, a broken must rule with a warning. `fail`: a broken must rule fails the call. `fail-should`: a
+broken should rule fails it too. `off`: calls are not judged.
+"""
 
 
 class Waiver(NamedTuple):
@@ -38,9 +44,9 @@ class Verdict(NamedTuple):
 
     def failing(self, severity: Severity) -> tuple[Violation, ...]:
         """The violations that fail the call."""
-        if severity is Severity.FAIL_SHOULD:
+        if severity == "fail-should":
             return self.held
-        return self.of_level(Level.MUST) if severity is Severity.FAIL else ()
+        return self.of_level(Level.MUST) if severity == "fail" else ()
 
     def __str__(self) -> str:
         """The end of a line on the call; empty when nothing is broken."""
