@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from InferenceLibrary.protocol.messages import Choice, Usage
     from InferenceLibrary.protocol.pieces import Piece, TokenLogprob, ToolCall
     from InferenceLibrary.protocol.sse import Event, Note
+    from InferenceLibrary.protocol.usage_details import UsageDetails
 
 
 class Chunk:
@@ -257,6 +259,15 @@ class Stream:
         from InferenceLibrary.protocol.messages import merge_usage
 
         return merge_usage(chunk.usage for chunk in self.chunks if chunk.usage)
+
+    @property
+    def usage_details(self) -> UsageDetails:
+        """What the usage says beside its counts: tokens from a cache, tokens of reasoning, the server's own pace."""
+        from InferenceLibrary.protocol.usage_details import NO_DETAILS, UsageDetails, read_usage_details
+
+        return functools.reduce(
+            UsageDetails.merge, (read_usage_details(chunk.json) for chunk in self.chunks), NO_DETAILS
+        )
 
     @property
     def ids(self) -> list[str | None]:

@@ -55,7 +55,8 @@ class PerformanceKeywords(KeywordGroup):
         """Stream the same chat several times, one after the other, and return the figures.
 
         - Time to first token: from the sending of the request to the first output that is not empty.
-        - Tokens per second: `(output tokens - 1) / (last output - first output)`, so the prompt does not count.
+        - Tokens per second: the tokens after the first output, over the time from there to the last, so the prompt does
+          not count. There is no rate where it would lie: hidden tokens, or chunks that something on the way held back.
         - Tokens are those of the server's usage; when it reports none, each chunk counts as one and the log says so.
 
         A generation without output fails the measurement. Tests that measure time belong to a suite tagged
@@ -256,9 +257,10 @@ class PerformanceKeywords(KeywordGroup):
         percentile: str = "p50",
         measurement: Any = None,
     ) -> float:
-        """Return the time between chunks with output, over all gaps, in seconds.
+        """Return the time between tokens, over all gaps, in seconds.
 
-        A chunk may carry several tokens: then this is the latency between chunks.
+        Where a chunk carries several tokens, the gap between chunks is not it: then each generation counts with the
+        mean time of its tokens.
 
         Args:
             assertion_operator: Such as `<`.

@@ -8,10 +8,18 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from InferenceLibrary.errors import MonitorError, describe
-from InferenceLibrary.load.generation import Generation, shown
+from InferenceLibrary.load.generation import Generation, shown_time
 from InferenceLibrary.stats import Interval, mean, median_interval, percentile
 
-Figure = Literal["tokens per second", "time to first token", "inter-token latency", "end-to-end latency"]
+Figure = Literal[
+    "tokens per second",
+    "time to first token",
+    "time to second token",
+    "inter-token latency",
+    "gap between chunks",
+    "time per output token",
+    "end-to-end latency",
+]
 
 _RANK = re.compile(r"p?(\d{1,3}(?:\.\d+)?)", re.IGNORECASE)
 
@@ -33,7 +41,9 @@ class Measurement:
     warmup: int = 0
 
     def values(self, figure: Figure) -> list[float]:
-        """Return the values of a figure: one per generation, but one per gap for the inter-token latency.
+        """Return the values of a figure: one per generation, but one per gap for latencies between tokens and chunks.
+
+        Where a chunk holds several tokens, the inter-token latency is one value per generation: TPOT.
 
         Raises:
             MonitorError: There is no generation, or none (or only some) of them has this figure.
@@ -46,23 +56,26 @@ class Measurement:
             return [item.time_to_first_token for item in self.generations]
         if figure == "end-to-end latency":
             return [item.elapsed for item in self.generations]
+        if figure == "gap between chunks":
+            return self._some(figure, [item.gaps for item in self.generations])
         if figure == "inter-token latency":
-            gaps = [gap for item in self.generations for gap in item.gaps]
-            if gaps:
-                return gaps
+            return self._some(figure, [item.token_latencies for item in self.generations])
+        if figure == "time to second token":
+            second = [item.time_to_second_token for item in self.generations]
+            return self._some(figure, [[] if value is None else [value] for value in second])
+        for number, item in enumerate(self.generations, start=1):
+            if item.rate.value is None:
+                raise self._lacks(
+                    figure, "two or more tokens whose times are known", f"{item.rate.reason} (iteration {number})"
+                )
+        rates = [rate for item in self.generations if (rate := item.rate.value) is not None]
+        return rates if figure == "tokens per second" else [1 / rate for rate in rates]
+
+    def _some(self, figure: Figure, values: list[list[float]]) -> list[float]:
+        found = [value for part in values for value in part]
+        if not found:
             raise self._lacks(figure, "two or more chunks with output", "one in each generation")
-        rates = [item.tokens_per_second for item in self.generations]
-        known = [rate for rate in rates if rate is not None]
-        if len(known) == len(rates):
-            return known
-        bad = rates.index(None)
-        item = self.generations[bad]
-        raise self._lacks(
-            figure,
-            "two or more tokens that arrive one after the other",
-            f"{item.output_tokens} in {len(item.arrivals)} chunk{'s' if len(item.arrivals) > 1 else ''} at one moment "
-            f"in iteration {bad + 1}",
-        )
+        return found
 
     def get(self, figure: Figure, at: str = "p50") -> float:
         """Return a figure over all generations, in SI units.
@@ -96,6 +109,13 @@ class Measurement:
         """Who counted the tokens, in words."""
         return "counted by the server" if self.token_sources == ("usage",) else "counted by chunks: no usage reported"
 
+    @property
+    def cached_share(self) -> float | None:
+        """Share of all prompts that came from a cache; None where the server says nothing of it."""
+        known = [item for item in self.generations if item.details.cached_tokens is not None and item.prompt_tokens]
+        prompt = sum(item.prompt_tokens or 0 for item in known)
+        return sum(item.details.cached_tokens or 0 for item in known) / prompt if prompt else None
+
     def close(self) -> None:
         """Nothing is kept open; the measurement is forgotten with its owner."""
 
@@ -109,9 +129,10 @@ class Measurement:
         rates = [known for item in self.generations if (known := item.tokens_per_second) is not None]
         speed = f"{percentile(rates, 50):.4g} tokens/s" if rates else "no rate"
         first, whole = self.get("time to first token"), self.get("end-to-end latency")
+        warm = f"; warm: {self.cached_share:.0%} of the prompts came from a cache" if self.cached_share else ""
         return (
             f"{self.name}: {count} generation{'s' if count > 1 else ''}, {self.output_tokens} tokens ({self.counted}); "
-            f"medians: first token after {shown(first)}, {speed}, whole answer in {shown(whole)}"
+            f"medians: first token after {shown_time(first)}, {speed}, whole answer in {shown_time(whole)}{warm}"
         )
 
     __repr__ = __str__

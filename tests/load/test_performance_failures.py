@@ -27,7 +27,7 @@ MESSAGES = {
     "Nothing To Draw": r"No measurement is open\. Hint: use Measure Generation\.?",
     "Nothing Watched": r"No memory monitor is open\. Hint: use Start Memory Monitor\.?",
     "Nothing Generated": rf"Iteration 1 of 3 of the measurement of '\S+' generated nothing: expected at least one token, got a stream without output \(finish reason: stop\) after {NUMBER} s\.",
-    "All Tokens At Once": r"The measurement of '\S+' has no tokens per second: expected two or more tokens that arrive one after the other, got 1 in 1 chunk at one moment in iteration 1\.",
+    "All Tokens At Once": r"The measurement of '\S+' has no tokens per second: expected two or more tokens whose times are known, got 1 token shown: a rate needs two or more \(iteration 1\)\.",
     "Stream Cut In The Middle": r"POST \S+/v1/chat/completions of server 'simulator' failed: expected a stream with a proper end, got .* after 3 events .*",
     "No Iterations": r"A measurement needs iterations: expected 1 or more, got 0\.",
     "Unknown Percentile": r"Unknown percentile: expected p50, p99\.9 or the like, median, mean, min or max, got 'best'\.",
