@@ -11,7 +11,9 @@ Latencies are skewed and their samples are few, so nothing here assumes a normal
 
 from __future__ import annotations
 
+import itertools
 import math
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -183,3 +185,78 @@ def _ordered(values: Sequence[float]) -> list[float]:
 def _require_positive(values: Sequence[float], name: str) -> None:
     if not all(value > 0 for value in values):
         raise ValueError(f"A ratio needs positive numbers, got {min(values):g} in the {name}.")
+
+
+_RESAMPLES = 1000
+_BLOCKS = 500
+
+
+def bootstrapped_percentile(
+    values: Sequence[float], rank: float, confidence: float = 0.95, *, seed: int = 0
+) -> Interval:
+    """Return a percentile with its bootstrap interval (Efron and Tibshirani, 1993, chapter 13), of at least one value.
+
+    Resamples are not drawn value by value: the k-th of n sorted draws with replacement is the value at the quantile
+    Beta(k, n - k + 1), which costs the same for any n.
+
+    Raises:
+        ValueError: There is no value, one is not finite, or the rank is out of range.
+    """
+    ordered = _ordered(values)
+    drawn = sorted(_percentiles_of_resamples(ordered, rank, random.Random(seed)))
+    return _between(drawn, percentile(ordered, rank), confidence)
+
+
+def bootstrapped_mean(values: Sequence[float], confidence: float = 0.95, *, seed: int = 0) -> Interval:
+    """Return the mean with its bootstrap interval, of at least one value.
+
+    More than some hundred values are resampled in blocks of neighbours, so values in the order of time keep what they
+    have to do with their neighbours (Kunsch, "The Jackknife and the Bootstrap for General Stationary
+    Observations", 1989).
+
+    Raises:
+        ValueError: There is no value or one is not finite.
+    """
+    estimate = mean(values)
+    count = len(values)
+    if count > _BLOCKS:
+        edges = [count * place // _BLOCKS for place in range(_BLOCKS + 1)]
+        values = [math.fsum(values[low:high]) / (high - low) for low, high in itertools.pairwise(edges)]
+        count = _BLOCKS
+    draw = random.Random(seed)
+    drawn = sorted(math.fsum(draw.choices(values, k=count)) / count for _ in range(_RESAMPLES))
+    return _between(drawn, estimate, confidence)
+
+
+def bootstrapped_ratio(
+    values: Sequence[float], baseline: Sequence[float], rank: float, confidence: float = 0.95, *, seed: int = 0
+) -> Interval:
+    """Return the ratio of one percentile of two independent samples of positive numbers, with its bootstrap interval.
+
+    Raises:
+        ValueError: A sample is empty or has a number that is not positive and finite.
+    """
+    _require_positive(values, "values")
+    _require_positive(baseline, "baseline")
+    upper, lower = _ordered(values), _ordered(baseline)
+    draw = random.Random(seed)
+    pairs = zip(_percentiles_of_resamples(upper, rank, draw), _percentiles_of_resamples(lower, rank, draw), strict=True)
+    drawn = sorted(above / below for above, below in pairs)
+    return _between(drawn, percentile(upper, rank) / percentile(lower, rank), confidence)
+
+
+def _percentiles_of_resamples(ordered: list[float], rank: float, draw: random.Random) -> list[float]:
+    if not 0 <= rank <= 100:
+        raise ValueError(f"A percentile is between 0 and 100, got {rank:g}.")
+    count = len(ordered)
+    place = 1 + round((count - 1) * rank / 100)
+    return [ordered[min(count - 1, int(draw.betavariate(place, count - place + 1) * count))] for _ in range(_RESAMPLES)]
+
+
+def _between(drawn: list[float], estimate: float, confidence: float) -> Interval:
+    """The interval that holds the middle of what resamples gave."""
+    if not 0 < confidence < 1:
+        raise ValueError(f"A confidence is between 0 and 1, got {confidence:g}.")
+    outside = 100 * (1 - confidence) / 2
+    low, high = percentile(drawn, outside), percentile(drawn, 100 - outside)
+    return Interval(estimate, min(low, estimate), max(high, estimate), confidence, confidence)

@@ -37,7 +37,7 @@ _UNCOUNTED = 2
 """Tokens that end an answer are counted by some servers and never shown."""
 
 
-class Rate(NamedTuple):
+class DecodingRate(NamedTuple):
     """A rate of decoding, or why there is none."""
 
     value: float | None
@@ -141,7 +141,7 @@ def most_tokens(text: str) -> float:
     return float(len(text.encode("utf-8", "replace")))
 
 
-def decoding_rate(chunks: Sequence[OutputChunk], tokens: int, elapsed: float, *, hidden: int = 0) -> Rate:
+def decoding_rate(chunks: Sequence[OutputChunk], tokens: int, elapsed: float, *, hidden: int = 0) -> DecodingRate:
     """Return the rate of decoding of one answer, or the reason why none can be given.
 
     Args:
@@ -152,16 +152,16 @@ def decoding_rate(chunks: Sequence[OutputChunk], tokens: int, elapsed: float, *,
     """
     shown = tokens - hidden
     if shown < 2 or not chunks:
-        return Rate(None, f"{max(shown, 0)} token{'' if shown == 1 else 's'} shown: a rate needs two or more")
+        return DecodingRate(None, f"{max(shown, 0)} token{'' if shown == 1 else 's'} shown: a rate needs two or more")
     plausible = sum(chunk.most_tokens for chunk in chunks) + _UNCOUNTED
     if any(chunk.size for chunk in chunks) and shown > plausible:
-        return Rate(
+        return DecodingRate(
             None,
             f"{shown} tokens are counted, but what was shown in {_chunks(len(chunks))} can be {plausible:.0f} at most: "
             "the others are hidden, and their time is unknown",
         )
     if tokens * 2 < len(chunks):
-        return Rate(None, f"{tokens} tokens are counted, but {len(chunks)} chunks with output came")
+        return DecodingRate(None, f"{tokens} tokens are counted, but {len(chunks)} chunks with output came")
     first, last = chunks[0].arrival, chunks[-1].arrival
     moments, at_first = 1, 1
     for earlier, later in pairwise(chunks):
@@ -171,14 +171,14 @@ def decoding_rate(chunks: Sequence[OutputChunk], tokens: int, elapsed: float, *,
             at_first += 1
     span = last - first
     if moments == 1 or span <= 0:
-        return Rate(None, f"{shown} tokens in {_chunks(len(chunks))} at one moment: something held them back")
+        return DecodingRate(None, f"{shown} tokens in {_chunks(len(chunks))} at one moment: something held them back")
     if shown >= 2 * moments and (moments < 3 or (moments < _FEW_MOMENTS and span < _SHORT * elapsed)):
-        return Rate(
+        return DecodingRate(
             None,
             f"{shown} tokens came in {moments} bursts within {shown_time(span)} of {shown_time(elapsed)}: something "
             "held them back",
         )
-    return Rate((shown - _tokens_of_first(chunks, at_first, shown)) / span)
+    return DecodingRate((shown - _tokens_of_first(chunks, at_first, shown)) / span)
 
 
 def _tokens_of_first(chunks: Sequence[OutputChunk], count: int, tokens: int) -> float:
@@ -263,13 +263,13 @@ class Generation:
         return [] if latency is None else [latency]
 
     @cached_property
-    def rate(self) -> Rate:
+    def rate(self) -> DecodingRate:
         """The rate of decoding, or why there is none."""
         return decoding_rate(self.chunks, self.output_tokens, self.elapsed, hidden=self.hidden_tokens)
 
     @property
     def tokens_per_second(self) -> float | None:
-        """Rate of decoding; None when there is none: `rate` has the reason."""
+        """DecodingRate of decoding; None when there is none: `rate` has the reason."""
         return self.rate.value
 
     @property

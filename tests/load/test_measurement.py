@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from InferenceLibrary.errors import MonitorError
-from InferenceLibrary.load.generation import Outputs, Rate, generation_of, read_generation
+from InferenceLibrary.load.generation import DecodingRate, Outputs, generation_of, read_generation
 from InferenceLibrary.load.measurement import Measurement, read_percentile
 from InferenceLibrary.load.sequential import measure_generation
 from InferenceLibrary.protocol.pieces import Piece, ToolCall
@@ -168,7 +168,7 @@ def spoken(arrivals: list[float], text: str, tokens: int | None, elapsed: float,
     return FakeStream([FakeChunk(one, text) for one in arrivals], usage, elapsed, "stop", UsageDetails(**details))
 
 
-def rate_of(recorded: FakeStream) -> Rate:
+def rate_of(recorded: FakeStream) -> DecodingRate:
     generation = read_generation(recorded, 0.0)
     assert generation is not None
     return generation.rate
@@ -202,7 +202,7 @@ def test_several_tokens_a_chunk_are_no_faster() -> None:
     ],
 )  # fmt: skip
 def test_a_rate_that_would_lie_is_refused_with_its_reason(recorded: FakeStream, reason: str) -> None:
-    assert rate_of(recorded) == Rate(None, reason)
+    assert rate_of(recorded) == DecodingRate(None, reason)
 
 
 def test_hidden_tokens_that_the_server_tells_do_not_count() -> None:

@@ -1,0 +1,110 @@
+"""Was it faster before? The distributions of two loads, compared with a stated confidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from InferenceLibrary.errors import MonitorError, describe
+from InferenceLibrary.load.figures import FIGURES
+from InferenceLibrary.stats import Interval, bootstrapped_ratio
+
+Judged = Literal["better", "same", "worse", "cannot tell"]
+_HIGHER_IS_BETTER = {"rate", "server_rate"}
+
+
+class Comparison(NamedTuple):
+    """One figure of two loads.
+
+    The test: the ratio of the percentiles with its bootstrap interval at 95 %. `worse` and `better`: the whole interval
+    lies beyond the tolerance. `same`: all of it lies within. Else the samples cannot tell.
+    """
+
+    figure: str
+    rank: float
+    ratio: Interval
+    """Now over before."""
+    tolerance: float
+    counts: tuple[int, int]
+    """Values now and before."""
+    verdict: Judged
+    visible: float
+    """The smallest relative change beyond the tolerance that these samples would have shown."""
+
+    def __str__(self) -> str:
+        title = f"{FIGURES[self.figure].title} p{self.rank:g}"
+        return (
+            f"{title}: {self.verdict}; {self.ratio.estimate:.4g} times as before [{self.ratio.low:.4g}, "
+            f"{self.ratio.high:.4g}] at {self.ratio.confidence:.0%}, {self.tolerance:.3g} tolerated, a change of "
+            f"{self.visible:.1%} would have been seen; {self.counts[0]} values for {self.counts[1]}"
+        )
+
+
+def compare_values(
+    figure: str,
+    now: Sequence[float],
+    before: Sequence[float],
+    *,
+    rank: float = 50,
+    tolerance: float = 0.1,
+    seed: int = 0,
+) -> Comparison:
+    """Compare one percentile of two samples of positive numbers.
+
+    Raises:
+        MonitorError: A sample is empty, or the tolerance is not a share of 0 to 1.
+    """
+    if not 0 <= tolerance < 1:
+        raise MonitorError(describe("tolerance cannot be used", expected="a share of 0 to 1", got=f"{tolerance:g}"))
+    if not now or not before or min(*now, *before) <= 0:
+        raise MonitorError(
+            describe(
+                f"The {FIGURES[figure].title} of two loads cannot be compared",
+                expected="positive values in both",
+                got=f"{len(now)} and {len(before)}",
+            )
+        )
+    ratio = bootstrapped_ratio(now, before, rank, seed=seed)
+    low, high = ratio.low, ratio.high
+    verdict: Judged = "cannot tell"
+    if low > 1 + tolerance:
+        verdict = "better" if figure in _HIGHER_IS_BETTER else "worse"
+    elif high < 1 - tolerance:
+        verdict = "worse" if figure in _HIGHER_IS_BETTER else "better"
+    elif low >= 1 - tolerance and high <= 1 + tolerance:
+        verdict = "same"
+    width = max(ratio.estimate - low, high - ratio.estimate) / ratio.estimate
+    return Comparison(figure, rank, ratio, tolerance, (len(now), len(before)), verdict, tolerance + width)
+
+
+def compare_summaries(
+    now: Mapping[str, Any], before: Mapping[str, Any], *, tolerance: float = 0.1, rank: float = 50,
+    figures: Sequence[str] = ("ttft", "latency", "rate"),
+) -> list[Comparison]:  # fmt: skip
+    """Compare two summaries (`LoadResult.summary`, `read_summary`) figure by figure: those that both have.
+
+    Raises:
+        MonitorError: They have none in common.
+    """
+    shared = [name for name in figures if name in now["samples"] and name in before["samples"]]
+    if not shared:
+        raise MonitorError(
+            describe(
+                "Two loads have no figure in common",
+                expected=", ".join(figures),
+                got=f"{', '.join(now['samples']) or 'none'} and {', '.join(before['samples']) or 'none'}",
+            )
+        )
+    return [
+        compare_values(name, now["samples"][name], before["samples"][name], rank=rank, tolerance=tolerance)
+        for name in shared
+    ]
+
+
+def other_machine(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
+    """Return in what the machines of two summaries differ, one line each."""
+    return [
+        f"{key} {now['machine'].get(key)} for {was}"
+        for key, was in before["machine"].items()
+        if now["machine"].get(key) != was
+    ]

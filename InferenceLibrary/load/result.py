@@ -1,0 +1,355 @@
+"""The result of a load: its records, the figures of them, whether they can be trusted, and its files."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from InferenceLibrary.errors import MonitorError, describe
+from InferenceLibrary.files import make_folder, write_text
+from InferenceLibrary.load.figures import FIGURES, Distribution, describe_values, read_figure
+from InferenceLibrary.load.plan import LoadPlan, Users
+from InferenceLibrary.load.record import Record
+from InferenceLibrary.stats import percentile
+
+SCHEMA = 1
+KIND = "inference-load"
+_DELIVERED = 0.98
+_LATE = 0.005
+"""Seconds, p99: requests that start later than that are another load than the one asked for."""
+_SATURATED = 0.95
+"""Share of its core that a worker may use."""
+_FOREIGN = 0.5
+_KEPT = 5000
+
+
+class WorkerFacts(msgspec.Struct):
+    """What a worker saw of itself. Times in seconds."""
+
+    cpu: float
+    wall: float
+    lateness: list[float]
+    """How late each request began, ascending."""
+    lags: list[float]
+    """From the arrival of bytes at the kernel to the end of the turn that read them: the longest, ascending."""
+    lag_count: int
+    stalls: list[float]
+    """Silences of the loop."""
+    clock_steps: int
+    unasked: int
+    """Times that bytes came on a connection that waited for nothing."""
+    stopped: str | None
+    pid: int
+
+
+@dataclass(eq=False)
+class LoadResult:
+    """What a load measured.
+
+    Args:
+        plan: The load.
+        began: When, in seconds of the wall clock.
+        records: One a request, by number; warm-up included.
+        workers: What the workers saw of themselves.
+        machine: On what machine.
+        foreign: Share of the machine that others took, 0 to 1; None where that is not known.
+    """
+
+    plan: LoadPlan
+    began: float
+    records: list[Record]
+    workers: list[WorkerFacts]
+    machine: dict[str, str]
+    foreign: float | None
+
+    @cached_property
+    def measured(self) -> list[Record]:
+        """The records that count: without warm-up."""
+        return [one for one in self.records if not one.warmup]
+
+    @cached_property
+    def succeeded(self) -> list[Record]:
+        return [one for one in self.measured if one.succeeded]
+
+    @property
+    def failures(self) -> int:
+        return sum(one.error is not None for one in self.measured)
+
+    @property
+    def errors(self) -> dict[str, int]:
+        """How many requests failed, by kind, the most frequent first."""
+        return dict(Counter(one.error for one in self.measured if one.error is not None).most_common())
+
+    @property
+    def broken(self) -> dict[str, int]:
+        """How many answers break each rule."""
+        return dict(Counter(name for one in self.measured for name in one.broken or ()).most_common())
+
+    @property
+    def span(self) -> float:
+        """Seconds from the first start that counts to the last end."""
+        return max((one.ended for one in self.measured), default=0.0) - min(
+            (one.sent for one in self.measured), default=0.0
+        )
+
+    @property
+    def repeated_ids(self) -> int:
+        """Answers whose id another answer had too: they may be answers to other requests."""
+        counts = Counter(one.answer_id for one in self.succeeded if one.answer_id is not None)
+        return sum(count - 1 for count in counts.values())
+
+    def values(self, name: str) -> list[float]:
+        """Return the values of a figure that has one per request, token or gap: `ttft`, `itl`, `latency`.
+
+        Raises:
+            MonitorError: There is no such figure, or no request has it.
+        """
+        figure = FIGURES.get(name)
+        if figure is None:
+            raise MonitorError(describe(f"Unknown figure '{name}'", expected=f"one of {', '.join(FIGURES)}"))
+        found = [value for one in self.succeeded for value in figure.values(one)]
+        if not found:
+            reasons = Counter(one.no_rate for one in self.succeeded if one.no_rate)
+            why = f"; {next(iter(reasons))}" if name in {"rate", "tpot"} and reasons else ""
+            raise MonitorError(
+                describe(
+                    f"The load of '{self.plan.name}' has no {figure.title}",
+                    got=f"{len(self.succeeded)} of {len(self.measured)} requests succeeded{why}",
+                )
+            )
+        return found
+
+    @cached_property
+    def distributions(self) -> dict[str, Distribution]:
+        """Every figure that this load has, in full."""
+        found: dict[str, Distribution] = {}
+        for name, figure in FIGURES.items():
+            values = [value for one in self.succeeded for value in figure.values(one)]
+            if values:
+                found[name] = describe_values(values, self.plan.seed)
+        return found
+
+    @cached_property
+    def totals(self) -> dict[str, float]:
+        """Figures of the load as a whole, by name."""
+        span, count = self.span, len(self.measured)
+        tokens = sum(one.output_tokens for one in self.succeeded)
+        return {
+            "requests": float(count),
+            "failures": float(self.failures),
+            "error_rate": self.failures / count if count else 0.0,
+            "requests_per_second": len(self.succeeded) / span if span > 0 else 0.0,
+            "tokens_per_second": tokens / span if span > 0 else 0.0,
+            "output_tokens": float(tokens),
+            "concurrency": sum(one.latency for one in self.measured) / span if span > 0 else 0.0,
+            "held_back": float(sum(one.held_back for one in self.succeeded)),
+            "delivered": self.delivered,
+            "repeated_ids": float(self.repeated_ids),
+        }
+
+    def get(self, name: str) -> float:
+        """Return a figure by its name: a total such as `failures`, or `ttft_p99`, `latency_mean`, `itl_max`.
+
+        Raises:
+            MonitorError: There is no such figure, or this load does not have it.
+        """
+        if name in self.totals:
+            return self.totals[name]
+        figure, reduce = read_figure(name, self.totals)
+        return reduce(self.values(figure))
+
+    def goodput(self, **limits: float) -> float:
+        """Return the requests a second that keep all limits: `goodput(ttft=0.5, tpot=0.05, latency=10)`, in seconds.
+
+        Raises:
+            MonitorError: There is no such figure.
+        """
+        for name in limits:
+            if name not in FIGURES:
+                raise MonitorError(describe(f"Unknown figure '{name}'", expected=f"one of {', '.join(FIGURES)}"))
+        good = sum(
+            all((values := FIGURES[name].values(one)) and max(values) <= limit for name, limit in limits.items())
+            for one in self.succeeded
+        )
+        return good / self.span if self.span > 0 else 0.0
+
+    def concurrency_over_time(self) -> list[tuple[float, int]]:
+        """Return (seconds from the beginning, open requests from then on) for each change."""
+        changes = Counter[float]()
+        for one in self.records:
+            changes[one.sent] += 1
+            changes[one.ended] -= 1
+        found, now = [], 0
+        for when in sorted(changes):
+            now += changes[when]
+            found.append((when, now))
+        return found
+
+    @property
+    def delivered(self) -> float:
+        """Share of the asked load that was sent: on time in an open loop, without idle users in a closed one."""
+        late = sum(sum(facts.lateness) for facts in self.workers)
+        if isinstance(self.plan.schedule, Users):
+            busy = sum(one.latency for one in self.records)
+            return busy / (busy + late) if busy + late > 0 else 1.0
+        asked = max((one.scheduled for one in self.records), default=0.0)
+        return (
+            asked / (asked + max((facts.lateness[-1] for facts in self.workers if facts.lateness), default=0.0))
+            if asked
+            else 1.0
+        )
+
+    @cached_property
+    def lateness_p99(self) -> float:
+        """Seconds, p99, that requests began after they were due."""
+        found = [one for facts in self.workers for one in facts.lateness]
+        return percentile(found, 99) if found else 0.0
+
+    @cached_property
+    def doubts(self) -> list[str]:
+        """Why the result cannot be trusted: what held the client up; empty where nothing did. Gates fail on it."""
+        found = []
+        if self.delivered < _DELIVERED:
+            found.append(f"{self.delivered:.1%} of the asked load was delivered, {_DELIVERED:.0%} are needed")
+        if self.lateness_p99 > _LATE:
+            found.append(
+                f"requests began {self.lateness_p99 * 1000:.1f} ms late (p99), {_LATE * 1000:g} ms are tolerated"
+            )
+        for facts in self.workers:
+            if facts.wall > 1 and facts.cpu / facts.wall > _SATURATED:
+                found.append(f"a worker used {facts.cpu / facts.wall:.0%} of its core: give it workers= beside it")
+            if facts.clock_steps:
+                found.append(f"the wall clock was set {facts.clock_steps} times during the run")
+            if sum(facts.stalls) > max(0.01 * facts.wall, 0.05):
+                found.append(f"a worker stood still for {sum(facts.stalls) * 1000:.0f} ms in all")
+        if not self.measured:
+            found.append("no request was measured")
+        return found
+
+    @cached_property
+    def remarks(self) -> list[str]:
+        """What a reader must know of the figures, beside `doubts`."""
+        found = []
+        if stalls := [one for facts in self.workers for one in facts.stalls]:
+            found.append(f"the client stalled {len(stalls)} times, {max(stalls) * 1000:.0f} ms at most")
+        if self.foreign is not None and self.foreign > _FOREIGN:
+            found.append(f"other work took {self.foreign:.0%} of this machine")
+        cached = sum(one.cached_tokens or 0 for one in self.succeeded)
+        prompt = sum(one.prompt_tokens or 0 for one in self.succeeded if one.cached_tokens is not None)
+        if cached and prompt:
+            found.append(f"warm: {cached / prompt:.0%} of the prompts came from a cache")
+        if held := sum(one.held_back for one in self.succeeded):
+            found.append(f"{held} of {len(self.succeeded)} answers came in lumps: something held them back")
+        sources = sorted({one.token_source for one in self.succeeded if one.token_source})
+        if sources and sources != ["usage"]:
+            found.append(f"tokens were counted by {' and '.join(sources)}: not every answer had a usage")
+        if resent := sum(one.resent for one in self.measured):
+            found.append(f"{resent} requests were sent again: the server had closed their idle connections")
+        if self.repeated_ids:
+            found.append(f"{self.repeated_ids} answers have the id of another one")
+        found += [facts.stopped for facts in self.workers if facts.stopped]
+        return found
+
+    def summary(self) -> dict[str, Any]:
+        """Everything but the records, as JSON takes it."""
+        samples = {name: _thinned(self.values(name)) for name in self.distributions}
+        return {
+            "kind": KIND,
+            "schema": SCHEMA,
+            "name": self.plan.name,
+            "url": self.plan.url,
+            "load": str(self.plan.schedule),
+            "began": self.began,
+            "machine": self.machine,
+            "totals": self.totals,
+            "figures": {name: one.facts() for name, one in self.distributions.items()},
+            "samples": samples,
+            "errors": self.errors,
+            "broken_rules": self.broken,
+            "judged": sum(one.broken is not None for one in self.measured),
+            "client": {
+                "lateness_p99": self.lateness_p99,
+                "cpu": [facts.cpu / facts.wall if facts.wall else 0.0 for facts in self.workers],
+                "lag_max": max((facts.lags[-1] for facts in self.workers if facts.lags), default=None),
+                "stalls": [one for facts in self.workers for one in facts.stalls],
+                "foreign_cpu": self.foreign,
+            },
+            "doubts": self.doubts,
+            "remarks": self.remarks,
+        }
+
+    def save(self, folder: Path) -> list[Path]:
+        """Write `summary.json`, `requests.jsonl` and `requests.csv`; return their paths.
+
+        Raises:
+            InferenceError: A file cannot be written.
+        """
+        make_folder(folder)
+        paths = [folder / name for name in ("summary.json", "requests.jsonl", "requests.csv")]
+        write_text(paths[0], json.dumps(self.summary(), indent=1) + "\n")
+        names = [name for name in Record.__struct_fields__ if name != "micros"]
+        rows = [{name: getattr(one, name) for name in names} for one in self.records]
+        lines = (json.dumps({**row, "arrivals": one.arrivals}) for row, one in zip(rows, self.records, strict=True))
+        write_text(paths[1], "".join(f"{line}\n" for line in lines), errors="replace")
+        with paths[2].open("w", encoding="utf-8", errors="replace", newline="") as file:
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(rows)
+        return paths
+
+    def __str__(self) -> str:
+        parts = [f"{self.plan.name}: {len(self.measured)} requests by {self.plan.schedule} in {self.span:.3g} s"]
+        parts.append(f"{self.failures} failed" + (f" ({_counted(self.errors)})" if self.errors else ""))
+        parts.append(f"{self.totals['tokens_per_second']:.4g} tokens/s")
+        for name in ("ttft", "latency"):
+            if name in self.distributions:
+                one = self.distributions[name]
+                parts.append(f"{name} p50 {one.median * 1000:.4g} ms, p99 {one.p99 * 1000:.4g} ms")
+        return "; ".join(parts + [f"UNTRUSTWORTHY: {one}" for one in self.doubts])
+
+    __repr__ = __str__
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def _counted(errors: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in errors.items())
+
+
+def _thinned(values: Sequence[float]) -> list[float]:
+    """At most some thousand values that have the distribution of all: order statistics at even ranks."""
+    ordered = sorted(values)
+    if len(ordered) <= _KEPT:
+        return ordered
+    return [ordered[(2 * place + 1) * len(ordered) // (2 * _KEPT)] for place in range(_KEPT)]
+
+
+def read_summary(path: Path) -> dict[str, Any]:
+    """Return what `save` wrote as `summary.json`.
+
+    Raises:
+        MonitorError: The file is missing or is not one.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MonitorError(
+            describe(f"Baseline '{path}' does not exist", hint="save one with LoadResult.save")
+        ) from None
+    except (OSError, ValueError) as error:
+        raise MonitorError(describe(f"Baseline '{path}' cannot be read", expected="JSON", got=str(error))) from None
+    if not isinstance(data, dict) or data.get("kind") != KIND or data.get("schema") != SCHEMA:
+        got = f"kind {data.get('kind')!r}, schema {data.get('schema')!r}" if isinstance(data, dict) else "other JSON"
+        raise MonitorError(
+            describe(f"'{path}' is not the summary of a load", expected=f"kind '{KIND}', schema {SCHEMA}", got=got)
+        )
+    return data

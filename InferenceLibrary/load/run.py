@@ -1,0 +1,209 @@
+"""Run a load: processes that send by one schedule, and the result that comes of it."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import IO, Any, NamedTuple
+
+import msgspec
+
+from InferenceLibrary.errors import MonitorError, describe
+from InferenceLibrary.load.machine import machine_facts, machine_ticks
+from InferenceLibrary.load.plan import LoadPlan
+from InferenceLibrary.load.record import Record
+from InferenceLibrary.load.result import LoadResult, WorkerFacts
+
+_LEAD = 0.02
+"""Seconds between the word to begin and the beginning, so that all workers have heard it."""
+_PATIENCE = 30.0
+
+
+class Progress(NamedTuple):
+    """How far a load is."""
+
+    elapsed: float
+    started: int
+    finished: int
+    failed: int
+    active: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.elapsed:.0f} s: {self.finished} of {self.started} requests answered, {self.failed} failed, "
+            f"{self.active} open"
+        )
+
+
+@dataclass
+class _Worker:
+    process: subprocess.Popen[bytes]
+    counts: tuple[int, int, int, int] = (0, 0, 0, 0)
+    facts: WorkerFacts | None = None
+    records: list[Record] = field(default_factory=list)
+    buffer: bytearray = field(default_factory=bytearray)
+    packets: bool = False
+    done: bool = False
+
+    @property
+    def source(self) -> IO[bytes]:
+        assert self.process.stdout is not None
+        return self.process.stdout
+
+    @property
+    def sink(self) -> IO[bytes]:
+        assert self.process.stdin is not None
+        return self.process.stdin
+
+
+def run(plan: LoadPlan, progress: Callable[[Progress], None] | None = None) -> LoadResult:
+    """Run a load and return its result.
+
+    An interruption (Ctrl-C, a timeout of Robot) ends it at once; the exception that is raised then has what was
+    measured as its attribute `load_result`.
+
+    Args:
+        plan: What is sent, when.
+        progress: Called about twice a second.
+
+    Raises:
+        MonitorError: The plan cannot be run, or a worker died.
+    """
+    plan.check()
+    workers: list[_Worker] = []
+    began = time.time()
+    ticks = machine_ticks(plan.server_pids)
+    try:
+        for share in range(plan.workers):
+            workers.append(_start(plan, share))
+        for worker in workers:
+            if worker.source.readline() != b"ready\n":
+                raise _died(worker)
+        begin = time.monotonic() + _LEAD
+        for worker in workers:
+            worker.sink.write(f"{begin!r}\n".encode())
+            worker.sink.flush()
+        interrupted = None
+        try:
+            _follow(workers, begin, progress)
+        except MonitorError:
+            raise
+        except BaseException as error:
+            interrupted = error
+            _stop(workers)
+            _follow(workers, begin, None)
+            raise
+        finally:
+            measured = machine_ticks(plan.server_pids)
+            result = LoadResult(
+                plan=plan,
+                began=began,
+                records=sorted((one for worker in workers for one in worker.records), key=lambda one: one.number),
+                workers=[worker.facts for worker in workers if worker.facts is not None],
+                machine=machine_facts(),
+                foreign=ticks.foreign_share(measured, sum(worker.facts.cpu for worker in workers if worker.facts)),
+            )
+            if interrupted is not None:
+                interrupted.load_result = result  # type: ignore[attr-defined]
+        return result
+    finally:
+        for worker in workers:
+            _end(worker)
+
+
+def _start(plan: LoadPlan, share: int) -> _Worker:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "InferenceLibrary.load.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        # Ctrl-C is ours to tell.
+        start_new_session=True,
+    )
+    worker = _Worker(process)
+    data = pickle.dumps((plan, share))
+    worker.sink.write(len(data).to_bytes(8, "big") + data)
+    worker.sink.flush()
+    return worker
+
+
+def _follow(workers: list[_Worker], begin: float, progress: Callable[[Progress], None] | None) -> None:
+    """Take what workers say until all have delivered."""
+    told = 0.0
+    while waiting := [worker for worker in workers if not worker.done]:
+        for source in select.select([worker.source for worker in waiting], [], [], 0.1)[0]:
+            worker = next(one for one in waiting if one.source is source)
+            data = os.read(source.fileno(), 1 << 20)
+            if not data:
+                raise _died(worker)
+            worker.buffer += data
+            _take(worker)
+        now = time.monotonic()
+        if progress is not None and now - told >= 0.5:
+            told = now
+            started, finished, failed, active = (sum(one.counts[place] for one in workers) for place in range(4))
+            progress(Progress(now - begin, started, finished, failed, active))
+
+
+def _take(worker: _Worker) -> None:
+    buffer = worker.buffer
+    while not worker.packets:
+        end = buffer.find(b"\n")
+        if end < 0:
+            return
+        line = bytes(buffer[:end])
+        del buffer[: end + 1]
+        if line == b"facts":
+            worker.packets = True
+        else:
+            started, finished, failed, active = map(int, line.split())
+            worker.counts = (started, finished, failed, active)
+    at = 0
+    while len(buffer) - at >= 4 and not worker.done:
+        size = int.from_bytes(buffer[at : at + 4], "big")
+        if len(buffer) - at - 4 < size:
+            break
+        data = bytes(buffer[at + 4 : at + 4 + size])
+        at += 4 + size
+        if not data:
+            worker.done = True
+        elif worker.facts is None:
+            worker.facts = msgspec.msgpack.decode(data, type=WorkerFacts)
+        else:
+            worker.records.append(_decode(data))
+    del buffer[:at]
+
+
+_decode: Any = msgspec.msgpack.Decoder(Record).decode
+
+
+def _stop(workers: list[_Worker]) -> None:
+    for worker in workers:
+        try:
+            worker.sink.write(b"stop\n")
+            worker.sink.flush()
+        except OSError:
+            continue  # it is gone
+
+
+def _died(worker: _Worker) -> MonitorError:
+    code = worker.process.wait(_PATIENCE)
+    return MonitorError(describe("A worker of the load died", expected="its records", got=f"exit code {code}"))
+
+
+def _end(worker: _Worker) -> None:
+    for pipe in (worker.sink, worker.source):
+        try:
+            pipe.close()
+        except OSError:
+            continue  # it is gone
+    try:
+        worker.process.wait(0 if not worker.done else 5)
+    except subprocess.TimeoutExpired:
+        worker.process.kill()
+        worker.process.wait()

@@ -1,0 +1,95 @@
+"""A worker of a load: a process of its own, so that nothing of the test's process stands in the way of a measurement.
+
+It takes a pickled `(plan, share)` on standard input, says that it is ready, takes the beginning as a line, sends, and
+writes what it measured. When its standard input ends it stops sending: then nobody wants more, or the test has died.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import pickle
+import select
+import signal
+import sys
+import time
+from typing import Any
+
+import msgspec
+
+from InferenceLibrary.load.engine import LoadEngine
+from InferenceLibrary.load.plan import LoadPlan
+
+
+def main() -> None:
+    """Run one part of a load."""
+    # The test's process gets the signal of a Ctrl-C too, and tells when to stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    source, sink = sys.stdin.buffer, sys.stdout.buffer
+    size = int.from_bytes(source.read(8), "big")
+    plan, share = pickle.loads(source.read(size))
+    assert isinstance(plan, LoadPlan)
+    sink.write(b"ready\n")
+    sink.flush()
+    line = source.readline()
+    if not line:
+        return
+    begin = float(line)
+    told = [0.0]
+
+    def stop(engine: LoadEngine) -> bool:
+        now = time.monotonic()
+        if now - told[0] > 0.5:
+            told[0] = now
+            sink.write(b"%d %d %d %d\n" % (engine.started, len(engine.finished), engine.failed, engine.active))
+            sink.flush()
+        # Anything to read is the end of it, or the word to stop.
+        return bool(select.select([source], [], [], 0)[0])
+
+    engine = LoadEngine(plan, share, begin, stop)
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    before, began = time.process_time(), time.monotonic()
+    engine.run()
+    used, took = time.process_time() - before, time.monotonic() - began
+    gc.enable()
+    _deliver(plan, engine, {"cpu": used, "wall": took})
+
+
+def _deliver(plan: LoadPlan, engine: LoadEngine, cost: dict[str, float]) -> None:
+    # Decoding and judging are imported after the measurement: they are heavy, and not a part of it.
+    from InferenceLibrary.load.record import Digest
+
+    digest = Digest(plan, engine.begin)
+    encoder = msgspec.msgpack.Encoder()
+    sink = sys.stdout.buffer
+    facts: dict[str, Any] = {
+        **cost,
+        "lateness": sorted(engine.lateness),
+        "lags": sorted(engine.lags)[-10_000:],
+        "lag_count": len(engine.lags),
+        "stalls": engine.stalls,
+        "clock_steps": engine.steps,
+        "unasked": engine.missed,
+        "stopped": engine.stopped,
+        "pid": os.getpid(),
+    }
+    sink.write(b"facts\n")
+    _packet(sink, encoder.encode(facts))
+    finished = engine.finished
+    finished.reverse()
+    while finished:
+        _packet(sink, encoder.encode(digest.record(finished.pop())))
+    _packet(sink, b"")
+
+
+def _packet(sink: Any, data: bytes) -> None:
+    sink.write(len(data).to_bytes(4, "big"))
+    sink.write(data)
+    if not data:
+        sink.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""Two loads compared: what is the same, what differs, what cannot be told."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from InferenceLibrary.errors import MonitorError
+from InferenceLibrary.load.compare import compare_summaries, compare_values, other_machine
+from InferenceLibrary.load.figures import describe_values, read_figure
+from InferenceLibrary.stats import bootstrapped_mean, bootstrapped_percentile
+
+
+def sample(center: float, count: int, seed: int) -> list[float]:
+    draw = random.Random(seed)
+    return [center * draw.lognormvariate(0, 0.2) for _ in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("figure", "factor", "count", "verdict"),
+    [
+        ("ttft", 1.0, 2000, "same"),
+        ("ttft", 1.3, 2000, "worse"),
+        ("ttft", 0.7, 2000, "better"),
+        ("rate", 1.3, 2000, "better"),
+        ("rate", 0.7, 2000, "worse"),
+        ("ttft", 1.1, 20, "cannot tell"),
+    ],
+)
+def test_verdicts(figure: str, factor: float, count: int, verdict: str) -> None:
+    found = compare_values(figure, sample(factor, count, 1), sample(1.0, count, 2))
+    assert found.verdict == verdict
+    assert f": {verdict}; " in str(found)
+    assert found.ratio.low <= found.ratio.estimate <= found.ratio.high
+    assert found.visible > 0.1
+
+
+def test_equal_servers_are_seldom_called_different() -> None:
+    wrong = 0
+    for seed in range(60):
+        verdict = compare_values("ttft", sample(1, 60, seed), sample(1, 60, 1000 + seed), tolerance=0).verdict
+        wrong += verdict in {"worse", "better"}
+    assert wrong <= 9  # 3 are expected; more than 9 come once in a thousand runs
+
+
+def test_intervals_cover_what_they_shall() -> None:
+    covered = 0
+    for seed in range(100):
+        interval = bootstrapped_percentile(sample(1, 100, seed), 50, seed=seed)
+        covered += interval.low <= 1 <= interval.high
+    assert covered >= 87
+    means = bootstrapped_mean(sample(1, 5000, 4))
+    assert means.low < 1.0202 < means.high
+    assert means.high - means.low < 0.03
+
+
+def test_a_sample_is_described() -> None:
+    found = describe_values([1.0, 2.0, 3.0, 4.0])
+    assert (found.count, found.mean, found.median, found.minimum, found.maximum) == (4, 2.5, 2.5, 1, 4)
+    assert found.deviation == pytest.approx(1.1180, abs=1e-4)
+    assert found.facts()["median_95"][0] >= 1
+
+
+def test_names_of_figures_are_read() -> None:
+    figure, reduce = read_figure("ttft_p99", ["failures"])
+    assert (figure, reduce([1.0, 2.0])) == ("ttft", pytest.approx(1.99))
+    with pytest.raises(MonitorError, match=r"Unknown figure 'tftp99': .* Hint: did you mean 'ttft_p99'\?"):
+        read_figure("tftp99", ["failures"])
+    with pytest.raises(MonitorError, match=r"did you mean 'failures'\?"):
+        read_figure("failure", ["failures"])
+    with pytest.raises(MonitorError, match="Unknown percentile"):
+        read_figure("ttft_p101", [])
+
+
+def test_summaries_need_a_figure_in_common_and_name_another_machine() -> None:
+    now: dict[str, Any] = {"samples": {"ttft": [1.0, 1.1]}, "machine": {"cpu": "a", "cores": "2"}}
+    before: dict[str, Any] = {"samples": {"ttft": [1.0, 1.1], "latency": [1.0]}, "machine": {"cpu": "b", "cores": "2"}}
+    assert [one.figure for one in compare_summaries(now, before)] == ["ttft"]
+    assert other_machine(now, before) == ["cpu a for b"]
+    with pytest.raises(MonitorError, match="Two loads have no figure in common"):
+        compare_summaries({"samples": {}}, before)
+    with pytest.raises(MonitorError, match="tolerance cannot be used"):
+        compare_values("ttft", [1.0], [1.0], tolerance=float("nan"))
+    with pytest.raises(MonitorError, match="cannot be compared"):
+        compare_values("ttft", [], [1.0])
