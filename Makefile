@@ -16,7 +16,7 @@ ARTIFACTS := --artifacts svg,png,txt,json,jsonl,log,cast,bin --artifactsinsubfol
 
 .DEFAULT_GOAL := help
 .PHONY: help install test test-lowest test-all test-integration test-gpu test-performance test-parallel test-real test-slow test-containers lint format docs clean \
-	test-integration-up test-integration-down test-integration-logs bench bench-sse bench-client rulebook rulebook-mutants fault-reach bench-terminal bench-simulator bench-onnx bench-lifecycle
+	test-integration-up test-integration-down test-integration-logs bench bench-sse bench-client rulebook rulebook-mutants fault-reach bench-terminal bench-simulator bench-onnx bench-lifecycle bench-load
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 26
@@ -117,6 +117,9 @@ bench-onnx: $(STAMP) ## what a run, a generated token and a loaded model cost ov
 
 bench-lifecycle: $(STAMP) ## what the guard costs, and what is left of killed runs
 	$(BIN)/python benchmarks/lifecycle.py
+
+bench-load: $(STAMP) ## what the load client costs beside a reader in C, and how true its times are
+	$(BIN)/python benchmarks/load.py
 
 bench-client: $(STAMP) ## what a Chat call costs over a bare httpx call, and a test over one with one call
 	$(BIN)/python benchmarks/client.py
