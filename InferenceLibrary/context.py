@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from InferenceLibrary.client.background import BackgroundStream
     from InferenceLibrary.load.measurement import Measurement
+    from InferenceLibrary.load.result import LoadResult
     from InferenceLibrary.monitor.memory import MemoryMonitor
     from InferenceLibrary.onnx.benchmark_record import Benchmark
     from InferenceLibrary.onnx.model import OnnxModel
@@ -194,6 +195,8 @@ class Context:
         self.terminals: Registry[Terminal] = self._registry("terminal", "use Start Terminal or Start Chat Terminal.")
         self.monitors: Registry[MemoryMonitor] = self._registry("memory monitor", "use Start Memory Monitor")
         self.measurements: Registry[Measurement] = self._registry("measurement", "use Measure Generation")
+        self.loads: Registry[LoadResult] = self._registry("load", "use Run Load")
+        """Results of loads."""
         self.binaries: Registry[Binary] = self._registry("program under test", "use Use Program")
         self.loaders: Registry[Loader] = self._registry(
             "program that loads models", "use Use Model Program, or give profile= or command=."
@@ -208,6 +211,7 @@ class Context:
             self.terminals.release,
             self.monitors.release,
             self.measurements.release,
+            self.loads.release,
             self.binaries.release,
             self.loaders.release,
             self.onnx_models.release,

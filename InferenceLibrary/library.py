@@ -25,6 +25,7 @@ from InferenceLibrary.keywords.embeddings import EmbeddingKeywords
 from InferenceLibrary.keywords.failures import FailureKeywords
 from InferenceLibrary.keywords.gpu import GpuKeywords
 from InferenceLibrary.keywords.lifecycle import LifecycleKeywords
+from InferenceLibrary.keywords.loads import LoadKeywords
 from InferenceLibrary.keywords.metrics import MetricKeywords
 from InferenceLibrary.keywords.model_admin import ModelAdminKeywords
 from InferenceLibrary.keywords.model_loading import ModelLoadingKeywords
@@ -105,6 +106,7 @@ class InferenceLibrary(
     ScreenKeywords,
     TerminalChatKeywords,
     PerformanceKeywords,
+    LoadKeywords,
     MonitorKeywords,
     OnnxSessionKeywords,
     OnnxRunKeywords,

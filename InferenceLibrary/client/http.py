@@ -201,6 +201,11 @@ class Client:
             )
         return stream
 
+    @property
+    def own_headers(self) -> dict[str, str]:
+        """What each request to this server bears, the key included: for requests that others send."""
+        return dict(self._request("GET", self.base_url, None, _PLAIN).headers)
+
     def _named(self, question: Question) -> Question:
         return question if question.model else question._replace(model=self.model)
 

@@ -25,6 +25,8 @@ KIND = "inference-load"
 _DELIVERED = 0.98
 _LATE = 0.005
 """Seconds, p99: requests that start later than that are another load than the one asked for."""
+_AT_ONCE = 0.001
+"""Seconds that a user may take to ask again; more is not the load that was asked for."""
 _SATURATED = 0.95
 """Share of its core that a worker may use."""
 _FOREIGN = 0.5
@@ -69,6 +71,11 @@ class LoadResult:
     workers: list[WorkerFacts]
     machine: dict[str, str]
     foreign: float | None
+
+    @property
+    def name(self) -> str:
+        """What was put under load."""
+        return self.plan.name
 
     @cached_property
     def measured(self) -> list[Record]:
@@ -196,7 +203,7 @@ class LoadResult:
     @property
     def delivered(self) -> float:
         """Share of the asked load that was sent: on time in an open loop, without idle users in a closed one."""
-        late = sum(sum(facts.lateness) for facts in self.workers)
+        late = sum(max(0.0, one - _AT_ONCE) for facts in self.workers for one in facts.lateness)
         if isinstance(self.plan.schedule, Users):
             busy = sum(one.latency for one in self.records)
             return busy / (busy + late) if busy + late > 0 else 1.0

@@ -23,6 +23,8 @@ from InferenceLibrary.load.result import LoadResult, WorkerFacts
 _LEAD = 0.02
 """Seconds between the word to begin and the beginning, so that all workers have heard it."""
 _PATIENCE = 30.0
+_LAST_WORDS = 2.0
+"""Seconds in which workers of an interrupted load may deliver what they have."""
 
 
 class Progress(NamedTuple):
@@ -97,7 +99,7 @@ def run(plan: LoadPlan, progress: Callable[[Progress], None] | None = None) -> L
         except BaseException as error:
             interrupted = error
             _stop(workers)
-            _follow(workers, begin, None)
+            _follow(workers, begin, None, within=_LAST_WORDS)
             raise
         finally:
             measured = machine_ticks(plan.server_pids)
@@ -132,10 +134,12 @@ def _start(plan: LoadPlan, share: int) -> _Worker:
     return worker
 
 
-def _follow(workers: list[_Worker], begin: float, progress: Callable[[Progress], None] | None) -> None:
-    """Take what workers say until all have delivered."""
-    told = 0.0
-    while waiting := [worker for worker in workers if not worker.done]:
+def _follow(
+    workers: list[_Worker], begin: float, progress: Callable[[Progress], None] | None, within: float = float("inf")
+) -> None:
+    """Take what workers say until all have delivered, or so many seconds are over."""
+    told, until = 0.0, time.monotonic() + within
+    while time.monotonic() < until and (waiting := [worker for worker in workers if not worker.done]):
         for source in select.select([worker.source for worker in waiting], [], [], 0.1)[0]:
             worker = next(one for one in waiting if one.source is source)
             data = os.read(source.fileno(), 1 << 20)

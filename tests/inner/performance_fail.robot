@@ -110,3 +110,46 @@ Stopped By A Timeout
     Start Server    simulator    inter_token_latency=500 ms    alias=slow
     Start Memory Monitor
     Measure Generation    ${QUESTION}    iterations=1000
+
+Load Too Slow
+    Run Load    users=2    requests=4    max_tokens=4    server=paced
+    Load Should Meet    failures == 0    ttft_p50 < 20 ms    tokens_per_second >= 100000
+
+Load Too Slow Inline
+    Run Load    rate=20/s    requests=4    max_tokens=4    server=paced
+    Get Load Figure    ttft_p50    <    20 ms
+
+Load With Failures
+    ${lump} =    Connect To Server    ${ONE_CHUNK}    check=False
+    Run Load    users=1    requests=3    server=${lump}
+    Load Should Meet    failures == 0
+
+Load That Nobody Can Trust
+    ${result} =    Run Load    users=1    requests=2    max_tokens=4    server=paced
+    Evaluate    $result.doubts.append("the client was slow")
+    Load Should Meet    failures == 0
+
+Load Held To A Typo
+    Run Load    users=1    requests=2    max_tokens=4    server=paced
+    Load Should Meet    tftp99 < 1 s
+
+Load Held To No Unit
+    Run Load    users=1    requests=2    max_tokens=4    server=paced
+    Load Should Meet    ttft_p99 < 1
+
+Load Held To Half A Limit
+    Run Load    users=1    requests=2    max_tokens=4    server=paced
+    Load Should Meet    ttft_p99
+
+Load Held To Nothing
+    Run Load    users=1    requests=2    max_tokens=4    server=paced
+    Load Should Meet
+
+Load Without A Schedule
+    Run Load    requests=2    server=paced
+
+Load Of An Unknown Rate
+    Run Load    rate=5 per hour    requests=2    server=paced
+
+Load Without An End
+    Run Load    users=2    server=paced

@@ -36,6 +36,17 @@ MESSAGES = {
     "No Such Process": r"Process 4194304 of 'process 4194304' cannot be watched: expected a process, got none\.",
     "Interval Too Short": r"The interval of a memory monitor is too short: expected at least 10 ms, got 1 ms\.",
     "Generation Too Long": r"POST \S+/v1/chat/completions of server 'paced' failed: expected .* within the total time limit of 0\.03 s .*",
+    "Load Too Slow": rf"Ttft_p50 of 'paced': expected < 20 ms, got {NUMBER} ms\.",
+    "Load Too Slow Inline": rf"Ttft_p50 of 'paced': expected < 20 ms, got {NUMBER} ms\.",
+    "Load With Failures": r"Failures of '\S+': expected == 0, got 3\.",
+    "Load That Nobody Can Trust": r"The load of 'paced' cannot be trusted: expected a client that is not the bottleneck, got the client was slow\.",
+    "Load Held To A Typo": r"Unknown figure 'tftp99': expected one of requests, .* Hint: did you mean 'ttft_p99'\?",
+    "Load Held To No Unit": r"The limit 'ttft_p99 < 1' cannot be read\. Expected a time with a unit, such as 200 ms or 2 s, got '1'\.",
+    "Load Held To Half A Limit": r"A limit cannot be read: expected one such as 'ttft_p99 < 300 ms', got 'ttft_p99'\.",
+    "Load Held To Nothing": r"A load is held to nothing: expected limits such as 'ttft_p99 < 300 ms'\.",
+    "Load Without A Schedule": r"A load needs a schedule: expected users= or rate=, one of them\.",
+    "Load Of An Unknown Rate": r"A rate cannot be read: expected requests a second, such as 5/s, got '5 per hour'\.",
+    "Load Without An End": r"A load has no end: expected requests=, duration=, or both\.",
     "Stopped By A Timeout": r"Test timeout 500 milliseconds exceeded\.",
 }
 
