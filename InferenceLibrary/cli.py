@@ -29,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_profiles(commands)
     _add_servers(commands)
+    _add_check(commands)
     doctor = commands.add_parser("doctor", help="tell what is installed, what is missing, and what to do about it")
     doctor.set_defaults(run=lambda arguments: _examine())
     arguments = parser.parse_args(argv)
@@ -49,6 +50,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    check = commands.add_parser(
+        "check",
+        help="check what a server offers and which rules of the wire it keeps",
+        description="Asks some 50 plain calls and judges each answer by the rules of the wire. Exit code 0: all that "
+        "was judged passed; 1: a rule is broken; 2: it could not be judged, which wins.",
+        allow_abbrev=False,
+    )
+    # Its modules are read where they are needed: the other commands start without them.
+    from InferenceLibrary.check.command import add_options, run
+
+    add_options(check)
+    check.set_defaults(run=run)
 
 
 def _add_profiles(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

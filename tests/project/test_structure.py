@@ -39,11 +39,12 @@ RING_2 = {
     "onnx",
     "processes",
     "programs",
+    "report",
     "servers",
     "terminal",
 }
 """I/O, no Robot: a Python API of its own."""
-RING_3 = {"context", "keywords", "library", "log", "plain_words", "types"}
+RING_3 = {"check", "context", "keywords", "library", "log", "plain_words", "types"}
 """The only place that knows Robot."""
 PROGRAMS = {"simulator", "cli", "doctor"}
 """Programs of their own. The simulator imports ring 1 only."""
