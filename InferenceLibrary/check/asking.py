@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -201,21 +201,39 @@ class _Asking:
         self.findings.abilities[call.ability] = found
 
     def _made(self, client: Client, call: CheckCall, most: float | None = None) -> Exchange:
-        """Make a call; whatever happens, return its record."""
-        limits = client.limits if most is None else client.limits._replace(total=min(most, client.limits.total))
-        sending = Sending(
-            limits=limits, headers=call.headers, retry=_COME_AGAIN, expected_status=None, allow_broken=call.streamed
-        )
-        path, body = call.path_for(self.findings.model), call.body_for(self.findings.model)
-        try:
-            if call.streamed:
-                return client.stream(path, body, sending).exchange
-            return client.send(call.method, path, body, sending).exchange
-        except (RequestError, StreamError) as error:
-            if error.exchange is None:
-                raise
-            return error.exchange
+        return made(client, call, self.findings.model, most=most)
 
     def _note(self, done: AskedCall) -> None:
         self.findings.done.append(done)
         self._tell(len(self.findings.done), done)
+
+
+def made(
+    client: Client, call: CheckCall, model: str, headers: Mapping[str, str] | None = None, most: float | None = None
+) -> Exchange:
+    """Make a call; whatever happens, return its record.
+
+    Args:
+        client: Calls the server.
+        call: What is asked.
+        model: The model that is asked for.
+        headers: Sent beside those of the call.
+        most: Seconds that it may take at most; the client's limit by default.
+    """
+    limits = client.limits if most is None else client.limits._replace(total=min(most, client.limits.total))
+    sending = Sending(
+        limits=limits,
+        headers={**call.headers, **(headers or {})},
+        retry=_COME_AGAIN,
+        expected_status=None,
+        allow_broken=call.streamed,
+    )
+    path, body = call.path_for(model), call.body_for(model)
+    try:
+        if call.streamed:
+            return client.stream(path, body, sending).exchange
+        return client.send(call.method, path, body, sending).exchange
+    except (RequestError, StreamError) as error:
+        if error.exchange is None:
+            raise
+        return error.exchange

@@ -29,7 +29,13 @@ SHORT = 16
 """Tokens: the least that every server takes as a limit."""
 TEXT = "one two three four five six seven eight"
 _ASKED = [{"role": "user", "content": f"Repeat these words and say nothing else: {TEXT}"}]
-_LONG = [{"role": "user", "content": "Write a long story about a lighthouse. Do not stop early."}]
+_LONG = [
+    {
+        "role": "user",
+        "content": "Write a long story about a lighthouse, its keeper, a storm and a lost ship, "
+        "and go on until you are told to stop: do not end it early, and ask nothing.",
+    }
+]
 _WEATHER = [{"role": "user", "content": "What is the weather in Paris now? Use the tool."}]
 _SCHEMA = {
     "type": "object",

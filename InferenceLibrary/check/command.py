@@ -27,6 +27,7 @@ from InferenceLibrary.check.judging import (
     verdicts,
 )
 from InferenceLibrary.check.plan import plan_lines
+from InferenceLibrary.check.proof import proof_section, prove
 from InferenceLibrary.check.targets import CheckTarget, Opened, opened
 from InferenceLibrary.client.http import Client
 from InferenceLibrary.errors import InferenceError, TargetError, describe
@@ -46,8 +47,11 @@ KEY_VARIABLE = "INFERENCE_API_KEY"
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    parser.add_argument("targets", nargs="+", metavar="URL|PROFILE", help="what is checked; a profile is started")
+    parser.add_argument("targets", nargs="*", metavar="URL|PROFILE", help="what is checked; a profile is started")
     parser.add_argument("--plan", action="store_true", help="say what would be asked, and send nothing")
+    parser.add_argument(
+        "--prove", action="store_true", help="show that the check can fail: play the simulator's faults against it"
+    )
     parser.add_argument("--model", help="model to ask for; the first of the model list by default")
     parser.add_argument(
         "--api-key-env", metavar="VARIABLE", default=KEY_VARIABLE,
@@ -83,8 +87,10 @@ def run(arguments: argparse.Namespace) -> int:
     redact = Redactor()
     try:
         wanted = _wanted(arguments, redact)
+        if not wanted and not arguments.prove:
+            raise TargetError("What is checked? Give a URL, or a profile: rfinference check http://host:port")
         if arguments.plan:
-            calls = calls_for(key=wanted[0].api_key is not None)
+            calls = calls_for(key=any(one.api_key is not None for one in wanted))
             print(
                 "\n".join(shown(line) for line in plan_lines([one.shown for one in wanted], calls, arguments.timeout))
             )
@@ -98,9 +104,13 @@ def run(arguments: argparse.Namespace) -> int:
 
             targets = [replace(one, worse=got_worse(one, before)) for one in targets]
         code = exit_code(targets, strict=arguments.strict, against_baseline=before is not None)
+        proof = prove(tell=_progress) if arguments.prove else None
+        if proof is not None and proof.alarms:
+            # A check that alarms on what is legal proves nothing against anybody.
+            code = 2
         results = CheckResults(
             made=datetime.now(UTC).isoformat(timespec="seconds"), library=__version__,
-            exit_code=code, targets=targets,  # type: ignore[arg-type]
+            exit_code=code, proof=proof, targets=targets,  # type: ignore[arg-type]
         )  # fmt: skip
         _write(results, checked, arguments, redact)
     except InferenceError as error:
@@ -200,7 +210,8 @@ def _wanted(arguments: argparse.Namespace, redact: Redactor) -> list[CheckTarget
 
 
 def _write(results: CheckResults, checked: Sequence[Checked], arguments: argparse.Namespace, redact: Redactor) -> None:
-    report = document(results, strict=arguments.strict)
+    extra = [proof_section(results.proof)] if results.proof is not None else []
+    report = document(results, strict=arguments.strict, extra=extra)
     cases = junit_cases(results, strict=arguments.strict)
     texts: dict[str, tuple[str, Callable[[], str]]] = {
         "json": ("check.json", partial(to_json, results)),

@@ -46,13 +46,20 @@ def document(results: CheckResults, *, strict: bool = False, extra: Sequence[Sec
         else:
             facts += target_facts(target)
             sections += target_sections(target)
-    return Document(f"Check of {names}", headline(results, strict=strict), tuple(facts), (*sections, *extra))
+    return Document(
+        f"Check of {names}" if names else "Proof of the check",
+        headline(results, strict=strict),
+        tuple(facts),
+        (*sections, *extra),
+    )
 
 
 def headline(results: CheckResults, *, strict: bool) -> Cell:
     """Return the verdict on all targets."""
     word = {0: "pass", 1: "fail", 2: "not judged"}[results.exit_code]
     which = "strict" if strict else "compat"
+    if not results.targets:
+        return Cell(word, TONES[word])
     if len(results.targets) == 1:
         one = results.targets[0]
         return Cell(f"compat {one.compat}, strict {one.strict}", TONES[word], one.reason)

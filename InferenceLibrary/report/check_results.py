@@ -119,6 +119,25 @@ class TargetCheck(_Result, frozen=True):
     """What got worse against a baseline."""
 
 
+class ProofResult(_Result, frozen=True):
+    """Whether the calls of a check notice what is wrong."""
+
+    faults: int
+    """Faults of the wire that were played."""
+    missed: list[str]
+    """Those that no call noticed."""
+    oddities: int
+    """Legal oddities that were played."""
+    alarms: list[str]
+    """Those that something was held against."""
+    rules: int
+    """Rules of the book."""
+    red: list[str]
+    """Rules that a fault broke."""
+    alone: list[str]
+    """Rules that broke alone in a call."""
+
+
 class CheckResults(_Result, frozen=True, kw_only=True):
     """A whole run of `rfinference check`."""
 
@@ -130,6 +149,7 @@ class CheckResults(_Result, frozen=True, kw_only=True):
     """Version of the library."""
     exit_code: Literal[0, 1, 2]
     targets: list[TargetCheck]
+    proof: ProofResult | None = None
 
 
 def schema() -> dict[str, Any]:
