@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from InferenceLibrary.client.answers import Reply, shorten
 from InferenceLibrary.client.streams import Stream
-from InferenceLibrary.protocol.paths import CHAT, COMPLETIONS
+from InferenceLibrary.protocol.exchange import Held
+from InferenceLibrary.protocol.paths import CHAT, COMPLETIONS, MESSAGES, RESPONSES
 from InferenceLibrary.protocol.sse import Oddity
 from InferenceLibrary.protocol.typed_messages import TERMINAL, is_typed
 
@@ -24,6 +25,9 @@ def unusable(reply: Reply, path: str) -> Unusable | None:
     bad_utf8 = bad_utf8_in(reply.exchange.body)
     if bad_utf8 is not None:
         return Unusable("a JSON object", f"bytes that are not UTF-8 at byte {bad_utf8} of the body")
+    not_a_number = _not_a_number_in(reply.body)
+    if not_a_number is not None:
+        return Unusable("a JSON object", not_a_number)
     if reply.error is not None and not (isinstance(data, dict) and data.get("error") is None and "choices" in data):
         return Unusable("a JSON object", f"{reply.status} with an error as its body: {reply.error}")
     if not isinstance(data, dict):
@@ -49,13 +53,39 @@ def improper_end(stream: Stream) -> str | None:
     for number, chunk in enumerate(stream.chunks, start=1):
         if chunk.json is None and not chunk.is_done and chunk.event.data != "null":
             return f"event {number}, which is not JSON ({shorten(chunk.event.data, 40)!r}),"
-    if any(is_typed(chunk.json) for chunk in stream.chunks):
+        not_a_number = _not_a_number_in(chunk.event.data)
+        if not_a_number is not None:
+            return f"event {number}, which is not JSON: {not_a_number},"
+    wanted = _terminal_of(stream)
+    if wanted:
         # A foreign [DONE] after the end is tolerated here, and left to the rules.
         if not any(chunk.type in TERMINAL for chunk in stream.chunks):
-            return "an end without a terminal event"
+            return f"an end without {wanted}"
     elif stream.finish_reason is None and not stream.ended_with_done:
         return "an end with neither a finish reason nor [DONE]"
     return None
+
+
+_ENDS = {RESPONSES: "response.completed, response.incomplete or response.failed", MESSAGES: "message_stop"}
+
+
+def _terminal_of(stream: Stream) -> str:
+    """Which event ends a stream of typed events: by the path that was asked, else by its events; else empty."""
+    exchange = stream.exchange
+    path = exchange.request.path if Held.REQUEST in exchange.held else ""
+    asked = next((ends for api, ends in _ENDS.items() if path.endswith(api)), "")
+    typed = next((chunk.type for chunk in stream.chunks if is_typed(chunk.json)), None)
+    return asked or (_ENDS[RESPONSES if typed.startswith("response.") else MESSAGES] if typed else "")
+
+
+def _not_a_number_in(text: str) -> str | None:
+    """Tell of a NaN or an Infinity in JSON, which has none: clients in JavaScript, Go and Rust can't read it."""
+    if "NaN" not in text and "Infinity" not in text:
+        return None
+    from InferenceLibrary.protocol.strict_json import Fault, read_json
+
+    found = next((problem for problem in read_json(text).problems if problem.fault is Fault.NAN), None)
+    return None if found is None else f"{found.got}, which JSON does not have"
 
 
 def bad_utf8_in(raw: bytes) -> int | None:

@@ -11,7 +11,15 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from InferenceLibrary.foreign_text import readable
-from InferenceLibrary.protocol.pieces import Piece, TokenLogprob, ToolCall, arguments_text, content_text, text_or_none
+from InferenceLibrary.protocol.pieces import (
+    Piece,
+    TokenLogprob,
+    ToolCall,
+    arguments_text,
+    content_text,
+    text_or_none,
+    thought_text,
+)
 from InferenceLibrary.protocol.typed_messages import read_typed
 
 _LARGEST = 10**300
@@ -128,7 +136,7 @@ def _piece(choice: dict[str, Any]) -> Piece:
     return Piece(
         index=_integer(choice.get("index")) or 0,
         text=content_text(body.get("content")),
-        reasoning=content_text(body.get("reasoning_content") or body.get("reasoning")),
+        reasoning=thought_text(body),
         role=text_or_none(body.get("role")),
         finish_reason=text_or_none(choice.get("finish_reason")),
         tool_calls=_tool_calls(calls) if isinstance(calls, list) else (),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from InferenceLibrary.foreign_text import readable, readable_or_none
@@ -78,6 +79,16 @@ def content_text(value: Any) -> str:
     if isinstance(value, list):
         return "".join(str(part.get("text") or "") for part in value if isinstance(part, dict))
     return value if isinstance(value, str) else ""
+
+
+def thought_text(body: Mapping[str, Any]) -> str:
+    """What a message or delta of a chat thinks aloud: in a key of its own, or in parts of its content."""
+    own = content_text(body.get("reasoning_content") or body.get("reasoning"))
+    content = body.get("content")
+    if own or not isinstance(content, list):
+        return own
+    thoughts = (part.get("thinking") for part in content if isinstance(part, dict) and part.get("type") == "thinking")
+    return "".join(map(content_text, thoughts))
 
 
 def arguments_text(value: Any) -> str:

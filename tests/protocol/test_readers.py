@@ -59,6 +59,23 @@ def test_usage_of_every_api():
     assert merge_usage(parts) == Usage(5, 7, 12)
 
 
+@pytest.mark.parametrize(
+    "thinking",
+    ["hmm", [{"type": "text", "text": "h"}, {"type": "text", "text": "mm"}]],
+)
+@pytest.mark.parametrize("key", ["message", "delta"])
+def test_thoughts_in_parts_of_the_content_are_read(key, thinking):
+    parts = [{"type": "thinking", "thinking": thinking}, {"type": "text", "text": "Hi"}]
+    (piece,) = read_pieces({"choices": [{"index": 0, key: {"content": parts}}]})
+    assert (piece.reasoning, piece.text) == ("hmm", "Hi")
+
+
+@pytest.mark.parametrize("parts", [[{"type": "thinking", "thinking": 5}], ["thinking"], [{"thinking": "hmm"}]])
+def test_odd_parts_hold_no_thought(parts):
+    (piece,) = read_pieces({"choices": [{"index": 0, "delta": {"content": parts}}]})
+    assert piece.reasoning == ""
+
+
 def test_typed_answers_are_read():
     response = {
         "object": "response",

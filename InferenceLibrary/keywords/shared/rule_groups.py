@@ -17,12 +17,16 @@ DONE = ("F8",)
 ONE_ID = ("C2", "RS20")
 """All events of a stream belong to one answer."""
 ORDER = (
-    *("C6", "C9", "C11", "C14", "C24", "X6"),
-    *("RS4", "RS5", "RS6", "RS7", "RS8", "RS9", "RS21"),
-    *("A1", "A3", "A4", "A9"),
+    *("C1", "C6", "C9", "C11", "C14", "C24", "X1", "X6"),
+    *("RS1", "RS4", "RS5", "RS6", "RS7", "RS8", "RS9", "RS20", "RS21", "RS23"),
+    *("A1", "A3", "A4", "A9", "A10"),
     *("W1", "W4"),
 )
-"""What comes in a stream, and after what."""
+"""What comes in a stream, and after what: also that what comes is a chunk or an answer at all."""
+RANKING = ("RK1", "RK2", "RK3", "RK4")
+"""Documents by their score."""
+EVENLY = ("F11",)
+"""Events come as they are made."""
 TYPED = ("RS3", "A2", "W2")
 """Events say their type."""
 USAGE = ("C14", "C16", "N7", "U1", "X6", "RS2", "A4", "A10")

@@ -20,7 +20,7 @@ class Tools(list[dict[str, Any]]):
 
 
 class ToolChoice(str):
-    """Which tool a model shall call: `auto`, `none`, `required`, or the name of one tool."""
+    """Which tool a model shall call: `auto`, `none`, `required`, the name of one tool, or the object of the API."""
 
     __slots__ = ()
 
@@ -57,8 +57,16 @@ def _items(value: Any) -> list[Any]:
     return list(data)
 
 
-def to_tool_choice(value: str) -> ToolChoice:
-    """Convert to a choice."""
+def to_tool_choice(value: str | dict) -> ToolChoice | dict[str, Any]:  # type: ignore[type-arg]
+    """Convert to a choice; an object, or its JSON text, is sent as it is.
+
+    Raises:
+        ValueError: It is empty, or looks like an object and is not JSON.
+    """
+    if isinstance(value, dict) or value.lstrip().startswith("{"):
+        return dict(to_json_object(value))
+    if not value.strip():
+        raise ValueError("Expected auto, none, required, the name of a tool or a JSON object, got an empty text.")
     return ToolChoice(value)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from InferenceLibrary.protocol.exchange import Exchange
-from InferenceLibrary.protocol.pieces import content_text
+from InferenceLibrary.protocol.pieces import content_text, thought_text
 from InferenceLibrary.protocol.rules.asked import Asked
 from InferenceLibrary.protocol.rules.logprob_track import LogprobTrack
 from InferenceLibrary.protocol.rules.rule import Api
@@ -214,7 +214,7 @@ class Choices(View):
         said = content if isinstance(content, str) else content_text(content)
         if said:
             track.text.add(said)
-        thought = content_text(body.get("reasoning_content") or body.get("reasoning"))
+        thought = thought_text(body)
         if thought:
             track.reasoning.add(thought)
             said = said or thought
