@@ -10,6 +10,7 @@ from robot.api.deco import keyword
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.shared.assertions import check_number
 from InferenceLibrary.keywords.shared.calling import CallGroup
+from InferenceLibrary.keywords.shared.rule_groups import RANKING, hold
 from InferenceLibrary.keywords.shared.shared_arguments import SENDING, takes
 from InferenceLibrary.protocol.paths import EMBEDDINGS, RERANK
 from InferenceLibrary.types import Texts, to_texts
@@ -160,7 +161,7 @@ class EmbeddingKeywords(CallGroup):
     def rerank(
         self, query: str, documents: Texts, *, top_n: int | None = None, model: str | None = None, **options: Any
     ) -> list[Any]:
-        """Ask for documents in the order of their relevance (`POST /v1/rerank`) and check the form of the answer.
+        """Ask for documents in the order of their relevance (`POST /v1/rerank`); check it by the rules RK1 to RK4.
 
         Args:
             query: What is looked for.
@@ -169,11 +170,12 @@ class EmbeddingKeywords(CallGroup):
             model: Model to ask for; the server's by default.
 
         Returns:
-            The results, best first: `${results}[0][index]`, `${results}[0][relevance_score]`.
+            The results as they came, best first: `${results}[0][index]`, `${results}[0][relevance_score]`.
 
         Raises:
             RequestError: No answer in time, or another status than 200.
-            CheckFailure: There is another number of results, an index is wrong, or a score is no number.
+            CheckFailure: There is another number of results, an index is wrong, a score is not a number, or the best
+                document does not come first.
 
         Example:
         ```robotframework
@@ -191,23 +193,6 @@ class EmbeddingKeywords(CallGroup):
 
         body = rerank_body(query, texts, model or call.server.client.model, top_n, call.question.extra)
         reply = self._made("rerank", call, lambda: call.server.client.ask_body(RERANK, body, call.sending))
-        results = reply.json.get("results")
-        if not isinstance(results, list) or not all(isinstance(item, dict) for item in results):
-            raise CheckFailure(f"Rerank: expected results, got {reply.body[:200]}.")
-        from InferenceLibrary.protocol.strict_json import show
-        from InferenceLibrary.protocol.vectors import is_finite
-
-        for item in results:
-            score = item.get("relevance_score")
-            if isinstance(score, bool) or not isinstance(score, int | float) or not is_finite([score]):
-                raise CheckFailure(
-                    f"Rerank: expected a number as relevance_score, got {show(score)} for index {item.get('index')}."
-                )
-        results.sort(key=lambda item: -float(item["relevance_score"]))
-        indices = [item.get("index") for item in results]
-        known = [index for index in range(len(texts)) if index in indices]
-        if len(known) != len(indices):
-            raise CheckFailure(f"Rerank: expected different indices from 0 to {len(texts) - 1}, got {indices}.")
-        if len(results) != min(top_n or len(texts), len(texts)):
-            raise CheckFailure(f"Rerank: expected {min(top_n or len(texts), len(texts))} results, got {len(results)}.")
+        hold(self.context, "Ranking", reply, RANKING)
+        results: list[Any] = reply.json["results"]
         return results

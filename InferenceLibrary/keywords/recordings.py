@@ -72,7 +72,12 @@ class RecordingKeywords(CallGroup):
         ```
         """
         from InferenceLibrary.client.stream_picture import stalls_of
+        from InferenceLibrary.keywords.shared.rule_groups import EVENLY, judge_answer
+        from InferenceLibrary.protocol.rules.verdicts import listed as listed_rules
 
+        lump = judge_answer(self.context, stream, only=EVENLY).violations
+        if lump:
+            raise CheckFailure(f"Stalls of a stream: {listed_rules(lump)}")
         stalls = stalls_of(stream)
         if len(stalls) > most:
             listed = ", ".join(f"{(end - start) * 1000:.0f} ms at {start:.3f} s" for start, end in stalls[:5])

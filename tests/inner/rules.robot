@@ -93,6 +93,14 @@ A Replay Is Judged Again
     ${again} =    Replay Stream    ${stream.recording}
     Answer Should Keep The Rules    ${again}    only=C7
 
+A Lump Does Not Come Evenly
+    VAR    &{held_back}    X-Inference-Fault=buffered
+    Start Server    simulator    inter_token_latency=30 ms    mode=echo    scenario=${None}
+    ${stream} =    Stream Chat
+    ...    one two three four five six seven eight nine ten eleven twelve
+    ...    headers=${held_back}
+    Stream Should Not Stall    ${stream}
+
 No Rule To Ask
     ${reply} =    Chat    Hello
     Answer Should Keep The Rules    ${reply}    only=C7

@@ -55,6 +55,10 @@ Rerank With A List
     Connect To Server    ${LIST}    check=False    model=m
     Rerank    pets    ${PETS}
 
+Rerank With The Worst First
+    Connect To Server    ${WORST}    check=False    model=m
+    Rerank    pets    ${PETS}
+
 Rerank With An Index Twice
     Connect To Server    ${TWICE}    check=False    model=m
     Rerank    pets    ${PETS}

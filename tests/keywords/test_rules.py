@@ -36,6 +36,7 @@ FAILED = {
     "Rules Of One's Own": r"chat on simulator broke rules of the wire: OWN-SHORT: .* Got \d+ bytes\.",
     "Whole Book Refused": r"The answer breaks rules of the wire: C7: .*",
     "A Replay Is Judged Again": r"The answer breaks rules of the wire: C7: .*",
+    "A Lump Does Not Come Evenly": r"Stalls of a stream: F11: .* Got \d+ events in 1 reads, all after .*",
     "No Rule To Ask": r"Rules: expected at least one that has something to say, got none\.",
     "A Rule That Is Not In The Book": rf"{KEPT}: expected the id of a rule, one of .*; got 'C777'\.",
     "An Object That Is Not An Answer": rf"{KEPT}: expected a reply, a stream or the error of a call, got .*",
