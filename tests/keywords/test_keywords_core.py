@@ -180,10 +180,11 @@ def events(*data: str) -> Any:
     )
 
 
-ROLE = '{"id":"1","choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}'
-TEXT = '{"id":"1","choices":[{"index":0,"delta":{"content":"Hi"}}]}'
-END = '{"id":"1","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}'
-USAGE = '{"id":"1","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}'
+ENVELOPE = '"id":"1","object":"chat.completion.chunk","created":1,"model":"m",'
+ROLE = "{" + ENVELOPE + '"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}'
+TEXT = "{" + ENVELOPE + '"choices":[{"index":0,"delta":{"content":"Hi"}}]}'
+END = "{" + ENVELOPE + '"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}'
+USAGE = "{" + ENVELOPE + '"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}'
 DONE = "[DONE]"
 
 

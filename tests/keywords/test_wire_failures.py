@@ -44,7 +44,7 @@ MESSAGES = {
     "Some Of Ten Fail": r"Requests at once: expected at least 80 % to succeed, got 70 % \(7 of 10\)\.",
     "One Of Five Fails": r"Requests at once: expected at least 100 % to succeed, got 80 % \(4 of 5\)\.",
     "Too Slow Together": r"5 requests at once: expected all within 0 ms, got \d+ ms\.",
-    "Answers Of Others": r"Isolation: expected '\w+' in answer \d, got '.*'\.",
+    "Answers Of Others": r"Isolation: (expected '\w+' in answer \d, got '.*'|answer \d to '\w+' holds that of '\w+')\.",
     "Equal Prompts Prove Nothing": r"Isolation: expected prompts that all differ; equal ones cannot be told apart\.",
     "Pass Rate Too Low": r"Pass rate of 'Chat': expected at least 90\.0%, got 7 of 10 passed \(70\.0%, 95 % confidence 39\.7% to 89\.2%\)\.",
     "Pass Rate Not Sure": r"Pass rate of 'Chat': expected at least 99\.0% with confidence, got 5 of 5 passed \(100\.0%, 95 % confidence 56\.6% to 100\.0%\)\.",

@@ -155,7 +155,7 @@ def daemons_below(guard: int) -> list[process_tree.ProcessInfo]:
 
 
 def test_a_daemon_without_any_mark_is_ended_by_the_next_start_which_tells(tmp_path: Path) -> None:
-    runner, _, guard = begin(tmp_path / "one", "cleared")
+    runner, server, guard = begin(tmp_path / "one", "cleared")
     (run,) = running.runs()
     assert wait_until(lambda: len(daemons_below(guard)) == 1, 60)
     (daemon,) = daemons_below(guard)
@@ -163,6 +163,7 @@ def test_a_daemon_without_any_mark_is_ended_by_the_next_start_which_tells(tmp_pa
     assert wait_until(lambda: (daemon.pid, daemon.started) in tree_file.read(str(path)), 60)
     kill_guard(guard)
     end(runner)
+    assert wait_until(lambda: not lives(server), 60), "the kernel ends the server with its guard"
     assert lives(daemon.pid)
     assert marked(run) == []
     other, _, _ = begin(tmp_path / "two")
@@ -179,9 +180,10 @@ def test_a_daemon_without_any_mark_is_ended_by_the_next_start_which_tells(tmp_pa
 def test_what_cannot_be_ended_is_told_and_stays_in_the_register(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runner, _, guard = begin(tmp_path / "one")
+    runner, server, guard = begin(tmp_path / "one")
     kill_guard(guard)
     end(runner)
+    assert wait_until(lambda: not lives(server), 60), "the kernel ends the server with its guard"
     with monkeypatch.context() as patched:
         patched.setattr("InferenceLibrary.processes.remains.kill", lambda found: {seen.pid: "no" for seen in found})
         became = running.end_leftovers()

@@ -218,6 +218,7 @@ def error_as_200_draft(draft: Draft, _values: Values, turn: Turn) -> None:
     draft.events, draft.body, draft.status, draft.content_type = None, error.body, 200, error.content_type
 
 
+_LAST_CHUNK = b"0\r\n\r\n"
 _SECOND_ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
 bytes_after_answer = define(
     "bytes-after-answer", "sends a second answer after the first, which nobody asked for", breaks=("F10",), paths=("/",)
@@ -226,7 +227,13 @@ bytes_after_answer = define(
 
 @bytes_after_answer.wire
 def bytes_after_answer_wire(steps: Iterator[Step], _values: Values, _turn: Turn) -> Iterator[Step]:
-    return itertools.chain(steps, [_SECOND_ANSWER])
+    for step in steps:
+        if isinstance(step, bytes) and step.endswith(_LAST_CHUNK):
+            # In one write: a client that stops reading at the last chunk has both.
+            yield step + _SECOND_ANSWER
+            return
+        yield step
+    yield _SECOND_ANSWER
 
 
 answer_in_error = define(
