@@ -236,7 +236,7 @@ def test_a_client_that_was_the_bottleneck_is_told(facts: dict[str, Any], doubt: 
 
 
 @pytest.mark.parametrize(
-    ("late", "doubt"), [(0.02, None), (0.1, "90.8% of the asked load was delivered, 98% are needed")]
+    ("late", "doubt"), [(0.02, None), (0.1, "91.0% of the asked load was delivered, 98% are needed")]
 )
 def test_users_that_wait_for_the_client_are_told(late: float, doubt: str | None) -> None:
     facts = WorkerFacts(1.0, 10.0, [0.0001] * 9 + [late], [0.0001], 1, [], 0, 0, None, 1)
