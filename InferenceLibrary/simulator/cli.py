@@ -97,6 +97,8 @@ def _check(settings: Settings) -> None:
                 parse_fault(text)
             except ValueError as error:
                 raise OptionError(f"--fault: {error}") from None
+    if not settings.host.strip():
+        raise OptionError("--host: is empty; 127.0.0.1 is this machine alone, 0.0.0.0 all its addresses")
     _check_texts(settings)
     try:
         settings.check()

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 
 from InferenceLibrary.errors import InferenceError
 from InferenceLibrary.simulator.answers.openai_requests import read_json, take
+from InferenceLibrary.simulator.core.addresses import is_loopback, without_port
 from InferenceLibrary.simulator.core.api_errors import ApiError
 from InferenceLibrary.simulator.core.app import App
 from InferenceLibrary.simulator.core.connection import Connection
@@ -56,7 +57,7 @@ class Control:
     def __init__(self, app: App, host: Host) -> None:
         self._app = app
         self._host = host
-        self.routes: dict[str, dict[str, Handler]] = {
+        routes: dict[str, dict[str, Handler]] = {
             "/health": {"GET": lambda turn: deliver(turn, Draft(body={"status": "ok"}))},
             "/config": {"GET": self.config, "PATCH": self.change_config},
             "/stats": {"GET": self.stats},
@@ -66,6 +67,10 @@ class Control:
             "/scenario": {"GET": self.scenario, "PUT": self.load_scenario, "DELETE": self.clear_scenario},
             "/reset": {"POST": self.reset},
             "/listening": {"GET": self.listening, "PUT": self.set_listening},
+        }
+        self.routes = {
+            path: {method: _from_here(handler) for method, handler in methods.items()}
+            for path, methods in routes.items()
         }
 
     def error(self, error: ApiError, _path: str = "") -> Draft:
@@ -190,6 +195,25 @@ class Control:
         except StartError as error:
             raise ApiError(409, str(error)) from None
         deliver(turn, Draft(body={"listening": wanted}))
+
+
+def _from_here(handler: Handler) -> Handler:
+    """Let only programs of this machine call: a page in a browser could send its requests here too."""
+
+    def guarded(turn: Turn) -> None:
+        headers = turn.request.headers
+        # A page of another site says where it comes from; a name that somebody points here is not one of this machine.
+        for name, host in (("Origin", _host_of_origin(headers.get("origin"))), ("Host", headers.get("host"))):
+            if host is not None and not is_loopback(without_port(host)):
+                given = headers[name.lower()]
+                raise ApiError(403, f"The control API is for this machine alone, and '{name}: {given}' is not it")
+        handler(turn)
+
+    return guarded
+
+
+def _host_of_origin(origin: str | None) -> str | None:
+    return None if origin is None else origin.partition("://")[2]
 
 
 def listen_for_control(app: App, host: Host, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> Any:

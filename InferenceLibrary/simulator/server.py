@@ -11,6 +11,7 @@ import sys
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TextIO
 
+from InferenceLibrary.simulator.core.addresses import is_loopback
 from InferenceLibrary.simulator.core.eventloop import new_event_loop
 from InferenceLibrary.simulator.core.settings import StartError
 from InferenceLibrary.simulator.core.timers import Timers
@@ -50,10 +51,6 @@ def url_of(sock: socket.socket) -> str:
     """Return the base URL of a listening socket."""
     host, port = sock.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def is_loopback(host: str) -> bool:
-    return host in {"localhost", "::1"} or host.startswith("127.")
 
 
 def warn(text: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import ssl
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,11 +21,14 @@ _SECONDS = 30
 def tls_context(settings: Settings) -> ssl.SSLContext:
     """Return a context with the certificate that the settings name, or a self-signed one.
 
+    A named certificate that is renewed on the disk is served from the next connection on; while the new one cannot be
+    used, the old one is, and stderr says why.
+
     Raises:
         StartError: The certificate cannot be read or made.
     """
     if settings.ssl_certfile:
-        return _load(settings.ssl_certfile, settings.ssl_keyfile or None)
+        return _renewing(settings.ssl_certfile, settings.ssl_keyfile or None)
     program = shutil.which("openssl")
     if program is None:
         raise StartError("--self-signed-certs needs the program openssl; or give --ssl-certfile and --ssl-keyfile")
@@ -44,6 +48,41 @@ def tls_context(settings: Settings) -> ssl.SSLContext:
         except (subprocess.SubprocessError, OSError) as error:
             raise StartError(f"openssl could not make a certificate: {error}") from None
         return _load(str(certificate), str(key))
+
+
+def _renewing(certificate: str, key: str | None) -> ssl.SSLContext:
+    files = [Path(certificate), Path(key or certificate)]
+    current = entrance = _load(certificate, key)
+    seen = _state_of(files)
+
+    def choose(connection: ssl.SSLSocket | ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        nonlocal current, seen
+        found = _state_of(files)
+        if found != seen:
+            seen = found
+            try:
+                current = _load(certificate, key)
+            except StartError as error:
+                sys.stderr.write(f"inference-simulator: serves the old certificate: {error}\n")
+                sys.stderr.flush()
+        connection.context = current
+
+    # The contexts of later certificates stand behind this one, which each handshake asks.
+    entrance.sni_callback = choose
+    return entrance
+
+
+def _state_of(files: list[Path]) -> list[tuple[int, int, int] | None]:
+    """Return what changes when one of the files is written anew; None for one that cannot be read."""
+    found: list[tuple[int, int, int] | None] = []
+    for file in files:
+        try:
+            stat = file.stat()
+        except OSError:
+            found.append(None)
+        else:
+            found.append((stat.st_ino, stat.st_mtime_ns, stat.st_size))
+    return found
 
 
 def _load(certificate: str, key: str | None) -> ssl.SSLContext:

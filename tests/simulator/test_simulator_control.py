@@ -86,7 +86,7 @@ def test_scenario_at_run_time(fresh):
     assert fresh.control("PUT", "/scenario", b"rules:\n  - answer: {text: scripted}\n").status == 400
     raw = b"rules:\n  - answer: {text: scripted}\n"
     answer = fresh.raw(
-        b"PUT /scenario HTTP/1.1\r\nHost: t\r\nConnection: close\r\nContent-Type: application/yaml\r\n"
+        b"PUT /scenario HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/yaml\r\n"
         b"Content-Length: %d\r\n\r\n" % len(raw) + raw,
         fresh.control_port,
     )
@@ -157,3 +157,36 @@ def test_a_time_falls_into_the_bucket_next_above_it(value, falls):
     counted = {line.split('le="')[1].split('"')[0]: int(line.split()[-1]) for line in histogram.lines("x", "m")[:-2]}
     assert [limit for limit, count in counted.items() if count] == list(counted)[list(counted).index(falls) :]
     assert set(counted.values()) <= {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [
+        ({"Origin": "http://evil.example"}, "'Origin: http://evil.example'"),
+        ({"Origin": "https://127.0.0.1.evil.example:8000"}, "Origin"),
+        ({"Origin": "null"}, "'Origin: null'"),
+        ({"Host": "evil.example:9000"}, "'Host: evil.example:9000'"),
+        ({"Host": "127.evil"}, "Host"),
+    ],
+)
+def test_pages_of_other_sites_do_not_control_it(fresh, headers, said):
+    # A form of any page may send this: no browser asks first.
+    asked = {"Content-Type": "text/plain", **headers}
+    refused = fresh.request("POST", "/faults", {"fault": "missing-done"}, asked, port=fresh.control_port)
+    assert refused.status == 403
+    assert said in refused.json["error"]
+    assert fresh.control("GET", "/faults").json == {"faults": []}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "localhost:9000"},
+        {"Host": "[::1]:9000"},
+        {"Host": "127.0.0.2"},
+        {"Origin": "http://localhost:3000", "Host": "127.0.0.1:9000"},
+        {"Origin": "http://[::1]:3000"},
+    ],
+)
+def test_pages_of_this_machine_do(fresh, headers):
+    assert fresh.request("GET", "/stats", None, headers, port=fresh.control_port).status == 200

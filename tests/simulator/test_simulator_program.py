@@ -217,6 +217,43 @@ def test_https_with_a_certificate_made_at_the_start(start_simulator):
     assert raw.endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
 
 
+def _make_certificate(folder, name):
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command += ["-subj", f"/CN={name}", "-days", "2", "-keyout", str(folder / "k.pem"), "-out", str(folder / "c.pem")]
+    subprocess.run(command, check=True, capture_output=True)
+    return ssl.PEM_cert_to_DER_cert((folder / "c.pem").read_text())
+
+
+def _served(simulator):
+    """Return the certificate that a new connection is served, with an answer over it."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with context.wrap_socket(simulator.connect(), server_hostname=None) as sock:
+        sock.sendall(b"GET /health HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
+        assert sock.recv(1000).startswith(b"HTTP/1.1 200 ")
+        return sock.getpeercert(binary_form=True)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the program openssl")
+def test_a_renewed_certificate_is_served_from_the_next_connection_on(start_simulator, tmp_path):
+    first = _make_certificate(tmp_path, "first")
+    simulator = start_simulator(
+        "--ssl-certfile", str(tmp_path / "c.pem"), "--ssl-keyfile", str(tmp_path / "k.pem")
+    )  # fmt: skip
+    assert _served(simulator) == first
+    second = _make_certificate(tmp_path, "second")
+    assert _served(simulator) == second != first
+    (tmp_path / "c.pem").write_text("half of a cert")
+    assert _served(simulator) == second
+    (tmp_path / "c.pem").unlink()
+    assert _served(simulator) == second
+    third = _make_certificate(tmp_path, "third")
+    assert _served(simulator) == third
+    told = simulator.errors().splitlines()
+    assert len(told) == 2, told
+    assert all(f"serves the old certificate: cannot use the certificate '{tmp_path}/c.pem': " in line for line in told)
+
+
 def test_certificate_that_is_none(run_cli, tmp_path):
     (tmp_path / "c.pem").write_text("no certificate")
     done = run_cli("--port", "0", "--ssl-certfile", str(tmp_path / "c.pem"))
@@ -244,3 +281,12 @@ def test_listens_on_loopback_only(start_simulator):
     table = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()
     bound = [line.split()[1] for line in table if f":{hexport} " in line and line.split()[3] == "0A"]
     assert bound == [f"{socket.inet_aton('127.0.0.1')[::-1].hex().upper()}:{hexport}"]
+
+
+@pytest.mark.parametrize("host", ["", " "])
+def test_a_host_that_is_empty_is_refused(run_cli, host):
+    done = run_cli("--port", "0", "--host", host)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "inference-simulator: error: --host: is empty; 127.0.0.1 is this machine alone, 0.0.0.0 all its addresses\n"
+    )
