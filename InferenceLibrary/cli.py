@@ -296,5 +296,7 @@ def _show_profile(name: str) -> None:
             facts += [f"default {details.default}"] if details.default is not None else []
             facts += [f"from {details.environment}"] if details.environment else []
             print(f"  {option}: {details.help or details.flag} ({', '.join(facts)})")
+    if profile.offers:
+        print(f"  offers {', '.join(profile.offers)}")
     for feature, reason in profile.lacks.items():
         print(f"  lacks {feature}: {reason}")

@@ -302,11 +302,15 @@ class ServerKeywords(ConnectionKeywords):
 
     @keyword(tags=["server", "skip"])
     def skip_unless_server_supports(self, feature: str, *, server: Any = None) -> None:
-        """Skip the test when the server's profile says that it lacks a feature, with the profile's reason.
+        """Skip the test when the server does not offer what it needs, with the reason.
 
         Args:
-            feature: What is needed, in the words of the profiles' `lacks`: `fault injection`, `terminal`.
+            feature: A capability of the list in docs/capabilities.md, such as `embeddings` or `fault injection`.
             server: Alias, handle or object; None for the current one.
+
+        Raises:
+            SkipExecution: The server does not offer it, or nobody says that it does.
+            ValueError: There is no capability of that name; the message tells the nearest.
 
         Example:
         ```robotframework
@@ -317,10 +321,14 @@ class ServerKeywords(ConnectionKeywords):
             Send Request    GET    /health    expected_status=200
         ```
         """
+        from InferenceLibrary.protocol.capabilities import State, capability
+        from InferenceLibrary.servers.stated import stated
+
+        wanted = capability(feature)
         found = self.context.servers.get(server)
-        reason = found.profile.lacks.get(feature)
-        if reason is not None:
-            raise SkipExecution(f"{found.name} lacks '{feature}': {reason}.")
+        finding = stated(found.profile, wanted)
+        if finding.state is State.NOT_OFFERED or (finding.state is State.UNKNOWN and wanted.probe is None):
+            raise SkipExecution(f"{found.name} does not offer '{wanted.name}': {finding.evidence}.")
 
     def _judge_end(self, found: Any, before: str | None, graceful: bool, patience: timedelta, took: float) -> None:
         if found.process is None:

@@ -13,6 +13,7 @@ import msgspec
 
 from InferenceLibrary.durations import parse_duration
 from InferenceLibrary.errors import ProfileError
+from InferenceLibrary.protocol.capabilities import CAPABILITIES, nearest_capability
 from InferenceLibrary.protocol.rules.rule import Reference
 from InferenceLibrary.protocol.rules.verdicts import Waiver
 from InferenceLibrary.servers.ready_check import ReadyCheck, ready_check_problem
@@ -237,8 +238,10 @@ class Profile(_Part, frozen=True):
     """The text that decides where two references differ: `openai`, `open-responses` or `anthropic`."""
     waives: list[WaivedRule] = []
     """Rules of the wire that are not held against it."""
+    offers: list[str] = []
+    """Capabilities that it has; a request finds most of them out, the others count only where they stand here."""
     lacks: dict[str, str] = {}
-    """Feature to reason: what `Skip Unless Server Supports` skips."""
+    """Capability to reason: what `Skip Unless Server Supports` skips."""
     hints: list[Hint] = []
     name: str = ""
     """How messages call it; the file's name without suffix by default."""
@@ -300,6 +303,7 @@ def _check(profile: Profile, place: Place) -> None:
     """Refuse what the types cannot: durations, paths, patterns, formats, and placeholders that nothing fills."""
     _check_readiness(profile, place)
     _check_model_routes(profile.model_routes, place)
+    _check_capabilities(profile, place)
     patterns = [(f"hints[{index}].pattern", hint.pattern) for index, hint in enumerate(profile.hints)]
     commands: list[tuple[str, list[str], dict[str, Option]]] = []
     options: dict[str, Option] = {}
@@ -372,6 +376,23 @@ def _check_model_routes(routes: ModelRoutes, place: Place) -> None:
                 f"{place(f'model_routes.{name}')}: expected a path that names the model as in "
                 f"/v1/models/{{model}}/{name}, or one without it and a body_key, got '{path}'."
             )
+
+
+def _check_capabilities(profile: Profile, place: Place) -> None:
+    """Refuse words that are not of the list, and those that are said to be there and not to be there."""
+    words = [(f"offers[{index}]", word) for index, word in enumerate(profile.offers)]
+    for key, word in [*words, *((f"lacks.{word}", word) for word in profile.lacks)]:
+        if word not in CAPABILITIES:
+            raise ProfileError(
+                f"{place(key)}: '{word}' is not a capability.{nearest_capability(word)} "
+                "docs/capabilities.md lists them."
+            )
+    for word in profile.offers:
+        if word in profile.lacks:
+            raise ProfileError(f"{place(f'lacks.{word}')}: '{word}' stands under offers, too: expected one of both.")
+    for word, reason in profile.lacks.items():
+        if not reason.strip():
+            raise ProfileError(f"{place(f'lacks.{word}')}: expected the reason, got an empty text.")
 
 
 def _check_announcement(pattern: str, place: Place) -> None:

@@ -116,7 +116,7 @@ Ten Cancelled Streams Leave Nothing Behind
 Slow Down Where Possible
     [Documentation]    Makes a simulator slow, so that there is time to act; a real server is slow enough.
     ${server} =    Get Server
-    IF    'fault injection' not in $server.profile.lacks
+    IF    'fault injection' in $server.profile.offers
         Use Shared Simulator    inter_token_latency=10ms
     END
 

@@ -35,7 +35,7 @@ The Same Text Has The Same Vector
     Should Be True    ${other} < 0.999
 
 Dimensions Are Kept
-    Skip Unless Server Supports    chosen dimensions
+    Skip Unless Server Supports    dimensions
     ${embeddings} =    Create Embeddings    a text    dimensions=64
     Should Be Equal As Integers    ${embeddings.dimensions}    64
 

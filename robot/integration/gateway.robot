@@ -99,7 +99,7 @@ A Model Behind A Colon Reaches The Second Upstream
 A Stream Is Not Held Back
     [Documentation]    The first token is here long before the last one: the gateway passes on what it gets.
     [Tags]    mock
-    Skip Unless Server Supports    upstreams of our own
+    Skip Unless Server Supports    backends of our own
     Set Behaviour    one    inter_token_latency=50ms
     ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    model=phi-4
     Should Be True    $stream.time_to_first_token < 0.5 * $stream.elapsed
@@ -108,7 +108,7 @@ A Stream Is Not Held Back
 
 A Client That Leaves Ends The Work Of The Upstream
     [Tags]    mock
-    Skip Unless Server Supports    upstreams of our own
+    Skip Unless Server Supports    backends of our own
     ${before} =    Get Counters    one
     Set Behaviour    one    mode=echo    inter_token_latency=40ms
     ${stream} =    Stream Chat    ${LONG_PROMPT}    model=phi-4    cancel_after=2
@@ -118,7 +118,7 @@ A Client That Leaves Ends The Work Of The Upstream
 
 An Upstream That Is Down Is A Provider Error
     [Tags]    mock
-    Skip Unless Server Supports    upstreams of our own
+    Skip Unless Server Supports    backends of our own
     Start Server    gateway    upstream=inference=${NOBODY};phi-4
     ${reply} =    Chat    Hi    model=phi-4    expected_status=502
     Should Be Equal    ${reply.json}[error][type]    provider_error
@@ -128,7 +128,7 @@ An Upstream That Is Down Is A Provider Error
 
 An Upstream That Is Silent Is A Provider Error In Time
     [Tags]    mock
-    Skip Unless Server Supports    upstreams of our own
+    Skip Unless Server Supports    backends of our own
     ${silent} =    Get Server    server=one
     Set Behaviour    one    time_to_first_token=30s
     Start Server    gateway    upstream=inference=${silent.base_url};phi-4    upstream_timeout=200 ms
@@ -138,7 +138,7 @@ An Upstream That Is Silent Is A Provider Error In Time
 
 An Upstream That Is Full Says When To Come Again
     [Tags]    mock
-    Skip Unless Server Supports    upstreams of our own
+    Skip Unless Server Supports    backends of our own
     Set Behaviour    one    fault=status:code=503,retry_after=3
     ${reply} =    Chat    Hi    model=phi-4    expected_status=503
     Should Be Equal    ${reply.headers}[retry-after]    3
@@ -146,7 +146,7 @@ An Upstream That Is Full Says When To Come Again
 
 A Stream That An Upstream Cuts Is Noticed
     [Tags]    mock
-    Skip Unless Server Supports    upstreams of our own
+    Skip Unless Server Supports    backends of our own
     Set Behaviour    one    fault=cut-after-events:events=3
     Run Keyword And Expect Error    *expected a stream with a proper end, got a connection that broke off*3 events*
     ...    Stream Chat    ${CAPITAL_OF_FRANCE}    model=phi-4
@@ -175,7 +175,7 @@ Body Should Be Refused
 Model Should Reach Upstream
     [Documentation]    Asks for a model and lets the upstream say that it was asked.
     [Arguments]    ${model}    ${upstream}
-    Skip Unless Server Supports    upstreams of our own
+    Skip Unless Server Supports    backends of our own
     ${before} =    Get Counters    ${upstream}
     Chat    Hi    model=${model}
     ${after} =    Get Counters    ${upstream}

@@ -13,7 +13,7 @@ Test Tags        lora    mock
 *** Test Cases ***
 An Adapter Given At The Start Is Served
     [Tags]    covers:batch-lora
-    Skip Unless Server Supports    adapters at run time
+    Skip Unless Server Supports    adapters
     VAR    @{adapters}    --lora-modules    {"name": "adapter-1"}
     Start Server    simulator    arguments=${adapters}
     ${models} =    List Models
@@ -22,7 +22,7 @@ An Adapter Given At The Start Is Served
     Should Be Equal    ${reply.model}    adapter-1
 
 An Adapter Is Loaded And Unloaded
-    Skip Unless Server Supports    adapters at run time
+    Skip Unless Server Supports    adapters
     Load Adapter    pirate    /adapters/pirate
     ${models} =    List Models
     Should Contain    ${models}    pirate
@@ -32,11 +32,11 @@ An Adapter Is Loaded And Unloaded
     Request Should Fail    Chat    ${SHORT_PROMPT}    model=pirate    status=404
 
 An Unknown Adapter Cannot Be Unloaded
-    Skip Unless Server Supports    adapters at run time
+    Skip Unless Server Supports    adapters
     Request Should Fail    Unload Adapter    nobody    status=404
 
 Adapter And Base Are Served At Once
-    Skip Unless Server Supports    adapters at run time
+    Skip Unless Server Supports    adapters
     Load Adapter    second    /adapters/second
     ${base} =    Chat    ${SHORT_PROMPT}    max_tokens=8
     ${adapted} =    Chat    ${SHORT_PROMPT}    model=second    max_tokens=8

@@ -141,7 +141,7 @@ A Model That Is Not Loaded Is 404
 
 Models Are Loaded And Unloaded
     [Tags]    mock    covers:service-load-model
-    Skip Unless Server Supports    changing models
+    Skip Unless Server Supports    model loading
     Start Server    service
     ${full} =    Send Request    POST    /v1/models/qwen2.5-7b/load    expected_status=507
     Should Contain    ${full.json}[detail]    MB
@@ -154,7 +154,7 @@ Models Are Loaded And Unloaded
 
 A Model's Context Is Configured
     [Tags]    mock
-    Skip Unless Server Supports    changing models
+    Skip Unless Server Supports    model loading
     ${changed} =    Send Request    PATCH    /v1/models/qwen2.5-7b/config    {"context_length": 64}
     Should Be Equal    ${changed.json}[updated_fields]    ${{['context_length']}}
     Send Request    PATCH    /v1/models/no-such-model/config    {"context_length": 64}    expected_status=404

@@ -82,7 +82,7 @@ Memory Of The Whole Process Tree Is Watched
 Use Paced Target
     [Documentation]    The target; in place of a simulator that answers at once, one with known latencies.
     ${server} =    Use Target
-    IF    'fault injection' not in $server.profile.lacks
+    IF    'fault injection' in $server.profile.offers
         Start Server    simulator    time_to_first_token=40 ms    inter_token_latency=10 ms
     END
 

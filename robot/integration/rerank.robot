@@ -101,7 +101,7 @@ The Path Without A Version Ranks Too
     Scores Should Agree    ${plain.json}[results]    ${versioned.json}[results]
 
 The Path Of Version 2 Ranks Too
-    Skip Unless Server Supports    all routes of ranking
+    Skip Unless Server Supports    rerank v2
     ${first} =    Send Request    POST    /v1/rerank    ${RANKING}    expected_status=200
     ${second} =    Send Request    POST    /v2/rerank    ${RANKING}    expected_status=200
     Scores Should Agree    ${second.json}[results]    ${first.json}[results]
@@ -134,7 +134,7 @@ An Unknown Model Does Not Rank
     Request Should Fail    Rerank    ${QUERY}    ${DOCUMENTS}    model=no-such-model    status=404
 
 Pairs Have The Scores Of The Ranking
-    Skip Unless Server Supports    all routes of ranking
+    Skip Unless Server Supports    score
     ${results} =    Rerank    ${QUERY}    ${DOCUMENTS}
     VAR    &{pairs}    text_1=${QUERY}    text_2=${DOCUMENTS}
     ${reply} =    Send Request    POST    /v1/score    ${pairs}    expected_status=200
@@ -147,7 +147,7 @@ Pairs Have The Scores Of The Ranking
 
 Each Text Has Its Own Partner
     Skip Unless Server Supports    relevance
-    Skip Unless Server Supports    all routes of ranking
+    Skip Unless Server Supports    score
     VAR    @{crossed}    ${QUERY}    ${UNRELATED}
     VAR    @{partners}    ${UNRELATED}    ${UNRELATED}
     VAR    &{pairs}    text_1=${crossed}    text_2=${partners}
@@ -155,7 +155,7 @@ Each Text Has Its Own Partner
     Should Be True    $reply.json['data'][0]['score'] < $reply.json['data'][1]['score']
 
 Texts Without A Partner Are Refused
-    Skip Unless Server Supports    all routes of ranking
+    Skip Unless Server Supports    score
     ${reply} =    Send Request    POST    /v1/score    {"text_1": ["a", "b"], "text_2": ["a", "b", "c"]}
     Should Be Equal As Integers    ${reply.status}    400
 

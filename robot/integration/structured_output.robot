@@ -21,18 +21,18 @@ Test Tags        structured-output
 *** Test Cases ***
 An Answer Fits Its Schema
     [Tags]    covers:worker-prompt-json
-    Skip Unless Server Supports    response formats
+    Skip Unless Server Supports    json schema
     ${reply} =    Chat    ${JSON_PROMPT}    response_format=${PERSON}    max_tokens=200
     ${person} =    Answer Should Fit Schema    ${reply}    ${PERSON}
     Should Not Be Empty    ${person}[name]
 
 A Streamed Answer Fits Its Schema
-    Skip Unless Server Supports    response formats
+    Skip Unless Server Supports    json schema
     ${stream} =    Stream Chat    ${JSON_PROMPT}    response_format=${PERSON}    max_tokens=200
     Answer Should Fit Schema    ${stream}    ${PERSON}
 
 A JSON Object Is JSON
-    Skip Unless Server Supports    response formats
+    Skip Unless Server Supports    json object
     ${reply} =    Chat    ${JSON_PROMPT}    response_format=json_object    max_tokens=200
     VAR    &{any_object}    type=object
     Answer Should Fit Schema    ${reply}    ${any_object}
@@ -101,7 +101,7 @@ Code Is Answered With Code
     [Tags]    requires-model    covers:service-code-task    covers:mistral-prompt-patterns
     Skip Unless Server Supports    code tasks
     ${server} =    Get Server
-    IF    'scripted answers' not in $server.profile.lacks
+    IF    'scripted answers' in $server.profile.offers
         Start Server    simulator    scenario=${CURDIR}/../../resources/answers.yaml
     END
     ${reply} =    Ask For Code

@@ -212,7 +212,7 @@ Start A Client
 Start A Slow Chat
     [Documentation]    Answers that last long enough to be interrupted; real models are slow enough by themselves.
     ${server} =    Get Server
-    IF    'scripted answers' in $server.profile.lacks
+    IF    'scripted answers' not in $server.profile.offers
         Start Chat Terminal
     ELSE
         Start Chat Terminal    options={"mode": "echo", "inter_token_latency": "20 ms"}

@@ -1,0 +1,24 @@
+"""What a profile says of a server's capabilities, without asking the server."""
+
+from __future__ import annotations
+
+from InferenceLibrary.protocol.capabilities import Capability, Offer, State
+from InferenceLibrary.servers.profile import Profile
+
+_SECTIONS = {"binary": "binary", "terminal": "terminal", "start": "start", "metrics": "metrics"}
+"""Capability to the section of the profile without which it cannot be used."""
+
+
+def stated(profile: Profile, one: Capability) -> Offer:
+    """Return what the profile says of a capability; unknown where it says nothing and none is assumed."""
+    reason = profile.lacks.get(one.name)
+    if reason is not None:
+        return Offer(one.name, State.NOT_OFFERED, reason, "profile")
+    section = _SECTIONS.get(one.name)
+    if section is not None and getattr(profile, section) is None:
+        return Offer(one.name, State.NOT_OFFERED, f"its profile has no section '{section}'", "profile")
+    if one.name in profile.offers or (section is not None and one.probe is None):
+        return Offer(one.name, State.OFFERED, "its profile says so", "profile")
+    if one.assumed:
+        return Offer(one.name, State.OFFERED, "assumed of each server, and its profile says nothing else", "neither")
+    return Offer(one.name, State.UNKNOWN, "its profile does not say so", "neither")
