@@ -252,3 +252,11 @@ def test_the_simulator_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 def test_a_fault_of_the_simulator_fails(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "simulator", "--option", "fault=missing-done"]) == 1
     assert "F8" in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_calls_ask_for_capabilities_of_the_closed_list() -> None:
+    from InferenceLibrary.protocol.capabilities import CAPABILITIES
+
+    words = {call.capability for call in calls_for(key=True) if call.capability}
+    assert len(words) > 10
+    assert words <= set(CAPABILITIES)
