@@ -233,7 +233,7 @@ def test_the_id_of_a_block_that_did_not_close_is_not_in_force() -> None:
 
 
 def test_a_long_line_in_small_pieces_takes_no_time_that_grows_with_its_square() -> None:
-    """Each piece is looked at once: twice the line takes about twice the time, however busy the machine is."""
+    """Each piece is looked at once, however busy the machine is."""
     import time
 
     def seconds(size: int) -> float:
@@ -245,5 +245,6 @@ def test_a_long_line_in_small_pieces_takes_no_time_that_grows_with_its_square() 
         assert len(decoder.feed(b"\n\n")) == 1
         return time.process_time() - start
 
-    small = min(seconds(2_000_000) for _ in range(3))
-    assert min(seconds(16_000_000) for _ in range(2)) < small * 24
+    # Eight times the line: 8 x the time, where each byte is looked at once; 64 x, where it grows with the square.
+    small = min(seconds(2_000_000) for _ in range(5))
+    assert min(seconds(16_000_000) for _ in range(5)) < small * 32
