@@ -1,4 +1,4 @@
-"""Make docs/capabilities.md: every capability, with its kind, its meaning and how it is found out.
+"""Make docs/capabilities.md: every capability, with its kind, its meaning and what shows it.
 
     python scripts/capabilities_document.py [--check]
 
@@ -11,15 +11,15 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from InferenceLibrary.protocol.capabilities import CAPABILITIES, Capability, Sort
+from InferenceLibrary.protocol.capabilities import CAPABILITIES, Capability, CapabilityKind
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "capabilities.md"
 TITLES = {
-    Sort.ROUTE: "Routes",
-    Sort.FEATURE: "Features",
-    Sort.PARAMETER: "Parameters",
-    Sort.FORMAT: "Formats",
-    Sort.CONTROL: "Control",
+    CapabilityKind.ROUTE: "Routes",
+    CapabilityKind.FEATURE: "Features",
+    CapabilityKind.PARAMETER: "Parameters",
+    CapabilityKind.FORMAT: "Formats",
+    CapabilityKind.CONTROL: "Control",
 }
 INTRODUCTION = """\
 # Capabilities: what a server may offer
@@ -27,13 +27,14 @@ INTRODUCTION = """\
 Made by `python scripts/capabilities_document.py` from the list itself; do not edit.
 
 Suites ask by these words, never by the name of a server: `Skip Unless Server Supports    embeddings` skips a test, with
-the reason, where the server does not offer it. There are no other words: a misspelt one is refused with the nearest, in
-profiles, keywords and tags.
+the reason, where the server's profile says that it is not offered. Other words are refused with the nearest one, in
+profiles and keywords.
 
-A profile states what no request can find out, in `offers` (a list) and `lacks` (a word and the reason that a skip
-shows). What stands under *found out by* is asked of the server itself; *assumed* is what the references ask of each
-server, so that a test of it runs unless the profile has it under `lacks`; *stated* counts as not offered unless the
-profile has it under `offers`, or has the section of that name.
+A profile tells what its server has, in `offers` (a list), and what it lacks, in `lacks` (a word and the reason that a
+skip shows). Where it says nothing, *assumed* counts as offered, because the references ask it of each server; *stated*
+counts as not offered, unless the profile has the section of that name. Where a request is named, it shows the
+capability: a suite does not send it by itself, so such a test runs unless the profile has the word under `lacks`;
+`rfinference check` asks for those that [its plan](check.md) lists.
 """
 
 
@@ -53,7 +54,7 @@ def document() -> str:
     """Return the text of the document."""
     parts = [INTRODUCTION]
     for kind, title in TITLES.items():
-        lines = [f"\n## {title}\n", "| capability | meaning | found out by |", "| --- | --- | --- |"]
+        lines = [f"\n## {title}\n", "| capability | meaning | shown by |", "| --- | --- | --- |"]
         lines += [
             f"| {one.name} | {one.meaning} | {_source(one)} |" for one in CAPABILITIES.values() if one.kind is kind
         ]

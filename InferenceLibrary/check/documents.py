@@ -134,7 +134,7 @@ def _conformance(rules: Sequence[RuleResult]) -> Section:
 
 
 def _abilities(target: TargetCheck) -> Section:
-    text = "What the model can do is no matter of the protocol: it decides nothing here, but what could be judged."
+    text = "What the model can do is not a matter of the protocol: it decides nothing here, but what could be judged."
     rows = [row(one.ability, Cell(one.state, TONES[one.state], one.reason)) for one in target.abilities]
     return Section("Ability of the model", (text,), table(("ability", "state"), rows) if rows else None)
 

@@ -14,10 +14,10 @@ from InferenceLibrary.report.check_results import (
     BreachResult,
     CallResult,
     CallState,
+    CheckVerdict,
     CoverageResult,
     RuleResult,
     TargetCheck,
-    Verdict3,
 )
 
 _NOT_PART = (Api.WORKER, Api.ORCHESTRATION, Api.SCORE, Api.OTHER)
@@ -190,8 +190,8 @@ def _call_result(one: JudgedCall, found: Judged, evidence: str) -> CallResult:
 class Verdicts(NamedTuple):
     """The two verdicts, and why."""
 
-    compat: Verdict3
-    strict: Verdict3
+    compat: CheckVerdict
+    strict: CheckVerdict
     reason: str
 
 

@@ -52,7 +52,8 @@ def prove(names: Sequence[str] = (), tell: Callable[[str], None] = lambda line: 
         names: The faults that are played; all that can strike the calls of a check by default.
         tell: Takes the lines of the progress.
     """
-    faults = [one for one in _catalogue() if _can_be_played(one) and (not names or one["name"] in names)]
+    catalogue = [one for one in _catalogue() if one["nature"] in {"wire", "legal"}]
+    faults = [one for one in catalogue if _can_be_played(one) and (not names or one["name"] in names)]
     with opened(CheckTarget("simulator", options={"mode": "echo"}, timeout=_LIMIT), Redactor(), tell) as target:
         playing = _Playing(target.server.client, target.server.client.model or "")
         seen: list[tuple[dict[str, Any], Shown]] = []
@@ -71,6 +72,7 @@ def prove(names: Sequence[str] = (), tell: Callable[[str], None] = lambda line: 
         rules=len(REGISTRY),
         red=[name for name in REGISTRY if name in red],
         alone=[name for name in REGISTRY if any(name in one.alone for one in wire)],
+        not_played=[one["name"] for one in catalogue if not _can_be_played(one)],
     )
 
 
@@ -91,7 +93,7 @@ def _catalogue() -> list[dict[str, Any]]:
 
 
 def _can_be_played(fault: dict[str, Any]) -> bool:
-    return fault["nature"] in {"wire", "legal"} and fault["name"] not in _LASTING and _HERE in (fault["strikes"] or {})
+    return fault["name"] not in _LASTING and _HERE in (fault["strikes"] or {})
 
 
 class _Playing:
@@ -144,11 +146,13 @@ def _form(call: CheckCall, exchange: Exchange) -> str:
 def proof_section(proof: ProofResult) -> Section:
     """Return the proof as a section of the report."""
     noticed = proof.faults - len(proof.missed)
-    text = (
+    text = [
         f"{noticed} of {proof.faults} faults of the simulator are noticed.",
         f"{len(proof.alarms)} of {proof.oddities} legal oddities raise an alarm.",
         f"{len(proof.red)} of {proof.rules} rules were shown broken, {len(proof.alone)} of them alone in a call.",
-    )
+    ]
+    if proof.not_played:
+        text.append(f"{len(proof.not_played)} faults were not played: they strike none of these calls.")
     rows = [row(Cell(name, Tone.ODD), "is noticed by no call") for name in proof.missed]
     rows += [row(Cell(alarm, Tone.BAD), "is legal") for alarm in proof.alarms]
-    return Section("Proof: this check can fail", text, table(("fault", "what is wrong"), rows) if rows else None)
+    return Section("Proof: this check can fail", tuple(text), table(("fault", "what is wrong"), rows) if rows else None)

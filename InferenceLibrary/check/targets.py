@@ -61,7 +61,7 @@ def opened(wanted: CheckTarget, redact: Redactor, report: Callable[[str], None])
 
     Raises:
         TargetError: It is neither a URL nor a profile that can be started.
-        ProfileError: There is no such profile, or no such dialect.
+        ProfileError: The profile, or the dialect, does not exist.
         ServerError: It does not start.
     """
     if wanted.is_url:

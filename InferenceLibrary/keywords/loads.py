@@ -105,7 +105,13 @@ class LoadKeywords(KeywordGroup):
 
         found = self.context.servers.get(server)
         if (users is None) == (rate is None):
-            raise MonitorError(describe("A load needs a schedule", expected="users= or rate=, one of them"))
+            raise MonitorError(
+                describe(
+                    "A load needs a schedule",
+                    expected="users= or rate=, one of them",
+                    got="both" if users is not None else "neither",
+                )
+            )
         kind = Kind.chat(model=model or found.model, max_tokens=max_tokens, stream=stream, extra=extra)
         result = run(
             LoadPlan(

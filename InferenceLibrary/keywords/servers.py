@@ -310,7 +310,7 @@ class ServerKeywords(ConnectionKeywords):
 
         Raises:
             SkipExecution: The server does not offer it, or nobody says that it does.
-            ValueError: There is no capability of that name; the message tells the nearest.
+            ValueError: The word is not a capability; the message tells the nearest.
 
         Example:
         ```robotframework

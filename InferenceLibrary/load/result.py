@@ -23,6 +23,7 @@ from InferenceLibrary.stats import percentile
 SCHEMA = 1
 KIND = "inference-load"
 _DELIVERED = 0.98
+"""Share of the asked load that must be sent."""
 _LATE = 0.005
 """Seconds, p99: requests that start later than that are another load than the one asked for."""
 _IDLE = 0.05
@@ -253,6 +254,8 @@ class LoadResult:
     def remarks(self) -> list[str]:
         """What a reader must know of the figures, beside `doubts`."""
         found = []
+        if self.delivered < _DELIVERED:
+            found.append(f"{self.delivered:.1%} of the asked load was delivered")
         if stalls := [one for facts in self.workers for one in facts.stalls]:
             found.append(f"the client stalled {len(stalls)} times, {max(stalls) * 1000:.0f} ms at most")
         if self.foreign is not None and self.foreign > _FOREIGN:

@@ -120,6 +120,7 @@ def run(plan: LoadPlan, progress: Callable[[Progress], None] | None = None) -> L
 
 
 def _start(plan: LoadPlan, share: int) -> _Worker:
+    data = pickle.dumps((plan, share))
     process = subprocess.Popen(
         [sys.executable, "-m", "InferenceLibrary.load.worker"],
         stdin=subprocess.PIPE,
@@ -128,9 +129,13 @@ def _start(plan: LoadPlan, share: int) -> _Worker:
         start_new_session=True,
     )
     worker = _Worker(process)
-    data = pickle.dumps((plan, share))
-    worker.sink.write(len(data).to_bytes(8, "big") + data)
-    worker.sink.flush()
+    try:
+        worker.sink.write(len(data).to_bytes(8, "big") + data)
+        worker.sink.flush()
+    except BaseException:
+        process.kill()
+        _end(worker)
+        raise
     return worker
 
 

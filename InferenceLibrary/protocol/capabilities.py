@@ -1,7 +1,7 @@
-"""Capabilities: the closed list of what a server may offer, each with its meaning and how it is found out.
+"""Capabilities: the closed list of what a server may offer, each with its meaning and what would show it.
 
-Profiles, keywords and the tags of suites use these words and no others. What is not found by a request (`probe` is
-None) is told by the server's profile, in `offers` and `lacks`.
+Profiles, keywords and the calls of `rfinference check` use these words and no others. A profile tells what its server
+has, in `offers`, and what it lacks, with the reason, in `lacks`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 
-class Sort(StrEnum):
-    """What sort of thing is offered."""
+class CapabilityKind(StrEnum):
+    """What kind of thing is offered."""
 
     ROUTE = "route"
     """Something to ask."""
@@ -31,8 +31,6 @@ class State(StrEnum):
 
     OFFERED = "offered"
     NOT_OFFERED = "not offered"
-    REFUSED = "refused"
-    """The route is there, and the server says why it does not serve it: no model, no key, not switched on."""
     UNKNOWN = "unknown"
 
 
@@ -41,10 +39,10 @@ class Capability(NamedTuple):
 
     name: str
     """Words in lower case, one blank between them; in tags a hyphen stands for the blank."""
-    kind: Sort
+    kind: CapabilityKind
     meaning: str
     probe: str | None = None
-    """How it is found out; None: only the profile tells."""
+    """The request that shows it, and how; None: no request of a test may or can."""
     assumed: bool = False
     """Whether it counts as offered where the profile says nothing: the references ask it of each server."""
 
@@ -55,14 +53,13 @@ class Offer(NamedTuple):
     name: str
     state: State
     evidence: str
-    """What was asked and answered, or the profile's reason; one line."""
-    source: str = "probe"
-    """`probe`, `profile` or `neither`."""
-    contradicts: str = ""
-    """What the profile says where the probe found otherwise."""
+    """The profile's reason; one line."""
+    source: str
+    """`profile`, or `neither`."""
 
 
-_R, _F, _P, _M, _C = Sort.ROUTE, Sort.FEATURE, Sort.PARAMETER, Sort.FORMAT, Sort.CONTROL
+_R, _F, _P = CapabilityKind.ROUTE, CapabilityKind.FEATURE, CapabilityKind.PARAMETER
+_M, _C = CapabilityKind.FORMAT, CapabilityKind.CONTROL
 
 _ALL = (
     Capability("health", _R, "The profile's health route answers as the profile expects.", "GET on that route"),
@@ -220,7 +217,7 @@ def capability(word: str) -> Capability:
     """Return the capability of that name; case, hyphens and underscores count no more than in Robot's own names.
 
     Raises:
-        ValueError: There is none; the message names the nearest.
+        ValueError: The list does not have it; the message names the nearest.
     """
     found = _SPELLINGS.get(" ".join(word.replace("_", " ").replace("-", " ").lower().split()))
     if found is None:

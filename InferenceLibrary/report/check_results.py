@@ -20,7 +20,7 @@ CoverageState = Literal["offered", "not offered", "refused", "unknown"]
 RuleState = Literal["kept", "broken", "waived", "not judged"]
 AbilityState = Literal["shown", "not shown", "not asked"]
 CallState = Literal["kept", "broken", "waived", "refused", "failed", "not asked"]
-Verdict3 = Literal["pass", "fail", "not judged"]
+CheckVerdict = Literal["pass", "fail", "not judged"]
 
 
 class _Result(msgspec.Struct, frozen=True):
@@ -101,9 +101,9 @@ class TargetCheck(_Result, frozen=True):
     dialect: str
     """Whose known deviations are waived; empty: nobody's."""
     reference: str
-    compat: Verdict3
+    compat: CheckVerdict
     """Whether clients of the field work with it: no must rule is broken."""
-    strict: Verdict3
+    strict: CheckVerdict
     """Whether it does what the reference says: no rule is broken, waived or not."""
     reason: str
     """Why the verdict is as it is, one line."""
@@ -136,6 +136,8 @@ class ProofResult(_Result, frozen=True):
     """Rules that a fault broke."""
     alone: list[str]
     """Rules that broke alone in a call."""
+    not_played: list[str] = []
+    """Faults of the wire that cannot strike these calls, or that outlive their request."""
 
 
 class CheckResults(_Result, frozen=True, kw_only=True):

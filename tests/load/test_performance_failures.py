@@ -44,7 +44,7 @@ MESSAGES = {
     "Load Held To No Unit": r"The limit 'ttft_p99 < 1' cannot be read\. Expected a time with a unit, such as 200 ms or 2 s, got '1'\.",
     "Load Held To Half A Limit": r"A limit cannot be read: expected one such as 'ttft_p99 < 300 ms', got 'ttft_p99'\.",
     "Load Held To Nothing": r"A load is held to nothing: expected limits such as 'ttft_p99 < 300 ms'\.",
-    "Load Without A Schedule": r"A load needs a schedule: expected users= or rate=, one of them\.",
+    "Load Without A Schedule": r"A load needs a schedule: expected users= or rate=, one of them, got neither\.",
     "Load Of An Unknown Rate": r"A rate cannot be read: expected requests a second, such as 5/s, got '5 per hour'\.",
     "Load Without An End": r"A load has no end: expected requests=, duration=, or both\.",
     "Stopped By A Timeout": r"Test timeout 500 milliseconds exceeded\.",

@@ -22,6 +22,7 @@ import pytest
 from wire_server import DONE, END_OF_BODY, HOLD, STREAM_HEAD, WireServer, delta, piece
 
 from InferenceLibrary.errors import MonitorError
+from InferenceLibrary.load.figures import FIGURES
 from InferenceLibrary.load.plan import Kind, LoadPlan, Prompts, Rate, Replay, Users
 from InferenceLibrary.load.record import Record
 from InferenceLibrary.load.result import LoadResult, WorkerFacts, read_summary
@@ -56,8 +57,12 @@ def test_a_load_measures_what_was_set(result: LoadResult) -> None:
     # Lower ends are exact; a busy machine delays, and never hastens.
     assert all(one.first_token >= FIRST - 0.001 for one in streamed if one.first_token is not None)
     assert all(one.latency >= FIRST + 7 * GAP - 0.001 for one in streamed)
-    assert result.get("itl_p50") > 0
-    assert result.get("rate_p50") > 0
+    for one in streamed:
+        gaps = FIGURES["itl"].values(one)
+        assert len(gaps) == 7
+        assert one.first_token is not None
+        assert FIRST + 7 * GAP - 0.001 <= one.first_token + sum(gaps) <= one.latency + 0.001
+        assert one.rate == pytest.approx(7 / sum(gaps), rel=0.01)
     assert all(one.token_source == "usage" and one.output_tokens == 8 for one in result.measured)
     assert all(one.broken == [] for one in result.measured)
     assert result.totals["output_tokens"] == 320
@@ -244,6 +249,7 @@ def test_users_that_wait_for_the_client_are_told(late: float, doubt: str | None)
     found = LoadResult(LoadPlan("http://x", Users(1), requests=10), 0.0, records, [facts], {}, 0.0)
     assert found.delivered < 0.985
     assert found.doubts == ([doubt] if doubt else [])
+    assert (f"{found.delivered:.1%} of the asked load was delivered" in found.remarks) == (found.delivered < 0.98)
 
 
 def test_a_stall_of_the_client_is_flagged(url: str) -> None:

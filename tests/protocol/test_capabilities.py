@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from InferenceLibrary.protocol.capabilities import CAPABILITIES, Sort, capability
+from InferenceLibrary.protocol.capabilities import CAPABILITIES, CapabilityKind, capability
 
 
 @pytest.mark.parametrize("word", ["rerank v2", "Rerank V2", "rerank-v2", " rerank  v2 ", "rerank_v2"])
@@ -32,11 +32,11 @@ def test_a_word_that_is_near_to_none_is_refused_without_one() -> None:
 
 
 def test_what_changes_the_server_is_never_found_out_by_a_request() -> None:
-    assert not [one.name for one in CAPABILITIES.values() if one.kind is Sort.CONTROL and one.probe]
+    assert not [one.name for one in CAPABILITIES.values() if one.kind is CapabilityKind.CONTROL and one.probe]
 
 
 def test_each_is_said_in_a_sentence_and_found_out_in_one_way() -> None:
     for one in CAPABILITIES.values():
         assert one.meaning.endswith(".")
         assert not (one.probe and one.assumed), one.name
-        assert one.kind is not Sort.ROUTE or one.probe, one.name
+        assert one.kind is not CapabilityKind.ROUTE or one.probe, one.name

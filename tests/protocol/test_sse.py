@@ -247,4 +247,4 @@ def test_a_long_line_in_small_pieces_takes_no_time_that_grows_with_its_square() 
 
     # Eight times the line: 8 x the time, where each byte is looked at once; 64 x, where it grows with the square.
     small = min(seconds(2_000_000) for _ in range(5))
-    assert min(seconds(16_000_000) for _ in range(5)) < small * 32
+    assert min(seconds(16_000_000) for _ in range(5)) < small * 24
