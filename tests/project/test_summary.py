@@ -12,8 +12,9 @@ import summary
 
 CASES = {
     "passed": "<testcase name='a'/>",
-    "failed": "<testcase name='a'><failure/></testcase>",
-    "error": "<testcase name='a'><error/></testcase>",
+    "failed": "<testcase classname='b.c' name='a'><failure message='1 is not 2&#10;and more'/></testcase>",
+    "error": "<testcase classname='b.c' name='a'><error>\nIt broke\nat line 3</error></testcase>",
+    "silent": "<testcase name='a'><failure/></testcase>",
     "skipped": "<testcase name='a'><skipped/></testcase>",
 }
 
@@ -50,6 +51,38 @@ def test_a_failed_test_fails(results: Path, capsys: pytest.CaptureFixture[str], 
     assert closing(results, capsys) == (1, "1 passed, 1 failed, 0 skipped")
 
 
+@pytest.mark.parametrize(
+    ("kind", "line"),
+    [
+        ("failed", "FAILED test: b.c.a: 1 is not 2"),
+        ("error", "FAILED test: b.c.a: It broke"),
+        ("silent", "FAILED test: a: without a message"),
+    ],
+)
+def test_each_failed_test_is_named_before_the_table(
+    results: Path, capsys: pytest.CaptureFixture[str], kind: str, line: str
+) -> None:
+    step(results, "lint", "pass")
+    step(results, "test", "fail", "passed", kind)
+    summary.main(results)
+    assert capsys.readouterr().out.splitlines() == [
+        line,
+        "lint                1 passed, 0 failed, 0 skipped",
+        "test                1 passed, 1 failed, 0 skipped",
+        "2 passed, 1 failed, 0 skipped",
+    ]
+
+
+def test_what_failed_outside_the_tests_is_named_too(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    step(results, "lint", "fail")
+    step(results, "test", "fail", "passed")
+    summary.main(results)
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "FAILED lint: the step failed outside its tests, see its output",
+        "FAILED test: the step failed outside its tests, see its output",
+    ]
+
+
 def test_a_failed_step_without_tests_is_a_failure(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     step(results, "lint", "fail")
     step(results, "docs", "pass")
@@ -72,7 +105,10 @@ def test_a_report_that_was_cut_off_is_a_failure(results: Path, capsys: pytest.Ca
     step(results, "test", "fail", "passed")
     report = results / summary.REPORTS["test"][0]
     report.write_text(report.read_text()[:-20])
-    assert closing(results, capsys) == (1, "0 passed, 1 failed, 0 skipped")
+    assert summary.main(results) == 1
+    first, *_, last = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"FAILED test: {report} cannot be read: ")
+    assert last == "0 passed, 1 failed, 0 skipped"
 
 
 def test_both_runners_of_the_real_server_count(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
