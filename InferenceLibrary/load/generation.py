@@ -16,6 +16,7 @@ several tokens a chunk, and chunks that something on the way held back and let g
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -35,6 +36,7 @@ _SHORT = 0.2
 """Share of the whole answer's time: output that took less of it, in a few lumps, was held back."""
 _UNCOUNTED = 2
 """Tokens that end an answer are counted by some servers and never shown."""
+_WORDS = re.compile("[A-Za-z]+")
 
 
 class DecodingRate(NamedTuple):
@@ -125,19 +127,16 @@ class Outputs:
 
 
 def most_tokens(text: str) -> float:
-    """Return how many tokens a text may plausibly be: two letters a token or more, one of all else but white space.
+    """Return how many tokens a text may plausibly be: a word is one for each two letters or more, all else but white
+    space one a byte.
 
     A vocabulary that splits words further exists; a stream of it shows one token a chunk, which `decoding_rate` counts
     first.
     """
-    letters = spaces = 0
     if text.isascii():
-        for char in text:
-            if char.isalpha():
-                letters += 1
-            elif char.isspace():
-                spaces += 1
-        return letters / 2 + len(text) - letters - spaces
+        words = _WORDS.findall(text)
+        others = len(text) - sum(map(len, words)) - sum(map(str.isspace, text))
+        return float(sum((len(word) + 1) // 2 for word in words) + others)
     return float(len(text.encode("utf-8", "replace")))
 
 

@@ -190,6 +190,11 @@ def test_several_tokens_a_chunk_are_no_faster() -> None:
     assert rate_of(FakeStream(chunks, FakeUsage(21), 0.35)).value == pytest.approx(20.3 / 0.2, rel=0.02)
 
 
+def test_words_of_one_letter_are_a_token_each() -> None:
+    # 15 tokens follow the first chunk within 0.3 s.
+    assert rate_of(spoken([0.2, 0.3, 0.4, 0.5], "w w w w w ", 20, 0.5)).value == pytest.approx(50)
+
+
 @pytest.mark.parametrize(
     ("recorded", "reason"),
     [
