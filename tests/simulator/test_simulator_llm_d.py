@@ -335,6 +335,32 @@ def test_metrics_agree_with_what_was_served(start_simulator):
     assert metric(simulator, "num_requests_running") == 0
 
 
+def test_metrics_of_a_whole_reply_are_those_of_its_tokens(start_simulator):
+    # The tokens of an answer in one piece are made one after another too, and as many at a time as there are choices.
+    simulator = start_simulator("--mode", "echo", "--inter-token-latency", "80ms", "--time-to-first-token", "200ms")
+    simulator.chat("one two three four five")
+    simulator.chat("one two three four five", n=2)
+    assert metric(simulator, "time_to_first_token_seconds_sum") == pytest.approx(0.4, abs=1e-6)
+    assert metric(simulator, "inter_token_latency_seconds_count") == 4 + 9
+    assert metric(simulator, "inter_token_latency_seconds_sum") == pytest.approx(0.64, abs=1e-6)
+    assert metric(simulator, "request_decode_time_seconds_sum") == pytest.approx(0.64, abs=1e-6)
+
+
+def test_an_adapter_that_waits_does_not_run(start_simulator):
+    simulator = start_simulator("--max-num-seqs", "1", "--time-to-first-token", f"{patience(2):.2f}s")
+    for name in ("la", "lb"):
+        simulator.request("POST", "/v1/load_lora_adapter", {"lora_name": name, "lora_path": f"/{name}"})
+    with ThreadPoolExecutor() as pool:
+        calls = [pool.submit(simulator.chat)]
+        while not metric(simulator, "num_requests_running"):
+            assert not calls[0].done()
+        calls += [pool.submit(simulator.chat, model=name) for name in ("la", "lb")]
+        while metric(simulator, "num_requests_waiting") < 2:
+            assert not calls[0].done()
+        shown = simulator.request("GET", "/metrics").body.decode()
+    assert 'running_lora_adapters="",waiting_lora_adapters="la,lb"' in shown
+
+
 def test_queue_and_429(start_simulator):
     simulator = start_simulator(
         "--max-num-seqs",

@@ -104,10 +104,10 @@ class Generator:
             turn.status = 200
             first, gaps = self.times(turn, ask, output.count)
             draft = build()
-            waits = [gaps] * output.count if isinstance(gaps, float) else gaps
             if draft.events is None:
-                draft.delay = first + sum(waits[: max(0, output.count - 1)])
+                draft.pace(first, gaps, output.count)
             else:
+                waits = [gaps] * output.count if isinstance(gaps, float) else gaps
                 first_token = True
                 step = iter(waits)
                 for event in draft.events:
@@ -158,7 +158,7 @@ class Generator:
             draft = streamed_answer(shape, turn.id, turn.model, ask, outputs, first, gaps)
         else:
             draft = whole_answer(shape, turn.id, turn.model, ask, outputs)
-            draft.delay = first + (sum(gaps) if isinstance(gaps, list) else gaps * max(0, steps - 1))
+            draft.pace(first, gaps, steps)
         if turn.scripted is not None:
             turn.scripted.change(draft)
         deliver(turn, draft)

@@ -68,7 +68,7 @@ def _body_steps(turn: Turn, draft: Draft) -> Iterator[Step]:
         yield draft.delay
     yield head if turn.request.method == "HEAD" else head + body
     if draft.tokens:
-        turn.sent_tokens(draft.tokens)
+        turn.sent_tokens(draft.tokens, draft.moments)
 
 
 def _stream_steps(turn: Turn, draft: Draft, frames: list[Frame]) -> Iterator[Step]:

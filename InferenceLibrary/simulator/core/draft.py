@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 JSON = "application/json"
@@ -44,8 +45,17 @@ class Draft:
     events: list[Event] | None = None
     delay: float = 0.0
     tokens: int = 0
+    moments: list[float] = field(default_factory=list)  # seconds of `delay` after which each token of a body was made
     framing: str = ""  # "chunked", "length" or "close"; chosen by the content when empty
     content_length: int | None = None  # a wrong one, told instead of the true one
+
+    def pace(self, first: float, gaps: list[float] | float, steps: int) -> None:
+        """Send the body after the time in which its tokens are made, `steps` at each of several choices at once."""
+        if not first and not gaps:
+            return
+        waits = [gaps] * max(0, steps - 1) if isinstance(gaps, float) else gaps[: max(0, steps - 1)]
+        self.moments = list(accumulate(waits, initial=first))
+        self.delay = self.moments[-1]
 
 
 def to_json(data: Any) -> bytes:

@@ -7,7 +7,7 @@ knows them by the protocols below only.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -242,8 +242,15 @@ class Turn:
         """Call `hook` when the answer is complete, broken off or abandoned."""
         self._end_hooks.append(hook)
 
-    def sent_tokens(self, count: int) -> None:
-        """Note that `count` tokens were written just now."""
+    def sent_tokens(self, count: int, moments: Sequence[float] = ()) -> None:
+        """Note that `count` tokens were written just now; or that they were made before, at `moments` of the answer."""
+        if moments and count:
+            # Tokens of several choices are made in one step.
+            made = array("d", (self.started + moments[place * len(moments) // count] for place in range(count)))
+            self.first_token = self.first_token or made[0]
+            self.tokens += count
+            self.token_times = made if self.token_times is None else self.token_times + made
+            return
         now = monotonic()
         if not self.first_token:
             self.first_token = now

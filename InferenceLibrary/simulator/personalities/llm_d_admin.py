@@ -136,9 +136,10 @@ class Admin:
         deliver(turn, Draft(body={"prompt": text}))
 
     def show_metrics(self, turn: Turn) -> None:
+        waits = [turn for turn, _ in self._app.waiting]
         current = [item.current for item in self._app.connections if item.current is not None]
-        running = sorted({item.model for item in current if item.model in self.loras})
-        waiting = sorted({item.model for item, _ in self._app.waiting if item.model in self.loras})
+        running = sorted({item.model for item in current if item.model in self.loras and item not in waits})
+        waiting = sorted({item.model for item in waits if item.model in self.loras})
         text = self._metrics.text(list(self.loras), running, waiting)
         deliver(turn, Draft(body=text, content_type=CONTENT_TYPE))
 

@@ -52,7 +52,7 @@ class _Answers(Generator):
         else:
             draft = whole_answer(shape, turn.id, turn.model, ask, outputs)
             draft.body["usage"] = usage
-            draft.delay = first + rest
+            draft.pace(first, gaps, steps)
         if turn.scripted is not None:
             turn.scripted.change(draft)
         deliver(turn, draft)
