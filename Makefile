@@ -31,10 +31,11 @@ $(STAMP): pyproject.toml
 
 install: $(STAMP) ## make .venv with the library, its extras and the tools of development
 
-# In two processes: most of these tests wait for servers. PYTEST_OPTIONS="-n 0" runs them in one.
+# In more processes than small machines have cores: most of these tests wait for servers. PYTEST_OPTIONS="-n 0" runs
+# them in one.
 test: $(STAMP) ## set up and run the fast tests
 	@mkdir -p $(RESULTS)/pytest
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "$(FAST)" \
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m "$(FAST)" \
 		--junitxml $(RESULTS)/pytest/junit.xml $(PYTEST_OPTIONS)
 
 # Each direct dependency in the lowest version that pyproject.toml allows; the tools of development as they are.
@@ -48,7 +49,7 @@ $(LOWEST)/.installed: pyproject.toml $(STAMP)
 test-lowest: $(LOWEST)/.installed ## the fast tests with the lowest versions of all dependencies (LOWEST_TESTS=tests/core: a part of them)
 	@mkdir -p $(RESULTS)/pytest-lowest
 	$(LOWEST)/bin/python -m robot.libdoc InferenceLibrary $(RESULTS)/pytest-lowest/keywords.html
-	$(LOWEST)/bin/python -m pytest -n 2 --dist loadfile -m "$(FAST)" $(LOWEST_TESTS) \
+	$(LOWEST)/bin/python -m pytest -n 3 --dist loadfile -m "$(FAST)" $(LOWEST_TESTS) \
 		--junitxml $(RESULTS)/pytest-lowest/junit.xml $(PYTEST_OPTIONS)
 
 test-slow: $(STAMP) ## the tests that `make test` leaves out, but for those of containers and of the real server

@@ -9,7 +9,7 @@ import typing
 from pathlib import Path
 
 import pytest
-from inner_suites import InnerRun, run_text
+from inner_suites import InnerRun, finish_inner, run_text, start_inner
 from robot.libdocpkg import LibraryDocumentation
 from robot.running.arguments.typeinfo import TypeInfo
 
@@ -60,35 +60,37 @@ def test_a_keyword_uses_its_own_name_in_its_example(name: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def examples(tmp_path_factory: pytest.TempPathFactory) -> InnerRun:
-    """All examples, one suite each, in one run."""
+def examples(tmp_path_factory: pytest.TempPathFactory) -> list[InnerRun]:
+    """All examples, one suite each, in two runs at once: most of them wait for a server."""
     folder = tmp_path_factory.mktemp("examples")
-    suites = folder / "suites"
-    suites.mkdir()
-    for name in METHODS:
+    halves = [folder / "suites_1", folder / "suites_2"]
+    for half in halves:
+        half.mkdir()
+    for number, name in enumerate(METHODS):
         text = example_of(name)
         settings, _, rest = text.partition("*** Test Cases ***")
         head = settings or "*** Settings ***\n"
         body = re.sub(r"^(\S.*)$", rf"{prefix_of(name)} - \1", rest, flags=re.MULTILINE)
         needed = "Library    InferenceLibrary\nLibrary    Collections\n"
-        file = re.sub(r"\W+", "_", name).lower()
-        (suites / f"{file}.robot").write_text(f"{head.rstrip()}\n{needed}\n*** Test Cases ***{body}", encoding="utf-8")
-    from inner_suites import run_inner
-
-    return run_inner(suites, folder / "out")
+        file = halves[number % 2] / (re.sub(r"\W+", "_", name).lower() + ".robot")
+        file.write_text(f"{head.rstrip()}\n{needed}\n*** Test Cases ***{body}", encoding="utf-8")
+    outputs = [folder / f"out_{half.name}" for half in halves]
+    started = [start_inner(half, output) for half, output in zip(halves, outputs, strict=True)]
+    return [finish_inner(*run, output) for run, output in zip(started, outputs, strict=True)]
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_the_example_of_a_keyword_runs(examples: InnerRun, name: str) -> None:
+def test_the_example_of_a_keyword_runs(examples: list[InnerRun], name: str) -> None:
     prefix = prefix_of(name)
-    outcomes = {test: outcome for test, outcome in examples.tests.items() if test.startswith(f"{prefix} - ")}
+    tests = {test: outcome for run in examples for test, outcome in run.tests.items()}
+    outcomes = {test: outcome for test, outcome in tests.items() if test.startswith(f"{prefix} - ")}
     assert outcomes, f"the example of {name} has no test"
     for test, outcome in outcomes.items():
         assert outcome.status in {"PASS", "SKIP"}, f"{test}: {outcome.message}"
 
 
-def test_examples_leave_nothing_running(examples: InnerRun) -> None:
-    assert examples.leftovers == []
+def test_examples_leave_nothing_running(examples: list[InnerRun]) -> None:
+    assert [run.leftovers for run in examples] == [[], []]
 
 
 def is_convertible(option: type) -> bool:
