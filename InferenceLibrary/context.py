@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -176,6 +176,8 @@ class Context:
         """`${OUTPUT_DIR}` in a Robot run."""
         self.redactor = Redactor()
         self.current_test = ""
+        self.current_tags: Collection[str] = ()
+        """Tags of the present test."""
         self.stopped_servers: deque[Server] = deque(maxlen=32)
         """Servers that a keyword stopped, the last one at the end: they can still be asked how they ended."""
         self.last_failure: InferenceError | None = None
@@ -183,7 +185,7 @@ class Context:
         self.earlier_calls: dict[str, Exchange] = {}
         """The call before on each server, by its name, for the rules on several calls."""
         self._tally: Tally | None = None
-        self._rules: list[tuple[str, Severity]] = [(RUN, rules)]
+        self._rules: list[tuple[str, Severity, tuple[str, ...]]] = [(RUN, rules, ())]
         self.last_calls: deque[tuple[Exchange, Verdict]] = deque(maxlen=3)
         """The last calls of the present test, for its evidence when it fails."""
         self._owners: list[str] = [RUN]
@@ -230,10 +232,15 @@ class Context:
         """How much broken rules of the wire count now."""
         return self._rules[-1][1]
 
-    def use_rules(self, rules: Severity) -> None:
-        """From now on broken rules count so much, until the present test or suite ends."""
+    @property
+    def rules_left_out(self) -> tuple[str, ...]:
+        """Ids of the rules that are not held against any server now."""
+        return self._rules[-1][2]
+
+    def use_rules(self, rules: Severity, leave_out: Iterable[str] = ()) -> None:
+        """From now on broken rules count so much, but for those left out, until the present test or suite ends."""
         self._rules = [entry for entry in self._rules if entry[0] != self.owner]
-        self._rules.append((self.owner, rules))
+        self._rules.append((self.owner, rules, tuple(leave_out)))
 
     @property
     def tally(self) -> Tally:

@@ -162,9 +162,10 @@ class InferenceLibrary(
 
     Every call is judged by a book of rules; its line in the log ends with the ids of those that it broke, and the run
     ends with a table. The import setting `rules`, [Use Rules] for a test or suite, and `rules` of a call say how much
-    that counts: `warn` (the default), `fail`, `fail-should`, `off`. [Answer Should Keep The Rules] judges any answer by
-    the whole book; [Stream Should Be In Order] and its like ask a group of its rules. What can never be a success fails
-    whatever the setting: no choice, an error in a good status, an error event, a stream without an event.
+    that counts: `warn` (the default), `fail`, `fail-should`, `fail-tagged`, `off`. [Answer Should Keep The Rules]
+    judges any answer by the whole book; [Stream Should Be In Order] and its like ask a group of its rules. What can
+    never be a success fails whatever the setting: no choice, an error in a good status, an error event, a stream
+    without an event.
 
     ## Errors and skips
 
@@ -215,6 +216,8 @@ class InferenceLibrary(
 
     def start_test(self, data: Any, result: Any) -> None:
         self.context.current_test = data.name
+        # The result's: Set Tags and Remove Tags change them while the test runs.
+        self.context.current_tags = result.tags
         self.context.last_calls.clear()
         mark_logs(self.context)
         self.context.enter(data.id)
@@ -229,6 +232,7 @@ class InferenceLibrary(
         tell_of_servers(self.context, result.failed)
         self._report(self.context.leave(data.id))
         self.context.current_test = ""
+        self.context.current_tags = ()
 
     def end_suite(self, data: Any, result: Any) -> None:
         self._guard.suite(result)

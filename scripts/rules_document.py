@@ -50,6 +50,22 @@ bring about, is marked (should), and counts so. A rule about what a record does 
 framing, the times of the reads) is not judged. Rules about several calls are asked where several calls of one server
 are judged together.
 
+## How much a broken rule counts
+
+The import setting `rules`, `Use Rules` for the rest of a test or suite, and `rules=` of a call take the same words:
+
+| word | a broken must rule | a broken should rule |
+| --- | --- | --- |
+| `warn` (default) | is a warning, once a server | is told in the log |
+| `fail` | fails the call | is told in the log |
+| `fail-should` | fails the call | fails the call |
+| `fail-tagged` | fails the call in a test with its tag, such as `rule:C6`; else a warning | is told in the log |
+| `off` | calls are not judged | calls are not judged |
+
+The suites of this project run with `fail-tagged`, so that a server that breaks a rule fails one test and not a hundred.
+At the simulator, and at whatever else offers `fault injection`, `fail-tagged` counts as `fail`: every test fails.
+A test that provokes a breach names it: `Use Rules    fail    leave_out=F8`. What is left out is told as waived.
+
 ## Rules of your own
 
 A Python file adds rules: `Use Rules    warn    own_rules.py` in a suite, `load_rules("own_rules.py")` of

@@ -312,7 +312,7 @@ class ConcurrencyKeywords(CallGroup):
                 if id(exchange) in failed:
                     show_call(self.context, exchange, one)
             raise CheckFailure(f"{len(failures)} of {len(results)} {what} at once failed; the first: {failures[0]}")
-        refuse_broken(what, call.server, verdict, call.rules)
+        refuse_broken(self.context, what, call.server, verdict, call.rules)
         return results
 
     def _rate(self, given: Any, percent: float) -> None:

@@ -19,7 +19,7 @@ class RuleKeywords(KeywordGroup):
     """The book of rules."""
 
     @keyword(tags=["rules"])
-    def use_rules(self, rules: Rules, *files: Path) -> None:
+    def use_rules(self, rules: Rules, *files: Path, leave_out: Texts | None = None) -> None:
         """Set how much broken rules of the wire count, until the present test or suite ends.
 
         Every call is judged. The line of a call in the log ends with the ids of the rules that it broke, and at the end
@@ -27,11 +27,14 @@ class RuleKeywords(KeywordGroup):
 
         Args:
             rules: `warn`: a broken must rule is a warning, once a server; `fail`: it fails the call; `fail-should`: a
-                broken should rule does too; `off`: calls are not judged.
+                broken should rule does too; `fail-tagged`: a broken must rule fails the calls of tests with its tag,
+                such as `rule:C6`, and is a warning in others (at a server that offers `fault injection` every call
+                fails); `off`: calls are not judged.
             files: Python files with rules of one's own.
+            leave_out: Ids of rules that are told, and not held against the server: `F10`, or `["F10", "W1"]`.
 
         Raises:
-            ValueError: A file holds no rules, or uses the id of a rule of the book.
+            ValueError: A file holds no rules, or uses the id of a rule of the book. Or there is no rule of an id.
 
         Example:
         ```robotframework
@@ -42,14 +45,20 @@ class RuleKeywords(KeywordGroup):
             Chat    What is the capital of France?
         ```
         """
-        self.context.use_rules(rules)
         added = []
         if files:
             from InferenceLibrary.protocol.rules.book import load_rules
 
             added = [rule.id for path in files for rule in load_rules(path)]
+        left_out = to_texts(leave_out or [])
+        if left_out:
+            from InferenceLibrary.protocol.rules.book import check_ids
+
+            check_ids(left_out)
+        self.context.use_rules(rules, left_out)
         own = f" Rules of one's own: {', '.join(added)}." if added else ""
-        self.log.info(f"Broken rules of the wire: {rules}.{own}")
+        without = f" Left out: {', '.join(left_out)}." if left_out else ""
+        self.log.info(f"Broken rules of the wire: {rules}.{without}{own}")
 
     @keyword(tags=["rules", "assertion"])
     def answer_should_keep_the_rules(

@@ -5,7 +5,7 @@ Documentation    Servers in containers and compose projects: start, talk, logs, 
 
 Library          Collections
 Library          OperatingSystem
-Library          InferenceLibrary
+Library          InferenceLibrary    rules=fail-tagged
 
 Suite Setup      Run Keywords
 ...                  Skip If Integration Tests Are Off    AND

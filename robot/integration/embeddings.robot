@@ -56,7 +56,11 @@ A Wrong Index Of A Vector Is Found Out
     [Tags]    mock
     Skip Unless Server Supports    fault injection
     VAR    &{headers}    X-Inference-Fault=embedding-index-wrong
-    Run Keyword And Expect Error    *expected index 0*    Create Embeddings    ["a", "b"]    headers=${headers}
+    Run Keyword And Expect Error
+    ...    *E1: *Got index 1 of embedding 0*
+    ...    Create Embeddings
+    ...    ["a", "b"]
+    ...    headers=${headers}
 
 
 *** Keywords ***

@@ -3,7 +3,7 @@ Documentation    HTTP to a runtime to a processor and back: a small language mod
 ...
 ...              No answer here is scripted. Where onnxruntime can use an NVIDIA GPU, the model computes there.
 
-Library          InferenceLibrary
+Library          InferenceLibrary    rules=fail-tagged
 
 Suite Setup      Run Keywords    Skip If Integration Tests Are Off    AND    Start Server    simulator-onnx
 

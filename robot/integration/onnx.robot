@@ -4,7 +4,7 @@ Documentation    ONNX models: made on the spot, loaded, run, compared, and on th
 ...              No server takes part. The weights are known and exact, so right results are the same everywhere.
 
 Library          OperatingSystem
-Library          InferenceLibrary
+Library          InferenceLibrary    rules=fail-tagged
 
 Suite Setup      Skip If Integration Tests Are Off
 

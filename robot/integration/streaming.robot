@@ -133,6 +133,7 @@ A Stream In One Write Is Borne
 A Stream Without Done Is Noticed
     [Tags]    mock
     Skip Unless Server Supports    fault injection
+    Use Rules    fail    leave_out=F8
     ${stream} =    Stream Chat    ${SHORT_PROMPT}    headers={"X-Inference-Fault": "missing-done"}
     Run Keyword And Expect Error    *F8: *Got none after*    Stream Should End With Done    ${stream}
 

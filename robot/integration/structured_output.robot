@@ -40,6 +40,7 @@ A JSON Object Is JSON
 Free Text In Place Of JSON Is Found Out
     [Tags]    mock
     Skip Unless Server Supports    fault injection
+    Use Rules    fail    leave_out=N8
     VAR    &{fault}    X-Inference-Fault=ignores-response-format
     ${reply} =    Chat    ${JSON_PROMPT}    response_format=${PERSON}    headers=${fault}
     Run Keyword And Expect Error    *expected JSON*    Answer Should Fit Schema    ${reply}    ${PERSON}
@@ -63,6 +64,7 @@ One Of Several Stop Strings Is Enough
 A Flushed Stop String Is Found Out
     [Tags]    mock
     Skip Unless Server Supports    fault injection
+    Use Rules    fail    leave_out=C20
     VAR    &{fault}    X-Inference-Fault=ignores-stop
     ${reply} =    Chat    ${CAPITAL_OF_FRANCE}    stop=is    headers=${fault}
     Should Contain    ${reply.text}    is

@@ -61,46 +61,48 @@ A Tool Without A Name Is Refused
 
 A Call Without An Index Is Found Out
     [Tags]    mock
-    Fault In Tool Calls Should Be Found    tool-index-missing    T1:
+    Fault In Tool Calls Should Be Found    tool-index-missing    T1
 
 A Gap In The Indices Is Found Out
     [Tags]    mock
-    Fault In Tool Calls Should Be Found    tool-index-wrong    T4:
+    Fault In Tool Calls Should Be Found    tool-index-wrong    T4
 
 A Call Without A Name Is Found Out
     [Tags]    mock
-    Fault In Tool Calls Should Be Found    tool-name-missing    T2:
+    Fault In Tool Calls Should Be Found    tool-name-missing    T2    T7
 
 A Call Without An Id Is Found Out
     [Tags]    mock
-    Fault In Tool Calls Should Be Found    tool-id-missing    T2:
+    Fault In Tool Calls Should Be Found    tool-id-missing    T2
 
 An Id That Comes Again Is Found Out
     [Tags]    mock
-    Fault In Tool Calls Should Be Found    tool-id-repeated    T3:
+    Fault In Tool Calls Should Be Found    tool-id-repeated    T3
 
 Arguments That Are Not JSON Are Found Out
     [Tags]    mock
-    Fault In Tool Calls Should Be Found    tool-arguments-broken    T5:
+    Fault In Tool Calls Should Be Found    tool-arguments-broken    T5
 
 Arguments That Do Not Fit Are Found Out
     [Tags]    mock
-    Fault In Tool Calls Should Be Found    tool-arguments-misfit    T5:
+    Fault In Tool Calls Should Be Found    tool-arguments-misfit    T5
 
 A Tool That Was Not Offered Is Found Out
     [Tags]    mock
-    Fault In Tool Calls Should Be Found    tool-name-unknown    T8:
+    Fault In Tool Calls Should Be Found    tool-name-unknown    T8    T7
 
 
 *** Keywords ***
 Fault In Tool Calls Should Be Found
-    [Documentation]    A stream of tool calls with this fault is called unsound, by this rule.
-    [Arguments]    ${fault}    ${told}
+    [Documentation]    A stream of tool calls with this fault is called unsound, by the first of the rules
+    ...    that the fault breaks.
+    [Arguments]    ${fault}    @{rules}
     Skip Unless Server Supports    fault injection
     VAR    &{headers}    X-Inference-Fault=${fault}
+    Use Rules    fail    leave_out=${rules}
     ${stream} =    Stream Chat
     ...    How is the weather in Paris?
     ...    tools=${TOOLS}
     ...    tool_choice=get_weather
     ...    headers=${headers}
-    Run Keyword And Expect Error    *${told}*    Tool Calls Should Be Sound    ${stream}    ${TOOLS}
+    Run Keyword And Expect Error    *${rules}[0]: *    Tool Calls Should Be Sound    ${stream}    ${TOOLS}

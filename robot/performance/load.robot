@@ -1,7 +1,7 @@
 *** Settings ***
 Documentation    Many requests at a time: right answers, steady times, a rate that is held.
 
-Library          InferenceLibrary
+Library          InferenceLibrary    rules=fail-tagged
 
 Suite Setup      Start Paced Simulator
 

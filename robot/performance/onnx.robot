@@ -3,7 +3,7 @@ Documentation    ONNX models measured: first run, steady state, batches, IO bind
 ...
 ...              All bars are ratios within the run, or sizes; no time of a machine is asked for.
 
-Library          InferenceLibrary
+Library          InferenceLibrary    rules=fail-tagged
 
 Test Tags        onnx    performance    slow    pabot:exclusive
 

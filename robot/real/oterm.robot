@@ -3,7 +3,7 @@ Documentation    A full-screen chat of somebody else's in a real terminal: oterm
 ...              embedded simulator. `make test-real` installs it, and sets OTERM to its path.
 
 Library          OperatingSystem
-Library          InferenceLibrary
+Library          InferenceLibrary    rules=fail-tagged
 
 Suite Setup      Start A Server For Oterm
 

@@ -50,6 +50,42 @@ A Should Rule Is Only Told
 A Should Rule Fails Where It Counts
     Stream Chat    Hello    headers=${ROLE_AGAIN}    rules=fail-should
 
+A Rule That Is Left Out Is Told
+    Use Rules    fail    leave_out=["N4", "C7"]
+    Chat    Hello    headers=${OTHER_ROLE}
+
+The Others Are Held When One Is Left Out
+    Use Rules    fail    leave_out=C7
+    Chat    Hello    headers=${OTHER_ROLE}
+
+What Is Left Out Must Be In The Book
+    Use Rules    fail    leave_out=N444
+
+At A Server Of Ours Each Test Fails
+    [Tags]    rule:c6
+    Use Rules    fail-tagged
+    Chat    Hello    headers=${OTHER_ROLE}
+
+At Another Server A Test Of Another Rule Warns
+    [Tags]    rule:c6
+    Meet As Another Server
+    Chat    Hello    headers=${OTHER_ROLE}
+
+At Another Server The Test Of The Rule Fails
+    [Tags]    rule:c6    rule:n4
+    Meet As Another Server
+    Chat    Hello    headers=${OTHER_ROLE}
+
+At Another Server A Tag That Was Just Set Counts
+    Meet As Another Server
+    Set Tags    rule:N4
+    Chat    Hello    headers=${OTHER_ROLE}
+
+At Another Server A Should Rule Is Told
+    [Tags]    rule:c7
+    Meet As Another Server
+    Stream Chat    Hello    headers=${ROLE_AGAIN}
+
 Nothing Is Judged
     Use Rules    off
     Chat    Hello    headers=${OTHER_ROLE}
@@ -111,3 +147,11 @@ A Rule That Is Not In The Book
 
 An Object That Is Not An Answer
     Answer Should Keep The Rules    Hello
+
+
+*** Keywords ***
+Meet As Another Server
+    [Documentation]    The same server by a profile that does not know it as one of ours.
+    ${server} =    Get Server
+    Connect To Server    ${server.base_url}    profile=openai    alias=another    model=${server.client.model}
+    Use Rules    fail-tagged

@@ -27,6 +27,11 @@ KEPT = "Answer Should Keep The Rules"
 FAILED = {
     "A Must Rule Fails The Call": N4,
     "A Must Rule Fails The Suite's Calls": N4,
+    "The Others Are Held When One Is Left Out": N4,
+    "What Is Left Out Must Be In The Book": r"Use Rules: expected the id of a rule, one of .*; got 'N444'\.",
+    "At A Server Of Ours Each Test Fails": N4,
+    "At Another Server The Test Of The Rule Fails": N4.replace("simulator", "another"),
+    "At Another Server A Tag That Was Just Set Counts": N4.replace("simulator", "another"),
     "A Should Rule Fails Where It Counts": C7,
     "What Cannot Be A Success Fails All The Same": r"POST .* failed: .* got 200 with an error as its body: .*",
     "One Of Several At Once Fails Them": r"chats on simulator broke rules of the wire: N4: .* \(2 times\)",
@@ -66,6 +71,19 @@ def test_the_line_of_a_call_ends_with_what_it_broke(run: InnerRun) -> None:
     assert lines(run, "Good Calls Are Silent", "breaks") == []
 
 
+def test_a_rule_that_is_left_out_is_told(run: InnerRun) -> None:
+    (line,) = lines(run, "A Rule That Is Left Out Is Told", "chat on simulator: 200")
+    assert line.endswith("; waived N4")
+
+
+def test_another_server_fails_in_the_test_of_the_rule_and_warns_in_others(run: InnerRun) -> None:
+    warning = "another breaks rules of the wire:"
+    assert len(lines(run, "At Another Server A Test Of Another Rule Warns", warning)) == 1
+    assert lines(run, "At Another Server The Test Of The Rule Fails", warning) == []
+    (line,) = lines(run, "At Another Server A Should Rule Is Told", "streamed chat on another: 200")
+    assert line.endswith("; breaks C7")
+
+
 def test_a_must_rule_warns_once_a_run(run: InnerRun) -> None:
     assert len(lines(run, "Warned And Returned", "simulator breaks rules of the wire:")) == 1
     assert lines(run, "Warned Once A Run", "simulator breaks rules of the wire:") == []
@@ -82,14 +100,17 @@ def test_the_run_ends_with_a_table(run: InnerRun) -> None:
 def test_a_setting_belongs_to_its_owner() -> None:
     context = Context(rules="warn")
     context.enter("suite")
-    context.use_rules("fail")
+    context.use_rules("fail", ["C7"])
     context.enter("test")
     assert context.rules == "fail"
+    assert context.rules_left_out == ("C7",)
     context.use_rules("off")
     context.use_rules("fail-should")
     assert context.rules == "fail-should"
+    assert context.rules_left_out == ()
     context.leave("test")
     assert context.rules == "fail"
+    assert context.rules_left_out == ("C7",)
     context.leave("suite")
     assert context.rules == "warn"
     assert context.owner == RUN

@@ -115,7 +115,7 @@ class CallGroup(KeywordGroup):
             from InferenceLibrary.keywords.shared.stream_files import keep_stream
 
             keep_stream(self.context, answer)
-        refuse_broken(what, call.server, verdict, call.rules)
+        refuse_broken(self.context, what, call.server, verdict, call.rules)
 
     def _failed(self, what: str, call: Call, error: RequestError | StreamError) -> None:
         """Judge and log a call that failed.
@@ -134,7 +134,7 @@ class CallGroup(KeywordGroup):
         self.log.info(f"{what} on {call.server.name} failed{verdict}")
         show_call(self.context, exchange, verdict)
         if isinstance(error, RequestError) and error.status is not None:
-            refuse_broken(what, call.server, verdict, call.rules)
+            refuse_broken(self.context, what, call.server, verdict, call.rules)
 
     def _tell_rest(self, exchange: Exchange, verdict: Verdict) -> None:
         for attempt in exchange.attempts[:-1]:

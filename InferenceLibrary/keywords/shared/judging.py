@@ -12,9 +12,12 @@ if TYPE_CHECKING:
 
     from InferenceLibrary.context import Context
     from InferenceLibrary.protocol.exchange import Exchange
+    from InferenceLibrary.protocol.rules.rule import Violation
     from InferenceLibrary.protocol.rules.verdicts import Severity, Verdict
     from InferenceLibrary.servers.server import Server
 
+_OURS = "fault injection"
+"""What only the servers of this project offer: they are held to the rules in every test."""
 _LARGEST_KEPT = 2**20
 """Bytes of an answer that is kept for the rules on several calls."""
 
@@ -23,7 +26,7 @@ def judged(context: Context, server: Server, exchange: Exchange, severity: Sever
     """Judge a call, alone and with the one before it on the same server; count what is broken."""
     from InferenceLibrary.protocol.rules.book import judge, judge_several
     from InferenceLibrary.protocol.rules.rule import Known
-    from InferenceLibrary.protocol.rules.verdicts import Verdict, verdict_of
+    from InferenceLibrary.protocol.rules.verdicts import Verdict, Waiver, verdict_of
 
     if severity == "off":
         return Verdict((), ())
@@ -34,19 +37,26 @@ def judged(context: Context, server: Server, exchange: Exchange, severity: Sever
         judgements.append(judge_several([earlier, exchange], known))
     if len(exchange.body) <= _LARGEST_KEPT:
         context.earlier_calls[server.name] = exchange
-    verdict = verdict_of(judgements, server.profile.waivers)
+    left_out = [Waiver(rule, "left out by the suite") for rule in context.rules_left_out]
+    verdict = verdict_of(judgements, (*server.profile.waivers, *left_out))
     context.tally.add(verdict, context.current_test or context.owner)
-    if severity == "warn":
-        _tell(context, server, verdict)
+    _tell(context, server, verdict, severity)
     return verdict
 
 
-def _tell(context: Context, server: Server, verdict: Verdict) -> None:
-    """Warn of each must rule once a run for each server; the log has them all."""
+def _failing(context: Context, server: Server, verdict: Verdict, severity: Severity) -> tuple[Violation, ...]:
+    """The violations that fail the call."""
+    ours = _OURS in server.profile.offers
+    return verdict.failing(severity, context.current_tags, ours=ours)
+
+
+def _tell(context: Context, server: Server, verdict: Verdict, severity: Severity) -> None:
+    """Warn of each must rule that does not fail the call, once a run for each server; the log has them all."""
     from InferenceLibrary.protocol.rules.rule import Level
     from InferenceLibrary.protocol.rules.verdicts import listed
 
-    broken = verdict.of_level(Level.MUST)
+    failing = _failing(context, server, verdict, severity)
+    broken = [violation for violation in verdict.of_level(Level.MUST) if violation not in failing]
     new = {name for name in {violation.rule.id for violation in broken} if context.tally.is_news(server.name, name)}
     must = [violation for violation in broken if violation.rule.id in new]
     if must:
@@ -62,7 +72,7 @@ def joined(verdicts: Iterable[Verdict]) -> Verdict:
     return Verdict(held, tuple(violation for verdict in every for violation in verdict.waived))
 
 
-def refuse_broken(what: str, server: Server, verdict: Verdict, severity: Severity) -> None:
+def refuse_broken(context: Context, what: str, server: Server, verdict: Verdict, severity: Severity) -> None:
     """Fail a call whose broken rules count.
 
     Raises:
@@ -70,7 +80,7 @@ def refuse_broken(what: str, server: Server, verdict: Verdict, severity: Severit
     """
     from InferenceLibrary.protocol.rules.verdicts import listed
 
-    failing = verdict.failing(severity)
+    failing = _failing(context, server, verdict, severity)
     if failing:
         lines = listed(failing).splitlines()
         more = "".join(f"\n    {line}" for line in lines[1:])

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from InferenceLibrary.types import to_json_object
 
-Rules = Literal["warn", "fail", "fail-should", "off"]
+Rules = Literal["warn", "fail", "fail-should", "fail-tagged", "off"]
 """How much broken rules of the wire count."""
 
 

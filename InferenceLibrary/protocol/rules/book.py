@@ -112,14 +112,23 @@ def load_rules(path: str | Path) -> list[Rule]:
     return load(Path(path))
 
 
+def check_ids(names: Iterable[str]) -> None:
+    """Check that there are rules of these ids.
+
+    Raises:
+        ValueError: There is none of one of them.
+    """
+    for name in names:
+        if name not in REGISTRY:
+            raise ValueError(f"Expected the id of a rule, one of {', '.join(REGISTRY)}; got '{name}'.")
+
+
 def _with(known: Known, reference: Reference | None) -> Known:
     return known if reference is None else Known(known.models, known.key, reference)
 
 
 def _wanted(leave_out: Collection[str], only: Collection[str] | None) -> list[Rule]:
-    for name in (*leave_out, *(only or ())):
-        if name not in REGISTRY:
-            raise ValueError(f"Expected the id of a rule, one of {', '.join(REGISTRY)}; got '{name}'.")
+    check_ids((*leave_out, *(only or ())))
     return [rule for name, rule in REGISTRY.items() if name not in leave_out and (only is None or name in only)]
 
 

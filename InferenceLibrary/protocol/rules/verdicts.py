@@ -7,12 +7,16 @@ from typing import Literal, NamedTuple
 
 from InferenceLibrary.protocol.rules.rule import Judgement, Level, Rule, Violation
 
-Severity = Literal["warn", "fail", "fail-should", "off"]
+Severity = Literal["warn", "fail", "fail-should", "fail-tagged", "off"]
 """How much a broken rule counts.
 
 `warn`: it is told, a broken must rule with a warning. `fail`: a broken must rule fails the call. `fail-should`: a
-broken should rule fails it too. `off`: calls are not judged.
+broken should rule fails it too. `fail-tagged`: a broken must rule fails the calls of tests with its tag, `rule:C6`, and
+every call of a server that this project makes; elsewhere it is a warning. `off`: calls are not judged.
 """
+
+TAG = "rule:"
+"""A test with this tag, and the id of a rule after it, is the one that fails when a server breaks the rule."""
 
 
 class Waiver(NamedTuple):
@@ -42,11 +46,23 @@ class Verdict(NamedTuple):
     def of_level(self, *levels: Level) -> tuple[Violation, ...]:
         return tuple(violation for violation in self.held if violation.level in levels)
 
-    def failing(self, severity: Severity) -> tuple[Violation, ...]:
-        """The violations that fail the call."""
+    def failing(self, severity: Severity, tags: Iterable[str] = (), *, ours: bool = False) -> tuple[Violation, ...]:
+        """The violations that fail the call.
+
+        Args:
+            severity: How much broken rules count.
+            tags: The tags of the present test.
+            ours: Whether the server is one that this project makes.
+        """
         if severity == "fail-should":
             return self.held
-        return self.of_level(Level.MUST) if severity == "fail" else ()
+        must = self.of_level(Level.MUST)
+        if severity == "fail" or (severity == "fail-tagged" and ours):
+            return must
+        if severity != "fail-tagged":
+            return ()
+        named = {tag.lower() for tag in tags}
+        return tuple(violation for violation in must if f"{TAG}{violation.rule.id}".lower() in named)
 
     def __str__(self) -> str:
         """The end of a line on the call; empty when nothing is broken."""
