@@ -27,6 +27,7 @@ CORE = (
     "markdown",
     "msgspec",
     "PyYAML",
+    "regex",
 )
 
 _PROBE_TIMEOUT = 20

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ from InferenceLibrary.errors import ProfileError
 from InferenceLibrary.simulator.answers.engine import Output, cut_at_stop
 from InferenceLibrary.simulator.answers.tokens import tokenize
 from InferenceLibrary.simulator.core.api_errors import ApiError
+from InferenceLibrary.simulator.core.delivery import deliver
+from InferenceLibrary.simulator.core.draft import Draft
 from InferenceLibrary.simulator.core.durations import parse_duration
 from InferenceLibrary.simulator.faults.catalogue import parse_fault
 from InferenceLibrary.simulator.faults.kinds import Fault
@@ -20,10 +23,15 @@ from InferenceLibrary.typed_yaml import parse_yaml
 
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.answers.openai_requests import Ask
-    from InferenceLibrary.simulator.core.draft import Draft
-    from InferenceLibrary.simulator.core.turn import Turn
+    from InferenceLibrary.simulator.core.turn import Handler, Turn
 
 _SHIPPED = Path(__file__).parent / "scenarios"
+_LONGEST_SEARCH = 0.25
+"""Seconds of one search: all connections wait meanwhile."""
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+# RFC 9110, 5.1 and 5.5, without the control characters that may not be sent.
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
 
 
 class ScriptedCall(msgspec.Struct, forbid_unknown_fields=True):
@@ -49,6 +57,7 @@ class Match(msgspec.Struct, forbid_unknown_fields=True):
     prompt: str | None = None  # pattern, searched in the last user text
     header: dict[str, str] = {}  # name to pattern
     stream: bool | None = None
+    tool_result: bool | None = None  # whether the conversation ends with the result of a tool
     nth: int | list[int] | None = None  # of the requests that match all else, from 1
     first: int | None = None  # only the first so many of them
 
@@ -76,11 +85,80 @@ class ScriptedRule(msgspec.Struct, forbid_unknown_fields=True):
     match: Match = msgspec.field(default_factory=Match)
 
 
+class ScriptedRoute(msgspec.Struct, forbid_unknown_fields=True):
+    """A route that the server lacks: one answer to every request. A body that is not text is sent as JSON."""
+
+    path: str
+    body: Any = ""
+    method: str = "GET"
+    status: int = 200
+    content_type: str = ""
+    headers: dict[str, str] = {}
+
+
 class ScenarioFile(msgspec.Struct, forbid_unknown_fields=True):
     """The file."""
 
-    rules: list[ScriptedRule]
+    rules: list[ScriptedRule] = []
+    routes: list[ScriptedRoute] = []
     description: str = ""
+
+
+class Pattern:
+    """A regular expression that cannot hold up the server: a search that takes longer than a limit is given up."""
+
+    def __init__(self, text: str) -> None:
+        """Raise ValueError where the text is not a regular expression."""
+        import regex
+
+        self._text = text
+        try:
+            self._pattern = regex.compile(text)
+        except regex.error as error:
+            raise ValueError(f"'{text}' is not a regular expression: {error}") from None
+
+    def found_in(self, text: str) -> bool:
+        """Whether the pattern matches somewhere in the text.
+
+        Raises:
+            TimeoutError: It takes too long.
+        """
+        try:
+            return self._pattern.search(text, timeout=_LONGEST_SEARCH) is not None
+        except TimeoutError:
+            raise TimeoutError(
+                f"the pattern '{self._text}' was given up after {_LONGEST_SEARCH * 1000:.0f} ms on a text of "
+                f"{len(text)} characters"
+            ) from None
+
+
+def _check_status(status: int) -> None:
+    if not 200 <= status <= 599:
+        raise ValueError(f"status {status} cannot be sent: expected 200 to 599")
+
+
+def _check_headers(headers: Mapping[str, str]) -> None:
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is not the name of a header: expected letters, digits and hyphens")
+        if not _HEADER_VALUE.fullmatch(value):
+            raise ValueError(f"the value {value!r} of {name} cannot be sent: expected one line of Latin-1 text")
+
+
+def _check_route(route: ScriptedRoute) -> None:
+    _check_status(route.status)
+    _check_headers({**route.headers, "Content-Type": route.content_type})
+    if not route.path.startswith("/"):
+        raise ValueError(f"path '{route.path}' cannot be asked for: expected one that begins with /")
+    if route.method not in _METHODS:
+        raise ValueError(f"method '{route.method}' cannot be used: expected one of {', '.join(_METHODS)}")
+
+
+def _answer_route(route: ScriptedRoute, turn: Turn) -> None:
+    is_text = isinstance(route.body, str)
+    body = route.body.encode() if is_text else route.body
+    kind = route.content_type or ("text/plain; charset=utf-8" if is_text else "application/json")
+    deliver(turn, Draft(status=route.status, content_type=kind, headers=list(route.headers.items()), body=body))
 
 
 class Script:
@@ -92,14 +170,15 @@ class Script:
         self._answer = answer
         self._seen = 0
         try:
-            self._prompt = re.compile(match.prompt) if match.prompt is not None else None
-            self._headers = {name.lower(): re.compile(pattern) for name, pattern in match.header.items()}
+            self._prompt = Pattern(match.prompt) if match.prompt is not None else None
+            self._headers = {name.lower(): Pattern(pattern) for name, pattern in match.header.items()}
+            if answer.status is not None:
+                _check_status(answer.status)
+            _check_headers(answer.headers)
             self.first = None if answer.time_to_first_token is None else parse_duration(answer.time_to_first_token)
             self.gap = None if answer.inter_token_latency is None else parse_duration(answer.inter_token_latency)
             texts = [answer.fault] if isinstance(answer.fault, str) else answer.fault
             self.faults: list[Fault] = [parse_fault(text) for text in texts]
-        except re.error as error:
-            raise ProfileError(f"{where}: '{error.pattern!s}' is no regular expression: {error}.") from None
         except ValueError as error:
             raise ProfileError(f"{where}: {error}.") from None
         self._nth = {match.nth} if isinstance(match.nth, int) else set(match.nth or ())
@@ -114,9 +193,11 @@ class Script:
             return False
         if match.stream is not None and match.stream != bool(data.get("stream")):
             return False
-        if self._prompt is not None and not self._prompt.search(prompt):
+        if match.tool_result is not None and match.tool_result != ends_with_tool_result(data):
             return False
-        if any(not pattern.search(headers.get(name, "")) for name, pattern in self._headers.items()):
+        if self._prompt is not None and not self._prompt.found_in(prompt):
+            return False
+        if any(not pattern.found_in(headers.get(name, "")) for name, pattern in self._headers.items()):
             return False
         self._seen += 1
         return (not self._nth or self._seen in self._nth) and (match.first is None or self._seen <= match.first)
@@ -163,21 +244,31 @@ class Script:
 class Scenario:
     """The rules of one server. Counting starts anew when the scenario is loaded."""
 
-    def __init__(self, name: str, scripts: list[Script]) -> None:
+    def __init__(self, name: str, scripts: list[Script], routes: list[ScriptedRoute]) -> None:
         self.name = name
         self._scripts = scripts
+        self._routes: dict[str, dict[str, Handler]] = {}
+        for route in routes:
+            self._routes.setdefault(route.path, {})[route.method] = partial(_answer_route, route)
+
+    def routes_of(self, path: str) -> dict[str, Handler] | None:
+        """Return the handlers by method of a path that the scenario adds, None for any other path."""
+        return self._routes.get(path)
 
     def read(self, turn: Turn) -> None:
         """Find the rule for a request, and note it there.
 
         Raises:
-            ApiError: The rule answers with an error.
+            ApiError: The rule answers with an error, or a pattern takes too long.
         """
         from InferenceLibrary.simulator.answers.openai_requests import read_json
 
         if turn.json is None:  # a fault may have read and changed it
             turn.json = read_json(turn.request)
-        script = self.find(turn.request.path, turn.request.headers, turn.json)
+        try:
+            script = self.find(turn.request.path, turn.request.headers, turn.json)
+        except TimeoutError as error:
+            raise ApiError(500, f"The scenario cannot be played: {error}") from None
         if script is None:
             return
         turn.scripted = script
@@ -188,9 +279,31 @@ class Scenario:
         script.refuse()
 
     def find(self, path: str, headers: Mapping[str, str], data: dict[str, Any]) -> Script | None:
-        """Return the first rule that takes this request."""
+        """Return the first rule that takes this request.
+
+        Raises:
+            TimeoutError: A pattern takes too long for the text.
+        """
         prompt = last_user_text(data)
         return next((script for script in self._scripts if script.matches(path, headers, data, prompt)), None)
+
+
+def ends_with_tool_result(data: dict[str, Any]) -> bool:
+    """Whether the last thing in a conversation of any API is what a tool gave."""
+    items = data.get("messages", data.get("input"))
+    last = items[-1] if isinstance(items, list) and items else None
+    if not isinstance(last, dict):
+        return False
+    parts = last.get("content")
+    # A message of a tool, an item of the Responses API, or blocks of the Messages API.
+    return (
+        last.get("role") == "tool"
+        or last.get("type") == "function_call_output"
+        or (
+            isinstance(parts, list)
+            and any(isinstance(part, dict) and part.get("type") == "tool_result" for part in parts)
+        )
+    )
 
 
 def last_user_text(data: dict[str, Any]) -> str:
@@ -237,4 +350,11 @@ def parse_scenario(text: str, source: str) -> Scenario:
     """Return the scenario in `text`; `source` names it in errors."""
     data = parse_yaml(text, source, ScenarioFile)
     scripts = [Script(rule, f"{source}: rules[{index}]") for index, rule in enumerate(data.rules)]
-    return Scenario(source, scripts)
+    for index, route in enumerate(data.routes):
+        try:
+            _check_route(route)
+        except ValueError as error:
+            raise ProfileError(f"{source}: routes[{index}]: {error}.") from None
+    if not scripts and not data.routes:
+        raise ProfileError(f"{source}: expected rules or routes, got neither.")
+    return Scenario(source, scripts, data.routes)

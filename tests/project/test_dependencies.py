@@ -32,6 +32,7 @@ NOT_IMPORTED = {
     "ruff": "a command",
     "types-pyyaml": "mypy reads it",
     "types-psutil": "mypy reads it",
+    "types-regex": "mypy reads it",
     "uv": "a command",
     "anthropic": "asked for by importorskip",
     "openai": "asked for by importorskip",

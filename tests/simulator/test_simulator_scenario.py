@@ -43,7 +43,7 @@ def content(answer):
 
 
 def test_fails_twice_then_succeeds(scripted):
-    body = {"messages": [{"role": "user", "content": "x"}]}
+    body = {"messages": [ASKED]}
     answers = [scripted.request("POST", "/v1/chat/completions", body, {"X-Case": "limited"}) for _ in range(3)]
     assert [answer.status for answer in answers] == [503, 503, 200]
     assert answers[0].headers["retry-after"] == "1"
@@ -94,12 +94,94 @@ def test_limits_hold(scripted):
     }
 
 
+TOOL_RESULT = {"type": "tool_result", "tool_use_id": "c", "content": "12"}
+ASKED = {"role": "user", "content": "x"}
+AGENT = """
+rules:
+  - match: {tool_result: false}
+    answer: {tool_calls: [{name: now}]}
+  - match: {tool_result: true}
+    answer: {text: It is noon.}
+routes:
+  - {path: /api/tags, body: {models: [tiny]}, headers: {X-Native: "1"}}
+  - {path: /api/pull, method: POST, status: 202, content_type: application/x-ndjson, body: "{}\\n{}\\n"}
+  - {path: /v1/models, body: never}
+"""
+
+
+@pytest.fixture
+def agent(start_simulator, tmp_path):
+    file = tmp_path / "agent.yaml"
+    file.write_text(AGENT)
+    return start_simulator("--scenario", str(file))
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "result"),
+    [
+        ("/v1/chat/completions", {"messages": [ASKED]}, {"role": "tool", "tool_call_id": "c", "content": "12"}),
+        ("/v1/messages", {"max_tokens": 9, "messages": [ASKED]}, {"role": "user", "content": [TOOL_RESULT]}),
+        ("/v1/responses", {"input": [ASKED]}, {"type": "function_call_output", "call_id": "c", "output": "12"}),
+    ],
+    ids=["chat", "messages", "responses"],
+)  # fmt: skip
+def test_an_agent_is_scripted_any_number_of_times(agent, path, asked, result):
+    (conversation,) = [key for key in ("messages", "input") if key in asked]
+    for _ in range(2):
+        before = agent.request("POST", path, {"model": "fake-model", **asked})
+        after = agent.request(
+            "POST", path, {"model": "fake-model", **asked, conversation: [*asked[conversation], result]}
+        )
+        assert (before.status, after.status) == (200, 200), after.body
+        assert ("noon" in before.body.decode(), "noon" in after.body.decode()) == (False, True)
+
+
+def test_routes_are_added_and_none_is_replaced(agent):
+    tags = agent.request("GET", "/api/tags")
+    assert (tags.json, tags.headers["content-type"], tags.headers["x-native"]) == (
+        {"models": ["tiny"]},
+        "application/json",
+        "1",
+    )
+    pull = agent.request("POST", "/api/pull", {})
+    assert (pull.status, pull.body, pull.headers["content-type"]) == (202, b"{}\n{}\n", "application/x-ndjson")
+    wrong = agent.request("POST", "/api/tags", {})
+    assert (wrong.status, wrong.headers["allow"]) == (405, "GET")
+    assert agent.request("GET", "/api/none").status == 404
+    assert agent.request("GET", "/v1/models").json["object"] == "list"
+
+
+def test_a_pattern_cannot_stop_the_server(start_simulator, tmp_path):
+    file = tmp_path / "slow.yaml"
+    file.write_text('rules:\n  - match: {prompt: "(a|aa)+$"}\n    answer: {text: a}')
+    simulator = start_simulator("--scenario", str(file))
+    answer = simulator.chat("a" * 199 + "b")
+    assert answer.status == 500
+    assert "'(a|aa)+$' was given up after 250 ms on a text of 200 characters" in answer.body.decode()
+    assert simulator.request("GET", "/health").status == 200
+
+
 @pytest.mark.parametrize(
     ("text", "part"),
     [
         ("rules: 3", "s.yaml:1: key 'rules': expected a list"),
         ("rules:\n  - answer: {txt: hi}", "s.yaml:2: key 'rules[0].answer.txt': unknown key"),
-        ("rules:\n  - match: {prompt: '('}\n    answer: {text: a}", "rules[0]: '(' is no regular expression"),
+        ("rules:\n  - match: {prompt: '('}\n    answer: {text: a}", "rules[0]: '(' is not a regular expression"),
+        ("rules:\n  - answer: {status: 99999}", "rules[0]: status 99999 cannot be sent: expected 200 to 599"),
+        ("rules:\n  - answer: {headers: {'X Y': a}}", "rules[0]: 'X Y' is not the name of a header"),
+        (
+            'rules:\n  - answer: {headers: {X-Y: "a\\r\\nb: c"}}',
+            "rules[0]: the value 'a\\r\\nb: c' of X-Y cannot be sent",
+        ),
+        ("routes:\n  - {path: /x, status: 42}", "routes[0]: status 42 cannot be sent"),
+        ("routes:\n  - {path: /x, headers: {'': a}}", "routes[0]: '' is not the name of a header"),
+        (
+            'routes:\n  - {path: /x, content_type: "a\\nb"}',
+            "routes[0]: the value 'a\\nb' of Content-Type cannot be sent",
+        ),
+        ("routes:\n  - {path: x}", "routes[0]: path 'x' cannot be asked for: expected one that begins with /"),
+        ("routes:\n  - {path: /x, method: get}", "routes[0]: method 'get' cannot be used: expected one of GET, POST"),
+        ("description: empty", "s.yaml: expected rules or routes, got neither"),
         ("rules:\n  - answer: {text: a, fault: nothing}", "rules[0]: unknown fault 'nothing'"),
         ("rules:\n  - answer: {text: a, time_to_first_token: '5'}", "rules[0]: '5' has no unit"),
         ("rules: [", "s.yaml"),

@@ -137,10 +137,18 @@ class App:
         if "host" not in request.headers and request.version == "1.1":
             raise ApiError(400, "The request has no Host header")
         routes = self.personality.routes.get(request.path) or self._below(request.path)
+        scripted = routes is None and self.scenario is not None
+        if scripted:
+            routes = self.scenario.routes_of(request.path)
         if routes is None:
             raise ApiError(404, f"The path {request.path} does not exist")
         handler = routes.get("GET" if request.method == "HEAD" else request.method)
-        if handler is None and request.path not in self.personality.routes and "/" in self._rest_below(request.path):
+        if (
+            handler is None
+            and not scripted
+            and request.path not in self.personality.routes
+            and "/" in self._rest_below(request.path)
+        ):
             # Below a route with an id there is nothing but the id.
             raise ApiError(404, f"The path {request.path} does not exist")
         if handler is None:
