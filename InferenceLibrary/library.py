@@ -45,6 +45,7 @@ from InferenceLibrary.keywords.sampling import SamplingKeywords
 from InferenceLibrary.keywords.screens import ScreenKeywords
 from InferenceLibrary.keywords.server_logs import ServerLogKeywords, list_kept, mark_logs, tell_of_servers
 from InferenceLibrary.keywords.servers import ServerKeywords
+from InferenceLibrary.keywords.shared.argument_names import RefusedArguments, refusal
 from InferenceLibrary.keywords.shared.arguments import CONVERTERS as RESULT_CONVERTERS
 from InferenceLibrary.keywords.shared.light_converters import light
 from InferenceLibrary.keywords.shared.ready_checks import CONVERTERS as READY_CONVERTERS
@@ -239,7 +240,11 @@ class InferenceLibrary(
         self._report(self.context.leave(data.id))
 
     def start_library_keyword(self, data: Any, implementation: Any, result: Any) -> None:
-        self._guard.enter(result, implementation.owner.instance is self)
+        own = implementation.owner.instance is self
+        self._guard.enter(result, own)
+        if own and (reason := refusal(implementation.name, implementation.args, data.args)):
+            # The implementation is a copy of this call's own.
+            implementation.args = RefusedArguments(reason)
 
     def end_library_keyword(self, data: Any, implementation: Any, result: Any) -> None:
         self._guard.leave(result)

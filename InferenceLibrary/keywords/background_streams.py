@@ -14,11 +14,11 @@ from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.errors import CheckFailure, RequestError, StreamError, describe
 from InferenceLibrary.keywords.shared.calling import Call, CallGroup
 from InferenceLibrary.keywords.shared.shared_arguments import (
+    FORMAT,
     GENERATION,
     SENDING,
     STREAMING,
     TOOLS,
-    refuse_misnamed,
     takes,
 )
 from InferenceLibrary.protocol.paths import CHAT
@@ -35,9 +35,9 @@ class BackgroundStreamKeywords(CallGroup):
     """Streams under way."""
 
     @keyword(tags=["stream", "cancel"])
-    @takes(GENERATION, TOOLS, STREAMING, SENDING)
+    @takes(GENERATION, TOOLS, FORMAT, STREAMING, SENDING)
     def start_stream(
-        self, messages: Messages, *misnamed: str, system: str | None = None, alias: str | None = None, **options: Any
+        self, messages: Messages, *, system: str | None = None, alias: str | None = None, **options: Any
     ) -> Any:
         """Start a streamed chat and go on at once. What is still running when its test or suite ends is cancelled.
 
@@ -60,7 +60,6 @@ class BackgroundStreamKeywords(CallGroup):
             Answer Should Contain    ${stream}    Paris
         ```
         """
-        refuse_misnamed(misnamed, self.start_stream)
         from InferenceLibrary.client.background import BackgroundStream
 
         call = self._call(options, stream=True, messages=messages, system=system)

@@ -10,11 +10,11 @@ from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.keywords.shared.arguments import revealed
 from InferenceLibrary.keywords.shared.calling import CallGroup
 from InferenceLibrary.keywords.shared.shared_arguments import (
+    FORMAT,
     GENERATION,
     SENDING,
     TOOLS,
-    refuse_argument_as_text,
-    refuse_misnamed,
+    TRANSPORT,
     takes,
 )
 from InferenceLibrary.protocol.paths import CHAT, COMPLETIONS
@@ -25,18 +25,16 @@ class ChatKeywords(CallGroup):
     """Chats, completions, model lists, and requests of any kind."""
 
     @keyword(tags=["chat"])
-    @takes(GENERATION, TOOLS, SENDING)
+    @takes(GENERATION, TOOLS, FORMAT, SENDING)
     def chat(
         self,
         messages: Messages,
-        *misnamed: str,
+        *,
         system: str | None = None,
         expected_status: int = 200,
         **options: Any,
     ) -> Reply:
         """Ask for a chat answer (`POST /v1/chat/completions`).
-
-        In text that holds an equals sign right behind the name of an argument, escape it: `stop\\=now`.
 
         Args:
             messages: Text for one user message, or a JSON array of messages with `role` and `content`.
@@ -59,7 +57,6 @@ class ChatKeywords(CallGroup):
             Answer Should Contain    ${reply}    Paris
         ```
         """
-        refuse_misnamed(misnamed, self.chat)
         call = self._call(options, messages=messages, system=system, expected_status=expected_status)
         return self._made("chat", call, lambda: call.server.client.ask(CHAT, call.question, call.sending))
 
@@ -68,7 +65,7 @@ class ChatKeywords(CallGroup):
     def complete(
         self,
         prompt: str,
-        *misnamed: str,
+        *,
         expected_status: int = 200,
         **options: Any,
     ) -> Reply:
@@ -93,7 +90,6 @@ class ChatKeywords(CallGroup):
             Finish Reason Should Be    ${reply}    length
         ```
         """
-        refuse_misnamed(misnamed, self.complete)
         call = self._call(options, prompt=prompt, expected_status=expected_status)
         return self._made("completion", call, lambda: call.server.client.ask(COMPLETIONS, call.question, call.sending))
 
@@ -123,7 +119,7 @@ class ChatKeywords(CallGroup):
         return self._made("model list", call, lambda: call.server.client.model_list(call.sending)).models
 
     @keyword(tags=["chat"])
-    @takes(SENDING)
+    @takes(TRANSPORT)
     def send_request(
         self,
         method: str,
@@ -156,10 +152,7 @@ class ChatKeywords(CallGroup):
             Should Not Be Empty    ${reply.error.message}
         ```
         """
-        refuse_argument_as_text(body, self.send_request)
         call = self._call(options, expected_status=expected_status)
-        if options.get("extra"):
-            raise ValueError("Send Request sends the body as it is: expected no 'extra'.")
         body = revealed(self.context, body)
         method = method.upper()
         return self._made(f"{method} {path}", call, lambda: call.server.client.send(method, path, body, call.sending))

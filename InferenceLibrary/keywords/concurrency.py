@@ -14,7 +14,7 @@ from InferenceLibrary.deadline import Deadline
 from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.errors import CheckFailure, InferenceError, describe
 from InferenceLibrary.keywords.shared.calling import Call, CallGroup
-from InferenceLibrary.keywords.shared.shared_arguments import GENERATION, SENDING, STREAMING, TOOLS, takes
+from InferenceLibrary.keywords.shared.shared_arguments import FORMAT, GENERATION, SENDING, STREAMING, TOOLS, takes
 from InferenceLibrary.protocol.paths import CHAT
 from InferenceLibrary.types import Texts, shown_kind, to_texts
 
@@ -69,7 +69,7 @@ class ConcurrencyKeywords(CallGroup):
     """Load of the functional kind."""
 
     @keyword(tags=["chat"])
-    @takes(GENERATION, TOOLS, SENDING)
+    @takes(GENERATION, TOOLS, FORMAT, SENDING)
     def chat_at_once(
         self,
         prompts: Texts,
@@ -110,7 +110,7 @@ class ConcurrencyKeywords(CallGroup):
         return self._at_once("chats", call, prompts, count, ask, allow_failures)
 
     @keyword(tags=["stream"])
-    @takes(GENERATION, TOOLS, STREAMING, SENDING)
+    @takes(GENERATION, TOOLS, FORMAT, STREAMING, SENDING)
     def stream_chat_at_once(
         self,
         prompts: Texts,

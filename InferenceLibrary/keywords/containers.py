@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-import inspect
 import re
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -80,7 +77,6 @@ class ContainerKeywords(KeywordGroup):
         keep: bool = False,
         pull: Literal["missing", "always", "never"] = "missing",
         extra: JsonObject = JsonObject(),  # noqa: B008 - read, never changed
-        **unknown: Any,
     ) -> Any:
         """Start a server in a container and wait until it is ready.
 
@@ -112,7 +108,6 @@ class ContainerKeywords(KeywordGroup):
                 the run; `rfinference servers stop NAME` ends it.
             pull: When the image is pulled.
             extra: Further options of the docker SDK's `containers.create`, such as `{"shm_size": "1g"}`.
-            unknown: Other names are refused.
 
         Returns:
             The server, as from [Start Server]; `${server.process.id}` and `${server.process.name}` are the
@@ -135,7 +130,6 @@ class ContainerKeywords(KeywordGroup):
         from InferenceLibrary.servers.container_starting import start_container
         from InferenceLibrary.servers.profile import load_profile
 
-        _refuse("Start Container", self.start_container, unknown)
         name = alias or _short(image)
         server = start_container(
             image,
@@ -182,7 +176,6 @@ class ContainerKeywords(KeywordGroup):
         timeout: timedelta | None = None,
         api_key: Secret | None = None,
         keep: bool = False,
-        **unknown: Any,
     ) -> Any:
         """Start the services of a compose file and wait until the one that is talked to is ready.
 
@@ -205,7 +198,6 @@ class ContainerKeywords(KeywordGroup):
             timeout: Time that the whole start may take, pulls included; the profile's by default.
             api_key: Key that calls send as `Authorization: Bearer`.
             keep: Whether it lives on, as in [Start Container].
-            unknown: Other names are refused.
 
         Returns:
             The server, as from [Start Server]; `${server.process.name}` is the project's name.
@@ -233,7 +225,6 @@ class ContainerKeywords(KeywordGroup):
         from InferenceLibrary.servers.compose_starting import ComposeSettings, start_compose
         from InferenceLibrary.servers.profile import load_profile
 
-        _refuse("Start Compose", self.start_compose, unknown)
         name = alias or file.stem
         server = start_compose(
             file,
@@ -412,17 +403,6 @@ class ContainerKeywords(KeywordGroup):
                 )
             )
         return containers.get(service) or containers[f"{service}-1"]
-
-
-def _refuse(name: str, method: Callable[..., Any], unknown: dict[str, Any]) -> None:
-    """Robot would take a misspelt name for a positional argument and say no more than that there are too many."""
-    if not unknown:
-        return
-    allowed = [argument for argument in inspect.signature(method).parameters if argument != "unknown"]
-    given = next(iter(unknown))
-    close = difflib.get_close_matches(given, allowed, n=1)
-    hint = f"did you mean '{close[0]}'?" if close else None
-    raise ServerError(describe(f"{name} has no argument '{given}'", expected=f"one of {', '.join(allowed)}", hint=hint))
 
 
 def _short(image: str) -> str:

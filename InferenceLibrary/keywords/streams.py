@@ -13,11 +13,11 @@ from InferenceLibrary.keywords.shared.assertions import check_number
 from InferenceLibrary.keywords.shared.calling import CallGroup
 from InferenceLibrary.keywords.shared.rule_groups import DONE, ONE_ID, ORDER, TYPED, hold
 from InferenceLibrary.keywords.shared.shared_arguments import (
+    FORMAT,
     GENERATION,
     SENDING,
     STREAMING,
     TOOLS,
-    refuse_misnamed,
     takes,
 )
 from InferenceLibrary.protocol.paths import CHAT, COMPLETIONS
@@ -28,11 +28,11 @@ class StreamKeywords(CallGroup):
     """Streamed answers and checks of them."""
 
     @keyword(tags=["stream"])
-    @takes(GENERATION, TOOLS, STREAMING, SENDING)
+    @takes(GENERATION, TOOLS, FORMAT, STREAMING, SENDING)
     def stream_chat(
         self,
         messages: Messages,
-        *misnamed: str,
+        *,
         system: str | None = None,
         **options: Any,
     ) -> Stream:
@@ -61,7 +61,6 @@ class StreamKeywords(CallGroup):
             Stream Should End With Done    ${stream}
         ```
         """
-        refuse_misnamed(misnamed, self.stream_chat)
         call = self._call(options, stream=True, messages=messages, system=system)
         client = call.server.client
         return self._made("streamed chat", call, lambda: client.ask_stream(CHAT, call.question, call.sending))
@@ -71,7 +70,6 @@ class StreamKeywords(CallGroup):
     def stream_completion(
         self,
         prompt: str,
-        *misnamed: str,
         **options: Any,
     ) -> Stream:
         """Ask for a streamed text completion, read it to its end and record it.
@@ -95,7 +93,6 @@ class StreamKeywords(CallGroup):
             Get Chunk Count    ${stream}    >=    5
         ```
         """
-        refuse_misnamed(misnamed, self.stream_completion)
         call = self._call(options, stream=True, prompt=prompt)
         client = call.server.client
         return self._made(

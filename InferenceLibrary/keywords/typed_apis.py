@@ -10,7 +10,15 @@ from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.shared.calling import Call, CallGroup
-from InferenceLibrary.keywords.shared.shared_arguments import BREAKING, SAMPLING, SENDING, TOOLS, refuse_misnamed, takes
+from InferenceLibrary.keywords.shared.shared_arguments import (
+    BREAKING,
+    FORMAT,
+    MESSAGE_SAMPLING,
+    RESPONSE_SAMPLING,
+    SENDING,
+    TOOLS,
+    takes,
+)
 from InferenceLibrary.protocol.paths import COUNT_TOKENS, MESSAGES, RESPONSES
 from InferenceLibrary.types import Messages
 
@@ -19,8 +27,8 @@ class TypedApiKeywords(CallGroup):
     """Answers whose streams have typed events."""
 
     @keyword(tags=["responses"])
-    @takes(SAMPLING, TOOLS, SENDING)
-    def respond(self, messages: Messages, *misnamed: str, system: str | None = None, **options: Any) -> Reply:
+    @takes(RESPONSE_SAMPLING, TOOLS, FORMAT, SENDING)
+    def respond(self, messages: Messages, *, system: str | None = None, **options: Any) -> Reply:
         """Ask for an answer of the Responses API (`POST /v1/responses`).
 
         Args:
@@ -43,13 +51,12 @@ class TypedApiKeywords(CallGroup):
             Finish Reason Should Be    ${reply}    completed
         ```
         """
-        refuse_misnamed(misnamed, self.respond)
         call = self._call(options, messages=messages, system=system)
         return self._typed_reply("response", RESPONSES, call)
 
     @keyword(tags=["responses", "stream"])
-    @takes(SAMPLING, TOOLS, BREAKING, SENDING)
-    def stream_response(self, messages: Messages, *misnamed: str, system: str | None = None, **options: Any) -> Stream:
+    @takes(RESPONSE_SAMPLING, TOOLS, FORMAT, BREAKING, SENDING)
+    def stream_response(self, messages: Messages, *, system: str | None = None, **options: Any) -> Stream:
         """Ask for a streamed answer of the Responses API and record it.
 
         Args:
@@ -73,13 +80,12 @@ class TypedApiKeywords(CallGroup):
             Stream Should Be In Order    ${stream}
         ```
         """
-        refuse_misnamed(misnamed, self.stream_response)
         call = self._call(options, stream=True, messages=messages, system=system)
         return self._typed_stream("streamed response", RESPONSES, call)
 
     @keyword(tags=["messages"])
-    @takes(SAMPLING, TOOLS, SENDING)
-    def send_message(self, messages: Messages, *misnamed: str, system: str | None = None, **options: Any) -> Reply:
+    @takes(MESSAGE_SAMPLING, TOOLS, SENDING)
+    def send_message(self, messages: Messages, *, system: str | None = None, **options: Any) -> Reply:
         """Ask for an answer of Anthropic's Messages API (`POST /v1/messages`).
 
         Tools are given as for [Chat] and written in the form of this API. Without `max_tokens`, 256 is sent.
@@ -104,13 +110,12 @@ class TypedApiKeywords(CallGroup):
             Finish Reason Should Be    ${reply}    end_turn
         ```
         """
-        refuse_misnamed(misnamed, self.send_message)
         call = self._call(options, messages=messages, system=system)
         return self._typed_reply("message", MESSAGES, call)
 
     @keyword(tags=["messages", "stream"])
-    @takes(SAMPLING, TOOLS, BREAKING, SENDING)
-    def stream_message(self, messages: Messages, *misnamed: str, system: str | None = None, **options: Any) -> Stream:
+    @takes(MESSAGE_SAMPLING, TOOLS, BREAKING, SENDING)
+    def stream_message(self, messages: Messages, *, system: str | None = None, **options: Any) -> Stream:
         """Ask for a streamed answer of Anthropic's Messages API and record it.
 
         Args:
@@ -134,7 +139,6 @@ class TypedApiKeywords(CallGroup):
             Stream Should Be In Order    ${stream}
         ```
         """
-        refuse_misnamed(misnamed, self.stream_message)
         call = self._call(options, stream=True, messages=messages, system=system)
         return self._typed_stream("streamed message", MESSAGES, call)
 

@@ -16,6 +16,8 @@ HEADERS: dict[str, dict[str, str]] = {
 _MESSAGE_TOKENS = 256
 """The Messages API demands a limit."""
 _SAMPLING = ("temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty", "seed")
+_NOT_IN_RESPONSES = ("top_k", "seed", "stop", "n", "logprobs")
+_NOT_IN_MESSAGES = ("frequency_penalty", "presence_penalty", "seed", "n", "logprobs", "response_format")
 _CHOICES = ("auto", "none", "required")
 
 
@@ -102,7 +104,7 @@ def _completion(question: Question) -> dict[str, Any]:
 
 
 def _response(question: Question) -> dict[str, Any]:
-    _refuse(question, "the Responses API", "n", "logprobs", "prompt", "include_usage")
+    _refuse(question, "the Responses API", "prompt", "include_usage", *_NOT_IN_RESPONSES)
     items = list(question.messages or ())
     plain = len(items) == 1 and isinstance(items[0].get("content"), str) and items[0].get("role") == "user"
     keys: dict[str, Any] = {"input": items[0]["content"] if plain else items, "instructions": question.system}
@@ -125,7 +127,7 @@ def _message(question: Question) -> dict[str, Any]:
 
 def _counted(question: Question) -> dict[str, Any]:
     """A question of the Messages API without the limit of its answer: for counting its tokens."""
-    _refuse(question, "the Messages API", "n", "logprobs", "prompt", "response_format", "include_usage")
+    _refuse(question, "the Messages API", "prompt", "include_usage", *_NOT_IN_MESSAGES)
     keys: dict[str, Any] = {"messages": list(question.messages or ()), "system": question.system, **_shared(question)}
     del keys["max_tokens"]
     keys["stop_sequences"] = keys.pop("stop")

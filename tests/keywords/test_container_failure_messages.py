@@ -27,7 +27,7 @@ CONTAINERS = {
     "Wrong Argument Of The Program": r"Server 'inference-simulator' ended before it was ready: expected .+, got exit code 2 after .+\. Hint: the program does not know an argument: .+",
     "No Such Program": r"Server 'inference-simulator' (ended before it was ready: expected .+, got exit code 127 after .+|cannot be started in a container of .+ executable file not found.+)\. Hint: .+",
     "Port Taken": r"Server 'inference-simulator' cannot be started in a container of '\S+': got .*(port is already allocated|address already in use)\. Hint: the port is taken: leave it to the library, or stop its holder\.",
-    "Unknown Argument": r"Start Container has no argument 'helth': expected one of image, command, .*health.*\. Hint: did you mean 'health'\?",
+    "Unknown Argument": r"'helth' is not an argument of Start Container: expected one of image, command, .*health.*\. Did you mean 'health'\?.*",
     "Unknown Extra Option": r"extra: 'shm_sise' is no option here: expected an option of the docker SDK's containers\.create, such as shm_size\. Hint: did you mean 'shm_size'\?",
     "Extra Option That Is An Argument": r"extra: 'environment' is no option here: expected .+\. Hint: use the argument environment\.",
     "Mount Without A Target": r"A mount is wrong: expected source:/target or source:/target:ro, got '/models'\.",
@@ -59,7 +59,7 @@ COMPOSE = {
     "Never Ready": r"Server 'compose' is not ready \(healthy\): expected 200 on GET /health/ready, got status 503.* after \d\.\d\d s; compose project inference-\S+ runs\. Hint: .+",
     "Time Over While Starting": r"Server 'compose' cannot be started from \S+/compose\.yml: got no end of it within the time limit after \d\.\d\d s\. Hint: .+",
     "Port Taken": r"Server 'compose' cannot be started from \S+/compose\.yml: got .*(port is already allocated|address already in use) after .+ s\. Hint: the port is taken: leave it to the library, or stop its holder\.",
-    "Unknown Argument": r"Start Compose has no argument 'profile_': expected one of file, .*profile.*\. Hint: did you mean 'profile'\?",
+    "Unknown Argument": r"'profile_' is not an argument of Start Compose: expected one of file, .*profile.*\. Did you mean 'profile'\?.*",
     "No Such Log": r"The project of 'compose' has no service 'db': expected one of sim-1\.",
 }
 

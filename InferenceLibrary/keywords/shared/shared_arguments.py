@@ -11,7 +11,6 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from InferenceLibrary.client.answers import shorten
 from InferenceLibrary.keywords.shared.wire_types import ResponseFormat, Rules, ToolChoice, Tools
 from InferenceLibrary.types import JsonObject, Texts
 
@@ -28,32 +27,48 @@ class Shared:
         self.parameter = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
 
 
-SAMPLING = (
+_LENGTH = (
     Shared("model", str | None, "Model to ask for; the server's by default."),
     Shared("max_tokens", int | None, "Longest answer in tokens."),
+)
+_CHANCE = (
     Shared("temperature", float | None, "Sampling temperature."),
     Shared("top_p", float | None, "Nucleus sampling."),
-    Shared("top_k", int | None, "Sampling from the best so many tokens; not in OpenAI's own API."),
+)
+_TOP_K = Shared("top_k", int | None, "Sampling from the best so many tokens; not in OpenAI's own API.")
+_PENALTIES = (
     Shared("frequency_penalty", float | None, "Penalty by how often a token occurred."),
     Shared("presence_penalty", float | None, "Penalty for tokens that occurred."),
-    Shared("seed", int | None, "Seed of the sampling."),
-    Shared("stop", Texts | None, "One text or several at which generation stops."),
 )
-"""What shapes an answer, in every API."""
+_SEED = Shared("seed", int | None, "Seed of the sampling.")
+_STOP = Shared("stop", Texts | None, "One text or several at which generation stops.")
+
+SAMPLING = (*_LENGTH, *_CHANCE, _TOP_K, *_PENALTIES, _SEED, _STOP)
+"""What shapes the answer of a chat or a completion."""
+
+RESPONSE_SAMPLING = (*_LENGTH, *_CHANCE, *_PENALTIES)
+"""What shapes an answer of the Responses API."""
+
+MESSAGE_SAMPLING = (*_LENGTH, *_CHANCE, _TOP_K, _STOP)
+"""What shapes an answer of the Messages API."""
 
 GENERATION = (
     *SAMPLING,
     Shared("n", int | None, "How many choices to answer with: `${reply.texts}`."),
     Shared("logprobs", int | None, "Log probabilities of the tokens, each with so many alternatives."),
 )
-"""What shapes an answer."""
+"""What shapes an answer with choices."""
 
 TOOLS = (
     Shared("tools", Tools | None, "Functions that the model may call: JSON with `name` and `parameters`."),
     Shared("tool_choice", ToolChoice | None, "`auto`, `none`, `required`, or the name of the tool to call."),
+)
+"""Tools, in the APIs that have them."""
+
+FORMAT = (
     Shared("response_format", ResponseFormat | None, "`json_object`, or a JSON schema that the answer must fit."),
 )
-"""What a chat takes besides."""
+"""The form of the text, in chats and the Responses API."""
 
 BREAKING = (
     Shared("cancel_after", int | None, "Close the connection after so many chunks with text."),
@@ -67,8 +82,7 @@ STREAMING = (
 )
 """What a streamed call of the chat and completion APIs takes besides."""
 
-SENDING = (
-    Shared("extra", JsonObject | None, "Further keys of the request, as a JSON object; they win over the arguments."),
+TRANSPORT = (
     Shared("headers", JsonObject | None, "Further headers, as a JSON object."),
     Shared("timeout", timedelta | None, "Time limit for the whole call, its retries included."),
     Shared("connect_timeout", timedelta | None, "Time limit for the connection."),
@@ -79,56 +93,11 @@ SENDING = (
 )
 """How a request is sent, and where."""
 
-
-_MISNAMED = Shared("misnamed", str, "Nothing belongs here: where a name of an argument is misspelt, it is refused.")
-
-
-def refuse_misnamed(misnamed: tuple[str, ...], keyword: Callable[..., Any]) -> None:
-    """Refuse what Robot took for text because no argument has its name.
-
-    Raises:
-        MisnamedArgumentError: There is something; the message names it, the nearest argument, and all of them.
-    """
-    if not misnamed:
-        return
-    import difflib
-
-    title = keyword.__name__.replace("_", " ").title()
-    known = [name for name in inspect.signature(keyword).parameters if name != _MISNAMED.name]
-    name, equals, _ = str(misnamed[0]).partition("=")
-    if not equals:
-        raise MisnamedArgumentError(
-            f"{title} takes one text: expected named arguments behind it, got '{shorten(str(misnamed[0]))}'. "
-            "Hint: name it, as in max_tokens=20; put text with several spaces into one variable."
-        )
-    close = difflib.get_close_matches(name, known, n=1)
-    meant = f" Did you mean '{close[0]}'?" if close else ""
-    raise MisnamedArgumentError(
-        f"'{name}' is no argument of {title}: expected one of {', '.join(known)}.{meant} "
-        f"Hint: text with an equals sign is written {name}\\=..."
-    )
-
-
-def refuse_argument_as_text(text: Any, keyword: Callable[..., Any]) -> None:
-    """Refuse a text that is a misspelt argument: its name is nearly that of one.
-
-    Raises:
-        MisnamedArgumentError: It is; the message names the nearest argument.
-    """
-    if not isinstance(text, str):
-        return
-    import difflib
-
-    name, equals, _ = text.partition("=")
-    known = [known for known in inspect.signature(keyword).parameters if known != _MISNAMED.name]
-    if equals and name.isidentifier() and difflib.get_close_matches(name, known, n=1, cutoff=0.8):
-        refuse_misnamed((text,), keyword)
-
-
-class MisnamedArgumentError(TypeError):
-    """A keyword got an argument whose name it does not know."""
-
-    ROBOT_SUPPRESS_NAME = True
+SENDING = (
+    Shared("extra", JsonObject | None, "Further keys of the request, as a JSON object; they win over the arguments."),
+    *TRANSPORT,
+)
+"""The same, of a call that makes its own body."""
 
 
 def takes(*groups: tuple[Shared, ...]) -> Callable[[F], F]:
@@ -142,8 +111,7 @@ def takes(*groups: tuple[Shared, ...]) -> Callable[[F], F]:
         function.__signature__ = signature.replace(parameters=[*own, *new])  # type: ignore[attr-defined]
         function.__annotations__.pop("options", None)
         function.__annotations__.update({item.name: item.type for item in added})
-        misnamed = [_MISNAMED] if any(part.name == _MISNAMED.name for part in own) else []
-        function.__doc__ = _documented(function.__doc__ or "", [*misnamed, *added])
+        function.__doc__ = _documented(function.__doc__ or "", added)
         return function
 
     return decorate
