@@ -32,7 +32,8 @@ tests that check it here, and, where a system does otherwise than its documents 
 
 
 class _Tags(SuiteVisitor):
-    def __init__(self) -> None:
+    def __init__(self, tag: str) -> None:
+        self.tag = tag
         self.tests: dict[str, list[str]] = {}
 
     def start_suite(self, suite: Any) -> None:
@@ -40,16 +41,16 @@ class _Tags(SuiteVisitor):
         tests: dict[str, list[str]] = {}
         for test in suite.tests:
             for tag in test.tags:
-                if tag.startswith(TAG):
-                    tests.setdefault(tag.removeprefix(TAG), []).append(f"{name}: {test.name}")
+                if tag.startswith(self.tag):
+                    tests.setdefault(tag.removeprefix(self.tag), []).append(f"{name}: {test.name}")
         for case, found in tests.items():
             whole = len(found) > 1 and len(found) == len(suite.tests)
             self.tests.setdefault(case, []).extend([f"{name}: all tests"] if whole else found)
 
 
-def tagged_tests(suites: Path = SUITES) -> dict[str, list[str]]:
+def tagged_tests(suites: Path = SUITES, tag: str = TAG) -> dict[str, list[str]]:
     """Return the tests of every case, by its id, each as `suite: test`; a suite's tests are one when all cover it."""
-    visitor = _Tags()
+    visitor = _Tags(tag)
     TestSuite.from_file_system(suites).visit(visitor)
     return {case: sorted(tests) for case, tests in visitor.tests.items()}
 

@@ -12,8 +12,11 @@ import re
 import sys
 from pathlib import Path
 
+from coverage_map import tagged_tests
+
 from InferenceLibrary.protocol.rules.book import rules_of
-from InferenceLibrary.protocol.rules.rule import Rule
+from InferenceLibrary.protocol.rules.rule import Level, Rule
+from InferenceLibrary.protocol.rules.verdicts import TAG
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "rules.md"
 GROUPS = {
@@ -95,6 +98,20 @@ one, `EventStream` for the events of a stream, `Choices` for chats and completio
 `ChoicesStream` for one of them. A rule is asked where the call has its view and speaks one of its APIs.
 """
 
+TESTS = """
+## The tests of the suites
+
+Where a server that is not ours breaks a must rule, this test of robot/integration fails; the others warn.
+
+| rule | suite and test |
+| --- | --- |
+"""
+WITHOUT_A_TEST = {
+    "A20": "none: nothing makes a sound server send an error event; a warning where one comes",
+    "R4": "none: whether a server wants a key is for its user to say; a warning where one answers without",
+    "R11": "none: nothing makes a sound server ask for patience; a warning where one does",
+}
+
 
 def key_of(rule: Rule) -> tuple[int, int, str]:
     """Where a rule stands in the document: by its group, then by its number."""
@@ -127,7 +144,26 @@ def document() -> str:
         kinds = "; ".join(f"{kind} (should)" if kind in rule.tolerated else kind for kind in rule.kinds)
         cells = (rule.id, rule.level.value, apis, sentence, kinds, rule.source)
         parts.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n")
-    return "".join(parts)
+    return "".join([*parts, *tests_of([rule.id for rule in rules if rule.level is Level.MUST], tagged_tests(tag=TAG))])
+
+
+def tests_of(musts: list[str], tagged: dict[str, list[str]]) -> list[str]:
+    """The table of the tests that fail where a server breaks a must rule.
+
+    Args:
+        musts: Ids of the must rules.
+        tagged: The tests by the rule, in lower case, that they are tagged with.
+    """
+    rows = []
+    for rule in musts:
+        tests = tagged.get(rule.lower(), [])
+        if len(tests) != (rule not in WITHOUT_A_TEST):
+            raise SystemExit(f"Rule {rule}: expected one test in robot/integration tagged {TAG}{rule}, got {tests}.")
+        rows.append(f"| {rule} | {tests[0] if tests else WITHOUT_A_TEST[rule]} |\n")
+    unknown = set(tagged) - {rule.lower() for rule in musts}
+    if unknown:
+        raise SystemExit(f"Tags of must rules that are not in the book: {', '.join(sorted(unknown))}.")
+    return [TESTS, *rows]
 
 
 def main(arguments: list[str]) -> int:

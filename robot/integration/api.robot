@@ -20,7 +20,7 @@ Health Is Answered
     ...    Health: expected an answer within 5 s, got one after ${response.elapsed.total_seconds()} s.
 
 Models Are Listed
-    [Tags]    smoke    covers:mistral-models
+    [Tags]    smoke    covers:mistral-models    rule:m1
     Skip If    $KEY_IS_NEEDED    RequestsLibrary writes the keys that it sends into the log; List Models does not.
     ${response} =    GET On Session    target    /v1/models    expected_status=200
     Should Be Equal    ${response.json()}[object]    list
@@ -33,22 +33,44 @@ Models Are Listed
     ${server} =    Get Server
     Should Contain    ${ids}    ${server.model}
 
+A Model Is Told By Its Id
+    [Tags]    rule:m4
+    Skip Unless Server Supports    model details
+    ${server} =    Get Server
+    ${reply} =    Send Request    GET    /v1/models/${server.model}    expected_status=200
+    Should Be Equal    ${reply.json}[id]    ${server.model}
+
 Completion Is Answered
-    [Tags]    smoke    covers:batch-text-completion    covers:mistral-completions
+    [Tags]    smoke    covers:batch-text-completion    covers:mistral-completions    rule:x1    rule:x2
     ${reply} =    Complete    Once upon a time    max_tokens=8
     Should Be Equal    ${reply.json}[object]    text_completion
     Should Not Be Empty    ${reply.text}
     Should Not Be Empty    ${reply.id}
 
 Chat Is Answered
-    [Tags]    smoke    covers:batch-chat-completion    covers:service-simple-chat    covers:mistral-chat-completions
+    [Tags]    smoke
+    ...       covers:batch-chat-completion
+    ...       covers:service-simple-chat
+    ...       covers:mistral-chat-completions
+    ...       rule:f2
+    ...       rule:h1
+    ...       rule:j1
+    ...       rule:j2
+    ...       rule:j3
+    ...       rule:n1
+    ...       rule:n9
+    ...       rule:v2
     ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=16
     Should Be Equal    ${reply.json}[object]    chat.completion
     Should Be Equal    ${reply.role}    assistant
     Should Not Be Empty    ${reply.text}
 
 Chat Keeps The Structure Of The Protocol
-    [Tags]    covers:batch-response-structure    covers:router-response-format    covers:service-with-system
+    [Tags]    covers:batch-response-structure
+    ...       covers:router-response-format
+    ...       covers:service-with-system
+    ...       rule:n3
+    ...       rule:n4
     ${reply} =    Chat    ${SHORT_PROMPT}    system=You are terse.    max_tokens=16
     VAR    @{keys}    id    object    created    model    choices    usage
     Should Be True    set($keys) <= set($reply.json)    Keys: expected ${keys}, got ${{list($reply.json)}}
@@ -57,17 +79,19 @@ Chat Keeps The Structure Of The Protocol
     Should Start With    ${reply.headers}[content-type]    application/json
 
 Usage Adds Up
-    [Tags]    covers:service-usage    covers:router-token-counts
+    [Tags]    covers:service-usage    covers:router-token-counts    rule:n7
     ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=16
     Usage Should Add Up    ${reply}
 
 A Longer Prompt Has More Tokens
+    [Tags]    rule:u2
     ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=1
     ${longer} =    Chat    ${LONG_PROMPT}    max_tokens=1
     Should Be True    $longer.usage.prompt_tokens > $reply.usage.prompt_tokens
     ...    Prompt tokens: expected more for the longer prompt, got ${longer.usage} after ${reply.usage}.
 
 The Token Limit Is Kept
+    [Tags]    rule:c17
     ${reply} =    Complete    ${LONG_PROMPT}    max_tokens=3    extra={"ignore_eos": true}
     Finish Reason Should Be    ${reply}    length
     Should Be Equal As Integers    ${reply.usage.completion_tokens}    3
@@ -98,6 +122,7 @@ The Capital Of France Is Known
     Finish Reason Should Be    ${reply}    stop
 
 An Unknown Model Is Refused
+    [Tags]    rule:r1
     Skip Unless Server Supports    unknown model is refused
     ${reply} =    Chat    ${SHORT_PROMPT}    model=no-such-model    expected_status=404
     Should Contain    ${reply.error.message}    no-such-model

@@ -11,12 +11,14 @@ Test Tags        embeddings
 
 *** Test Cases ***
 A Text Has A Vector
+    [Tags]    rule:e6
     ${embeddings} =    Create Embeddings    A text about cats.
     Should Be True    ${embeddings.dimensions} > 1
     Should Be Equal    ${embeddings.reply.json}[object]    list
     Should Be True    ${embeddings.usage.prompt_tokens} > 0
 
 Several Texts Keep Their Order
+    [Tags]    rule:e1
     ${both} =    Create Embeddings    ["the first text", "another one"]
     ${first} =    Create Embeddings    the first text
     ${second} =    Create Embeddings    another one
@@ -24,6 +26,7 @@ Several Texts Keep Their Order
     Should Be Equal    ${{[round(x, 5) for x in $both.vectors[1]]}}    ${{[round(x, 5) for x in $second.vectors[0]]}}
 
 Both Encodings Say The Same
+    [Tags]    rule:e2    rule:e7
     ${plain} =    Create Embeddings    ["one", "two", "three"]
     ${packed} =    Create Embeddings    ["one", "two", "three"]    encoding=base64
     Embeddings Should Agree    ${plain}    ${packed}
@@ -35,6 +38,7 @@ The Same Text Has The Same Vector
     Should Be True    ${other} < 0.999
 
 Dimensions Are Kept
+    [Tags]    rule:e3
     Skip Unless Server Supports    dimensions
     ${embeddings} =    Create Embeddings    a text    dimensions=64
     Should Be Equal As Integers    ${embeddings.dimensions}    64
@@ -43,6 +47,7 @@ An Empty List Is Refused
     Input Should Be Refused    {"input": []}
 
 A Body Without Input Is Refused
+    [Tags]    rule:e5
     Input Should Be Refused    {}
 
 An Unknown Encoding Is Refused

@@ -29,6 +29,7 @@ An Error Inside A Stream Keeps What Came Before
     Should Not Be Empty    ${error.error.message}
 
 A Refused Stream Is Plain JSON Before Any Event
+    [Tags]    rule:f12
     ${reply} =    Send Request
     ...    POST
     ...    /v1/chat/completions

@@ -11,6 +11,7 @@ Test Tags        messages
 
 *** Test Cases ***
 A Message Is Answered
+    [Tags]    rule:a10    rule:a13    rule:a17
     ${reply} =    Send Message    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
     Should Be Equal    ${reply.json}[type]    message
     Should Be Equal    ${reply.role}    assistant
@@ -19,6 +20,7 @@ A Message Is Answered
     Usage Should Add Up    ${reply}
 
 A Streamed Message Comes In Order
+    [Tags]    rule:a1    rule:a2    rule:a3    rule:a4    rule:a9
     ${stream} =    Stream Message    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
     Stream Should Be In Order    ${stream}
     Finish Reason Should Be    ${stream}    end_turn
@@ -35,28 +37,38 @@ A Message Agrees With A Chat
     Answers Should Agree    ${message}    ${chat}
 
 Tokens Are Counted Without Generating
+    [Tags]    rule:a15
     ${count} =    Count Message Tokens    ${CAPITAL_OF_FRANCE}
     Should Be True    ${count} > 0
     ${longer} =    Count Message Tokens    ${LONG_PROMPT}
     Should Be True    ${longer} > ${count}
 
 The Token Limit Is Told
+    [Tags]    rule:a11
     ${reply} =    Send Message    ${CAPITAL_OF_FRANCE}    max_tokens=3    temperature=0
     Finish Reason Should Be    ${reply}    max_tokens
 
+A Stop Sequence Ends A Message
+    [Tags]    rule:a12
+    ${reply} =    Send Message    ${CAPITAL_OF_FRANCE}    stop=is    max_tokens=64    temperature=0
+    Should Not Contain    ${reply.text}    is
+
 A Message Uses A Tool
+    [Tags]    rule:a14
     Skip Unless Server Supports    tool calls
     ${reply} =    Send Message    ${SHORT_PROMPT}    tools={"name": "get_time"}    tool_choice=required
     Tool Should Be Called    ${reply}    get_time
     Finish Reason Should Be    ${reply}    tool_use
 
 A Streamed Message Uses A Tool
+    [Tags]    rule:a5
     Skip Unless Server Supports    tool calls
     ${stream} =    Stream Message    ${SHORT_PROMPT}    tools={"name": "get_time"}    tool_choice=required
     Tool Should Be Called    ${stream}    get_time
     Stream Should Be In Order    ${stream}
 
 A Message Without Messages Is Refused
+    [Tags]    rule:a7
     Skip Unless Server Supports    empty messages are refused
     ${reply} =    Send Request    POST    /v1/messages    {"max_tokens": 5, "messages": []}
     Should Be True    400 <= ${reply.status} < 500

@@ -61,11 +61,11 @@ A Stream Is Answered
     Stream Should End With Done    ${stream}
 
 Mode Single Asks One Model
-    [Tags]    requires-model    covers:service-modes    covers:service-metadata
+    [Tags]    requires-model    covers:service-modes    covers:service-metadata    rule:o2    rule:o3
     Mode Should Work    single    1
 
 Mode Critique Asks Several Models
-    [Tags]    requires-model    covers:service-modes    covers:service-metadata
+    [Tags]    requires-model    covers:service-modes    covers:service-metadata    rule:o1    rule:o4
     Mode Should Work    critique    2
 
 Mode Debate Asks Several Models

@@ -19,6 +19,7 @@ ${UNRELATED}    Cats sleep all day.
 
 *** Test Cases ***
 The Document That Answers Comes First
+    [Tags]    rule:rk1
     Skip Unless Server Supports    relevance
     ${results} =    Rerank    ${QUERY}    ${DOCUMENTS}
     Should Be Equal    ${DOCUMENTS}[${results}[0][index]]    ${ANSWER}
@@ -46,6 +47,7 @@ Umlauts And Emoji Are Ranked
     Should Be Equal As Integers    ${results}[0][index]    1
 
 Every Document Is Ranked Once
+    [Tags]    rule:rk3
     ${results} =    Rerank    ${QUERY}    ${DOCUMENTS}
     Should Be Equal    ${{sorted(item['index'] for item in $results)}}    ${{[0, 1, 2]}}
 
@@ -55,6 +57,7 @@ The Same Request Has The Same Scores
     Scores Should Agree    ${again}    ${first}
 
 The Best Come First
+    [Tags]    rule:rk2
     ${reply} =    Send Request    POST    /v1/rerank    ${RANKING}    expected_status=200
     Best Should Come First    ${reply.json}[results]
 
@@ -71,6 +74,7 @@ The Documents Come Back
     END
 
 Only The Best Are Returned When So Asked
+    [Tags]    rule:rk4
     ${all} =    Rerank    ${QUERY}    ${DOCUMENTS}
     ${best} =    Rerank    ${QUERY}    ${DOCUMENTS}    top_n=2
     Scores Should Agree    ${best}    ${all}[:2]
@@ -134,6 +138,7 @@ An Unknown Model Does Not Rank
     Request Should Fail    Rerank    ${QUERY}    ${DOCUMENTS}    model=no-such-model    status=404
 
 Pairs Have The Scores Of The Ranking
+    [Tags]    rule:sc1
     Skip Unless Server Supports    score
     ${results} =    Rerank    ${QUERY}    ${DOCUMENTS}
     VAR    &{pairs}    text_1=${QUERY}    text_2=${DOCUMENTS}

@@ -9,8 +9,13 @@ Suite Setup      Use Target That Supports    responses
 Test Tags        responses
 
 
+*** Variables ***
+&{ANY_OBJECT}    type=object
+
+
 *** Test Cases ***
 A Response Is Complete
+    [Tags]    rule:rs1    rule:rs2    rule:rs14
     ${reply} =    Respond    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
     Should Be Equal    ${reply.json}[object]    response
     Finish Reason Should Be    ${reply}    completed
@@ -18,12 +23,14 @@ A Response Is Complete
     Usage Should Add Up    ${reply}
 
 A Streamed Response Comes In Order
+    [Tags]    rule:rs3    rule:rs4    rule:rs5    rule:rs6    rule:rs7    rule:rs20    rule:rs21    rule:rs23
     Skip Unless Server Supports    sequence numbers in responses
     ${stream} =    Stream Response    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
     Stream Should Be In Order    ${stream}
     Get Chunk Count    ${stream}    >=    3
 
 Streamed And Whole Responses Agree
+    [Tags]    rule:rs8
     ${reply} =    Respond    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
     ${stream} =    Stream Response    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
     Answers Should Agree    ${reply}    ${stream}
@@ -33,21 +40,30 @@ A Response Agrees With A Chat
     ${chat} =    Chat    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
     Answers Should Agree    ${reply}    ${chat}
 
+A Response Fits Its Schema
+    [Tags]    rule:rs17
+    Skip Unless Server Supports    json schema
+    ${reply} =    Respond    ${JSON_PROMPT}    response_format=${ANY_OBJECT}    max_tokens=200
+    Answer Should Fit Schema    ${reply}    ${ANY_OBJECT}
+
 Instructions Are Taken
     ${reply} =    Respond    ${CAPITAL_OF_FRANCE}    system=You are terse.    max_tokens=64
     Should Not Be Empty    ${reply.text}
 
 The Token Limit Makes A Response Incomplete
+    [Tags]    rule:rs11
     Skip Unless Server Supports    incomplete responses
     ${reply} =    Respond    ${CAPITAL_OF_FRANCE}    max_tokens=3    temperature=0
     Finish Reason Should Be    ${reply}    max_output_tokens
 
 A Response Calls A Tool
+    [Tags]    rule:rs16    rule:rs18
     Skip Unless Server Supports    tool calls
     ${reply} =    Respond    ${SHORT_PROMPT}    tools={"name": "get_time"}    tool_choice=required
     Tool Should Be Called    ${reply}    get_time
 
 A Streamed Response Calls A Tool
+    [Tags]    rule:rs9
     Skip Unless Server Supports    tool calls
     ${stream} =    Stream Response    ${SHORT_PROMPT}    tools={"name": "get_time"}    tool_choice=required
     Tool Should Be Called    ${stream}    get_time

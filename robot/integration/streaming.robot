@@ -11,12 +11,24 @@ Test Tags        streaming
 
 *** Test Cases ***
 A Stream Comes In Order
-    [Tags]    smoke    covers:service-streaming    covers:worker-event-order
+    [Tags]    smoke
+    ...       covers:service-streaming
+    ...       covers:worker-event-order
+    ...       rule:c1
+    ...       rule:c5
+    ...       rule:c6
+    ...       rule:c11
+    ...       rule:c24
+    ...       rule:f1
+    ...       rule:f5
+    ...       rule:f7
+    ...       rule:f10
     ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    max_tokens=32    include_usage=True
     Stream Should Be In Order    ${stream}
     Get Chunk Count    ${stream}    >=    3
 
 A Stream Has One Id
+    [Tags]    rule:c2    rule:c4
     ${stream} =    Stream Chat    ${SHORT_PROMPT}    max_tokens=16
     Stream Should Have One Id    ${stream}
 
@@ -28,7 +40,7 @@ A Stream Says What A Reply Says
     Finish Reason Should Be    ${stream}    ${reply.finish_reason}
 
 A Stream Ends With Its Finish Reason And Done
-    [Tags]    smoke    covers:service-done
+    [Tags]    smoke    covers:service-done    rule:c9    rule:f8
     ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    max_tokens=200    temperature=0
     Finish Reason Should Be    ${stream}    stop
     Stream Should End With Done    ${stream}
@@ -39,6 +51,7 @@ A Stream That Its Limit Ends Says So
     Stream Should End With Done    ${cut}
 
 Usage Comes When It Is Asked For
+    [Tags]    rule:c14    rule:c16
     ${stream} =    Stream Chat    ${SHORT_PROMPT}    max_tokens=16    include_usage=True
     Usage Should Add Up    ${stream}
 
@@ -68,6 +81,7 @@ A Stream That Is Reset In The Middle Is Noticed
     Cut Should Be Noticed    reset
 
 A Streamed Completion Says What A Reply Says
+    [Tags]    rule:x6
     ${stream} =    Stream Completion    ${CAPITAL_OF_FRANCE}    max_tokens=16    temperature=0    include_usage=True
     ${reply} =    Complete    ${CAPITAL_OF_FRANCE}    max_tokens=16    temperature=0
     Answers Should Agree    ${reply}    ${stream}

@@ -20,7 +20,7 @@ Test Tags        structured-output
 
 *** Test Cases ***
 An Answer Fits Its Schema
-    [Tags]    covers:worker-prompt-json
+    [Tags]    covers:worker-prompt-json    rule:n8
     Skip Unless Server Supports    json schema
     ${reply} =    Chat    ${JSON_PROMPT}    response_format=${PERSON}    max_tokens=200
     ${person} =    Answer Should Fit Schema    ${reply}    ${PERSON}
@@ -46,7 +46,7 @@ Free Text In Place Of JSON Is Found Out
     Run Keyword And Expect Error    *expected JSON*    Answer Should Fit Schema    ${reply}    ${PERSON}
 
 A Stop String Ends The Text And Is Not In It
-    [Tags]    covers:worker-stop-sequence
+    [Tags]    covers:worker-stop-sequence    rule:c20
     ${reply} =    Chat    ${CAPITAL_OF_FRANCE}    stop=is    max_tokens=32    temperature=0
     Should Not Contain    ${reply.text}    is
     Finish Reason Should Be    ${reply}    stop
@@ -70,6 +70,7 @@ A Flushed Stop String Is Found Out
     Should Contain    ${reply.text}    is
 
 Several Choices Are Answered
+    [Tags]    rule:n2    rule:u1
     Skip Unless Server Supports    several choices
     ${reply} =    Chat    ${SHORT_PROMPT}    n=2    max_tokens=8
     Length Should Be    ${reply.texts}    2
@@ -79,7 +80,15 @@ Several Choices Are Streamed
     ${stream} =    Stream Chat    ${SHORT_PROMPT}    n=2    max_tokens=8
     Length Should Be    ${stream.texts}    2
 
+Two Prompts Are Completed Twice
+    [Tags]    rule:x4
+    Skip Unless Server Supports    several choices
+    VAR    &{two_of_two}    prompt=${{['one', 'two']}}    n=${2}
+    ${reply} =    Complete    ${SHORT_PROMPT}    extra=${two_of_two}    max_tokens=4
+    Length Should Be    ${reply.texts}    4
+
 Log Probabilities Are Sound
+    [Tags]    rule:l3
     ${reply} =    Chat    ${CAPITAL_OF_FRANCE}    logprobs=2    max_tokens=8    temperature=0
     Logprobs Should Be Sound    ${reply}    alternatives=2
 

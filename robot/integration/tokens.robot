@@ -16,6 +16,7 @@ ${NO_TOKEN}    ${999999999}
 
 *** Test Cases ***
 A Longer Text Has More Tokens
+    [Tags]    rule:tk1
     ${few} =    Tokenize    ${SHORT_PROMPT}
     ${many} =    Tokenize    ${LONG_PROMPT}
     Should Be True    0 < len($few) < len($many)
@@ -31,6 +32,7 @@ Different Texts Have Different Tokens
     Should Not Be Equal    ${one}    ${two}
 
 ASCII Comes Back
+    [Tags]    rule:tk2
     Text Should Come Back    What is the capital of France?
 
 Umlauts Come Back

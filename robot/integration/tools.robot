@@ -21,21 +21,25 @@ Test Tags        tools
 
 *** Test Cases ***
 A Required Tool Is Called
+    [Tags]    rule:n6    rule:t5    rule:t6
     ${reply} =    Chat    How is the weather in Paris?    tools=${TOOLS}    tool_choice=required
     Finish Reason Should Be    ${reply}    tool_calls
     Tool Calls Should Be Sound    ${reply}    ${TOOLS}
 
 A Named Tool Is Called
+    [Tags]    rule:t7
     ${reply} =    Chat    How late is it in Paris?    tools=${TOOLS}    tool_choice=get_time
     ${call} =    Tool Should Be Called    ${reply}    get_time
     Should Not Be Empty    ${call.id}
     Should Contain    ${call.input}    city
 
 A Forbidden Tool Is Not Called
+    [Tags]    rule:t8
     ${reply} =    Chat    How is the weather in Paris?    tools=${TOOLS}    tool_choice=none
     No Tool Should Be Called    ${reply}
 
 A Streamed Call Comes In Order
+    [Tags]    rule:t1    rule:t2    rule:t4
     ${stream} =    Stream Chat    How is the weather in Paris?    tools=${TOOLS}    tool_choice=required
     Tool Calls Should Be Sound    ${stream}    ${TOOLS}
     Finish Reason Should Be    ${stream}    tool_calls

@@ -14,7 +14,9 @@ Test Tags        api    covers:router-validation
 Messages That Are No List    {"messages": "not a list"}
 A Temperature That Is A Word    {"messages": [{"role": "user", "content": "Hi"}], "temperature": "hot"}
 A Token Limit That Is A Word    {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": "many"}
-A Body That Is Not JSON    {"messages":    unparsable JSON is a 400
+A Body That Is Not JSON
+    [Tags]    rule:r5    rule:r8
+    {"messages":    unparsable JSON is a 400
 A Body That Is A List    \[]    odd bodies are a 4xx
 A Body That Is A Text    "text"    odd bodies are a 4xx
 A Body That Is A Number    7    odd bodies are a 4xx

@@ -29,7 +29,14 @@ The Worker Tells Its Id
     Should Be Equal    ${reply.json}[worker_id]    worker-0
 
 A Job Brings Its Tokens In Order
-    [Tags]    smoke    covers:worker-event-order    covers:worker-completion    covers:worker-tokens
+    [Tags]    smoke
+    ...       covers:worker-event-order
+    ...       covers:worker-completion
+    ...       covers:worker-tokens
+    ...       rule:w1
+    ...       rule:w2
+    ...       rule:w3
+    ...       rule:w4
     ${job} =    Execute Job    Hello    max_tokens=5
     Job Events Should Be In Order    ${job}
     Job Should Have Completed    ${job}
@@ -128,6 +135,7 @@ The Longest Prompt Is Taken
     Value Should Be Taken    prompt=${{'x ' * 16384}}
 
 The Largest Number Of Tokens Is Taken
+    [Tags]    rule:w5
     Skip Unless Server Supports    cancellation
     ${job} =    Execute Job    Hello    max_tokens=2048    cancel_after=1
     Should Not Be Empty    ${job.tokens}
@@ -145,6 +153,7 @@ A List Is No Job
     Body Should Be Refused    \[]
 
 A Job Without A Prompt Is Refused
+    [Tags]    rule:w6
     Body Should Be Refused    {"job_id": "x", "max_tokens": 1}
 
 A Number As Prompt Is Refused

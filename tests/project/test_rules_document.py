@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "scripts" / "rules_document.py"
 
@@ -17,16 +19,34 @@ def test_the_document_is_what_the_rules_say() -> None:
 
 
 def test_a_rule_that_is_not_told_is_noticed(tmp_path: Path) -> None:
-    text = SCRIPT.read_text(encoding="utf-8")
-    changed = tmp_path / "scripts" / "rules_document.py"
-    changed.parent.mkdir()
-    changed.write_text(text, encoding="utf-8")
-    (tmp_path / "docs").mkdir()
     old = (ROOT / "docs" / "rules.md").read_text(encoding="utf-8")
-    (tmp_path / "docs" / "rules.md").write_text(re.sub(r"\| F8 .*\n", "", old), encoding="utf-8")
-    done = subprocess.run([sys.executable, changed, "--check"], capture_output=True, text=True, check=False)
+    changed = tmp_path / "rules.md"
+    changed.write_text(re.sub(r"\| F8 .*\n", "", old), encoding="utf-8")
+    code = f"import sys; from pathlib import Path; sys.path.insert(0, {str(SCRIPT.parent)!r})\n"
+    code += f"import rules_document as made; made.DOCUMENT = Path({str(changed)!r})\n"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}sys.exit(made.main(['--check']))"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 1
     assert "is not what the rules say" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("tagged", "told"),
+    [
+        ({}, r"Rule C1: expected one test .*, got \[\]\."),
+        ({"c1": ["a: One", "b: Two"]}, "Rule C1: expected one test .* got .*Two"),
+        ({"c1": ["a: One"], "a20": ["b: Two"]}, "Rule A20: expected one test"),
+        ({"c1": ["a: One"], "c3": ["b: Two"]}, "not in the book: c3"),
+    ],
+)
+def test_each_must_rule_has_one_test(monkeypatch: pytest.MonkeyPatch, tagged: dict[str, list[str]], told: str) -> None:
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
+    from rules_document import tests_of
+
+    with pytest.raises(SystemExit, match=told):
+        tests_of(["C1", "A20"], tagged)
+    assert tests_of(["C1", "A20"], {"c1": ["a: One"]})[1] == "| C1 | a: One |\n"
 
 
 def test_the_example_of_an_own_rule_is_read(tmp_path: Path) -> None:
