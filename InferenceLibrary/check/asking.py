@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from InferenceLibrary.check.abilities import ABILITIES
-from InferenceLibrary.check.answering import Answered, sorted_answer, words
-from InferenceLibrary.check.calls import KEYLESS, REACH, CheckCall, calls_for
 from InferenceLibrary.client.answers import ModelListReply, Reply
 from InferenceLibrary.client.http import Client
-from InferenceLibrary.client.retry import RetryPolicy
-from InferenceLibrary.client.sending import Sending
-from InferenceLibrary.errors import RequestError, StreamError
 from InferenceLibrary.protocol.exchange import Exchange
 from InferenceLibrary.report.check_results import AbilityResult, CoverageResult, CoverageState
+from InferenceLibrary.servers.probing.answering import Answered, sorted_answer, words
+from InferenceLibrary.servers.probing.call import CheckCall
+from InferenceLibrary.servers.probing.calls import KEYLESS, REACH, calls_for
+from InferenceLibrary.servers.probing.making import made
 
-
-class _ComeAgain(RetryPolicy):
-    """Only a server that says it has too many requests is asked again; every other answer is one."""
-
-    def retries(self, status: int | None) -> bool:
-        return status == 429
-
-
-_COME_AGAIN = _ComeAgain(max_retries=3, initial_backoff=1.0, max_backoff=20.0)
 _STATES: dict[str, CoverageState] = {
     "good": "offered",
     "missing": "not offered",
@@ -206,34 +196,3 @@ class _Asking:
     def _note(self, done: AskedCall) -> None:
         self.findings.done.append(done)
         self._tell(len(self.findings.done), done)
-
-
-def made(
-    client: Client, call: CheckCall, model: str, headers: Mapping[str, str] | None = None, most: float | None = None
-) -> Exchange:
-    """Make a call; whatever happens, return its record.
-
-    Args:
-        client: Calls the server.
-        call: What is asked.
-        model: The model that is asked for.
-        headers: Sent beside those of the call.
-        most: Seconds that it may take at most; the client's limit by default.
-    """
-    limits = client.limits if most is None else client.limits._replace(total=min(most, client.limits.total))
-    sending = Sending(
-        limits=limits,
-        headers={**call.headers, **(headers or {})},
-        retry=_COME_AGAIN,
-        expected_status=None,
-        allow_broken=call.streamed,
-    )
-    path, body = call.path_for(model), call.body_for(model)
-    try:
-        if call.streamed:
-            return client.stream(path, body, sending).exchange
-        return client.send(call.method, path, body, sending).exchange
-    except (RequestError, StreamError) as error:
-        if error.exchange is None:
-            raise
-        return error.exchange

@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 from InferenceLibrary.check.asking import AskedCall, Findings, ask
 from InferenceLibrary.check.baseline import got_worse
-from InferenceLibrary.check.calls import calls_for
 from InferenceLibrary.check.documents import document, junit_cases
 from InferenceLibrary.check.evidence import write_exchanges, write_log
 from InferenceLibrary.check.judging import (
@@ -40,6 +39,7 @@ from InferenceLibrary.report.console import lines
 from InferenceLibrary.report.html import page
 from InferenceLibrary.report.junit import junit
 from InferenceLibrary.report.markdown import markdown
+from InferenceLibrary.servers.probing.calls import calls_for
 from InferenceLibrary.version import __version__
 
 KEY_VARIABLE = "INFERENCE_API_KEY"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from InferenceLibrary.check.calls import CheckCall
 from InferenceLibrary.report.console import table_lines
 from InferenceLibrary.report.document import row, table
+from InferenceLibrary.servers.probing.call import CheckCall
 
 _RATES = (5, 50)
 """Tokens a second of a slow and a usual server."""

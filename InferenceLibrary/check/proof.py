@@ -12,8 +12,6 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from InferenceLibrary.check.asking import made
-from InferenceLibrary.check.calls import CALLS, REACH, CheckCall
 from InferenceLibrary.check.targets import CheckTarget, opened
 from InferenceLibrary.client.http import Client
 from InferenceLibrary.protocol.exchange import Exchange
@@ -23,6 +21,9 @@ from InferenceLibrary.protocol.rules.rule import REGISTRY, Known
 from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.report.check_results import ProofResult
 from InferenceLibrary.report.document import Cell, Section, Tone, row, table
+from InferenceLibrary.servers.probing.call import CheckCall
+from InferenceLibrary.servers.probing.calls import CALLS, REACH
+from InferenceLibrary.servers.probing.making import made
 
 _FAULT_HEADER = "x-inference-fault"
 _LIMIT = 2.0

@@ -12,10 +12,10 @@ import msgspec
 import pytest
 from check.odd_server import OddServer
 
-from InferenceLibrary.check.calls import CALLS, REACH, calls_for
 from InferenceLibrary.cli import main
 from InferenceLibrary.protocol.rules.rule import REGISTRY
 from InferenceLibrary.report.check_results import CheckResults, read_results, schema
+from InferenceLibrary.servers.probing.calls import CALLS, REACH, calls_for
 
 KEY = "sk-a-key-that-nobody-may-see"
 Serve = Callable[..., OddServer]

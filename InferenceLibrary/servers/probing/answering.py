@@ -1,15 +1,15 @@
-"""What the answer to a call of a check says: is what was asked for offered, refused, or not there?"""
+"""What the answer to a call says: is what was asked for offered, refused, or not there?"""
 
 from __future__ import annotations
 
 import re
 from typing import Literal, NamedTuple
 
-from InferenceLibrary.check.calls import NOWHERE, CheckCall
 from InferenceLibrary.client.answers import Reply, shorten
 from InferenceLibrary.protocol.exchange import Ending, Exchange
 from InferenceLibrary.protocol.rules.apis import api_of
 from InferenceLibrary.protocol.rules.rule import Api
+from InferenceLibrary.servers.probing.call import NOWHERE, CheckCall
 
 Sort = Literal["good", "refused", "missing", "failed", "busy"]
 """`missing`: there is no such route. `failed`: no answer, no end, or an error of the server's own. `busy`: not now."""
