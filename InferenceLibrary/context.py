@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from InferenceLibrary.programs.checks import Binary
     from InferenceLibrary.protocol.exchange import Exchange
     from InferenceLibrary.protocol.rules.verdicts import Severity, Tally, Verdict
+    from InferenceLibrary.servers.control import Behaviour
     from InferenceLibrary.servers.loading import Loader
     from InferenceLibrary.servers.server import Server
     from InferenceLibrary.terminal.session import Terminal
@@ -118,6 +119,16 @@ class Registry(Generic[R]):
                 failures.append((entry.resource.name, error))
         return failures
 
+    def of_owner(self, match: Callable[[R], bool], make: Callable[[], R]) -> R:
+        """Return the resource of the present owner that matches; make and register one where there is none."""
+        owner = self._owner()
+        for entry in self._entries.values():
+            if entry.owner == owner and match(entry.resource):
+                return entry.resource
+        made = make()
+        self.add(made)
+        return made
+
     def __iter__(self) -> Iterator[R]:
         return iter([entry.resource for entry in self._entries.values()])
 
@@ -205,6 +216,8 @@ class Context:
         )
         self.onnx_models: Registry[OnnxModel] = self._registry("ONNX model", "use Load Onnx Model")
         self.onnx_benchmarks: Registry[Benchmark] = self._registry("ONNX benchmark", "use Benchmark Onnx Model")
+        self.behaviours: Registry[Behaviour] = self._registry("changed behaviour", "use Inject Fault")
+        """How simulators were before they were told otherwise."""
         self.model_files: Registry[Resource] = self._registry("model file", "use Create Tiny Model")
         """Folders of model files that go with their owner."""
         # What talks to a server or watches it is closed before the server, and files after those who read them.
@@ -218,6 +231,7 @@ class Context:
             self.loaders.release,
             self.onnx_models.release,
             self.onnx_benchmarks.release,
+            self.behaviours.release,
             self.servers.release,
             self.model_files.release,
         )

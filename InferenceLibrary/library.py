@@ -15,9 +15,11 @@ from robot.version import VERSION as ROBOT_VERSION
 
 from InferenceLibrary.client.limits import Limits
 from InferenceLibrary.context import Context
+from InferenceLibrary.keywords.answer_parts import AnswerPartKeywords
 from InferenceLibrary.keywords.answers import AnswerKeywords
 from InferenceLibrary.keywords.background_streams import BackgroundStreamKeywords
 from InferenceLibrary.keywords.chat import ChatKeywords
+from InferenceLibrary.keywords.chunks import ChunkKeywords
 from InferenceLibrary.keywords.concurrency import ConcurrencyKeywords
 from InferenceLibrary.keywords.containers import CONVERTERS as CONTAINER_CONVERTERS
 from InferenceLibrary.keywords.containers import ContainerKeywords
@@ -51,12 +53,15 @@ from InferenceLibrary.keywords.shared.light_converters import light
 from InferenceLibrary.keywords.shared.ready_checks import CONVERTERS as READY_CONVERTERS
 from InferenceLibrary.keywords.shared.wire_types import CONVERTERS as WIRE_CONVERTERS
 from InferenceLibrary.keywords.shared.wire_types import Rules
+from InferenceLibrary.keywords.simulator_control import SimulatorControlKeywords
 from InferenceLibrary.keywords.skips import SkipKeywords
+from InferenceLibrary.keywords.stored_responses import StoredResponseKeywords
 from InferenceLibrary.keywords.streams import StreamKeywords
 from InferenceLibrary.keywords.terminal_chats import TerminalChatKeywords
 from InferenceLibrary.keywords.terminals import TerminalKeywords
 from InferenceLibrary.keywords.tools import ToolKeywords
 from InferenceLibrary.keywords.typed_apis import TypedApiKeywords
+from InferenceLibrary.keywords.usages import UsageKeywords
 from InferenceLibrary.keywords.workers import CONVERTERS as JOB_CONVERTERS
 from InferenceLibrary.keywords.workers import WorkerKeywords
 from InferenceLibrary.log import ResultGuard
@@ -85,7 +90,10 @@ class InferenceLibrary(
     ContainerKeywords,
     ChatKeywords,
     StreamKeywords,
+    ChunkKeywords,
     AnswerKeywords,
+    AnswerPartKeywords,
+    UsageKeywords,
     RetryKeywords,
     RuleKeywords,
     SkipKeywords,
@@ -93,12 +101,14 @@ class InferenceLibrary(
     MetricKeywords,
     ModelAdminKeywords,
     TypedApiKeywords,
+    StoredResponseKeywords,
     EmbeddingKeywords,
     ToolKeywords,
     RecordingKeywords,
     FailureKeywords,
     BackgroundStreamKeywords,
     ConcurrencyKeywords,
+    SimulatorControlKeywords,
     WorkerKeywords,
     BinaryKeywords,
     ModelKeywords,

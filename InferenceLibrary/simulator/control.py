@@ -14,7 +14,7 @@ from InferenceLibrary.simulator.core.app import App
 from InferenceLibrary.simulator.core.connection import Connection
 from InferenceLibrary.simulator.core.delivery import deliver
 from InferenceLibrary.simulator.core.draft import Draft
-from InferenceLibrary.simulator.core.options import OptionError, convert, field_of
+from InferenceLibrary.simulator.core.options import FIELDS, OptionError, convert, field_of
 from InferenceLibrary.simulator.core.settings import Settings
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Control:
 
     def config(self, turn: Turn) -> None:
         settings = self._app.settings
-        values = {name: getattr(settings, field_of(name)) for name in CHANGEABLE}
+        values = {name: _writable(name, getattr(settings, field_of(name))) for name in CHANGEABLE}
         deliver(turn, Draft(body={"model": settings.model, "as": settings.personality, **values}))
 
     def change_config(self, turn: Turn) -> None:
@@ -214,6 +214,11 @@ def _from_here(handler: Handler) -> Handler:
 
 def _host_of_origin(origin: str | None) -> str | None:
     return None if origin is None else origin.partition("://")[2]
+
+
+def _writable(name: str, value: Any) -> Any:
+    """Return a setting as it can be given again: durations with their unit."""
+    return f"{value * 1000:.12g}ms" if FIELDS[name].metadata["kind"] == "duration" else value
 
 
 def listen_for_control(app: App, host: Host, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> Any:

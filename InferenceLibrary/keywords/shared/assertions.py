@@ -50,7 +50,7 @@ def check_number(
     """
     if operator is None:
         return value
-    operator = _converted(operator)
+    operator = operator_of(operator)
     if operator not in _COMPARISONS:
         return float_str_verify_assertion(value, operator, expected, name, message)
     limit = to_quantity(expected, unit)
@@ -75,14 +75,14 @@ def check_text(
     Raises:
         AssertionError: The assertion does not hold, or looks for an empty text.
     """
-    operator = _converted(operator)
+    operator = operator_of(operator)
     if operator in _SEARCHES:
         refuse_empty(name, str(expected or ""))
     return verify_assertion(value, operator, expected, name, message)
 
 
-def _converted(operator: AssertionOperator | str | None) -> AssertionOperator | None:
-    """From Python an operator may come as text; Robot has converted it already."""
+def operator_of(operator: AssertionOperator | str | None) -> AssertionOperator | None:
+    """Return an operator of a keyword: from Python it may come as text; Robot has converted it already."""
     return AssertionOperator[operator] if isinstance(operator, str) else operator
 
 
