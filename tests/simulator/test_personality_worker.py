@@ -311,6 +311,21 @@ def test_an_error_in_the_stream_has_its_code(start_simulator):
     )
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "retriable"),
+    [
+        (503, "VRAM_OOM", True),
+        (500, "INFERENCE_FAILED", False),
+        (500, "MODEL_LOAD_FAILED", False),
+        (400, "INVALID_PARAMETER", False),
+        (500, "CUDA_ERROR", True),
+    ],
+)
+def test_each_code_of_an_error_can_be_had(worker, status, code, retriable):
+    answer = execute(worker, {"X-Inference-Fault": f"status:code={status},kind={code},message=Not now"})
+    assert (answer.status, answer.json) == (status, {"code": code, "message": "Not now", "retriable": retriable})
+
+
 def test_exit_codes(run_cli, start_simulator, tmp_path):
     wrong = tmp_path / "wrong.gguf"
     wrong.write_text("This is no model")

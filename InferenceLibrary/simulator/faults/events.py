@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.draft import Draft
     from InferenceLibrary.simulator.core.turn import Turn
 
+_RESPONSES = "/v1/responses"
+_DIED = "The engine died"
+_FAILED = "response.failed"
+
 
 def _change(name: str, text: str, rule: str, key: str, value: Any) -> None:
     """Define a fault that gives one chunk in the middle another value of a key."""
@@ -220,16 +224,29 @@ def doubled_token_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
 
 
 def _error_event(turn: Turn, code: str = "") -> Event:
+    if turn.request.path == _RESPONSES:
+        data = {"type": "error", "code": code or "server_error", "message": _DIED, "param": None, "sequence_number": 0}
+        return Event(data, "error", name="error")
     from InferenceLibrary.simulator.core.api_errors import ApiError
     from InferenceLibrary.simulator.core.draft import to_json
 
     own = getattr(turn.app.personality, "error_event", None)
     if own is not None:
-        event: Event = own("The engine died", code)
+        event: Event = own(_DIED, code)
         return event
-    draft = turn.app.personality.error(ApiError(500, "The engine died"), turn.request.path)
+    draft = turn.app.personality.error(ApiError(500, _DIED), turn.request.path)
     body = draft.body if isinstance(draft.body, bytes) else to_json(draft.body)
     return Event(body, "error", name="error" if b'"type":"error"' in body else "")
+
+
+def _failed_response(draft: Draft, code: str) -> Event | None:
+    """Return the event by which a response fails, None where the answer is not a stream of one."""
+    begun = next(iter(events_of(draft, "response.created", "response.in_progress")), None)
+    if begun is None:
+        return None
+    error = {"code": code or "server_error", "message": _DIED}
+    failed = {**begun.data["response"], "status": "failed", "error": error}
+    return Event({**begun.data, "type": _FAILED, "response": failed}, _FAILED, name=_FAILED)
 
 
 error_mid_stream = define(
@@ -238,6 +255,7 @@ error_mid_stream = define(
     nature="legal",
     events=Parameter("int", 2, "how many events before"),
     code=Parameter("text", "", "the error's code, where the system has such in its streams"),
+    how=Parameter("event|response", "event", "an event of the error, or the response that failed (Responses API)"),
 )
 
 
@@ -245,7 +263,9 @@ error_mid_stream = define(
 def error_mid_stream_draft(draft: Draft, values: Values, turn: Turn) -> None:
     if draft.events is not None:
         rest = [event for event in draft.events if event.kind == "done"]
-        draft.events = [*draft.events[: values["events"]], _error_event(turn, values["code"]), *rest]
+        failed = _failed_response(draft, values["code"]) if values["how"] == "response" else None
+        draft.events = [*draft.events[: values["events"]], failed or _error_event(turn, values["code"]), *rest]
+        renumber(draft)
 
 
 error_then_continues = define(
@@ -258,6 +278,7 @@ def error_then_continues_draft(draft: Draft, _values: Values, turn: Turn) -> Non
     event = middle(draft)
     if event is not None:
         insert_after(draft, event, _error_event(turn))
+        renumber(draft)
 
 
 error_as_text = define("error-as-text", "sends an error in mid-stream that is not JSON, and ends", breaks=("F7",))
@@ -267,4 +288,4 @@ error_as_text = define("error-as-text", "sends an error in mid-stream that is no
 def error_as_text_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     if draft.events is not None:
         rest = [event for event in draft.events if event.kind == "done"]
-        draft.events = [*draft.events[:2], Event("The engine died", "error"), *rest]
+        draft.events = [*draft.events[:2], Event(_DIED, "error"), *rest]

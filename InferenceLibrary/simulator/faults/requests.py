@@ -30,6 +30,7 @@ status = define(
     "answers with an error status instead, and Retry-After when asked",
     code=Parameter("int", 503, "the status"),
     message=Parameter("text", "Injected failure", "the error's message"),
+    kind=Parameter("text", "", "what the system names the error by: its type, or its code"),
     retry_after=Parameter("text", "", "value of Retry-After: seconds, or a date without its comma"),
 )
 
@@ -37,7 +38,7 @@ status = define(
 @status.answer
 def status_answer(turn: Turn, values: Values) -> bool:
     headers = (("Retry-After", values["retry_after"]),) if values["retry_after"] else ()
-    turn.app.fail(turn, ApiError(values["code"], values["message"], headers=headers))
+    turn.app.fail(turn, ApiError(values["code"], values["message"], kind=values["kind"] or None, headers=headers))
     return True
 
 

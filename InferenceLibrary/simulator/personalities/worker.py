@@ -35,6 +35,16 @@ _CODES = {
     503: ("WORKER_UNHEALTHY", True),
     507: ("VRAM_OOM", True),
 }
+# Codes that say more than their status; the rest of the codes of devices, models and kernels go with 500.
+_RETRIABLE = {
+    "VRAM_OOM",
+    "INSUFFICIENT_VRAM",
+    "WORKER_UNHEALTHY",
+    "INFERENCE_TIMEOUT",
+    "TIMEOUT",
+    "CUDA_ERROR",
+    "INTERNAL",
+}
 _UUID_LENGTHS = (8, 4, 4, 4, 12)
 
 
@@ -85,7 +95,9 @@ class Worker:
         if error.status in {404, 405} and error.kind is None:
             return Draft(error.status)
         code, retriable = _CODES.get(error.status, ("INTERNAL", True))
-        body = {"code": error.kind or code, "message": error.message, "retriable": retriable}
+        if error.kind is not None:
+            code, retriable = error.kind, error.kind in _RETRIABLE
+        body = {"code": code, "message": error.message, "retriable": retriable}
         return Draft(error.status, body=body)
 
     def error_event(self, message: str, code: str = "") -> Event:

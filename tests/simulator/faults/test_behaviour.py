@@ -23,6 +23,27 @@ def test_endless_stream_goes_on_until_the_client_leaves(simulator):
     assert b"[DONE]" not in found
 
 
+@pytest.mark.parametrize(
+    ("how", "name", "code"),
+    [("event", "error", "server_error"), ("response", "response.failed", "server_error")],
+)
+@pytest.mark.parametrize("asked", ["", "rate_limit_exceeded"])
+def test_a_response_fails_as_its_api_has_it(simulator, how, name, code, asked):
+    """https://platform.openai.com/docs/api-reference/responses-streaming: `error` and `response.failed`."""
+    fault = f"error-mid-stream:events=4,how={how}" + (f",code={asked}" if asked else "")
+    body = {"model": "fake-model", "input": "a b", "stream": True}
+    answer = simulator.request("POST", "/v1/responses", body, {"X-Inference-Fault": fault})
+    assert answer.body.count(b"event: ") == 5
+    last = answer.data[-1]
+    assert (last["type"], last["sequence_number"]) == (name, 4)
+    assert f"\nevent: {name}\n" in answer.body.decode()
+    error = last if how == "event" else last["response"]["error"]
+    assert (error["code"], error["message"]) == (asked or code, "The engine died")
+    if how == "response":
+        assert (last["response"]["status"], last["response"]["output"]) == ("failed", [])
+        assert last["response"]["id"] == answer.data[0]["response"]["id"]
+
+
 def test_endless_line(simulator):
     answer = simulator.chat("x", fault="endless-line:bytes=1000000", stream=True)
     assert max(map(len, answer.body.split(b"\n"))) > 900_000
