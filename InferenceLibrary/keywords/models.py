@@ -109,6 +109,8 @@ class ModelKeywords(KeywordGroup):
     ) -> Any:
         """Make a model file that no program may load.
 
+        SafeTensors and GGML get a sound `config.json` and tokenizer into their folder, which programs read first.
+
         Args:
             path: The file to write. Without one, the file lies in a temporary folder, is named after its kind, and is
                 removed when the test or suite ends.

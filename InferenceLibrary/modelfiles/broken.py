@@ -11,10 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from InferenceLibrary.errors import ModelError, describe
-from InferenceLibrary.modelfiles.ggml_file import to_ggml
+from InferenceLibrary.modelfiles.ggml_file import CONTEXT_LENGTH, to_ggml
 from InferenceLibrary.modelfiles.gguf_file import replaced
 from InferenceLibrary.modelfiles.plain_llama import plain_llama
-from InferenceLibrary.modelfiles.safetensors_file import to_safetensors
+from InferenceLibrary.modelfiles.safetensors_file import to_safetensors, write_companions
 from InferenceLibrary.modelfiles.tiny import ModelFile, create_tiny_model
 
 # GGUF begins with magic, version (u32), number of tensors (u64), number of metadata entries (u64); GGML with magic,
@@ -78,7 +78,7 @@ def _gguf_huge_count(whole: bytes) -> bytes:
 def _gguf_huge_size(whole: bytes) -> bytes:
     """The first tensor claims more rows than any machine can hold."""
     name = b"token_embd.weight"
-    # Behind the name stand the number of dimensions (u32) and the lengths (u64).
+    # After the name stand the number of dimensions (u32) and the lengths (u64).
     return _with_number(whole, whole.index(name) + len(name) + 4 + 8, "<Q", HUGE_LENGTH)
 
 
@@ -161,6 +161,9 @@ def broken_kinds(file_format: str) -> tuple[str, ...]:
 def create_broken_model(path: str | Path, kind: str = "truncated", file_format: str = "gguf") -> ModelFile:
     """Write a model file that no server may load.
 
+    Beside SafeTensors and GGML lie a sound `config.json` and tokenizer, which programs read first: so it is the weights
+    that are refused.
+
     Args:
         path: The file to write; an older one is replaced, its directory is made.
         kind: `truncated` (the last third of the weights is missing), `truncated-header` (ends within the metadata),
@@ -187,6 +190,8 @@ def create_broken_model(path: str | Path, kind: str = "truncated", file_format: 
             part.write_bytes(whole if kind == _UNREADABLE else _BREAKERS[file_format][kind](whole))
     if kind == _UNREADABLE:
         _make_unreadable(target)
+    if file_format != "gguf":
+        write_companions(target.parent, plain_llama(0), CONTEXT_LENGTH)
     return ModelFile(target, kind, f"broken-{kind}", target.stat().st_size, 0, 0, format=file_format)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from InferenceLibrary.modelfiles.gguf_file import replaced
 from InferenceLibrary.modelfiles.plain_llama import MULTIPLE, PlainLlama, plain_llama
+from InferenceLibrary.modelfiles.safetensors_file import write_companions
 from InferenceLibrary.modelfiles.tiny import ModelFile
 
 # The magic number is written as a number, so that its letters stand backwards.
@@ -17,6 +18,8 @@ CONTEXT_LENGTH = 2048
 
 def create_tiny_ggml(path: str | Path, *, seed: int = 0, name: str = "tiny-random") -> ModelFile:
     """Write a llama model of random weights in the format GGML. Its vocabulary is the 256 bytes and three marks.
+
+    `config.json` and a tokenizer are written into the same folder: programs of today look for them there.
 
     Args:
         path: The file to write; an older one is replaced.
@@ -30,6 +33,7 @@ def create_tiny_ggml(path: str | Path, *, seed: int = 0, name: str = "tiny-rando
     model = plain_llama(seed)
     with replaced(target) as part:
         part.write_bytes(to_ggml(model))
+    write_companions(target.parent, model, CONTEXT_LENGTH)
     return ModelFile(target, "random", name, target.stat().st_size, model.parameters, CONTEXT_LENGTH, format="ggml")
 
 

@@ -38,16 +38,21 @@ def create_tiny_safetensors(
     model = plain_llama(seed)
     with replaced(target) as part:
         part.write_bytes(to_safetensors(model, {"format": "pt", "name": name}))
-    for beside, content in (
+    write_companions(target.parent, model, context_length)
+    return ModelFile(
+        target, "random", name, target.stat().st_size, model.parameters, context_length, format="safetensors"
+    )
+
+
+def write_companions(folder: Path, model: PlainLlama, context_length: int) -> None:
+    """Write what programs read before the weights: `config.json`, `tokenizer.json` and `tokenizer_config.json`."""
+    for name, content in (
         ("config.json", _config(model, context_length)),
         ("tokenizer.json", _tokenizer(model)),
         ("tokenizer_config.json", _tokenizer_config(context_length)),
     ):
-        with replaced(target.parent / beside) as part:
+        with replaced(folder / name) as part:
             part.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
-    return ModelFile(
-        target, "random", name, target.stat().st_size, model.parameters, context_length, format="safetensors"
-    )
 
 
 def to_safetensors(model: PlainLlama, metadata: dict[str, str]) -> bytes:

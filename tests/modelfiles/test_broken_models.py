@@ -32,6 +32,18 @@ def test_the_reader_takes_the_whole_one(tmp_path: Path) -> None:
     assert GGUFReader(whole.path).tensors
 
 
+@pytest.mark.parametrize("file_format", ["safetensors", "ggml"])
+@pytest.mark.parametrize("kind", ["truncated", "empty", "directory", "lfs-pointer"])
+def test_only_the_weights_of_a_folder_are_broken(tmp_path: Path, kind: str, file_format: str) -> None:
+    whole = create_tiny_safetensors(tmp_path / "whole" / "model.safetensors", context_length=2048)
+    made = create_broken_model(tmp_path / "broken" / "model", kind, file_format)
+    beside = {path.name: path.read_bytes() for path in made.path.parent.iterdir() if path != made.path}
+    assert beside == {path.name: path.read_bytes() for path in whole.path.parent.iterdir() if path != whole.path}
+    assert set(beside) == {"config.json", "tokenizer.json", "tokenizer_config.json"}
+    gguf = create_broken_model(tmp_path / "gguf" / "model", kind)
+    assert list(gguf.path.parent.iterdir()) == [gguf.path]
+
+
 def test_each_is_broken_in_one_place(tmp_path: Path) -> None:
     whole = create_tiny_model(tmp_path / "m.gguf", context_length=128).path.read_bytes()
     made = {kind: create_broken_model(tmp_path / kind, kind).path.read_bytes() for kind in BYTE_KINDS}
