@@ -50,6 +50,8 @@ ALLOWED = 2.0
 """Seconds after which nothing of a killed run's servers may live, in a quiet round."""
 GIVEN_UP = 60.0
 """Seconds after which what still lives is left for good, on any machine."""
+UNSEEN = 0.3
+"""Seconds for which nothing must be seen until nothing counts as left."""
 INTERRUPTED = 0.3
 """Seconds from an interruption to the end of the keyword."""
 ADDED = 0.1
@@ -169,10 +171,23 @@ def kill_once(folder: Path, way: str, kind: str, numbers: random.Random) -> tupl
         known = {seen.pid for seen in of_servers(mark, token)} if way == "pabot" else None
 
         def left() -> list[ProcessInfo]:
-            return [seen for seen in of_servers(mark, token) if known is None or seen.pid in known]
+            servers = of_servers(mark, token)
+            if known is None:  # a guard that has begun may still start its server
+                return [*servers, *guards(mark)]
+            return [seen for seen in servers if seen.pid in known]
 
-        wait_until(lambda: not left(), GIVEN_UP)
-        return alive, time.monotonic() - killed, left()
+        found: list[ProcessInfo] = []
+        last = killed
+
+        def gone() -> bool:
+            """Nothing was seen for a while: a process in the midst of an exec shows no environment and no arguments."""
+            nonlocal found, last
+            if now := left():
+                found, last = now, time.monotonic()
+            return time.monotonic() - last > UNSEEN
+
+        over = wait_until(gone, GIVEN_UP, longest=0.02)
+        return alive, last - killed, [] if over else found
     finally:
         end([*bearers(f"{BENCH}={mark}"), *of_servers(mark, token)])
         if process.poll() is None:

@@ -207,7 +207,7 @@ class ConnectionKeywords(KeywordGroup):
         last = [""]
 
         def healthy() -> bool:
-            last[0] = _probe(server, health)
+            last[0] = _probe(server, health, deadline.remaining)
             return last[0] == "ok" or server.state()[0] is not None
 
         reached = wait_until(healthy, deadline)
@@ -259,16 +259,16 @@ def _what_to_do(server: Any, health: Any, seen: str) -> str:
     return "is it running there, and is the URL right?"
 
 
-def _probe(server: Any, health: Any) -> str:
+def _probe(server: Any, health: Any, budget: float) -> str:
     """Ask for the health; the way over a proxy or with certificates of one's own only the client knows."""
     from InferenceLibrary.client.route import Route
     from InferenceLibrary.client.sending import ANY_STATUS
-    from InferenceLibrary.servers.probes import PROBE_TIMEOUT, judge_health, probe
+    from InferenceLibrary.servers.probes import judge_health, probe, share_of
 
     if server.client.route == Route() or health is None:
-        return probe(server.base_url, health)
+        return probe(server.base_url, health, budget)
     try:
-        limits = server.client.limits._replace(total=PROBE_TIMEOUT)
+        limits = server.client.limits._replace(total=share_of(budget))
         reply = server.client.send("GET", health.path, sending=ANY_STATUS._replace(limits=limits))
     except RequestError as error:
         return str(error).splitlines()[0]

@@ -14,8 +14,9 @@ from robot.api.types import Secret
 from InferenceLibrary.context import RUN
 from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.errors import InferenceError, ServerError, describe
-from InferenceLibrary.keywords.shared.arguments import plain, plain_mapping
+from InferenceLibrary.keywords.shared.arguments import plain, plain_mapping, revealed
 from InferenceLibrary.keywords.shared.base import KeywordGroup
+from InferenceLibrary.keywords.shared.ready_checks import ReadyChecks
 from InferenceLibrary.types import JsonObject, Texts, seconds, to_texts
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class ContainerKeywords(KeywordGroup):
         model: str | None = None,
         wait_for: Literal["profile", "health", "chat", "completion"] = "profile",
         timeout: timedelta | None = None,
+        checks: ReadyChecks = ReadyChecks(),  # noqa: B008 - read, never changed
         api_key: Secret | None = None,
         keep: bool = False,
         pull: Literal["missing", "always", "never"] = "missing",
@@ -103,6 +105,8 @@ class ContainerKeywords(KeywordGroup):
             wait_for: What makes it ready: `health`, or a first generated token by `chat` or `completion`; the
                 profile's choice by default.
             timeout: Time that the whole start may take, a pull included; the profile's by default.
+            checks: Checks of readiness beside the profile's, as in [Start Server]. They run on this machine, and
+                `{port}` is the published one.
             api_key: Key that calls send as `Authorization: Bearer`.
             keep: Whether it lives on when the test, the suite and the run end. What was kept is listed at the end of
                 the run; `rfinference servers stop NAME` ends it.
@@ -145,6 +149,7 @@ class ContainerKeywords(KeywordGroup):
                 model=model,
                 wait_for=wait_for,
                 timeout=timeout,
+                checks=checks,
                 api_key=api_key,
                 keep=keep,
                 pull=pull,
@@ -174,6 +179,7 @@ class ContainerKeywords(KeywordGroup):
         model: str | None = None,
         wait_for: Literal["profile", "health", "chat", "completion"] = "profile",
         timeout: timedelta | None = None,
+        checks: ReadyChecks = ReadyChecks(),  # noqa: B008 - read, never changed
         api_key: Secret | None = None,
         keep: bool = False,
     ) -> Any:
@@ -196,6 +202,7 @@ class ContainerKeywords(KeywordGroup):
             model: Model to ask for; the profile's by default, else the first of the server's list.
             wait_for: What makes it ready, as in [Start Container].
             timeout: Time that the whole start may take, pulls included; the profile's by default.
+            checks: Checks of readiness beside the profile's, as in [Start Container].
             api_key: Key that calls send as `Authorization: Bearer`.
             keep: Whether it lives on, as in [Start Container].
 
@@ -240,6 +247,7 @@ class ContainerKeywords(KeywordGroup):
                     model=model,
                     wait_for=wait_for,
                     timeout=timeout,
+                    checks=checks,
                     api_key=api_key,
                     keep=keep,
                 ),
@@ -355,15 +363,18 @@ class ContainerKeywords(KeywordGroup):
         *,
         wait_for: str,
         timeout: timedelta | None,
+        checks: ReadyChecks,
         api_key: Secret | None,
         **others: Any,
     ) -> Any:
+        from InferenceLibrary.servers.checks import checks_of
         from InferenceLibrary.servers.container_settings import ContainerSettings
 
         return ContainerSettings(
             api_key=None if api_key is None else plain(self.context, api_key),
             limits=self.context.limits,
             timeout=seconds(timeout) or self.context.start_timeout,
+            checks=checks_of(revealed(self.context, list(checks))),
             first_token={"profile": None, "health": "none"}.get(wait_for, wait_for),
             **others,
         )

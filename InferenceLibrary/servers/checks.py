@@ -14,6 +14,7 @@ import msgspec
 from InferenceLibrary.durations import parse_duration
 from InferenceLibrary.errors import BinaryError, InferenceError, MissingExtraError, ProfileError, ServerError, describe
 from InferenceLibrary.servers.command import filled
+from InferenceLibrary.servers.limited import within
 from InferenceLibrary.servers.probes import OK, connects
 from InferenceLibrary.servers.ready_check import READY_CHECKS, ReadyCheck, ready_check_problem
 
@@ -108,7 +109,7 @@ def ask(check: Check, facts: Facts, remaining: float) -> str:
         ServerError: A program or function cannot be found, or the function answers neither yes nor no.
     """
     if not isinstance(check, ReadyCheck):
-        return _ask_function(check, facts, label(check))
+        return _ask_function(check, facts, label(check), max(remaining, 0.1))
     budget = max(min(parse_duration(check.timeout), remaining), 0.1)
     values = _values(facts)
     if check.command is not None:
@@ -120,7 +121,7 @@ def ask(check: Check, facts: Facts, remaining: float) -> str:
     if check.file is not None:
         return OK if ((facts.cwd or Path()) / filled(check.file, values)).exists() else "no such file"
     assert check.python is not None
-    return _ask_function(_function(check.python), facts, f"the function {check.python}")
+    return _ask_function(_function(check.python), facts, f"the function {check.python}", budget)
 
 
 def _values(facts: Facts) -> dict[str, str]:
@@ -191,9 +192,9 @@ def _function(name: str) -> Function:
     return found  # type: ignore[no-any-return]
 
 
-def _ask_function(function: Function, facts: Facts, name: str) -> str:
+def _ask_function(function: Function, facts: Facts, name: str, budget: float) -> str:
     try:
-        said = function(facts)
+        said = within(budget, lambda: function(facts))
     except _NOT_READY as error:
         return f"{type(error).__name__}: {error}".rstrip(": ")
     if said is True:

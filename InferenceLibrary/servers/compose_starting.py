@@ -81,6 +81,7 @@ def start_compose(
         started.client,
         started,
         keep=settings.server.keep,
+        checks=settings.server.checks,
         start_again=lambda old: _start(file, profile, settings, surroundings, new_log),
     )
 

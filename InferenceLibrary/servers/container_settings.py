@@ -19,6 +19,7 @@ from InferenceLibrary.durations import parse_duration
 from InferenceLibrary.errors import ServerError, describe
 from InferenceLibrary.processes.owner import labels
 from InferenceLibrary.processes.ports import LOOPBACK
+from InferenceLibrary.servers.checks import Check
 from InferenceLibrary.servers.profile import Health, Profile
 
 _OURS = {
@@ -48,6 +49,8 @@ class ContainerSettings:
     limits: Limits = field(default_factory=Limits)
     timeout: float | None = None
     first_token: str | None = None
+    checks: Sequence[Check] = ()
+    """Checks of readiness of a user's own."""
     keep: bool = False
     """Whether it is to outlive its run."""
     pull: Pull = "missing"

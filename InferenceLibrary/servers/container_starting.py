@@ -82,6 +82,7 @@ def start_container(
         started.client,
         started,
         keep=settings.keep,
+        checks=settings.checks,
         start_again=again,
     )
 
@@ -197,7 +198,7 @@ def until_ready(
     client.state = partial(state_of, program)
     # An engine accepts connections on a published port from the start on: listening tells nothing here.
     watch = readiness.Watch(name, program, profile, deadline, redact, report=report, progress=progress)
-    watch.checks = profile.ready.checks
+    watch.checks = (*profile.ready.checks, *settings.checks)
     watch.spawned()
     watch.until_ready(client, "none")
     if client.model is None and profile.name == "openai":

@@ -6,11 +6,13 @@ import http.client
 import json
 import socket
 from collections.abc import Sequence
-from urllib.parse import urlsplit
+from functools import partial
+from urllib.parse import SplitResult, urlsplit
 
 from InferenceLibrary.client.http import Client
 from InferenceLibrary.client.sending import ANY_STATUS, Sending
 from InferenceLibrary.errors import RequestError, StreamError
+from InferenceLibrary.servers.limited import within
 from InferenceLibrary.servers.profile import Health
 
 OK = "ok"
@@ -19,42 +21,57 @@ GIVE_KEY = "give api_key=, or --variable API_KEY:... or INFERENCE_API_KEY where 
 """What to do about a 401 where no key was sent."""
 LISTS_OTHERS = "a list of "
 PROBE_TIMEOUT = 2.0
+_LEAST = 0.1
+"""Seconds of a question when the time is over: it is asked a last time."""
 _MOST_NAMES = 20
 _MOST_BODY = 65_536
 _WELL = {"ok", "healthy", "ready", "up", "running"}
 _FINAL_REFUSALS = {400, 401, 403, 404, 422}
 
 
-def probe(base_url: str, health: Health | None) -> str:
+def probe(base_url: str, health: Health | None, budget: float = PROBE_TIMEOUT) -> str:
     """Ask for the health. Over http.client, which costs no import.
 
     Args:
         base_url: The server's address.
         health: The request, and the answers that are accepted; None: a connection is enough.
+        budget: Seconds that it may take; never more than two.
     """
     parts = urlsplit(base_url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     if health is None:
-        return connects(parts.hostname or "", port)
+        return connects(parts.hostname or "", port, budget)
+    limit = share_of(budget)
+    try:
+        status, body = within(limit, partial(_ask_health, parts, port, health, limit))
+    except (OSError, http.client.HTTPException, UnicodeError) as error:
+        return reason(error, limit)
+    return judge_health(health, status, body)
+
+
+def share_of(budget: float) -> float:
+    """Return the seconds that one question may take, of those that are left; a last one is asked when none are."""
+    return max(min(PROBE_TIMEOUT, budget), _LEAST)
+
+
+def _ask_health(parts: SplitResult, port: int, health: Health, limit: float) -> tuple[int, bytes]:
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", port, timeout=PROBE_TIMEOUT)
+    connection = kind(parts.hostname or "", port, timeout=limit)
     try:
         connection.request("GET", parts.path.rstrip("/") + health.path, headers={"Connection": "close"})
         response = connection.getresponse()
-        body = b"" if "any" in health.bodies else response.read(_MOST_BODY)
-    except (OSError, http.client.HTTPException, UnicodeError) as error:
-        return reason(error)
+        return response.status, b"" if "any" in health.bodies else response.read(_MOST_BODY)
     finally:
         connection.close()
-    return judge_health(health, response.status, body)
 
 
 def connects(host: str, port: int, budget: float = PROBE_TIMEOUT) -> str:
-    """Try to connect within `budget` seconds."""
+    """Try to connect within `budget` seconds, whatever the number of the host's addresses."""
+    limit = max(budget, _LEAST)
     try:
-        socket.create_connection((host, port), budget).close()
+        within(limit, lambda: socket.create_connection((host, port), limit).close())
     except (OSError, UnicodeError) as error:
-        return reason(error)
+        return reason(error, limit)
     return OK
 
 
@@ -78,12 +95,11 @@ def judge_health(health: Health, status: int, body: bytes) -> str:
     return f"status {status} with the body {shown!r}"
 
 
-def lists_model(client: Client, path: str) -> str:
+def lists_model(client: Client, path: str, budget: float = PROBE_TIMEOUT) -> str:
     """Ask for the list of models: it must name the client's model, or any when the client has none."""
+    limits = client.limits._replace(total=share_of(budget))
     try:
-        reply = client.send(
-            "GET", path, sending=ANY_STATUS._replace(limits=client.limits._replace(total=PROBE_TIMEOUT))
-        )
+        reply = client.send("GET", path, sending=ANY_STATUS._replace(limits=limits))
     except RequestError as error:
         return str(error).splitlines()[0]
     if reply.status != 200:
@@ -107,7 +123,7 @@ def generate_one(client: Client, kind: str, budget: float) -> str:
 
 def ask_token(client: Client, kind: str, budget: float) -> tuple[str, bool]:
     """Ask for one token; return what was seen, and whether it is a refusal that time will not change."""
-    limits = client.limits._replace(total=max(budget, 0.1))
+    limits = client.limits._replace(total=max(budget, _LEAST))
     sending = Sending(limits=limits, allow_broken=True)
     try:
         if kind == "chat":
@@ -119,11 +135,11 @@ def ask_token(client: Client, kind: str, budget: float) -> tuple[str, bool]:
     return (OK if stream.tokens else f"a stream without a token: {stream}"), False
 
 
-def reason(error: Exception) -> str:
+def reason(error: Exception, limit: float) -> str:
     if isinstance(error, socket.gaierror):
         return NO_HOST if error.errno == socket.EAI_NONAME else f"{NO_HOST} could be looked up: {error.strerror}"
     if isinstance(error, ConnectionRefusedError):
         return "connection refused"
     if isinstance(error, TimeoutError):
-        return f"no answer within {PROBE_TIMEOUT:g} s"
+        return f"no answer within {limit:.2g} s"
     return str(error) or type(error).__name__

@@ -32,6 +32,7 @@ from InferenceLibrary.servers.probes import (
     generate_one,
     lists_model,
     probe,
+    share_of,
 )
 from InferenceLibrary.servers.profile import Profile
 
@@ -115,9 +116,10 @@ class Watch:
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
         if LISTENING not in self.stages:
             last = [""]
+            budget = self._budget(LISTENING)
 
             def connected() -> bool:
-                last[0] = connects(host, port)
+                last[0] = connects(host, port, share_of(budget.remaining))
                 return last[0] == OK
 
             self._await(
@@ -125,6 +127,7 @@ class Watch:
                 connected,
                 lambda: last[0],
                 f"a listener on port {port}",
+                budget,
                 advice=lambda: self._elsewhere(host, port),
             )
         if host in {"127.0.0.1", "localhost", "::1"}:
@@ -139,8 +142,10 @@ class Watch:
         health = self.profile.ready.health
         last = ["nothing"]
 
+        budget = self._budget(HEALTHY)
+
         def healthy() -> bool:
-            last[0] = probe(client.base_url, health)
+            last[0] = probe(client.base_url, health, budget.remaining)
             return last[0] == OK
 
         expected = f"{' or '.join(map(str, health.statuses))} on GET {health.path}" if health else "a listening port"
@@ -149,7 +154,7 @@ class Watch:
             def advice() -> str | None:
                 return "is ready.health.path of the profile right?" if last[0] == "status 404" else None
 
-            self._await(HEALTHY, healthy, lambda: last[0], expected, advice=advice)
+            self._await(HEALTHY, healthy, lambda: last[0], expected, budget, advice=advice)
         listing = self.profile.ready.model_list
         if listing is not None and MODEL_LISTED not in self.stages:
             self._await_model(client, listing, last)
@@ -181,10 +186,11 @@ class Watch:
     def _await_model(self, client: Client, listing: str, last: list[str]) -> None:
         """Wait for the model in the list. A list of others that stays the same is told: more time changes nothing."""
         same: list[Deadline] = []
+        budget = self._budget(MODEL_LISTED)
 
         def listed() -> bool:
             before = last[0]
-            last[0] = lists_model(client, listing)
+            last[0] = lists_model(client, listing, budget.remaining)
             if not last[0].startswith(LISTS_OTHERS) or last[0] != before:
                 same.clear()
             if last[0].startswith(LISTS_OTHERS):
@@ -193,7 +199,7 @@ class Watch:
 
         wanted = f"the model '{client.model}'" if client.model else "a model"
         expected = f"{wanted} on GET {listing}"
-        self._await(MODEL_LISTED, listed, lambda: last[0], expected)
+        self._await(MODEL_LISTED, listed, lambda: last[0], expected, budget)
         if last[0] != OK:
             del self.stages[MODEL_LISTED]
             what = f"Server '{self.name}' is not ready ({MODEL_LISTED})"

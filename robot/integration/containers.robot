@@ -46,6 +46,10 @@ It Is Ready When A Token Has Been Generated
     ${reply} =    Chat    Hello    max_tokens=2
     Should Be True    ${reply.elapsed} >= 0.3
 
+It Is Ready When A Check Of One's Own Has Passed
+    Start Simulator    command=--model fake-model    checks={"tcp": "{port}"}
+    Get Server Timing    checks passed    >    0 s
+
 Its Log Can Be Read While It Runs
     Start Simulator    command=--log-http
     ${log} =    Get Server Log

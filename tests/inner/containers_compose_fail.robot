@@ -63,6 +63,9 @@ Never Ready
     ...    services: {sim: {image: "${IMAGE}", ports: ["127.0.0.1::8000"], command: [--fault, never-ready]}}
     ...    health=/health/ready    timeout=2.5 s
 
+Check That Does Not Pass
+    Start From    services: {${SIM}}    health=/health    checks={"file": "/no/such/file"}    timeout=5 s
+
 Time Over While Starting
     Start From
     ...    services: {sim: {image: "${IMAGE}", ports: ["127.0.0.1::8000"], depends_on: {db: {condition: service_healthy}}}, db: {image: "${IMAGE}", healthcheck: {test: "exit 1", interval: 1s, retries: 90}}}

@@ -39,6 +39,12 @@ Never Listens
 Never Ready
     Start Container    ${IMAGE}    command=--fault never-ready    health=/health/ready    timeout=1.5 s
 
+Check That Does Not Pass
+    Start Container    ${IMAGE}    health=/health    checks={"file": "/no/such/file"}    timeout=3 s
+
+Check That Is None
+    Start Container    ${IMAGE}    health=/health    checks={"fiel": "ready"}
+
 Unhealthy By Its Own Check
     ${check} =    Evaluate    {'test': ['CMD-SHELL', 'echo gpu fell off; exit 1'], 'interval': 10**8, 'retries': 1}
     VAR    &{extra}    healthcheck=${check}

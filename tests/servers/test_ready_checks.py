@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -30,6 +32,14 @@ def listener() -> Iterator[int]:
 
 def facts(port: int = 1, cwd: Path | None = None) -> Facts:
     return facts_of(f"http://127.0.0.1:{port}", "mine", 42, None, cwd)
+
+
+@pytest.fixture
+def hanging() -> Iterator[threading.Event]:
+    """What a function waits for that does not answer."""
+    event = threading.Event()
+    yield event
+    event.set()
 
 
 def asked(check: object, known: Facts | None = None) -> str:
@@ -112,6 +122,33 @@ def test_a_function_may_raise_while_the_server_is_not_ready(error: Exception) ->
 def test_a_mistake_in_a_function_ends_the_start() -> None:
     with pytest.raises(TypeError):
         asked(raising(TypeError("wrong")))
+
+
+def test_a_function_that_hangs_is_not_waited_for_beyond_its_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hanging: threading.Event
+) -> None:
+    (tmp_path / "hanging_checks.py").write_text("released = None\ndef ready(facts):\n    return released.wait()\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    importlib.import_module("hanging_checks").released = hanging
+    seen = asked({"python": "hanging_checks:ready", "timeout": "200ms"})
+    assert seen == "TimeoutError: no answer within 0.2 s"
+
+
+def test_a_function_is_not_waited_for_beyond_the_whole_limit(hanging: threading.Event) -> None:
+    assert ask(lambda known: hanging.wait(), facts(), 0.3) == "TimeoutError: no answer within 0.3 s"
+
+
+def test_a_function_that_is_given_up_ends_nothing_else(hanging: threading.Event) -> None:
+    """What it says later is not taken for the next answer."""
+    asked_before: list[bool] = []
+
+    def slow_at_first(known: Facts) -> object:
+        asked_before.append(True)
+        return hanging.wait() and "late" if len(asked_before) == 1 else "2 of 4 workers"
+
+    assert ask(slow_at_first, facts(), 0.2).startswith("TimeoutError")
+    hanging.set()
+    assert ask(slow_at_first, facts(), 60) == "2 of 4 workers"
 
 
 def test_a_function_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,6 +271,13 @@ def test_a_start_waits_for_all_checks(tmp_path: Path) -> None:
         assert server.facts.cwd == tmp_path
     finally:
         server.close()
+
+
+def test_a_check_that_hangs_is_within_the_limit_of_the_start(tmp_path: Path, hanging: threading.Event) -> None:
+    with pytest.raises(
+        ServerError, match=r"\(checks passed\): expected the function <lambda> to pass, got TimeoutError: no answer"
+    ):
+        begin(tmp_path, "timeout: 1s", lambda known: hanging.wait())
 
 
 def test_the_check_that_does_not_pass_is_named(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from machine import patience
 from own_server import write_own_server
-from wire_server import HOLD, WireServer, answer
+from wire_server import HOLD, Step, WireServer, answer
 
 from InferenceLibrary.client.http import Client
 from InferenceLibrary.client.limits import Limits
@@ -275,6 +275,13 @@ def test_a_probe_tells_what_it_saw(
     wire: Callable[..., WireServer], script: list, health: Health | None, seen: str
 ) -> None:  # type: ignore[type-arg]
     assert probe(wire(script).url, health) == seen
+
+
+def test_a_health_that_drips_is_given_up_at_the_limit(wire: Callable[..., WireServer]) -> None:
+    """Each byte comes in time, and the answer never ends."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\nX-Slow: "
+    drip: list[Step] = [part for _ in range(500) for part in (b"x", 0.05)]
+    assert probe(wire([head, *drip]).url, Health(bodies=["ok"]), 0.3) == "no answer within 0.3 s"
 
 
 def test_a_probe_of_nobody() -> None:

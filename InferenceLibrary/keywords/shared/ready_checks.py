@@ -28,4 +28,4 @@ def to_ready_checks(value: object) -> ReadyChecks:
 
 
 CONVERTERS: dict[type, Any] = {ReadyChecks: to_ready_checks}
-"""What `Start Server` takes besides the common types; the library registers it at Robot Framework."""
+"""What keywords that start servers take besides the common types; the library registers it at Robot Framework."""
