@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from InferenceLibrary.client.background import BackgroundStream
     from InferenceLibrary.load.measurement import Measurement
     from InferenceLibrary.load.result import LoadResult
+    from InferenceLibrary.load.run import InterruptedLoad
     from InferenceLibrary.monitor.memory import MemoryMonitor
     from InferenceLibrary.onnx.benchmark_record import Benchmark
     from InferenceLibrary.onnx.model import OnnxModel
@@ -208,7 +209,7 @@ class Context:
         self.terminals: Registry[Terminal] = self._registry("terminal", "use Start Terminal or Start Chat Terminal.")
         self.monitors: Registry[MemoryMonitor] = self._registry("memory monitor", "use Start Memory Monitor")
         self.measurements: Registry[Measurement] = self._registry("measurement", "use Measure Generation")
-        self.loads: Registry[LoadResult] = self._registry("load", "use Run Load")
+        self.loads: Registry[LoadResult | InterruptedLoad] = self._registry("load", "use Run Load")
         """Results of loads."""
         self.binaries: Registry[Binary] = self._registry("program under test", "use Use Program")
         self.loaders: Registry[Loader] = self._registry(

@@ -27,6 +27,7 @@ from InferenceLibrary.keywords.embeddings import EmbeddingKeywords
 from InferenceLibrary.keywords.failures import FailureKeywords
 from InferenceLibrary.keywords.gpu import GpuKeywords
 from InferenceLibrary.keywords.lifecycle import LifecycleKeywords
+from InferenceLibrary.keywords.load_comparisons import LoadComparisonKeywords
 from InferenceLibrary.keywords.loads import LoadKeywords
 from InferenceLibrary.keywords.metrics import MetricKeywords
 from InferenceLibrary.keywords.model_admin import ModelAdminKeywords
@@ -117,6 +118,7 @@ class InferenceLibrary(
     ScreenKeywords,
     TerminalChatKeywords,
     PerformanceKeywords,
+    LoadComparisonKeywords,
     LoadKeywords,
     MonitorKeywords,
     OnnxSessionKeywords,

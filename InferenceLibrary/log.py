@@ -45,6 +45,13 @@ class Log:
         self.info(line)
         self.console(line)
 
+    def metadata(self, name: str, text: str) -> None:
+        """Show a line with the present test in log and report, where Robot Framework has that (7.5)."""
+        from robot.libraries.BuiltIn import BuiltIn
+
+        if self._context.current_test and hasattr(BuiltIn, "set_test_metadata"):
+            BuiltIn().set_test_metadata(self.safe(name), self.safe(text))
+
     def file(self, caption: str, path: Path) -> None:
         """Log a link to a file beside the log."""
         logger.info(f"{self._shown(caption)}: {self.link(path)}", html=True)

@@ -2,54 +2,40 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assertionengine import AssertionOperator
 from robot.api.deco import keyword
 
 from InferenceLibrary.errors import CheckFailure, MonitorError, describe
-from InferenceLibrary.keywords.shared.assertions import check_number, show
-from InferenceLibrary.keywords.shared.base import KeywordGroup
-from InferenceLibrary.types import JsonObject, seconds
+from InferenceLibrary.keywords.shared.assertions import check_number
+from InferenceLibrary.keywords.shared.load_limits import read_limits, unit_of
+from InferenceLibrary.keywords.shared.load_plans import LOAD, LoadGroup, plan_of, schedule_of
+from InferenceLibrary.keywords.shared.shared_arguments import takes
 
 if TYPE_CHECKING:
-    from InferenceLibrary.load.plan import Rate
     from InferenceLibrary.load.result import LoadResult
 
-_RATE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:/\s*s)?")
-_LIMIT = re.compile(r"\s*(\w+)\s*(<=|>=|==|!=|<|>)\s*(.+?)\s*")
 
-
-class LoadKeywords(KeywordGroup):
+class LoadKeywords(LoadGroup):
     """Many requests by a schedule."""
 
     @keyword(tags=["performance"])
+    @takes(LOAD)
     def run_load(
         self,
         *,
         users: int | None = None,
         rate: str | None = None,
-        poisson: bool = False,
-        requests: int | None = None,
-        duration: timedelta | None = None,
-        warmup: int = 0,
         think: timedelta = timedelta(0),
-        prompt: str | None = None,
-        prompt_tokens: int = 32,
-        shared_prefix: int = 0,
-        max_tokens: int | None = None,
-        stream: bool = True,
-        model: str | None = None,
-        extra: JsonObject = JsonObject(),  # noqa: B008 - read, never changed
         cancel: float = 0.0,
-        judged: float = 1.0,
         max_error_rate: float | None = None,
-        workers: int = 1,
-        seed: int = 0,
+        save_as: Path | None = None,
         alias: str | None = None,
         server: Any = None,
+        **options: Any,
     ) -> Any:
         """Send chats by a schedule and return what was measured.
 
@@ -65,22 +51,11 @@ class LoadKeywords(KeywordGroup):
             users: Number of users at the same time.
             rate: Requests a second, such as `5/s`; in place of `users`.
             poisson: Random gaps between the requests of `rate`, in place of even ones.
-            requests: Number of requests that count.
-            duration: How long requests are started.
-            warmup: Number of requests before them that do not count.
             think: How long a user waits between an answer and the next question.
-            prompt: What is asked, with some words of its own for each request; made of common words by default.
-            prompt_tokens: About so many tokens has a made prompt.
-            shared_prefix: About so many of them are the same in all prompts.
-            max_tokens: Longest answer in tokens.
-            stream: Whether answers are streamed.
-            model: Model to ask for; the server's by default.
-            extra: Further keys of the request, as a JSON object.
             cancel: Share of the requests, 0 to 1, that are broken off after their first output.
-            judged: Share of the answers, 0 to 1, that are judged.
             max_error_rate: Share of failed requests, 0 to 1, at which the run stops early.
-            workers: Number of processes that send.
-            seed: Of prompts, arrivals and shares.
+            save_as: Folder for `summary.json`, the baseline of later runs, and a row for each request in
+                `requests.jsonl` and `requests.csv`.
             alias: Name for later keywords.
             server: Alias, handle or object; None for the current one.
 
@@ -100,45 +75,18 @@ class LoadKeywords(KeywordGroup):
             Load Should Meet    failures == 0    ttft_p99 < 5 s
         ```
         """
-        from InferenceLibrary.load.plan import Kind, LoadPlan, Prompts, Users
         from InferenceLibrary.load.run import run
 
         found = self.context.servers.get(server)
-        if (users is None) == (rate is None):
-            raise MonitorError(
-                describe(
-                    "A load needs a schedule",
-                    expected="users= or rate=, one of them",
-                    got="both" if users is not None else "neither",
-                )
-            )
-        kind = Kind.chat(model=model or found.model, max_tokens=max_tokens, stream=stream, extra=extra)
-        result = run(
-            LoadPlan(
-                url=found.base_url,
-                schedule=Users(users, think.total_seconds()) if users is not None else _rate(rate or "", poisson),
-                kinds=(kind,),
-                prompts=Prompts((prompt,) if prompt else (), prompt_tokens, shared_prefix, seed=seed),
-                requests=requests,
-                duration=seconds(duration),
-                warmup=warmup,
-                headers=tuple(found.client.own_headers.items()),
-                cancel=cancel,
-                judged=judged,
-                waivers=tuple(found.profile.waivers),
-                models=found.client.listed,
-                max_error_rate=max_error_rate,
-                workers=workers,
-                seed=seed,
-                name=found.name,
-                server_pids=() if found.pid is None else (found.pid,),
-            ),
-            lambda progress: self.log.console(f"{found.name}: {progress}") if progress.elapsed > 1 else None,
-        )
+        schedule = schedule_of(users, rate, bool(options.get("poisson")), think.total_seconds())
+        plan = plan_of(found, schedule, options, cancel=cancel, max_error_rate=max_error_rate)
+        result = self.interruptible(lambda: run(plan, self.progress_of(found.name)), alias)
         self.context.loads.add(result, alias)
-        self.log.info(f"Load of {result}")
-        for remark in result.remarks:
-            self.log.info(f"Load of {found.name}: {remark}")
+        self.told(result)
+        self.log.metadata(f"Load of {found.name}", str(result))
+        if save_as is not None:
+            result.save(save_as, self.context.redactor)
+            self.log.file(f"Load of {found.name}", save_as / "summary.json")
         return result
 
     @keyword(tags=["performance", "assertion"])
@@ -167,36 +115,16 @@ class LoadKeywords(KeywordGroup):
             Load Should Meet    ttft_p99 < 5 s    failures == 0    tokens_per_second >= 1
         ```
         """
-        found = self._load(result)
-        if not limits:
-            raise MonitorError(describe("A load is held to nothing", expected="limits such as 'ttft_p99 < 300 ms'"))
-        if found.doubts:
-            raise CheckFailure(
-                describe(
-                    f"The load of '{found.plan.name}' cannot be trusted",
-                    expected="a client that is not the bottleneck",
-                    got=found.doubts[0],
-                    detail=("Doubts", found.doubts),
-                )
-            )
-        missed, seen = [], []
-        for limit in limits:
-            match = _LIMIT.fullmatch(limit)
-            if match is None:
-                raise MonitorError(
-                    describe("A limit cannot be read", expected="one such as 'ttft_p99 < 300 ms'", got=f"'{limit}'")
-                )
-            name, operator, expected = match.groups()
-            value, unit = found.get(name), _unit_of(name)
-            seen.append(f"{name} {show(value, unit)}")
+        found, wanted = self.load(result), read_limits(limits)
+        self.refuse_doubts(found)
+        failures, seen = [], []
+        for limit in wanted:
             try:
-                check_number(value, AssertionOperator[operator], expected, f"{name} of '{found.plan.name}'", unit)
+                seen.append(limit.check(found))
             except CheckFailure as failure:
-                missed.append(str(failure))
-            except ValueError as error:
-                raise MonitorError(f"The limit '{limit}' cannot be read. {error}") from None
-        if missed:
-            raise CheckFailure("\n".join([*missed, *_why(found)]))
+                failures.append(str(failure))
+        if failures:
+            raise CheckFailure("\n".join([*failures, *_why(found)]))
         self.log.info(f"Load of '{found.plan.name}': {', '.join(seen)}")
 
     @keyword(tags=["performance", "getter"])
@@ -231,31 +159,51 @@ class LoadKeywords(KeywordGroup):
             Get Load Figure    requests_per_second    >    1
         ```
         """
-        found = self._load(result)
+        found = self.load(result)
         name = f"{figure} of '{found.plan.name}'"
         value = found.get(figure)
-        return float(check_number(value, assertion_operator, assertion_expected, name, _unit_of(figure), message))
+        return float(check_number(value, assertion_operator, assertion_expected, name, unit_of(figure), message))
 
-    def _load(self, ref: Any) -> LoadResult:
-        return self.context.loads.get(ref)
+    @keyword(tags=["performance", "getter"])
+    def get_load_goodput(
+        self,
+        *limits: str,
+        result: Any = None,
+    ) -> float:
+        """Return how many requests a second kept all limits: the goodput.
 
+        A request that failed, or that lacks a figure, kept none.
 
-def _rate(text: str, poisson: bool) -> Rate:
-    from InferenceLibrary.load.plan import Rate
+        Args:
+            *limits: Such as `ttft < 500 ms`, `tpot < 50 ms`, `latency < 10 s`: figures of one request, as in
+                [Load Should Meet], without a percentile. Of several values of a request the worst counts.
+            result: Alias, handle or object; None for the latest one.
 
-    match = _RATE.fullmatch(text.strip())
-    if match is None:
-        raise MonitorError(
-            describe("A rate cannot be read", expected="requests a second, such as 5/s", got=f"'{text}'")
-        )
-    return Rate(float(match[1]), poisson)
+        Raises:
+            MonitorError: A limit cannot be read, or requests have no such figure.
 
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Goodput
+            Start Server    simulator    inter_token_latency=5 ms
+            Run Load    users=2    requests=10    max_tokens=8
+            ${goodput} =    Get Load Goodput    ttft < 5 s    latency < 10 s
+            Should Be True    ${goodput} > 1
+        ```
+        """
+        from InferenceLibrary.load.figures import figure_of
 
-def _unit_of(name: str) -> str:
-    from InferenceLibrary.load.figures import FIGURES
-
-    figure = FIGURES.get(name.rpartition("_")[0])
-    return figure.unit if figure is not None else ""
+        found = self.load(result)
+        most: dict[str, float] = {}
+        for limit in read_limits(limits, "ttft < 500 ms"):
+            if str(limit.operator.value) not in {"<", "<="}:
+                raise MonitorError(describe("A limit of goodput cannot be read", expected="<", got=f"'{limit}'"))
+            figure_of(limit.figure)
+            most[limit.figure] = limit.value(unit_of(f"{limit.figure}_max"))
+        value = found.goodput(**most)
+        self.log.info(f"Goodput of '{found.name}': {value:.4g} requests/s of {found.totals['requests_per_second']:.4g}")
+        return value
 
 
 def _why(found: LoadResult) -> list[str]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from InferenceLibrary.errors import MonitorError, describe
 from InferenceLibrary.load.figures import FIGURES
-from InferenceLibrary.stats import Interval, bootstrapped_ratio
+from InferenceLibrary.stats import Interval, bootstrapped_ratio, paired_ratio, percentile
 
 Judged = Literal["better", "same", "worse", "cannot tell"]
+ROUNDS = 6
+"""So many pairs it takes for an interval at 95 % that assumes nothing."""
 _HIGHER_IS_BETTER = {"rate", "server_rate"}
 
 
@@ -33,6 +36,11 @@ class Comparison(NamedTuple):
 
     def __str__(self) -> str:
         title = f"{FIGURES[self.figure].title} p{self.rank:g}"
+        if math.isinf(self.ratio.high):
+            return (
+                f"{title}: cannot tell; {self.ratio.estimate:.4g} times as before, {self.counts[0]} values for "
+                f"{self.counts[1]} where each needs {needed(self.rank)}"
+            )
         return (
             f"{title}: {self.verdict}; {self.ratio.estimate:.4g} times as before [{self.ratio.low:.4g}, "
             f"{self.ratio.high:.4g}] at {self.ratio.confidence:.0%}, {self.tolerance:.3g} tolerated, a change of "
@@ -54,8 +62,7 @@ def compare_values(
     Raises:
         MonitorError: A sample is empty, or the tolerance is not a share of 0 to 1.
     """
-    if not 0 <= tolerance < 1:
-        raise MonitorError(describe("tolerance cannot be used", expected="a share of 0 to 1", got=f"{tolerance:g}"))
+    _check_tolerance(tolerance)
     if not now or not before or min(*now, *before) <= 0:
         raise MonitorError(
             describe(
@@ -65,6 +72,55 @@ def compare_values(
             )
         )
     ratio = bootstrapped_ratio(now, before, rank, seed=seed)
+    if min(len(now), len(before)) < needed(rank):
+        # A bootstrap of few values does not know what lies beyond them: its interval would be too narrow.
+        ratio = Interval(ratio.estimate, 0.0, math.inf, ratio.requested, ratio.requested)
+    return _judged(figure, rank, ratio, tolerance, (len(now), len(before)))
+
+
+def compare_rounds(
+    figure: str, now: Sequence[Sequence[float]], before: Sequence[Sequence[float]], *, rank: float = 50,
+    tolerance: float = 0.1,
+) -> Comparison:  # fmt: skip
+    """Compare one percentile of two servers that were measured in turns.
+
+    The test: the median of the ratios of the rounds with its interval of order statistics, which assumes nothing on
+    the distribution; values within a round depend on each other, rounds do not. Six rounds reach 95 %.
+
+    Args:
+        figure: Name of the figure.
+        now: The values of one server, round by round.
+        before: Those of the other one.
+        rank: Which percentile of each round.
+        tolerance: Share by which they may differ.
+
+    Raises:
+        MonitorError: There are fewer than six rounds, or a round has no positive value.
+    """
+    _check_tolerance(tolerance)
+    if len(now) != len(before) or len(now) < ROUNDS:
+        raise MonitorError(
+            describe("Two servers cannot be compared", expected=f"{ROUNDS} rounds or more", got=str(len(now)))
+        )
+    if not all(one and min(one) > 0 for one in (*now, *before)):
+        raise MonitorError(
+            describe(
+                f"The {FIGURES[figure].title} of two servers cannot be compared",
+                expected="positive values in every round",
+                got=f"{sum(not one or min(one) <= 0 for one in (*now, *before))} rounds without",
+            )
+        )
+    ratio = paired_ratio([percentile(one, rank) for one in now], [percentile(one, rank) for one in before])
+    return _judged(figure, rank, ratio, tolerance, (sum(map(len, now)), sum(map(len, before))))
+
+
+def needed(rank: float) -> int:
+    """Return how many values it takes to say anything on a percentile at 95 %: with fewer, all may lie on one side."""
+    share = max(rank, 100 - rank) / 100
+    return math.ceil(math.log(0.025) / math.log(share)) if share < 1 else 2
+
+
+def _judged(figure: str, rank: float, ratio: Interval, tolerance: float, counts: tuple[int, int]) -> Comparison:
     low, high = ratio.low, ratio.high
     verdict: Judged = "cannot tell"
     if low > 1 + tolerance:
@@ -74,7 +130,12 @@ def compare_values(
     elif low >= 1 - tolerance and high <= 1 + tolerance:
         verdict = "same"
     width = max(ratio.estimate - low, high - ratio.estimate) / ratio.estimate
-    return Comparison(figure, rank, ratio, tolerance, (len(now), len(before)), verdict, tolerance + width)
+    return Comparison(figure, rank, ratio, tolerance, counts, verdict, tolerance + width)
+
+
+def _check_tolerance(tolerance: float) -> None:
+    if not 0 <= tolerance < 1:
+        raise MonitorError(describe("tolerance cannot be used", expected="a share of 0 to 1", got=f"{tolerance:g}"))
 
 
 def compare_summaries(

@@ -62,6 +62,7 @@ class LoadEngine:
         self.stalls: list[float] = []
         self.steps = 0
         self.stopped: str | None = None
+        self.interrupted = False
         self._exhausted = False
         self._recent: list[bool] = []
         self._offset = self._measure_offset()
@@ -107,7 +108,7 @@ class LoadEngine:
                 swept = now
                 self._sweep(now)
                 if self.stopped is None and self._stop(self):
-                    self.stopped, patience = "asked to stop", 0.0
+                    self.stopped, self.interrupted, patience = "asked to stop", True, 0.0
             over = self.stopped is not None or self._exhausted
             over = over or (now >= self._ends if self._arrivals is None else self._next == float("inf"))
             if over:
@@ -121,7 +122,9 @@ class LoadEngine:
     def close(self) -> None:
         """End what is open, and keep what came of it."""
         for connection in list(self._connections.values()):
-            if connection.parts is not None:
+            if connection.parts is not None and self.interrupted:
+                self._finish(connection, cancelled=True)
+            elif connection.parts is not None:
                 self._finish(connection, "timeout", "the run ended first")
             self._drop(connection)
         self._poll.close()

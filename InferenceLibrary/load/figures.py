@@ -52,6 +52,25 @@ FIGURES: dict[str, RequestFigure] = {
 """By name, as gates and files have it."""
 
 
+def figure_of(name: str) -> RequestFigure:
+    """Return a figure of requests by its name.
+
+    Raises:
+        MonitorError: There is no such figure.
+    """
+    found = FIGURES.get(name)
+    if found is None:
+        raise MonitorError(describe(f"Unknown figure '{name}'", expected=f"one of {', '.join(FIGURES)}"))
+    return found
+
+
+TOTALS = (
+    *("requests", "failures", "error_rate", "requests_per_second", "tokens_per_second", "output_tokens"),
+    *("concurrency", "held_back", "delivered", "repeated_ids"),
+)
+"""Figures of a load as a whole."""
+
+
 def read_figure(name: str, totals: Iterable[str]) -> tuple[str, Reduction]:
     """Return the figure and the reduction that a name such as `ttft_p99` or `latency_mean` asks for.
 

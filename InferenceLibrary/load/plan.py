@@ -7,7 +7,7 @@ import json
 import math
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -289,6 +289,10 @@ class LoadPlan:
     seed: int = 0
     name: str = "server"
     server_pids: tuple[int, ...] = ()
+
+    def seeded(self, seed: int) -> LoadPlan:
+        """Return the same load with other random words, arrivals and shares."""
+        return replace(self, seed=seed, prompts=replace(self.prompts, seed=seed))
 
     def check(self) -> None:
         """Refuse what cannot be run.

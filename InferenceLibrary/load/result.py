@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,7 @@ import msgspec
 
 from InferenceLibrary.errors import MonitorError, describe
 from InferenceLibrary.files import make_folder, write_text
-from InferenceLibrary.load.figures import FIGURES, Distribution, describe_values, read_figure
+from InferenceLibrary.load.figures import FIGURES, Distribution, describe_values, figure_of, read_figure
 from InferenceLibrary.load.plan import LoadPlan, Users
 from InferenceLibrary.load.record import Record
 from InferenceLibrary.stats import percentile
@@ -122,9 +123,7 @@ class LoadResult:
         Raises:
             MonitorError: There is no such figure, or no request has it.
         """
-        figure = FIGURES.get(name)
-        if figure is None:
-            raise MonitorError(describe(f"Unknown figure '{name}'", expected=f"one of {', '.join(FIGURES)}"))
+        figure = figure_of(name)
         found = [value for one in self.succeeded for value in figure.values(one)]
         if not found:
             reasons = Counter(one.no_rate for one in self.succeeded if one.no_rate)
@@ -183,8 +182,7 @@ class LoadResult:
             MonitorError: There is no such figure.
         """
         for name in limits:
-            if name not in FIGURES:
-                raise MonitorError(describe(f"Unknown figure '{name}'", expected=f"one of {', '.join(FIGURES)}"))
+            figure_of(name)
         good = sum(
             all((values := FIGURES[name].values(one)) and max(values) <= limit for name, limit in limits.items())
             for one in self.succeeded
@@ -304,23 +302,32 @@ class LoadResult:
             "remarks": self.remarks,
         }
 
-    def save(self, folder: Path) -> list[Path]:
+    def save(self, folder: Path, redact: Callable[[str], str] = str) -> list[Path]:
         """Write `summary.json`, `requests.jsonl` and `requests.csv`; return their paths.
+
+        Args:
+            folder: Where; it is made.
+            redact: Takes secrets out of what servers said.
 
         Raises:
             InferenceError: A file cannot be written.
         """
         make_folder(folder)
         paths = [folder / name for name in ("summary.json", "requests.jsonl", "requests.csv")]
-        write_text(paths[0], json.dumps(self.summary(), indent=1) + "\n")
+        write_text(paths[0], redact(json.dumps(self.summary(), indent=1)) + "\n")
         names = [name for name in Record.__struct_fields__ if name != "micros"]
-        rows = [{name: getattr(one, name) for name in names} for one in self.records]
+        clean = {text: redact(text) for text in {text for one in self.records for text in _texts(one)}}
+        rows = [
+            {name: clean.get(value, value) if isinstance(value := getattr(one, name), str) else value for name in names}
+            for one in self.records
+        ]
         lines = (json.dumps({**row, "arrivals": one.arrivals}) for row, one in zip(rows, self.records, strict=True))
         write_text(paths[1], "".join(f"{line}\n" for line in lines), errors="replace")
-        with paths[2].open("w", encoding="utf-8", errors="replace", newline="") as file:
-            writer = csv.DictWriter(file, names)
-            writer.writeheader()
-            writer.writerows(rows)
+        table = io.StringIO(newline="")
+        writer = csv.DictWriter(table, names)
+        writer.writeheader()
+        writer.writerows(rows)
+        write_text(paths[2], table.getvalue(), errors="replace")
         return paths
 
     def __str__(self) -> str:
@@ -337,6 +344,11 @@ class LoadResult:
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+def _texts(record: Record) -> Iterator[str]:
+    """What a server may have said in a record."""
+    yield from (text for text in (record.error, record.detail, record.answer_id, record.finish_reason) if text)
 
 
 def _counted(errors: dict[str, int]) -> str:
@@ -360,9 +372,7 @@ def read_summary(path: Path) -> dict[str, Any]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise MonitorError(
-            describe(f"Baseline '{path}' does not exist", hint="save one with LoadResult.save")
-        ) from None
+        raise MonitorError(describe(f"Baseline '{path}' does not exist", hint="give save_as= to Run Load")) from None
     except (OSError, ValueError) as error:
         raise MonitorError(describe(f"Baseline '{path}' cannot be read", expected="JSON", got=str(error))) from None
     if not isinstance(data, dict) or data.get("kind") != KIND or data.get("schema") != SCHEMA:

@@ -10,12 +10,13 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import msgspec
 
 from InferenceLibrary.errors import MonitorError, describe
-from InferenceLibrary.load.machine import machine_facts, machine_ticks
+from InferenceLibrary.load.machine import MachineTicks, machine_facts, machine_ticks
 from InferenceLibrary.load.plan import LoadPlan
 from InferenceLibrary.load.record import Record
 from InferenceLibrary.load.result import LoadResult, WorkerFacts
@@ -23,8 +24,8 @@ from InferenceLibrary.load.result import LoadResult, WorkerFacts
 _LEAD = 0.02
 """Seconds between the word to begin and the beginning, so that all workers have heard it."""
 _PATIENCE = 30.0
-_LAST_WORDS = 2.0
-"""Seconds in which workers of an interrupted load may deliver what they have."""
+_LAST_WORDS = 10.0
+"""Seconds in which workers of an interrupted load may deliver what they have, once somebody asks for it."""
 
 
 class Progress(NamedTuple):
@@ -64,11 +65,81 @@ class _Worker:
         return self.process.stdin
 
 
+class _Begun(NamedTuple):
+    """What is known of a load before its end."""
+
+    plan: LoadPlan
+    wall: float
+    """Its beginning on the wall clock."""
+    begin: float
+    """And on the monotonic one."""
+    ticks: MachineTicks
+    workers: list[_Worker]
+
+    def result(self) -> LoadResult:
+        """What the workers delivered."""
+        measured = machine_ticks(self.plan.server_pids)
+        facts = [worker.facts for worker in self.workers if worker.facts is not None]
+        return LoadResult(
+            plan=self.plan,
+            began=self.wall,
+            records=sorted((one for worker in self.workers for one in worker.records), key=lambda one: one.number),
+            workers=facts,
+            machine=machine_facts(),
+            foreign=self.ticks.foreign_share(measured, sum(one.cpu for one in facts)),
+        )
+
+
+class InterruptedLoad:
+    """What an interrupted load has measured: it is fetched when somebody asks, so the interruption itself waits for
+    nothing.
+
+    Args:
+        begun: The load; its workers were told to stop.
+    """
+
+    def __init__(self, begun: _Begun) -> None:
+        self._begun = begun
+        self._result: LoadResult | None = None
+        self.kept_in: Path | None = None
+        """Where `close` writes what was measured, if anywhere."""
+        self.redact: Callable[[str], str] = str
+
+    @property
+    def name(self) -> str:
+        """What was put under load."""
+        return self._begun.plan.name
+
+    def result(self) -> LoadResult:
+        """Return what was measured until the interruption.
+
+        Raises:
+            MonitorError: A worker died.
+        """
+        if self._result is None:
+            try:
+                _follow(self._begun.workers, self._begun.begin, None, within=_LAST_WORDS)
+            finally:
+                self._result = self._begun.result()
+                for worker in self._begun.workers:
+                    _end(worker)
+        return self._result
+
+    def close(self) -> None:
+        """Write what was measured, where that was asked for, and end the workers."""
+        try:
+            if self.kept_in is not None:
+                self.result().save(self.kept_in, self.redact)
+        finally:
+            for worker in self._begun.workers:
+                _end(worker)
+
+
 def run(plan: LoadPlan, progress: Callable[[Progress], None] | None = None) -> LoadResult:
     """Run a load and return its result.
 
-    An interruption (Ctrl-C, a timeout of Robot) ends it at once; the exception that is raised then has what was
-    measured as its attribute `load_result`.
+    An interruption (Ctrl-C, a timeout of Robot) ends it at once; the exception that is raised then has an
+    `InterruptedLoad` as its attribute `load`, which the caller closes.
 
     Args:
         plan: What is sent, when.
@@ -79,8 +150,8 @@ def run(plan: LoadPlan, progress: Callable[[Progress], None] | None = None) -> L
     """
     plan.check()
     workers: list[_Worker] = []
-    began = time.time()
-    ticks = machine_ticks(plan.server_pids)
+    wall, ticks = time.time(), machine_ticks(plan.server_pids)
+    kept = False
     try:
         for share in range(plan.workers):
             workers.append(_start(plan, share))
@@ -91,31 +162,19 @@ def run(plan: LoadPlan, progress: Callable[[Progress], None] | None = None) -> L
         for worker in workers:
             worker.sink.write(f"{begin!r}\n".encode())
             worker.sink.flush()
-        interrupted = None
+        begun = _Begun(plan, wall, begin, ticks, workers)
         try:
             _follow(workers, begin, progress)
         except MonitorError:
             raise
         except BaseException as error:
-            interrupted = error
             _stop(workers)
-            _follow(workers, begin, None, within=_LAST_WORDS)
+            error.load = InterruptedLoad(begun)  # type: ignore[attr-defined]
+            kept = True
             raise
-        finally:
-            measured = machine_ticks(plan.server_pids)
-            result = LoadResult(
-                plan=plan,
-                began=began,
-                records=sorted((one for worker in workers for one in worker.records), key=lambda one: one.number),
-                workers=[worker.facts for worker in workers if worker.facts is not None],
-                machine=machine_facts(),
-                foreign=ticks.foreign_share(measured, sum(worker.facts.cpu for worker in workers if worker.facts)),
-            )
-            if interrupted is not None:
-                interrupted.load_result = result  # type: ignore[attr-defined]
-        return result
+        return begun.result()
     finally:
-        for worker in workers:
+        for worker in [] if kept else workers:
             _end(worker)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -43,20 +45,129 @@ def sweep(
         raise MonitorError(describe("The levels of a sweep do not rise", got=", ".join(f"{one:g}" for one in levels)))
     steps: list[SweepStep] = []
     for level in levels:
-        schedule = plan.schedule
-        if isinstance(schedule, Users):
-            result = run(replace(plan, schedule=replace(schedule, count=int(level))))
-        elif isinstance(schedule, Rate):
-            result = run(replace(plan, schedule=replace(schedule, rate=level)))
-        else:
-            raise MonitorError(describe("A trace has no level that could rise", expected="users or a rate"))
-        step = SweepStep(level, result, not result.doubts and keeps(result))
+        step = _step(plan, level, keeps)
         steps.append(step)
         if told is not None:
             told(step)
         if not step.kept:
             break
     return steps
+
+
+@dataclass(frozen=True)
+class MaxLoad:
+    """The largest load that keeps limits, and how it was found.
+
+    Args:
+        unit: `users` or `requests/s`.
+        steps: All loads that were run, ascending.
+        most: The largest load that the search was allowed.
+    """
+
+    unit: str
+    steps: tuple[SweepStep, ...]
+    most: float
+
+    @property
+    def best(self) -> SweepStep | None:
+        """The largest load that kept the limits below the first that did not; None: not even the smallest did."""
+        kept = itertools.takewhile(lambda step: step.kept, self.steps)
+        return max(kept, key=lambda step: step.level, default=None)
+
+    @property
+    def level(self) -> float:
+        """That load; zero where no load kept the limits."""
+        return self.best.level if self.best else 0.0
+
+    @property
+    def broken(self) -> SweepStep | None:
+        """The smallest load that did not keep the limits; None: the search ended before one was found."""
+        return next((step for step in self.steps if not step.kept), None)
+
+    @property
+    def doubt(self) -> str | None:
+        """Why the server may hold more than was found: this client was the bottleneck, or the search ended."""
+        broken = self.broken
+        if broken is None:
+            return f"the search ended at {self.most:g} {self.unit}, which kept the limits"
+        if broken.result.doubts:
+            return f"this client was the bottleneck at {broken.level:g} {self.unit}: {broken.result.doubts[0]}"
+        return None
+
+    def __str__(self) -> str:
+        found = f"{self.level:g} {self.unit} keep the limits"
+        if self.broken is not None:
+            found += f", {self.broken.level:g} do not"
+        return f"{found}; {self.doubt}" if self.doubt else found
+
+
+def find_max(
+    plan: LoadPlan,
+    first: float,
+    most: float,
+    keeps: Callable[[LoadResult], bool],
+    *,
+    precision: float = 0.1,
+    told: Callable[[SweepStep], None] | None = None,
+) -> MaxLoad:
+    """Double a load until it breaks the limits, then halve the interval until it is narrow enough.
+
+    Args:
+        plan: The load; its schedule is of users or of a rate.
+        first: Users, or requests a second, to begin with.
+        most: The largest load that is tried.
+        keeps: Whether a result keeps the limits; one that cannot be trusted does not.
+        precision: Width of the interval between the loads that keep and break the limits, relative to the first.
+        told: Called after each load.
+
+    Raises:
+        MonitorError: The schedule has no level, or the numbers cannot be used.
+    """
+    if not 0 < first <= most or not 0 < precision <= 1:
+        raise MonitorError(
+            describe(
+                "The largest load cannot be searched for",
+                expected="a first load above zero and up to the largest, a precision of 0 to 1",
+                got=f"{first:g}, {most:g} and {precision:g}",
+            )
+        )
+    whole = isinstance(plan.schedule, Users)
+    steps: list[SweepStep] = []
+
+    def kept(level: float) -> bool:
+        step = _step(plan, level, keeps)
+        if step.result.doubts:
+            # Once more: the machine may have been busy with other work.
+            step = _step(plan, level, keeps)
+        steps.append(step)
+        if told is not None:
+            told(step)
+        return step.kept
+
+    low, high, level = 0.0, None, first
+    while high is None and low < most:
+        if kept(level):
+            low, level = level, min(level * 2, most)
+        else:
+            high = level
+    while high is not None and low and high - low > max(precision * low, 1 if whole else 0):
+        level = math.floor((low + high) / 2) if whole else (low + high) / 2
+        if kept(level):
+            low = level
+        else:
+            high = level
+    return MaxLoad("users" if whole else "requests/s", tuple(sorted(steps, key=lambda step: step.level)), most)
+
+
+def _step(plan: LoadPlan, level: float, keeps: Callable[[LoadResult], bool]) -> SweepStep:
+    schedule = plan.schedule
+    if isinstance(schedule, Users):
+        result = run(replace(plan, schedule=replace(schedule, count=int(level))))
+    elif isinstance(schedule, Rate):
+        result = run(replace(plan, schedule=replace(schedule, rate=level)))
+    else:
+        raise MonitorError(describe("A trace has no level that could rise", expected="users or a rate"))
+    return SweepStep(level, result, not result.doubts and keeps(result))
 
 
 def knee(steps: Sequence[SweepStep]) -> SweepStep | None:

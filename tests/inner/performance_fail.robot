@@ -3,7 +3,7 @@ Documentation    Thresholds that are not met, measurements of nothing. All tests
 
 Library          InferenceLibrary
 
-Suite Setup      Start Server    simulator    time_to_first_token=50 ms    inter_token_latency=10 ms    alias=paced
+Suite Setup      Start Both
 
 
 *** Variables ***
@@ -153,3 +153,60 @@ Load Of An Unknown Rate
 
 Load Without An End
     Run Load    users=2    server=paced
+
+Load That Is Too Much
+    Find Max Load    ttft_p50 < 20 ms    requests=4    max_tokens=2    most=2    server=paced
+
+Load That Is Held But Not Enough
+    Find Max Load    ttft_p50 < 5 s    requests=2    max_tokens=2    most=2    at_least=3    server=paced
+
+Search With A Typo
+    Find Max Load    ttft_p50 < 20    requests=4    server=paced
+
+Search Without A Limit
+    Find Max Load    requests=4    server=paced
+
+Search For Two Kinds
+    Find Max Load    ttft_p50 < 20 ms    users=1    rate=1/s    requests=4    server=paced
+
+Search From Above
+    Find Max Load    ttft_p50 < 20 ms    users=4    most=2    requests=4    server=paced
+
+Slower Than Before
+    Run Load    users=1    requests=8    max_tokens=2    server=fast    save_as=${OUTPUT_DIR}/fast
+    Run Load    users=1    requests=8    max_tokens=2    server=paced
+    Compare With Baseline    ${OUTPUT_DIR}/fast    figures=ttft
+
+Too Few To Tell
+    Run Load    users=1    requests=1    max_tokens=2    server=paced    save_as=${OUTPUT_DIR}/one
+    Run Load    users=1    requests=4    max_tokens=2    server=paced
+    Compare With Baseline    ${OUTPUT_DIR}/one/summary.json    tolerance=0    figures=ttft
+
+No Baseline
+    Run Load    users=1    requests=2    max_tokens=2    server=paced
+    Compare With Baseline    ${OUTPUT_DIR}/nowhere
+
+Too Few Rounds
+    Compare Servers    paced    fast    users=1    requests=1    rounds=3
+
+Servers Compared By A Typo
+    Compare Servers    paced    fast    users=1    requests=1    figures=tftt
+
+Goodput With A Typo
+    Run Load    users=1    requests=2    max_tokens=2    server=paced
+    Get Load Goodput    tftt < 1 s
+
+Goodput Above
+    Run Load    users=1    requests=2    max_tokens=2    server=paced
+    Get Load Goodput    ttft > 1 s
+
+Load Stopped By A Timeout
+    [Timeout]    1 s
+    Run Load    users=2    duration=60 s    max_tokens=2    alias=cut    server=paced
+    [Teardown]    Load Should Meet    failures == 0    requests >= 100000    result=cut
+
+
+*** Keywords ***
+Start Both
+    Start Server    simulator    alias=fast
+    Start Server    simulator    time_to_first_token=50 ms    inter_token_latency=10 ms    alias=paced

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from InferenceLibrary.errors import MonitorError
-from InferenceLibrary.load.compare import compare_summaries, compare_values, other_machine
+from InferenceLibrary.load.compare import compare_rounds, compare_summaries, compare_values, needed, other_machine
 from InferenceLibrary.load.figures import describe_values, read_figure
 from InferenceLibrary.stats import bootstrapped_mean, bootstrapped_percentile
 
@@ -43,6 +43,42 @@ def test_equal_servers_are_seldom_called_different() -> None:
         verdict = compare_values("ttft", sample(1, 60, seed), sample(1, 60, 1000 + seed), tolerance=0).verdict
         wrong += verdict in {"worse", "better"}
     assert wrong <= 9  # 3 are expected; more than 9 come once in a thousand runs
+
+
+@pytest.mark.parametrize(("rank", "count"), [(50, 6), (10, 36), (90, 36), (99, 368), (100, 2)])
+def test_few_values_tell_nothing(rank: float, count: int) -> None:
+    assert needed(rank) == count
+    few = compare_values("ttft", [9.0] * (count - 1), [1.0] * 400, rank=rank)
+    assert few.verdict == "cannot tell"
+    assert str(few).endswith(f"{count - 1} values for 400 where each needs {count}")
+    assert compare_values("ttft", [9.0] * count, [1.0] * 400, rank=rank).verdict == "worse"
+
+
+@pytest.mark.parametrize(
+    ("factors", "verdict"),
+    [
+        ([1.0, 1.01, 0.99, 1.02, 1.03, 1.0], "same"),
+        ([1.3, 1.4, 1.3, 1.2, 1.3, 1.5], "worse"),
+        ([0.7, 0.8, 0.7, 0.8, 0.8, 0.8], "better"),
+        ([1.3, 1.4, 1.3, 1.05, 1.3, 1.5], "cannot tell"),
+    ],
+)
+def test_rounds_are_compared_pair_by_pair(factors: list[float], verdict: str) -> None:
+    # The machine slows down from round to round, which both servers share.
+    before = [[round_ + 1.0, round_ + 1.0] for round_ in range(6)]
+    now = [[factor * one[0]] for factor, one in zip(factors, before, strict=True)]
+    found = compare_rounds("ttft", now, before)
+    assert found.verdict == verdict
+    assert (found.ratio.low, found.ratio.high) == pytest.approx((min(factors), max(factors)))
+
+
+def test_rounds_that_cannot_be_compared() -> None:
+    with pytest.raises(MonitorError, match="expected 6 rounds or more, got 5"):
+        compare_rounds("ttft", [[1.0]] * 5, [[1.0]] * 5)
+    with pytest.raises(MonitorError, match="expected positive values in every round, got 1 rounds without"):
+        compare_rounds("ttft", [[1.0]] * 6, [[1.0]] * 5 + [[]])
+    with pytest.raises(MonitorError, match="tolerance cannot be used"):
+        compare_rounds("ttft", [[1.0]] * 6, [[1.0]] * 6, tolerance=2)
 
 
 def test_intervals_cover_what_they_shall() -> None:

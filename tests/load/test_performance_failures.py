@@ -47,6 +47,20 @@ MESSAGES = {
     "Load Without A Schedule": r"A load needs a schedule: expected users= or rate=, one of them, got neither\.",
     "Load Of An Unknown Rate": r"A rate cannot be read: expected requests a second, such as 5/s, got '5 per hour'\.",
     "Load Without An End": r"A load has no end: expected requests=, duration=, or both\.",
+    "Load That Is Too Much": r"Server 'paced' does not hold its load: expected 1 users or more within ttft_p50 < 20 ms, failures == 0, got not even these\.",
+    "Load That Is Held But Not Enough": r"Server 'paced' does not hold its load: expected 3 users or more within ttft_p50 < 5 s, failures == 0, got 2\.",
+    "Search With A Typo": r"The limit 'ttft_p50 < 20' cannot be read\. Expected a time with a unit, such as 200 ms or 2 s, got '20'\.",
+    "Search Without A Limit": r"A load is held to nothing: expected limits such as 'ttft_p99 < 300 ms'\.",
+    "Search For Two Kinds": r"A search needs one kind of load: expected users= or rate=, got both\.",
+    "Search From Above": r"The largest load cannot be searched for: expected a first load above zero and up to the largest, a precision of 0 to 1, got 4, 2 and 0\.1\.",
+    "Slower Than Before": r"Load of 'paced' and its baseline: expected no figure more than 0\.1 worse, got ttft worse\.",
+    "Too Few To Tell": r"Load of 'paced' and its baseline cannot be told apart: expected intervals within or beyond 0, got ttft in between\. Hint: run more requests, tolerate more, or let it pass with undecided=True",
+    "No Baseline": r"Baseline '\S+/nowhere' does not exist\. Hint: give save_as= to Run Load",
+    "Too Few Rounds": r"Two servers cannot be compared: expected 6 rounds or more, got 3\.",
+    "Servers Compared By A Typo": r"Unknown figure 'tftt': expected one of ttft, .*",
+    "Goodput With A Typo": r"Unknown figure 'tftt': expected one of ttft, .*",
+    "Goodput Above": r"A limit of goodput cannot be read: expected <, got 'ttft > 1 s'\.",
+    "Load Stopped By A Timeout": r"Test timeout 1 second exceeded\.",
     "Stopped By A Timeout": r"Test timeout 500 milliseconds exceeded\.",
 }
 
@@ -88,6 +102,16 @@ def test_the_iterations_stand_below(run: InnerRun) -> None:
 
 def test_a_timeout_leaves_nothing_behind(run: InnerRun) -> None:
     assert run.leftovers == []
+
+
+def test_a_load_that_was_cut_is_kept(run: InnerRun) -> None:
+    message = run["Load Stopped By A Timeout"].message
+    assert re.search(rf"Requests of 'paced': expected >= 100000, got {NUMBER}\.", message)
+    assert "Failures of" not in message
+    [folder] = run.output_dir.glob("inference/loads/load-stopped-by-a-timeout-paced-*")
+    rows = (folder / "requests.jsonl").read_text().splitlines()
+    assert len(rows) > 4
+    assert (folder / "summary.json").exists()
 
 
 def test_threads_do_not_log(run: InnerRun) -> None:

@@ -22,11 +22,11 @@ import pytest
 from wire_server import DONE, END_OF_BODY, HOLD, STREAM_HEAD, WireServer, delta, piece
 
 from InferenceLibrary.errors import MonitorError
-from InferenceLibrary.load.figures import FIGURES
+from InferenceLibrary.load.figures import FIGURES, TOTALS
 from InferenceLibrary.load.plan import Kind, LoadPlan, Prompts, Rate, Replay, Users
 from InferenceLibrary.load.record import Record
 from InferenceLibrary.load.result import LoadResult, WorkerFacts, read_summary
-from InferenceLibrary.load.run import Progress, run
+from InferenceLibrary.load.run import InterruptedLoad, Progress, run
 from InferenceLibrary.load.sweep import SweepStep, knee, sweep
 
 FIRST, GAP = 0.03, 0.005
@@ -62,7 +62,8 @@ def test_a_load_measures_what_was_set(result: LoadResult) -> None:
         assert len(gaps) == 7
         assert one.first_token is not None
         assert FIRST + 7 * GAP - 0.001 <= one.first_token + sum(gaps) <= one.latency + 0.001
-        assert one.rate == pytest.approx(7 / sum(gaps), rel=0.01)
+        if min(gaps) > 0.001:  # else two chunks came at once, and the rate counts from the first burst
+            assert one.rate == pytest.approx(7 / sum(gaps), rel=0.01)
     assert all(one.token_source == "usage" and one.output_tokens == 8 for one in result.measured)
     assert all(one.broken == [] for one in result.measured)
     assert result.totals["output_tokens"] == 320
@@ -78,6 +79,7 @@ def test_a_result_is_kept_and_read_again(result: LoadResult, tmp_path: Path) -> 
     data = read_summary(summary)
     assert data["figures"]["ttft"]["count"] == len(data["samples"]["ttft"])
     assert data["totals"]["requests"] == 40
+    assert tuple(data["totals"]) == TOTALS
     rows = [json.loads(line) for line in lines.read_text().splitlines()]
     assert len(rows) == 44
     assert len(next(row for row in rows if row["kind"] == "chat")["arrivals"]) == 8
@@ -188,19 +190,37 @@ def test_a_share_is_cancelled_and_does_not_count_as_failed(url: str) -> None:
     assert len(found.succeeded) == 24 - len(cancelled)
 
 
-def test_an_interruption_keeps_what_was_measured(url: str) -> None:
-    interruption = threading.Timer(1.2, os.kill, (os.getpid(), signal.SIGINT))
+def test_an_interruption_keeps_what_was_measured(url: str, tmp_path: Path) -> None:
+    told: list[float] = []
+
+    def interrupt() -> None:
+        told.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    interruption = threading.Timer(1.2, interrupt)
     interruption.start()
-    began = time.monotonic()
     try:
         with pytest.raises(KeyboardInterrupt) as caught:
             run(LoadPlan(url, Users(2), (CHAT,), Prompts(tokens=4), duration=60))
     finally:
         interruption.cancel()
-    assert time.monotonic() - began < 20
-    kept = caught.value.load_result  # type: ignore[attr-defined]
-    assert isinstance(kept, LoadResult)
-    assert len(kept.succeeded) > 2
+    returned = time.monotonic() - told[0]
+    kept = caught.value.load  # type: ignore[attr-defined]
+    assert isinstance(kept, InterruptedLoad)
+    began = time.monotonic()
+    found = kept.result()
+    # What the workers have is fetched when it is asked for, so the interruption does not wait for it.
+    assert returned < max(0.2, time.monotonic() - began)
+    assert kept.result() is found
+    assert len(found.succeeded) > 2
+    assert found.failures == 0, found.errors
+    assert 1 <= sum(one.cancelled for one in found.records) <= 2
+    kept.redact = lambda text: text.replace("chatcmpl", "***")
+    kept.kept_in = tmp_path
+    kept.close()
+    assert "chatcmpl" not in (tmp_path / "requests.jsonl").read_text() + (tmp_path / "requests.csv").read_text()
+    assert "***" in (tmp_path / "requests.jsonl").read_text()
+    assert kept.name == "server"
 
 
 def test_a_sweep_ends_where_the_limits_break(url: str) -> None:

@@ -1,0 +1,282 @@
+"""Keywords that search the largest load and compare loads with earlier ones and with other servers."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from robot.api.deco import keyword
+
+from InferenceLibrary.errors import CheckFailure, MonitorError, describe
+from InferenceLibrary.keywords.shared.load_limits import check_names, missed, read_limits
+from InferenceLibrary.keywords.shared.load_plans import LOAD, LoadGroup, plan_of, rate_of, schedule_of
+from InferenceLibrary.keywords.shared.shared_arguments import takes
+
+if TYPE_CHECKING:
+    from InferenceLibrary.load.compare import Comparison
+    from InferenceLibrary.load.sweep import SweepStep
+
+
+class LoadComparisonKeywords(LoadGroup):
+    """What one load alone does not tell."""
+
+    @keyword(tags=["performance"])
+    @takes(LOAD)
+    def find_max_load(
+        self,
+        *limits: str,
+        users: int | None = None,
+        rate: str | None = None,
+        most: float | None = None,
+        precision: float = 0.1,
+        at_least: float | None = None,
+        alias: str | None = None,
+        server: Any = None,
+        **options: Any,
+    ) -> Any:
+        """Find the largest load that keeps all limits.
+
+        The load is doubled until it breaks a limit; then the interval between the last that kept them and the first
+        that did not is halved until it is narrow enough. Requests that fail break the limits too, unless one of them
+        is on `failures` or `error_rate`. A load in which this client was the bottleneck is run once more; when it is
+        that again, the search ends there and says so: the server may hold more.
+
+        Args:
+            *limits: As in [Load Should Meet], such as `ttft_p99 < 500 ms`.
+            users: Number of users to begin with; 1 by default.
+            rate: Requests a second to begin with, in place of `users`.
+            most: The largest load that is tried: users, or requests a second. 256 users, or 64 times the first rate.
+            precision: How narrow the interval must be, relative to the load.
+            at_least: The check fails where the server holds less.
+            alias: Name of the load that was found, for later keywords.
+            server: Alias, handle or object; None for the current one.
+
+        Returns:
+            What was found: `${found.level}` in `${found.unit}` (`users` or `requests/s`), `${found.best.result}`,
+            `${found.steps}` with all loads, `${found.doubt}`.
+
+        Raises:
+            CheckFailure: Not even the first load keeps the limits, or the server holds less than `at_least`.
+            MonitorError: A limit cannot be read, or the loads cannot be run.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        So Many Users
+            Start Server    simulator    inter_token_latency=1 ms
+            ${found} =    Find Max Load    ttft_p99 < 5 s    most=4    requests=8    max_tokens=4    at_least=2
+            Log    ${found.level} users
+        ```
+        """
+        from InferenceLibrary.load.sweep import find_max
+
+        found = self.context.servers.get(server)
+        wanted = read_limits(limits)
+        check_names(wanted)
+        if not {limit.figure for limit in wanted} & {"failures", "error_rate"}:
+            wanted = [*wanted, *read_limits(["failures == 0"])]
+        if users is not None and rate is not None:
+            raise MonitorError(describe("A search needs one kind of load", expected="users= or rate=", got="both"))
+        poisson = bool(options.get("poisson"))
+        schedule = rate_of(rate, poisson) if rate is not None else schedule_of(users or 1, None, False)
+        first = float(schedule.rate if hasattr(schedule, "rate") else schedule.count)
+        largest = most if most is not None else 64 * first if rate is not None else max(256.0, first)
+
+        def told(step: SweepStep) -> None:
+            broken = "" if step.kept else "; " + "; ".join([*step.result.doubts[:1], *missed(step.result, wanted)])
+            self.log.progress(f"{step.result}{broken}")
+
+        plan = plan_of(found, schedule, options)
+        most_held = self.interruptible(
+            lambda: find_max(plan, first, largest, lambda one: not missed(one, wanted), precision=precision, told=told)
+        )
+        self.log.info(f"Largest load of {found.name}: {most_held}")
+        self.log.metadata(f"Largest load of {found.name}", str(most_held))
+        if most_held.best is not None:
+            self.context.loads.add(most_held.best.result, alias)
+        if most_held.level < (at_least or 0) or most_held.best is None:
+            broken = most_held.broken
+            why = [*broken.result.doubts[:1], *missed(broken.result, wanted)] if broken else []
+            expected = f"{at_least:g}" if at_least else f"{first:g}"
+            raise CheckFailure(
+                describe(
+                    f"Server '{found.name}' does not hold its load",
+                    expected=f"{expected} {most_held.unit} or more within {', '.join(map(str, wanted))}",
+                    got=f"{most_held.level:g}" if most_held.best else "not even these",
+                    detail=(f"At {broken.level:g} {most_held.unit}", [*why, str(broken.result)]) if broken else None,
+                )
+            )
+        return most_held
+
+    @keyword(tags=["performance", "assertion"])
+    def compare_with_baseline(
+        self,
+        baseline: Path,
+        *,
+        tolerance: float = 0.1,
+        percentile: float = 50,
+        figures: str = "ttft,latency,rate",
+        undecided: bool = False,
+        result: Any = None,
+    ) -> Any:
+        """Fail when a load is slower than an earlier one, beyond a tolerance and beyond chance.
+
+        The test: the ratio of a percentile, now over before, with its bootstrap interval at 95 %. A figure is worse (or
+        better) when the whole interval lies beyond the tolerance, the same when all of it lies within; else the samples
+        cannot tell, and more requests would. The log has, for each figure, the smallest change that would have been
+        seen. A baseline of another machine or version is compared too, and the log warns.
+
+        Args:
+            baseline: The folder that [Run Load] had as `save_as`, or its `summary.json`.
+            tolerance: Share by which a figure may be worse.
+            percentile: Which percentile is compared, 0 to 100.
+            figures: Which figures, by the names of [Load Should Meet] without a percentile, separated by commas.
+            undecided: Whether a figure of which the samples cannot tell passes.
+            result: Alias, handle or object; None for the latest one.
+
+        Returns:
+            A list of comparisons: `${one.figure}`, `${one.verdict}` (`better`, `same`, `worse`, `cannot tell`),
+            `${one.ratio}` with `estimate`, `low` and `high`, `${one.visible}`.
+
+        Raises:
+            CheckFailure: A figure is worse; the samples cannot tell; the load cannot be trusted.
+            MonitorError: There is no baseline, it is not one, or both have no figure in common.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        As Fast As Before
+            Start Server    simulator    time_to_first_token=20 ms
+            Run Load    users=1    requests=20    save_as=${OUTPUT_DIR}/baseline
+            Run Load    users=1    requests=20
+            Compare With Baseline    ${OUTPUT_DIR}/baseline    tolerance=0.8    figures=ttft
+        ```
+        """
+        from InferenceLibrary.load.compare import compare_summaries, other_machine
+        from InferenceLibrary.load.result import read_summary
+
+        found = self.load(result)
+        before = read_summary(baseline / "summary.json" if baseline.is_dir() else baseline)
+        self.refuse_doubts(found)
+        now = found.summary()
+        if before["doubts"]:
+            self.log.warn(f"The baseline '{baseline}' cannot be trusted: {before['doubts'][0]}")
+        if differences := other_machine(now, before):
+            self.log.warn(f"The baseline '{baseline}' is of another machine: {'; '.join(differences)}")
+        if now["load"] != before["load"]:
+            self.log.warn(f"The baseline '{baseline}' is of another load: {now['load']} for {before['load']}")
+        compared = compare_summaries(now, before, tolerance=tolerance, rank=percentile, figures=_names(figures))
+        self._judge_comparisons(f"'{found.name}' and its baseline", compared, undecided)
+        return compared
+
+    @keyword(tags=["performance"])
+    @takes(LOAD)
+    def compare_servers(
+        self,
+        first: Any,
+        second: Any,
+        *,
+        users: int | None = None,
+        rate: str | None = None,
+        rounds: int = 6,
+        tolerance: float = 0.1,
+        percentile: float = 50,
+        figures: str = "ttft,latency,rate",
+        **options: Any,
+    ) -> Any:
+        """Put two servers under the same load in turns and tell which one is faster.
+
+        Each round loads both, the first one first in every other round, so what disturbs the machine for a while
+        disturbs both. The test: the median over the rounds of the ratio of a percentile, second over first, with its
+        interval of order statistics, which assumes nothing on the distribution; six rounds reach 95 %. The keyword
+        judges nothing: `Should Be Equal    ${compared}[0].verdict    same`.
+
+        Args:
+            first: Alias, handle or object.
+            second: Alias, handle or object.
+            users: Number of users at the same time.
+            rate: Requests a second, such as `5/s`; in place of `users`.
+            rounds: How often each is loaded, 6 or more.
+            tolerance: Share by which they may differ and still be the same.
+            percentile: Which percentile is compared, 0 to 100.
+            figures: Which figures, by the names of [Load Should Meet] without a percentile, separated by commas.
+
+        Returns:
+            A list of comparisons, as [Compare With Baseline] does; `worse`: the second one is worse than the first.
+
+        Raises:
+            CheckFailure: A round cannot be trusted.
+            MonitorError: The loads cannot be run, or requests of a round have no such figure.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        The Second One Is Slower
+            Start Server    simulator    time_to_first_token=5 ms    alias=fast
+            Start Server    simulator    time_to_first_token=100 ms    alias=slow
+            ${compared} =    Compare Servers    fast    slow    users=1    requests=2    max_tokens=4    figures=ttft
+            Should Be Equal    ${compared}[0].verdict    worse
+        ```
+        """
+        from InferenceLibrary.load.compare import ROUNDS, compare_rounds
+        from InferenceLibrary.load.figures import figure_of
+        from InferenceLibrary.load.run import run
+
+        both = [self.context.servers.get(one) for one in (first, second)]
+        schedule = schedule_of(users, rate, bool(options.get("poisson")))
+        if rounds < ROUNDS:
+            raise MonitorError(
+                describe("Two servers cannot be compared", expected=f"{ROUNDS} rounds or more", got=str(rounds))
+            )
+        names = _names(figures)
+        for name in names:
+            figure_of(name)
+        plans = [plan_of(one, schedule, options) for one in both]
+        values: dict[tuple[str, int], list[list[float]]] = {(name, place): [] for name in names for place in (0, 1)}
+        for number in range(rounds):
+            for place in (0, 1) if number % 2 == 0 else (1, 0):
+                # Each round has prompts of its own: a cache must not help the later ones.
+                found = self.interruptible(partial(run, plans[place].seeded(plans[place].seed + number)))
+                self.log.progress(f"Round {number + 1} of {rounds}: {found}")
+                self.refuse_doubts(found)
+                for name in names:
+                    values[name, place].append(found.values(name))
+        compared = [
+            compare_rounds(name, values[name, 1], values[name, 0], rank=percentile, tolerance=tolerance)
+            for name in names
+        ]
+        title = f"{both[1].name} for {both[0].name}"
+        for one in compared:
+            self.log.info(f"{title}: {one}")
+        self.log.metadata(title, "; ".join(f"{one.figure}: {one.verdict}" for one in compared))
+        return compared
+
+    def _judge_comparisons(self, title: str, compared: list[Comparison], undecided: bool) -> None:
+        for one in compared:
+            self.log.info(f"{title}: {one}")
+        worse = [one for one in compared if one.verdict == "worse"]
+        open_ones = [one for one in compared if one.verdict == "cannot tell"]
+        if worse:
+            raise CheckFailure(
+                describe(
+                    f"Load of {title}",
+                    expected=f"no figure more than {worse[0].tolerance:.3g} worse",
+                    got=f"{', '.join(one.figure for one in worse)} worse",
+                    detail=("Figures", [str(one) for one in compared]),
+                )
+            )
+        if open_ones and not undecided:
+            raise CheckFailure(
+                describe(
+                    f"Load of {title} cannot be told apart",
+                    expected=f"intervals within or beyond {open_ones[0].tolerance:.3g}",
+                    got=f"{', '.join(one.figure for one in open_ones)} in between",
+                    hint="run more requests, tolerate more, or let it pass with undecided=True",
+                    detail=("Figures", [str(one) for one in compared]),
+                )
+            )
+
+
+def _names(figures: str) -> list[str]:
+    return [name.strip() for name in figures.split(",") if name.strip()]

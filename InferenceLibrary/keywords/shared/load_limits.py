@@ -1,0 +1,104 @@
+"""Limits of a load as tests write them: `ttft_p99 < 300 ms`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from assertionengine import AssertionOperator
+
+from InferenceLibrary.errors import CheckFailure, MonitorError, describe
+from InferenceLibrary.keywords.shared.assertions import check_number, show
+
+if TYPE_CHECKING:
+    from InferenceLibrary.load.result import LoadResult
+
+_LIMIT = re.compile(r"\s*(\w+)\s*(<=|>=|==|!=|<|>)\s*(.+?)\s*")
+
+
+class Limit:
+    """One limit: a figure, a comparison, and a value as the test wrote it."""
+
+    def __init__(self, figure: str, operator: AssertionOperator, expected: str) -> None:
+        self.figure = figure
+        self.operator = operator
+        self.expected = expected
+
+    def check(self, result: LoadResult) -> str:
+        """Return what was measured, for people.
+
+        Raises:
+            CheckFailure: It is beyond the limit.
+            MonitorError: The load has no such figure, or the value cannot be read.
+        """
+        value, unit = result.get(self.figure), unit_of(self.figure)
+        self.value(unit)
+        check_number(value, self.operator, self.expected, f"{self.figure} of '{result.plan.name}'", unit)
+        return f"{self.figure} {show(value, unit)}"
+
+    def value(self, unit: str) -> float:
+        """Return the expected value in this unit.
+
+        Raises:
+            MonitorError: It cannot be read.
+        """
+        from InferenceLibrary.types import to_quantity
+
+        try:
+            return to_quantity(self.expected, unit)
+        except ValueError as error:
+            raise MonitorError(f"The limit '{self}' cannot be read. {error}") from None
+
+    def __str__(self) -> str:
+        return f"{self.figure} {self.operator.value} {self.expected}"
+
+
+def read_limits(texts: Sequence[str], example: str = "ttft_p99 < 300 ms") -> list[Limit]:
+    """Read limits.
+
+    Raises:
+        MonitorError: There is none, or one is not a figure, a comparison and a value.
+    """
+    if not texts:
+        raise MonitorError(describe("A load is held to nothing", expected=f"limits such as '{example}'"))
+    found = []
+    for text in texts:
+        match = _LIMIT.fullmatch(text)
+        if match is None:
+            raise MonitorError(describe("A limit cannot be read", expected=f"one such as '{example}'", got=f"'{text}'"))
+        found.append(Limit(match[1], AssertionOperator[match[2]], match[3]))
+    return found
+
+
+def check_names(limits: Sequence[Limit]) -> None:
+    """Refuse limits on figures that no load has, before one is run.
+
+    Raises:
+        MonitorError: With the nearest name.
+    """
+    from InferenceLibrary.load.figures import TOTALS, read_figure
+
+    for limit in limits:
+        if limit.figure not in TOTALS:
+            read_figure(limit.figure, TOTALS)
+        limit.value(unit_of(limit.figure))
+
+
+def unit_of(figure: str) -> str:
+    """The unit of a figure: `s` for `ttft_p99`; empty for totals."""
+    from InferenceLibrary.load.figures import FIGURES
+
+    found = FIGURES.get(figure.rpartition("_")[0])
+    return found.unit if found is not None else ""
+
+
+def missed(result: LoadResult, limits: Sequence[Limit]) -> list[str]:
+    """Return a line for each limit that a load does not keep."""
+    found = []
+    for limit in limits:
+        try:
+            limit.check(result)
+        except CheckFailure as failure:
+            found.append(str(failure))
+    return found
