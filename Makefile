@@ -16,7 +16,7 @@ ARTIFACTS := --artifacts svg,png,txt,json,jsonl,log,cast,bin --artifactsinsubfol
 
 .DEFAULT_GOAL := help
 .PHONY: help install test test-lowest test-all test-integration test-gpu test-performance test-parallel test-real test-slow test-containers lint format docs clean \
-	test-integration-up test-integration-down test-integration-logs bench bench-sse bench-client rulebook rulebook-mutants fault-reach bench-terminal bench-simulator bench-onnx bench-lifecycle bench-load
+	test-integration-up test-integration-down test-integration-logs bench bench-sse bench-client rulebook rulebook-mutants prove-dialects fault-reach bench-terminal bench-simulator bench-onnx bench-lifecycle bench-load
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 26
@@ -97,6 +97,9 @@ rulebook: $(STAMP) ## play a seventh of the faults against plain calls: a rule m
 
 fault-reach: $(STAMP) ## measure which answers of which personality each fault can change
 	$(BIN)/python scripts/fault_reach.py
+
+prove-dialects: $(STAMP) ## judge the recorded answers of real servers: each breaks what its dialect says, and nothing else
+	PYTHONPATH=tests $(BIN)/python -m dialect_proof $(DIALECTS)
 
 rulebook-mutants: $(STAMP) ## judge 100,000 mutants of good answers: none may end in a Python error
 	PYTHONPATH=tests $(BIN)/python -m protocol.rules.mutants --count $(or $(COUNT),100000) --seed $(or $(SEED),1)

@@ -28,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"rfinference {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_profiles(commands)
+    _add_dialects(commands)
     _add_servers(commands)
     _add_check(commands)
     doctor = commands.add_parser("doctor", help="tell what is installed, what is missing, and what to do about it")
@@ -81,6 +82,45 @@ def _add_profiles(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         "with options as NAME=VALUE; `schema` alone prints the JSON Schema of profiles",
     )
     profiles.set_defaults(run=lambda arguments: _profiles(arguments.words, profiles))
+
+
+def _add_dialects(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    dialects = commands.add_parser(
+        "dialects",
+        help="list what servers are known to do otherwise than the references, show one server, or print the schema",
+        usage="rfinference dialects [DIALECT | schema]",
+    )
+    dialects.add_argument(
+        "dialect",
+        nargs="?",
+        help="a name, NAME@VERSION, GATEWAY+SERVER, or the path of a YAML file, which is validated; `schema` prints the "
+        "JSON Schema of dialects",
+    )
+    dialects.set_defaults(run=lambda arguments: _dialects(arguments.dialect))
+
+
+def _dialects(wanted: str | None) -> int:
+    from InferenceLibrary.dialects.files import load_dialect, shipped_dialects
+
+    if wanted is None:
+        for one in shipped_dialects():
+            proof = "recorded" if one.proven else "unproven"
+            print(f"{one.name:<16}  {one.version:<10}  {one.title}: {len(one.deviations)} deviations, {proof}")
+        return 0
+    if wanted == "schema":
+        import json
+
+        from InferenceLibrary.servers.schema import dialect_schema
+
+        print(json.dumps(dialect_schema(), indent=2))
+        return 0
+    chosen = load_dialect(wanted)
+    print(f"{chosen.dialect.name} {chosen.dialect.version}: {chosen.dialect.title}, {chosen.dialect.evidence}")
+    for waiver in chosen.dialect.waivers:
+        print(f"  {waiver}{' (unproven)' if waiver.unproven else ''}")
+    if chosen.notice:
+        print(f"rfinference: {chosen.notice}", file=sys.stderr)
+    return 0
 
 
 def _profiles(words: list[str], parser: argparse.ArgumentParser) -> int:

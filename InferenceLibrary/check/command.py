@@ -57,7 +57,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--api-key-env", metavar="VARIABLE", default=KEY_VARIABLE,
         help=f"environment variable that holds the key [{KEY_VARIABLE}]",
     )  # fmt: skip
-    parser.add_argument("--dialect", metavar="PROFILE", help="waive the known deviations of this kind of server")
+    parser.add_argument(
+        "--dialect",
+        metavar="NAME|FILE",
+        help="waive the known deviations of this server: NAME, NAME@VERSION, GATEWAY+SERVER, or a file",
+    )
     parser.add_argument(
         "--reference", choices=[one.value for one in Reference], help="the text that decides where two differ"
     )
@@ -140,7 +144,7 @@ def check(
     try:
         with opened(wanted, redact, lambda line: None) as target:
             client = target.server.client
-            judge_by = reference or target.dialect.reference
+            judge_by = reference or target.reference
             keyless = Client(client.base_url, name=client.name, limits=client.limits) if client.api_key else None
             most = len(calls_for(key=keyless is not None))
 
@@ -148,7 +152,7 @@ def check(
                 say(redact(f"[{number}/{most}] {wanted.shown}: {done.call.name}: {_seen(done)}"))
 
             findings = ask(client, keyless, wanted.model or client.model, told)
-            found = judged(findings, judge_by, target.dialect.waivers if target.dialect_name else ())
+            found = judged(findings, judge_by, target.waivers)
             paths = write_exchanges(found, folder, wanted.shown, redact) if folder is not None else {}
             took = time.perf_counter() - began
             return Checked(_result(wanted, target, findings, found, judge_by, paths, took), found)
@@ -176,18 +180,19 @@ def _result(
         target=wanted.shown,
         url=target.server.base_url,
         model=findings.model,
-        dialect=target.dialect_name,
+        dialect=target.dialect,
         reference=reference.value,
         compat=verdict.compat,
         strict=verdict.strict,
         reason=verdict.reason,
         requests=sum(one.exchange is not None for one in findings.done),
         seconds=round(took, 3),
-        coverage=coverage_results(findings, target.dialect.lacks if target.dialect_name else {}),
+        coverage=coverage_results(findings, target.lacks),
         rules=rule_results(found),
         abilities=list(findings.abilities.values()),
         calls=call_results(found, paths),
         stale=list(found.stale) if not findings.cut_short else [],
+        notices=[*target.notices, *found.notices],
     )
 
 

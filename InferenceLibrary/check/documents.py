@@ -99,6 +99,8 @@ def target_sections(target: TargetCheck) -> list[Section]:
         sections.append(_coverage(target))
         sections.append(_conformance(target.rules))
         sections.append(_abilities(target))
+    if target.notices:
+        sections.append(Section("Dialect", (), table(("notice",), [row(one) for one in target.notices])))
     if target.stale:
         text = "These waivers of the dialect matched nothing in this check."
         sections.append(Section("Stale waivers", (text,), table(("waiver",), [row(one) for one in target.stale])))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from typing import NamedTuple
 
 from InferenceLibrary.check.asking import AskedCall, Findings
@@ -48,6 +49,8 @@ class Judged(NamedTuple):
     breaches: tuple[Breach, ...]
     stale: tuple[str, ...]
     """Waivers that matched nothing, in words."""
+    notices: tuple[str, ...]
+    """Waivers that matched and are unproven, or past their date, in words."""
 
     def of_call(self, name: str, *, held: bool) -> list[str]:
         """Return the ids of the rules that a call breaks, each once."""
@@ -60,6 +63,7 @@ class Judged(NamedTuple):
 
 def judged(findings: Findings, reference: Reference, waivers: Sequence[Waiver]) -> Judged:
     """Ask the rulebook about each call, and about all of them together."""
+    today = date.today()
     known = Known(models=findings.models, key=findings.key, reference=reference)
     calls = [
         JudgedCall(done, judge(done.exchange, known) if done.exchange is not None and _can_be_judged(done) else None)
@@ -76,12 +80,13 @@ def judged(findings: Findings, reference: Reference, waivers: Sequence[Waiver]) 
     ]
     found += [(asked[violation.exchange].call.name, violation) for violation in together.violations]
     breaches = tuple(Breach(call, violation, _waived(violation, waivers)) for call, violation in found)
-    stale = tuple(
-        f"{waiver.rule}{f' ({waiver.kind})' if waiver.kind else ''}: {waiver.reason}"
-        for waiver in waivers
-        if not any(waiver.covers(violation) for _, violation in found)
+    stale = tuple(str(waiver) for waiver in waivers if not any(waiver.covers(violation) for _, violation in found))
+    used = [one for one in waivers if any(one.covers(violation) for _, violation in found)]
+    notices = tuple(f"unproven waiver: {one}" for one in used if one.unproven)
+    notices += tuple(
+        f"waiver past its date, {one.until}: {one}" for one in used if one.until is not None and one.until < today
     )
-    return Judged(tuple(calls), together, breaches, stale)
+    return Judged(tuple(calls), together, breaches, stale, notices)
 
 
 def _can_be_judged(done: AskedCall) -> bool:
@@ -221,7 +226,7 @@ def _rules(names: Sequence[str]) -> str:
     return "rule" if len(names) == 1 else "rules"
 
 
-def coverage_results(findings: Findings, stated: dict[str, str]) -> list[CoverageResult]:
+def coverage_results(findings: Findings, stated: Mapping[str, str]) -> list[CoverageResult]:
     """Return what is offered; what only the profile tells stands last."""
     found = [*findings.coverage.values(), *findings.refused]
     names = {one.capability for one in found}

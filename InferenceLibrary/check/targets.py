@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from InferenceLibrary.check.versions import dialect_of
 from InferenceLibrary.client.limits import Limits
+from InferenceLibrary.dialects.files import load_dialect
 from InferenceLibrary.errors import TargetError, describe
+from InferenceLibrary.protocol.rules.rule import Reference
+from InferenceLibrary.protocol.rules.verdicts import Waiver
 from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.servers.profile import Profile, load_profile
 from InferenceLibrary.servers.server import Server, connect
@@ -28,7 +32,8 @@ class CheckTarget(NamedTuple):
     model: str | None = None
     api_key: str | None = None
     dialect: str | None = None
-    """The profile whose known deviations are waived; that of the target itself by default."""
+    """The dialect whose deviations are waived: a name, with a version or without, or a path; that of the target's
+    profile by default."""
     options: Mapping[str, str] = {}
     timeout: float = 60.0
     """Seconds for one call."""
@@ -49,10 +54,15 @@ class Opened(NamedTuple):
     """A target that can be called."""
 
     server: Server
-    dialect: Profile
-    """Its waivers hold."""
-    dialect_name: str
-    """Empty where nothing is known of the server."""
+    reference: Reference
+    """The text that decides where two differ."""
+    dialect: str = ""
+    """How its dialect is called; empty where nothing is known of the server."""
+    waivers: tuple[Waiver, ...] = ()
+    lacks: Mapping[str, str] = {}
+    """What it does not offer, as its profile or dialect says."""
+    notices: tuple[str, ...] = ()
+    """What is to be told of the choice of the dialect."""
 
 
 @contextmanager
@@ -64,21 +74,23 @@ def opened(wanted: CheckTarget, redact: Redactor, report: Callable[[str], None])
         ProfileError: The profile, or the dialect, does not exist.
         ServerError: It does not start.
     """
+    if wanted.dialect is not None:
+        # What is misspelt is told before a server is started for it.
+        load_dialect(wanted.dialect)
     if wanted.is_url:
-        dialect = load_profile(wanted.dialect or PLAIN)
+        profile = load_profile(PLAIN)
         server = connect(
             wanted.name,
-            dialect,
+            profile,
             name=wanted.shown,
             model=wanted.model,
             api_key=wanted.api_key,
             limits=Limits(total=wanted.timeout),
             redact=redact,
         )
-        yield Opened(server, dialect, wanted.dialect or "")
+        yield _known(server, profile, wanted.dialect)
         return
     profile = load_profile(wanted.name)
-    dialect = load_profile(wanted.dialect) if wanted.dialect else profile
     if profile.start is None:
         raise TargetError(
             describe(
@@ -103,6 +115,19 @@ def opened(wanted: CheckTarget, redact: Redactor, report: Callable[[str], None])
             report=report,
         )
         try:
-            yield Opened(server, dialect, dialect.name)
+            yield _known(server, profile, wanted.dialect)
         finally:
             server.stop()
+
+
+def _known(server: Server, profile: Profile, wanted: str | None) -> Opened:
+    """Return the target with what is known of it: by the dialect that is asked for, else by its profile."""
+    own = profile.name if profile.waives else ""
+    if wanted is None and profile.dialect is None:
+        return Opened(server, profile.reference, own, profile.waivers, profile.lacks)
+    chosen = dialect_of(server.client, wanted or profile.dialect or "")
+    waivers = profile.own_waivers + chosen.dialect.waivers
+    lacks = {**chosen.dialect.lacks, **profile.lacks}
+    notices = (chosen.notice,) if chosen.notice else ()
+    name = f"{chosen.dialect.name} {chosen.dialect.version}"
+    return Opened(server, chosen.dialect.reference, name, waivers, lacks, notices)

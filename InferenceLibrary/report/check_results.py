@@ -113,6 +113,8 @@ class TargetCheck(_Result, frozen=True):
     rules: list[RuleResult]
     abilities: list[AbilityResult]
     calls: list[CallResult]
+    notices: list[str] = []
+    """What is to be known of the waivers: a version that was not found out, one that is unproven or past its date."""
     stale: list[str] = []
     """Waivers that matched nothing."""
     worse: list[str] = []

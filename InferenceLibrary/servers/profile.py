@@ -5,12 +5,15 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 
+from InferenceLibrary.dialects.dialect import WaivedRule, check_waived
+from InferenceLibrary.dialects.files import load_dialect
 from InferenceLibrary.durations import parse_duration
 from InferenceLibrary.errors import ProfileError
 from InferenceLibrary.protocol.capabilities import CAPABILITIES, nearest_capability
@@ -209,16 +212,6 @@ class Hint(_Part, frozen=True):
     hint: str
 
 
-class WaivedRule(_Part, frozen=True):
-    """A rule of the wire that is not held against a kind of server."""
-
-    rule: str
-    """Its id: `C7`."""
-    reason: str
-    kind: str | None = None
-    """The way of breaking it, as failures name it; None: every way."""
-
-
 class Profile(_Part, frozen=True):
     """A kind of server."""
 
@@ -236,8 +229,11 @@ class Profile(_Part, frozen=True):
     model_routes: ModelRoutes = ModelRoutes()
     reference: Reference = Reference.OPENAI
     """The text that decides where two references differ: `openai`, `open-responses` or `anthropic`."""
+    dialect: str | None = None
+    """The dialect of the server, whose deviations are waived and whose capabilities hold: a name as in
+    docs/dialects.md, with a version as in `vllm@0.32.0` or without, or the path of a file. None: it has none."""
     waives: list[WaivedRule] = []
-    """Rules of the wire that are not held against it."""
+    """Further rules of the wire that are not held against it."""
     offers: list[str] = []
     """Capabilities that it has; a request finds most of them out, the others count only where they stand here."""
     lacks: dict[str, str] = {}
@@ -248,7 +244,13 @@ class Profile(_Part, frozen=True):
 
     @property
     def waivers(self) -> tuple[Waiver, ...]:
-        return tuple(Waiver(one.rule, one.reason, one.kind) for one in self.waives)
+        """What is not held against it: its own waivers, and those of its dialect."""
+        return self.own_waivers + (() if self.dialect is None else load_dialect(self.dialect).dialect.waivers)
+
+    @property
+    def own_waivers(self) -> tuple[Waiver, ...]:
+        """Its own waivers that have not ended."""
+        return tuple(one.waiver() for one in self.waives if one.until is None or one.until >= date.today())
 
 
 def profile_names() -> list[str]:
@@ -281,7 +283,22 @@ def _parsed(path: Path, text: str) -> Profile:
     """Parsing takes as long as all else that comes before the start of a server, and most runs use one profile."""
     profile = parse_yaml(text, str(path), Profile)
     _check(profile, locator(text, str(path)))
-    return msgspec.structs.replace(profile, name=profile.name or path.stem)
+    return _with_dialect(msgspec.structs.replace(profile, name=profile.name or path.stem), path)
+
+
+def _with_dialect(profile: Profile, path: Path) -> Profile:
+    """Return a profile with the capabilities of its dialect, where it says nothing else of them."""
+    if profile.dialect is None:
+        return profile
+    beside = path.parent / profile.dialect
+    name = str(beside) if beside.is_file() else profile.dialect
+    dialect = load_dialect(name).dialect
+    return msgspec.structs.replace(
+        profile,
+        dialect=name,
+        offers=[*profile.offers, *(word for word in dialect.offers if word not in profile.lacks)],
+        lacks={**{word: why for word, why in dialect.lacks.items() if word not in profile.offers}, **profile.lacks},
+    )
 
 
 def _no_profile(name_or_path: str) -> str:
@@ -304,6 +321,7 @@ def _check(profile: Profile, place: Place) -> None:
     _check_readiness(profile, place)
     _check_model_routes(profile.model_routes, place)
     _check_capabilities(profile, place)
+    check_waived(profile.waives, "waives", place)
     patterns = [(f"hints[{index}].pattern", hint.pattern) for index, hint in enumerate(profile.hints)]
     commands: list[tuple[str, list[str], dict[str, Option]]] = []
     options: dict[str, Option] = {}

@@ -1,4 +1,4 @@
-"""The JSON Schema of profiles, made from their types: editors complete and check a YAML file by it."""
+"""The JSON Schemas of profiles and dialects, made from their types: editors complete and check a YAML file by it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from InferenceLibrary.dialects import dialect as dialect_module
+from InferenceLibrary.dialects.dialect import Dialect
 from InferenceLibrary.servers import profile as profile_module
 from InferenceLibrary.servers import ready_check
 from InferenceLibrary.servers.profile import Profile
@@ -17,8 +19,18 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def profile_schema() -> dict[str, Any]:
-    """Return the schema. What the source says about each key stands in it as its description."""
-    schema = msgspec.json.schema(Profile)
+    """Return the schema of profiles."""
+    return _schema(Profile, "Profile of an inference server")
+
+
+def dialect_schema() -> dict[str, Any]:
+    """Return the schema of dialects."""
+    return _schema(Dialect, "Dialect of an inference server")
+
+
+def _schema(kind: type[Any], title: str) -> dict[str, Any]:
+    """Return the schema of a type. What the source says about each key stands in it as its description."""
+    schema = msgspec.json.schema(kind)
     described = key_descriptions()
     for name, part in schema["$defs"].items():
         if part.get("description", "").startswith(f"{name}("):
@@ -29,13 +41,13 @@ def profile_schema() -> dict[str, Any]:
                 shape["description"] = text
         # YAML files may have no other keys.
         part["additionalProperties"] = False
-    return {"$schema": DIALECT, "title": "Profile of an inference server", **schema}
+    return {"$schema": DIALECT, "title": title, **schema}
 
 
 def key_descriptions() -> dict[str, dict[str, str]]:
     """Return what is written below each field of the types, by type and key."""
     found: dict[str, dict[str, str]] = {}
-    sources = [inspect.getsource(module) for module in (profile_module, ready_check)]
+    sources = [inspect.getsource(module) for module in (profile_module, ready_check, dialect_module)]
     for node in ast.parse("\n".join(sources)).body:
         if not isinstance(node, ast.ClassDef):
             continue

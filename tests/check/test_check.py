@@ -137,7 +137,8 @@ def test_strict_is_another_verdict(serve: Serve, tmp_path: Path) -> None:
 def test_a_waived_rule_passes_compat_and_not_strict(serve: Serve, tmp_path: Path) -> None:
     dialect = tmp_path / "mine.yaml"
     dialect.write_text(
-        "title: Mine\nwaives:\n- {rule: N7, reason: counts the template}\n- {rule: F8, reason: no longer so}\n"
+        "name: mine\ntitle: Mine\nversion: '1'\ndeviations:\n"
+        "- {rule: N7, reason: counts the template}\n- {rule: F8, reason: no longer so}\n"
     )
     out = tmp_path / "out"
     assert main(["check", serve("wrong usage").url, "--dialect", str(dialect), "--output", str(out)]) == 0

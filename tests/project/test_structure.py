@@ -17,6 +17,7 @@ RING_1 = {
     "errors",
     "extras",
     "deadline",
+    "dialects",
     "durations",
     "foreign_text",
     "redaction",

@@ -190,4 +190,4 @@ def _violation(rule: Rule, found: Found, exchange: Exchange, number: int = 0) ->
         raise ValueError(f"Rule '{rule.id}' found '{found.kind}', which is not one of its kinds: {rule.kinds}.")
     start = found.offset or 0
     excerpt: Any = exchange.body[start : start + _EXCERPT]
-    return Violation(rule, found.kind, found.got, found.event, found.offset, excerpt, number)
+    return Violation(rule, found.kind, found.got, found.event, found.offset, excerpt, exchange, number)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from InferenceLibrary.protocol.exchange import Held
+from InferenceLibrary.protocol.exchange import Exchange, Held
 
 
 class Level(StrEnum):
@@ -80,6 +80,8 @@ class Violation(NamedTuple):
     offset: int | None
     excerpt: bytes
     """The offending bytes, at most some hundred of them."""
+    call: Exchange
+    """The call in which it is."""
     exchange: int = 0
     """Which of the exchanges it is in, from 0, where several were judged together."""
 

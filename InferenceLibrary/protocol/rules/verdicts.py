@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple
+from datetime import date
+from typing import Literal, NamedTuple, Protocol
 
-from InferenceLibrary.protocol.rules.rule import Judgement, Level, Rule, Violation
+from InferenceLibrary.protocol.exchange import Exchange
+from InferenceLibrary.protocol.rules.apis import api_of
+from InferenceLibrary.protocol.rules.rule import Api, Judgement, Level, Rule, Violation
 
 Severity = Literal["warn", "fail", "fail-should", "fail-tagged", "off"]
 """How much a broken rule counts.
@@ -19,6 +22,13 @@ TAG = "rule:"
 """A test with this tag, and the id of a rule after it, is the one that fails when a server breaks the rule."""
 
 
+class Condition(Protocol):
+    """When a waiver holds."""
+
+    def hold(self, exchange: Exchange) -> bool:
+        """Whether a call is one for which it holds."""
+
+
 class Waiver(NamedTuple):
     """A rule that is not held against a server."""
 
@@ -26,9 +36,28 @@ class Waiver(NamedTuple):
     reason: str
     kind: str | None = None
     """The way of breaking it that is waived; None: every way."""
+    apis: frozenset[Api] = frozenset()
+    """The APIs where it is waived; empty: all."""
+    when: Condition | None = None
+    """The calls for which it is waived; None: all."""
+    unproven: bool = False
+    """Whether no recording shows that the server does so."""
+    until: date | None = None
+    """The last day on which it is to be waived."""
 
     def covers(self, violation: Violation) -> bool:
-        return self.rule == violation.rule.id and self.kind in {None, violation.kind}
+        return (
+            self.rule == violation.rule.id
+            and self.kind in {None, violation.kind}
+            and (not self.apis or api_of(violation.call) in self.apis)
+            and (self.when is None or self.when.hold(violation.call))
+        )
+
+    def __str__(self) -> str:
+        """The rule, with all that makes it narrow, and the reason."""
+        narrow = [self.kind or "", ", ".join(sorted(self.apis)), str(self.when or "")]
+        said = "; ".join(filter(None, narrow))
+        return f"{self.rule}{f' ({said})' if said else ''}: {self.reason}"
 
 
 class Verdict(NamedTuple):

@@ -1,0 +1,286 @@
+"""Dialects: what one server, in a range of versions, does otherwise than the references, and what it offers.
+
+One file a server. The judge waives its deviations, the stand-in does them, profiles take its capabilities, and the
+table of the docs is made from it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from InferenceLibrary.errors import ProfileError
+from InferenceLibrary.protocol.capabilities import CAPABILITIES, nearest_capability
+from InferenceLibrary.protocol.rules.rule import Api, Reference
+from InferenceLibrary.protocol.rules.verdicts import Waiver
+from InferenceLibrary.typed_yaml import locator, parse_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from InferenceLibrary.protocol.exchange import Exchange
+
+
+class DialectPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of all parts of a dialect."""
+
+
+class Circumstances(DialectPart, frozen=True):
+    """When a server does it: what is given here must all hold. Nothing given: always."""
+
+    streamed: bool | None = None
+    """Whether the request asks for a stream."""
+    several_choices: bool | None = None
+    """Whether it asks for more than one choice: `n` above 1."""
+    statuses: list[int] = []
+    """Statuses of the answer, one of which it has."""
+    path: str | None = None
+    """Pattern that is found in the path of the request."""
+    model: str | None = None
+    """Pattern that is found in the model that is asked for."""
+    asks_for: list[str] = []
+    """Fields that the request has, and not as null."""
+
+    def hold(self, exchange: Exchange) -> bool:
+        """Whether a call is one of them; what its record does not hold is not true of it."""
+        asked: Any = exchange.asked if isinstance(exchange.asked, dict) else {}
+        n = asked.get("n")
+        several = isinstance(n, int) and n > 1
+        return (
+            self.streamed in {None, asked.get("stream") is True}
+            and self.several_choices in {None, several}
+            and (not self.statuses or exchange.status in self.statuses)
+            and (self.path is None or re.search(self.path, exchange.request.path) is not None)
+            and (self.model is None or re.search(self.model, str(asked.get("model", ""))) is not None)
+            and all(asked.get(name) is not None for name in self.asks_for)
+        )
+
+    def __str__(self) -> str:
+        said = [] if self.streamed is None else ["streamed" if self.streamed else "not streamed"]
+        said += [] if self.several_choices is None else ["n above 1" if self.several_choices else "one choice"]
+        said += [f"status {' or '.join(map(str, self.statuses))}"] if self.statuses else []
+        said += [f"path {self.path}"] if self.path else []
+        said += [f"model {self.model}"] if self.model else []
+        said += [f"with {', '.join(self.asks_for)}"] if self.asks_for else []
+        return ", ".join(said)
+
+
+class WaivedRule(DialectPart, frozen=True):
+    """A rule of the wire that is not held against a server."""
+
+    rule: str
+    """Its id: `C7`."""
+    reason: str
+    """What the server does instead, one sentence."""
+    kind: str | None = None
+    """The way of breaking it, as failures name it; None: every way."""
+    apis: list[Api] = []
+    """The APIs where it does so; none: all."""
+    when: Circumstances = Circumstances()
+    """When it does so."""
+    until: date | None = None
+    """The last day on which this is to be waived. One's own waiver ends then; a shipped one is told to be checked."""
+
+    def waiver(self, *, unproven: bool = False) -> Waiver:
+        """Return it as the judge uses it."""
+        when = None if self.when == Circumstances() else self.when
+        return Waiver(self.rule, self.reason, self.kind, frozenset(self.apis), when, unproven, self.until)
+
+
+class Deviation(WaivedRule, frozen=True):
+    """How a server breaks a rule."""
+
+    quirk: str | None = None
+    """The fault of the simulator that does the same, as `--fault` takes it. None: the stand-in does not do it."""
+    evidence: str = ""
+    """What shows it: a source with its date. Empty: the recording of the dialect."""
+    noticed_by: str = ""
+    """Who notices it."""
+    unproven: bool = False
+    """Whether no recording shows it."""
+
+
+class Dropped(DialectPart, frozen=True):
+    """A deviation of the dialect below that this one does not have."""
+
+    rule: str
+    kind: str | None = None
+    """None: every way of breaking the rule."""
+
+
+class VersionProbe(DialectPart, frozen=True):
+    """How the version is found out."""
+
+    path: str
+    """The route that tells it, by GET."""
+    header: str | None = None
+    """The header that holds it; None: it stands in the body."""
+    pattern: str = r"(\d[\w.]*)"
+    """The version is its first group."""
+
+
+class Dialect(DialectPart, frozen=True):
+    """What one server, in a range of versions, does otherwise than the references, and what it offers."""
+
+    name: str
+    """How it is called: `vllm`. Several files may have one name, each for its versions."""
+    title: str
+    version: str
+    """The version that was recorded, or read: the newest of them."""
+    first: str = "0"
+    """The oldest version that it is for."""
+    before: str | None = None
+    """The first version that it is not for any more; None: there is none yet."""
+    probe: VersionProbe | None = None
+    """How the version is found out; None: it cannot be."""
+    evidence: str = ""
+    """What shows its deviations, with the date."""
+    recording: str | None = None
+    """Name of the recording that proves them; None: they are unproven."""
+    extends: str | None = None
+    """Another file, by its name without suffix: what stands there holds, but for what stands here."""
+    without: list[Dropped] = []
+    """Deviations of the other file that this one does not have."""
+    reference: Reference = Reference.OPENAI
+    """The text that decides where two references differ."""
+    deviations: list[Deviation] = []
+    """Rules that it breaks."""
+    choices: dict[str, str | int | float | bool | list[str]] = {}
+    """What the references leave open: settings of the stand-in, by the names of its flags."""
+    offers: list[str] = []
+    """Capabilities that it has."""
+    lacks: dict[str, str] = {}
+    """Capability to the reason why it does not have it."""
+    file: str = ""
+    """The file's name without suffix; filled when it is read."""
+
+    @property
+    def proven(self) -> bool:
+        """Whether a recording shows what stands here."""
+        return self.recording is not None
+
+    @property
+    def waivers(self) -> tuple[Waiver, ...]:
+        """Its deviations, as the judge uses them."""
+        return tuple(one.waiver(unproven=one.unproven or not self.proven) for one in self.deviations)
+
+    def is_for(self, version: str) -> bool:
+        """Whether a version is one of its range."""
+        key = version_key(version)
+        return version_key(self.first) <= key and (self.before is None or key < version_key(self.before))
+
+
+def version_key(version: str) -> tuple[int, ...]:
+    """Return what versions are compared by: their numbers. `b11434` is 11434, `0.5.0-dev` is 0, 5, 0."""
+    found = re.match(r"\D*(\d+(?:\.\d+)*)", version)
+    return tuple(int(part) for part in found[1].split(".")) if found else ()
+
+
+def parse_dialect(text: str, source: str, below: Callable[[str], Dialect]) -> Dialect:
+    """Return the dialect that a YAML text holds.
+
+    Args:
+        text: The YAML text.
+        source: Where it came from, for errors: a file name.
+        below: Returns the dialect of a file's name, for `extends`.
+
+    Raises:
+        ProfileError: It is malformed; the message gives file, line and key.
+    """
+    dialect = parse_yaml(text, source, Dialect)
+    place = locator(text, source)
+    check_waived(dialect.deviations, "deviations", place)
+    _check_words(dialect, place)
+    _check_versions(dialect, place)
+    if dialect.extends is None:
+        if dialect.without:
+            raise ProfileError(f"{place('without')}: there is nothing to leave out without `extends`.")
+        return dialect
+    return _joined(dialect, below(dialect.extends), place)
+
+
+def check_waived(entries: list[Any], key: str, place: Callable[[str], str]) -> None:
+    """Refuse rules, kinds and patterns that do not exist.
+
+    Raises:
+        ProfileError: One of them is wrong; the message names the nearest.
+    """
+    from InferenceLibrary.protocol.rules.book import rules_of
+
+    rules = {rule.id: rule for rule in rules_of()}
+    for number, one in enumerate(entries):
+        if one.rule not in rules:
+            raise ProfileError(
+                f"{place(f'{key}[{number}].rule')}: '{one.rule}' is not a rule.{_nearest(one.rule, rules)} "
+                "docs/rules.md lists them."
+            )
+        kinds = rules[one.rule].kinds
+        if one.kind is not None and one.kind not in kinds:
+            raise ProfileError(
+                f"{place(f'{key}[{number}].kind')}: rule {one.rule} cannot be broken by '{one.kind}': expected one of "
+                f"{', '.join(kinds)}.{_nearest(one.kind, kinds)}"
+            )
+        if not one.reason.strip():
+            raise ProfileError(f"{place(f'{key}[{number}].reason')}: expected what the server does, got an empty text.")
+        for name, pattern in (("path", one.when.path), ("model", one.when.model)):
+            try:
+                re.compile(pattern or "")
+            except re.error as error:
+                raise ProfileError(
+                    f"{place(f'{key}[{number}].when.{name}')}: not a regular expression: {error}."
+                ) from None
+
+
+def _nearest(word: str, words: Any) -> str:
+    close = difflib.get_close_matches(word, words, n=1, cutoff=0.4)
+    return f" Did you mean '{close[0]}'?" if close else ""
+
+
+def _check_words(dialect: Dialect, place: Callable[[str], str]) -> None:
+    words = [(f"offers[{index}]", word) for index, word in enumerate(dialect.offers)]
+    for key, word in [*words, *((f"lacks.{word}", word) for word in dialect.lacks)]:
+        if word not in CAPABILITIES:
+            raise ProfileError(
+                f"{place(key)}: '{word}' is not a capability.{nearest_capability(word)} "
+                "docs/capabilities.md lists them."
+            )
+
+
+def _check_versions(dialect: Dialect, place: Callable[[str], str]) -> None:
+    for key, version in (("version", dialect.version), ("first", dialect.first), ("before", dialect.before)):
+        if version is not None and not version_key(version):
+            raise ProfileError(f"{place(key)}: expected a version such as 0.32.0 or b11434, got '{version}'.")
+    if not dialect.is_for(dialect.version):
+        raise ProfileError(
+            f"{place('version')}: {dialect.version} is not one of its own range: expected {_range(dialect)}."
+        )
+
+
+def _range(dialect: Dialect) -> str:
+    return f"{dialect.first} or later" + (f", before {dialect.before}" if dialect.before else "")
+
+
+def _joined(dialect: Dialect, below: Dialect, place: Callable[[str], str]) -> Dialect:
+    """Return a dialect with what it takes over from the one that it extends."""
+    kept = list(below.deviations)
+    for number, dropped in enumerate(dialect.without):
+        left = [
+            one for one in kept if one.rule != dropped.rule or (dropped.kind is not None and one.kind != dropped.kind)
+        ]
+        if len(left) == len(kept):
+            raise ProfileError(
+                f"{place(f'without[{number}]')}: {below.file} has no deviation from rule {dropped.rule} of that kind."
+            )
+        kept = left
+    return msgspec.structs.replace(
+        dialect,
+        deviations=[*kept, *dialect.deviations],
+        choices={**below.choices, **dialect.choices},
+        offers=[*(word for word in below.offers if word not in dialect.lacks), *dialect.offers],
+        lacks={**{word: why for word, why in below.lacks.items() if word not in dialect.offers}, **dialect.lacks},
+        probe=dialect.probe or below.probe,
+    )

@@ -1,0 +1,150 @@
+"""The dialects that come with the library, and those in files of one's own: found by name, version or path."""
+
+from __future__ import annotations
+
+import difflib
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from InferenceLibrary.dialects.dialect import Dialect, parse_dialect, version_key
+from InferenceLibrary.errors import ProfileError
+
+SHIPPED = Path(__file__).parent / "shipped"
+"""Where the dialects lie that come with the library."""
+
+
+class Chosen(NamedTuple):
+    """The dialect for a server of some version."""
+
+    dialect: Dialect
+    notice: str = ""
+    """What is to be told of the choice; empty where the version is one that the dialect knows."""
+    shipped: bool = True
+    """Whether it comes with the library."""
+
+
+def dialect_names() -> list[str]:
+    """Return the names of the dialects that come with the library."""
+    return list(_families())
+
+
+def shipped_dialects() -> list[Dialect]:
+    """Return all dialects that come with the library, each name's from the oldest to the newest."""
+    return [one for files in _families().values() for one in files]
+
+
+def load_dialect(wanted: str) -> Chosen:
+    """Return the dialect of a name, of a name with a version, or in a file.
+
+    Args:
+        wanted: `vllm`, `llama.cpp@b11434`, `litellm+llama.cpp` (a gateway and what stands behind it), or a path.
+
+    Raises:
+        ProfileError: There is none, or it is malformed.
+    """
+    front, plus, behind = wanted.partition("+")
+    if plus and not Path(wanted).is_file():
+        return _standing_on(load_dialect(front), load_dialect(behind))
+    name, at, version = wanted.partition("@")
+    if name in _families():
+        return dialect_for(name, version if at else None)
+    path = Path(wanted)
+    if path.is_file():
+        return Chosen(_read(path), shipped=False)
+    close = difflib.get_close_matches(name, _families(), n=1, cutoff=0.6)
+    meant = f" Did you mean '{close[0]}'?" if close else ""
+    raise ProfileError(
+        f"No dialect '{wanted}': expected the path of a YAML file or one of {', '.join(_families())}, "
+        f"with a version as in NAME@VERSION or without.{meant}"
+    )
+
+
+def dialect_for(name: str, version: str | None) -> Chosen:
+    """Return the dialect of that name for a version; without one the newest."""
+    files = _families()[name]
+    newest = files[-1]
+    if version is None:
+        return Chosen(newest, f"the version is not known, {name} {newest.version} is assumed" if files[1:] else "")
+    if not version_key(version):
+        raise ProfileError(f"'{version}' is not a version of {name}: expected one such as {newest.version}.")
+    found = next((one for one in files if one.is_for(version)), None)
+    if found is None:
+        raise ProfileError(
+            f"No dialect of {name} is for version {version}: the oldest is for {files[0].first} and later."
+        )
+    if version_key(version) > version_key(found.version):
+        return Chosen(
+            _unproven(found), f"{name} {version} is newer than the recorded {found.version}: its waivers are unproven"
+        )
+    return Chosen(found)
+
+
+def _unproven(dialect: Dialect) -> Dialect:
+    deviations = [msgspec.structs.replace(one, unproven=True) for one in dialect.deviations]
+    return msgspec.structs.replace(dialect, deviations=deviations)
+
+
+def _standing_on(front: Chosen, behind: Chosen) -> Chosen:
+    """Return the dialect of a gateway before a server: what either does may be seen."""
+    both = msgspec.structs.replace(
+        front.dialect,
+        name=f"{front.dialect.name}+{behind.dialect.name}",
+        title=f"{front.dialect.title} before {behind.dialect.title}",
+        deviations=[*front.dialect.deviations, *behind.dialect.deviations],
+        lacks={**behind.dialect.lacks, **front.dialect.lacks},
+    )
+    return Chosen(both, "; ".join(filter(None, (front.notice, behind.notice))))
+
+
+@lru_cache(maxsize=1)
+def _families() -> dict[str, list[Dialect]]:
+    """The shipped dialects by name, each with its files from the oldest to the newest."""
+    found: dict[str, list[Dialect]] = {}
+    for path in sorted(SHIPPED.glob("*.yaml")):
+        dialect = _read(path)
+        found.setdefault(dialect.name, []).append(dialect)
+    for name, files in found.items():
+        found[name] = in_order(files)
+    return found
+
+
+def in_order(files: list[Dialect]) -> list[Dialect]:
+    """Return the dialects of one server by their versions.
+
+    Raises:
+        ProfileError: Two are for the same version.
+    """
+    ordered = sorted(files, key=lambda one: version_key(one.first))
+    for older, newer in pairwise(ordered):
+        if older.is_for(newer.first):
+            raise ProfileError(
+                f"The dialects {older.file} and {newer.file} are both for {newer.name} {newer.first}: "
+                f"expected one of them. Hint: `before: '{newer.first}'` in {older.file}."
+            )
+    return ordered
+
+
+def _read(path: Path, within: tuple[str, ...] = ()) -> Dialect:
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProfileError(f"Dialect {path} cannot be read: {error}.") from None
+
+    def below(name: str) -> Dialect:
+        found = next(
+            (each for each in (path.parent / f"{name}.yaml", SHIPPED / f"{name}.yaml") if each.is_file()), None
+        )
+        if found is None:
+            names = sorted(each.stem for each in SHIPPED.glob("*.yaml"))
+            close = difflib.get_close_matches(name, names, n=1)
+            meant = f" Did you mean '{close[0]}'?" if close else ""
+            raise ProfileError(f"{path}: key 'extends': there is no dialect file '{name}'.{meant}")
+        if found.stem in (*within, path.stem):
+            raise ProfileError(f"{path}: key 'extends': {' extends '.join((*within, path.stem, found.stem))}.")
+        return _read(found, (*within, path.stem))
+
+    return msgspec.structs.replace(parse_dialect(text, str(path), below), file=path.stem)

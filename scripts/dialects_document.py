@@ -1,0 +1,88 @@
+"""Make docs/dialects.md: what each server does otherwise than the references.
+
+    python scripts/dialects_document.py [--check]
+
+The dialects stand in InferenceLibrary/dialects/shipped. With --check nothing is written, and the exit code is 1 when
+the document is not what would be written.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from InferenceLibrary.dialects.dialect import Deviation, Dialect
+from InferenceLibrary.dialects.files import shipped_dialects
+
+DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "dialects.md"
+INTRODUCTION = """\
+# Dialects: what each server does otherwise
+
+Made by `python scripts/dialects_document.py` from the files in `InferenceLibrary/dialects/shipped`; do not edit.
+
+A dialect tells of one server, in a range of versions, which [rules](rules.md) it breaks: in which way, in which API and
+when, so that a waiver is as narrow as what the server does. `rfinference check URL --dialect NAME` waives these
+deviations and nothing else, and a profile names its dialect with `dialect: NAME`. What is waived is shown as waived.
+The version is found out where the server tells it, or said: `--dialect llama.cpp@b11434`. A gateway stands on what is
+behind it: `--dialect litellm+llama.cpp`. `rfinference dialects` lists them, `rfinference dialects schema` prints the
+JSON Schema of such files.
+
+Recorded deviations are proven: `make prove-dialects` judges the recorded answers of the real server, and each deviation
+must be met and nothing else be found. Where a quirk is named, the simulator does the same with `--fault QUIRK`.
+
+A file of one's own has the same form, and may extend one of these:
+
+```yaml
+name: mine
+title: Our server before vLLM
+version: '2.1'
+extends: vllm
+without:                    # what vLLM does and ours does not
+  - {rule: C15, kind: missing}
+deviations:
+  - rule: R1
+    kind: no JSON
+    apis: [chat]
+    when: {statuses: [502]}
+    reason: the load balancer answers with a page
+    until: 2027-01-31       # from then on it is held against the server again
+```
+"""
+
+
+def main(arguments: list[str]) -> int:
+    """Write the document, or compare it."""
+    text = document()
+    if "--check" in arguments:
+        if not DOCUMENT.is_file() or DOCUMENT.read_text(encoding="utf-8") != text:
+            print(f"{DOCUMENT} is not what the dialects say. Run: python scripts/dialects_document.py")
+            return 1
+        return 0
+    DOCUMENT.write_text(text, encoding="utf-8")
+    return 0
+
+
+def document() -> str:
+    """Return the text of the document."""
+    return "".join([INTRODUCTION, *(section(one) for one in shipped_dialects())])
+
+
+def section(one: Dialect) -> str:
+    """Return what is said of one dialect."""
+    proof = f"{one.evidence[:1].upper()}{one.evidence[1:]}" if one.proven else f"Unproven: {one.evidence}"
+    lines = [f"\n## {one.title} {one.version}\n", f"`{one.name}`. {proof}.\n"]
+    lines += ["| rule | breaks it by | where | what it does | quirk |", "| --- | --- | --- | --- | --- |"]
+    lines += [row(deviation) for deviation in one.deviations]
+    return "\n".join(lines) + "\n"
+
+
+def row(one: Deviation) -> str:
+    """Return the row of one deviation."""
+    where = "; ".join(filter(None, (", ".join(one.apis), str(one.when).replace("|", "\\|"))))
+    quirk = f"`{one.quirk}`" if one.quirk else ""
+    mark = " *(unproven)*" if one.unproven else ""
+    return f"| {one.rule} | {one.kind or 'any way'} | {where or 'everywhere'} | {one.reason}{mark} | {quirk} |"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

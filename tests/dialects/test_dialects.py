@@ -1,0 +1,210 @@
+"""Dialects: the files that come with the library, files of one's own, versions, and what they waive."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from dialect_proof import main, own_deviations, problems
+from recordings import FOLDER, Recorded, recording, recordings
+
+from InferenceLibrary.dialects.dialect import Circumstances, Deviation, Dialect, version_key
+from InferenceLibrary.dialects.files import dialect_for, in_order, load_dialect, shipped_dialects
+from InferenceLibrary.errors import ProfileError
+from InferenceLibrary.protocol.exchange import Exchange, Request
+from InferenceLibrary.protocol.rules.book import judge
+from InferenceLibrary.protocol.rules.rule import Api
+
+HEAD = "name: mine\ntitle: Mine\nversion: '2.1'\n"
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    def write(text: str, name: str = "mine.yaml") -> Path:
+        path = tmp_path / name
+        path.write_text(HEAD + text)
+        return path
+
+    return write
+
+
+def test_each_recording_has_its_dialect() -> None:
+    assert sorted(one.recording or "" for one in shipped_dialects() if one.proven) == recordings()
+
+
+def test_what_no_recording_shows_is_unproven() -> None:
+    router = load_dialect("router").dialect
+    assert [waiver.unproven for waiver in router.waivers] == [True] * len(router.deviations)
+    assert not any(waiver.unproven for waiver in load_dialect("vllm").dialect.waivers)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("deviations:\n- {rule: C77, reason: so}\n", "yaml:5: key 'deviations[0].rule': 'C77' is not a rule. Did you"),
+        ("deviations:\n- {rule: C7, kind: agian, reason: so}\n", "Did you mean 'again'?"),
+        ("deviations:\n- {rule: C7, reason: ' '}\n", "expected what the server does, got an empty text"),
+        ("deviations:\n- {rule: C7, reason: so, api: [chat]}\n", "unknown key."),
+        ("deviations:\n- {rule: C7, reason: so, apis: [chats]}\n", "expected one of"),
+        ("deviations:\n- {rule: C7, reason: so, when: {path: '('}}\n", "not a regular expression"),
+        ("offers: [chta]\n", "'chta' is not a capability. Did you mean 'chat'?"),
+        ("lacks: {chta: so}\n", "'chta' is not a capability. Did you mean 'chat'?"),
+        ("before: '2'\n", "2.1 is not one of its own range: expected 0 or later, before 2"),
+        ("first: newest\n", "expected a version such as 0.32.0 or b11434, got 'newest'"),
+        ("without: [{rule: C7}]\n", "there is nothing to leave out without `extends`"),
+        ("extends: vlm\n", "there is no dialect file 'vlm'. Did you mean 'vllm'?"),
+        ("extends: vllm\nwithout: [{rule: C7}]\n", "vllm has no deviation from rule C7 of that kind"),
+        ("extends: mine\n", "mine extends mine"),
+    ],
+)  # fmt: skip
+def test_a_wrong_dialect_is_told(write: Callable[..., Path], text: str, said: str) -> None:
+    with pytest.raises(ProfileError) as told:
+        load_dialect(str(write(text)))
+    assert said in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ("vlm", "Did you mean 'vllm'?"),
+        ("vllm@newest", "'newest' is not a version of vllm: expected one such as 0.32.0"),
+        ("vllm+olama", "Did you mean 'ollama'?"),
+    ],
+)
+def test_a_name_that_does_not_exist_is_told(wanted: str, said: str) -> None:
+    with pytest.raises(ProfileError) as told:
+        load_dialect(wanted)
+    assert said in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "file", "notice"),
+    [
+        ("llama.cpp", "llama.cpp", "the version is not known, llama.cpp b11434 is assumed"),
+        ("llama.cpp@b0", "llama.cpp-0.5", ""),
+        ("llama.cpp@b11434", "llama.cpp", ""),
+        ("llama.cpp@b99999", "llama.cpp", "newer than the recorded b11434: its waivers are unproven"),
+        ("vllm", "vllm", ""),
+    ],
+)
+def test_the_version_decides(wanted: str, file: str, notice: str) -> None:
+    chosen = load_dialect(wanted)
+    assert (chosen.dialect.file, notice in chosen.notice, bool(notice)) == (file, True, bool(chosen.notice))
+    assert any(waiver.unproven for waiver in chosen.dialect.waivers) == ("unproven" in notice)
+
+
+def test_two_that_both_fit_are_refused() -> None:
+    one = Dialect(name="mine", title="Mine", version="1", first="1", file="one")
+    two = Dialect(name="mine", title="Mine", version="2", first="2", file="two")
+    with pytest.raises(ProfileError, match="one and two are both for mine 2: expected one of them"):
+        in_order([two, one])
+    assert in_order([two, msgspec.structs.replace(one, before="2")])[1] is two
+
+
+def test_versions_are_compared_by_their_numbers() -> None:
+    assert version_key("b9") < version_key("b11434")
+    assert version_key("0.5.0-dev") < version_key("0.10")
+    assert not version_key("newest")
+
+
+def test_a_range_extends_another_and_holds_what_differs() -> None:
+    old, new = dialect_for("llama.cpp", "b0").dialect, dialect_for("llama.cpp", "b11434").dialect
+    own = own_deviations(old)
+    assert 0 < len(own) < len(old.deviations)
+    broken_json = [one for one in own if (one.rule, one.kind) == ("R5", "status")]
+    assert broken_json
+    assert not [one for one in new.deviations if one.rule == "R5"]
+
+
+def test_a_gateway_stands_on_what_is_behind_it() -> None:
+    both = load_dialect("litellm+llama.cpp").dialect
+    parts = [load_dialect(name).dialect for name in ("litellm", "llama.cpp")]
+    assert both.deviations == [*parts[0].deviations, *parts[1].deviations]
+
+
+def call(path: str = "/v1/chat/completions", status: int = 200, **body: Any) -> Exchange:
+    return Exchange(Request("POST", f"http://x{path}", (), json.dumps(body).encode()), status, (), b"{}")
+
+
+@pytest.mark.parametrize(
+    ("when", "right", "wrong"),
+    [
+        (Circumstances(streamed=True), call(stream=True), call(stream=False)),
+        (Circumstances(streamed=False), call(), call(stream=True)),
+        (Circumstances(several_choices=True), call(n=2), call(n=1)),
+        (Circumstances(several_choices=False), call(), call(n=2)),
+        (Circumstances(statuses=[401]), call(status=401), call(status=400)),
+        (Circumstances(path="^/v1/chat/"), call(), call("/v1/completions")),
+        (Circumstances(model="^gpt-"), call(model="gpt-4"), call(model="tiny")),
+        (Circumstances(asks_for=["logprobs"]), call(logprobs=True), call(logprobs=None)),
+    ],
+    ids=lambda value: str(value) if isinstance(value, Circumstances) else "",
+)
+def test_each_circumstance_counts(when: Circumstances, right: Exchange, wrong: Exchange) -> None:
+    assert when.hold(right)
+    assert not when.hold(wrong)
+    assert str(when)
+
+
+def test_a_waiver_is_as_narrow_as_its_deviation() -> None:
+    stray = next(one for one in recording("transformers-5.23.0") if one.label == "chat/chat stream 1")
+    (violation,) = (one for one in judge(stray.exchange()).violations if one.rule.id == "F8")
+    plain = Deviation(rule="F8", reason="so")
+    assert plain.waiver().covers(violation)
+    assert msgspec.structs.replace(plain, kind="missing", apis=[Api.CHAT]).waiver().covers(violation)
+    for other in (
+        {"rule": "F7"},
+        {"kind": "twice"},
+        {"apis": [Api.RESPONSES]},
+        {"when": Circumstances(statuses=[500])},
+    ):
+        assert not msgspec.structs.replace(plain, **other).waiver().covers(violation)
+
+
+# What proves them
+
+
+def a_stream_without_end() -> Recorded:
+    return next(one for one in recording("transformers-5.23.0") if one.label == "chat/chat stream 1")
+
+
+def test_a_deviation_that_the_dialect_lacks_is_found() -> None:
+    lacking = Dialect(name="mine", title="Mine", version="1", recording="x")
+    assert any(line.startswith("chat/chat stream 1: F8:") for line in problems(lacking, [a_stream_without_end()]))
+
+
+def test_a_deviation_that_nothing_shows_is_found() -> None:
+    said = Deviation(rule="RK1", reason="ranks by chance")
+    dialect = Dialect(name="mine", title="Mine", version="1", recording="x", deviations=[said])
+    assert problems(dialect, []) == ["nothing shows RK1: ranks by chance"]
+    unproven = msgspec.structs.replace(said, unproven=True)
+    assert problems(msgspec.structs.replace(dialect, deviations=[unproven]), []) == []
+
+
+def test_a_dialect_of_another_server_is_not_proven(capsys: pytest.CaptureFixture[str]) -> None:
+    vllm, mistralrs = load_dialect("vllm").dialect, load_dialect("mistralrs").dialect
+    assert problems(mistralrs, recording("mistral.rs-0.9.2")) == []
+    found = problems(vllm, recording("mistral.rs-0.9.2"))
+    assert any("C7: " in line for line in found)
+    assert any(line.startswith("nothing shows C15") for line in found)
+    assert main(["mistralrs"]) == 0
+    assert "0 problems" in capsys.readouterr().out
+
+
+def test_a_recording_that_is_cut_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recordings.FOLDER", tmp_path)
+    (tmp_path / "cut.jsonl.xz").write_bytes((FOLDER / "vllm-0.32.0.jsonl.xz").read_bytes()[:1000])
+    with pytest.raises(ValueError, match=r"cut\.jsonl\.xz is not a whole recording"):
+        list(recording("cut"))
+    with pytest.raises(ValueError, match="is not a whole recording"):
+        list(recording("none"))
+
+
+def test_a_date_is_read(write: Callable[..., Path]) -> None:
+    dialect = load_dialect(str(write("deviations:\n- {rule: C7, reason: so, until: 2026-12-24}\n"))).dialect
+    assert dialect.waivers[0].until == date(2026, 12, 24)
