@@ -93,7 +93,7 @@ def _add_dialects(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     dialects.add_argument(
         "dialect",
         nargs="?",
-        help="a name, NAME@VERSION, GATEWAY+SERVER, or the path of a YAML file, which is validated; `schema` prints the "
+        help="a name, NAME@VERSION, GATEWAY+SERVER, or the path of a YAML file, which is checked; `schema` prints the "
         "JSON Schema of dialects",
     )
     dialects.set_defaults(run=lambda arguments: _dialects(arguments.dialect))
