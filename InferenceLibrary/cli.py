@@ -31,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _add_dialects(commands)
     _add_servers(commands)
     _add_check(commands)
+    _add_reports(commands)
     doctor = commands.add_parser("doctor", help="tell what is installed, what is missing, and what to do about it")
     doctor.set_defaults(run=lambda arguments: _examine())
     arguments = parser.parse_args(argv)
@@ -66,6 +67,28 @@ def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
     add_options(check)
     check.set_defaults(run=run)
+
+
+def _add_reports(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    report = commands.add_parser(
+        "report",
+        help="write JSON, Markdown and HTML from the output.xml of a run",
+        description="Reads the output.xml of a run and tells what happened: on the console, and as JSON, Markdown or "
+        "one HTML file with the timeline, the failures with their evidence, the figures with their charts. Exit code 0 "
+        "when the report is made, 1 when the run is not whole or cannot be read.",
+        allow_abbrev=False,
+    )
+    verdict = commands.add_parser(
+        "verdict",
+        help="join a run on the simulator and a run on a real server by test, and say what each pair means",
+        description="Joins two runs of the same suites by test. Exit code 0: all that was compared passes on both "
+        "sides; 1: a test fails on one; 2: nothing was compared.",
+        allow_abbrev=False,
+    )
+    from InferenceLibrary.report.command import add_report_options, add_verdict_options
+
+    add_report_options(report)
+    add_verdict_options(verdict)
 
 
 def _add_profiles(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
@@ -53,6 +54,7 @@ RUN = "run"
 
 class _Entry(Generic[R]):
     def __init__(self, handle: int, resource: R, alias: str | None, owner: str) -> None:
+        self.since = time.time()
         self.handle = handle
         self.resource = resource
         self.alias = alias
@@ -62,7 +64,10 @@ class _Entry(Generic[R]):
 class Registry(Generic[R]):
     """The open resources of one kind, found by handle, alias, object, or as the current one."""
 
-    def __init__(self, kind: str, owner: Callable[[], str], how_to_open: str) -> None:
+    def __init__(
+        self, kind: str, owner: Callable[[], str], how_to_open: str, ended: Callable[[R, float], None] | None = None
+    ) -> None:
+        self._ended = ended
         self._kind = kind
         self._owner = owner
         self._how_to_open = how_to_open
@@ -139,6 +144,8 @@ class Registry(Generic[R]):
     def _forget(self, entry: _Entry[R]) -> None:
         del self._entries[entry.handle]
         self._recent.remove(entry.handle)
+        if self._ended is not None:
+            self._ended(entry.resource, entry.since)
 
     def _find(self, ref: object) -> _Entry[R]:
         if ref is None:
@@ -167,6 +174,25 @@ class Registry(Generic[R]):
         return f"{entry.handle} = {entry.resource.name}{alias}"
 
 
+class TestNotes:
+    """What the calls of a test were about, for its metadata."""
+
+    __test__ = False
+    """Not a class of tests, whatever pytest reads from its name."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.servers: dict[str, str] = {}
+        """Name to what it calls itself in the header `Server`."""
+        self.models: dict[str, None] = {}
+        self.broken: dict[str, None] = {}
+        """Ids of broken rules, in the order in which they were broken."""
+        self.first_tokens: list[float] = []
+        """Seconds to the first token of each stream."""
+        self.rates: list[float] = []
+        """Tokens per second of each stream that has a rate."""
+
+
 class Context:
     """State of one library instance.
 
@@ -192,6 +218,9 @@ class Context:
         """Tags of the present test."""
         self.stopped_servers: deque[Server] = deque(maxlen=32)
         """Servers that a keyword stopped, the last one at the end: they can still be asked how they ended."""
+        self.notes = TestNotes()
+        self.server_lives: list[tuple[str, float, float, str, str]] = []
+        """Servers that were closed since the last suite ended: name, from when to when (Unix time), URL and model."""
         self.last_failure: InferenceError | None = None
         """The error of the call that failed last, for keywords that judge it."""
         self.earlier_calls: dict[str, Exchange] = {}
@@ -203,7 +232,9 @@ class Context:
         self._owners: list[str] = [RUN]
         self._artifacts = itertools.count(1)
 
-        self.servers: Registry[Server] = self._registry("server", "use Start Server or Connect To Server.")
+        self.servers: Registry[Server] = Registry(
+            "server", lambda: self.owner, "use Start Server or Connect To Server.", self._server_ended
+        )
         self.streams: Registry[BackgroundStream] = self._registry("stream", "use Start Stream.")
         """Streams under way."""
         self.terminals: Registry[Terminal] = self._registry("terminal", "use Start Terminal or Start Chat Terminal.")
@@ -272,6 +303,9 @@ class Context:
 
     def _registry(self, kind: str, how_to_open: str) -> Registry[R]:
         return Registry(kind, lambda: self.owner, how_to_open)
+
+    def _server_ended(self, server: Server, since: float) -> None:
+        self.server_lives.append((server.name, since, time.time(), server.base_url, server.model or ""))
 
     def enter(self, owner: str) -> None:
         """A suite or test begins: what is opened from now on belongs to it."""

@@ -14,7 +14,7 @@ from robot.libraries.BuiltIn import BuiltIn, RobotNotRunningError
 from robot.version import VERSION as ROBOT_VERSION
 
 from InferenceLibrary.client.limits import Limits
-from InferenceLibrary.context import Context
+from InferenceLibrary.context import Context, TestNotes
 from InferenceLibrary.keywords.answer_parts import AnswerPartKeywords
 from InferenceLibrary.keywords.answers import AnswerKeywords
 from InferenceLibrary.keywords.background_streams import BackgroundStreamKeywords
@@ -232,10 +232,15 @@ class InferenceLibrary(
         # The result's: Set Tags and Remove Tags change them while the test runs.
         self.context.current_tags = result.tags
         self.context.last_calls.clear()
+        self.context.notes = TestNotes()
         mark_logs(self.context)
         self.context.enter(data.id)
 
     def end_test(self, data: Any, result: Any) -> None:
+        if self.context.notes.calls:
+            from InferenceLibrary.keywords.shared.test_facts import tell_of_test
+
+            tell_of_test(self.context, result)
         self._guard.test(result)
         if self.context.last_calls or len(self.context.terminals):
             from InferenceLibrary.keywords.shared.evidence import show_last_calls, show_last_screens
@@ -249,7 +254,12 @@ class InferenceLibrary(
 
     def end_suite(self, data: Any, result: Any) -> None:
         self._guard.suite(result)
-        self._report(self.context.leave(data.id))
+        failures = self.context.leave(data.id)
+        if result.tests or self.context.server_lives:
+            from InferenceLibrary.keywords.shared.test_facts import tell_of_suite
+
+            tell_of_suite(self.context, result, BuiltIn().get_variable_value("${PABOTEXECUTIONPOOLID}"))
+        self._report(failures)
 
     def start_library_keyword(self, data: Any, implementation: Any, result: Any) -> None:
         own = implementation.owner.instance is self

@@ -13,6 +13,7 @@ from InferenceLibrary.errors import CheckFailure, describe
 from InferenceLibrary.keywords.monitors import bytes_of
 from InferenceLibrary.keywords.shared.assertions import check_number, show
 from InferenceLibrary.keywords.shared.base import KeywordGroup
+from InferenceLibrary.keywords.shared.test_facts import note_generations
 from InferenceLibrary.protocol.paths import CHAT
 from InferenceLibrary.types import JsonObject, Messages, seconds, to_messages
 
@@ -120,6 +121,7 @@ class PerformanceKeywords(KeywordGroup):
             generate, name=found.name, iterations=iterations, warmup=warmup, model=model or found.model
         )
         self.context.measurements.add(measurement, alias)
+        note_generations(self.context, found, measurement.generations)
         self.log.info(f"Measured {measurement}")
         for number, generation in enumerate(measurement.generations, start=1):
             self.log.debug(f"Iteration {number}: {generation}")

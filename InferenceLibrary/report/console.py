@@ -13,7 +13,7 @@ def lines(document: Document) -> list[str]:
     """Return the lines of a report; detail is left to the other formats."""
     found: list[str] = []
     for section in document.sections:
-        if section.folded:
+        if section.folded or not (section.text or section.table):
             continue
         found += ["", _line(section.title), *map(_line, section.text)]
         if section.table is not None:

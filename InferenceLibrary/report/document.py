@@ -37,6 +37,14 @@ class Table(NamedTuple):
     rows: tuple[tuple[Cell, ...], ...]
 
 
+class Image(NamedTuple):
+    """A picture file, whole; it comes from outside and is shown where nothing in it can act."""
+
+    caption: str
+    media_type: str
+    content: bytes
+
+
 class Section(NamedTuple):
     """A part of a report."""
 
@@ -46,6 +54,10 @@ class Section(NamedTuple):
     table: Table | None = None
     picture: str = ""
     """An SVG, as `charts` draws it."""
+    block: str = ""
+    """Preformatted text, such as lines of a log; left to HTML."""
+    images: tuple[Image, ...] = ()
+    """Left to HTML, too."""
     folded: bool = False
     """Whether it is detail: closed at first where the format can fold it, left out on the console."""
 

@@ -113,8 +113,10 @@ class CallGroup(KeywordGroup):
         self._tell_rest(exchange, verdict)
         if isinstance(answer, Stream):
             from InferenceLibrary.keywords.shared.stream_files import keep_stream
+            from InferenceLibrary.keywords.shared.test_facts import note_stream
 
             keep_stream(self.context, answer)
+            note_stream(self.context, answer)
         refuse_broken(self.context, what, call.server, verdict, call.rules)
 
     def _failed(self, what: str, call: Call, error: RequestError | StreamError) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from InferenceLibrary.errors import CheckFailure
+from InferenceLibrary.keywords.shared.test_facts import note_call
 from InferenceLibrary.log import Log
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def judged(context: Context, server: Server, exchange: Exchange, severity: Sever
     from InferenceLibrary.protocol.rules.rule import Known
     from InferenceLibrary.protocol.rules.verdicts import Verdict, Waiver, verdict_of
 
+    note_call(context, server, exchange)
     if severity == "off":
         return Verdict((), ())
     known = Known(models=server.client.listed, reference=server.profile.reference)
@@ -39,6 +41,7 @@ def judged(context: Context, server: Server, exchange: Exchange, severity: Sever
         context.earlier_calls[server.name] = exchange
     left_out = [Waiver(rule, "left out by the suite") for rule in context.rules_left_out]
     verdict = verdict_of(judgements, (*server.profile.waivers, *left_out))
+    context.notes.broken.update(dict.fromkeys(verdict.broken))
     context.tally.add(verdict, context.current_test or context.owner)
     _tell(context, server, verdict, severity)
     return verdict

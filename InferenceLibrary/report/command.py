@@ -1,0 +1,92 @@
+"""`rfinference report` and `rfinference verdict`: from the output of Robot Framework to reports."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from InferenceLibrary.files import make_folder, write_text
+from InferenceLibrary.report.console import lines
+from InferenceLibrary.report.document import Document
+from InferenceLibrary.report.html import page
+from InferenceLibrary.report.markdown import markdown
+from InferenceLibrary.report.robot_output import find_output, read_output
+from InferenceLibrary.report.run_document import run_document
+from InferenceLibrary.report.run_results import run_json, run_schema
+from InferenceLibrary.report.verdict import join, verdict_document, verdict_json, verdict_schema
+
+
+def add_report_options(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `rfinference report`."""
+    parser.add_argument(
+        "results", nargs="?", type=Path, metavar="RESULTS", help="an output.xml, or a folder that holds one"
+    )
+    parser.add_argument("--compare", type=Path, metavar="EARLIER", help="results of an earlier run to compare with")
+    _add_outputs(parser, "report")
+    parser.set_defaults(run=report)
+
+
+def add_verdict_options(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `rfinference verdict`."""
+    parser.add_argument("simulator", nargs="?", type=Path, metavar="SIMULATOR", help="results on the simulator")
+    parser.add_argument(
+        "real", nargs="?", type=Path, metavar="REAL", help="results of the same suites on the real server"
+    )
+    _add_outputs(parser, "verdict")
+    parser.set_defaults(run=verdict)
+
+
+def report(arguments: argparse.Namespace) -> int:
+    """Write the reports of a run; return 0, or 1 when the run is not whole."""
+    if arguments.schema:
+        print(json.dumps(run_schema(), indent=1))
+        return 0
+    if arguments.results is None:
+        arguments.parser.error("report on which results? Give an output.xml or a folder that holds one")
+    output = find_output(arguments.results)
+    results = read_output(output)
+    earlier = read_output(find_output(arguments.compare)) if arguments.compare else None
+    made = run_document(results, earlier=earlier, folder=output.parent)
+    _write(arguments, "report", made, lambda: run_json(results))
+    return 1 if results.incomplete else 0
+
+
+def verdict(arguments: argparse.Namespace) -> int:
+    """Write the verdict on two runs; return 0 when they agree, 1 when one fails, 2 when nothing was compared."""
+    if arguments.schema:
+        print(json.dumps(verdict_schema(), indent=1))
+        return 0
+    if arguments.real is None:
+        arguments.parser.error("give two results: first those on the simulator, then those on the real server")
+    joined = join(read_output(find_output(arguments.simulator)), read_output(find_output(arguments.real)))
+    _write(arguments, "verdict", verdict_document(joined), lambda: verdict_json(joined))
+    return joined.exit_code
+
+
+def _add_outputs(parser: argparse.ArgumentParser, name: str) -> None:
+    parser.add_argument(
+        "--output", type=Path, metavar="FOLDER", help=f"write inference-{name}.json, .md and .html into it"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write JSON, by a schema")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write Markdown, for a summary of CI")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write one HTML file that needs nothing beside it")
+    parser.add_argument("--schema", action="store_true", help="print the JSON Schema of the JSON, and do nothing else")
+    parser.set_defaults(parser=parser)
+
+
+def _write(arguments: argparse.Namespace, name: str, made: Document, as_json: Callable[[], str]) -> None:
+    texts: dict[str, tuple[str, Callable[[], str]]] = {
+        "json": (f"inference-{name}.json", as_json),
+        "markdown": (f"inference-{name}.md", lambda: markdown(made)),
+        "html": (f"inference-{name}.html", lambda: page(made)),
+    }
+    folder: Path | None = arguments.output
+    if folder is not None:
+        make_folder(folder)
+    for option, (file, text) in texts.items():
+        for path in (getattr(arguments, option), folder / file if folder is not None else None):
+            if path is not None:
+                write_text(path, text(), errors="backslashreplace")
+    print("\n".join(lines(made)))

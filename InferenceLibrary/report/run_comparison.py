@@ -1,0 +1,93 @@
+"""Two runs of the same suites beside each other: what changed from the earlier one to this one."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from InferenceLibrary.report.document import Cell, Section, Tone, row, table
+from InferenceLibrary.report.run_results import RunResults, TestResult
+
+_FACTOR = 1.25
+"""A figure that differs by less is taken as the same; two runs say nothing of its scatter."""
+
+
+class Change(NamedTuple):
+    """One test that is not as it was."""
+
+    test: str
+    what: str
+    tone: Tone
+    before: str
+    now: str
+
+
+class RunComparison(NamedTuple):
+    """What changed."""
+
+    earlier: RunResults
+    common: int
+    """Tests in both runs."""
+    changes: tuple[Change, ...]
+
+
+def keys(results: RunResults) -> dict[str, TestResult]:
+    """Return the tests by the names of their suites and their own, without that of the whole run.
+
+    The name of the whole differs with `--name` and with the folder that was run. Where a name stands twice, the later
+    test counts: it is the one that was run again.
+    """
+    found: dict[str, TestResult] = {}
+    for test in results.tests:
+        path = test.suite.split(".", 1)
+        found[f"{path[1]}.{test.name}" if len(path) > 1 else test.name] = test
+    return found
+
+
+def compare(results: RunResults, earlier: RunResults) -> RunComparison:
+    """Return what changed from an earlier run to this one."""
+    now, before = keys(results), keys(earlier)
+    changes: list[Change] = []
+    for name, test in now.items():
+        old = before.get(name)
+        if old is None:
+            changes.append(Change(name, "new", Tone.PLAIN, "-", test.status))
+        elif old.status != test.status:
+            worse = test.status == "failed" or (old.status == "passed" and test.status == "skipped")
+            what = "worse" if worse else "better" if test.status == "passed" else "changed"
+            tone = {"worse": Tone.BAD, "better": Tone.GOOD, "changed": Tone.ODD}[what]
+            changes.append(Change(name, what, tone, old.status, test.status))
+        else:
+            changes += _figures(name, old, test)
+    changes += [Change(name, "gone", Tone.ODD, old.status, "-") for name, old in before.items() if name not in now]
+    return RunComparison(earlier, len(now.keys() & before.keys()), tuple(changes))
+
+
+def comparison_section(comparison: RunComparison) -> Section:
+    """Return the section of a report that tells it."""
+    earlier = comparison.earlier
+    text = [f"The earlier run: {earlier.suite}, {earlier.timestamp}; {comparison.common} tests are in both."]
+    if not comparison.common:
+        text.append("They have no test in common: these are runs of different suites.")
+    if not comparison.changes:
+        text.append("Nothing changed.")
+        return Section("Compared with an earlier run", tuple(text))
+    rows = [row(Cell(one.what, one.tone), one.test, one.before, one.now) for one in comparison.changes[:1000]]
+    head = ("", "test", "before", "now")
+    return Section("Compared with an earlier run", tuple(text), table(head, rows))
+
+
+def _figures(name: str, old: TestResult, new: TestResult) -> list[Change]:
+    if old.figures is None or new.figures is None:
+        return []
+    found = []
+    for what, before, now, factor, less_is_better in (
+        ("TTFT", old.figures.ttft, new.figures.ttft, 1000.0, True),
+        ("tokens/s", old.figures.tokens_per_second, new.figures.tokens_per_second, 1.0, False),
+    ):
+        if not before or not now or 1 / _FACTOR <= now / before <= _FACTOR:
+            continue
+        unit = " ms" if less_is_better else ""
+        word = f"{what} {'lower' if now < before else 'higher'}"
+        tone = Tone.GOOD if (now < before) == less_is_better else Tone.ODD
+        found.append(Change(name, word, tone, f"{before * factor:.4g}{unit}", f"{now * factor:.4g}{unit}"))
+    return found

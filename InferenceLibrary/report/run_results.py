@@ -1,0 +1,137 @@
+"""The results of a whole Robot Framework run as JSON: the schema, which has a version.
+
+The version rises when a key is removed or changes its meaning; new keys with a default do not raise it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+import msgspec
+
+FORMAT = "rfinference-report"
+VERSION = 1
+
+TestStatus = Literal["passed", "failed", "skipped"]
+
+
+class _RunPart(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Base of all parts. Unknown keys are left: an older library reads newer results of its version."""
+
+
+class Counts(_RunPart, frozen=True, omit_defaults=False):
+    """How many tests ended how."""
+
+    total: int
+    passed: int
+    failed: int
+    skipped: int
+
+
+class Artifact(_RunPart, frozen=True):
+    """A file that the log of a test links to."""
+
+    path: str
+    """Relative to the output folder of the run."""
+    caption: str = ""
+
+
+class KeywordStep(_RunPart, frozen=True):
+    """One keyword on the way to a failure."""
+
+    name: str
+    arguments: list[str] = []
+
+
+class LogMessage(_RunPart, frozen=True):
+    """One message of the log; HTML is told as text."""
+
+    time: str
+    level: str
+    text: str
+
+
+class Figures(_RunPart, frozen=True):
+    """What the streams of a test measured; medians over `streams` of them."""
+
+    ttft: float | None = None
+    """Seconds to the first token."""
+    tokens_per_second: float | None = None
+    streams: int = 0
+
+
+class TestResult(_RunPart, frozen=True):
+    """One test."""
+
+    __test__ = False
+    """Not a class of tests, whatever pytest reads from its name."""
+
+    name: str
+    status: TestStatus
+    duration: float
+    """Seconds."""
+    suite: str
+    """Names of the suites that it stands in, joined by dots."""
+    started: str = ""
+    """ISO 8601, in the time zone of the machine that ran it."""
+    output: str = ""
+    """The last line that the log tells of a test that passed."""
+    error: str = ""
+    """Why it failed or was skipped."""
+    tags: list[str] = []
+    server: str = ""
+    model: str = ""
+    calls: int = 0
+    figures: Figures | None = None
+    rules_broken: list[str] = []
+    artifacts: list[Artifact] = []
+    trace: list[KeywordStep] = []
+    """The keywords that failed, the outermost first."""
+    evidence: list[LogMessage] = []
+    """The last messages of a test that failed."""
+    worker: str = ""
+    """Number of pabot's worker; empty without pabot."""
+
+
+class ServerLife(_RunPart, frozen=True):
+    """From when to when a server was open."""
+
+    name: str
+    started: str
+    ended: str
+    url: str = ""
+    model: str = ""
+    version: str = ""
+    suite: str = ""
+    worker: str = ""
+
+
+class RunResults(_RunPart, frozen=True, kw_only=True, omit_defaults=False):
+    """A whole run."""
+
+    format: Literal["rfinference-report"] = "rfinference-report"
+    version: int = VERSION
+    suite: str
+    timestamp: str
+    """When it began; ISO 8601, in the time zone of the machine that ran it."""
+    duration: float
+    summary: Counts
+    tests: list[TestResult]
+    versions: dict[str, str] = {}
+    """Of Robot Framework, Python and this library, as far as the run tells them."""
+    servers: list[ServerLife] = []
+    problems: list[str] = []
+    """Errors and warnings of the run, and what failed outside tests."""
+    incomplete: str = ""
+    """Why the run is not whole; empty where it is."""
+
+
+def run_schema() -> dict[str, Any]:
+    """Return the JSON Schema of the results."""
+    return msgspec.json.schema(RunResults)
+
+
+def run_json(results: RunResults) -> str:
+    """Return the results as JSON, the same for the same results."""
+    return json.dumps(msgspec.to_builtins(results), indent=1, ensure_ascii=False) + "\n"

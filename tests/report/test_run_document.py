@@ -1,0 +1,210 @@
+"""The report of a run: its sections, its timeline, the comparison, and the file in a browser."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from report.outputs import one_test, run_xml, time, write
+
+from InferenceLibrary.cli import main
+from InferenceLibrary.report import run_facts
+from InferenceLibrary.report.console import lines
+from InferenceLibrary.report.html import page
+from InferenceLibrary.report.markdown import markdown
+from InferenceLibrary.report.robot_output import read_output
+from InferenceLibrary.report.run_comparison import compare
+from InferenceLibrary.report.run_document import headline, run_document
+from InferenceLibrary.report.timeline import stretches, timeline
+
+HOSTILE = "<script>document.title='owned'</script><img src=http://x.example/a.png>"
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="90" height="30"><rect width="90" height="30"/></svg>'
+LINK = '<msg time="t" level="INFO" html="true">Chart&lt;br&gt;&lt;img src="inference/a.svg"&gt;</msg>'
+KW = '<kw name="Chat" owner="Lib">{}<status status="FAIL" start="' + time(0) + '" elapsed="1"/></kw>'
+FACTS = {"Calls": "2", "Rules broken": "F8", "TTFT": "12 ms", "Tokens/s": "50", "Model": "m", "Server": "s"}
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """A folder with a run of all kinds of ends."""
+    tests = (
+        one_test("Good", at=0, took=2, meta=FACTS, tags=("performance",), body=LINK)
+        + one_test(f"Bad {HOSTILE}", "FAIL", f"{HOSTILE}\nsecond line", KW.format(LINK), at=1, took=3)
+        + one_test("Left Out", "SKIP", "no GPU here", at=5)
+    )
+    life = run_facts.Life("simulator", time(0), time(6), "http://127.0.0.1:1", "m")
+    write(tmp_path / "inference", SVG, "a.svg")
+    return write(tmp_path, run_xml(tests, meta={run_facts.LIVES: run_facts.lives_text([life])})).parent
+
+
+def test_every_section_is_there_and_foreign_text_is_told_not_obeyed(results: Path) -> None:
+    made = run_document(read_output(results / "output.xml"), folder=results)
+    titles = [section.title for section in made.sections]
+    assert titles[0].startswith("Failed: Bad <script>")
+    assert titles[1:] == [
+        "Summary",
+        "Timeline",
+        "Performance: charts and curves",
+        "Performance: figures of each test",
+        "Rules of the wire",
+        "Skipped, by reason",
+        "All 3 tests",
+    ]
+    failure = made.sections[0]
+    assert "second line" in failure.block
+    assert [image.content.decode() for image in failure.images] == [SVG]
+    html = page(made)
+    assert html.count("data:image/svg+xml;base64,") == 2
+    assert "<script" not in html
+    assert re.findall(r'(?:src|href)="(?!data:)[^"]*"', html) == []
+    assert "F8" in html
+    text = markdown(made)
+    assert re.search(r"[^\\]<script", text) is None
+    assert "| Chat | 1 | 1 | 1 |" in text.replace("✅ ", "").replace("❌ ", "").replace("➖ ", "")
+    assert lines(made)[-1] == "Run of Root: failed: 1 passed, 1 failed, 1 skipped"
+
+
+def test_a_picture_outside_the_output_folder_is_not_taken(results: Path, tmp_path: Path) -> None:
+    outside = write(tmp_path / "elsewhere", SVG, "secret.svg")
+    (results / "inference" / "a.svg").unlink()
+    (results / "inference" / "a.svg").symlink_to(outside)
+    inner = results / "inner"
+    write(inner, (results / "output.xml").read_text(encoding="utf-8"))
+    (inner / "inference").symlink_to(results / "inference")
+    made = run_document(read_output(inner / "output.xml"), folder=inner)
+    assert all(not section.images for section in made.sections)
+
+
+@pytest.mark.parametrize(
+    ("tests", "cut", "word"),
+    [
+        (one_test("a"), "", "passed: 1 passed"),
+        (one_test("a", "FAIL"), "", "failed: "),
+        (one_test("a", "SKIP"), "", "nothing was tested: "),
+        ("", "", "nothing was tested: "),
+        (one_test("a"), "</robot>", "incomplete: "),
+    ],
+    ids=["passed", "failed", "skipped", "empty", "cut"],
+)
+def test_the_headline_never_calls_good_what_was_not_shown(tmp_path: Path, tests: str, cut: str, word: str) -> None:
+    text = run_xml(tests)
+    found = read_output(write(tmp_path, text.replace(cut, "") if cut else text))
+    assert headline(found).text.startswith(word)
+
+
+def test_workers_and_servers_have_rows_and_what_overlaps_is_apart(tmp_path: Path) -> None:
+    life = run_facts.Life("simulator", time(1), time(4))
+    meta = {run_facts.WORKER: "2", run_facts.LIVES: run_facts.lives_text([life])}
+    text = run_xml(one_test("a", at=0, took=3) + one_test("b", at=1) + one_test("c", at=3.5), meta=meta)
+    found = read_output(write(tmp_path, text))
+    assert [(bar.row, bar.start, bar.end) for bar in stretches(found)] == [
+        ("worker 2", 0.0, 3.0),
+        ("worker 2", 3.5, 4.5),
+        ("worker 2, 2", 1.0, 2.0),
+        ("server simulator (worker 2)", 1.0, 4.0),
+    ]
+    assert timeline(found).count("<rect") == 5
+
+
+def test_a_run_without_times_has_no_timeline(tmp_path: Path) -> None:
+    text = run_xml(one_test("a")).replace(time(0), "unknown")
+    assert timeline(read_output(write(tmp_path, text))) == ""
+
+
+def test_a_comparison_tells_each_change_once(tmp_path: Path) -> None:
+    fast, slow = {"TTFT": "10 ms", "Tokens/s": "50"}, {"TTFT": "20 ms", "Tokens/s": "30"}
+    before = one_test("a") + one_test("b", "FAIL") + one_test("c") + one_test("d", meta=fast) + one_test("e")
+    after = one_test("a", "FAIL") + one_test("b") + one_test("f") + one_test("d", meta=slow) + one_test("e")
+    old = read_output(write(tmp_path / "old", run_xml(before, suite="Other Name")))
+    new = read_output(write(tmp_path / "new", run_xml(after)))
+    changes = [(one.test, one.what, one.before, one.now) for one in compare(new, old).changes]
+    assert changes == [
+        ("Chat.a", "worse", "passed", "failed"),
+        ("Chat.b", "better", "failed", "passed"),
+        ("Chat.f", "new", "-", "passed"),
+        ("Chat.d", "TTFT higher", "10 ms", "20 ms"),
+        ("Chat.d", "tokens/s lower", "50", "30"),
+        ("Chat.c", "gone", "passed", "-"),
+    ]
+    assert compare(new, new).changes == ()
+
+
+def test_the_command_writes_all_formats_and_tells_a_cut_run(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "made"
+    assert main(["report", str(results), "--output", str(out), "--compare", str(results)]) == 0
+    assert sorted(path.name for path in out.iterdir()) == [f"inference-report.{end}" for end in ("html", "json", "md")]
+    assert "Nothing changed." in (out / "inference-report.html").read_text(encoding="utf-8")
+    assert json.loads((out / "inference-report.json").read_text(encoding="utf-8"))["summary"]["failed"] == 1
+    cut = write(tmp_path / "cut", run_xml(one_test("a"))[:-20])
+    assert main(["report", str(cut)]) == 1
+    assert "incomplete: 1 passed" in capsys.readouterr().out
+    assert main(["report", str(tmp_path / "nowhere")]) == 1
+    assert "cannot be read" in capsys.readouterr().err
+    assert main(["report", "--schema"]) == 0
+    assert json.loads(capsys.readouterr().out)["$ref"] == "#/$defs/RunResults"
+    with pytest.raises(SystemExit) as left:
+        main(["report"])
+    assert left.value.code == 2
+
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+WATCH = """<script>
+let failed = []; addEventListener('securitypolicyviolation', e => failed.push(e.blockedURI));
+addEventListener('error', e => failed.push(String(e.message)));
+addEventListener('load', () => document.title = JSON.stringify({failed, wide: document.documentElement.scrollWidth,
+  inner: innerWidth, images: [...document.images].map(i => i.naturalWidth),
+  svgs: document.querySelectorAll('svg rect').length, title: document.title,
+  focus: [...document.querySelectorAll('summary, pre[tabindex], .wide')].filter(e => e.tabIndex >= 0).length}));
+</script>"""
+
+
+def seen_by_chromium(folder: Path, name: str, width: int) -> tuple[dict[str, Any], list[str]]:
+    """What a browser makes of a page, and what it asked the server for."""
+    asked: list[str] = []
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            asked.append(self.path)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder))) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        assert CHROMIUM is not None
+        command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]
+        command += ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic"]
+        command += [f"--user-data-dir={folder / 'profile'}", f"--window-size={width},800", "--dump-dom"]
+        done = subprocess.run(
+            [*command, f"http://127.0.0.1:{server.server_port}/{name}"], capture_output=True, timeout=120, check=True
+        )
+        server.shutdown()
+        thread.join()
+    title = re.search(r"<title>(.*?)</title>", done.stdout.decode("utf-8"), re.DOTALL)
+    assert title is not None
+    return json.loads(title[1].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")), asked
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: apt-get install chromium")
+def test_a_browser_shows_it_narrow_and_whole_and_fetches_nothing(results: Path) -> None:
+    html = page(run_document(read_output(results / "output.xml"), folder=results))
+    # The page allows no script: the policy makes room for the one that watches.
+    watched = html.replace("default-src 'none'", "default-src 'none'; script-src 'unsafe-inline'", 1)
+    (results / "page.html").write_text(watched.replace("<title>", WATCH + "<title>", 1), encoding="utf-8")
+    seen, asked = seen_by_chromium(results, "page.html", 500)
+    assert seen["title"] == "Run of Root"
+    assert seen["failed"] == []
+    assert [one for one in asked if one not in {"/page.html", "/favicon.ico"}] == []
+    assert seen["images"] == [90, 90]
+    assert seen["svgs"] >= 5
+    assert seen["wide"] <= seen["inner"]
+    assert seen["focus"] >= 5
