@@ -16,6 +16,9 @@ from InferenceLibrary.errors import TargetError
 class Thing:
     """Something open that writes down when it is closed."""
 
+    base_url = ""
+    model = None
+
     def __init__(self, name: str, closed: list[str], error: BaseException | None = None) -> None:
         self.name = name
         self._closed = closed
