@@ -39,7 +39,7 @@ class Server:
         command = [sys.executable, "-m", "InferenceLibrary.simulator", *arguments, "--control-port", "0"]
         command += ["--record-requests", "1000"]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        self.personality = "llm-d" if name == "keyed" else name
+        self.personality = "openai" if name == "keyed" else name
         self.model = MODELS.get(name, "fake-model")
         self._key = KEYS.get(name)
         assert self.process.stdout is not None
@@ -59,7 +59,7 @@ class Server:
 
     def _calls(self, name: str) -> Iterable[PlainCall]:
         own = [call for call in CALLS if call.server == name]
-        others = [call for call in CALLS if call.server == ("keyed" if name == "keyed" else "llm-d")]
+        others = [call for call in CALLS if call.server == ("keyed" if name == "keyed" else "openai")]
         if name == "worker":
             others = []
         named = []
@@ -102,7 +102,7 @@ def measure(kinds: Iterable[FaultKind]) -> Reach:
         create_tiny_model(Path(folder) / "m.gguf", context_length=4096)
         servers: list[Server] = []
         try:
-            for name in ("llm-d", "keyed", "worker", "service"):
+            for name in ("openai", "keyed", "worker", "service"):
                 servers.append(Server(name, "--port", "0", *SERVERS[name]))
             url = f"http://127.0.0.1:{servers[0].port}"
             servers.append(Server("gateway", "--port", "0", "--as", "gateway", "--upstream", f"inference={url}"))

@@ -43,7 +43,7 @@ MESSAGES, EMBEDDINGS, RERANK, SCORE = "/v1/messages", "/v1/embeddings", "/v1/rer
 
 
 SERVERS: dict[str, tuple[str, ...]] = {
-    "llm-d": ("--mode", "echo", "--max-model-len", "4000"),
+    "openai": ("--mode", "echo", "--max-model-len", "4000"),
     "keyed": ("--mode", "echo", "--api-key", "key-of-the-house"),
     "slow": ("--mode", "echo", "--time-to-first-token", "30ms", "--inter-token-latency", "30ms"),
     "worker": ("--as", "worker", "--stub-mode", "--model", "tiny", "--worker-id", "w-1"),
@@ -71,7 +71,7 @@ class PlainCall:
     body: dict[str, Any] | bytes | None = None
     """What is asked: an object for JSON, or bytes as they are sent."""
     content_type: str = "application/json"
-    server: str = "llm-d"
+    server: str = "openai"
 
     @property
     def method(self) -> str:

@@ -35,7 +35,7 @@ DAYS = 7
 MODEL = "fake-model"
 KEY = "key-of-the-house"
 KNOWN = {
-    name: Known(models=(MODEL,) if name in {"llm-d", "keyed", "slow"} else None, key=name == "keyed")
+    name: Known(models=(MODEL,) if name in {"openai", "keyed", "slow"} else None, key=name == "keyed")
     for name in SERVERS
 }
 # What is said of several calls, or is not seen in the answer to a plain one.

@@ -30,7 +30,7 @@ _LIMIT = 2.0
 """Seconds of one call: some faults never end."""
 _LASTING = {"stuck-after-error"}
 """Faults that outlive their request: they would strike the calls of the next fault."""
-_HERE = "llm-d"
+_HERE = "openai"
 """The personality that is asked."""
 
 

@@ -163,7 +163,7 @@ class ModelAdminKeywords(CallGroup):
             Should Be Equal    ${reply.model}    pirate
         ```
         """
-        return self._post("/v1/load_lora_adapter", {"lora_name": name, "lora_path": path}, options, None, named=False)
+        return self._change("/v1/load_lora_adapter", {"lora_name": name, "lora_path": path}, options)
 
     @keyword(tags=["lora"])
     @takes(SENDING)
@@ -189,7 +189,7 @@ class ModelAdminKeywords(CallGroup):
             Request Should Fail    Chat    Hello    model=pirate    status=404
         ```
         """
-        return self._post("/v1/unload_lora_adapter", {"lora_name": name}, options, None, named=False)
+        return self._change("/v1/unload_lora_adapter", {"lora_name": name}, options)
 
     @keyword(tags=["server"])
     @takes(SENDING)
@@ -246,7 +246,13 @@ class ModelAdminKeywords(CallGroup):
         routes = self._call(options).server.profile.model_routes
         path = getattr(routes, action).replace("{model}", quote(model, safe=""))
         named = {routes.body_key: model} if routes.body_key is not None else {}
-        return self._post(path, {**(settings or {}), **named}, options, None, named=False)
+        return self._change(path, {**(settings or {}), **named}, options)
+
+    def _change(self, path: str, body: dict[str, Any], options: dict[str, Any]) -> Reply:
+        """Change what a server serves: the model list that was read before says nothing any more."""
+        reply = self._post(path, body, options, None, named=False)
+        self._call(options).server.client.listed = None
+        return reply
 
     def _post(
         self, path: str, body: dict[str, Any] | None, options: dict[str, Any], model: str | None, *, named: bool = True

@@ -34,6 +34,12 @@ Good Calls Are Silent
     Start Stream    Hello
     Wait For Stream
 
+A Model That Is Loaded After The List Was Read Is Not Unknown
+    Use Rules    fail-should
+    List Models
+    Load Adapter    pirate    /adapters/pirate
+    Chat    Hello    model=pirate
+
 A Must Rule Fails The Call
     Chat    Hello    headers=${OTHER_ROLE}    rules=fail
 

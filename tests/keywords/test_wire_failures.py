@@ -18,7 +18,7 @@ MESSAGES = {
     "Request That Succeeds": r"Chat: expected the request to fail, got 200 in .*",
     "Request With Another Status": r"Error: expected status 400, got 404 in 404: \"POST .*",
     "Request With Another Category": r"Error: expected category RATE_LIMIT, got UNKNOWN in 404: \"POST .*",
-    "Request With Another Code": r"Error: expected code context_length, got 404 in 404: \"POST .*",
+    "Request With Another Code": r"Error: expected code context_length, got model_not_found in 404: \"POST .*",
     "Request That Fails Too Late": r"Chat: expected a failure within 10 ms, got it after [\d.]+ m?s: POST .*",
     "Typo In An Argument": r"Keyword 'InferenceLibrary\.Chat' got unexpected named argument 'max_tokns'\..*",
     "Error That Is None": r"Error: expected a refusal, got 200 in .*",

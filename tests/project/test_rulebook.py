@@ -21,7 +21,7 @@ CHATS = [call for call in rulebook.CALLS if call.name in {"chat", "chat stream",
 def few_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two calls of one server, so that the proof is quick."""
     monkeypatch.setattr(rulebook, "CALLS", CHATS)
-    monkeypatch.setattr(rulebook, "SERVERS", {"llm-d": rulebook.SERVERS["llm-d"]})
+    monkeypatch.setattr(rulebook, "SERVERS", {"openai": rulebook.SERVERS["openai"]})
 
 
 @pytest.mark.usefixtures("few_calls")
@@ -57,7 +57,7 @@ def test_each_gap_fails(
 
 @pytest.mark.usefixtures("few_calls")
 def test_an_alarm_without_a_fault_fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setitem(rulebook.SERVERS, "llm-d", ("--fault", "missing-done"))
+    monkeypatch.setitem(rulebook.SERVERS, "openai", ("--fault", "missing-done"))
     assert rulebook.main(["wrong-id"]) == 1
     assert "GAP  chat stream, without a fault: F8" in capsys.readouterr().out
 

@@ -221,7 +221,7 @@ def test_soak_with_random_faults(start_simulator):
     }
     skipped |= {"stuck-after-error", "first-request-hangs", "refuse-connection"}
     names = [kind.name for kind in KINDS.values() if not kind.of_process and kind.name not in skipped]
-    names = [name for name in names if "chat" in " ".join(reach().get(name, {"llm-d": ["chat"]}).get("llm-d", ()))]
+    names = [name for name in names if "chat" in " ".join(reach().get(name, {"openai": ["chat"]}).get("openai", ()))]
     chance = random.Random(1)
     status = f"/proc/{simulator.process.pid}/statm"
     before, sock, sent = 0, None, 0

@@ -243,23 +243,25 @@ def test_adapters_come_and_go(start_simulator):
 
 
 @pytest.mark.parametrize(
-    ("name", "status", "kind", "param"),
+    ("name", "status", "param", "here", "there"),
     [
-        ("rate_limit", 429, "RateLimitError", None),
-        ("invalid_api_key", 401, "AuthenticationError", None),
-        ("context_length", 400, "BadRequestError", "messages"),
-        ("server_error", 503, "InternalServerError", None),
-        ("invalid_request", 400, "BadRequestError", "model"),
-        ("model_not_found", 404, "NotFoundError", "model"),
+        ("rate_limit", 429, None, ("requests", "rate_limit_exceeded"), "RateLimitError"),
+        ("invalid_api_key", 401, None, ("invalid_request_error", "invalid_api_key"), "AuthenticationError"),
+        ("context_length", 400, "messages", ("invalid_request_error", None), "BadRequestError"),
+        ("server_error", 503, None, ("server_error", None), "InternalServerError"),
+        ("invalid_request", 400, "model", ("invalid_request_error", None), "BadRequestError"),
+        ("model_not_found", 404, "model", ("invalid_request_error", "model_not_found"), "NotFoundError"),
     ],
 )
-def test_injected_failures(start_simulator, name, status, kind, param):
-    simulator = start_simulator("--failure-injection-rate", "100", "--failure-types", name)
-    answer = simulator.chat()
-    error = answer.json["error"]
-    assert (answer.status, error["code"], error["type"], error["param"]) == (status, status, kind, param)
-    assert "retry-after" not in answer.headers
-    assert simulator.request("GET", "/v1/models").status == 200
+def test_injected_failures(start_simulator, name, status, param, here, there):
+    """The reference has words for codes, llm-d-inference-sim the status."""
+    for personality, (kind, code) in {"openai": here, "llm-d": (there, status)}.items():
+        simulator = start_simulator("--as", personality, "--failure-injection-rate", "100", "--failure-types", name)
+        answer = simulator.chat()
+        error = answer.json["error"]
+        assert (answer.status, error["code"], error["type"], error["param"]) == (status, code, kind, param)
+        assert "retry-after" not in answer.headers
+        assert simulator.request("GET", "/v1/models").status == 200
     assert simulator.request("POST", "/v1/embeddings", {"input": "a"}).status == 200
 
 
@@ -311,7 +313,7 @@ def test_request_id_headers(start_simulator):
 
 def test_out_of_reach(simulator):
     answer = simulator.request("POST", "/inference/v1/generate", {})
-    assert (answer.status, answer.json["error"]["code"]) == (501, 501)
+    assert (answer.status, answer.json["error"]["type"]) == (501, "server_error")
 
 
 def metric(simulator, name):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+_CODES = {401: "invalid_api_key", 429: "rate_limit_exceeded"}
+"""Codes of refusals that are the same whatever was asked; others have none."""
 _TYPES = {
     400: "BadRequestError",
     401: "AuthenticationError",
@@ -41,7 +43,18 @@ def error_type(status: int) -> str:
     return _TYPES.get(status, "APIConnectionError" if status not in {405, 413} else "BadRequestError")
 
 
+def reference_error(error: ApiError) -> bytes:
+    """Return a body as the OpenAI API has it: the code is a word, or null."""
+    kind = "server_error" if error.status >= 500 else "requests" if error.status == 429 else "invalid_request_error"
+    code = "model_not_found" if (error.status, error.param) == (404, "model") else _CODES.get(error.status)
+    return _body(error.message, error.kind or kind, error.param, code)
+
+
 def openai_error(status: int, message: str, param: str | None = None, kind: str | None = None) -> bytes:
     """Return a body in the shape of llm-d-inference-sim since v0.9.2: the code is an integer."""
-    error = {"message": message, "type": kind or error_type(status), "param": param, "code": status}
+    return _body(message, kind or error_type(status), param, status)
+
+
+def _body(message: str, kind: str, param: str | None, code: str | int | None) -> bytes:
+    error = {"message": message, "type": kind, "param": param, "code": code}
     return json.dumps({"error": error}, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")

@@ -90,16 +90,22 @@ def _never(fault: Fault, personality: str, path: str) -> str:
         return f"is for {', '.join(kind.paths)}, not for {path}"
     forms = reach().get(kind.name)
     apis = _APIS.get(path)
-    if forms is None or apis is None or personality not in _MEASURED:
+    if forms is None or apis is None or _ANSWERS_AS.get(personality, personality) not in _MEASURED:
         return ""
-    here = [form for form in forms.get(personality, ()) if form.removesuffix(" stream") in apis]
+    here = [
+        form
+        for form in forms.get(_ANSWERS_AS.get(personality, personality), ())
+        if form.removesuffix(" stream") in apis
+    ]
     if here:
         return ""
     there = ", ".join(f"{name} ({', '.join(found)})" for name, found in forms.items())
     return f"cannot strike {path} of {personality}: it strikes {there or 'none of the plain calls'}"
 
 
-_MEASURED = {"llm-d", "worker", "service", "gateway", "router", "mistralrs"}
+_ANSWERS_AS = {"llm-d": "openai"}
+"""Personalities whose answers are those of another, but for refusals."""
+_MEASURED = {"openai", "worker", "service", "gateway", "router", "mistralrs"}
 
 
 def print_catalogue(as_json: bool = False) -> int:

@@ -1,4 +1,4 @@
-"""llm-d-inference-sim v0.10: the APIs of vLLM, with its own errors and switches."""
+"""The APIs of OpenAI and vLLM, with the switches of llm-d-inference-sim v0.10, and its errors where so asked."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from InferenceLibrary.simulator.answers.generation import Generator
 from InferenceLibrary.simulator.answers.openai_answers import Chat, Completion
 from InferenceLibrary.simulator.answers.openai_requests import Ask, read_chat, read_completion, read_json, take
-from InferenceLibrary.simulator.core.api_errors import ApiError, openai_error
+from InferenceLibrary.simulator.core.api_errors import ApiError, openai_error, reference_error
 from InferenceLibrary.simulator.core.delivery import deliver
 from InferenceLibrary.simulator.core.draft import EVENT_STREAM, Draft
 from InferenceLibrary.simulator.core.metrics import Metrics
@@ -36,7 +36,7 @@ _OUT_OF_REACH = (
 
 
 class LlmD:
-    """The default personality."""
+    """The default personality, and llm-d-inference-sim."""
 
     generating = _POOLING | {"/v1/chat/completions", "/v1/completions", "/v1/responses", _MESSAGES}
     open_paths = frozenset({"/health", "/health/ready", "/metrics"})
@@ -77,6 +77,8 @@ class LlmD:
             from InferenceLibrary.simulator.answers.messages import messages_error
 
             return messages_error(error)
+        if self.app.settings.personality != "llm-d":
+            return Draft(error.status, body=reference_error(error))
         return Draft(error.status, body=openai_error(error.status, error.message, error.param, error.kind))
 
     def before(self, turn: Turn) -> bool:

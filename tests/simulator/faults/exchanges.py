@@ -17,7 +17,7 @@ __all__ = ["BY_NAME", "SERVERS", "play"]
 
 BY_NAME = {call.name: call for call in CALLS}
 KNOWN = {
-    "llm-d": Known(models=("fake-model",)),
+    "openai": Known(models=("fake-model",)),
     "keyed": Known(models=("fake-model",), key=True),
     "slow": Known(models=("fake-model",)),
     "worker": Known(),

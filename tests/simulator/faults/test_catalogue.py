@@ -100,9 +100,9 @@ def test_wrong_faults_are_refused(text, part):
         ("/v1/chat/completions", "status:first=2", "'first' counts those of a server"),
         ("/v1/chat/completions", "wrong-id:path=/v1/completions", "'path' counts those of a server"),
         ("/v1/chat/completions", "sequence-gap", "is for /v1/responses, not for /v1/chat/completions"),
-        ("/v1/completions", "role-late", "cannot strike /v1/completions of llm-d: it strikes llm-d (chat stream), "),
-        ("/v1/completions", "tool-id-missing", "cannot strike /v1/completions of llm-d"),
-        ("/v1/embeddings", "missing-done", "cannot strike /v1/embeddings of llm-d"),
+        ("/v1/completions", "role-late", "cannot strike /v1/completions of openai: it strikes openai (chat stream), "),
+        ("/v1/completions", "tool-id-missing", "cannot strike /v1/completions of openai"),
+        ("/v1/embeddings", "missing-done", "cannot strike /v1/embeddings of openai"),
     ],
 )
 def test_a_header_asks_for_no_fault_that_can_never_strike(simulator, path, fault, why):
@@ -173,7 +173,7 @@ def test_catalogue_is_printed(run_cli):
     assert all(entry["name"] in text for entry in listed)
     assert "--fault stall:seconds=2" in text
     strikes = {entry["name"]: entry["strikes"] for entry in listed}
-    assert strikes["sequence-gap"] == {"llm-d": ["responses stream"], "mistralrs": ["responses stream"]}
+    assert strikes["sequence-gap"] == {"openai": ["responses stream"], "mistralrs": ["responses stream"]}
     assert strikes["stall"] is None
     assert "strikes service: orchestration" in text
     assert {entry["nature"] for entry in listed} == {"wire", "legal", "time", "size", "process"}
