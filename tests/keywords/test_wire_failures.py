@@ -20,7 +20,7 @@ MESSAGES = {
     "Request With Another Category": r"Error: expected category RATE_LIMIT, got UNKNOWN in 404: \"POST .*",
     "Request With Another Code": r"Error: expected code context_length, got model_not_found in 404: \"POST .*",
     "Request That Fails Too Late": r"Chat: expected a failure within 10 ms, got it after [\d.]+ m?s: POST .*",
-    "Typo In An Argument": r"Keyword 'InferenceLibrary\.Chat' got unexpected named argument 'max_tokns'\..*",
+    "Typo In An Argument": r"'max_tokns' is not an argument of Chat: expected one of .* Did you mean 'max_tokens'\?",
     "Error That Is None": r"Error: expected a refusal, got 200 in .*",
     "Idle Server That Works": r"Server 'simulator' is not idle: expected no request at work, got vllm:num_requests_running 1, vllm:num_requests_waiting 0, streams of ours under way 1 after \d+\.\d+ s\.",
     "Cancel What Has Ended": r"stream on simulator cannot be cancelled: expected a stream under way, got one that has ended\.",
