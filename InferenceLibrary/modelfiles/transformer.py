@@ -58,6 +58,8 @@ FLOOR = 30.0
 TURN_MARGIN = 3.0
 """How far a user's marker stays below a trigger word at the same place."""
 
+TOKENS = 2048
+"""The fewest tokens of a vocabulary: `mistralrs bench` asks for any id below 2,001."""
 START, NEXT = 60.0, 400.0
 """Sizes that the feed-forward layer writes for the first and for a following token of an answer."""
 LOGIT = 60.0
@@ -99,6 +101,7 @@ class _Construction:
         self.default = pieces_of(knowledge.default)
         self.topics = {trigger: pieces_of(answer) for trigger, answer in knowledge.answers.items()}
         self.vocabulary = build_vocabulary([knowledge.default, *knowledge.answers.values()], self.topics)
+        self.vocabulary.fill(TOKENS)
         # Residual dimensions: one for each topic, one for each token that can be said last, one for each said next.
         said = dict.fromkeys(piece for pieces in [self.default, *self.topics.values()] for piece in pieces)
         free = iter(range(FIRST_FREE, 1 << 30))

@@ -45,6 +45,7 @@ class TokenType(IntEnum):
     NORMAL = 1
     UNKNOWN = 2
     CONTROL = 3
+    UNUSED = 5
     BYTE = 6
 
 
@@ -63,6 +64,11 @@ class Vocabulary:
             self.tokens.append(token)
             self.scores.append(score)
             self.types.append(int(kind))
+
+    def fill(self, count: int) -> None:
+        """Add tokens that no text has, until there are `count`: benchmarks ask for token ids by chance."""
+        for number in range(count - len(self.tokens)):
+            self.add(f"<|unused_{number}|>", 0.0, TokenType.UNUSED)
 
     def role(self, name: str) -> int:
         return self.ids[f"<|{name}|>"]
