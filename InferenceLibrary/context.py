@@ -21,7 +21,7 @@ from InferenceLibrary.redaction import Redactor
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from InferenceLibrary.client.background import BackgroundStream
+    from InferenceLibrary.client.background import BackgroundCall
     from InferenceLibrary.load.measurement import Measurement
     from InferenceLibrary.load.result import LoadResult
     from InferenceLibrary.load.run import InterruptedLoad
@@ -235,8 +235,8 @@ class Context:
         self.servers: Registry[Server] = Registry(
             "server", lambda: self.owner, "use Start Server or Connect To Server.", self._server_ended
         )
-        self.streams: Registry[BackgroundStream] = self._registry("stream", "use Start Stream.")
-        """Streams under way."""
+        self.calls: Registry[BackgroundCall] = self._registry("call", "use Start Call.")
+        """Calls under way."""
         self.terminals: Registry[Terminal] = self._registry("terminal", "use Start Terminal or Start Chat Terminal.")
         self.monitors: Registry[MemoryMonitor] = self._registry("memory monitor", "use Start Memory Monitor")
         self.measurements: Registry[Measurement] = self._registry("measurement", "use Measure Generation")
@@ -254,7 +254,7 @@ class Context:
         """Folders of model files that go with their owner."""
         # What talks to a server or watches it is closed before the server, and files after those who read them.
         self._releases: tuple[Callable[[str | None], list[tuple[str, BaseException]]], ...] = (
-            self.streams.release,
+            self.calls.release,
             self.terminals.release,
             self.monitors.release,
             self.measurements.release,

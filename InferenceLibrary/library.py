@@ -17,7 +17,7 @@ from InferenceLibrary.client.limits import Limits
 from InferenceLibrary.context import Context, TestNotes
 from InferenceLibrary.keywords.answer_parts import AnswerPartKeywords
 from InferenceLibrary.keywords.answers import AnswerKeywords
-from InferenceLibrary.keywords.background_streams import BackgroundStreamKeywords
+from InferenceLibrary.keywords.background_calls import BackgroundCallKeywords
 from InferenceLibrary.keywords.chat import ChatKeywords
 from InferenceLibrary.keywords.chunks import ChunkKeywords
 from InferenceLibrary.keywords.concurrency import ConcurrencyKeywords
@@ -107,7 +107,7 @@ class InferenceLibrary(
     ToolKeywords,
     RecordingKeywords,
     FailureKeywords,
-    BackgroundStreamKeywords,
+    BackgroundCallKeywords,
     ConcurrencyKeywords,
     SimulatorControlKeywords,
     WorkerKeywords,

@@ -24,7 +24,7 @@ from InferenceLibrary.types import Messages
 class ChatKeywords(CallGroup):
     """Chats, completions, model lists, and requests of any kind."""
 
-    @keyword(tags=["chat"])
+    @keyword(tags=["chat", "call"])
     @takes(GENERATION, TOOLS, FORMAT, SENDING)
     def chat(
         self,
@@ -60,7 +60,7 @@ class ChatKeywords(CallGroup):
         call = self._call(options, messages=messages, system=system, expected_status=expected_status)
         return self._made("chat", call, lambda: call.server.client.ask(CHAT, call.question, call.sending))
 
-    @keyword(tags=["chat"])
+    @keyword(tags=["chat", "call"])
     @takes(GENERATION, SENDING)
     def complete(
         self,
@@ -93,7 +93,7 @@ class ChatKeywords(CallGroup):
         call = self._call(options, prompt=prompt, expected_status=expected_status)
         return self._made("completion", call, lambda: call.server.client.ask(COMPLETIONS, call.question, call.sending))
 
-    @keyword(tags=["chat"])
+    @keyword(tags=["chat", "call"])
     def list_models(self, *, server: Any = None) -> list[str]:
         """Return the ids of the models that a server lists (`GET /v1/models`).
 
@@ -118,7 +118,7 @@ class ChatKeywords(CallGroup):
         call = self._call({"server": server})
         return self._made("model list", call, lambda: call.server.client.model_list(call.sending)).models
 
-    @keyword(tags=["chat"])
+    @keyword(tags=["chat", "call"])
     @takes(TRANSPORT)
     def send_request(
         self,

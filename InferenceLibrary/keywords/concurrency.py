@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from robot.api.deco import keyword
 
-from InferenceLibrary.client.answers import Reply
-from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.deadline import Deadline
 from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.errors import CheckFailure, InferenceError, describe
-from InferenceLibrary.keywords.shared.calling import Call, CallGroup
-from InferenceLibrary.keywords.shared.shared_arguments import FORMAT, GENERATION, SENDING, STREAMING, TOOLS, takes
-from InferenceLibrary.protocol.paths import CHAT
-from InferenceLibrary.types import Texts, shown_kind, to_texts
+from InferenceLibrary.keywords.shared.calling import CallGroup, in_background
+from InferenceLibrary.types import shown_kind
 
 if TYPE_CHECKING:
-    from InferenceLibrary.protocol.requests import Question
+    from InferenceLibrary.client.background import BackgroundCall
 
 _SHOWN = 5
 
@@ -27,7 +23,7 @@ _SHOWN = 5
 class Results(list[Any]):
     """What calls at once gave, in the order of their prompts: replies, streams, or the errors of failed calls."""
 
-    def __init__(self, results: list[Any], prompts: list[str], elapsed: float) -> None:
+    def __init__(self, results: list[Any], prompts: list[Any], elapsed: float) -> None:
         super().__init__(results)
         self.prompts = prompts
         self.elapsed = elapsed
@@ -47,7 +43,7 @@ def _results(value: Any) -> Any:
     """Return what calls at once gave; a list that a test put together counts too."""
     if not isinstance(value, list | tuple):
         raise CheckFailure(
-            describe("Results", expected="what Chat At Once or Stream Chat At Once returned", got=shown_kind(value))
+            describe("Results", expected="what Call At Once or Wait For Calls returned", got=shown_kind(value))
         )
     return value if isinstance(value, Results) else Results(list(value), [], 0.0)
 
@@ -60,101 +56,144 @@ def _percent(rate: str) -> float:
         raise CheckFailure(f"Success rate: expected a share such as 80 % or 0.8, got '{rate}'.") from None
 
 
-def _asked(question: Question, prompt: str) -> Question:
+def _each(arguments: tuple[Any, ...]) -> list[Any]:
+    """What is asked by each call: every text of a list, or the one first argument."""
+    if not arguments:
+        return [None]
+    first = arguments[0]
+    if isinstance(first, str):
+        try:
+            read = json.loads(first)
+        except (ValueError, RecursionError):
+            return [first]
+        first = read if isinstance(read, list) and all(isinstance(item, str) for item in read) else first
+    if isinstance(first, list | tuple) and not any(isinstance(item, dict) for item in first):
+        return list(first)
+    return [first]
+
+
+def _as_asked(argument: str | None, first: Any) -> list[Any]:
+    if first is None:
+        return []
     # As a message: text by itself would be read as JSON where it looks like it.
-    return question._replace(messages=[{"role": "user", "content": prompt}])
+    return [[{"role": "user", "content": first}] if argument == "messages" and isinstance(first, str) else first]
+
+
+def _result(call: BackgroundCall) -> Any:
+    """What a call gave, or the error that it raised where that says how the server answered."""
+    try:
+        return call.result()
+    except InferenceError as error:
+        return error
 
 
 class ConcurrencyKeywords(CallGroup):
     """Load of the functional kind."""
 
-    @keyword(tags=["chat"])
-    @takes(GENERATION, TOOLS, FORMAT, SENDING)
-    def chat_at_once(
-        self,
-        prompts: Texts,
-        *,
-        count: int = 1,
-        system: str | None = None,
-        allow_failures: bool = False,
-        **options: Any,
+    @keyword(tags=["chat", "stream"])
+    def call_at_once(
+        self, name: str, *arguments: Any, count: int = 1, allow_failures: bool = False, **named: Any
     ) -> Results:
-        """Ask several chats at the same time, each on a connection of its own and with the same arguments of [Chat].
+        """Make several calls at the same time, each on a connection of its own.
+
+        Calls of different kinds are started by [Start Call] and awaited by [Wait For Calls].
 
         Args:
-            prompts: One text or several, one chat each.
-            count: How often each prompt is asked.
-            system: A system message put before each.
+            name: The keyword that calls: [Chat], [Stream Chat], [Execute Job], or any other.
+            arguments: Its arguments. Where the first is a list of texts, one call is made for each of them.
+            count: How often each is called.
             allow_failures: Whether to return the errors of failed calls instead of failing.
+            named: Its named arguments.
 
         Returns:
-            The replies in the order of the prompts; with `allow_failures` an error in the place of a failed one.
+            What each gave, in order; with `allow_failures` an error in the place of a failed one.
 
         Raises:
-            CheckFailure: A call failed, or there was nothing to ask.
+            CheckFailure: A call failed, or there was nothing to call.
+            ValueError: There is no keyword of that name that calls a server.
 
         Example:
         ```robotframework
         *** Test Cases ***
         Ten At Once
-            Start Server    simulator    mode=echo    scenario=
-            ${replies} =    Chat At Once    Hello there    count=10
+            Start Server    simulator
+            ${replies} =    Call At Once    Chat    What is the capital of France?    count=10    max_tokens=8
             Length Should Be    ${replies}    10
         ```
         """
-        call = self._call(options, system=system)
+        from InferenceLibrary.client.background import BackgroundCall
+        from InferenceLibrary.keywords.shared.calling_keywords import CallingKeyword
 
-        def ask(prompt: str) -> Reply:
-            return call.server.client.ask(CHAT, _asked(call.question, prompt), call.sending)
+        found = CallingKeyword(self, name)
+        asked = [item for item in _each(arguments) for _ in range(count)]
+        if not asked:
+            raise CheckFailure("There is nothing to ask: expected at least one text and a count of at least 1.")
+        calls: list[BackgroundCall] = []
+        try:
+            for number, first in enumerate(asked):
+                make = found.with_arguments([*_as_asked(found.first_argument, first), *arguments[1:]], named)
+                calls.append(BackgroundCall(f"{found.name} {number}", in_background(make), held=True))
+            for call in calls:
+                call.wait_for_begin()
+            deadline = Deadline(0.0)
+            for call in calls:
+                call.release()
+            for call in calls:
+                call.wait_for_end()
+        except BaseException:
+            for call in calls:
+                call.cancel()
+            raise
+        return self._results_of(f"calls of {found.name} at once", calls, asked, deadline.elapsed, allow_failures)
 
-        return self._at_once("chats", call, prompts, count, ask, allow_failures)
-
-    @keyword(tags=["stream"])
-    @takes(GENERATION, TOOLS, FORMAT, STREAMING, SENDING)
-    def stream_chat_at_once(
-        self,
-        prompts: Texts,
-        *,
-        count: int = 1,
-        system: str | None = None,
-        allow_failures: bool = False,
-        **options: Any,
+    @keyword(tags=["chat", "stream", "wait"])
+    def wait_for_calls(
+        self, *calls: Any, timeout: timedelta = timedelta(seconds=60), allow_failures: bool = False
     ) -> Results:
-        """Ask several streamed chats at the same time, like [Chat At Once], each as by [Stream Chat].
+        """Wait for the ends of calls under way, and return what they gave.
 
         Args:
-            prompts: One text or several, one chat each.
-            count: How often each prompt is asked.
-            system: A system message put before each.
-            allow_failures: Whether to return the errors of failed streams instead of failing.
+            calls: Aliases or handles of [Start Call]; all that are under way when none is given.
+            timeout: Longest wait for all of them.
+            allow_failures: Whether to return the errors of failed calls instead of failing.
 
         Returns:
-            The streams in the order of the prompts; with `allow_failures` an error in the place of a failed one.
+            What each gave, in order; with `allow_failures` an error in the place of a failed one.
 
         Raises:
-            CheckFailure: A stream failed, or there was nothing to ask.
+            CheckFailure: A call failed, did not end in time, or there is none.
 
         Example:
         ```robotframework
         *** Test Cases ***
-        Five Streams
+        Of Three Kinds
             Start Server    simulator
-            ${streams} =    Stream Chat At Once    What is the capital of France?    count=5
-            FOR    ${stream}    IN    @{streams}
-                Stream Should End With Done    ${stream}
-            END
+            Start Call    Stream Chat    What is the capital of France?
+            Start Call    Complete    What is the capital of Italy?    max_tokens=20
+            Start Call    Create Embeddings    a text
+            ${results} =    Wait For Calls
+            All Requests Should Succeed    ${results}
         ```
         """
-        call = self._call(options, stream=True, system=system)
-
-        def ask(prompt: str) -> Stream:
-            return call.server.client.ask_stream(CHAT, _asked(call.question, prompt), call.sending)
-
-        return self._at_once("streams", call, prompts, count, ask, allow_failures)
+        found = [self.context.calls.get(call) for call in calls] if calls else list(self.context.calls)
+        if not found:
+            raise CheckFailure(
+                "There is nothing to wait for: expected calls under way, got none. Hint: use Start Call."
+            )
+        deadline = Deadline(timeout.total_seconds())
+        late = [call for call in found if not call.wait_for_end(deadline.remaining)]
+        if late:
+            raise CheckFailure(
+                f"{len(late)} of {len(found)} calls have not ended within {milliseconds(timeout.total_seconds())}; the "
+                f"first: {late[0]}."
+            )
+        for call in found:
+            self.context.calls.close(call)
+        return self._results_of("calls", found, [call.name for call in found], deadline.elapsed, allow_failures)
 
     @keyword(tags=["chat", "assertion"])
     def all_requests_should_succeed(self, results: Any, *, within: timedelta | None = None) -> None:
-        """Check that every call of [Chat At Once] or [Stream Chat At Once] succeeded.
+        """Check that every call of [Call At Once] or [Wait For Calls] succeeded.
 
         Args:
             results: What it returned, with `allow_failures=True`.
@@ -168,7 +207,7 @@ class ConcurrencyKeywords(CallGroup):
         *** Test Cases ***
         Ten
             Start Server    simulator
-            ${results} =    Chat At Once    Hello    count=10    allow_failures=True
+            ${results} =    Call At Once    Chat    Hello    count=10    allow_failures=True
             All Requests Should Succeed    ${results}    within=10 s
         ```
         """
@@ -182,7 +221,7 @@ class ConcurrencyKeywords(CallGroup):
 
     @keyword(tags=["chat", "assertion"])
     def success_rate_should_be_at_least(self, results: Any, rate: str) -> None:
-        """Check which part of the calls of [Chat At Once] or [Stream Chat At Once] succeeded.
+        """Check which part of the calls of [Call At Once] or [Wait For Calls] succeeded.
 
         Args:
             results: What it returned, with `allow_failures=True`.
@@ -196,7 +235,7 @@ class ConcurrencyKeywords(CallGroup):
         *** Test Cases ***
         Most
             Start Server    simulator    fault=status:code=503,first=2
-            ${results} =    Chat At Once    Hello    count=10    allow_failures=True
+            ${results} =    Call At Once    Chat    Hello    count=10    allow_failures=True
             Success Rate Should Be At Least    ${results}    80 %
         ```
         """
@@ -204,7 +243,7 @@ class ConcurrencyKeywords(CallGroup):
 
     @keyword(tags=["chat", "assertion"])
     def only_these_statuses_should_occur(self, results: Any, *statuses: int) -> None:
-        """Check that the calls of [Chat At Once] or [Stream Chat At Once] ended in these HTTP statuses and no others.
+        """Check that the calls of [Call At Once] or [Wait For Calls] ended in these HTTP statuses and no others.
 
         Args:
             results: What it returned, with `allow_failures=True`.
@@ -218,7 +257,7 @@ class ConcurrencyKeywords(CallGroup):
         *** Test Cases ***
         Overload Is Told
             Start Server    simulator    fault=status:code=503,first=2
-            ${results} =    Chat At Once    Hello    count=5    allow_failures=True
+            ${results} =    Call At Once    Chat    Hello    count=5    allow_failures=True
             Only These Statuses Should Occur    ${results}    200    503
         ```
         """
@@ -245,7 +284,7 @@ class ConcurrencyKeywords(CallGroup):
         told to.
 
         Args:
-            results: What [Chat At Once] or [Stream Chat At Once] returned.
+            results: What [Call At Once] or [Wait For Calls] returned.
 
         Raises:
             CheckFailure: An answer lacks its prompt, holds another one, or shares its id.
@@ -256,7 +295,7 @@ class ConcurrencyKeywords(CallGroup):
         Nothing Is Mixed Up
             Start Server    simulator    mode=echo    scenario=
             ${prompts} =    Evaluate    [f'message number {n}.' for n in range(20)]
-            ${results} =    Stream Chat At Once    ${prompts}
+            ${results} =    Call At Once    Stream Chat    ${prompts}
             Each Answer Should Belong To Its Request    ${results}
         ```
         """
@@ -276,31 +315,25 @@ class ConcurrencyKeywords(CallGroup):
                 raise CheckFailure(f"Isolation: answers {ids[result.id]} and {number} share the id '{result.id}'.")
         self.log.info(f"{len(results)} answers, each to its own request.")
 
-    def _at_once(
-        self,
-        what: str,
-        call: Call,
-        prompts: Texts,
-        count: int,
-        ask: Callable[[str], Any],
-        allow_failures: bool,
+    def _results_of(
+        self, what: str, calls: list[BackgroundCall], asked: list[Any], elapsed: float, allow_failures: bool
     ) -> Results:
-        from InferenceLibrary.client.at_once import at_once
+        """Judge and log calls that have ended.
+
+        Raises:
+            CheckFailure: One failed, where that is not allowed; or they broke rules of the wire that fail them.
+        """
         from InferenceLibrary.keywords.shared.evidence import show_call
         from InferenceLibrary.keywords.shared.judging import joined, judged, refuse_broken
 
-        asked = [prompt for prompt in to_texts(prompts) for _ in range(count)]
-        if not asked:
-            raise CheckFailure("There is nothing to ask: expected at least one prompt and a count of at least 1.")
-        deadline = Deadline(0.0)
-        found = at_once([lambda prompt=prompt: ask(prompt) for prompt in asked])  # type: ignore[misc]
-        results = Results(found, asked, deadline.elapsed)
-        slowest = max((item.elapsed for item in results if not isinstance(item, InferenceError)), default=None)
-        exchanges = [item.exchange for item in results if getattr(item, "exchange", None) is not None]
-        verdicts = [judged(self.context, call.server, exchange, call.rules) for exchange in exchanges]
+        results = Results([_result(call) for call in calls], asked, elapsed)
+        outcomes = [outcome for call in calls for outcome in call.outcomes if outcome.exchange is not None]
+        verdicts = [judged(self.context, one.call.server, one.exchange, one.call.rules) for one in outcomes]
         verdict = joined(verdicts)
+        slowest = max((one.exchange.elapsed for one in outcomes if one.error is None), default=None)
+        where = ", ".join(dict.fromkeys(one.call.server.name for one in outcomes)) or "no server"
         self.log.info(
-            f"{len(results)} {what} at once on {call.server.name}: {len(results) - len(results.failures)} answered, "
+            f"{len(results)} {what} on {where}: {len(results) - len(results.failures)} answered, "
             f"{len(results.failures)} failed, slowest after {milliseconds(slowest)}{verdict}"
         )
         for prompt, result in zip(asked, results, strict=True):
@@ -308,11 +341,13 @@ class ConcurrencyKeywords(CallGroup):
         failures = results.failures
         if failures and not allow_failures:
             failed = {id(getattr(failure, "exchange", None)) for failure in failures[:_SHOWN]}
-            for exchange, one in zip(exchanges, verdicts, strict=True):
-                if id(exchange) in failed:
-                    show_call(self.context, exchange, one)
-            raise CheckFailure(f"{len(failures)} of {len(results)} {what} at once failed; the first: {failures[0]}")
-        refuse_broken(self.context, what, call.server, verdict, call.rules)
+            for one, its in zip(outcomes, verdicts, strict=True):
+                if id(one.exchange) in failed:
+                    show_call(self.context, one.exchange, its)
+            raise CheckFailure(f"{len(failures)} of {len(results)} {what} failed; the first: {failures[0]}")
+        for server, rules in dict.fromkeys((one.call.server, one.call.rules) for one in outcomes):
+            of_these = [its for one, its in zip(outcomes, verdicts, strict=True) if one.call.server is server]
+            refuse_broken(self.context, what, server, joined(of_these), rules)
         return results
 
     def _rate(self, given: Any, percent: float) -> None:

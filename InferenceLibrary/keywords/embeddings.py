@@ -19,7 +19,7 @@ from InferenceLibrary.types import Texts, to_texts
 class EmbeddingKeywords(CallGroup):
     """Vectors of texts, and texts put in order."""
 
-    @keyword(tags=["embeddings"])
+    @keyword(tags=["embeddings", "call"])
     @takes(SENDING)
     def create_embeddings(
         self,
@@ -156,7 +156,7 @@ class EmbeddingKeywords(CallGroup):
             raise CheckFailure(f"Similarity: {error}.") from None
         return check_number(value, assertion_operator, assertion_expected, "similarity", "", message)
 
-    @keyword(tags=["embeddings"])
+    @keyword(tags=["embeddings", "call"])
     @takes(SENDING)
     def rerank(
         self, query: str, documents: Texts, *, top_n: int | None = None, model: str | None = None, **options: Any

@@ -17,7 +17,7 @@ from InferenceLibrary.types import JsonObject
 class ModelAdminKeywords(CallGroup):
     """Tokens, and models that come and go."""
 
-    @keyword(tags=["models"])
+    @keyword(tags=["models", "call"])
     @takes(SENDING)
     def tokenize(self, text: str, *, model: str | None = None, **options: Any) -> list[int]:
         """Return the token ids of a text (`POST /tokenize`).
@@ -51,7 +51,7 @@ class ModelAdminKeywords(CallGroup):
             raise CheckFailure(f"Tokens: expected {reply.json['count']}, as 'count' says, got {len(tokens)}.")
         return tokens
 
-    @keyword(tags=["models"])
+    @keyword(tags=["models", "call"])
     @takes(SENDING)
     def detokenize(self, tokens: list[int], *, model: str | None = None, **options: Any) -> str:
         """Return the text of token ids (`POST /detokenize`).
@@ -83,7 +83,7 @@ class ModelAdminKeywords(CallGroup):
             raise CheckFailure(f"Text of tokens: expected it in 'prompt' or 'content', got {reply.body[:200]}.")
         return text
 
-    @keyword(tags=["models"])
+    @keyword(tags=["models", "call"])
     @takes(SENDING)
     def load_served_model(self, model: str, *, settings: JsonObject | None = None, **options: Any) -> Reply:
         """Have a server load a model, by the route of its profile.
@@ -111,7 +111,7 @@ class ModelAdminKeywords(CallGroup):
         """
         return self._model_action(model, "load", settings, options)
 
-    @keyword(tags=["models"])
+    @keyword(tags=["models", "call"])
     @takes(SENDING)
     def unload_served_model(self, model: str, **options: Any) -> Reply:
         """Have a server unload a model, by the route of its profile.
@@ -138,7 +138,7 @@ class ModelAdminKeywords(CallGroup):
         """
         return self._model_action(model, "unload", None, options)
 
-    @keyword(tags=["lora"])
+    @keyword(tags=["lora", "call"])
     @takes(SENDING)
     def load_adapter(self, name: str, path: str, **options: Any) -> Reply:
         """Have a server load a LoRA adapter (`POST /v1/load_lora_adapter`). It is asked for as a model from then on.
@@ -165,7 +165,7 @@ class ModelAdminKeywords(CallGroup):
         """
         return self._change("/v1/load_lora_adapter", {"lora_name": name, "lora_path": path}, options)
 
-    @keyword(tags=["lora"])
+    @keyword(tags=["lora", "call"])
     @takes(SENDING)
     def unload_adapter(self, name: str, **options: Any) -> Reply:
         """Have a server unload a LoRA adapter (`POST /v1/unload_lora_adapter`).
@@ -191,7 +191,7 @@ class ModelAdminKeywords(CallGroup):
         """
         return self._change("/v1/unload_lora_adapter", {"lora_name": name}, options)
 
-    @keyword(tags=["server"])
+    @keyword(tags=["server", "call"])
     @takes(SENDING)
     def put_server_to_sleep(self, *, level: int = 1, **options: Any) -> None:
         """Have a server free its GPU memory and sleep (vLLM's `POST /sleep`).
@@ -216,7 +216,7 @@ class ModelAdminKeywords(CallGroup):
         self._post(f"/sleep?level={level}", None, options, None, named=False)
         self._should_sleep(options, expected=True)
 
-    @keyword(tags=["server"])
+    @keyword(tags=["server", "call"])
     @takes(SENDING)
     def wake_server_up(self, **options: Any) -> None:
         """Have a sleeping server serve again (vLLM's `POST /wake_up`).

@@ -27,7 +27,7 @@ from InferenceLibrary.types import Messages
 class StreamKeywords(CallGroup):
     """Streamed answers and checks of them."""
 
-    @keyword(tags=["stream"])
+    @keyword(tags=["stream", "call"])
     @takes(GENERATION, TOOLS, FORMAT, STREAMING, SENDING)
     def stream_chat(
         self,
@@ -65,7 +65,7 @@ class StreamKeywords(CallGroup):
         client = call.server.client
         return self._made("streamed chat", call, lambda: client.ask_stream(CHAT, call.question, call.sending))
 
-    @keyword(tags=["stream"])
+    @keyword(tags=["stream", "call"])
     @takes(GENERATION, STREAMING, SENDING)
     def stream_completion(
         self,

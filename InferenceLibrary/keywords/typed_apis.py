@@ -26,7 +26,7 @@ from InferenceLibrary.types import Messages
 class TypedApiKeywords(CallGroup):
     """Answers whose streams have typed events."""
 
-    @keyword(tags=["responses"])
+    @keyword(tags=["responses", "call"])
     @takes(RESPONSE_SAMPLING, TOOLS, FORMAT, SENDING)
     def respond(self, messages: Messages, *, system: str | None = None, **options: Any) -> Reply:
         """Ask for an answer of the Responses API (`POST /v1/responses`).
@@ -54,7 +54,7 @@ class TypedApiKeywords(CallGroup):
         call = self._call(options, messages=messages, system=system)
         return self._typed_reply("response", RESPONSES, call)
 
-    @keyword(tags=["responses", "stream"])
+    @keyword(tags=["responses", "stream", "call"])
     @takes(RESPONSE_SAMPLING, TOOLS, FORMAT, BREAKING, SENDING)
     def stream_response(self, messages: Messages, *, system: str | None = None, **options: Any) -> Stream:
         """Ask for a streamed answer of the Responses API and record it.
@@ -83,7 +83,7 @@ class TypedApiKeywords(CallGroup):
         call = self._call(options, stream=True, messages=messages, system=system)
         return self._typed_stream("streamed response", RESPONSES, call)
 
-    @keyword(tags=["messages"])
+    @keyword(tags=["messages", "call"])
     @takes(MESSAGE_SAMPLING, TOOLS, SENDING)
     def send_message(self, messages: Messages, *, system: str | None = None, **options: Any) -> Reply:
         """Ask for an answer of Anthropic's Messages API (`POST /v1/messages`).
@@ -113,7 +113,7 @@ class TypedApiKeywords(CallGroup):
         call = self._call(options, messages=messages, system=system)
         return self._typed_reply("message", MESSAGES, call)
 
-    @keyword(tags=["messages", "stream"])
+    @keyword(tags=["messages", "stream", "call"])
     @takes(MESSAGE_SAMPLING, TOOLS, BREAKING, SENDING)
     def stream_message(self, messages: Messages, *, system: str | None = None, **options: Any) -> Stream:
         """Ask for a streamed answer of Anthropic's Messages API and record it.
@@ -142,7 +142,7 @@ class TypedApiKeywords(CallGroup):
         call = self._call(options, stream=True, messages=messages, system=system)
         return self._typed_stream("streamed message", MESSAGES, call)
 
-    @keyword(tags=["messages"])
+    @keyword(tags=["messages", "call"])
     @takes(SENDING)
     def count_message_tokens(self, messages: Messages, *, system: str | None = None, **options: Any) -> int:
         """Return how many tokens a message would cost (`POST /v1/messages/count_tokens`); nothing is generated.

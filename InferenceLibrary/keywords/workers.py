@@ -10,8 +10,7 @@ from robot.api.deco import keyword
 
 from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.client.jobs import Job
-from InferenceLibrary.durations import milliseconds
-from InferenceLibrary.errors import CheckFailure, InferenceError, RequestError
+from InferenceLibrary.errors import CheckFailure, RequestError
 from InferenceLibrary.keywords.shared.arguments import revealed
 from InferenceLibrary.keywords.shared.calling import CallGroup
 from InferenceLibrary.keywords.shared.rule_groups import ORDER, TYPED, hold
@@ -23,7 +22,7 @@ _numbers = itertools.count(1)
 class WorkerKeywords(CallGroup):
     """Jobs of a worker and checks of their events."""
 
-    @keyword(tags=["worker"])
+    @keyword(tags=["worker", "call"])
     def execute_job(
         self,
         prompt: str,
@@ -94,63 +93,7 @@ class WorkerKeywords(CallGroup):
         self.log.debug("\n".join(str(event) for event in job.events[:200]))
         return job
 
-    @keyword(tags=["worker"])
-    def execute_jobs_at_once(
-        self,
-        prompts: Texts,
-        *,
-        count: int = 1,
-        max_tokens: int = 16,
-        timeout: timedelta | None = None,
-        server: Any = None,
-    ) -> list[Job]:
-        """Have a worker run several jobs at the same time, each on a connection of its own.
-
-        Args:
-            prompts: One text or several, one job each.
-            count: How often each prompt is sent.
-            max_tokens: Longest answer in tokens.
-            timeout: Time limit for each job.
-            server: Alias, handle or object; None for the current one.
-
-        Returns:
-            The jobs, in the order of the prompts.
-
-        Raises:
-            CheckFailure: A job failed, or there was nothing to run.
-
-        Example:
-        ```robotframework
-        *** Test Cases ***
-        Four At Once
-            Start Server    worker
-            ${jobs} =    Execute Jobs At Once    Hello    count=4
-            Length Should Be    ${jobs}    4
-        ```
-        """
-        from InferenceLibrary.client.at_once import at_once
-        from InferenceLibrary.client.jobs import execute
-
-        call = self._call({"server": server, "timeout": timeout}, stream=True)
-        bodies = [self._body(prompt, None, max_tokens, {}, None) for prompt in to_texts(prompts) for _ in range(count)]
-        if not bodies:
-            raise CheckFailure("There is nothing to run: expected at least one prompt and a count of at least 1.")
-
-        def run(body: dict[str, Any]) -> Job:
-            return execute(call.server.client, body, call.sending)
-
-        results = at_once([lambda body=body: run(body) for body in bodies])  # type: ignore[misc]
-        jobs = [result for result in results if isinstance(result, Job)]
-        slowest = milliseconds(max((job.elapsed for job in jobs), default=None))
-        self.log.info(f"{len(results)} jobs at once on {call.server.name}: {len(jobs)} ended, slowest after {slowest}.")
-        for result in results:
-            self.log.debug(str(result))
-        failures = [result for result in results if isinstance(result, InferenceError)]
-        if failures:
-            raise CheckFailure(f"{len(failures)} of {len(results)} jobs at once failed; the first: {failures[0]}")
-        return jobs
-
-    @keyword(tags=["worker"])
+    @keyword(tags=["worker", "call"])
     def cancel_job(
         self,
         job_id: str,

@@ -107,7 +107,7 @@ Five Requests In A Row Are All Answered
     List Should Not Contain Duplicates    ${ids}    Ids of replies: expected another one each time, got ${ids}.
 
 Ten Requests At Once Are All Answered
-    ${replies} =    Chat At Once    ${SHORT_PROMPT}    count=10    max_tokens=8
+    ${replies} =    Call At Once    Chat    ${SHORT_PROMPT}    count=10    max_tokens=8
     Length Should Be    ${replies}    10
     FOR    ${reply}    IN    @{replies}
         Should Not Be Empty    ${reply.text}

@@ -25,20 +25,20 @@ A Stream Is Cancelled After Three Tokens
 A Stream Is Cancelled From Elsewhere
     [Tags]    covers:worker-cancel
     Slow Down Where Possible
-    Start Stream    ${LONG_PROMPT}    max_tokens=200    extra=${ENDLESS}
-    Wait Until Stream Has 2 Tokens
-    ${stream} =    Cancel Stream
+    Start Call    Stream Chat    ${LONG_PROMPT}    max_tokens=200    extra=${ENDLESS}
+    Wait Until Call Has Tokens    2
+    ${stream} =    Cancel Call
     Should Be True    ${stream.cancelled}
     Should Be Equal    ${stream.finish_reason}    ${None}
     The Server Should Forget It
 
 Cancelling One Stream Leaves The Other
     Slow Down Where Possible
-    Start Stream    ${LONG_PROMPT}    max_tokens=20    alias=kept    extra=${ENDLESS}
-    Start Stream    ${LONG_PROMPT}    max_tokens=200    alias=dropped    extra=${ENDLESS}
-    Wait Until Stream Has 1 Tokens    dropped
-    Cancel Stream    dropped
-    ${kept} =    Wait For Stream    kept
+    Start Call    Stream Chat    ${LONG_PROMPT}    max_tokens=20    alias=kept    extra=${ENDLESS}
+    Start Call    Stream Chat    ${LONG_PROMPT}    max_tokens=200    alias=dropped    extra=${ENDLESS}
+    Wait Until Call Has Tokens    1    call=dropped
+    Cancel Call    call=dropped
+    ${kept} =    Wait For Call    call=kept
     Finish Reason Should Be    ${kept}    length
     Stream Should End With Done    ${kept}
 

@@ -69,7 +69,7 @@ Messages That Are No List Are Refused
     Body Should Be Refused    {"model": "phi-4", "messages": "Hi"}
 
 Ten Requests At Once Come Through
-    ${replies} =    Chat At Once    ${SHORT_PROMPT}    count=10    max_tokens=8
+    ${replies} =    Call At Once    Chat    ${SHORT_PROMPT}    count=10    max_tokens=8
     Length Should Be    ${replies}    10
 
 A Bare Model Reaches Its Upstream

@@ -63,7 +63,7 @@ A Cancelled Inference Frees Its Place
     Server Should Be Idle    within=10 s    server=single
 
 Requests At Once Keep Apart
-    ${results} =    Chat At Once    What is the capital of Japan?    count=12    temperature=0
+    ${results} =    Call At Once    Chat    What is the capital of Japan?    count=12    temperature=0
     All Requests Should Succeed    ${results}
     FOR    ${reply}    IN    @{results}
         Should Be Equal    ${reply.text}    The capital of Japan is Tokyo.

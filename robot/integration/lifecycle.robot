@@ -98,10 +98,10 @@ A Killed Server Is Told And Comes Again
 A Term During A Stream Ends Both
     [Documentation]    What remains of the stream differs between servers; that both end, and nothing is left, does not.
     ${server} =    Start One
-    Start Stream    ${LONG_PROMPT}    max_tokens=400    allow_broken=True
-    Wait Until Stream Has 2 Tokens
+    Start Call    Stream Chat    ${LONG_PROMPT}    max_tokens=400    allow_broken=True
+    Wait Until Call Has Tokens    2
     Stop Server    server=${server}    grace=10 s
-    ${stream} =    Wait For Stream    timeout=10 s
+    ${stream} =    Wait For Call    timeout=10 s
     Should Not Be Empty    ${stream.chunks}
     Server Should Not Have Leaked    server=${server}
 

@@ -14,11 +14,17 @@ Test Tags        load
 *** Test Cases ***
 Ten Requests At Once Are Answered In Time
     [Tags]    smoke    covers:service-ten-concurrent    covers:batch-concurrent
-    ${results} =    Chat At Once    ${SHORT_PROMPT}    count=10    max_tokens=8    timeout=30 s    allow_failures=True
+    ${results} =    Call At Once
+    ...    Chat
+    ...    ${SHORT_PROMPT}
+    ...    count=10
+    ...    max_tokens=8
+    ...    timeout=30 s
+    ...    allow_failures=True
     All Requests Should Succeed    ${results}    within=30 s
 
 Ten Streams At Once Are Whole
-    ${streams} =    Stream Chat At Once    ${SHORT_PROMPT}    count=10    max_tokens=8    timeout=30 s
+    ${streams} =    Call At Once    Stream Chat    ${SHORT_PROMPT}    count=10    max_tokens=8    timeout=30 s
     FOR    ${stream}    IN    @{streams}
         Stream Should End With Done    ${stream}
         Stream Should Have One Id    ${stream}
@@ -28,25 +34,25 @@ Answers Are Not Mixed Up
     [Tags]    mock    covers:worker-concurrent
     Use Shared Simulator    mode=echo    inter_token_latency=2ms
     ${prompts} =    Evaluate    [f'request number {n}, and no other.' for n in range(20)]
-    ${replies} =    Chat At Once    ${prompts}
+    ${replies} =    Call At Once    Chat    ${prompts}
     Each Answer Should Belong To Its Request    ${replies}
 
 Streams Are Not Mixed Up
     [Tags]    mock    covers:worker-concurrent
     Use Shared Simulator    mode=echo    inter_token_latency=2ms
     ${prompts} =    Evaluate    [f'request number {n}, and no other.' for n in range(20)]
-    ${streams} =    Stream Chat At Once    ${prompts}
+    ${streams} =    Call At Once    Stream Chat    ${prompts}
     Each Answer Should Belong To Its Request    ${streams}
 
 Short And Long Requests Share The Server
     VAR    @{prompts}    ${SHORT_PROMPT}    ${LONG_PROMPT}    ${CAPITAL_OF_FRANCE}
-    ${results} =    Chat At Once    ${prompts}    count=3    max_tokens=16    allow_failures=True
+    ${results} =    Call At Once    Chat    ${prompts}    count=3    max_tokens=16    allow_failures=True
     All Requests Should Succeed    ${results}
 
 Some Failures Are Borne
     [Tags]    mock    covers:service-pass-rate
     Use Shared Simulator    fault=status:code=503,first=2
-    ${results} =    Chat At Once    ${SHORT_PROMPT}    count=10    allow_failures=True
+    ${results} =    Call At Once    Chat    ${SHORT_PROMPT}    count=10    allow_failures=True
     Success Rate Should Be At Least    ${results}    80 %
     Run Keyword And Expect Error    *got 80 % (8 of 10)*    Success Rate Should Be At Least    ${results}    81 %
     Run Keyword And Expect Error    *got 80 %*got 503*    All Requests Should Succeed    ${results}
@@ -54,7 +60,7 @@ Some Failures Are Borne
 A Flood Is Answered Or Refused, Nothing Else
     [Tags]    mock    covers:service-flood
     Use Shared Simulator    time_to_first_token=50ms    max_num_seqs=${2}    max_waiting_queue_length=${3}
-    ${results} =    Chat At Once    ${SHORT_PROMPT}    count=25    timeout=20 s    allow_failures=True
+    ${results} =    Call At Once    Chat    ${SHORT_PROMPT}    count=25    timeout=20 s    allow_failures=True
     Only These Statuses Should Occur    ${results}    200    429
     ${refused} =    Evaluate    [r for r in $results if r.status == 429]
     Should Not Be Empty    ${refused}
@@ -64,7 +70,7 @@ A Flood Is Answered Or Refused, Nothing Else
 An Unexpected Status Is Found Out
     [Tags]    mock
     Use Shared Simulator    fault=status:code=500,first=1
-    ${results} =    Chat At Once    ${SHORT_PROMPT}    count=5    allow_failures=True
+    ${results} =    Call At Once    Chat    ${SHORT_PROMPT}    count=5    allow_failures=True
     Run Keyword And Expect Error
     ...    *expected only 200, 503, got*1 x 500*
     ...    Only These Statuses Should Occur
@@ -79,7 +85,7 @@ Answers Pass At A Rate
 A Server Goes On After A Storm Of Cancelled Calls
     [Tags]    mock
     Use Shared Simulator    time_to_first_token=300ms
-    ${results} =    Chat At Once    ${SHORT_PROMPT}    count=20    timeout=100 ms    allow_failures=True
+    ${results} =    Call At Once    Chat    ${SHORT_PROMPT}    count=20    timeout=100 ms    allow_failures=True
     Length Should Be    ${results.failures}    20
     Server Should Be Idle    within=2 s
 

@@ -27,7 +27,7 @@ Counters Match A Stream
 
 Counters Match Many Answers
     ${before} =    Get Metrics
-    ${replies} =    Chat At Once    ${SHORT_PROMPT}    count=8    max_tokens=8
+    ${replies} =    Call At Once    Chat    ${SHORT_PROMPT}    count=8    max_tokens=8
     ${completion} =    Complete    ${SHORT_PROMPT}    max_tokens=8
     Counters Should Match    ${before}    ${replies}    ${completion}
 
@@ -40,10 +40,10 @@ A Refused Request Is Not Counted As Served
 Running Requests Are Shown
     [Tags]    mock
     Use Shared Simulator    time_to_first_token=20s
-    Start Stream    ${SHORT_PROMPT}
+    Start Call    Stream Chat    ${SHORT_PROMPT}
     Wait Until Keyword Succeeds    2 s    20 ms    Get Metric    vllm:num_requests_running    ==    1
     Run Keyword And Expect Error    *is not idle*num_requests_running 1*    Server Should Be Idle    within=50 ms
-    Cancel Stream
+    Cancel Call
     Server Should Be Idle    within=2 s
 
 Frozen Counters Are Found Out

@@ -161,14 +161,14 @@ A Model's Context Is Configured
 
 Five Requests At Once Are Answered
     [Tags]    requires-model
-    ${replies} =    Chat At Once    ${SHORT_PROMPT}    count=5    max_tokens=8
+    ${replies} =    Call At Once    Chat    ${SHORT_PROMPT}    count=5    max_tokens=8
     Length Should Be    ${replies}    5
 
 A Full Queue Says When To Come Again
     [Tags]    mock    covers:service-flood
     Skip Unless Server Supports    fault injection
     Start Server    service    queue_max_size=1    time_to_first_token=200 ms
-    ${results} =    Chat At Once    ${SHORT_PROMPT}    count=5    allow_failures=True
+    ${results} =    Call At Once    Chat    ${SHORT_PROMPT}    count=5    allow_failures=True
     ${full} =    Evaluate    [result for result in $results if getattr(result, 'status', None) == 503]
     Length Should Be    ${full}    3
     FOR    ${error}    IN    @{full}

@@ -91,7 +91,7 @@ A Stream Comes Through
     Should Not Be Empty    ${stream.headers}[x-routing-backend]
 
 Ten Requests At Once Come Through
-    ${replies} =    Chat At Once    ${SHORT_PROMPT}    count=10    max_tokens=5
+    ${replies} =    Call At Once    Chat    ${SHORT_PROMPT}    count=10    max_tokens=5
     Length Should Be    ${replies}    10
 
 Weights Decide Which Backend Is Asked

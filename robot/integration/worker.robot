@@ -96,7 +96,7 @@ Five Jobs In A Row Are All Completed
 
 Concurrent Jobs Do Not Mix
     [Tags]    covers:worker-concurrent
-    ${jobs} =    Execute Jobs At Once    Hello    count=5    max_tokens=10
+    ${jobs} =    Call At Once    Execute Job    Hello    count=5    max_tokens=10
     VAR    @{ids}    @{EMPTY}
     FOR    ${job}    IN    @{jobs}
         Job Events Should Be In Order    ${job}

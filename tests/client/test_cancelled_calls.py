@@ -8,7 +8,7 @@ import time
 import pytest
 from wire_server import HOLD, STREAM_HEAD, answer, delta, piece
 
-from InferenceLibrary.client.background import BackgroundStream
+from InferenceLibrary.client.background import BackgroundCall
 from InferenceLibrary.client.cancellation import Cancellation
 from InferenceLibrary.client.http import Client
 from InferenceLibrary.client.retry import RetryPolicy
@@ -19,10 +19,10 @@ HELLO = [{"role": "user", "content": "Hi"}]
 
 
 def start(client):
-    def call(cancellation, watch):
-        return client.stream_chat(HELLO, Sending(cancellation=cancellation, watch=watch))
+    def run(call):
+        return client.stream_chat(HELLO, Sending(cancellation=call.cancellation, watch=call.watch))
 
-    return BackgroundStream("mine", call)
+    return BackgroundCall("mine", run)
 
 
 def test_a_stream_under_way_is_cancelled(wire):
@@ -77,3 +77,29 @@ def test_a_broken_stream_is_told(wire):
     assert stream.wait_for_end(60)
     with pytest.raises(StreamError, match="broke off"):
         stream.result()
+
+
+def test_a_held_call_begins_when_it_is_released(wire):
+    client = Client(wire([answer("{}")]).url)
+    begun = []
+
+    def run(call):
+        call.begin(client)
+        begun.append(call.name)
+        return "an answer"
+
+    call = BackgroundCall("mine", run, held=True)
+    call.wait_for_begin()
+    assert (call.client, begun) == (client, [])
+    call.release()
+    assert call.wait_for_end()
+    assert (call.result(), begun) == ("an answer", ["mine"])
+
+
+def test_a_call_that_fails_before_it_begins_is_told():
+    def run(_call):
+        raise ValueError("no such thing")
+
+    call = BackgroundCall("mine", run, held=True)
+    with pytest.raises(ValueError, match="no such thing"):
+        call.wait_for_begin()

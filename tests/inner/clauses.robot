@@ -97,7 +97,7 @@ No Error In An Answer
     Error Should Be    ${reply}    status=200
 
 Status Without An Answer
-    ${results} =    Chat At Once    Hello    count=2    allow_failures=True    headers=${DROPPED}
+    ${results} =    Call At Once    Chat    Hello    count=2    allow_failures=True    headers=${DROPPED}
     Only These Statuses Should Occur    ${results}    200
 
 Rise That Is Too Large
@@ -112,7 +112,7 @@ Rise By Nothing Of A Name That Is Not There
 
 Rise By Nothing While A Request Is Under Way
     ${before} =    Get Metrics
-    Start Stream    Hello    headers={"X-Inference-Fault": "stall:before=headers,seconds=0.3"}
+    Start Call    Stream Chat    Hello    headers={"X-Inference-Fault": "stall:before=headers,seconds=0.3"}
     Metric Should Have Risen    ${before}    vllm:request_success_total    by=0    within=20 s
 
 Rise With Other Labels
@@ -153,7 +153,7 @@ Counters That No Profile Names
     Counters Should Match    ${before}    ${reply}
 
 Idle Before The Request Has Arrived
-    Start Stream    Hello    headers=${HELD_UP}
+    Start Call    Stream Chat    Hello    headers=${HELD_UP}
     Server Should Be Idle    within=100 ms
 
 Idle By A Slow Page

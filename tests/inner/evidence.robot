@@ -29,7 +29,7 @@ A Check That Fails
     Answer Should Contain    ${reply}    something else
 
 Calls At Once
-    Chat At Once    Hello there    count=2    headers={"X-Inference-Fault": "status:code=500"}
+    Call At Once    Chat    Hello there    count=2    headers={"X-Inference-Fault": "status:code=500"}
 
 A Call That Should Fail
     Request Should Fail    Chat    Hello there    max_tokens=7

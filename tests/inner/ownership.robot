@@ -37,7 +37,7 @@ Gone Although Timed Out In At Once
     [Timeout]    500 ms
     ${server} =    Start Server    simulator    time_to_first_token=60 s
     Log    pid ${server.pid}
-    Chat At Once    Hello    count=3
+    Call At Once    Chat    Hello    count=3
 
 Gone Although Timed Out In A Wait
     [Timeout]    300 ms

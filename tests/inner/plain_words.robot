@@ -34,7 +34,7 @@ A Stream
     Get Time To First Token    ${None}
 
 Prompts
-    Chat At Once    ${5}
+    Call At Once    Chat    ${5}
 
 Results
     All Requests Should Succeed    abc

@@ -30,9 +30,9 @@ Good Calls Are Silent
     Create Embeddings    Hello
     Respond    Hello
     Stream Message    Hello
-    Chat At Once    Hello    count=2
-    Start Stream    Hello
-    Wait For Stream
+    Call At Once    Chat    Hello    count=2
+    Start Call    Stream Chat    Hello
+    Wait For Call
 
 A Model That Is Loaded After The List Was Read Is Not Unknown
     Use Rules    fail-should
@@ -100,11 +100,11 @@ What Cannot Be A Success Fails All The Same
     Chat    Hello    headers=${ERROR}    rules=off
 
 One Of Several At Once Fails Them
-    Chat At Once    Hello    count=2    headers=${OTHER_ROLE}    rules=fail
+    Call At Once    Chat    Hello    count=2    headers=${OTHER_ROLE}    rules=fail
 
 A Background Stream Is Judged
-    Start Stream    Hello    headers=${ROLE_AGAIN}    rules=fail-should
-    Wait For Stream
+    Start Call    Stream Chat    Hello    headers=${ROLE_AGAIN}    rules=fail-should
+    Wait For Call
 
 A Failed Call Is Judged And Fails As It Did
     Request Should Fail    Stream Chat    Hello    headers=${CUT}    rules=fail

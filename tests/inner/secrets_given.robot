@@ -113,4 +113,4 @@ An Embedded Key In A Command Line
 An Embedded Key In One Of Several Prompts
     Start Server    %{OWN_PROFILE}
     VAR    @{prompts}    Hello    The key is ${KEY}
-    Chat At Once    ${prompts}
+    Call At Once    Chat    ${prompts}

@@ -38,27 +38,27 @@ Error That Is None
 
 Idle Server That Works
     VAR    &{slow}    X-Inference-Fault=stall:before=headers,seconds=20
-    Start Stream    Hello    headers=${slow}
+    Start Call    Stream Chat    Hello    headers=${slow}
     Wait Until Keyword Succeeds    2 s    10 ms    Get Metric    vllm:num_requests_running    >=    1
     Server Should Be Idle    within=50 ms
 
 Cancel What Has Ended
-    ${stream} =    Start Stream    Hello
+    ${stream} =    Start Call    Stream Chat    Hello
     Wait Until Keyword Succeeds    10 s    10 ms    Should Not Be True    $stream.running
-    Cancel Stream
+    Cancel Call
 
 Tokens That Never Come
     VAR    &{slow}    X-Inference-Fault=stall:before=headers,seconds=20
-    Start Stream    Hello    headers=${slow}
-    Wait Until Stream Has 5 Tokens    timeout=50 ms
+    Start Call    Stream Chat    Hello    headers=${slow}
+    Wait Until Call Has Tokens    5    within=50 ms
 
 Stream That Never Ends
     VAR    &{slow}    X-Inference-Fault=stall:before=headers,seconds=20
-    Start Stream    Hello    headers=${slow}
-    Wait For Stream    timeout=50 ms
+    Start Call    Stream Chat    Hello    headers=${slow}
+    Wait For Call    timeout=50 ms
 
-No Stream Started
-    Cancel Stream
+No Call Started
+    Cancel Call
 
 Tool Not Called
     ${reply} =    Chat    Hello
@@ -123,25 +123,25 @@ Metric That Has Not Risen
 
 Some Of Ten Fail
     Start Server    simulator    fault=status:code=503,first=3
-    ${results} =    Chat At Once    Hello    count=10    allow_failures=True
+    ${results} =    Call At Once    Chat    Hello    count=10    allow_failures=True
     Success Rate Should Be At Least    ${results}    80 %
 
 One Of Five Fails
     Start Server    simulator    fault=status:code=503,first=1
-    ${results} =    Chat At Once    Hello    count=5    allow_failures=True
+    ${results} =    Call At Once    Chat    Hello    count=5    allow_failures=True
     All Requests Should Succeed    ${results}
 
 Too Slow Together
-    ${results} =    Chat At Once    Hello    count=5
+    ${results} =    Call At Once    Chat    Hello    count=5
     All Requests Should Succeed    ${results}    within=1 us
 
 Answers Of Others
     VAR    @{prompts}    one    two    three
-    ${results} =    Chat At Once    ${prompts}
+    ${results} =    Call At Once    Chat    ${prompts}
     Each Answer Should Belong To Its Request    ${results}
 
 Equal Prompts Prove Nothing
-    ${results} =    Chat At Once    Hello    count=3
+    ${results} =    Call At Once    Chat    Hello    count=3
     Each Answer Should Belong To Its Request    ${results}
 
 Pass Rate Too Low

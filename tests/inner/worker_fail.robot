@@ -81,11 +81,11 @@ Not A Job
     Job Events Should Be In Order    nothing
 
 Nothing To Run
-    Execute Jobs At Once    Hello    count=0
+    Call At Once    Execute Job    Hello    count=0
 
 Several Fail
     Start Server    worker    fault=status:code=503,first=2
-    Execute Jobs At Once    Hello    count=4
+    Call At Once    Execute Job    Hello    count=4
 
 
 *** Keywords ***

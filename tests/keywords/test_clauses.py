@@ -45,7 +45,7 @@ MESSAGES = {
     "Counters With One Answer Too Few": r"Counters: expected a rise of vllm:request_success_total by 1, got 2; .* for 1 answers\.",
     "Counters With An Answer Without Usage": r"Counters: expected usage in every answer\. Hint: stream with include_usage=True\.",
     "Counters That No Profile Names": r"The profile of '.*' names no counters: it needs a section 'metrics'\.",
-    "Idle Before The Request Has Arrived": r"Server 'simulator' is not idle: expected no request at work, got .*streams of ours under way 1 after \d+\.\d+ s\.",
+    "Idle Before The Request Has Arrived": r"Server 'simulator' is not idle: expected no request at work, got .*calls of ours under way 1 after \d+\.\d+ s\.",
     "Idle By A Slow Page": r"Whether server 'simulator' is idle is not known: expected its metrics within 200 ms, got .* after \d+\.\d+ s\.",
     "Line Of An Earlier Time": r"The log of server 'simulator' lacks what was expected since the test began: .*",
     "Line Since The Start": r"The log of server 'simulator' holds what it should not, since the start began: .*",

@@ -45,7 +45,7 @@ def test_a_chat_without_robot(lib: InferenceLibrary) -> None:
     assert lib.get_answer_text(reply, "contains", "Paris") == reply.text
     assert lib.get_elapsed_time(reply, "<", "20 s") == reply.elapsed
     assert lib.list_models() == ["fake-model"]
-    assert len(lib.chat_at_once("Hello", count=2)) == 2
+    assert len(lib.call_at_once("Chat", "Hello", count=2)) == 2
     assert lib.get_server() is server
     lib.server_should_be_healthy()
     lib.wait_until_server_is_ready(within=timedelta(seconds=5))
@@ -257,13 +257,13 @@ def test_checks_of_replies_that_fail(lib: InferenceLibrary) -> None:
 
 def test_calls_at_once_that_fail(lib: InferenceLibrary) -> None:
     lib.start_server("simulator", fault="status:code=503,first=1")
-    with pytest.raises(CheckFailure, match=r"^1 of 3 chats at once failed; the first: POST .* got 503"):
-        lib.chat_at_once("Hello", count=3)
+    with pytest.raises(CheckFailure, match=r"^1 of 3 calls of Chat at once failed; the first: POST .* got 503"):
+        lib.call_at_once("Chat", "Hello", count=3)
     lib.start_server("simulator", fault="status:code=503,first=1")
-    results = lib.chat_at_once("Hello", count=3, allow_failures=True)
+    results = lib.call_at_once("Chat", "Hello", count=3, allow_failures=True)
     assert sum(isinstance(result, RequestError) for result in results) == 1
     with pytest.raises(CheckFailure, match="There is nothing to ask"):
-        lib.chat_at_once([], count=3)
+        lib.call_at_once("Chat", [], count=3)
 
 
 def test_calls_at_once_take_what_one_call_takes(lib: InferenceLibrary) -> None:
@@ -271,18 +271,21 @@ def test_calls_at_once_take_what_one_call_takes(lib: InferenceLibrary) -> None:
     lib.load_adapter("pirate", "/adapters/pirate")
     alone = lib.chat(FRANCE).usage.prompt_tokens
     given = {"count": 3, "model": "pirate", "max_tokens": 2, "system": "Be terse."}
-    for answers in (lib.chat_at_once(FRANCE, **given), lib.stream_chat_at_once(FRANCE, include_usage=True, **given)):
+    for answers in (
+        lib.call_at_once("Chat", FRANCE, **given),
+        lib.call_at_once("Stream Chat", FRANCE, include_usage=True, **given),
+    ):
         assert [answer.model for answer in answers] == ["pirate"] * 3
         assert [answer.usage.completion_tokens for answer in answers] == [2] * 3
         assert all(answer.usage.prompt_tokens > alone for answer in answers)
-    for refused in (lib.chat_at_once, lib.stream_chat_at_once):
-        results = refused(FRANCE, count=2, model="nobody", allow_failures=True)
+    for keyword in ("Chat", "Stream Chat"):
+        results = lib.call_at_once(keyword, FRANCE, count=2, model="nobody", allow_failures=True)
         assert [result.status for result in results] == [404, 404]
 
 
 def test_texts_asked_at_once_are_not_read_as_messages(lib: InferenceLibrary) -> None:
     lib.start_server("simulator", mode="echo", scenario="")
-    assert [reply.text for reply in lib.chat_at_once(["[1, 2]", "[a]"])] == ["[1, 2]", "[a]"]
+    assert [reply.text for reply in lib.call_at_once("Chat", ["[1, 2]", "[a]"])] == ["[1, 2]", "[a]"]
 
 
 @pytest.fixture(scope="module")

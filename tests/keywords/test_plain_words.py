@@ -90,8 +90,8 @@ EXPECTED = {
     "An Answer": f"Argument 'answer': expected {ANSWER}, got 'text'.",
     "A Stream": "Argument 'stream': expected a stream of Stream Chat or Stream Completion, got None.",
     "Prompts": f"Argument 'prompts': expected {TEXTS}, got '5' (integer).",
-    "Results": "Results: expected what Chat At Once or Stream Chat At Once returned, got the text 'abc'.",
-    "Statuses": "Results: expected what Chat At Once or Stream Chat At Once returned, got the number 5.",
+    "Results": "Results: expected what Call At Once or Wait For Calls returned, got the text 'abc'.",
+    "Statuses": "Results: expected what Call At Once or Wait For Calls returned, got the number 5.",
     "Metrics From Before": "Metrics from before: expected what Get Metrics returned, got the text 'abc'.",
     "Counters From Before": "Metrics from before: expected what Get Metrics returned, got None.",
     "Labels That Are Not There": (

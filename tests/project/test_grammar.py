@@ -12,7 +12,6 @@ HANDLES = {"server", "terminal", "monitor", "measurement", "benchmark", "call"}
 SWITCHES = {"Switch Server"}
 OLD_WORDS = {"code", "param", "category", "error_contains", "mention", "instructions", "expect_graceful"}
 """Arguments for which there is another word."""
-NUMBERED = {r"Wait Until Stream Has ${count:\d+} Tokens"}
 RUNS_SOMETHING = re.compile(r"^(Program|Model|Onnx Model|Providers|Generation Engines) ")
 """Checks that run a program or a model take the time limit of that action."""
 OF_OTHERS = {
@@ -36,7 +35,7 @@ def breaches(keyword: Given) -> Iterator[str]:
     names = set(keyword.arguments)
     if keyword.name.lower() in OF_OTHERS:
         yield "the name is that of a keyword of Browser or SeleniumLibrary"
-    if re.search(r"\d|\$\{", keyword.name) and keyword.name not in NUMBERED:
+    if re.search(r"\d|\$\{", keyword.name):
         yield "numbers are arguments"
     if not re.fullmatch(r"(?:(?:[A-Z][a-z]*|\d+)(?: |$))+", re.sub(r"\$\{.*?\} ", "", keyword.name)):
         yield "words begin with a capital"
@@ -45,7 +44,7 @@ def breaches(keyword: Given) -> Iterator[str]:
             yield f"{name} is given by name only"
     for name in sorted(OLD_WORDS & names):
         yield f"{name} has another word"
-    if keyword.name.startswith("Wait Until") and "timeout" in names and keyword.name not in NUMBERED:
+    if keyword.name.startswith("Wait Until") and "timeout" in names:
         yield "what waits until something holds takes within"
     if " Should " in keyword.name and "timeout" in names and not RUNS_SOMETHING.match(keyword.name):
         yield "a check that is tried again takes within"

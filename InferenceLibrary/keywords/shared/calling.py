@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from InferenceLibrary.client.answers import headers_of
@@ -15,6 +16,7 @@ from InferenceLibrary.types import seconds, to_messages, to_texts
 if TYPE_CHECKING:
     from typing import Protocol
 
+    from InferenceLibrary.client.background import BackgroundCall
     from InferenceLibrary.client.sending import Sending
     from InferenceLibrary.protocol.exchange import Exchange
     from InferenceLibrary.protocol.requests import Question
@@ -39,6 +41,9 @@ _LIMITS = {
 """Arguments of keywords and the limits that they set."""
 
 
+UNDER_WAY: ContextVar[BackgroundCall | None] = ContextVar("UNDER_WAY", default=None)
+"""In the thread of a call in the background: that call."""
+
 A = TypeVar("A", bound="HasExchange")
 
 
@@ -50,6 +55,33 @@ class Call:
         self.question = question
         self.sending = sending
         self.rules = rules
+
+
+def in_background(make: Callable[[], Any]) -> Callable[[BackgroundCall], Any]:
+    """Return a call as a thread of its own makes it."""
+
+    def run(call: BackgroundCall) -> Any:
+        UNDER_WAY.set(call)
+        return make()
+
+    return run
+
+
+class Outcome:
+    """What came of a call in the background: an answer or an error, to be told by whom awaits it."""
+
+    def __init__(
+        self, what: str, call: Call, answer: Any = None, error: RequestError | StreamError | None = None
+    ) -> None:
+        self.what = what
+        self.call = call
+        self.answer = answer
+        self.error = error
+
+    @property
+    def exchange(self) -> Exchange | None:
+        found: Exchange | None = (self.error or self.answer).exchange
+        return found
 
 
 class CallGroup(KeywordGroup):
@@ -90,6 +122,9 @@ class CallGroup(KeywordGroup):
             RequestError, StreamError: It failed.
             CheckFailure: It broke rules of the wire that fail it.
         """
+        background = UNDER_WAY.get()
+        if background is not None:
+            return self._made_in_background(background, what, call, make)
         try:
             answer = make()
         except (RequestError, StreamError) as error:
@@ -97,6 +132,30 @@ class CallGroup(KeywordGroup):
             raise
         self._tell(what, call, answer)
         return answer
+
+    def _made_in_background(self, background: BackgroundCall, what: str, call: Call, make: Callable[[], A]) -> A:
+        """Make a call in a thread of its own, whose messages Robot would drop: what came of it is told later."""
+        call.sending = call.sending._replace(cancellation=background.cancellation, watch=background.watch)
+        background.begin(call.server.client)
+        try:
+            answer = make()
+        except (RequestError, StreamError) as error:
+            background.outcomes.append(Outcome(what, call, error=error))
+            raise
+        background.outcomes.append(Outcome(what, call, answer))
+        return answer
+
+    def _tell_background(self, background: BackgroundCall) -> None:
+        """Judge and log what came of a call in the background.
+
+        Raises:
+            CheckFailure: It broke rules of the wire that fail it.
+        """
+        for outcome in background.outcomes:
+            if outcome.error is not None:
+                self._failed(outcome.what, outcome.call, outcome.error)
+            else:
+                self._tell(outcome.what, outcome.call, outcome.answer)
 
     def _tell(self, what: str, call: Call, answer: HasExchange) -> None:
         """Judge and log the answer of a call.

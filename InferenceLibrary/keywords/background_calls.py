@@ -1,10 +1,9 @@
-"""Keywords for streams that run while the suite goes on: start, watch, cancel; and whether the server noticed."""
+"""Keywords for calls that run while the suite goes on: start, watch, cancel; and whether the server noticed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from robot.api.deco import keyword
 
@@ -12,77 +11,64 @@ from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.errors import CheckFailure, RequestError, StreamError, describe
-from InferenceLibrary.keywords.shared.calling import Call, CallGroup
-from InferenceLibrary.keywords.shared.shared_arguments import (
-    FORMAT,
-    GENERATION,
-    SENDING,
-    STREAMING,
-    TOOLS,
-    takes,
-)
-from InferenceLibrary.protocol.paths import CHAT
-from InferenceLibrary.types import Messages, to_messages
+from InferenceLibrary.keywords.shared.calling import CallGroup, in_background
 
-if TYPE_CHECKING:
-    from InferenceLibrary.client.cancellation import Cancellation
+_OURS = "calls of ours under way"
 
 
-_OURS = "streams of ours under way"
+class BackgroundCallKeywords(CallGroup):
+    """Calls under way."""
 
-
-class BackgroundStreamKeywords(CallGroup):
-    """Streams under way."""
-
-    @keyword(tags=["stream", "cancel"])
-    @takes(GENERATION, TOOLS, FORMAT, STREAMING, SENDING)
-    def start_stream(
-        self, messages: Messages, *, system: str | None = None, alias: str | None = None, **options: Any
-    ) -> Any:
-        """Start a streamed chat and go on at once. What is still running when its test or suite ends is cancelled.
+    @keyword(tags=["chat", "stream", "cancel"])
+    def start_call(self, name: str, *arguments: Any, alias: str | None = None, **named: Any) -> Any:
+        """Start a call and go on at once. What is still running when its test or suite ends is cancelled.
 
         Args:
-            messages: As for [Stream Chat], like all that is not named here.
-            system: A system message put before them.
-            alias: Name for [Cancel Stream] and [Wait For Stream].
+            name: The keyword that calls: [Chat], [Stream Chat], [Complete], [Create Embeddings], or any other.
+            arguments: Its arguments.
+            alias: Name for [Cancel Call] and [Wait For Call].
+            named: Its named arguments.
 
         Returns:
-            A handle of the stream for [Wait Until Stream Has], [Cancel Stream] and [Wait For Stream].
+            A handle of the call for [Wait Until Call Has Tokens], [Cancel Call] and [Wait For Call].
+
+        Raises:
+            ValueError: There is no keyword of that name that calls a server, or it cannot use its arguments.
 
         Example:
         ```robotframework
         *** Test Cases ***
         Two At A Time
             Start Server    simulator    inter_token_latency=20 ms
-            Start Stream    What is the capital of France?    alias=slow
+            Start Call    Stream Chat    What is the capital of France?    alias=slow
             ${reply} =    Chat    What is the capital of Italy?
-            ${stream} =    Wait For Stream    slow
+            ${stream} =    Wait For Call    call=slow
             Answer Should Contain    ${stream}    Paris
         ```
         """
-        from InferenceLibrary.client.background import BackgroundStream
+        from InferenceLibrary.client.background import BackgroundCall
+        from InferenceLibrary.keywords.shared.calling_keywords import CallingKeyword
 
-        call = self._call(options, stream=True, messages=messages, system=system)
+        found = CallingKeyword(self, name)
+        make = found.with_arguments(arguments, named)
 
-        def run(cancellation: Cancellation, watch: Callable[[Stream], None]) -> Stream:
-            sending = call.sending._replace(cancellation=cancellation, watch=watch)
-            return call.server.client.ask_stream(CHAT, call.question, sending)
+        call = BackgroundCall(alias or found.name, in_background(make))
+        # What is the current server, for one, must be asked before the suite goes on.
+        call.wait_for_begin()
+        self.context.calls.add(call, alias)
+        self.log.info(f"Started {found.name} on {call.client.name if call.client is not None else 'no server'}.")
+        return call
 
-        stream = BackgroundStream(alias or f"stream on {call.server.name}", run, call.server.client, call)
-        self.context.streams.add(stream, alias)
-        self.log.info(f"Started a stream on {call.server.name}: {to_messages(messages)[-1].get('content')!r}.")
-        return stream
-
-    @keyword(name="Wait Until Stream Has ${count:\\d+} Tokens", tags=["stream", "wait"])
-    def wait_until_stream_has_tokens(
-        self, count: int, stream: Any = None, *, timeout: timedelta = timedelta(seconds=10)
+    @keyword(tags=["stream", "wait"])
+    def wait_until_call_has_tokens(
+        self, count: int = 1, *, within: timedelta = timedelta(seconds=10), call: Any = None
     ) -> None:
-        """Wait until a stream under way has brought so many chunks with text.
+        """Wait until a streamed call under way has brought so many chunks with text.
 
         Args:
             count: Chunks with text.
-            stream: Alias or handle of [Start Stream]; None for the current one.
-            timeout: Longest wait.
+            within: Longest wait.
+            call: Alias or handle of [Start Call]; None for the current one.
 
         Raises:
             StreamError: It ended before, or they did not come in time.
@@ -92,13 +78,13 @@ class BackgroundStreamKeywords(CallGroup):
         *** Test Cases ***
         Under Way
             Start Server    simulator    inter_token_latency=20 ms
-            Start Stream    What is the capital of France?
-            Wait Until Stream Has 2 Tokens
-            Cancel Stream
+            Start Call    Stream Chat    What is the capital of France?
+            Wait Until Call Has Tokens    2
+            Cancel Call
         ```
         """
-        found = self.context.streams.get(stream)
-        deadline = Deadline(timeout.total_seconds())
+        found = self.context.calls.get(call)
+        deadline = Deadline(within.total_seconds())
         if not found.wait_for_tokens(count, deadline.budget):
             got = f"{found.token_count}, and it {'runs' if found.running else 'has ended'}"
             raise StreamError(
@@ -110,14 +96,14 @@ class BackgroundStreamKeywords(CallGroup):
         self.log.info(f"{found} after {milliseconds(deadline.elapsed)} of waiting.")
 
     @keyword(tags=["stream", "cancel"])
-    def cancel_stream(self, stream: Any = None) -> Stream | None:
-        """Close the connection of a stream under way, as a client does that has heard enough.
+    def cancel_call(self, *, call: Any = None) -> Stream | None:
+        """Close the connection of a call under way, as a client does that has heard enough.
 
         Args:
-            stream: Alias or handle of [Start Stream]; None for the current one.
+            call: Alias or handle of [Start Call]; None for the current one.
 
         Returns:
-            The stream as far as it came; None when its answer had not begun.
+            The stream as far as it came; None when its answer had not begun, or is not a stream.
 
         Raises:
             StreamError: It had ended by itself before.
@@ -127,51 +113,52 @@ class BackgroundStreamKeywords(CallGroup):
         *** Test Cases ***
         Heard Enough
             Start Server    simulator    inter_token_latency=50 ms
-            Start Stream    What is the capital of France?
-            Wait Until Stream Has 1 Tokens
-            ${stream} =    Cancel Stream
+            Start Call    Stream Chat    What is the capital of France?
+            Wait Until Call Has Tokens    1
+            ${stream} =    Cancel Call
             Should Be True    ${stream.cancelled}
         ```
         """
-        found = self.context.streams.get(stream)
+        found = self.context.calls.get(call)
         if not found.running:
             raise StreamError(
-                describe(f"{found.name} cannot be cancelled", expected="a stream under way", got="one that has ended"),
+                describe(f"{found.name} cannot be cancelled", expected="a call under way", got="one that has ended"),
                 stream=found.so_far,
             )
-        self.context.streams.close(found)
+        self.context.calls.close(found)
         self.log.info(f"Cancelled {found}.")
-        call = found.about
-        if found.so_far is not None and found.wait_for_end(0.0) and isinstance(call, Call):
-            self._tell(found.name, call, found.so_far)
+        for outcome in found.outcomes:
+            if outcome.answer is not None:
+                self._tell(outcome.what, outcome.call, outcome.answer)
         return found.so_far
 
-    @keyword(tags=["stream", "wait"])
-    def wait_for_stream(self, stream: Any = None, *, timeout: timedelta = timedelta(seconds=60)) -> Stream:
-        """Wait for the end of a stream under way and return it.
+    @keyword(tags=["chat", "stream", "wait"])
+    def wait_for_call(self, *, timeout: timedelta = timedelta(seconds=60), call: Any = None) -> Any:
+        """Wait for the end of a call under way and return what it gave.
 
         Args:
-            stream: Alias or handle of [Start Stream]; None for the current one.
             timeout: Longest wait.
+            call: Alias or handle of [Start Call]; None for the current one.
 
         Returns:
-            The stream, as from [Stream Chat].
+            What the keyword returns that was started: a reply, a stream, embeddings.
 
         Raises:
-            RequestError: It got no answer, or a status other than 200.
-            StreamError: It broke off, or did not end in time.
+            RequestError: It got no answer, or another status than expected.
+            StreamError: Its stream broke off; or it did not end in time.
+            CheckFailure: It broke rules of the wire that fail it.
 
         Example:
         ```robotframework
         *** Test Cases ***
         Later
             Start Server    simulator
-            Start Stream    What is the capital of France?
-            ${stream} =    Wait For Stream
-            Stream Should End With Done    ${stream}
+            Start Call    Complete    What is the capital of France?    max_tokens=5
+            ${reply} =    Wait For Call
+            Finish Reason Should Be    ${reply}    length
         ```
         """
-        found = self.context.streams.get(stream)
+        found = self.context.calls.get(call)
         if not found.wait_for_end(timeout.total_seconds()):
             self.context.last_failure = StreamError(
                 describe(
@@ -183,17 +170,15 @@ class BackgroundStreamKeywords(CallGroup):
                 category="SERVER_ERROR",
             )
             raise self.context.last_failure
-        call = found.about
-        assert isinstance(call, Call)
-        ended = self._made(found.name, call, found.result)
-        self.context.streams.close(found)
-        return ended
+        self.context.calls.close(found)
+        self._tell_background(found)
+        return found.result()
 
     @keyword(tags=["server", "assertion", "cancel"])
     def server_should_be_idle(self, *, within: timedelta = timedelta(seconds=2), server: Any = None) -> None:
         """Check that a server soon has no request at work or waiting: that it noticed that its clients have gone.
 
-        It is asked by its metrics; the profile says which of them count requests. A stream of ours that is under way
+        It is asked by its metrics; the profile says which of them count requests. A call of ours that is under way
         counts too, since its request may not have arrived yet.
 
         Args:
@@ -236,7 +221,7 @@ class BackgroundStreamKeywords(CallGroup):
                         after=deadline.elapsed,
                     )
                 ) from None
-            last[_OURS] = sum(one.running for one in self.context.streams if one.client is found.client)
+            last[_OURS] = sum(one.running for one in self.context.calls if one.client is found.client)
             return not any(last.values())
 
         if not wait_until(idle, deadline):
