@@ -83,13 +83,13 @@ def test_text_that_was_taken_for_a_named_argument_is_told() -> None:
 EXPECTED = {
     "Headers That Are No Object": f"Argument 'headers': expected {OBJECT}, got 'Authorization: Bearer x'.",
     "Extra That Is No Object": f"Argument 'extra': expected {OBJECT}, got 'temperature=1'.",
-    "Arguments Of A Tool": "Argument 'arguments': expected JSON or a Python literal, got the text 'city=Paris'.",
+    "Arguments Of A Tool": "'city' is not an argument of Tool Should Be Called: expected one of answer, name, arguments. Hint: text with an equals sign is written city\\=...",
     "A Key In Plain Text": "Argument 'api_key': expected a Robot secret, such as ${KEY: Secret}    %{MY_KEY}, got '***'.",
     "A Number": "Argument 'temperature': expected a number, got 'hot'.",
     "A Time": "Argument 'timeout': expected a time with a unit, such as 200 ms or 2 s, got 'soon'.",
     "An Answer": f"Argument 'answer': expected {ANSWER}, got 'text'.",
     "A Stream": "Argument 'stream': expected a stream of Stream Chat or Stream Completion, got None.",
-    "Prompts": f"Argument 'prompts': expected {TEXTS}, got '5' (integer).",
+    "Prompts": "Argument 'messages': expected a text, or messages such as [{\"role\": \"user\", \"content\": \"Hi\"}], got '5' (integer).",
     "Results": "Results: expected what Call At Once or Wait For Calls returned, got the text 'abc'.",
     "Statuses": "Results: expected what Call At Once or Wait For Calls returned, got the number 5.",
     "Metrics From Before": "Metrics from before: expected what Get Metrics returned, got the text 'abc'.",
@@ -101,7 +101,7 @@ EXPECTED = {
     "The Name Of A Metric": "Metric vllm:num_requests_running: expected > 0, got 0.",
     "A Number For A Metric": "Get Metric: expected a number, got 'many'.",
     "Text With An Equals Sign": (
-        "Chat: expected at least 1 argument without a name, got 0. Hint: model=gpt is what? is read as the argument "
+        "Chat: expected 1 argument without a name, got 0. Hint: model=gpt is what? is read as the argument "
         "'model'; a text is written model\\=gpt is what?."
     ),
     "A Misspelt Argument": (

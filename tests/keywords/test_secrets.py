@@ -114,7 +114,10 @@ def test_pieces_of_the_key_are_nowhere(given: InnerRun) -> None:
         ("An Embedded Key In Extra", "An argument holds the text <secret>: expected the secret itself, got "),
         ("An Embedded Key In The Environment", "An argument holds the text <secret>: expected the secret itself, "),
         ("An Embedded Key In A Command Line", "An argument holds the text <secret>: expected the secret itself, "),
-        ("An Embedded Key In One Of Several Prompts", "An argument holds the text <secret>: expected the secret itself, "),
+        (
+            "An Embedded Key In One Of Several Prompts",
+            "An argument holds the text <secret>: expected the secret itself, ",
+        ),
     ],
 )
 def test_an_embedded_key_is_refused(given: InnerRun, test: str, where: str) -> None:
