@@ -9,8 +9,10 @@ from robot.api.deco import keyword
 
 from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.client.streams import Stream
-from InferenceLibrary.errors import CheckFailure
+from InferenceLibrary.errors import CheckFailure, RequestError, StreamError, describe
 from InferenceLibrary.keywords.shared.base import KeywordGroup
+from InferenceLibrary.protocol.exchange import Attempt
+from InferenceLibrary.types import shown_kind
 
 
 class RetryKeywords(KeywordGroup):
@@ -67,11 +69,11 @@ class RetryKeywords(KeywordGroup):
         self.log.info(f"Calls to {found.name}: {found.client.retry}.")
 
     @keyword(tags=["chat", "assertion"])
-    def attempts_should_be(self, answer: Reply | Stream, expected: int) -> None:
+    def attempts_should_be(self, answer: Any, expected: int) -> None:
         """Check how many attempts a call took.
 
         Args:
-            answer: A reply or a stream.
+            answer: A reply, a stream, or the error of a call that failed.
             expected: Attempts, the first one included.
 
         Raises:
@@ -86,9 +88,9 @@ class RetryKeywords(KeywordGroup):
             Attempts Should Be    ${reply}    1
         ```
         """
-        if len(answer.attempts) != expected:
-            listed = "\n".join(f"    {attempt}" for attempt in answer.attempts)
-            raise CheckFailure(f"Expected {expected} attempts, got {len(answer.attempts)}:\n{listed}")
+        attempts = _attempts_of(answer)
+        if len(attempts) != expected:
+            raise CheckFailure(f"Expected {expected} attempts, got {len(attempts)}:\n{_listed(attempts)}")
 
     @keyword(tags=["chat", "assertion"])
     def backoff_should_follow_the_policy(self, answer: Any, *, server: Any = None) -> None:
@@ -99,7 +101,7 @@ class RetryKeywords(KeywordGroup):
         allows.
 
         Args:
-            answer: A reply or stream that took several attempts, or the error of [Request Should Fail].
+            answer: A reply or stream that took several attempts, or the error of a call that failed.
             server: The server that was called: alias, handle or object; None for the current one.
 
         Raises:
@@ -115,12 +117,26 @@ class RetryKeywords(KeywordGroup):
             Backoff Should Follow The Policy    ${reply}
         ```
         """
+        attempts = _attempts_of(answer)
         policy = self.context.servers.get(server).client.retry
-        listed = "\n".join(f"    {attempt}" for attempt in answer.attempts)
-        if len(answer.attempts) < 2:
-            raise CheckFailure(f"Backoff: expected at least two attempts, got {len(answer.attempts)}:\n{listed}")
-        deviations = policy.deviations(answer.attempts)
+        if len(attempts) < 2:
+            raise CheckFailure(f"Backoff: expected at least two attempts, got {len(attempts)}:\n{_listed(attempts)}")
+        deviations = policy.deviations(attempts)
         if deviations:
-            raise CheckFailure(f"Backoff: {'; '.join(deviations)}. The attempts:\n{listed}")
-        waits = ", ".join(f"{attempt.wait * 1000:.0f} ms" for attempt in answer.attempts[:-1])
+            raise CheckFailure(f"Backoff: {'; '.join(deviations)}. The attempts:\n{_listed(attempts)}")
+        waits = ", ".join(f"{attempt.wait * 1000:.0f} ms" for attempt in attempts[:-1])
         self.log.info(f"The waits {waits} follow {policy}.")
+
+
+def _attempts_of(answer: Any) -> tuple[Attempt, ...]:
+    if not isinstance(answer, Reply | Stream | RequestError | StreamError):
+        raise CheckFailure(
+            describe(
+                "Attempts", expected="a reply, a stream or the error of a call that failed", got=shown_kind(answer)
+            )
+        )
+    return answer.attempts
+
+
+def _listed(attempts: tuple[Attempt, ...]) -> str:
+    return "\n".join(f"    {attempt}" for attempt in attempts)

@@ -20,7 +20,7 @@ from robot.api.types import Secret
 
 from InferenceLibrary import InferenceLibrary
 from InferenceLibrary.errors import CheckFailure, RequestError, ServerError, StreamError, TargetError
-from InferenceLibrary.protocol.exchange import Exchange, Request
+from InferenceLibrary.protocol.exchange import Attempt, Exchange, Request
 
 ROOT = Path(__file__).resolve().parents[2]
 ASKED = Request("POST", "http://host/v1/chat/completions")
@@ -251,6 +251,17 @@ def test_checks_of_replies_that_fail(lib: InferenceLibrary) -> None:
         lib.finish_reason_should_be(stream, "length")
     with pytest.raises(CheckFailure, match="Expected 3 attempts, got 0"):
         lib.attempts_should_be(stream, 3)
+    failed = RequestError("refused", attempts=(Attempt(1, 404, None, 0.1),))
+    lib.attempts_should_be(failed, 1)
+    with pytest.raises(CheckFailure, match="Expected 2 attempts, got 1"):
+        lib.attempts_should_be(failed, 2)
+    expected = "Attempts: expected a reply, a stream or the error of a call that failed, got the text 'refused'"
+    for check in (
+        lambda: lib.attempts_should_be("refused", 1),
+        lambda: lib.backoff_should_follow_the_policy("refused"),
+    ):
+        with pytest.raises(CheckFailure, match=expected):
+            check()
     with pytest.raises(CheckFailure, match="Total tokens: expected usage in the answer, got none"):
         lib.get_total_tokens(stream)
 
