@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from InferenceLibrary.protocol.rules.verdicts import Severity, Tally, Verdict
     from InferenceLibrary.servers.control import Behaviour
     from InferenceLibrary.servers.loading import Loader
+    from InferenceLibrary.servers.probing.shared import KnownServers
     from InferenceLibrary.servers.server import Server
     from InferenceLibrary.terminal.session import Terminal
 
@@ -221,6 +222,7 @@ class Context:
         self.notes = TestNotes()
         self.server_lives: list[tuple[str, float, float, str, str]] = []
         """Servers that were closed since the last suite ended: name, from when to when (Unix time), URL and model."""
+        self._known_servers: KnownServers | None = None
         self.last_failure: InferenceError | None = None
         """The error of the call that failed last, for keywords that judge it."""
         self.earlier_calls: dict[str, Exchange] = {}
@@ -296,6 +298,19 @@ class Context:
 
             self._tally = Tally()
         return self._tally
+
+    @property
+    def known_servers(self) -> KnownServers:
+        """What servers of the run offer, as far as somebody asked."""
+        if self._known_servers is None:
+            from InferenceLibrary.servers.probing.shared import KnownServers
+
+            self._known_servers = KnownServers()
+        return self._known_servers
+
+    @property
+    def capabilities_asked(self) -> bool:
+        return self._known_servers is not None
 
     @property
     def judged_calls(self) -> int:

@@ -253,6 +253,10 @@ class InferenceLibrary(
         self.context.current_tags = ()
 
     def end_suite(self, data: Any, result: Any) -> None:
+        if data.parent is None and self.context.capabilities_asked:
+            from InferenceLibrary.keywords.shared.capabilities import capabilities_table
+
+            result.metadata["Capabilities"] = capabilities_table(self.context)
         self._guard.suite(result)
         failures = self.context.leave(data.id)
         if result.tests or self.context.server_lives:

@@ -27,14 +27,25 @@ INTRODUCTION = """\
 Made by `python scripts/capabilities_document.py` from the list itself; do not edit.
 
 Suites ask by these words, never by the name of a server: `Skip Unless Server Supports    embeddings` skips a test, with
-the reason, where the server's profile says that it is not offered. Other words are refused with the nearest one, in
-profiles and keywords.
+the reason, where the server does not offer it. Other words are refused with the nearest one, in profiles and keywords.
 
-A profile tells what its server has, in `offers` (a list), and what it lacks, in `lacks` (a word and the reason that a
-skip shows). Where it says nothing, *assumed* counts as offered, because the references ask it of each server; *stated*
-counts as not offered, unless the profile has the section of that name. Where a request is named, it shows the
-capability: a suite does not send it by itself, so such a test runs unless the profile has the word under `lacks`;
-`rfinference check` asks for those that [its plan](check.md) lists.
+The server is asked at the first use of a word, by the request that stands here under *shown by*; before the first one a
+path that no server has, so that one that answers every path is noticed. What a capability needs (embeddings of 16
+numbers need embeddings) is asked first. What was found out is kept for the run, also between processes of pabot, and
+stands as a table with its evidence at the top of the log:
+
+| state | meaning | a test that asks for it |
+| --- | --- | --- |
+| offered | It was shown. | runs |
+| not offered | There is no such route, or a field is taken and has no effect. | is skipped |
+| refused | It is there, and refused with a reason: no model for it, a key, an option. | is skipped |
+| unknown | No answer, or a failure of the server's own at a route that it has. | runs; a parameter is skipped |
+
+Requests without a side effect alone are sent. What would change the server, or no request can show, a profile states:
+in `offers` (a list) what it has, in `lacks` (a word and the reason that a skip shows) what it has not. Where it says
+nothing, *assumed* counts as offered, because the references ask it of each server; *stated* counts as not offered,
+unless the profile has the section of that name. Where the server and its profile say different things, the server
+decides, and the table shows both.
 """
 
 

@@ -304,6 +304,11 @@ class ServerKeywords(ConnectionKeywords):
     def skip_unless_server_supports(self, feature: str, *, server: Any = None) -> None:
         """Skip the test when the server does not offer what it needs, with the reason.
 
+        The server is asked at the first use of a word, by the smallest right request, and once a run: the document of
+        the list tells how. What no request can show, or would change the server, its profile says. A server that gives
+        no answer, or fails at the request, is not skipped: the test shows it. What was found out stands in a table,
+        as `Capabilities` of the outermost suite.
+
         Args:
             feature: A capability of the list in docs/capabilities.md, such as `embeddings` or `fault injection`.
             server: Alias, handle or object; None for the current one.
@@ -321,14 +326,9 @@ class ServerKeywords(ConnectionKeywords):
             Send Request    GET    /health    expected_status=200
         ```
         """
-        from InferenceLibrary.protocol.capabilities import State, capability
-        from InferenceLibrary.servers.stated import stated
+        from InferenceLibrary.keywords.shared.capabilities import skip_unless_offered
 
-        wanted = capability(feature)
-        found = self.context.servers.get(server)
-        finding = stated(found.profile, wanted)
-        if finding.state is State.NOT_OFFERED or (finding.state is State.UNKNOWN and wanted.probe is None):
-            raise SkipExecution(f"{found.name} does not offer '{wanted.name}': {finding.evidence}.")
+        skip_unless_offered(self.context, self.context.servers.get(server), feature)
 
     def _judge_end(self, found: Any, before: str | None, graceful: bool, patience: timedelta, took: float) -> None:
         if found.process is None:

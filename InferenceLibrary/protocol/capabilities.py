@@ -31,6 +31,8 @@ class State(StrEnum):
 
     OFFERED = "offered"
     NOT_OFFERED = "not offered"
+    REFUSED = "refused"
+    """It is there, and refused for a reason: a model that cannot, a key, an option of its start."""
     UNKNOWN = "unknown"
 
 
@@ -53,9 +55,9 @@ class Offer(NamedTuple):
     name: str
     state: State
     evidence: str
-    """The profile's reason; one line."""
+    """What was seen, or the profile's reason; one line."""
     source: str
-    """`profile`, or `neither`."""
+    """Who says so: `server`, `profile`, or `neither`."""
 
 
 _R, _F, _P = CapabilityKind.ROUTE, CapabilityKind.FEATURE, CapabilityKind.PARAMETER

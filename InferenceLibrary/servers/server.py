@@ -55,6 +55,7 @@ class Server:
         cwd: Its working directory, for them.
         gpu_before: Bytes in use on each GPU before it was started; None when nobody looked.
         start_again: Starts it again as it was started, at the given port where that is free.
+        likeness: What servers that were started alike have in common; its address by default.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Server:
         cwd: Path | None = None,
         gpu_before: Mapping[int, int] | None = None,
         start_again: Callable[[int | None], Started] | None = None,
+        likeness: str = "",
     ) -> None:
         self.name = name
         self.profile = profile
@@ -81,6 +83,7 @@ class Server:
         self._cwd = cwd
         self._started = started
         self._start_again = start_again
+        self._likeness = likeness
         self._log_mark = 0
         self._own_sockets: set[int] = set()
         self._told: set[str] = set()
@@ -115,6 +118,11 @@ class Server:
     @property
     def model(self) -> str | None:
         return self.client.model
+
+    @property
+    def likeness(self) -> str:
+        """What is the same for servers that offer the same: how they were started, or the address."""
+        return f"{self._likeness or self.base_url} {self.profile.name} {self.model}"
 
     @property
     def log_path(self) -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
 import re
@@ -124,7 +125,14 @@ def start(
         cwd=settings.cwd,
         gpu_before=gpu_before,
         start_again=lambda old: _start_again(profile, settings, surroundings, old),
+        likeness=_likeness(profile, settings),
     )
+
+
+def _likeness(profile: Profile, settings: StartSettings) -> str:
+    """Return a number that is the same for starts that ask for the same. It tells nothing of their secrets."""
+    asked = (profile, settings.options, settings.arguments, settings.environment, settings.cwd, bool(settings.api_key))
+    return hashlib.sha256(repr(asked).encode()).hexdigest()
 
 
 def _refuse_impossible(profile: Profile, settings: StartSettings, name: str) -> None:
