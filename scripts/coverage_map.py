@@ -68,12 +68,14 @@ def problems(systems: list[dict[str, Any]], tests: dict[str, list[str]]) -> list
         for name, case in system["cases"].items():
             case_id = f"{system['prefix']}-{name}"
             known.add(case_id)
-            unknown = set(case) - {"case", "by", "correction"}
+            unknown = set(case) - {"case", "by", "correction", "left_out"}
             if unknown:
                 found.append(f"{case_id}: unknown key {', '.join(sorted(unknown))}")
             if "by" in case and not (ROOT / case["by"]).exists():
                 found.append(f"{case_id}: {case['by']} is not there")
-            if "by" not in case and case_id not in tests:
+            if "left_out" in case and (case_id in tests or "by" in case):
+                found.append(f"{case_id}: it is left out, and a test covers it")
+            if not {"by", "left_out"} & set(case) and case_id not in tests:
                 found.append(f"{case_id}: no test bears the tag {TAG}{case_id}")
     found += [f"{TAG}{case_id} names no case: {', '.join(tests[case_id])}" for case_id in tests if case_id not in known]
     return found
@@ -88,7 +90,8 @@ def document(systems: list[dict[str, Any]], tests: dict[str, list[str]]) -> str:
         for name, case in system["cases"].items():
             covered = [f"`{test}`" for test in tests.get(f"{system['prefix']}-{name}", [])]
             covered += [f"`{case['by']}`"] if "by" in case else []
-            cells = (case["case"], "<br>".join(covered), case.get("correction", ""))
+            covered += ["left out"] if "left_out" in case else []
+            cells = (case["case"], "<br>".join(covered), case.get("correction", case.get("left_out", "")))
             parts.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")
         parts.append("")
     return "\n".join(parts)
