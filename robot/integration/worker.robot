@@ -95,12 +95,15 @@ Five Jobs In A Row Are All Completed
     END
 
 Concurrent Jobs Do Not Mix
+    [Documentation]    Each prompt brings at once the text that it brings alone, under one seed.
     [Tags]    covers:worker-concurrent
-    ${jobs} =    Call At Once    Execute Job    Hello    count=5    max_tokens=10
+    VAR    @{prompts}    Count the stars.    Name a river.    Tell me of the sea.    What is a clock?
+    ${jobs} =    Call At Once    Execute Job    ${prompts}    max_tokens=10    seed=7
     VAR    @{ids}    @{EMPTY}
-    FOR    ${job}    IN    @{jobs}
-        Job Events Should Be In Order    ${job}
+    FOR    ${prompt}    ${job}    IN ZIP    ${prompts}    ${jobs}    mode=STRICT
         Job Should Have Completed    ${job}
+        ${alone} =    Execute Job    ${prompt}    max_tokens=10    seed=7
+        Should Be Equal    ${job.text}    ${alone.text}
         Append To List    ${ids}    ${job.started}[job_id]
     END
     List Should Not Contain Duplicates    ${ids}
