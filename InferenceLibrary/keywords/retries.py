@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from robot.api.deco import keyword
 
@@ -11,8 +11,10 @@ from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import CheckFailure, RequestError, StreamError, describe
 from InferenceLibrary.keywords.shared.base import KeywordGroup
-from InferenceLibrary.protocol.exchange import Attempt
 from InferenceLibrary.types import shown_kind
+
+if TYPE_CHECKING:
+    from InferenceLibrary.protocol.exchange import Attempt
 
 
 class RetryKeywords(KeywordGroup):
