@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import statistics
 
-from InferenceLibrary.charts import Axis, simplify
+from InferenceLibrary.chart_parts import Axis, simplify
 from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.foreign_text import markup

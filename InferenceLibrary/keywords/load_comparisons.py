@@ -69,7 +69,8 @@ class LoadComparisonKeywords(LoadGroup):
             Log    ${found.level} users
         ```
         """
-        from InferenceLibrary.load.sweep import find_max
+        from InferenceLibrary.load.pictures import sweep_picture
+        from InferenceLibrary.load.sweep import find_max, knee
 
         found = self.context.servers.get(server)
         wanted = read_limits(limits)
@@ -93,6 +94,10 @@ class LoadComparisonKeywords(LoadGroup):
         )
         self.log.info(f"Largest load of {found.name}: {most_held}")
         self.log.metadata(f"Largest load of {found.name}", str(most_held))
+        self.draw(
+            f"rising loads of {found.name}",
+            sweep_picture(found.name, most_held.unit, most_held.steps, knee(most_held.steps)),
+        )
         if most_held.best is not None:
             self.context.loads.add(most_held.best.result, alias)
         if most_held.level < (at_least or 0) or most_held.best is None:
@@ -190,7 +195,7 @@ class LoadComparisonKeywords(LoadGroup):
         Each round loads both, the first one first in every other round, so what disturbs the machine for a while
         disturbs both. The test: the median over the rounds of the ratio of a percentile, second over first, with its
         interval of order statistics, which assumes nothing on the distribution; six rounds reach 95 %. The keyword
-        judges nothing: `Should Be Equal    ${compared}[0].verdict    same`.
+        judges nothing: `Should Be Equal    ${compared[0].verdict}    same`.
 
         Args:
             first: Alias, handle or object.
@@ -216,7 +221,7 @@ class LoadComparisonKeywords(LoadGroup):
             Start Server    simulator    time_to_first_token=5 ms    alias=fast
             Start Server    simulator    time_to_first_token=100 ms    alias=slow
             ${compared} =    Compare Servers    fast    slow    users=1    requests=2    max_tokens=4    figures=ttft
-            Should Be Equal    ${compared}[0].verdict    worse
+            Should Be Equal    ${compared[0].verdict}    worse
         ```
         """
         from InferenceLibrary.load.compare import ROUNDS, compare_rounds

@@ -67,6 +67,7 @@ class LoadResult:
         workers: What the workers saw of themselves.
         machine: On what machine.
         foreign: Share of the machine that others took, 0 to 1; None where that is not known.
+        clock: The beginning of the load on the monotonic clock, which monitors have too; None: it is not known.
     """
 
     plan: LoadPlan
@@ -75,6 +76,7 @@ class LoadResult:
     workers: list[WorkerFacts]
     machine: dict[str, str]
     foreign: float | None
+    clock: float | None = None
 
     @property
     def name(self) -> str:

@@ -87,6 +87,7 @@ class _Begun(NamedTuple):
             workers=facts,
             machine=machine_facts(),
             foreign=self.ticks.foreign_share(measured, sum(one.cpu for one in facts)),
+            clock=self.begin,
         )
 
 

@@ -127,10 +127,32 @@ class LoadGroup(KeywordGroup):
         return found.result() if isinstance(found, InterruptedLoad) else found
 
     def told(self, result: LoadResult) -> None:
-        """Log what a load was, and its remarks."""
+        """Log what a load was, its remarks, and its pictures: with what monitors of the server saw meanwhile."""
+        from InferenceLibrary.load.pictures import Curve, distribution_picture, timeline_picture
+
         self.log.info(f"Load of {result}")
         for remark in result.remarks:
             self.log.info(f"Load of {result.name}: {remark}")
+        if result.distributions:
+            self.draw(f"latencies of {result.name}", distribution_picture(result))
+        curves = []
+        for monitor in self.context.monitors:
+            if monitor.name != result.name or result.clock is None:
+                continue
+            record = monitor.snapshot()
+            kind = record.best_kind()
+            points = [(when - result.clock, value / 1e6) for when, value in record.series(kind)]
+            curves.append(Curve(f"{kind.upper()}, MB", [point for point in points if point[0] >= 0]))
+        if result.records:
+            self.draw(f"load of {result.name}", timeline_picture(result, curves))
+
+    def draw(self, caption: str, picture: str) -> None:
+        """Show a picture in the log."""
+        from InferenceLibrary.files import write_text
+
+        path = self.context.artifact("charts", caption, "svg")
+        write_text(path, self.context.redactor(picture))
+        self.log.picture(f"{caption[:1].upper()}{caption[1:]}", path)
 
     def progress_of(self, name: str) -> Callable[[Progress], None]:
         """Return what tells on the console how far a load is, first often and then seldom."""
