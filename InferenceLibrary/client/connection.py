@@ -10,6 +10,7 @@ import socket
 import ssl
 import threading
 import time
+from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -17,7 +18,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from InferenceLibrary.client.bodies import encoded
 from InferenceLibrary.client.patience import Patience
 from InferenceLibrary.client.problems import UnreachableError
-from InferenceLibrary.client.route import Route
+from InferenceLibrary.client.route import UNIX_HOST, Route
 
 _PIECE = 64 * 1024
 """Bytes that are written or read at once."""
@@ -32,6 +33,7 @@ class Way(NamedTuple):
     port: int
     tls: bool
     proxy: SplitResult | None
+    unix_socket: Path | None = None
 
     @property
     def proxy_login(self) -> str | None:
@@ -133,7 +135,8 @@ class Dialer:
             raise UnreachableError(f"a URL without http:// or https:// and a host ({url!r})")
         proxy = self._route.proxy_for(url)
         secure = parts.scheme == "https"
-        return Way(host, parts.port or _PORTS[parts.scheme], secure, urlsplit(proxy) if proxy else None)
+        sock = self._route.unix_socket if (host, parts.port, secure) == (UNIX_HOST, None, False) else None
+        return Way(host, parts.port or _PORTS[parts.scheme], secure, urlsplit(proxy) if proxy else None, sock)
 
     def dial(self, way: Way, patience: Patience) -> Connection:
         """Open a connection.
@@ -144,7 +147,9 @@ class Dialer:
             UnreachableError: A proxy refused to open it.
         """
         began = time.perf_counter()
-        if way.proxy is None:
+        if way.unix_socket is not None:
+            sock = _open_unix(way.unix_socket, patience, began)
+        elif way.proxy is None:
             sock = _open(way.host, way.port, patience, began)
         else:
             sock = _open(way.proxy.hostname or "", way.proxy.port or _PORTS[way.proxy.scheme], patience, began)
@@ -207,6 +212,23 @@ def _open(host: str, port: int, patience: Patience, began: float) -> socket.sock
         else:
             return sock
     raise problem or OSError("no address")
+
+
+def _open_unix(path: Path, patience: Patience, began: float) -> socket.socket:
+    limit, left = patience.to_connect(began)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(left)
+        if patience.cancellation is not None:
+            patience.cancellation.attach(sock)
+        sock.connect(str(path))
+    except TimeoutError:
+        sock.close()
+        raise limit from None
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 def _addresses(host: str, port: int, patience: Patience, began: float) -> list[Any]:

@@ -41,6 +41,17 @@ def unusable(reply: Reply, path: str) -> Unusable | None:
 
 def improper_end(stream: Stream) -> str | None:
     """Return what is wrong with a stream whose bytes came whole; None when nothing is that makes it unusable."""
+    return _unreadable(stream) or _without_end(stream)
+
+
+def improper_end_of_any(stream: Stream) -> str | None:
+    """As `improper_end`, of any stream: one without an answer in it, such as the progress of a download, may end so."""
+    path = stream.exchange.request.path
+    generates = any(path.endswith(api) for api in (CHAT, COMPLETIONS, RESPONSES, MESSAGES)) or stream.tokens
+    return _unreadable(stream) or (_without_end(stream) if generates else None)
+
+
+def _unreadable(stream: Stream) -> str | None:
     odd = {note.oddity: note for note in reversed(stream.notes)}
     if stream.error is not None:
         return f"an error event: {stream.error}"
@@ -56,6 +67,10 @@ def improper_end(stream: Stream) -> str | None:
         not_a_number = _not_a_number_in(chunk.event.data)
         if not_a_number is not None:
             return f"event {number}, which is not JSON: {not_a_number},"
+    return None
+
+
+def _without_end(stream: Stream) -> str | None:
     wanted = _terminal_of(stream)
     if wanted:
         # A foreign [DONE] after the end is tolerated here, and left to the rules.

@@ -163,29 +163,38 @@ class Client:
             raise self._refused(exchange, expected)
         return Reply(exchange, self.redact)
 
-    def stream(self, path: str, body: Any, sending: Sending = _PLAIN, ending: JudgeEnd = improper_end) -> Stream:
-        """Post a request that is answered by an event stream; read it to its end and record it.
+    def stream(
+        self,
+        path: str,
+        body: Any,
+        sending: Sending = _PLAIN,
+        ending: JudgeEnd = improper_end,
+        *,
+        method: str = "POST",
+    ) -> Stream:
+        """Send a request that is answered by an event stream or lines of JSON; read it to its end and record it.
 
         Args:
             path: Path below the base URL.
-            body: Sent as JSON.
+            body: As for `send`.
             sending: How it is sent; its limits are the client's `stream_limits` by default.
             ending: Says what is wrong with the end of a stream whose bytes came whole; that of the OpenAI API and its
                 like by default.
+            method: HTTP method.
 
         Raises:
             RequestError: No answer, or a status other than 200.
             StreamError: The answer is not an event stream, or broke off; its `stream` holds what had arrived.
         """
         reader = StreamReader(sending, self.redact, ending)
-        request = self._request("POST", path, body, sending)
+        request = self._request(method, path, body, sending)
         limits = sending.limits or self.stream_limits or self.limits
         exchange = self._call(request, sending._replace(expected_status=200), limits, reader)
         if not reader.streams:
             if exchange.status != 200:
                 raise self._refused(exchange, 200)
             got = f"{exchange.header('content-type') or 'no content type'}: {shorten(exchange.text)!r}"
-            text = self._describe(exchange, "an event stream (text/event-stream)", got)
+            text = self._describe(exchange, "an event stream (text/event-stream) or lines of JSON", got)
             raise StreamError(text, category=PARSE_ERROR, exchange=exchange)
         stream = reader.finish()
         if stream.broken and not sending.allow_broken:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 NO_PROXY = "none"
 FROM_ENVIRONMENT = "environment"
+UNIX_HOST = "localhost"
+"""The host that requests name to a server on a Unix socket."""
 
 
 class Route(NamedTuple):
@@ -28,6 +30,8 @@ class Route(NamedTuple):
     """Its key, in PEM; in the certificate's file by default."""
     proxy: str = NO_PROXY
     """`none`; `environment` for `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`; or a proxy's URL."""
+    unix_socket: Path | None = None
+    """The socket that the server listens on, in place of a port: what goes to `UNIX_HOST` goes there."""
 
     def context(self) -> ssl.SSLContext:
         """Return what TLS connections are made with.
@@ -81,6 +85,10 @@ class Route(NamedTuple):
             ServerError: A file is missing or malformed, or the proxy is no URL.
         """
         proxy = self.proxy_for(url)
+        if proxy is not None and self.unix_socket is not None:
+            raise ServerError(
+                describe("A Unix socket is reached without a proxy", expected="proxy=none", got=f"'{proxy}'")
+            )
         if proxy is not None and (urlsplit(proxy).scheme not in {"http", "https"} or not urlsplit(proxy).hostname):
             raise ServerError(
                 describe("The proxy cannot be used", expected="none, environment or http://host:port", got=f"'{proxy}'")

@@ -10,8 +10,9 @@ from InferenceLibrary.client.patience import Patience
 from InferenceLibrary.client.sending import Sending
 from InferenceLibrary.client.streams import Chunk, Stream, bare_error, bare_error_in
 from InferenceLibrary.protocol.exchange import Ending, Exchange, decode_json
+from InferenceLibrary.protocol.json_lines import JsonLinesDecoder
 from InferenceLibrary.protocol.masking import mask_pieces
-from InferenceLibrary.protocol.sse import SSEDecoder
+from InferenceLibrary.protocol.sse import Event, Note, SSEDecoder
 from InferenceLibrary.redaction import Redactor
 
 _AFTER_THE_END = 2.0
@@ -41,13 +42,13 @@ class StreamReader:
         """Whether the answer is a stream."""
 
     def begin(self, exchange: Exchange, patience: Patience) -> None:
-        self.streams = exchange.status == 200 and exchange.is_event_stream
+        self.streams = exchange.status == 200 and (exchange.is_event_stream or exchange.is_json_lines)
         if not self.streams:
             return
         patience.by_events()
         self._patience = patience
         self.stream = Stream(exchange, self._redact)
-        self._decoder = SSEDecoder(notes=self.stream.notes)
+        self._decoder = decoder_of(exchange, self.stream.notes)
         if self._sending.watch is not None:
             self._sending.watch(self.stream)
 
@@ -58,6 +59,12 @@ class StreamReader:
         events = self._decoder.feed(piece)
         if events:
             self._patience.event()
+        self._take(events, arrival)
+        if bare_error_in(self.stream.notes[noted:]) or bare_error(self._decoder.open_block.decode("utf-8", "replace")):
+            self._patience.closing("an error", _AFTER_AN_ERROR, is_wrong=False)
+        return self._sending.cancel_after is None or self._tokens < self._sending.cancel_after
+
+    def _take(self, events: list[Event], arrival: float) -> None:
         for event in events:
             chunk = Chunk(event, arrival, decode_json(event.data), self._redact)
             self.stream.chunks.append(chunk)
@@ -66,27 +73,31 @@ class StreamReader:
                 self._patience.closing("an error event", _AFTER_AN_ERROR, is_wrong=False)
             elif chunk.is_last_word:
                 self._patience.closing(chunk.type or chunk.event.data, _AFTER_THE_END)
-        if bare_error_in(self.stream.notes[noted:]) or bare_error(self._decoder.open_block.decode("utf-8", "replace")):
-            self._patience.closing("an error", _AFTER_AN_ERROR, is_wrong=False)
-        return self._sending.cancel_after is None or self._tokens < self._sending.cancel_after
 
     def finish(self) -> Stream:
         """The answer has come to its end, good or bad."""
-        self._decoder.close()
+        reads = self.stream.exchange.reads
+        self._take(self._decoder.close(), reads[-1][0] if reads else 0.0)
         _complete(self.stream, self._ending)
         return self.stream
+
+
+def decoder_of(exchange: Exchange, notes: list[Note]) -> SSEDecoder | JsonLinesDecoder:
+    """Return what turns the bytes of a stream into events: those of the standard, or lines of JSON."""
+    return JsonLinesDecoder(notes) if exchange.is_json_lines else SSEDecoder(notes=notes)
 
 
 def stream_of(exchange: Exchange, redact: Callable[[str], str] = str, ending: JudgeEnd = improper_end) -> Stream:
     """Return the stream that an exchange holds, decoded from its bytes; arrivals are those of the reads."""
     stream = Stream(exchange, redact)
-    decoder = SSEDecoder(notes=stream.notes)
-    start = 0
+    decoder = decoder_of(exchange, stream.notes)
+    start, arrival = 0, 0.0
     for arrival, end in exchange.reads or ((0.0, len(exchange.body)),):
         for event in decoder.feed(exchange.body[start:end]):
             stream.chunks.append(Chunk(event, arrival, decode_json(event.data), redact))
         start = end
-    decoder.close()
+    for event in decoder.close():
+        stream.chunks.append(Chunk(event, arrival, decode_json(event.data), redact))
     _complete(stream, ending)
     return stream
 

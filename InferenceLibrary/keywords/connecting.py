@@ -45,7 +45,8 @@ class ConnectionKeywords(KeywordGroup):
         """Connect to a server that already runs. It is never stopped by the library.
 
         Args:
-            url: Scheme, host and port, with or without `/v1`: `http://127.0.0.1:8000`.
+            url: Scheme, host and port, with or without `/v1`: `http://127.0.0.1:8000`; or the Unix socket that it
+                listens on: `unix:/run/vllm.sock`.
             alias: Name for `server=` arguments and for [Switch Server].
             model: Model to ask for; the first of the server's list by default.
             api_key: Key that calls send as `Authorization: Bearer`.

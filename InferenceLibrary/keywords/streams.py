@@ -9,10 +9,12 @@ from robot.api.deco import keyword
 
 from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import CheckFailure
+from InferenceLibrary.keywords.shared.arguments import revealed
 from InferenceLibrary.keywords.shared.assertions import check_number
 from InferenceLibrary.keywords.shared.calling import CallGroup
 from InferenceLibrary.keywords.shared.rule_groups import DONE, ONE_ID, ORDER, TYPED, hold
 from InferenceLibrary.keywords.shared.shared_arguments import (
+    BREAKING,
     FORMAT,
     GENERATION,
     SENDING,
@@ -97,6 +99,51 @@ class StreamKeywords(CallGroup):
         client = call.server.client
         return self._made(
             "streamed completion", call, lambda: client.ask_stream(COMPLETIONS, call.question, call.sending)
+        )
+
+    @keyword(tags=["stream", "call"])
+    @takes(BREAKING, SENDING)
+    def stream_request(self, method: str, path: str, body: Any = None, **options: Any) -> Stream:
+        """Send any request that is answered by a stream, read it to its end and record it.
+
+        The stream may be one of events (`text/event-stream`) or of lines of JSON (`application/x-ndjson`). Text, usage
+        and finish reason are read of the APIs of OpenAI and Anthropic, and of Ollama's, llama.cpp's and Text Generation
+        Inference's own. Streams without text, such as the progress of a download, are recorded too: `${stream.chunks}`.
+
+        Args:
+            method: HTTP method.
+            path: Path below the server's address: `/completion`, `/generate_stream`, `/api/generate`.
+            body: Text that is sent as it is; a dictionary or list variable is sent as JSON.
+
+        Returns:
+            The stream, as from [Stream Chat].
+
+        Raises:
+            RequestError: No answer in time, or another status than 200.
+            StreamError: The answer is neither an event stream nor lines of JSON, or it broke off: the connection, an
+                event or a line that is cut or not JSON, an error event, generated text without a finish reason.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        By Any Path
+            Start Server    simulator
+            VAR    &{body}    prompt=What is the capital of France?    stream=${True}    model=fake-model
+            ${stream} =    Stream Request    POST    /v1/completions    ${body}
+            Answer Should Contain    ${stream}    Paris
+        ```
+        """
+        from InferenceLibrary.client.endings import improper_end_of_any
+
+        call = self._call(options, stream=True)
+        if options.get("extra"):
+            raise ValueError("Stream Request sends the body as it is: expected no 'extra'.")
+        body = revealed(self.context, body)
+        method, client = method.upper(), call.server.client
+        return self._made(
+            f"streamed {method} {path}",
+            call,
+            lambda: client.stream(path, body, call.sending, improper_end_of_any, method=method),
         )
 
     @keyword(tags=["stream", "assertion"])

@@ -77,6 +77,19 @@ class Attempt(NamedTuple):
         return f"{self.number}: {outcome}{asked} in {milliseconds(self.elapsed)}{waited}"
 
 
+JSON_LINES = frozenset(
+    {
+        "application/x-ndjson",
+        "application/ndjson",
+        "application/jsonl",
+        "application/x-jsonlines",
+        "application/json-lines",
+        "application/stream+json",
+    }
+)
+"""Media types of streams of JSON, a line each; none of them is registered."""
+
+
 class Request(NamedTuple):
     """What was asked."""
 
@@ -133,6 +146,10 @@ class Exchange:
     @property
     def is_event_stream(self) -> bool:
         return self.media_type == "text/event-stream"
+
+    @property
+    def is_json_lines(self) -> bool:
+        return self.media_type in JSON_LINES
 
     @cached_property
     def asked(self) -> Any:

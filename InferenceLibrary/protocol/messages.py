@@ -49,7 +49,7 @@ def read_usage(data: Any) -> Usage | None:
         inner = data.get("response", data.get("message"))
         usage = inner.get("usage") if isinstance(inner, dict) else None
     if not isinstance(usage, dict):
-        return None
+        return _native_usage(data)
     total = _integer(usage.get("total_tokens"))
     if "prompt_tokens" in usage or "completion_tokens" in usage or ("total_tokens" in usage and total is None):
         return Usage(_integer(usage.get("prompt_tokens")), _integer(usage.get("completion_tokens")), total)
@@ -58,6 +58,19 @@ def read_usage(data: Any) -> Usage | None:
         # Anthropic's API has no total.
         total = prompt + completion
     return Usage(prompt, completion, total)
+
+
+def _native_usage(data: dict[str, Any]) -> Usage | None:
+    """The counts of an answer of a server's own API, which are keys among others."""
+    if not ("done" in data or "stop" in data or "token" in data):
+        return None
+    from InferenceLibrary.protocol.native_answers import native_counts
+
+    counts = native_counts(data)
+    if counts is None:
+        return None
+    prompt, completion = map(_integer, counts)
+    return Usage(prompt, completion, None if prompt is None or completion is None else prompt + completion)
 
 
 def merge_usage(parts: Iterable[Usage]) -> Usage | None:
@@ -85,6 +98,11 @@ def read_pieces(data: Any) -> list[Piece]:
         return [_piece(choice) for choice in choices if isinstance(choice, dict)]
     if "type" in data or data.get("object") == "response":
         return read_typed(data)
+    if "done" in data or "stop" in data or "token" in data:
+        from InferenceLibrary.protocol.native_answers import read_native
+
+        piece = read_native(data)
+        return [] if piece is None else [piece]
     return []
 
 

@@ -124,10 +124,14 @@ class SSEDecoder:
         # Else an open block waits for its blank line.
         return events
 
-    def close(self) -> None:
-        """The stream ended. What was not closed by a blank line is noted as truncated and does not count."""
+    def close(self) -> list[Event]:
+        """The stream ended. What was not closed by a blank line is noted as truncated and does not count.
+
+        Returns:
+            Nothing: there are streams whose end completes an event, and these do not belong to them.
+        """
         if self._closed:
-            return
+            return []
         self._closed = True
         self._take_lines([])
         rest = bytes(self._pending)
@@ -135,6 +139,7 @@ class SSEDecoder:
             start = self._block_start if self._fields else self._offset
             shown = rest.decode("utf-8", "replace") if rest else "\n".join(self._data)
             self._note(Oddity.TRUNCATED, start, shown)
+        return []
 
     @property
     def truncated(self) -> bool:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from InferenceLibrary.client.http import Client
 from InferenceLibrary.client.limits import Limits
-from InferenceLibrary.client.route import Route
+from InferenceLibrary.client.route import UNIX_HOST, Route
 from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.durations import parse_duration
 from InferenceLibrary.errors import ServerError, describe
@@ -39,6 +39,10 @@ class Started:
     """Called when nothing of it lives any more."""
     on_keep: Callable[[], None] = _nothing
     """Called when it is let go, to live on."""
+
+
+_UNIX = "unix:"
+"""What the address of a server on a Unix socket begins with."""
 
 
 class Server:
@@ -295,9 +299,16 @@ def connect(
     Raises:
         ServerError: The URL is none, or the way to it cannot be gone.
     """
-    if not _is_address(url):
-        raise ServerError(describe(f"'{url}' is no URL of a server", expected="http://host:port or https://host"))
     route = route or Route()
+    if url.startswith(_UNIX):
+        route = route._replace(unix_socket=Path(url.removeprefix(_UNIX).removeprefix("//")))
+        url = f"http://{UNIX_HOST}"
+    if not _is_address(url):
+        raise ServerError(
+            describe(
+                f"'{url}' is not the URL of a server", expected="http://host:port, https://host or unix:/path/of/socket"
+            )
+        )
     if route != Route():
         route.check(url)
     client = Client(

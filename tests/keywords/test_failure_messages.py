@@ -33,7 +33,7 @@ MESSAGES = {
     "Never Ready": r"Server 'simulator' is not ready \(healthy\): expected 200 on GET /health, got status 503 after \d+\.\d+ s; process \d+ runs\. Hint: .*",
     "Port In Use": r"Server 'simulator' cannot be started on port \d+: address already in use\. Hint: stop what listens there, or leave the port to the library\.",
     "Nobody Answers": r"Nobody answers as expected: expected 200 or 401 or 403 on GET http://127\.0\.0\.1:\d+/v1/models, got connection refused after \d\.\d\d s\. Hint: is it running there, and is the URL right\?",
-    "No URL": r"'localhost:8000' is no URL of a server: expected http://host:port or https://host\.",
+    "No URL": r"'localhost:8000' is not the URL of a server: expected http://host:port, https://host or unix:/path/of/socket\.",
     "No Server Open": r"No server is open\. Hint: use Start Server or Connect To Server\.",
     "Unknown Alias": r"No server 'second' is open: expected one of: \d+ = first \(first\)\. Hint: use Start Server or Connect To Server\.",
     "Not JSON": r"POST http://\S+/v1/chat/completions of server 'simulator' failed: expected a JSON object, got .* after \d+\.\d+ s\.",
