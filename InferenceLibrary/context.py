@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from InferenceLibrary.client.limits import Limits
-from InferenceLibrary.errors import InferenceError, TargetError
+from InferenceLibrary.errors import TargetError
 from InferenceLibrary.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -223,8 +223,6 @@ class Context:
         self.server_lives: list[tuple[str, float, float, str, str]] = []
         """Servers that were closed since the last suite ended: name, from when to when (Unix time), URL and model."""
         self._known_servers: KnownServers | None = None
-        self.last_failure: InferenceError | None = None
-        """The error of the call that failed last, for keywords that judge it."""
         self.earlier_calls: dict[str, Exchange] = {}
         """The call before on each server, by its name, for the rules on several calls."""
         self._tally: Tally | None = None

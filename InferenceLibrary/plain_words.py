@@ -34,6 +34,7 @@ _WANTED = {
     "TerminalAnswer": "an answer of Ask In Terminal",
     "Job": "a job of Execute Job",
     "ToolChoice": "auto, none, required, or the name of a tool",
+    "Statuses": "a status such as 404, a class such as 4xx, several such as 400,422, any, or failure",
     "CommandLine": "words as a shell has them",
     "timedelta": "a time with a unit, such as 200 ms or 2 s",
     "float": "a number",

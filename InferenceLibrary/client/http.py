@@ -29,6 +29,7 @@ from InferenceLibrary.protocol.errors import PARSE_ERROR, categorize
 from InferenceLibrary.protocol.exchange import Attempt, Ending, Exchange, Request
 from InferenceLibrary.protocol.paths import CHAT, COMPLETIONS, MODELS
 from InferenceLibrary.protocol.requests import HEADERS, Question, body_for
+from InferenceLibrary.protocol.statuses import OK, Statuses, is_success
 from InferenceLibrary.redaction import Redactor
 
 _PLAIN = Sending()
@@ -103,28 +104,31 @@ class Client:
             RequestError: No answer, or a status other than 200.
             StreamError: The answer is not an event stream, or broke off.
         """
-        return self.ask_stream(CHAT, Question(messages=messages, **parameters), sending)
+        question = self._named(Question(messages=messages, **parameters))
+        return self.stream(CHAT, body_for(CHAT, question, stream=True), sending)
 
     def stream_completion(self, prompt: str, sending: Sending = _PLAIN, **parameters: Any) -> Stream:
         """Ask for a streamed text completion and record it, like `stream_chat`."""
-        return self.ask_stream(COMPLETIONS, Question(prompt=prompt, **parameters), sending)
+        question = self._named(Question(prompt=prompt, **parameters))
+        return self.stream(COMPLETIONS, body_for(COMPLETIONS, question, stream=True), sending)
 
     def ask(self, path: str, question: Question, sending: Sending = _PLAIN) -> Reply:
         """Put a question to the API at `path`; expect a JSON object. As `send` else."""
         return self.ask_body(path, body_for(path, self._named(question)), sending)
 
-    def ask_stream(self, path: str, question: Question, sending: Sending = _PLAIN) -> Stream:
-        """Put a question to the API at `path` and record its streamed answer. As `stream` else."""
-        return self.stream(path, body_for(path, self._named(question), stream=True), sending)
+    def ask_stream(self, path: str, question: Question, sending: Sending = _PLAIN) -> Stream | Reply:
+        """Put a question to the API at `path` and record its streamed answer. As `record` else."""
+        return self.record(path, body_for(path, self._named(question), stream=True), sending)
 
     def ask_body(self, path: str, body: dict[str, Any], sending: Sending = _PLAIN) -> Reply:
-        """Post a body; expect an answer that can be a success. As `send` else.
+        """Post a body; expect an answer that can be what its status says. As `send` else.
 
         Raises:
-            RequestError: It cannot: it is not a JSON object, or an error in spite of its status, or holds no choice.
+            RequestError: It has a good status and cannot be a success: it is not a JSON object, or an error in spite of
+                its status, or holds no choice.
         """
         reply = self.send("POST", path, body, sending)
-        problem = unusable(reply, path) if sending.expected_status == 200 else None
+        problem = unusable(reply, path) if is_success(reply.status) else None
         if problem is not None:
             raise self._error(reply.exchange, problem.expected, problem.got)
         return reply
@@ -157,13 +161,22 @@ class Client:
         Raises:
             RequestError: No answer within the limits, or another status than the expected one.
         """
-        expected = sending.expected_status
         exchange = self._call(self._request(method, path, body, sending), sending, sending.limits or self.limits)
-        if expected is not None and exchange.status != expected:
-            raise self._refused(exchange, expected)
+        if exchange.status not in sending.expected_status:
+            raise self._refused(exchange, sending.expected_status)
         return Reply(exchange, self.redact)
 
-    def stream(
+    def stream(self, path: str, body: Any, sending: Sending = _PLAIN, ending: JudgeEnd = improper_end) -> Stream:
+        """Post a request that is answered by an event stream; read it to its end and record it. As `record` else.
+
+        Raises:
+            RequestError: No answer, or a status other than 200.
+        """
+        stream = self.record(path, body, sending._replace(expected_status=OK), ending)
+        assert isinstance(stream, Stream)
+        return stream
+
+    def record(
         self,
         path: str,
         body: Any,
@@ -171,8 +184,8 @@ class Client:
         ending: JudgeEnd = improper_end,
         *,
         method: str = "POST",
-    ) -> Stream:
-        """Send a request that is answered by an event stream or lines of JSON; read it to its end and record it.
+    ) -> Stream | Reply:
+        """Send a request that is answered by an event stream, by lines of JSON, or by a refusal where one is expected.
 
         Args:
             path: Path below the base URL.
@@ -183,16 +196,18 @@ class Client:
             method: HTTP method.
 
         Raises:
-            RequestError: No answer, or a status other than 200.
+            RequestError: No answer, or another status than the expected one.
             StreamError: The answer is not an event stream, or broke off; its `stream` holds what had arrived.
         """
         reader = StreamReader(sending, self.redact, ending)
         request = self._request(method, path, body, sending)
         limits = sending.limits or self.stream_limits or self.limits
-        exchange = self._call(request, sending._replace(expected_status=200), limits, reader)
+        exchange = self._call(request, sending, limits, reader)
+        if exchange.status not in sending.expected_status:
+            raise self._refused(exchange, sending.expected_status)
         if not reader.streams:
-            if exchange.status != 200:
-                raise self._refused(exchange, 200)
+            if not is_success(exchange.status):
+                return Reply(exchange, self.redact)
             got = f"{exchange.header('content-type') or 'no content type'}: {shorten(exchange.text)!r}"
             text = self._describe(exchange, "an event stream (text/event-stream) or lines of JSON", got)
             raise StreamError(text, category=PARSE_ERROR, exchange=exchange)
@@ -279,7 +294,7 @@ class Client:
             return None
         return retry.wait(last.number - 1, headers)
 
-    def _refused(self, exchange: Exchange, expected: int) -> RequestError:
+    def _refused(self, exchange: Exchange, expected: Statuses) -> RequestError:
         reply = Reply(exchange, self.redact)
         got = f"{reply.status}: {reply.error or shorten(reply.body, 200) or 'an empty body'}"
         tries = f" in {len(reply.attempts)} attempts" if len(reply.attempts) > 1 else ""

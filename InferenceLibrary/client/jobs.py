@@ -165,8 +165,8 @@ def improper_end(stream: Stream) -> str | None:
     return None
 
 
-def execute(client: Client, body: dict[str, Any], sending: Sending, *, cancel_after: int | None = None) -> Job:
-    """Run a job to its end.
+def execute(client: Client, body: dict[str, Any], sending: Sending, *, cancel_after: int | None = None) -> Job | Reply:
+    """Run a job to its end; a refusal that is expected is returned as it is.
 
     Args:
         client: Client of the worker.
@@ -175,28 +175,30 @@ def execute(client: Client, body: dict[str, Any], sending: Sending, *, cancel_af
         cancel_after: Ask the worker to cancel the job after so many tokens, and go on reading.
 
     Raises:
-        RequestError: No answer, or a status other than 200.
+        RequestError: No answer, or another status than the expected one.
         StreamError: The stream broke off, or ended without an `end` or `error` event; or the job was over before it
             could be cancelled.
     """
     if cancel_after is None:
-        return Job(str(body.get("job_id")), client.stream(EXECUTE, body, sending, improper_end))
+        answer = client.record(EXECUTE, body, sending, improper_end)
+        return answer if isinstance(answer, Reply) else Job(str(body.get("job_id")), answer)
     return _execute_and_cancel(client, body, sending, cancel_after)
 
 
-def _execute_and_cancel(client: Client, body: dict[str, Any], sending: Sending, cancel_after: int) -> Job:
+def _execute_and_cancel(client: Client, body: dict[str, Any], sending: Sending, cancel_after: int) -> Job | Reply:
     """Read the stream in another thread, so that the request to cancel goes out while the job runs."""
     from InferenceLibrary.client.cancellation import Cancellation
+    from InferenceLibrary.client.sending import ANY_STATUS
     from InferenceLibrary.deadline import Deadline, wait_until
 
     cancellation = Cancellation()
     begun: list[Stream] = []
-    results: list[Stream | InferenceError] = []
+    results: list[Stream | Reply | InferenceError] = []
     watched = sending._replace(allow_broken=True, cancellation=cancellation, watch=begun.append)
 
     def read() -> None:
         try:
-            results.append(client.stream(EXECUTE, body, watched, improper_end))
+            results.append(client.record(EXECUTE, body, watched, improper_end))
         except InferenceError as error:
             results.append(error)
 
@@ -210,7 +212,7 @@ def _execute_and_cancel(client: Client, body: dict[str, Any], sending: Sending, 
         )
         if not results:
             asked = time.perf_counter()
-            reply = cancel(client, str(body.get("job_id")))
+            reply = cancel(client, str(body.get("job_id")), ANY_STATUS)
             wait_until(lambda: bool(results), deadline, longest=0.005)
     finally:
         if not results:
@@ -219,6 +221,8 @@ def _execute_and_cancel(client: Client, body: dict[str, Any], sending: Sending, 
     result = results[0] if results else begun[0]
     if isinstance(result, InferenceError):
         raise result
+    if isinstance(result, Reply):
+        return result
     job = Job(str(body.get("job_id")), result)
     job.cancel_reply = reply
     if reply is None:
@@ -242,13 +246,11 @@ def _execute_and_cancel(client: Client, body: dict[str, Any], sending: Sending, 
     return job
 
 
-def cancel(client: Client, job_id: str, *, by: str = "path", expected_status: int | None = None) -> Reply:
+def cancel(client: Client, job_id: str, sending: Sending, *, by: str = "path") -> Reply:
     """Ask a worker to cancel a job: `POST /cancel/JOB_ID`, or `POST /cancel` with the id in the body.
 
     Raises:
         RequestError: No answer, or another status than the expected one.
     """
-    from InferenceLibrary.client.sending import Sending
-
     path, body = (CANCEL, {"job_id": job_id}) if by == "body" else (f"{CANCEL}/{job_id}", None)
-    return client.send("POST", path, body, Sending(expected_status=expected_status))
+    return client.send("POST", path, body, sending)

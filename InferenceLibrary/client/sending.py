@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from InferenceLibrary.protocol.statuses import ANY, OK, Statuses
+
 if TYPE_CHECKING:
     from InferenceLibrary.client.cancellation import Cancellation
     from InferenceLibrary.client.limits import Limits
@@ -21,8 +23,8 @@ class Sending(NamedTuple):
     """Sent beside the client's own."""
     retry: RetryPolicy | None = None
     """In place of the client's policy; a stream that has begun is not tried again."""
-    expected_status: int | None = 200
-    """Another status is an error; None accepts any."""
+    expected_status: Statuses = OK
+    """Another status is an error."""
     cancel_after: int | None = None
     """Of a stream: close the connection after so many chunks with output."""
     allow_broken: bool = False
@@ -33,4 +35,4 @@ class Sending(NamedTuple):
     """Is given a stream as soon as it begins; it grows while it is read."""
 
 
-ANY_STATUS = Sending(expected_status=None)
+ANY_STATUS = Sending(expected_status=ANY)

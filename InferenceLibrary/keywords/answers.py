@@ -12,6 +12,7 @@ from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import CheckFailure, refuse_empty
 from InferenceLibrary.keywords.shared.assertions import check_number, check_text
 from InferenceLibrary.keywords.shared.base import KeywordGroup
+from InferenceLibrary.keywords.shared.calling import exchange_of
 from InferenceLibrary.keywords.shared.rule_groups import USAGE, hold
 
 
@@ -137,7 +138,7 @@ class AnswerKeywords(KeywordGroup):
     @keyword(tags=["chat", "getter"])
     def get_elapsed_time(
         self,
-        answer: Reply | Stream,
+        answer: Any,
         assertion_operator: AssertionOperator | None = None,
         assertion_expected: Any = None,
         message: str | None = None,
@@ -145,7 +146,7 @@ class AnswerKeywords(KeywordGroup):
         """Return the seconds that a call took, its retries included, checked inline when an operator is given.
 
         Args:
-            answer: A reply or a stream.
+            answer: A reply, a stream, or the error of a call with `expected_status=failure`.
             assertion_operator: `<`, `>=` and so on.
             assertion_expected: The other side, with a unit: `2 s`, `300 ms`.
             message: Replaces the text of the failure.
@@ -165,7 +166,9 @@ class AnswerKeywords(KeywordGroup):
             Get Elapsed Time    ${reply}    >=    50 ms
         ```
         """
-        return check_number(answer.elapsed, assertion_operator, assertion_expected, "elapsed time", "s", message)
+        return check_number(
+            exchange_of(answer).elapsed, assertion_operator, assertion_expected, "elapsed time", "s", message
+        )
 
     @keyword(tags=["chat", "getter"])
     def get_total_tokens(

@@ -160,7 +160,7 @@ class BackgroundCallKeywords(CallGroup):
         """
         found = self.context.calls.get(call)
         if not found.wait_for_end(timeout.total_seconds()):
-            self.context.last_failure = StreamError(
+            raise StreamError(
                 describe(
                     f"{found.name} has not ended",
                     expected=f"its end within {milliseconds(timeout.total_seconds())}",
@@ -169,7 +169,6 @@ class BackgroundCallKeywords(CallGroup):
                 stream=found.so_far,
                 category="SERVER_ERROR",
             )
-            raise self.context.last_failure
         self.context.calls.close(found)
         self._tell_background(found)
         return found.result()

@@ -18,6 +18,7 @@ from InferenceLibrary.keywords.shared.shared_arguments import (
     takes,
 )
 from InferenceLibrary.protocol.paths import CHAT, COMPLETIONS
+from InferenceLibrary.protocol.statuses import ANY
 from InferenceLibrary.types import Messages
 
 
@@ -31,7 +32,6 @@ class ChatKeywords(CallGroup):
         messages: Messages,
         *,
         system: str | None = None,
-        expected_status: int = 200,
         **options: Any,
     ) -> Reply:
         """Ask for a chat answer (`POST /v1/chat/completions`).
@@ -39,7 +39,6 @@ class ChatKeywords(CallGroup):
         Args:
             messages: Text for one user message, or a JSON array of messages with `role` and `content`.
             system: A system message put before them.
-            expected_status: HTTP status that the server must answer with.
 
         Returns:
             The reply: `${reply.text}`, `${reply.finish_reason}`, `${reply.usage.total_tokens}`, `${reply.elapsed}` in
@@ -57,7 +56,7 @@ class ChatKeywords(CallGroup):
             Answer Should Contain    ${reply}    Paris
         ```
         """
-        call = self._call(options, messages=messages, system=system, expected_status=expected_status)
+        call = self._call(options, messages=messages, system=system)
         return self._made("chat", call, lambda: call.server.client.ask(CHAT, call.question, call.sending))
 
     @keyword(tags=["chat", "call"])
@@ -65,15 +64,12 @@ class ChatKeywords(CallGroup):
     def complete(
         self,
         prompt: str,
-        *,
-        expected_status: int = 200,
         **options: Any,
     ) -> Reply:
         """Ask for a text completion (`POST /v1/completions`).
 
         Args:
             prompt: The text to continue.
-            expected_status: HTTP status that the server must answer with.
 
         Returns:
             The reply, as from [Chat].
@@ -90,7 +86,7 @@ class ChatKeywords(CallGroup):
             Finish Reason Should Be    ${reply}    length
         ```
         """
-        call = self._call(options, prompt=prompt, expected_status=expected_status)
+        call = self._call(options, prompt=prompt)
         return self._made("completion", call, lambda: call.server.client.ask(COMPLETIONS, call.question, call.sending))
 
     @keyword(tags=["chat", "call"])
@@ -125,17 +121,14 @@ class ChatKeywords(CallGroup):
         method: str,
         path: str,
         body: Any = None,
-        *,
-        expected_status: int | None = None,
         **options: Any,
     ) -> Reply:
-        """Send any request, also a wrong one, and return the answer.
+        """Send any request, also a wrong one, and return the answer; any status is good unless one is expected.
 
         Args:
             method: HTTP method.
             path: Path below the server's address: `/v1/chat/completions`.
             body: Text that is sent as it is; a dictionary or list variable is sent as JSON.
-            expected_status: HTTP status that the server must answer with; any when not given.
 
         Returns:
             The reply, as from [Chat].
@@ -152,7 +145,7 @@ class ChatKeywords(CallGroup):
             Should Not Be Empty    ${reply.error.message}
         ```
         """
-        call = self._call(options, expected_status=expected_status)
+        call = self._call(options, success=ANY)
         body = revealed(self.context, body)
         method = method.upper()
         return self._made(f"{method} {path}", call, lambda: call.server.client.send(method, path, body, call.sending))

@@ -7,9 +7,10 @@ from typing import Any, Literal
 from assertionengine import AssertionOperator
 from robot.api.deco import keyword
 
+from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.shared.assertions import check_number
-from InferenceLibrary.keywords.shared.calling import CallGroup
+from InferenceLibrary.keywords.shared.calling import CallGroup, has_failed
 from InferenceLibrary.keywords.shared.rule_groups import RANKING, hold
 from InferenceLibrary.keywords.shared.shared_arguments import SENDING, takes
 from InferenceLibrary.protocol.paths import EMBEDDINGS, RERANK
@@ -66,6 +67,8 @@ class EmbeddingKeywords(CallGroup):
 
         body = embedding_body(inputs, encoding, named, dimensions, call.question.extra)
         reply = self._made("embeddings", call, lambda: call.server.client.ask_body(EMBEDDINGS, body, call.sending))
+        if has_failed(reply):
+            return reply
         try:
             embeddings = read_embeddings(reply, len(inputs))
         except ValueError as error:
@@ -160,7 +163,7 @@ class EmbeddingKeywords(CallGroup):
     @takes(SENDING)
     def rerank(
         self, query: str, documents: Texts, *, top_n: int | None = None, model: str | None = None, **options: Any
-    ) -> list[Any]:
+    ) -> list[Any] | Reply:
         """Ask for documents in the order of their relevance (`POST /v1/rerank`); check it by the rules RK1 to RK4.
 
         Args:
@@ -193,6 +196,8 @@ class EmbeddingKeywords(CallGroup):
 
         body = rerank_body(query, texts, model or call.server.client.model, top_n, call.question.extra)
         reply = self._made("rerank", call, lambda: call.server.client.ask_body(RERANK, body, call.sending))
+        if has_failed(reply):
+            return reply
         hold(self.context, "Ranking", reply, RANKING)
         results: list[Any] = reply.json["results"]
         return results

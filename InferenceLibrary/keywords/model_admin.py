@@ -9,8 +9,9 @@ from robot.api.deco import keyword
 
 from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.errors import CheckFailure
-from InferenceLibrary.keywords.shared.calling import CallGroup
+from InferenceLibrary.keywords.shared.calling import CallGroup, has_failed
 from InferenceLibrary.keywords.shared.shared_arguments import SENDING, takes
+from InferenceLibrary.protocol.statuses import OK
 from InferenceLibrary.types import JsonObject
 
 
@@ -19,7 +20,7 @@ class ModelAdminKeywords(CallGroup):
 
     @keyword(tags=["models", "call"])
     @takes(SENDING)
-    def tokenize(self, text: str, *, model: str | None = None, **options: Any) -> list[int]:
+    def tokenize(self, text: str, *, model: str | None = None, **options: Any) -> list[int] | Reply:
         """Return the token ids of a text (`POST /tokenize`).
 
         Args:
@@ -44,6 +45,8 @@ class ModelAdminKeywords(CallGroup):
         """
         # vLLM calls the text `prompt`, llama.cpp `content`; each ignores the other's key.
         reply = self._post("/tokenize", {"prompt": text, "content": text}, options, model)
+        if has_failed(reply):
+            return reply
         tokens = reply.json.get("tokens") if isinstance(reply.json, dict) else None
         if not isinstance(tokens, list) or not all(isinstance(token, int) for token in tokens):
             raise CheckFailure(f"Tokens: expected whole numbers in 'tokens', got {reply.body[:200]}.")
@@ -53,7 +56,7 @@ class ModelAdminKeywords(CallGroup):
 
     @keyword(tags=["models", "call"])
     @takes(SENDING)
-    def detokenize(self, tokens: list[int], *, model: str | None = None, **options: Any) -> str:
+    def detokenize(self, tokens: list[int], *, model: str | None = None, **options: Any) -> str | Reply:
         """Return the text of token ids (`POST /detokenize`).
 
         Args:
@@ -78,6 +81,8 @@ class ModelAdminKeywords(CallGroup):
         ```
         """
         reply = self._post("/detokenize", {"tokens": tokens}, options, model)
+        if has_failed(reply):
+            return reply
         text = reply.json.get("prompt", reply.json.get("content")) if isinstance(reply.json, dict) else None
         if not isinstance(text, str):
             raise CheckFailure(f"Text of tokens: expected it in 'prompt' or 'content', got {reply.body[:200]}.")
@@ -106,7 +111,7 @@ class ModelAdminKeywords(CallGroup):
         *** Test Cases ***
         One Model Only
             Start Server    simulator
-            Request Should Fail    Load Served Model    another    status=404
+            Load Served Model    another    expected_status=404
         ```
         """
         return self._model_action(model, "load", settings, options)
@@ -133,7 +138,7 @@ class ModelAdminKeywords(CallGroup):
         *** Test Cases ***
         One Model Only
             Start Server    simulator
-            Request Should Fail    Unload Served Model    fake-model    status=404
+            Unload Served Model    fake-model    expected_status=404
         ```
         """
         return self._model_action(model, "unload", None, options)
@@ -186,18 +191,21 @@ class ModelAdminKeywords(CallGroup):
             Start Server    simulator
             Load Adapter    pirate    /adapters/pirate
             Unload Adapter    pirate
-            Request Should Fail    Chat    Hello    model=pirate    status=404
+            Chat    Hello    model=pirate    expected_status=404
         ```
         """
         return self._change("/v1/unload_lora_adapter", {"lora_name": name}, options)
 
     @keyword(tags=["server", "call"])
     @takes(SENDING)
-    def put_server_to_sleep(self, *, level: int = 1, **options: Any) -> None:
+    def put_server_to_sleep(self, *, level: int = 1, **options: Any) -> Reply:
         """Have a server free its GPU memory and sleep (vLLM's `POST /sleep`).
 
         Args:
             level: 1 keeps the weights in main memory, 2 drops them.
+
+        Returns:
+            The reply.
 
         Raises:
             RequestError: No answer in time, or another status than 200.
@@ -213,13 +221,18 @@ class ModelAdminKeywords(CallGroup):
             Wake Server Up
         ```
         """
-        self._post(f"/sleep?level={level}", None, options, None, named=False)
-        self._should_sleep(options, expected=True)
+        reply = self._post(f"/sleep?level={level}", None, options, None, named=False)
+        if not has_failed(reply):
+            self._should_sleep(options, expected=True)
+        return reply
 
     @keyword(tags=["server", "call"])
     @takes(SENDING)
-    def wake_server_up(self, **options: Any) -> None:
+    def wake_server_up(self, **options: Any) -> Reply:
         """Have a sleeping server serve again (vLLM's `POST /wake_up`).
+
+        Returns:
+            The reply.
 
         Raises:
             RequestError: No answer in time, or another status than 200.
@@ -233,11 +246,13 @@ class ModelAdminKeywords(CallGroup):
             Wake Server Up
         ```
         """
-        self._post("/wake_up", None, options, None, named=False)
-        self._should_sleep(options, expected=False)
+        reply = self._post("/wake_up", None, options, None, named=False)
+        if not has_failed(reply):
+            self._should_sleep(options, expected=False)
+        return reply
 
     def _should_sleep(self, options: dict[str, Any], *, expected: bool) -> None:
-        call = self._call(options)
+        call = self._call({**options, "expected_status": OK})
         reply = call.server.client.send("GET", "/is_sleeping", sending=call.sending)
         if not isinstance(reply.json, dict) or reply.json.get("is_sleeping") is not expected:
             raise CheckFailure(f"Sleep: expected is_sleeping {str(expected).lower()}, got {reply.body[:200]}.")

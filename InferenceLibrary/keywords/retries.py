@@ -75,7 +75,7 @@ class RetryKeywords(KeywordGroup):
         """Check how many attempts a call took.
 
         Args:
-            answer: A reply, a stream, or the error of a call that failed.
+            answer: A reply, a stream, or the error of a call with `expected_status=failure`.
             expected: Attempts, the first one included.
 
         Raises:
@@ -103,7 +103,7 @@ class RetryKeywords(KeywordGroup):
         allows.
 
         Args:
-            answer: A reply or stream that took several attempts, or the error of a call that failed.
+            answer: A reply or stream that took several attempts, or the error of a call with `expected_status=failure`.
             server: The server that was called: alias, handle or object; None for the current one.
 
         Raises:
@@ -134,7 +134,9 @@ def _attempts_of(answer: Any) -> tuple[Attempt, ...]:
     if not isinstance(answer, Reply | Stream | RequestError | StreamError):
         raise CheckFailure(
             describe(
-                "Attempts", expected="a reply, a stream or the error of a call that failed", got=shown_kind(answer)
+                "Attempts",
+                expected="a reply, a stream or the error of a call that failed",
+                got=shown_kind(answer),
             )
         )
     return answer.attempts

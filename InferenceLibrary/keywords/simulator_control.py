@@ -45,7 +45,7 @@ class SimulatorControlKeywords(KeywordGroup):
         Overloaded At First
             Start Server    simulator
             Inject Fault    status:code=503,first=1
-            Request Should Fail    Chat    Hello    status=503
+            Chat    Hello    expected_status=503
             Chat    Hello
         ```
         """

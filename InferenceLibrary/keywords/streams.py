@@ -7,6 +7,7 @@ from typing import Any
 from assertionengine import AssertionOperator
 from robot.api.deco import keyword
 
+from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.shared.arguments import revealed
@@ -20,6 +21,7 @@ from InferenceLibrary.keywords.shared.shared_arguments import (
     SENDING,
     STREAMING,
     TOOLS,
+    TRANSPORT,
     takes,
 )
 from InferenceLibrary.protocol.paths import CHAT, COMPLETIONS
@@ -37,7 +39,7 @@ class StreamKeywords(CallGroup):
         *,
         system: str | None = None,
         **options: Any,
-    ) -> Stream:
+    ) -> Stream | Reply:
         """Ask for a streamed chat answer, read it to its end and record every event with its arrival.
 
         Args:
@@ -73,7 +75,7 @@ class StreamKeywords(CallGroup):
         self,
         prompt: str,
         **options: Any,
-    ) -> Stream:
+    ) -> Stream | Reply:
         """Ask for a streamed text completion, read it to its end and record it.
 
         Args:
@@ -102,8 +104,8 @@ class StreamKeywords(CallGroup):
         )
 
     @keyword(tags=["stream", "call"])
-    @takes(BREAKING, SENDING)
-    def stream_request(self, method: str, path: str, body: Any = None, **options: Any) -> Stream:
+    @takes(BREAKING, TRANSPORT)
+    def stream_request(self, method: str, path: str, body: Any = None, **options: Any) -> Stream | Reply:
         """Send any request that is answered by a stream, read it to its end and record it.
 
         The stream may be one of events (`text/event-stream`) or of lines of JSON (`application/x-ndjson`). Text, usage
@@ -136,14 +138,12 @@ class StreamKeywords(CallGroup):
         from InferenceLibrary.client.endings import improper_end_of_any
 
         call = self._call(options, stream=True)
-        if options.get("extra"):
-            raise ValueError("Stream Request sends the body as it is: expected no 'extra'.")
         body = revealed(self.context, body)
         method, client = method.upper(), call.server.client
         return self._made(
             f"streamed {method} {path}",
             call,
-            lambda: client.stream(path, body, call.sending, improper_end_of_any, method=method),
+            lambda: client.record(path, body, call.sending, improper_end_of_any, method=method),
         )
 
     @keyword(tags=["stream", "assertion"])

@@ -9,7 +9,7 @@ from robot.api.deco import keyword
 from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import CheckFailure
-from InferenceLibrary.keywords.shared.calling import Call, CallGroup
+from InferenceLibrary.keywords.shared.calling import Call, CallGroup, has_failed
 from InferenceLibrary.keywords.shared.shared_arguments import (
     BREAKING,
     FORMAT,
@@ -56,7 +56,7 @@ class TypedApiKeywords(CallGroup):
 
     @keyword(tags=["responses", "stream", "call"])
     @takes(RESPONSE_SAMPLING, TOOLS, FORMAT, BREAKING, SENDING)
-    def stream_response(self, messages: Messages, *, system: str | None = None, **options: Any) -> Stream:
+    def stream_response(self, messages: Messages, *, system: str | None = None, **options: Any) -> Stream | Reply:
         """Ask for a streamed answer of the Responses API and record it.
 
         Args:
@@ -115,7 +115,7 @@ class TypedApiKeywords(CallGroup):
 
     @keyword(tags=["messages", "stream", "call"])
     @takes(MESSAGE_SAMPLING, TOOLS, BREAKING, SENDING)
-    def stream_message(self, messages: Messages, *, system: str | None = None, **options: Any) -> Stream:
+    def stream_message(self, messages: Messages, *, system: str | None = None, **options: Any) -> Stream | Reply:
         """Ask for a streamed answer of Anthropic's Messages API and record it.
 
         Args:
@@ -144,7 +144,7 @@ class TypedApiKeywords(CallGroup):
 
     @keyword(tags=["messages", "call"])
     @takes(SENDING)
-    def count_message_tokens(self, messages: Messages, *, system: str | None = None, **options: Any) -> int:
+    def count_message_tokens(self, messages: Messages, *, system: str | None = None, **options: Any) -> int | Reply:
         """Return how many tokens a message would cost (`POST /v1/messages/count_tokens`); nothing is generated.
 
         Args:
@@ -171,12 +171,14 @@ class TypedApiKeywords(CallGroup):
         call = self._call(options, messages=messages, system=system)
         client = call.server.client
         reply = self._made("count of tokens", call, lambda: client.ask(COUNT_TOKENS, call.question, call.sending))
+        if has_failed(reply):
+            return reply
         count = reply.json.get("input_tokens")
         if not isinstance(count, int) or isinstance(count, bool):
             raise CheckFailure(f"Count of tokens: expected a whole number in 'input_tokens', got {reply.body[:200]}.")
         return count
 
-    def _typed_stream(self, what: str, path: str, call: Call) -> Stream:
+    def _typed_stream(self, what: str, path: str, call: Call) -> Stream | Reply:
         return self._made(what, call, lambda: call.server.client.ask_stream(path, call.question, call.sending))
 
     def _typed_reply(self, what: str, path: str, call: Call) -> Reply:

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import itertools
-from datetime import timedelta
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from robot.api.deco import keyword
 
 from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.client.jobs import Job
-from InferenceLibrary.errors import CheckFailure, RequestError
-from InferenceLibrary.keywords.shared.arguments import revealed
+from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.shared.calling import CallGroup
 from InferenceLibrary.keywords.shared.rule_groups import ORDER, TYPED, hold
-from InferenceLibrary.types import JsonObject, Texts, shown_kind, to_texts
+from InferenceLibrary.keywords.shared.shared_arguments import SENDING, TRANSPORT, takes
+from InferenceLibrary.protocol.statuses import Statuses
+from InferenceLibrary.types import Texts, shown_kind, to_texts
 
 _numbers = itertools.count(1)
+_ACCEPTED = Statuses("2xx")
 
 
 class WorkerKeywords(CallGroup):
     """Jobs of a worker and checks of their events."""
 
     @keyword(tags=["worker", "call"])
+    @takes(SENDING)
     def execute_job(
         self,
         prompt: str,
@@ -36,11 +39,8 @@ class WorkerKeywords(CallGroup):
         stop: Texts | None = None,
         cancel_after: int | None = None,
         allow_broken: bool = False,
-        extra: JsonObject | None = None,
-        headers: JsonObject | None = None,
-        timeout: timedelta | None = None,
-        server: Any = None,
-    ) -> Job:
+        **options: Any,
+    ) -> Job | Reply:
         """Have a worker run a job (`POST /execute`), read its events to the end and record them.
 
         Args:
@@ -55,10 +55,6 @@ class WorkerKeywords(CallGroup):
             cancel_after: Ask the worker to cancel the job after so many tokens (`POST /cancel/...`), and go on
                 reading: its last event must tell.
             allow_broken: Whether to return a job whose stream broke off instead of failing.
-            extra: Further keys of the request, as a JSON object; they win over the arguments.
-            headers: Further headers, as a JSON object.
-            timeout: Time limit for the whole job.
-            server: Alias, handle or object; None for the current one.
 
         Returns:
             The job: `${job.text}`, `${job.tokens}`, `${job.events}` (each with `.type`, `.data` and `.arrival` in
@@ -81,40 +77,38 @@ class WorkerKeywords(CallGroup):
         """
         from InferenceLibrary.client.jobs import execute
 
-        call = self._call(
-            {"server": server, "timeout": timeout, "headers": headers, "allow_broken": allow_broken}, stream=True
-        )
+        call = self._call(options, stream=True, allow_broken=allow_broken)
         given: dict[str, Any] = {"temperature": temperature, "seed": seed, "top_p": top_p, "top_k": top_k}
         given["stop"] = to_texts(stop) if stop else None
-        body = self._body(prompt, job_id, max_tokens, given, revealed(self.context, extra))
+        body = self._body(prompt, job_id, max_tokens, given, call.question.extra)
         job = self._made(
             "job", call, lambda: execute(call.server.client, body, call.sending, cancel_after=cancel_after)
         )
-        self.log.debug("\n".join(str(event) for event in job.events[:200]))
+        if isinstance(job, Job):
+            self.log.debug("\n".join(str(event) for event in job.events[:200]))
         return job
 
     @keyword(tags=["worker", "call"])
+    @takes(TRANSPORT)
     def cancel_job(
         self,
         job_id: str,
         *,
         by: Literal["path", "body"] = "path",
-        allow_missing: bool = False,
-        server: Any = None,
+        **options: Any,
     ) -> Reply:
         """Ask a worker to cancel a job. Cancelling what is over or unknown is no error: it is as good as cancelled.
 
         Args:
             job_id: Id of the job.
             by: `path` sends `POST /cancel/JOB_ID`, `body` sends `POST /cancel` with a JSON body.
-            allow_missing: Whether 404 and 405 are accepted, from workers that have no such route.
-            server: Alias, handle or object; None for the current one.
 
         Returns:
             The reply.
 
         Raises:
-            RequestError: No answer, or no status from 200 to 299.
+            RequestError: No answer, or another status than expected: one from 200 to 299 by default; give
+                `expected_status=2xx,404,405` where a worker need not have that route.
 
         Example:
         ```robotframework
@@ -128,15 +122,8 @@ class WorkerKeywords(CallGroup):
         """
         from InferenceLibrary.client.jobs import cancel
 
-        call = self._call({"server": server})
-        reply = self._made(f"cancel job {job_id}", call, lambda: cancel(call.server.client, job_id, by=by))
-        if not (200 <= reply.status < 300 or (allow_missing and reply.status in {404, 405})):
-            raise RequestError(
-                f"Job {job_id} was not cancelled: expected a status from 200 to 299, got {reply.status}. "
-                "Hint: allow_missing=True accepts a worker without that route.",
-                status=reply.status,
-            )
-        return reply
+        call = self._call(options, success=_ACCEPTED)
+        return self._made(f"cancel job {job_id}", call, lambda: cancel(call.server.client, job_id, call.sending, by=by))
 
     @keyword(tags=["worker", "assertion"])
     def job_events_should_be_in_order(self, job: Job) -> None:
@@ -254,7 +241,7 @@ class WorkerKeywords(CallGroup):
             )
 
     def _body(
-        self, prompt: str, job_id: str | None, max_tokens: int, given: dict[str, Any], extra: JsonObject | None
+        self, prompt: str, job_id: str | None, max_tokens: int, given: dict[str, Any], extra: Mapping[str, Any] | None
     ) -> dict[str, Any]:
         body: dict[str, Any] = {"job_id": job_id or f"job-{next(_numbers)}", "prompt": prompt, "max_tokens": max_tokens}
         body |= {name: value for name, value in given.items() if value is not None}

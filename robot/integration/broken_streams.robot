@@ -26,4 +26,5 @@ Break Should Be Noticed
     [Documentation]    The call fails, and its error says so.
     [Arguments]    ${fault}    ${told}
     VAR    &{headers}    X-Inference-Fault=${fault}
-    Request Should Fail    Stream Chat    ${CAPITAL_OF_FRANCE}    headers=${headers}    error_message=${told}
+    ${error} =    Stream Chat    ${CAPITAL_OF_FRANCE}    headers=${headers}    expected_status=failure
+    Error Should Be    ${error}    error_message=${told}

@@ -14,17 +14,15 @@ Test Tags        errors
 Nobody There Is A Server Error
     # No server listens on the port of the discard protocol.
     Connect To Server    http://127.0.0.1:9    check=False    model=any
-    Request Should Fail    Chat    ${SHORT_PROMPT}    error_category=SERVER_ERROR    error_message=connection refused
+    ${error} =    Chat    ${SHORT_PROMPT}    expected_status=failure
+    Error Should Be    ${error}    error_category=SERVER_ERROR    error_message=connection refused
 
 An Error Inside A Stream Keeps What Came Before
     [Tags]    mock
     Skip Unless Server Supports    fault injection
     VAR    &{fault}    X-Inference-Fault=error-mid-stream:events=3
-    ${error} =    Request Should Fail
-    ...    Stream Chat
-    ...    ${CAPITAL_OF_FRANCE}
-    ...    headers=${fault}
-    ...    error_message=an error event
+    ${error} =    Stream Chat    ${CAPITAL_OF_FRANCE}    headers=${fault}    expected_status=failure
+    Error Should Be    ${error}    error_message=an error event
     Should Be True    len($error.stream.tokens) >= 1
     Should Not Be Empty    ${error.error.message}
 
@@ -42,17 +40,36 @@ An Error In A Stream's Clothes Is Found Out
     [Tags]    mock
     Skip Unless Server Supports    fault injection
     VAR    &{fault}    X-Inference-Fault=error-in-stream
-    Request Should Fail
-    ...    Stream Chat
-    ...    ${SHORT_PROMPT}
-    ...    model=no-such-model
-    ...    headers=${fault}
-    ...    error_message=an error event
+    ${error} =    Stream Chat    ${SHORT_PROMPT}    model=no-such-model    headers=${fault}    expected_status=failure
+    Error Should Be    ${error}    error_message=an error event
 
 An Unknown Model Is Named
     Skip Unless Server Supports    unknown model is refused
-    ${error} =    Request Should Fail    Chat    ${SHORT_PROMPT}    model=no-such-model    status=404
-    Should Contain    ${error.error.message}    no-such-model
+    ${reply} =    Chat    ${SHORT_PROMPT}    model=no-such-model    expected_status=404
+    Error Should Be    ${reply}    error_message=no-such-model
+
+Any Call Returns The Refusal That It Expects
+    [Tags]    mock
+    [Template]    Refusal Should Be Returned
+    Chat    ${SHORT_PROMPT}
+    Complete    ${SHORT_PROMPT}
+    Respond    ${SHORT_PROMPT}
+    Send Message    ${SHORT_PROMPT}
+    Stream Chat    ${SHORT_PROMPT}
+    Stream Completion    ${SHORT_PROMPT}
+    Stream Response    ${SHORT_PROMPT}
+    Stream Message    ${SHORT_PROMPT}
+
+Any Further Call Returns The Refusal That It Expects
+    [Tags]    mock
+    [Template]    Refusal Should Be Returned
+    Create Embeddings    ${SHORT_PROMPT}
+    Rerank    ${SHORT_PROMPT}    ["one", "two"]
+    Tokenize    ${SHORT_PROMPT}
+    Detokenize    [1]
+    Count Message Tokens    ${SHORT_PROMPT}
+    Load Adapter    a    /a
+    Send Request    POST    /v1/chat/completions    {}
 
 A Refusal Tells No Secrets
     ${reply} =    Send Request    POST    /v1/chat/completions    {"messages": 7}    expected_status=400
@@ -62,9 +79,10 @@ A Wrong Key Is Refused
     [Tags]    mock    covers:router-auth-mock
     Skip Unless Server Supports    fault injection
     Start Server    simulator    arguments=["--api-key", "right-key-1234"]    alias=locked
-    Request Should Fail    Chat    ${SHORT_PROMPT}    status=401    error_category=AUTH_ERROR
+    ${error} =    Chat    ${SHORT_PROMPT}    expected_status=401
+    Error Should Be    ${error}    error_category=AUTH_ERROR
     VAR    &{wrong}    Authorization=Bearer wrong-key-1234
-    Request Should Fail    Chat    ${SHORT_PROMPT}    headers=${wrong}    status=401
+    Chat    ${SHORT_PROMPT}    headers=${wrong}    expected_status=401
     VAR    &{right}    Authorization=Bearer right-key-1234
     ${reply} =    Chat    ${SHORT_PROMPT}    headers=${right}    max_tokens=4
     Should Not Be Empty    ${reply.text}
@@ -119,11 +137,20 @@ A Connection Closed At Once Ends In One Clear Error
 
 
 *** Keywords ***
+Refusal Should Be Returned
+    [Documentation]    The call is refused by a fault of the server, and what it returns says so.
+    [Arguments]    ${call}    @{arguments}
+    Skip Unless Server Supports    fault injection
+    VAR    &{fault}    X-Inference-Fault=status:code=429
+    ${reply} =    Run Keyword    ${call}    @{arguments}    headers=${fault}    expected_status=4xx
+    Error Should Be    ${reply}    status=429    error_category=RATE_LIMIT
+
 Injected Failure Should Be
     [Documentation]    A simulator that always fails in this way answers with this status and category.
     [Arguments]    ${failure}    ${status}    ${category}
     Use Shared Simulator    failure_injection_rate=${100}    failure_types=${{[$failure]}}
-    ${error} =    Request Should Fail    Chat    ${SHORT_PROMPT}    status=${status}    error_category=${category}
+    ${error} =    Chat    ${SHORT_PROMPT}    expected_status=${status}
+    Error Should Be    ${error}    error_category=${category}
     Should Not Be Empty    ${error.error.message}
 
 Hostile Answer Should End
@@ -132,10 +159,6 @@ Hostile Answer Should End
     [Arguments]    ${fault}    ${told}
     Skip Unless Server Supports    fault injection
     VAR    &{headers}    X-Inference-Fault=${fault}
-    Request Should Fail
-    ...    Chat
-    ...    ${SHORT_PROMPT}
-    ...    headers=${headers}
-    ...    timeout=10 s
-    ...    error_message=${told}
-    ...    within=1 min
+    ${error} =    Chat    ${SHORT_PROMPT}    headers=${headers}    timeout=10 s    expected_status=failure
+    Error Should Be    ${error}    error_message=${told}
+    Get Elapsed Time    ${error}    <    1 min

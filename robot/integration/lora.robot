@@ -29,11 +29,11 @@ An Adapter Is Loaded And Unloaded
     ${reply} =    Chat    ${SHORT_PROMPT}    model=pirate    max_tokens=8
     Should Not Be Empty    ${reply.text}
     Unload Adapter    pirate
-    Request Should Fail    Chat    ${SHORT_PROMPT}    model=pirate    status=404
+    Chat    ${SHORT_PROMPT}    model=pirate    expected_status=404
 
 An Unknown Adapter Cannot Be Unloaded
     Skip Unless Server Supports    adapters
-    Request Should Fail    Unload Adapter    nobody    status=404
+    Unload Adapter    nobody    expected_status=404
 
 Adapter And Base Are Served At Once
     Skip Unless Server Supports    adapters
@@ -56,12 +56,12 @@ A Service Unloads A Model And Loads It Again
     Skip Unless Server Supports    fault injection
     Start Server    service    loaded_models=phi-4
     Unload Served Model    phi-4
-    Request Should Fail    Chat    ${SHORT_PROMPT}    status=404
+    Chat    ${SHORT_PROMPT}    expected_status=404
     ${reply} =    Load Served Model    phi-4
     Should Be Equal    ${reply.json}[status]    loaded
     ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=8
     Should Not Be Empty    ${reply.text}
-    Request Should Fail    Load Served Model    nobody    status=404
+    Load Served Model    nobody    expected_status=404
 
 Mistral Unloads A Model And Loads It Again
     [Documentation]    Its routes are others, and carry the model in the body: the profile says so.
@@ -73,7 +73,7 @@ Mistral Unloads A Model And Loads It Again
     ...    model_filename=${model.path.name}
     ${reply} =    Unload Served Model    default
     Should Be Equal    ${reply.json}[status]    unloaded
-    Request Should Fail    Unload Served Model    default    status=409
+    Unload Served Model    default    expected_status=409
     ${reply} =    Load Served Model    default
     Should Be Equal    ${reply.json}[status]    loaded
-    Request Should Fail    Unload Served Model    nobody    status=404
+    Unload Served Model    nobody    expected_status=404

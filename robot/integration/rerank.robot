@@ -131,11 +131,11 @@ A Word Is No Count
 
 A Document That Does Not Fit Into The Context Is Refused
     VAR    @{documents}    ${ANSWER}    ${{'word ' * 100_000}}
-    Request Should Fail    Rerank    ${QUERY}    ${documents}    status=400
+    Rerank    ${QUERY}    ${documents}    expected_status=400
 
 An Unknown Model Does Not Rank
     Skip Unless Server Supports    unknown model is refused
-    Request Should Fail    Rerank    ${QUERY}    ${DOCUMENTS}    model=no-such-model    status=404
+    Rerank    ${QUERY}    ${DOCUMENTS}    model=no-such-model    expected_status=404
 
 Pairs Have The Scores Of The Ranking
     [Tags]    rule:sc1

@@ -87,14 +87,15 @@ A Stream That Has Begun Is Not Tried Again
     [Tags]    mock
     Use Shared Simulator    fault=cut-after-events:events=2,first=1
     Use Retry Policy    max_retries=2    initial_backoff=5 ms
-    ${error} =    Request Should Fail    Stream Chat    ${SHORT_PROMPT}
+    ${error} =    Stream Chat    ${SHORT_PROMPT}    expected_status=failure
     Length Should Be    ${error.attempts}    1
 
 A Key That Is Refused Is Not Tried Again
     [Tags]    mock    covers:batch-auth-not-retried
     Use Shared Simulator    fault=status:code=401
     Use Retry Policy    max_retries=3    initial_backoff=5 ms
-    ${error} =    Request Should Fail    Chat    ${SHORT_PROMPT}    status=401    error_category=AUTH_ERROR
+    ${error} =    Chat    ${SHORT_PROMPT}    expected_status=401
+    Error Should Be    ${error}    error_category=AUTH_ERROR
     Length Should Be    ${error.attempts}    1
 
 A Rate Limit's Retry-After Is Obeyed

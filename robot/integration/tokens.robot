@@ -62,33 +62,33 @@ An Unknown Token Is Refused
     Skip Unless Server Supports    detokenize
     Skip Unless Server Supports    odd tokens are a 4xx
     VAR    @{tokens}    ${NO_TOKEN}
-    Request Should Fail    Detokenize    ${tokens}    status=400
+    Detokenize    ${tokens}    expected_status=400
 
 An Unknown Token Among Others Is Refused
     Skip Unless Server Supports    detokenize
     Skip Unless Server Supports    odd tokens are a 4xx
     ${tokens} =    Tokenize    ${SIMPLE_PROMPT}
-    Request Should Fail    Detokenize    ${{[*$tokens, $NO_TOKEN]}}    status=400
+    Detokenize    ${{[*$tokens, $NO_TOKEN]}}    expected_status=400
 
 A Negative Token Is Refused
     Skip Unless Server Supports    detokenize
     Skip Unless Server Supports    odd tokens are a 4xx
-    Request Should Fail    Detokenize    [-1]    status=400
+    Detokenize    [-1]    expected_status=400
 
 A Word Is No Token
     Skip Unless Server Supports    detokenize
     Skip Unless Server Supports    odd tokens are a 4xx
-    Request Should Fail    Detokenize    []    extra={"tokens": ["one"]}    status=400
+    Detokenize    []    extra={"tokens": ["one"]}    expected_status=400
 
 Missing Tokens Are Refused
     Skip Unless Server Supports    detokenize
     Skip Unless Server Supports    missing tokens are refused
-    Request Should Fail    Detokenize    []    extra={"tokens": null}    status=400
+    Detokenize    []    extra={"tokens": null}    expected_status=400
 
 An Unknown Model Has No Tokens
     Skip Unless Server Supports    detokenize
     Skip Unless Server Supports    unknown model is refused
-    Request Should Fail    Detokenize    []    model=no-such-model    status=404
+    Detokenize    []    model=no-such-model    expected_status=404
 
 
 *** Keywords ***

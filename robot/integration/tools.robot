@@ -61,7 +61,8 @@ The Result Of A Tool Is Taken
 
 A Tool Without A Name Is Refused
     VAR    ${nameless}    {"tools": [{"type": "function", "function": {"description": "none"}}]}
-    Request Should Fail    Chat    ${SHORT_PROMPT}    extra=${nameless}    status=400    error_category=INVALID_REQ
+    ${error} =    Chat    ${SHORT_PROMPT}    extra=${nameless}    expected_status=400
+    Error Should Be    ${error}    error_category=INVALID_REQ
 
 A Call Without An Index Is Found Out
     [Tags]    mock

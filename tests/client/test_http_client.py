@@ -13,6 +13,7 @@ from InferenceLibrary.client.limits import Limits
 from InferenceLibrary.client.retry import RetryPolicy
 from InferenceLibrary.client.sending import Sending
 from InferenceLibrary.errors import RequestError, StreamError
+from InferenceLibrary.protocol.statuses import Statuses
 from InferenceLibrary.redaction import Redactor
 
 HELLO = [{"role": "user", "content": "Hi"}]
@@ -72,7 +73,7 @@ def test_a_refusal_names_status_and_reason(wire):
 
 def test_an_expected_refusal_is_a_reply(wire):
     server = wire([answer('{"detail": "bad"}', "422 Unprocessable Entity")])
-    reply = Client(server.url).chat(HELLO, Sending(expected_status=422))
+    reply = Client(server.url).chat(HELLO, Sending(expected_status=Statuses(422)))
     assert (reply.status, reply.error.message) == (422, "bad")
 
 
@@ -376,7 +377,7 @@ def test_a_connection_is_not_waited_for_without_end():
 
 def test_the_policy_holds_also_where_a_failure_is_expected(wire):
     server = wire([answer("{}", "503 Service Unavailable")])
-    reply = Client(server.url, retry=QUICK).chat(HELLO, Sending(expected_status=503))
+    reply = Client(server.url, retry=QUICK).chat(HELLO, Sending(expected_status=Statuses(503)))
     assert (reply.status, len(reply.attempts), len(server.requests)) == (503, 3, 3)
 
 

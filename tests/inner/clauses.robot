@@ -31,7 +31,8 @@ None Of Several In A Reply
     Answer Should Contain Any    ${reply}
 
 Empty In An Error
-    Request Should Fail    Chat    Hello    model=nobody    error_message=${EMPTY}
+    ${error} =    Chat    Hello    model=nobody    expected_status=failure
+    Error Should Be    ${error}    error_message=${EMPTY}
 
 Empty In A Log
     Server Log Should Contain    ${EMPTY}    since=start
@@ -80,13 +81,16 @@ Empty Mention Of A Refusal
     Program Should Refuse Arguments    --bogus    contains=${EMPTY}
 
 Another Parameter
-    Request Should Fail    Chat    Hello    model=nobody    status=404    error_param=temperature
+    ${error} =    Chat    Hello    model=nobody    expected_status=404
+    Error Should Be    ${error}    error_param=temperature
 
 Another Type
-    Request Should Fail    Chat    Hello    model=nobody    status=404    error_type=rate_limit_error
+    ${error} =    Chat    Hello    model=nobody    expected_status=404
+    Error Should Be    ${error}    error_type=rate_limit_error
 
 Another Message
-    Request Should Fail    Chat    Hello    model=nobody    status=404    error_message=no such words
+    ${error} =    Chat    Hello    model=nobody    expected_status=404
+    Error Should Be    ${error}    error_message=no such words
 
 Another Code In An Answer
     ${reply} =    Chat    Hello    model=nobody    expected_status=404

@@ -32,10 +32,11 @@ Calls At Once
     Call At Once    Chat    Hello there    count=2    headers={"X-Inference-Fault": "status:code=500"}
 
 A Call That Should Fail
-    Request Should Fail    Chat    Hello there    max_tokens=7
+    Chat    Hello there    max_tokens=7    expected_status=failure
 
 A Refusal Of Another Kind
-    Request Should Fail    Chat    Hello there    model=gpt-99    status=400
+    ${error} =    Chat    Hello there    model=gpt-99    expected_status=failure
+    Error Should Be    ${error}    status=400
 
 A Screen That Another Library Judges
     Start Terminal    python3    -q

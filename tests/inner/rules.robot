@@ -107,12 +107,12 @@ A Background Stream Is Judged
     Wait For Call
 
 A Failed Call Is Judged And Fails As It Did
-    Request Should Fail    Stream Chat    Hello    headers=${CUT}    rules=fail
+    Stream Chat    Hello    headers=${CUT}    rules=fail    expected_status=failure
     Stream Chat    Hello    headers=${CUT}    rules=fail
 
 A Refusal That Breaks Rules Is Not The One Expected
     VAR    &{fault}    X-Inference-Fault=error-key-missing:key=message
-    Request Should Fail    Chat    Hello    model=nobody    headers=${fault}    rules=fail    status=404
+    Chat    Hello    model=nobody    headers=${fault}    rules=fail    expected_status=404
 
 Rules Of One's Own
     Use Rules    fail    ${CURDIR}/own_rules.py

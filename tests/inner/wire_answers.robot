@@ -12,21 +12,12 @@ Library          InferenceLibrary
 *** Test Cases ***
 Good Connect Limit
     Connect To Server    ${FULL}    check=False    model=m
-    Request Should Fail
-    ...    Chat
-    ...    Hello
-    ...    connect_timeout=300 ms
-    ...    timeout=20 s
-    ...    error_category=SERVER_ERROR
-    ...    error_message=within the connect limit of 0.3 s
-    ...    within=4 s
-    Request Should Fail
-    ...    Stream Chat
-    ...    Hello
-    ...    connect_timeout=300 ms
-    ...    timeout=20 s
-    ...    error_message=within the connect limit of 0.3 s
-    ...    within=4 s
+    ${error} =    Chat    Hello    connect_timeout=300 ms    timeout=20 s    expected_status=failure
+    Error Should Be    ${error}    error_category=SERVER_ERROR    error_message=within the connect limit of 0.3 s
+    Get Elapsed Time    ${error}    <    4 s
+    ${error} =    Stream Chat    Hello    connect_timeout=300 ms    timeout=20 s    expected_status=failure
+    Error Should Be    ${error}    error_message=within the connect limit of 0.3 s
+    Get Elapsed Time    ${error}    <    4 s
 
 Connect Limit
     Connect To Server    ${FULL}    check=False    model=m

@@ -14,23 +14,70 @@ ${TOOL}       {"name": "weather", "parameters": {"type": "object", "required": [
 
 *** Test Cases ***
 Request That Succeeds
-    Request Should Fail    Chat    Hello
+    Chat    Hello    expected_status=failure
 
 Request With Another Status
-    Request Should Fail    Chat    Hello    model=nobody    status=400
+    Chat    Hello    model=nobody    expected_status=400
+
+Request With A Status Of Another Class
+    Chat    Hello    model=nobody    expected_status=5xx,400
+
+Request Whose Refusal Does Not Come
+    Chat    Hello    expected_status=4xx
+
+Stream Whose Refusal Does Not Come
+    Stream Chat    Hello    expected_status=4xx
+
+Stream Refused Otherwise
+    Stream Chat    Hello    model=nobody    expected_status=503
+
+Stream Refused Unexpectedly
+    Stream Chat    Hello    model=nobody
+
+Stream That Must Fail
+    Stream Chat    Hello    expected_status=failure
+
+Stream That Did Not Break
+    ${stream} =    Stream Chat    Hello    allow_broken=True
+    Error Should Be    ${stream}
+
+Status That Is None
+    Chat    Hello    expected_status=nope
+
+Body That Is Accepted
+    Body Should Be Refused    POST    /v1/embeddings    {"input": "Hello", "model": "fake-model"}
+
+Body That Is Refused Otherwise
+    Body Should Be Refused    POST    /v1/embeddings    7    status=422
+
+Body With Another Code
+    Body Should Be Refused    POST    /v1/embeddings    7    error_code=other
+
+Body With Another Type
+    Body Should Be Refused    POST    /v1/embeddings    7    error_type=other
+
+Body With Another Parameter
+    Body Should Be Refused    POST    /v1/embeddings    7    error_param=other
+
+Body With Another Message
+    Body Should Be Refused    POST    /v1/embeddings    7    error_message=other
 
 Request With Another Category
-    Request Should Fail    Chat    Hello    model=nobody    error_category=RATE_LIMIT
+    ${error} =    Chat    Hello    model=nobody    expected_status=failure
+    Error Should Be    ${error}    error_category=RATE_LIMIT
 
 Request With Another Code
-    Request Should Fail    Chat    Hello    model=nobody    error_code=context_length
+    ${error} =    Chat    Hello    model=nobody    expected_status=failure
+    Error Should Be    ${error}    error_code=context_length
 
 Request That Fails Too Late
     VAR    &{fault}    X-Inference-Fault=stall:before=headers,seconds=0.3
-    Request Should Fail    Chat    Hello    headers=${fault}    timeout=200 ms    within=10 ms
+    ${error} =    Chat    Hello    headers=${fault}    timeout=200 ms    expected_status=failure
+    Get Elapsed Time    ${error}    <    10 ms
 
-Typo In An Argument
-    Request Should Fail    Chat    Hello    max_tokns=3
+Request With Another Case
+    ${error} =    Chat    Hello    model=nobody    expected_status=404
+    Error Should Be    ${error}    error_message=NOBODY
 
 Error That Is None
     ${reply} =    Chat    Hello

@@ -34,7 +34,7 @@ MESSAGES = {
     "Another Type": r"Error: expected type rate_limit_error, got .* in.*",
     "Another Message": r"Error: expected a message that contains 'no such words', got.*",
     "Another Code In An Answer": r"Error: expected code model_not_there, got .* in.*",
-    "No Error In An Answer": r"Error: expected a refusal, got 200 in .*",
+    "No Error In An Answer": r"Error: expected a failure, got 200 in .*",
     "Status Without An Answer": r"Statuses: expected only 200, got 2 x no answer\.",
     "Rise That Is Too Large": r"Metric vllm:request_success_total: expected a rise by 1, got 2 \(from \d+\)\.",
     "Rise By Nothing Of A Name That Is Not There": r"Metric vllm:no_such_total: there is no sample of it\..*",

@@ -92,7 +92,7 @@ def test_the_recording_holds_the_call_whole(run: InnerRun) -> None:
             "A Call That Should Fail",
             r'got 200 in .* for POST /v1/chat/completions with \{"messages": .*"max_tokens": 7\}\.',
         ),
-        ("A Refusal Of Another Kind", r'expected status 400, got 404 in 404: .* for POST \S+ with \{.*"gpt-99"\}\.'),
+        ("A Refusal Of Another Kind", r'expected status 400, got 404: .* for POST \S+ with \{.*"gpt-99"\}\.'),
     ],
 )
 def test_a_refusal_names_what_was_sent(run: InnerRun, test: str, message: str) -> None:

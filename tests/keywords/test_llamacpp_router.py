@@ -35,8 +35,8 @@ Come And Gone
     Load Served Model    capitals
     Wait Until Keyword Succeeds    30 s    200 ms    Chat    Hello    max_tokens=4
     Unload Served Model    capitals
-    Wait Until Keyword Succeeds    30 s    200 ms    Request Should Fail    Chat    Hello    max_tokens=4
-    Request Should Fail    Load Served Model    nobody    status=404
+    Wait Until Keyword Succeeds    30 s    200 ms    Chat    Hello    max_tokens=4    expected_status=failure
+    Load Served Model    nobody    expected_status=404
 """
 
 

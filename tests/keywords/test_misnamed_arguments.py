@@ -46,8 +46,8 @@ def test_text_may_hold_equals_signs(run: InnerRun) -> None:
     assert set(run.tests) == {*MESSAGES, "Text With An Equals Sign"}
 
 
-FORWARDING = {"Start Server", "Run Onnx Model", "Request Should Fail"}
-"""Keywords that take names of others: of a profile, of a model's inputs, of another keyword. They refuse themselves."""
+FORWARDING = {"Start Server", "Run Onnx Model", "Change Server Configuration", "Start Call", "Call At Once"}
+"""Keywords that take names of others: of a profile, inputs, settings, another keyword. They refuse themselves."""
 
 
 def specs() -> Iterator[tuple[str, ArgumentSpec]]:

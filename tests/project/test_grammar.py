@@ -12,8 +12,8 @@ HANDLES = {"server", "terminal", "monitor", "measurement", "benchmark", "call"}
 SWITCHES = {"Switch Server"}
 OLD_WORDS = {"code", "param", "category", "error_contains", "mention", "instructions", "expect_graceful"}
 """Arguments for which there is another word."""
-RUNS_SOMETHING = re.compile(r"^(Program|Model|Onnx Model|Providers|Generation Engines) ")
-"""Checks that run a program or a model take the time limit of that action."""
+RUNS_SOMETHING = re.compile(r"^(Body|Program|Model|Onnx Model|Providers|Generation Engines) ")
+"""Checks that make a call, or run a program or a model take the time limit of that action."""
 OF_OTHERS = {
     name.lower()
     for name in Path(__file__).with_name("names_of_others.txt").read_text(encoding="utf-8").splitlines()

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from InferenceLibrary.client.answers import headers_of
+from InferenceLibrary.client.answers import Reply, headers_of, shorten
 from InferenceLibrary.client.streams import Stream
-from InferenceLibrary.errors import RequestError, StreamError
+from InferenceLibrary.errors import CheckFailure, RequestError, StreamError
 from InferenceLibrary.keywords.shared.arguments import revealed
 from InferenceLibrary.keywords.shared.base import KeywordGroup
-from InferenceLibrary.types import seconds, to_messages, to_texts
+from InferenceLibrary.protocol.statuses import OK, Statuses, is_success, read_statuses
+from InferenceLibrary.types import seconds, shown_kind, to_messages, to_texts
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 _SHOWN = 10_000
 """Characters of a body in the log."""
+_LONGEST_ASKED = 5_000
+"""Bytes of a request's body that are looked at for a message."""
 _LIMITS = {
     "timeout": "total",
     "connect_timeout": "connect",
@@ -50,11 +53,43 @@ A = TypeVar("A", bound="HasExchange")
 class Call:
     """A call of a server as a keyword was asked for it."""
 
-    def __init__(self, server: Server, question: Question, sending: Sending, rules: Severity) -> None:
+    def __init__(
+        self, server: Server, question: Question, sending: Sending, rules: Severity, *, must_fail: bool = False
+    ) -> None:
         self.server = server
         self.question = question
         self.sending = sending
         self.rules = rules
+        self.must_fail = must_fail
+        """A success is a failure of the test."""
+
+
+def has_failed(answer: object) -> bool:
+    """Whether a call gave a refusal or an error that the test expects, in place of what it asks for."""
+    return isinstance(answer, RequestError | StreamError) or (
+        isinstance(answer, Reply) and not is_success(answer.status)
+    )
+
+
+def exchange_of(answer: Any) -> Exchange:
+    """Return the record of a reply, a stream, or the error of a call.
+
+    Raises:
+        ValueError: It is something else, or an error without a call.
+    """
+    exchange: Exchange | None = getattr(answer, "exchange", None)
+    if not isinstance(answer, Reply | Stream | RequestError | StreamError) or exchange is None:
+        raise ValueError(f"Expected a reply, a stream or the error of a call, got {shown_kind(answer)}.")
+    return exchange
+
+
+def asked_in(exchange: Exchange | None, redact: Callable[[str], str]) -> str:
+    """What was asked, for a message: in a loop of bodies nobody knows it otherwise."""
+    if exchange is None:
+        return "a call whose request is not known"
+    request = exchange.request
+    body = redact(request.body[:_LONGEST_ASKED].decode("utf-8", "replace"))
+    return f"{request.method} {request.path}" + (f" with {shorten(body, 300)}" if body else "")
 
 
 def in_background(make: Callable[[], Any]) -> Callable[[BackgroundCall], Any]:
@@ -87,12 +122,13 @@ class Outcome:
 class CallGroup(KeywordGroup):
     """Base of the keyword classes that call servers."""
 
-    def _call(self, options: Mapping[str, Any], *, stream: bool = False, **own: Any) -> Call:
+    def _call(self, options: Mapping[str, Any], *, stream: bool = False, success: Statuses = OK, **own: Any) -> Call:
         """Return who is called, what is asked and how it is sent.
 
         Args:
             options: The shared arguments of a keyword.
             stream: Whether the limits of streams hold.
+            success: Statuses that the call expects where the test names none.
             own: Arguments of the keyword itself that say what is asked or how it is sent.
         """
         from InferenceLibrary.client.sending import Sending
@@ -104,6 +140,9 @@ class CallGroup(KeywordGroup):
         bounds: dict[str, Any] = {limit: seconds(given.get(argument)) for argument, limit in _LIMITS.items()}
         given["limits"] = limits._replace(**{limit: value for limit, value in bounds.items() if value is not None})
         given["headers"] = {name: str(value) for name, value in (given.get("headers") or {}).items()}
+        expected = given.get("expected_status")
+        expected = success if expected is None else read_statuses(expected)
+        given["expected_status"] = success if expected.failure else expected
         if given.get("messages") is not None:
             given["messages"] = to_messages(given["messages"])
         if given.get("stop"):
@@ -113,14 +152,18 @@ class CallGroup(KeywordGroup):
             Question(**{name: given[name] for name in Question._fields if name in given}),
             Sending(**{name: given[name] for name in Sending._fields if name in given}),
             given.get("rules") or self.context.rules,
+            must_fail=expected.failure,
         )
 
     def _made(self, what: str, call: Call, make: Callable[[], A]) -> A:
-        """Make a call, judge and log it; remember its error, so that a keyword around it can judge that.
+        """Make a call, judge and log it.
+
+        Returns:
+            The answer; in its place the error of a call that must fail.
 
         Raises:
             RequestError, StreamError: It failed.
-            CheckFailure: It broke rules of the wire that fail it.
+            CheckFailure: It broke rules of the wire that fail it, or succeeded where it must fail.
         """
         background = UNDER_WAY.get()
         if background is not None:
@@ -129,7 +172,9 @@ class CallGroup(KeywordGroup):
             answer = make()
         except (RequestError, StreamError) as error:
             self._failed(what, call, error)
-            raise
+            if not call.must_fail:
+                raise
+            return cast("A", error)
         self._tell(what, call, answer)
         return answer
 
@@ -141,7 +186,9 @@ class CallGroup(KeywordGroup):
             answer = make()
         except (RequestError, StreamError) as error:
             background.outcomes.append(Outcome(what, call, error=error))
-            raise
+            if not call.must_fail:
+                raise
+            return cast("A", error)
         background.outcomes.append(Outcome(what, call, answer))
         return answer
 
@@ -161,7 +208,7 @@ class CallGroup(KeywordGroup):
         """Judge and log the answer of a call.
 
         Raises:
-            CheckFailure: It broke rules of the wire that fail it.
+            CheckFailure: It broke rules of the wire that fail it, or had to fail.
         """
         from InferenceLibrary.keywords.shared.judging import judged, refuse_broken
 
@@ -177,6 +224,9 @@ class CallGroup(KeywordGroup):
             keep_stream(self.context, answer)
             note_stream(self.context, answer)
         refuse_broken(self.context, what, call.server, verdict, call.rules)
+        if call.must_fail:
+            asked = asked_in(exchange, self.context.redactor)
+            raise CheckFailure(f"{what.capitalize()}: expected a failure, got {shorten(str(answer), 200)} for {asked}.")
 
     def _failed(self, what: str, call: Call, error: RequestError | StreamError) -> None:
         """Judge and log a call that failed.
@@ -184,7 +234,8 @@ class CallGroup(KeywordGroup):
         Raises:
             CheckFailure: It was refused, and the refusal broke rules of the wire that fail it.
         """
-        self.context.last_failure = error
+        if call.must_fail:
+            self.log.info(f"{what} failed as expected: {error}")
         exchange = error.exchange
         if exchange is None:
             return

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from InferenceLibrary.keywords.shared.wire_types import ResponseFormat, Rules, ToolChoice, Tools
+from InferenceLibrary.protocol.statuses import Statuses
 from InferenceLibrary.types import JsonObject, Texts
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -82,7 +83,7 @@ STREAMING = (
 )
 """What a streamed call of the chat and completion APIs takes besides."""
 
-TRANSPORT = (
+ROUTE = (
     Shared("headers", JsonObject | None, "Further headers, as a JSON object."),
     Shared("timeout", timedelta | None, "Time limit for the whole call, its retries included."),
     Shared("connect_timeout", timedelta | None, "Time limit for the connection."),
@@ -92,6 +93,17 @@ TRANSPORT = (
     Shared("server", Any, "Alias, handle or object; None for the current one."),
 )
 """How a request is sent, and where."""
+
+TRANSPORT = (
+    Shared(
+        "expected_status",
+        Statuses | None,
+        "Status that the answer must have: `404`, `4xx`, `400,422`, `any`; a refusal is then returned as a reply, and "
+        "[Error Should Be] judges it. `failure` expects any failure and returns its error. A success by default.",
+    ),
+    *ROUTE,
+)
+"""The same, of a call whose status is expected."""
 
 SENDING = (
     Shared("extra", JsonObject | None, "Further keys of the request, as a JSON object; they win over the arguments."),

@@ -5,6 +5,7 @@ No `from __future__ import annotations` here: Robot needs real annotations of th
 
 from typing import Any, Literal
 
+from InferenceLibrary.protocol.statuses import Statuses, read_statuses
 from InferenceLibrary.types import to_json_object
 
 Rules = Literal["warn", "fail", "fail-should", "fail-tagged", "off"]
@@ -85,5 +86,15 @@ def to_response_format(value: str | dict) -> ResponseFormat:  # type: ignore[typ
     return ResponseFormat(type="json_schema", json_schema=schema)
 
 
-CONVERTERS: dict[type, Any] = {Tools: to_tools, ToolChoice: to_tool_choice, ResponseFormat: to_response_format}
+def to_statuses(value: str | int | list | tuple) -> Statuses:  # type: ignore[type-arg]
+    """Statuses of HTTP: `404`, a class `4xx`, several `400,422` or a list of them, `any`; `failure` is any failure."""
+    return read_statuses(value)
+
+
+CONVERTERS: dict[type, Any] = {
+    Tools: to_tools,
+    ToolChoice: to_tool_choice,
+    ResponseFormat: to_response_format,
+    Statuses: to_statuses,
+}
 """What calls take besides the common types; the library registers it at Robot Framework."""

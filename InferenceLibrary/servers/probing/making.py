@@ -9,6 +9,7 @@ from InferenceLibrary.client.retry import RetryPolicy
 from InferenceLibrary.client.sending import Sending
 from InferenceLibrary.errors import RequestError, StreamError
 from InferenceLibrary.protocol.exchange import Exchange
+from InferenceLibrary.protocol.statuses import ANY
 from InferenceLibrary.servers.probing.call import CheckCall
 
 
@@ -39,13 +40,13 @@ def made(
         limits=limits,
         headers={**call.headers, **(headers or {})},
         retry=_COME_AGAIN,
-        expected_status=None,
+        expected_status=ANY,
         allow_broken=call.streamed,
     )
     path, body = call.path_for(model), call.body_for(model)
     try:
         if call.streamed:
-            return client.stream(path, body, sending).exchange
+            return client.record(path, body, sending).exchange
         return client.send(call.method, path, body, sending).exchange
     except (RequestError, StreamError) as error:
         if error.exchange is None:

@@ -1,0 +1,72 @@
+"""HTTP statuses that a call may be answered with."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+
+_WANTED = "a status such as 404, a class such as 4xx, several such as 400,422, any, or failure"
+
+
+def _is_status(word: str) -> bool:
+    return re.fullmatch(r"[1-5](\d\d|xx)", word) is not None
+
+
+class Statuses:
+    """A set of HTTP statuses, or that a call fails in whatever way.
+
+    Args:
+        words: Statuses (`404`) and classes of them (`4xx`), or one of `any` and `failure`.
+
+    Raises:
+        ValueError: There is no word, or another one.
+    """
+
+    def __init__(self, *words: str | int) -> None:
+        self._words = tuple(str(word).strip().lower() for word in words)
+        self.failure = self._words == ("failure",)
+        """The call must fail: be refused, get no answer or one that is unusable, or break off."""
+        self._any = self._words == ("any",)
+        if not self._words or not (self._any or self.failure or all(map(_is_status, self._words))):
+            given = ",".join(self._words)
+            raise ValueError(f"Expected {_WANTED}, got '{given}'." if given else f"Expected {_WANTED}, got nothing.")
+
+    def __contains__(self, status: object) -> bool:
+        if not isinstance(status, int) or self.failure:
+            return False
+        return self._any or str(status) in self._words or f"{status // 100}xx" in self._words
+
+    def __str__(self) -> str:
+        return " or ".join(self._words)
+
+    __repr__ = __str__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Statuses) and set(self._words) == set(other._words)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._words))
+
+
+def is_success(status: int | None) -> bool:
+    return status is not None and 200 <= status < 300
+
+
+OK = Statuses(200)
+ANY = Statuses("any")
+REFUSED = Statuses("4xx")
+
+
+def read_statuses(value: Statuses | str | int | Sequence[str | int]) -> Statuses:
+    """Read statuses: a number, a text with one or several, a list, or the JSON text of one.
+
+    Raises:
+        ValueError: It says something else.
+    """
+    if isinstance(value, Statuses):
+        return value
+    if isinstance(value, str):
+        text = value.strip()
+        value = json.loads(text) if text.startswith("[") else [word for word in text.split(",") if word.strip()]
+    return Statuses(*([value] if isinstance(value, str | int) else value))
