@@ -15,7 +15,7 @@ EXTRAS   ?= $(shell if command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L >/
 ARTIFACTS := --artifacts svg,png,txt,json,jsonl,log,cast,bin --artifactsinsubfolders
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-lowest test-all test-integration test-gpu test-performance test-parallel test-real test-slow test-containers lint format docs clean \
+.PHONY: help install report site test test-hybrid test-lowest test-all test-integration test-gpu test-performance test-parallel test-real test-slow test-containers lint format docs clean \
 	test-integration-up test-integration-down test-integration-logs bench bench-sse bench-client rulebook rulebook-mutants prove-dialects fault-reach bench-terminal bench-simulator bench-onnx bench-lifecycle bench-load
 
 help: ## list the targets
@@ -81,6 +81,22 @@ test-parallel: $(STAMP) ## the same suites by pabot in two processes, into resul
 test-real: $(STAMP) ## build llama.cpp's server once, then run the suites and the tests that need it
 	PATH="$(CURDIR)/$(BIN):$$PATH" RESULTS=$(RESULTS) scripts/test_real.sh
 
+# Which tests both sides run: the smoke tests, unless HYBRID names others (`HYBRID=robot/integration`).
+HYBRID   ?= --include smoke robot/integration
+REAL     ?= llama.cpp
+
+test-hybrid: $(STAMP) ## the same tests on the simulator and on REAL (a URL or a profile), and what each pair of results means
+	@rm -rf $(RESULTS)/hybrid
+	-$(BIN)/robot --name Hybrid --variable TARGET:simulator --outputdir $(RESULTS)/hybrid/simulator $(ROBOT_OPTIONS) $(HYBRID)
+	-$(BIN)/robot --name Hybrid --variable "TARGET:$(REAL)" --outputdir $(RESULTS)/hybrid/real $(ROBOT_OPTIONS) $(HYBRID)
+	$(BIN)/rfinference verdict $(RESULTS)/hybrid/simulator $(RESULTS)/hybrid/real --output $(RESULTS)/hybrid
+
+report: $(STAMP) ## JSON, Markdown and HTML of the last run of the suites, beside its log
+	$(BIN)/rfinference report $(RESULTS) --output $(RESULTS)
+
+site: docs ## the documentation as a site into results/site; a warning or a dead link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir $(abspath $(RESULTS))/site
+
 test-all: test test-lowest test-slow test-containers test-integration test-parallel test-real ## all of the above
 
 test-integration-up: $(STAMP) ## keep a simulator running on port 8100
@@ -132,13 +148,13 @@ lint: $(STAMP) ## formatting, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/robocop format --check --diff robot resources tests/inner
-	$(BIN)/robocop check robot resources
+	$(BIN)/robocop format --check --diff robot resources docs/guides tests/inner
+	$(BIN)/robocop check robot resources docs/guides
 
 format: $(STAMP) ## format Python and Robot files
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/robocop format robot resources tests/inner
+	$(BIN)/robocop format robot resources docs/guides tests/inner
 
 docs: $(STAMP) ## keyword documentation into docs/keywords.html and .json; a warning is an error
 	$(BIN)/python scripts/keyword_docs.py docs

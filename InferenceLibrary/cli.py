@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from InferenceLibrary.errors import InferenceError
+from InferenceLibrary.errors import InferenceError, describe
 from InferenceLibrary.version import __version__
 
 if TYPE_CHECKING:
@@ -32,6 +32,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     _add_servers(commands)
     _add_check(commands)
     _add_reports(commands)
+    docs = commands.add_parser(
+        "docs", help="open the documentation of the keywords in a browser, or write it to a file"
+    )
+    docs.add_argument(
+        "file", nargs="?", type=Path, metavar="FILE", help="write it there (.html or .json), open nothing"
+    )
+    docs.set_defaults(run=lambda arguments: _document(arguments.file))
     doctor = commands.add_parser("doctor", help="tell what is installed, what is missing, and what to do about it")
     doctor.set_defaults(run=lambda arguments: _examine())
     arguments = parser.parse_args(argv)
@@ -185,6 +192,27 @@ def _examine() -> int:
     from InferenceLibrary.doctor import examine
 
     return examine(print)
+
+
+def _document(file: Path | None) -> int:
+    """Make the documentation of the installed keywords; it is opened where no file is named."""
+    import subprocess
+    import webbrowser
+
+    path = file or Path(tempfile.gettempdir()) / f"InferenceLibrary-{__version__}-keywords.html"
+    done = subprocess.run(
+        [sys.executable, "-m", "robot.libdoc", "InferenceLibrary", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip().partition("\n")[0]
+        raise InferenceError(describe(f"The documentation cannot be written to '{path}'", got=said))
+    print(path)
+    if file is None and not webbrowser.open(path.absolute().as_uri()):
+        print("No browser was found: open the file above.", file=sys.stderr)
+    return 0
 
 
 def _list_servers() -> int:

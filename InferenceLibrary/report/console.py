@@ -25,7 +25,7 @@ def lines(document: Document) -> list[str]:
 
 def table_lines(table: Table) -> list[str]:
     """Return the lines of a table, its columns aligned; the reasons of a row's cells stand at its end."""
-    rows = [[_short(cell.text) for cell in row] for row in table.rows]
+    rows = [[*(_short(cell.text) for cell in row[:-1]), *(_line(cell.text) for cell in row[-1:])] for row in table.rows]
     head = [_line(name) for name in table.head]
     widths = [max([len(head[at]), *(len(row[at]) for row in rows)]) for at in range(len(head))]
     reasons = ["; ".join(dict.fromkeys(_line(cell.why) for cell in row if cell.why)) for row in table.rows]

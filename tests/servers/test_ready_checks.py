@@ -127,10 +127,11 @@ def test_a_mistake_in_a_function_ends_the_start() -> None:
 def test_a_function_that_hangs_is_not_waited_for_beyond_its_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hanging: threading.Event
 ) -> None:
-    (tmp_path / "hanging_checks.py").write_text("released = None\ndef ready(facts):\n    return released.wait()\n")
+    name = "hanging_checks"
+    (tmp_path / f"{name}.py").write_text("released = None\ndef ready(facts):\n    return released.wait()\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    importlib.import_module("hanging_checks").released = hanging
-    seen = asked({"python": "hanging_checks:ready", "timeout": "200ms"})
+    importlib.import_module(name).released = hanging
+    seen = asked({"python": f"{name}:ready", "timeout": "200ms"})
     assert seen == "TimeoutError: no answer within 0.2 s"
 
 
