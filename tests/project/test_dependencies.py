@@ -24,6 +24,7 @@ OWN |= {path.name for path in (ROOT / "tests").iterdir() if path.is_dir()} - DIS
 NOT_IMPORTED = {
     "markdown": "libdoc needs it for the documentation of the keywords",
     "robotframework-requests": "a library of the suites",
+    "mkdocs-material": "the theme of the site",
     "mypy": "a command",
     "pygments": "robot's console",
     "pytest-xdist": "pytest loads it",

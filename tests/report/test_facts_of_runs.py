@@ -12,7 +12,7 @@ from InferenceLibrary.report.run_results import RunResults
 SUITE = """
 *** Settings ***
 Library           InferenceLibrary
-Suite Setup       Start Server    simulator    alias=one    time_to_first_token=20 ms    inter_token_latency=2 ms
+Suite Setup       Start Server    simulator    alias=one    time_to_first_token=20 ms    inter_token_latency=30 ms
 
 *** Test Cases ***
 Streams
