@@ -11,7 +11,6 @@ Latencies are skewed and their samples are few, so nothing here assumes a normal
 
 from __future__ import annotations
 
-import itertools
 import math
 import random
 from collections.abc import Sequence
@@ -188,50 +187,16 @@ def _require_positive(values: Sequence[float], name: str) -> None:
 
 
 _RESAMPLES = 1000
-_BLOCKS = 500
-
-
-def bootstrapped_percentile(
-    values: Sequence[float], rank: float, confidence: float = 0.95, *, seed: int = 0
-) -> Interval:
-    """Return a percentile with its bootstrap interval (Efron and Tibshirani, 1993, chapter 13), of at least one value.
-
-    Resamples are not drawn value by value: the k-th of n sorted draws with replacement is the value at the quantile
-    Beta(k, n - k + 1), which costs the same for any n.
-
-    Raises:
-        ValueError: There is no value, one is not finite, or the rank is out of range.
-    """
-    ordered = _ordered(values)
-    drawn = sorted(_percentiles_of_resamples(ordered, rank, random.Random(seed)))
-    return _between(drawn, percentile(ordered, rank), confidence)
-
-
-def bootstrapped_mean(values: Sequence[float], confidence: float = 0.95, *, seed: int = 0) -> Interval:
-    """Return the mean with its bootstrap interval, of at least one value.
-
-    More than some hundred values are resampled in blocks of neighbours, so values in the order of time keep what they
-    have to do with their neighbours (Kunsch, "The Jackknife and the Bootstrap for General Stationary
-    Observations", 1989).
-
-    Raises:
-        ValueError: There is no value or one is not finite.
-    """
-    estimate = mean(values)
-    count = len(values)
-    if count > _BLOCKS:
-        edges = [count * place // _BLOCKS for place in range(_BLOCKS + 1)]
-        values = [math.fsum(values[low:high]) / (high - low) for low, high in itertools.pairwise(edges)]
-        count = _BLOCKS
-    draw = random.Random(seed)
-    drawn = sorted(math.fsum(draw.choices(values, k=count)) / count for _ in range(_RESAMPLES))
-    return _between(drawn, estimate, confidence)
 
 
 def bootstrapped_ratio(
     values: Sequence[float], baseline: Sequence[float], rank: float, confidence: float = 0.95, *, seed: int = 0
 ) -> Interval:
-    """Return the ratio of one percentile of two independent samples of positive numbers, with its bootstrap interval.
+    """Return the ratio of one percentile of two independent samples of positive numbers, with its bootstrap interval
+    (Efron and Tibshirani, 1993, chapter 13).
+
+    Resamples are not drawn value by value: the k-th of n sorted draws with replacement is the value at the quantile
+    Beta(k, n - k + 1), which costs the same for any n.
 
     Raises:
         ValueError: A sample is empty or has a number that is not positive and finite.

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import statistics
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from InferenceLibrary.errors import MonitorError, describe
+from InferenceLibrary.load.counted import CountedValues, counted
 from InferenceLibrary.load.measurement import Reduction, read_percentile
 from InferenceLibrary.load.record import Record
-from InferenceLibrary.stats import Interval, bootstrapped_mean, bootstrapped_percentile, percentile
 
 
 class RequestFigure(NamedTuple):
@@ -20,10 +18,35 @@ class RequestFigure(NamedTuple):
     title: str
     unit: str
     values: Callable[[Record], Sequence[float]]
+    """Of one request, in the unit."""
+
+    @property
+    def step(self) -> float:
+        """How exactly values are kept: a microsecond, a thousandth of a token a second, a token."""
+        return {"s": 1e-6, "tokens/s": 1e-3}.get(self.unit, 1.0)
+
+    def sample(self, records: Sequence[Record]) -> CountedValues | None:
+        """Return the values of requests, in their order; None where they have none."""
+        if self.values is _gaps:
+            return counted([one.gap_micros() for one in records], self.step)
+        if self.values is _token_latencies:
+            return counted(
+                [
+                    one.gap_micros() if one.token_a_chunk else [round(1e6 / one.rate)] if one.rate else ()
+                    for one in records
+                ],
+                self.step,
+            )
+        values = [value for one in records for value in self.values(one)]
+        return CountedValues.of(values, self.step) if values else None
 
 
 def _one(value: float | None) -> list[float]:
     return [] if value is None else [value]
+
+
+def _gaps(record: Record) -> list[float]:
+    return list(record.gaps())
 
 
 def _token_latencies(record: Record) -> list[float]:
@@ -36,7 +59,7 @@ FIGURES: dict[str, RequestFigure] = {
     "ttft": RequestFigure("time to first token", "s", lambda one: _one(one.first_token)),
     "ttst": RequestFigure("time to second token", "s", lambda one: _one(one.second_token)),
     "itl": RequestFigure("inter-token latency", "s", _token_latencies),
-    "gap": RequestFigure("gap between chunks", "s", lambda one: list(one.gaps())),
+    "gap": RequestFigure("gap between chunks", "s", _gaps),
     "tpot": RequestFigure("time per output token", "s", lambda one: _one(1 / one.rate if one.rate else None)),
     "latency": RequestFigure("end-to-end latency", "s", lambda one: [one.latency]),
     "scheduled_latency": RequestFigure(
@@ -89,56 +112,3 @@ def read_figure(name: str, totals: Iterable[str]) -> tuple[str, Reduction]:
             )
         )
     return figure, read_percentile(at)
-
-
-@dataclass(frozen=True)
-class Distribution:
-    """A sample of a figure, in its unit."""
-
-    count: int
-    mean: float
-    median: float
-    p90: float
-    p95: float
-    p99: float
-    minimum: float
-    maximum: float
-    deviation: float
-    """Standard deviation; zero for one value."""
-    mean_interval: Interval
-    median_interval: Interval
-    p99_interval: Interval
-
-    def facts(self) -> dict[str, Any]:
-        """As JSON takes it."""
-        plain: dict[str, Any] = {
-            one.name: getattr(self, one.name) for one in fields(self) if "interval" not in one.name
-        }
-        for name in ("mean", "median", "p99"):
-            interval: Interval = getattr(self, f"{name}_interval")
-            plain[f"{name}_95"] = [interval.low, interval.high]
-        return plain
-
-
-def describe_values(values: Sequence[float], seed: int = 0) -> Distribution:
-    """Return what a sample of one value or more looks like; the intervals are bootstrapped at 95 %, seeded."""
-    ordered = sorted(values)
-    mean = statistics.fmean(ordered)
-    return Distribution(
-        len(ordered),
-        mean,
-        percentile(ordered, 50),
-        percentile(ordered, 90),
-        percentile(ordered, 95),
-        percentile(ordered, 99),
-        ordered[0],
-        ordered[-1],
-        statistics.pstdev(ordered, mean) if len(ordered) < 10_000 else _deviation(ordered, mean),
-        bootstrapped_mean(values, seed=seed),
-        bootstrapped_percentile(ordered, 50, seed=seed),
-        bootstrapped_percentile(ordered, 99, seed=seed),
-    )
-
-
-def _deviation(values: Sequence[float], mean: float) -> float:
-    return float((sum((value - mean) ** 2 for value in values) / len(values)) ** 0.5)

@@ -143,10 +143,11 @@ class Reduction:
 
     def __init__(self, name: str, rank: float | None) -> None:
         self.name = name
-        self._rank = rank
+        self.rank = rank
+        """Percentile; None for the mean."""
 
     def __call__(self, values: Sequence[float]) -> float:
-        return mean(values) if self._rank is None else percentile(values, self._rank)
+        return mean(values) if self.rank is None else percentile(values, self.rank)
 
 
 def read_percentile(text: str) -> Reduction:

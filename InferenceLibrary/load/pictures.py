@@ -33,7 +33,6 @@ from InferenceLibrary.load.figures import FIGURES
 from InferenceLibrary.load.record import Record
 from InferenceLibrary.load.result import LoadResult
 from InferenceLibrary.load.sweep import SweepStep
-from InferenceLibrary.stats import percentile
 
 _ROWS = 120
 """Requests that a waterfall shows; of more, evenly chosen ones."""
@@ -60,23 +59,23 @@ def distribution_picture(result: LoadResult) -> str:
 
     Each figure has an axis of its own, from zero to its 99.5th percentile; p50 and p99 are marked.
     """
-    names = [name for name in ("ttft", "itl", "latency") if name in result.distributions]
+    names = [name for name in ("ttft", "itl", "latency") if name in result.figures]
     subtitle = f"{len(result.succeeded)} of {len(result.measured)} requests succeeded, {result.plan.schedule}"
     parts = draw_heading(f"Latencies of '{result.name}'", subtitle)
     top, height = 84.0, 150.0
     for number, name in enumerate(names):
-        values = sorted(result.values(name))
+        values = result.sample(name)
         title = FIGURES[name].title
-        most = percentile(values, 99.5)
+        most = values.percentile(99.5)
         factor, unit = (1000.0, "ms") if most < 10 else (1.0, "s")
         shares = Axis.around(0, 100, top + height, top, 4)
         times = Axis.around(0, most * factor, LEFT, WIDTH - RIGHT, 8, grow=True)
         parts += draw_grid(shares, "share, %", top, [f"{tick:g}" for tick in shares.ticks])
         ranks = [index * 100 / _POINTS for index in range(_POINTS + 1) if index * 100 / _POINTS <= 99.5]
-        curve = [(times(percentile(values, rank) * factor), shares(rank)) for rank in ranks]
+        curve = [(times(values.percentile(rank) * factor), shares(rank)) for rank in ranks]
         parts.append(_line(curve, SERIES[number]))
         for rank in (50, 99):
-            value = percentile(values, rank) * factor
+            value = values.percentile(rank) * factor
             x, y = times(value), shares(rank)
             parts.append(f'<circle cx="{pixels(x)}" cy="{pixels(y)}" r="3.5" fill="{SERIES[number]}"/>')
             anchor, aside = ("end", -8) if x > WIDTH - 160 else ("start", 8)
@@ -166,7 +165,7 @@ def sweep_picture(name: str, unit: str, steps: Sequence[SweepStep], knee: SweepS
 
 def _figure(step: SweepStep, name: str) -> float | None:
     figure = name.rpartition("_")[0]
-    if name not in step.result.totals and figure not in step.result.distributions:
+    if name not in step.result.totals and figure not in step.result.figures:
         return None
     return step.result.get(name)
 

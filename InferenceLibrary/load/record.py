@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import array
-import itertools
+import operator
 from collections.abc import Iterator
 from typing import Any
 
@@ -84,12 +84,15 @@ class Record(msgspec.Struct):
         found.frombytes(self.micros)
         return [value / 1e6 for value in found]
 
+    def gap_micros(self) -> array.array[int]:
+        """Microseconds between chunks with output."""
+        found = memoryview(self.micros).cast("I")
+        return array.array("I", map(operator.sub, found[1:], found))
+
     def gaps(self) -> Iterator[float]:
         """Seconds between chunks with output."""
-        found = array.array("I")
-        found.frombytes(self.micros)
-        for earlier, later in itertools.pairwise(found):
-            yield (later - earlier) / 1e6
+        for gap in self.gap_micros():
+            yield gap / 1e6
 
 
 class Digest:

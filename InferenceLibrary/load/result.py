@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,8 @@ import msgspec
 
 from InferenceLibrary.errors import MonitorError, describe
 from InferenceLibrary.files import make_folder, write_text
-from InferenceLibrary.load.figures import FIGURES, Distribution, describe_values, figure_of, read_figure
+from InferenceLibrary.load.counted import CountedValues, Distribution
+from InferenceLibrary.load.figures import FIGURES, figure_of, read_figure
 from InferenceLibrary.load.plan import LoadPlan, Users
 from InferenceLibrary.load.record import Record
 from InferenceLibrary.stats import percentile
@@ -120,14 +121,23 @@ class LoadResult:
         return sum(count - 1 for count in counts.values())
 
     def values(self, name: str) -> list[float]:
-        """Return the values of a figure that has one per request, token or gap: `ttft`, `itl`, `latency`.
+        """Return the values of a figure that has one per request, token or gap, in SI units and ascending.
+
+        Raises:
+            MonitorError: There is no such figure, or no request has it.
+        """
+        found = self.sample(name)
+        return found.thinned(len(found))
+
+    def sample(self, name: str) -> CountedValues:
+        """Return a figure that has a value per request, token or gap: `ttft`, `itl`, `latency`.
 
         Raises:
             MonitorError: There is no such figure, or no request has it.
         """
         figure = figure_of(name)
-        found = [value for one in self.succeeded for value in figure.values(one)]
-        if not found:
+        found = self._sample(name)
+        if found is None:
             reasons = Counter(one.no_rate for one in self.succeeded if one.no_rate)
             why = f"; {next(iter(reasons))}" if name in {"rate", "tpot"} and reasons else ""
             raise MonitorError(
@@ -138,15 +148,26 @@ class LoadResult:
             )
         return found
 
+    def _sample(self, name: str) -> CountedValues | None:
+        if name == "itl" and all(one.token_a_chunk for one in self.succeeded):
+            name = "gap"  # the same values: counted once
+        if name not in self._samples:
+            self._samples[name] = FIGURES[name].sample(self.succeeded)
+        return self._samples[name]
+
+    @cached_property
+    def _samples(self) -> dict[str, CountedValues | None]:
+        return {}
+
+    @cached_property
+    def figures(self) -> list[str]:
+        """Names of the figures that this load has."""
+        return [name for name in FIGURES if self._sample(name) is not None]
+
     @cached_property
     def distributions(self) -> dict[str, Distribution]:
         """Every figure that this load has, in full."""
-        found: dict[str, Distribution] = {}
-        for name, figure in FIGURES.items():
-            values = [value for one in self.succeeded for value in figure.values(one)]
-            if values:
-                found[name] = describe_values(values, self.plan.seed)
-        return found
+        return {name: self.sample(name).describe(self.plan.seed) for name in self.figures}
 
     @cached_property
     def totals(self) -> dict[str, float]:
@@ -175,7 +196,8 @@ class LoadResult:
         if name in self.totals:
             return self.totals[name]
         figure, reduce = read_figure(name, self.totals)
-        return reduce(self.values(figure))
+        found = self.sample(figure)
+        return found.mean if reduce.rank is None else found.percentile(reduce.rank)
 
     def goodput(self, **limits: float) -> float:
         """Return the requests a second that keep all limits: `goodput(ttft=0.5, tpot=0.05, latency=10)`, in seconds.
@@ -278,7 +300,7 @@ class LoadResult:
 
     def summary(self) -> dict[str, Any]:
         """Everything but the records, as JSON takes it."""
-        samples = {name: _thinned(self.values(name)) for name in self.distributions}
+        samples = {name: self.sample(name).thinned(_KEPT) for name in self.figures}
         return {
             "kind": KIND,
             "schema": SCHEMA,
@@ -337,9 +359,9 @@ class LoadResult:
         parts.append(f"{self.failures} failed" + (f" ({_counted(self.errors)})" if self.errors else ""))
         parts.append(f"{self.totals['tokens_per_second']:.4g} tokens/s")
         for name in ("ttft", "latency"):
-            if name in self.distributions:
-                one = self.distributions[name]
-                parts.append(f"{name} p50 {one.median * 1000:.4g} ms, p99 {one.p99 * 1000:.4g} ms")
+            if (one := self._sample(name)) is not None:
+                middle, tail = one.percentile(50) * 1000, one.percentile(99) * 1000
+                parts.append(f"{name} p50 {middle:.4g} ms, p99 {tail:.4g} ms")
         return "; ".join(parts + [f"UNTRUSTWORTHY: {one}" for one in self.doubts])
 
     __repr__ = __str__
@@ -355,14 +377,6 @@ def _texts(record: Record) -> Iterator[str]:
 
 def _counted(errors: dict[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in errors.items())
-
-
-def _thinned(values: Sequence[float]) -> list[float]:
-    """At most some thousand values that have the distribution of all: order statistics at even ranks."""
-    ordered = sorted(values)
-    if len(ordered) <= _KEPT:
-        return ordered
-    return [ordered[(2 * place + 1) * len(ordered) // (2 * _KEPT)] for place in range(_KEPT)]
 
 
 def read_summary(path: Path) -> dict[str, Any]:

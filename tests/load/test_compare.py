@@ -9,8 +9,7 @@ import pytest
 
 from InferenceLibrary.errors import MonitorError
 from InferenceLibrary.load.compare import compare_rounds, compare_summaries, compare_values, needed, other_machine
-from InferenceLibrary.load.figures import describe_values, read_figure
-from InferenceLibrary.stats import bootstrapped_mean, bootstrapped_percentile
+from InferenceLibrary.load.figures import read_figure
 
 
 def sample(center: float, count: int, seed: int) -> list[float]:
@@ -79,24 +78,6 @@ def test_rounds_that_cannot_be_compared() -> None:
         compare_rounds("ttft", [[1.0]] * 6, [[1.0]] * 5 + [[]])
     with pytest.raises(MonitorError, match="tolerance cannot be used"):
         compare_rounds("ttft", [[1.0]] * 6, [[1.0]] * 6, tolerance=2)
-
-
-def test_intervals_cover_what_they_shall() -> None:
-    covered = 0
-    for seed in range(100):
-        interval = bootstrapped_percentile(sample(1, 100, seed), 50, seed=seed)
-        covered += interval.low <= 1 <= interval.high
-    assert covered >= 87
-    means = bootstrapped_mean(sample(1, 5000, 4))
-    assert means.low < 1.0202 < means.high
-    assert means.high - means.low < 0.03
-
-
-def test_a_sample_is_described() -> None:
-    found = describe_values([1.0, 2.0, 3.0, 4.0])
-    assert (found.count, found.mean, found.median, found.minimum, found.maximum) == (4, 2.5, 2.5, 1, 4)
-    assert found.deviation == pytest.approx(1.1180, abs=1e-4)
-    assert found.facts()["median_95"][0] >= 1
 
 
 def test_names_of_figures_are_read() -> None:

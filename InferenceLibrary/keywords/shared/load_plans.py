@@ -133,7 +133,7 @@ class LoadGroup(KeywordGroup):
         self.log.info(f"Load of {result}")
         for remark in result.remarks:
             self.log.info(f"Load of {result.name}: {remark}")
-        if result.distributions:
+        if result.figures:
             self.draw(f"latencies of {result.name}", distribution_picture(result))
         curves = []
         for monitor in self.context.monitors:
