@@ -413,6 +413,8 @@ def pabot(processes: int, suites: int, bars: Bars) -> None:
 
 
 def main() -> int:
+    # In the background, or under nohup, it is ignored, and every runner that is started here would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parts = ("kill", "interrupt", "overhead", "loud", "pabot")
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(parts)}; all by default")

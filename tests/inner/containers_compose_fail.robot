@@ -61,10 +61,13 @@ Dependency Unhealthy
 Never Ready
     Start From
     ...    services: {sim: {image: "${IMAGE}", ports: ["127.0.0.1::8000"], command: [--fault, never-ready]}}
-    ...    health=/health/ready    timeout=2.5 s
+    ...    health=/health/ready    timeout=6 s
 
 Check That Does Not Pass
-    Start From    services: {${SIM}}    health=/health    checks={"file": "/no/such/file"}    timeout=5 s
+    Create File
+    ...    ${OUTPUT_DIR}/brief.yaml
+    ...    {title: x, ready: {health: {path: /health}, model_list: null, budgets: {checks_passed: 300ms}}}
+    Start From    services: {${SIM}}    checks={"file": "/no/such/file"}    profile=${OUTPUT_DIR}/brief.yaml
 
 Time Over While Starting
     Start From
@@ -77,7 +80,7 @@ Port Taken
     Start From    services: {sim: {image: "${IMAGE}", ports: ["127.0.0.1:${taken}:8000"]}}
 
 Unknown Argument
-    Start From    services: {${SIM}}    profile_=x
+    Start Compose    ${OUTPUT_DIR}/made/compose.yml    profile_=x
 
 No Such Log
     Start From    services: {${SIM}}    health=/health

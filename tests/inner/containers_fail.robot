@@ -8,6 +8,7 @@ Library          OperatingSystem
 *** Variables ***
 ${IMAGE}     inference-simulator:local
 ${SILENT}    1
+${BRIEF}     {title: x, ready: {health: {path: /health}, model_list: null, budgets: {checks_passed: 300ms}}}
 
 
 *** Test Cases ***
@@ -37,10 +38,11 @@ Never Listens
     Start Shell    echo still loading; exec sleep 60    timeout=1 s
 
 Never Ready
-    Start Container    ${IMAGE}    command=--fault never-ready    health=/health/ready    timeout=1.5 s
+    Start Container    ${IMAGE}    command=--fault never-ready    health=/health/ready    timeout=6 s
 
 Check That Does Not Pass
-    Start Container    ${IMAGE}    health=/health    checks={"file": "/no/such/file"}    timeout=3 s
+    Create File    ${OUTPUT_DIR}/brief.yaml    ${BRIEF}
+    Start Container    ${IMAGE}    checks={"file": "/no/such/file"}    profile=${OUTPUT_DIR}/brief.yaml
 
 Check That Is None
     Start Container    ${IMAGE}    health=/health    checks={"fiel": "ready"}
@@ -48,7 +50,7 @@ Check That Is None
 Unhealthy By Its Own Check
     ${check} =    Evaluate    {'test': ['CMD-SHELL', 'echo gpu fell off; exit 1'], 'interval': 10**8, 'retries': 1}
     VAR    &{extra}    healthcheck=${check}
-    Start Container    ${IMAGE}    command=--fault never-ready    health=/health/ready    timeout=2 s    extra=${extra}
+    Start Container    ${IMAGE}    command=--fault never-ready    health=/health/ready    timeout=6 s    extra=${extra}
 
 Wrong Argument Of The Program
     Start Container    ${IMAGE}    command=--modle x
