@@ -125,6 +125,8 @@ class _Answer:
         self._reads: list[tuple[float, int]] = []
         self._unpacker: Unpacker | None = None
         self._arrival = 0.0
+        self._over = False
+        """Whether the answer has come to its end, or nobody wants the rest."""
 
     def read(self, connection: Connection, way: Way) -> None:
         """Write the request and read the answer to its end."""
@@ -132,33 +134,43 @@ class _Answer:
 
         http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LONGEST_HEAD)
         unsent = self._write(connection, way, http)
-        while True:
-            event = http.next_event()
-            if event is h11.NEED_DATA:
-                try:
-                    data, when = connection.read()
-                except OSError as error:
-                    raise unsent or error from None
-                if not data and self._exchange.status is None:
-                    where = "inside the headers of its answer" if self._patience.arrived else "without an answer"
-                    raise UnreachableError(f"a connection closed {where}")
-                self._arrival = when - self._patience.sent
-                http.receive_data(data)
-            elif isinstance(event, h11.Response):
-                self._begin(event.status_code, event.headers.raw_items())
-            elif isinstance(event, h11.Data):
-                if not self._take(bytes(event.data)):
-                    self._exchange.ending = Ending.CANCELLED
-                    return
-            elif isinstance(event, h11.EndOfMessage) or event is h11.PAUSED:
-                break
-        self._exchange.ending = Ending.WHOLE
+        while not self._over:
+            try:
+                data, when = connection.read()
+            except OSError as error:
+                raise unsent or error from None
+            if not data and self._exchange.status is None:
+                where = "inside the headers of its answer" if self._patience.arrived else "without an answer"
+                raise UnreachableError(f"a connection closed {where}")
+            self._receive(http, data, when)
+        if self._exchange.ending is Ending.CANCELLED:
+            return
         self._exchange.left_over = bytes(http.trailing_data[0]) or connection.waiting()
         if self._unpacker is not None:
             self._unpacker.close()
 
+    def _receive(self, http: Any, data: bytes, when: float) -> None:
+        """Take bytes that have come."""
+        import h11
+
+        self._arrival = when - self._patience.sent
+        http.receive_data(data)
+        while not self._over and (event := http.next_event()) is not h11.NEED_DATA:
+            if isinstance(event, h11.Response):
+                self._begin(event.status_code, event.headers.raw_items())
+            elif isinstance(event, h11.Data):
+                if not self._take(bytes(event.data)):
+                    self._exchange.ending = Ending.CANCELLED
+                    self._over = True
+            elif isinstance(event, h11.EndOfMessage) or event is h11.PAUSED:
+                self._exchange.ending = Ending.WHOLE
+                self._over = True
+
     def _write(self, connection: Connection, way: Way, http: Any) -> OSError | None:
-        """Write the request; return what kept the server from taking the whole of it: it may have answered before."""
+        """Write the request; return what kept the server from taking the whole of it: it may have answered before.
+
+        A server that refuses need not read the rest of a request, so the rest is not sent (RFC 9112, 9.5).
+        """
         import h11
         import httpx
 
@@ -176,8 +188,13 @@ class _Answer:
         if request.body:
             data += http.send(h11.Data(data=request.body))
         data += http.send(h11.EndOfMessage())
+        rest = memoryview(data)
         try:
-            connection.write(data)
+            while rest and not self._over and not self._refused:
+                count, came = connection.write_or_read(rest)
+                rest = rest[count:]
+                if came:
+                    self._receive(http, came, self._patience.read(len(came)))
         except OSError as error:
             return error
         finally:
@@ -204,6 +221,10 @@ class _Answer:
             self._reads.pop()
         self._reads.append((self._arrival, len(self._body)))
         return self._reader is None or self._reader.feed(piece, self._arrival)
+
+    @property
+    def _refused(self) -> bool:
+        return self._exchange.status is not None and self._exchange.status >= 300
 
     @property
     def streams(self) -> bool:

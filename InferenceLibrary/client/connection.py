@@ -6,6 +6,7 @@ was written and not answered may have been carried out.
 
 from __future__ import annotations
 
+import selectors
 import socket
 import ssl
 import threading
@@ -22,6 +23,7 @@ from InferenceLibrary.client.route import UNIX_HOST, Route
 
 _PIECE = 64 * 1024
 """Bytes that are written or read at once."""
+_NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _LONGEST_ANSWER_OF_A_PROXY = 64 * 1024
 _PORTS = {"http": 80, "https": 443}
 
@@ -58,6 +60,8 @@ class Connection:
     def __init__(self, sock: socket.socket, patience: Patience) -> None:
         self._socket = sock
         self._patience = patience
+        self._ended = False
+        """Whether nothing more will come."""
 
     def write(self, data: bytes) -> None:
         """Write everything.
@@ -73,6 +77,36 @@ class Connection:
                 rest = rest[self._socket.send(rest[:_PIECE]) :]
             except TimeoutError:
                 raise limit from None
+
+    def write_or_read(self, data: memoryview) -> tuple[int, bytes | None]:
+        """Write a piece, or read what has come meanwhile where the other side takes nothing.
+
+        Returns:
+            How many bytes were written, and what has come: None for nothing, no bytes for the end of what comes.
+
+        Raises:
+            LimitExceeded: The other side takes it too slowly.
+        """
+        limit, left = self._patience.to_write()
+        self._socket.settimeout(0)
+        try:
+            return self._socket.send(data[:_PIECE]), None
+        except _NOT_NOW:
+            pass
+        events = selectors.EVENT_WRITE if self._ended else selectors.EVENT_WRITE | selectors.EVENT_READ
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._socket, events)
+            found = selector.select(left)
+        if not found:
+            raise limit
+        if not found[0][1] & selectors.EVENT_READ:
+            return 0, None
+        try:
+            came = self._socket.recv(_PIECE)
+        except _NOT_NOW:  # a record of TLS that holds nothing for us
+            return 0, None
+        self._ended = not came
+        return 0, came
 
     def read(self) -> tuple[bytes, float]:
         """Wait for bytes; return them (none at the end of the connection) and when they came.

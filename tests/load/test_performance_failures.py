@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from inner_suites import InnerRun, run_inner
+from inner_suites import INNER, InnerRun, run_inner
 from wire_server import DONE, END_OF_BODY, STREAM_HEAD, WireServer, delta, piece
 
 NUMBER = r"\d+(\.\d+)?"
@@ -73,6 +73,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InnerRun]:
     yield run_inner(
         "performance_fail.robot",
         tmp_path_factory.mktemp("performance_fail"),
+        "--listener",
+        str(INNER / "trusting.py"),
         "--variable",
         f"NO_OUTPUT:{no_output.url}",
         "--variable",

@@ -9,7 +9,7 @@ import typing
 from pathlib import Path
 
 import pytest
-from inner_suites import InnerRun, finish_inner, run_text, start_inner
+from inner_suites import INNER, InnerRun, finish_inner, run_text, start_inner
 from robot.libdocpkg import LibraryDocumentation
 from robot.running.arguments.typeinfo import TypeInfo
 
@@ -75,7 +75,10 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> list[InnerRun]:
         file = halves[number % 2] / (re.sub(r"\W+", "_", name).lower() + ".robot")
         file.write_text(f"{head.rstrip()}\n{needed}\n*** Test Cases ***{body}", encoding="utf-8")
     outputs = [folder / f"out_{half.name}" for half in halves]
-    started = [start_inner(half, output) for half, output in zip(halves, outputs, strict=True)]
+    started = [
+        start_inner(half, output, "--listener", str(INNER / "trusting.py"))
+        for half, output in zip(halves, outputs, strict=True)
+    ]
     return [finish_inner(*run, output) for run, output in zip(started, outputs, strict=True)]
 
 
