@@ -328,7 +328,7 @@ def test_done_must_be_the_last_and_only_one(wire, events):
 
 
 def test_json_in_place_of_a_stream_is_refused(wire):
-    with pytest.raises(StreamError, match=r"expected an event stream \(text/event-stream\), got application/json"):
+    with pytest.raises(StreamError, match=r"expected an event stream \(text/event-stream\) or lines of JSON, got application/json"):
         Client(wire([answer(REPLY)]).url).stream_chat(HELLO)
 
 
