@@ -109,8 +109,8 @@ class ConnectionKeywords(KeywordGroup):
         server.client.headers.update(plain_mapping(self.context, headers))
         if check:
             self._check_health(server, "Nobody answers as expected", Deadline(0.0))
-            if server.client.model is None and loaded.name == "openai":
-                server.client.model = self._first_model(server)
+            if model is None:
+                server.client.model = self._model_at(server, must=loaded.name == "openai")
         self.context.servers.add(server, alias)
         self.log.info(f"Connected to {server}, model {server.model}.")
         return server
@@ -190,12 +190,18 @@ class ConnectionKeywords(KeywordGroup):
         )
         raise ServerError(self.context.redactor(text))
 
-    def _first_model(self, server: Any) -> str | None:
+    def _model_at(self, server: Any, must: bool) -> str | None:
+        """The profile's model where the server lists it, else the first of its list."""
         from InferenceLibrary.servers.probes import GIVE_KEY
 
+        own: str | None = server.client.model
         try:
-            return next(iter(server.client.models()), None)
+            listed = server.client.models()
+            return own if own in listed else next(iter(listed), own)
         except RequestError as error:
+            if not must:
+                # A worker, say, has no model list.
+                return own
             if error.status != 401 or server.client.api_key:
                 raise
             first, _, rest = str(error).partition("\n")

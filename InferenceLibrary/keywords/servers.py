@@ -15,7 +15,7 @@ from robot.libraries.BuiltIn import BuiltIn
 from InferenceLibrary.context import RUN
 from InferenceLibrary.deadline import Deadline
 from InferenceLibrary.durations import milliseconds
-from InferenceLibrary.errors import CheckFailure, ServerError, describe
+from InferenceLibrary.errors import CheckFailure, ServerError, TargetError, describe
 from InferenceLibrary.keywords.connecting import ConnectionKeywords
 from InferenceLibrary.keywords.shared.arguments import plain, plain_mapping, revealed
 from InferenceLibrary.keywords.shared.ready_checks import ReadyChecks
@@ -143,10 +143,13 @@ class ServerKeywords(ConnectionKeywords):
     def use_target(self) -> Any:
         """Start or connect to what the suites test, as the variables say. Meant for `Suite Setup`.
 
-        `${TARGET}` is a profile's name (default `simulator`), a profile file, or a URL; `${MODEL}` a model's name;
-        `${API_KEY}` a key, as text or as a Robot secret. What is not set is read from the environment:
-        `INFERENCE_TARGET`, `VLLM_BACKEND_URL` with `VLLM_MODEL_NAME`, `INFERENCE_SERVICE_URL`, `LLM_GATEWAY_URL`;
-        `TEST_PORT`, `INTEGRATION_TEST_TIMEOUT`, `STREAM_TEST_TIMEOUT`, `INFERENCE_API_KEY`.
+        `${TARGET}` is a profile's name (default `simulator`), a profile file, or a URL; a profile without `start` is
+        connected to by its `url`. `${PROFILE}` tells what kind of server answers at a URL (a name or a file, `openai`
+        by default), `${TARGET_OPTIONS}` gives a start the profile's options as a JSON object; `${MODEL}` is a model's
+        name, `${API_KEY}` a key, as text or as a Robot secret. What is not set is read from the environment:
+        `INFERENCE_TARGET`, `INFERENCE_PROFILE`, `INFERENCE_TARGET_OPTIONS`, `INFERENCE_API_KEY`; `VLLM_BACKEND_URL`
+        with `VLLM_MODEL_NAME`, `INFERENCE_SERVICE_URL` and `LLM_GATEWAY_URL`, each with the profile of that system;
+        `TEST_PORT`, `INTEGRATION_TEST_TIMEOUT`, `STREAM_TEST_TIMEOUT`.
         `SKIP_INTEGRATION_TESTS=true` skips. The key is read here and not given as an argument, because Robot logs
         arguments.
 
@@ -173,14 +176,21 @@ class ServerKeywords(ConnectionKeywords):
         self.skip_if_integration_tests_are_off()
         builtin = BuiltIn()
         target = resolve_target(
-            builtin.get_variable_value("${TARGET}"), builtin.get_variable_value("${MODEL}"), os.environ
+            builtin.get_variable_value("${TARGET}"),
+            builtin.get_variable_value("${MODEL}"),
+            os.environ,
+            profile=builtin.get_variable_value("${PROFILE}"),
+            options=builtin.get_variable_value("${TARGET_OPTIONS}"),
         )
+        url, kind = self._where(target)
         key = builtin.get_variable_value("${API_KEY}") or os.environ.get("INFERENCE_API_KEY")
         secret = Secret(str(key)) if key and not isinstance(key, Secret) else key or None
-        if target.is_url:
-            server = self._connect(target.name, None, target.model, self._key(secret), JsonObject(), "openai", True)
+        if url is not None:
+            server = self._connect(url, None, target.model, self._key(secret), JsonObject(), kind, True)
         else:
-            server = self.start_server(target.name, port=target.port, model=target.model, api_key=secret)
+            server = self.start_server(
+                target.name, port=target.port, model=target.model, api_key=secret, **target.options
+            )
         limits = server.client.limits
         server.client.limits = limits._replace(total=target.call_timeout or limits.total)
         server.client.stream_limits = limits._replace(
@@ -189,6 +199,23 @@ class ServerKeywords(ConnectionKeywords):
         self.log.info(f"Target '{target.name}' (from {target.origin}).")
         builtin.set_suite_metadata("Target", f"{target.name} at {server.base_url}, model {server.model}")
         return server
+
+    @staticmethod
+    def _where(target: Any) -> tuple[str | None, str]:
+        """Return the URL of a target that is connected to, and its profile; no URL where it is started."""
+        if target.is_url:
+            return target.name, target.profile
+        from InferenceLibrary.servers.profile import load_profile
+
+        profile = load_profile(target.name)
+        if profile.start is None and profile.url is None:
+            raise TargetError(
+                describe(
+                    f"The target '{target.name}' is not started, but connected to",
+                    expected="its URL as TARGET, with this profile as PROFILE, or a line `url:` in the profile",
+                )
+            )
+        return (profile.url if profile.start is None else None), target.name
 
     @keyword(tags=["server"])
     def get_server(self, *, server: Any = None) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -66,7 +66,7 @@ class Start(_Part, frozen=True):
     """How the process is started."""
 
     command: Annotated[list[str], msgspec.Meta(min_length=1)]
-    """Arguments with placeholders: `{port}`, `{host}`, `{model}`, `{python}` and every option by name."""
+    """Arguments with placeholders: `{port}`, `{host}`, `{model}`, `{python}`, `{profile_dir}`, every option by name."""
     environment: dict[str, str] = {}
     """Variables set for the process; `{port}`, `{host}` and `{model}` are filled."""
     announcement: str | None = None
@@ -219,6 +219,8 @@ class Profile(_Part, frozen=True):
     homepage: str = ""
     model: str | None = None
     """Model to ask for; None: the first of the model list."""
+    url: str | None = None
+    """Where it runs already, for a profile without `start` that is given as the target."""
     start: Start | None = None
     """None: it cannot be started, only connected to."""
     ready: Ready = Ready()
@@ -281,9 +283,25 @@ def load_profile(name_or_path: str) -> Profile:
 @lru_cache(maxsize=64)
 def _parsed(path: Path, text: str) -> Profile:
     """Parsing takes as long as all else that comes before the start of a server, and most runs use one profile."""
-    profile = parse_yaml(text, str(path), Profile)
+    profile = _in_its_folder(parse_yaml(text, str(path), Profile), str(path.parent.absolute()))
     _check(profile, locator(text, str(path)))
     return _with_dialect(msgspec.structs.replace(profile, name=profile.name or path.stem), path)
+
+
+def _in_its_folder(profile: Profile, folder: str) -> Profile:
+    """Return a profile whose commands have the file's folder for `{profile_dir}`: what they run may lie beside it."""
+
+    def put(text: str) -> str:
+        return text.replace("{profile_dir}", folder)
+
+    parts: dict[str, Any] = {}
+    for name, section in (("start", profile.start), ("binary", profile.binary), ("terminal", profile.terminal)):
+        if section is not None:
+            parts[name] = msgspec.structs.replace(section, command=[put(part) for part in section.command])
+    if profile.start is not None:
+        variables = {name: put(value) for name, value in profile.start.environment.items()}
+        parts["start"] = msgspec.structs.replace(parts["start"], environment=variables)
+    return msgspec.structs.replace(profile, **parts)
 
 
 def _with_dialect(profile: Profile, path: Path) -> Profile:
@@ -378,12 +396,13 @@ def _check_readiness(profile: Profile, place: Place) -> None:
         problem = ready_check_problem(check)
         if problem is not None:
             raise ProfileError(f"{place(f'ready.checks[{number}]')}: {problem}.")
-    listing = profile.ready.model_list
-    if listing is not None and not listing.startswith("/"):
-        raise ProfileError(f"{place('ready.model_list')}: expected a path such as /v1/models, got '{listing}'.")
-    if profile.ready.health is not None and not profile.ready.health.path.startswith("/"):
-        path = profile.ready.health.path
-        raise ProfileError(f"{place('ready.health.path')}: expected a path such as /health, got '{path}'.")
+    health = None if profile.ready.health is None else profile.ready.health.path
+    for key, path, example in (
+        ("model_list", profile.ready.model_list, "/v1/models"),
+        ("health.path", health, "/health"),
+    ):
+        if path is not None and not path.startswith("/"):
+            raise ProfileError(f"{place(f'ready.{key}')}: expected a path such as {example}, got '{path}'.")
 
 
 def _check_model_routes(routes: ModelRoutes, place: Place) -> None:
@@ -401,10 +420,8 @@ def _check_capabilities(profile: Profile, place: Place) -> None:
     words = [(f"offers[{index}]", word) for index, word in enumerate(profile.offers)]
     for key, word in [*words, *((f"lacks.{word}", word) for word in profile.lacks)]:
         if word not in CAPABILITIES:
-            raise ProfileError(
-                f"{place(key)}: '{word}' is not a capability.{nearest_capability(word)} "
-                "docs/capabilities.md lists them."
-            )
+            unknown = f"'{word}' is not a capability.{nearest_capability(word)} docs/capabilities.md lists them."
+            raise ProfileError(f"{place(key)}: {unknown}")
     for word in profile.offers:
         if word in profile.lacks:
             raise ProfileError(f"{place(f'lacks.{word}')}: '{word}' stands under offers, too: expected one of both.")

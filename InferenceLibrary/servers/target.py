@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from InferenceLibrary.durations import parse_duration
 from InferenceLibrary.errors import TargetError
+from InferenceLibrary.protocol.exchange import decode_json
 
 DEFAULT_TARGET = "simulator"
 
-URL_VARIABLES = ("VLLM_BACKEND_URL", "INFERENCE_SERVICE_URL", "LLM_GATEWAY_URL")
-"""Read in this order when neither TARGET nor INFERENCE_TARGET is given; the field uses these names."""
+URL_VARIABLES = {
+    "VLLM_BACKEND_URL": "vllm",
+    "INFERENCE_SERVICE_URL": "inference-service",
+    "LLM_GATEWAY_URL": "llm-gateway",
+}
+"""Variable to the profile of the system that it names. Read in this order when neither TARGET nor INFERENCE_TARGET is
+given; the field uses these names."""
+
+PLAIN = "openai"
+"""The profile of a server of which nothing is known."""
 
 SKIP_VARIABLE = "SKIP_INTEGRATION_TESTS"
 _TRUE = {"1", "true", "yes", "on"}
@@ -32,14 +42,32 @@ class Target:
     """Seconds for a call that is not streamed."""
     stream_timeout: float | None = None
     """Seconds for a streamed call."""
+    profile: str = PLAIN
+    """What kind of server answers at a URL: a profile's name or file."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the profile, for a server that is started."""
 
     @property
     def is_url(self) -> bool:
         return self.name.startswith(("http://", "https://"))
 
 
-def resolve_target(target: str | None, model: str | None, environment: Mapping[str, str]) -> Target:
+def resolve_target(
+    target: str | None,
+    model: str | None,
+    environment: Mapping[str, str],
+    *,
+    profile: str | None = None,
+    options: object = None,
+) -> Target:
     """Return the target that the variables name, the suite's before the environment's.
+
+    Args:
+        target: A profile's name, a profile file, or a URL.
+        model: The model to ask for.
+        environment: What is read where the suite gives nothing.
+        profile: What kind of server answers at a URL.
+        options: Options of a profile that is started: a mapping, or a JSON object as text.
 
     Raises:
         TargetError: A variable has a value that cannot be read.
@@ -55,14 +83,25 @@ def resolve_target(target: str | None, model: str | None, environment: Mapping[s
     port = environment.get("TEST_PORT")
     if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         raise TargetError(f"TEST_PORT: expected a port from 1 to 65535, got '{port}'.")
-    return Target(
+    kind = profile or environment.get("INFERENCE_PROFILE") or ""
+    found = Target(
         name,
         origin,
         model or None,
         int(port) if port else None,
         _duration(environment, "INTEGRATION_TEST_TIMEOUT"),
         _duration(environment, "STREAM_TEST_TIMEOUT"),
+        kind or URL_VARIABLES.get(origin, PLAIN),
+        _options(options or environment.get("INFERENCE_TARGET_OPTIONS") or {}),
     )
+    if kind and not found.is_url:
+        raise TargetError(
+            f"PROFILE: '{kind}' says what answers at a URL, and the target is '{name}'. "
+            f"Give the URL as TARGET, or the profile as TARGET and no PROFILE."
+        )
+    if found.options and found.is_url:
+        raise TargetError(f"TARGET_OPTIONS: the options of a start, and {name} is connected to. Leave them out.")
+    return found
 
 
 def is_skipped(environment: Mapping[str, str]) -> bool:
@@ -75,6 +114,14 @@ def is_skipped(environment: Mapping[str, str]) -> bool:
     if value not in _TRUE | _FALSE:
         raise TargetError(f"{SKIP_VARIABLE}: expected true or false, got '{value}'.")
     return value in _TRUE
+
+
+def _options(value: object) -> dict[str, Any]:
+    """Options as a mapping, or as the text of a JSON object."""
+    found = decode_json(value) if isinstance(value, str) else value
+    if not isinstance(found, Mapping):
+        raise TargetError(f"""TARGET_OPTIONS: expected a JSON object such as {{"seed": 1}}, got '{value}'.""")
+    return {str(name): given for name, given in found.items()}
 
 
 def _duration(environment: Mapping[str, str], variable: str) -> float | None:

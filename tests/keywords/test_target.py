@@ -50,15 +50,35 @@ def test_a_url_is_connected_to(tmp_path: Path, simulator: Any) -> None:
     assert simulator.process.running, "it was only let go"
 
 
+def test_a_profile_goes_with_a_url_and_a_file_without_a_start_has_one(tmp_path: Path, simulator: Any) -> None:
+    options = ("--exclude", "limits", "--variable", f"TARGET:{simulator.base_url}", "--variable", "PROFILE:vllm")
+    assert facts(run(tmp_path / "profile", *options))["profile"] == "vllm"
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(f"title: mine\nurl: {simulator.base_url}\nready: {{first_token: none}}\n", encoding="utf-8")
+    found = facts(run(tmp_path / "file", "--exclude", "limits", "--variable", f"TARGET:{mine}"))
+    assert (found["profile"], found["url"], found["started"]) == ("mine", simulator.base_url, "False")
+
+
+def test_options_go_with_a_start(tmp_path: Path) -> None:
+    environment = {"INFERENCE_TARGET_OPTIONS": '{"model": "other"}'}
+    refused = run(tmp_path / "refused", "--exclude", "limits", **environment)["Use It"]
+    assert "'model'" in refused.first_line
+    options = ("--exclude", "limits", "--variable", 'TARGET_OPTIONS:{"seed": 3, "max_model_len": 500}')
+    assert run(tmp_path / "taken", *options)["Use It"].status == "PASS"
+
+
 def test_vllm_url_and_model(tmp_path: Path, simulator: Any) -> None:
     environment = {"VLLM_BACKEND_URL": f"{simulator.base_url}/v1", "VLLM_MODEL_NAME": "second"}
     found = facts(run(tmp_path, "--exclude", "limits", **environment))
     assert (found["url"], found["model"], found["asked"]) == (simulator.base_url, "second", "first")
+    assert found["profile"] == "vllm"
 
 
 @pytest.mark.parametrize("variable", ["INFERENCE_SERVICE_URL", "LLM_GATEWAY_URL"])
 def test_other_urls_of_the_field(tmp_path: Path, simulator: Any, variable: str) -> None:
-    assert facts(run(tmp_path, "--exclude", "limits", **{variable: simulator.base_url}))["url"] == simulator.base_url
+    found = facts(run(tmp_path, "--exclude", "limits", **{variable: simulator.base_url}))
+    profile = {"INFERENCE_SERVICE_URL": "inference-service", "LLM_GATEWAY_URL": "llm-gateway"}[variable]
+    assert (found["url"], found["profile"]) == (simulator.base_url, profile)
 
 
 def test_variables_of_the_run_go_before_the_environment(tmp_path: Path, simulator: Any) -> None:
@@ -98,7 +118,23 @@ def test_the_limit_of_calls_is_that_of_streams_too(tmp_path: Path) -> None:
         ({"INFERENCE_TARGET": "http://127.0.0.1:99999"}, r"'http://127.0.0.1:99999' is not the URL of a server: .*"),
         ({"VLLM_BACKEND_URL": "localhost:8000"}, r"'localhost:8000' is no profile\. .* write http://localhost:8000"),
         ({"LLM_GATEWAY_URL": "http://127.0.0.1:9"}, r"Nobody answers as expected: .* got connection refused .*"),
-        ({"INFERENCE_TARGET": "openai"}, r"Profile 'openai' cannot be started: .*"),
+        (
+            {"INFERENCE_TARGET": "openai"},
+            r"The target 'openai' is not started, but connected to: expected its URL as TARGET, .*",
+        ),
+        (
+            {"INFERENCE_PROFILE": "vllm"},
+            r"PROFILE: 'vllm' says what answers at a URL, and the target is 'simulator'\. .*",
+        ),
+        (
+            {"INFERENCE_TARGET": "http://127.0.0.1:9", "INFERENCE_TARGET_OPTIONS": '{"seed": 1}'},
+            r"TARGET_OPTIONS: the options of a start, and http://127.0.0.1:9 is connected to\. .*",
+        ),
+        ({"INFERENCE_TARGET_OPTIONS": "seed=1"}, r"TARGET_OPTIONS: expected a JSON object such as .*, got 'seed=1'\."),
+        (
+            {"INFERENCE_TARGET_OPTIONS": '{"sed": 1}'},
+            r"Profile 'simulator' has no option 'sed': .* Did you mean 'seed'\?",
+        ),
     ],
 )
 def test_a_variable_that_cannot_be_used_is_told(tmp_path: Path, environment: dict[str, str], message: str) -> None:

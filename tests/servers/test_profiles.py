@@ -160,3 +160,25 @@ def test_a_name_far_from_all_is_not_guessed_at() -> None:
     with pytest.raises(ProfileError) as caught:
         load_profile("nope")
     assert "Did you mean" not in str(caught.value)
+
+
+def test_commands_may_name_what_lies_beside_the_profile(tmp_path: Path) -> None:
+    folder = tmp_path / "it's here: my folder"
+    folder.mkdir()
+    file = folder / "mine.yaml"
+    file.write_text(
+        """title: mine
+start: {command: ["{python}", "{profile_dir}/server.py"], environment: {CONFIG: "{profile_dir}/x.json"}}
+binary: {command: ["{profile_dir}/tool"]}
+terminal: {command: ["{profile_dir}/chat", "{profile_dir}"], prompt: '>'}
+""",
+        encoding="utf-8",
+    )
+    profile = load_profile(str(file))
+    assert profile.start is not None
+    assert profile.start.command == ["{python}", f"{folder}/server.py"]
+    assert profile.start.environment == {"CONFIG": f"{folder}/x.json"}
+    assert profile.binary is not None
+    assert profile.binary.command == [f"{folder}/tool"]
+    assert profile.terminal is not None
+    assert profile.terminal.command == [f"{folder}/chat", str(folder)]

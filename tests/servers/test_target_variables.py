@@ -49,6 +49,28 @@ def test_what_is_a_url(name: str, is_url: bool) -> None:
     assert resolved({}, target=name).is_url is is_url
 
 
+@pytest.mark.parametrize(
+    ("environment", "profile", "found"),
+    [
+        ({"INFERENCE_TARGET": URL}, None, "openai"),
+        ({"VLLM_BACKEND_URL": URL}, None, "vllm"),
+        ({"INFERENCE_SERVICE_URL": URL}, None, "inference-service"),
+        ({"LLM_GATEWAY_URL": URL}, None, "llm-gateway"),
+        ({"LLM_GATEWAY_URL": URL, "INFERENCE_PROFILE": "sglang"}, None, "sglang"),
+        ({"LLM_GATEWAY_URL": URL, "INFERENCE_PROFILE": "sglang"}, "mine.yaml", "mine.yaml"),
+    ],
+)
+def test_what_answers_at_a_url(environment: dict[str, str], profile: str | None, found: str) -> None:
+    assert resolve_target(None, None, environment, profile=profile).profile == found
+
+
+def test_options_are_a_mapping_or_its_json() -> None:
+    assert resolve_target(None, None, {}, options={"seed": 1}).options == {"seed": 1}
+    assert resolve_target(None, None, {"INFERENCE_TARGET_OPTIONS": '{"seed": 2}'}).options == {"seed": 2}
+    with pytest.raises(TargetError, match="expected a JSON object"):
+        resolve_target(None, None, {}, options=[1])
+
+
 def test_the_model_of_vllm_goes_with_its_url_only() -> None:
     model = {"VLLM_MODEL_NAME": "llama"}
     assert resolved({"VLLM_BACKEND_URL": URL} | model).model == "llama"
