@@ -223,7 +223,7 @@ def capability(word: str) -> Capability:
     """
     found = _SPELLINGS.get(" ".join(word.replace("_", " ").replace("-", " ").lower().split()))
     if found is None:
-        raise ValueError(f"'{word}' is not a capability.{nearest_capability(word)} docs/capabilities.md lists them.")
+        raise ValueError(unknown_capability(word))
     return found
 
 
@@ -231,3 +231,8 @@ def nearest_capability(word: str) -> str:
     """Return the question whether another was meant, with a blank before it; empty where none is near."""
     close = difflib.get_close_matches(word.lower().replace("-", " "), CAPABILITIES, n=1, cutoff=0.5)
     return f" Did you mean '{close[0]}'?" if close else ""
+
+
+def unknown_capability(word: str) -> str:
+    """Return what is said of a word that the list does not have."""
+    return f"'{word}' is not a capability.{nearest_capability(word)} docs/capabilities.md lists them."

@@ -16,7 +16,7 @@ from InferenceLibrary.dialects.dialect import WaivedRule, check_waived
 from InferenceLibrary.dialects.files import load_dialect
 from InferenceLibrary.durations import parse_duration
 from InferenceLibrary.errors import ProfileError
-from InferenceLibrary.protocol.capabilities import CAPABILITIES, nearest_capability
+from InferenceLibrary.protocol.capabilities import CAPABILITIES, unknown_capability
 from InferenceLibrary.protocol.rules.rule import Reference
 from InferenceLibrary.protocol.rules.verdicts import Waiver
 from InferenceLibrary.servers.ready_check import ReadyCheck, ready_check_problem
@@ -237,7 +237,7 @@ class Profile(_Part, frozen=True):
     waives: list[WaivedRule] = []
     """Further rules of the wire that are not held against it."""
     offers: list[str] = []
-    """Capabilities that it has; a request finds most of them out, the others count only where they stand here."""
+    """Capabilities that it has and no request finds out."""
     lacks: dict[str, str] = {}
     """Capability to reason: what `Skip Unless Server Supports` skips."""
     hints: list[Hint] = []
@@ -397,10 +397,8 @@ def _check_readiness(profile: Profile, place: Place) -> None:
         if problem is not None:
             raise ProfileError(f"{place(f'ready.checks[{number}]')}: {problem}.")
     health = None if profile.ready.health is None else profile.ready.health.path
-    for key, path, example in (
-        ("model_list", profile.ready.model_list, "/v1/models"),
-        ("health.path", health, "/health"),
-    ):
+    listing = profile.ready.model_list
+    for key, path, example in (("model_list", listing, "/v1/models"), ("health.path", health, "/health")):
         if path is not None and not path.startswith("/"):
             raise ProfileError(f"{place(f'ready.{key}')}: expected a path such as {example}, got '{path}'.")
 
@@ -420,8 +418,7 @@ def _check_capabilities(profile: Profile, place: Place) -> None:
     words = [(f"offers[{index}]", word) for index, word in enumerate(profile.offers)]
     for key, word in [*words, *((f"lacks.{word}", word) for word in profile.lacks)]:
         if word not in CAPABILITIES:
-            unknown = f"'{word}' is not a capability.{nearest_capability(word)} docs/capabilities.md lists them."
-            raise ProfileError(f"{place(key)}: {unknown}")
+            raise ProfileError(f"{place(key)}: {unknown_capability(word)}")
     for word in profile.offers:
         if word in profile.lacks:
             raise ProfileError(f"{place(f'lacks.{word}')}: '{word}' stands under offers, too: expected one of both.")
