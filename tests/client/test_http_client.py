@@ -328,7 +328,8 @@ def test_done_must_be_the_last_and_only_one(wire, events):
 
 
 def test_json_in_place_of_a_stream_is_refused(wire):
-    with pytest.raises(StreamError, match=r"expected an event stream \(text/event-stream\) or lines of JSON, got application/json"):
+    expected = r"expected an event stream \(text/event-stream\) or lines of JSON, got application/json"
+    with pytest.raises(StreamError, match=expected):
         Client(wire([answer(REPLY)]).url).stream_chat(HELLO)
 
 
