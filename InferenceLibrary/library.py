@@ -46,6 +46,7 @@ from InferenceLibrary.keywords.retries import RetryKeywords
 from InferenceLibrary.keywords.rules import RuleKeywords, list_broken_rules
 from InferenceLibrary.keywords.sampling import SamplingKeywords
 from InferenceLibrary.keywords.screens import ScreenKeywords
+from InferenceLibrary.keywords.served import ServedKeywords
 from InferenceLibrary.keywords.server_logs import ServerLogKeywords, list_kept, mark_logs, tell_of_servers
 from InferenceLibrary.keywords.servers import ServerKeywords
 from InferenceLibrary.keywords.shared.argument_names import RefusedArguments, refusal
@@ -101,6 +102,7 @@ class InferenceLibrary(
     SamplingKeywords,
     MetricKeywords,
     ModelAdminKeywords,
+    ServedKeywords,
     TypedApiKeywords,
     StoredResponseKeywords,
     EmbeddingKeywords,

@@ -56,14 +56,15 @@ def to_messages(value: str | list | tuple) -> Messages:  # type: ignore[type-arg
     """Convert to chat messages.
 
     Raises:
-        ValueError: The text begins with `[` but is no list, or an item is no object with a role.
+        ValueError: The text begins with `[` but is no list, or an item is not an object with a role or a type.
     """
     if isinstance(value, str) and not value.lstrip().startswith("["):
         return Messages([{"role": "user", "content": value}])
     data = _literal(value) if isinstance(value, str) else value
     messages = Messages()
     for index, item in enumerate(data):
-        if not isinstance(item, dict) or not isinstance(item.get("role"), str):
+        # Items of the Responses API that are not messages have a type in place of a role.
+        if not isinstance(item, dict) or not isinstance(item.get("role", item.get("type")), str):
             raise ValueError(
                 f'Expected message {index} to be an object such as {{"role": "user", "content": "Hi"}}, got {item!r}.'
             )

@@ -240,8 +240,11 @@ class Client:
         ours = not whole or _address(parts) == _address(urlsplit(self.base_url))
         headers = {**(self.headers if ours else {}), **HEADERS.get(path, {}), **(sending.headers or {})}
         login = login_of(parts) or (self._login if ours else None)
-        if self.api_key and ours:
-            login = f"Bearer {self.api_key}"
+        key = self.api_key if sending.api_key is None else sending.api_key
+        if key and (ours or sending.api_key):
+            login = f"Bearer {key}"
+        elif sending.api_key is not None:
+            login = None
         if login is not None and not any(name.lower() == "authorization" for name in headers):
             headers["authorization"] = login
         if parts.username is not None:

@@ -21,6 +21,8 @@ class Sending(NamedTuple):
     """In place of the client's limits."""
     headers: Mapping[str, str] | None = None
     """Sent beside the client's own."""
+    api_key: str | None = None
+    """In place of the client's key; an empty one sends none, and no other login either."""
     retry: RetryPolicy | None = None
     """In place of the client's policy; a stream that has begun is not tried again."""
     expected_status: Statuses = OK

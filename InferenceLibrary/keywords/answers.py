@@ -57,15 +57,16 @@ class AnswerKeywords(KeywordGroup):
             raise CheckFailure(f"Reply: expected a text that contains '{expected}', got '{answer.text}'.")
 
     @keyword(tags=["chat", "assertion"])
-    def finish_reason_should_be(self, answer: Reply | Stream, expected: str) -> None:
+    def finish_reason_should_be(self, answer: Reply | Stream, expected: str, *, choice: int = 0) -> None:
         """Check why generation ended.
 
         Args:
             answer: A reply or a stream.
             expected: `stop`, `length`, `tool_calls`, `content_filter` or what the server has.
+            choice: Index of the choice, of an answer with several.
 
         Raises:
-            CheckFailure: It ended for another reason, or none is given.
+            CheckFailure: It ended for another reason, none is given; or there is no such choice.
 
         Example:
         ```robotframework
@@ -76,8 +77,10 @@ class AnswerKeywords(KeywordGroup):
             Finish Reason Should Be    ${reply}    length
         ```
         """
-        if answer.finish_reason != expected:
-            raise CheckFailure(f"Finish reason: expected '{expected}', got {answer.finish_reason!r} in {answer}.")
+        got = answer.finish_reason if choice == 0 else _reason_of(answer, choice)
+        if got != expected:
+            which = f" of choice {choice}" if choice else ""
+            raise CheckFailure(f"Finish reason{which}: expected '{expected}', got {got!r} in {answer}.")
 
     @keyword(tags=["chat", "assertion"])
     def usage_should_add_up(self, answer: Reply | Stream) -> None:
@@ -206,3 +209,19 @@ class AnswerKeywords(KeywordGroup):
         return check_number(
             answer.usage.total_tokens, assertion_operator, assertion_expected, "total tokens", "tokens", message
         )
+
+
+def _reason_of(answer: Reply | Stream, choice: int) -> str | None:
+    """Return why a choice ended.
+
+    Raises:
+        CheckFailure: There is no such choice.
+    """
+    pieces = (
+        [piece for chunk in answer.chunks for piece in chunk.pieces] if isinstance(answer, Stream) else answer.pieces
+    )
+    own = [piece for piece in pieces if piece.index == choice]
+    if not own:
+        there = ", ".join(str(index) for index in sorted({piece.index for piece in pieces})) or "none"
+        raise CheckFailure(f"Finish reason: expected choice {choice}, got only {there} in {answer}.")
+    return next((piece.finish_reason for piece in own if piece.finish_reason), None)

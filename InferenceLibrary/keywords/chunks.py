@@ -113,6 +113,55 @@ class ChunkKeywords(KeywordGroup):
         self.log.info(f"'{key}' goes from {values[0][1]} to {values[-1][1]} in {len(values)} chunks.")
         return [value for _, value in values]
 
+    @keyword(tags=["stream", "assertion"])
+    def stream_should_end_with_error(
+        self,
+        stream: Stream,
+        *,
+        error_type: str | None = None,
+        error_code: str | None = None,
+        error_message: str | None = None,
+    ) -> None:
+        """Check that a stream ended with an error event after it had begun, and what that says.
+
+        Args:
+            stream: A stream that was asked for with `allow_broken=True`.
+            error_type: Type of the error.
+            error_code: Code of the error, as text, whether the server sends text or a number.
+            error_message: Text that the message contains, whatever its case.
+
+        Raises:
+            CheckFailure: There is no error event; another event than `[DONE]` comes after it; or the error has another
+                type, another code, or another message.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Out Of Memory
+            Start Server    simulator    fault=error-mid-stream
+            ${stream} =    Stream Chat    What is the capital of France?    allow_broken=True
+            Stream Should End With Error    ${stream}    error_type=server_error
+        ```
+        """
+        refuse_empty("the error", error_message)
+        error = stream.error
+        if error is None:
+            raise CheckFailure(f"Error of a stream: expected an error event, got none in {stream}.")
+        place = next((number for number, chunk in enumerate(stream.chunks) if chunk.error), len(stream.chunks))
+        after = [chunk for chunk in stream.chunks[place + 1 :] if not chunk.is_done]
+        if after:
+            raise CheckFailure(
+                f"Error of a stream: expected nothing after event {place + 1}, got {len(after)} more, the first "
+                f"{_shown(after[0])}."
+            )
+        wanted = {"type": (error_type, error.type), "code": (error_code, error.code)}
+        for what, (expected, got) in wanted.items():
+            if expected is not None and expected != got:
+                raise CheckFailure(f"Error of a stream: expected {what} {expected}, got {got} in '{error}'.")
+        if error_message is not None and error_message.lower() not in str(error).lower():
+            raise CheckFailure(f"Error of a stream: expected a message that contains '{error_message}', got '{error}'.")
+        self.log.info(f"The stream ended with: {error}")
+
     @staticmethod
     def _chunks(stream: Stream, among: str) -> list[tuple[int, Chunk]]:
         """The chunks that count, each with its number among the events, from 1."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 from assertionengine import AssertionOperator
@@ -81,16 +82,26 @@ class EmbeddingKeywords(CallGroup):
         return embeddings
 
     @keyword(tags=["embeddings", "assertion"])
-    def embeddings_should_agree(self, first: Any, second: Any, *, tolerance: float = 1e-6) -> None:
+    def embeddings_should_agree(
+        self,
+        one: Any,
+        other: Any,
+        *,
+        first: int | None = None,
+        second: int | None = None,
+        tolerance: float = 1e-6,
+    ) -> None:
         """Check that two answers give the same vectors: as float and base64, alone and in a batch, on two servers.
 
         Args:
-            first: What [Create Embeddings] returned.
-            second: The other one.
+            one: What [Create Embeddings] returned.
+            other: The other one.
+            first: Index of the one vector of the first answer that is compared; all when neither is given.
+            second: That of the second answer.
             tolerance: The largest difference of two numbers.
 
         Raises:
-            CheckFailure: They differ in number, length or value.
+            CheckFailure: They differ in number, length or value; or there is no such vector.
 
         Example:
         ```robotframework
@@ -100,19 +111,57 @@ class EmbeddingKeywords(CallGroup):
             ${plain} =    Create Embeddings    a text
             ${packed} =    Create Embeddings    a text    encoding=base64
             Embeddings Should Agree    ${plain}    ${packed}
+            ${batch} =    Create Embeddings    ["another text", "a text"]
+            Embeddings Should Agree    ${batch}    ${plain}    first=1    second=0    tolerance=0.001
         ```
         """
-        if len(first.vectors) != len(second.vectors) or first.dimensions != second.dimensions:
-            raise CheckFailure(f"Embeddings: expected the same form, got {first} and {second}.")
-        for index, (one, other) in enumerate(zip(first.vectors, second.vectors, strict=True)):
+        if first is None and second is None:
+            vectors, others = one.vectors, other.vectors
+        else:
+            vectors, others = [_vector(one, first or 0)], [_vector(other, second or 0)]
+        if len(vectors) != len(others) or one.dimensions != other.dimensions:
+            raise CheckFailure(f"Embeddings: expected the same form, got {one} and {other}.")
+        for index, (left, right) in enumerate(zip(vectors, others, strict=True)):
             # Written so that NaN, which is not larger than anything, fails.
-            beyond = [abs(a - b) for a, b in zip(one, other, strict=True) if not abs(a - b) <= tolerance]
+            beyond = [abs(a - b) for a, b in zip(left, right, strict=True) if not abs(a - b) <= tolerance]
             if beyond:
                 worst = max(beyond)
                 raise CheckFailure(
                     f"Embeddings: expected equal vectors within {tolerance:g}, got a difference of {worst:g} "
                     f"in vector {index}."
                 )
+
+    @keyword(tags=["embeddings", "assertion"])
+    def embeddings_should_have_unit_length(self, embeddings: Any, *, tolerance: float = 1e-3) -> None:
+        """Check that each vector of an answer has the length 1, as normalised embeddings do.
+
+        Args:
+            embeddings: What [Create Embeddings] returned.
+            tolerance: How far a length may be from 1.
+
+        Raises:
+            CheckFailure: There is no vector; or one is longer or shorter. The message names the first.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Normalised
+            Start Server    simulator
+            ${embeddings} =    Create Embeddings    ["a text", "another"]
+            Embeddings Should Have Unit Length    ${embeddings}
+        ```
+        """
+        if not embeddings.vectors:
+            raise CheckFailure("Lengths of embeddings: expected at least one vector, got none.")
+        lengths = [math.hypot(*vector) for vector in embeddings.vectors]
+        for index, length in enumerate(lengths):
+            # Written so that NaN fails.
+            if not abs(length - 1) <= tolerance:
+                raise CheckFailure(
+                    f"Lengths of embeddings: expected 1 within {tolerance:g}, got {length:.6g} in vector {index} of "
+                    f"{len(lengths)}."
+                )
+        self.log.info(f"The lengths of {len(lengths)} vectors are from {min(lengths):.6g} to {max(lengths):.6g}.")
 
     @keyword(tags=["embeddings", "getter"])
     def get_similarity(
@@ -201,3 +250,11 @@ class EmbeddingKeywords(CallGroup):
         hold(self.context, "Ranking", reply, RANKING)
         results: list[Any] = reply.json["results"]
         return results
+
+
+def _vector(embeddings: Any, index: int) -> list[float]:
+    try:
+        found: list[float] = embeddings.vectors[index]
+    except IndexError:
+        raise CheckFailure(f"Embeddings: expected vector {index}, got {embeddings}.") from None
+    return found

@@ -13,6 +13,7 @@ from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.errors import CheckFailure, InferenceError, TargetError, describe
 from InferenceLibrary.keywords.shared.assertions import check_number
 from InferenceLibrary.keywords.shared.base import KeywordGroup
+from InferenceLibrary.keywords.shared.waiting import checked_within
 from InferenceLibrary.types import JsonObject, shown_kind
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class MetricKeywords(KeywordGroup):
         message: str | None = None,
         *,
         labels: JsonObject = JsonObject(),  # noqa: B008 - read, never changed
+        within: timedelta = timedelta(0),
         server: Any = None,
     ) -> Any:
         """Return the value of a metric, summed over its labels, checked inline when an operator is given.
@@ -103,26 +105,30 @@ class MetricKeywords(KeywordGroup):
             assertion_expected: The other side.
             message: Replaces the text of the failure.
             labels: Only samples with these labels count.
+            within: How long the check is tried again until it holds; each look may last so long at most.
             server: Alias, handle or object; None for the current one.
 
         Returns:
             The value.
 
         Raises:
-            CheckFailure: There is no such metric, or the comparison does not hold.
+            CheckFailure: There is no such metric, or the comparison does not hold in time.
 
         Example:
         ```robotframework
         *** Test Cases ***
         Nothing Runs
             Start Server    simulator
-            Get Metric    vllm:num_requests_running    ==    0
+            Get Metric    vllm:num_requests_running    ==    0    within=2 s
         ```
         """
-        metrics = self._metrics(self.context.servers.get(server))
-        return check_number(
-            self._value(metrics, name, labels), assertion_operator, assertion_expected, f"metric {name}", "", message
-        )
+        found = self.context.servers.get(server)
+
+        def checked() -> Any:
+            value = self._value(self._metrics(found), name, labels)
+            return check_number(value, assertion_operator, assertion_expected, f"metric {name}", "", message)
+
+        return checked_within(checked, within)
 
     @keyword(tags=["metrics", "assertion"])
     def metric_should_have_risen(

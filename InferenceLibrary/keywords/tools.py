@@ -13,6 +13,7 @@ from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.shared.base import KeywordGroup
 from InferenceLibrary.keywords.shared.rule_groups import LOGPROBS, TOOLS, asked_besides, hold
 from InferenceLibrary.keywords.shared.wire_types import Tools
+from InferenceLibrary.protocol.paths import MESSAGES, RESPONSES
 from InferenceLibrary.types import JsonObject, Messages
 
 
@@ -116,7 +117,7 @@ class ToolKeywords(KeywordGroup):
             results: What each tool gave, by its name: text, or any JSON value.
 
         Returns:
-            The messages for the next [Chat].
+            The messages for the next [Chat], [Respond] or [Send Message], in the form of the API that the answer is of.
 
         Raises:
             CheckFailure: The answer calls a tool that has no result here, or none at all.
@@ -139,15 +140,19 @@ class ToolKeywords(KeywordGroup):
                 f"Tool results: expected a result for each call, got none for "
                 f"{', '.join(map(str, lacking)) or 'an answer without calls'}."
             )
+        texts = [_as_text(results[str(call.name)]) for call in calls]
+        path = answer.exchange.request.path
+        if path.endswith(RESPONSES):
+            return Messages([*messages, *_items_of(answer, calls, texts)])
+        if path.endswith(MESSAGES):
+            return Messages([*messages, *_blocks_of(answer, calls, texts)])
         said = [
             {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
             for call in calls
         ]
         continued = Messages([*messages, {"role": "assistant", "content": answer.text or None, "tool_calls": said}])
-        for call in calls:
-            result = results[str(call.name)]
-            content = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
-            continued.append({"role": "tool", "tool_call_id": call.id, "content": content})
+        for call, text in zip(calls, texts, strict=True):
+            continued.append({"role": "tool", "tool_call_id": call.id, "content": text})
         return continued
 
     @keyword(tags=["chat"])
@@ -235,3 +240,31 @@ class ToolKeywords(KeywordGroup):
             raise CheckFailure("Log probabilities: expected one for each token, got none. Hint: ask with logprobs=1.")
         besides = None if alternatives is None else asked_besides(answer, logprobs=alternatives)
         hold(self.context, "Log probabilities", answer, LOGPROBS, besides)
+
+
+def _as_text(result: Any) -> str:
+    return result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
+
+
+def _items_of(answer: Reply | Stream, calls: list[Any], texts: list[str]) -> list[dict[str, Any]]:
+    """The items of the Responses API: what was said, each call, and each result with the id of its call."""
+    said: list[dict[str, Any]] = [{"role": "assistant", "content": answer.text}] if answer.text else []
+    called = [
+        {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": call.arguments} for call in calls
+    ]
+    given = [
+        {"type": "function_call_output", "call_id": call.id, "output": text}
+        for call, text in zip(calls, texts, strict=True)
+    ]
+    return [*said, *called, *given]
+
+
+def _blocks_of(answer: Reply | Stream, calls: list[Any], texts: list[str]) -> list[dict[str, Any]]:
+    """The messages of Anthropic's API: the assistant's with its blocks, and the user's with the results."""
+    said: list[dict[str, Any]] = [{"type": "text", "text": answer.text}] if answer.text else []
+    called = [{"type": "tool_use", "id": call.id, "name": call.name, "input": call.input} for call in calls]
+    given = [
+        {"type": "tool_result", "tool_use_id": call.id, "content": text}
+        for call, text in zip(calls, texts, strict=True)
+    ]
+    return [{"role": "assistant", "content": [*said, *called]}, {"role": "user", "content": given}]

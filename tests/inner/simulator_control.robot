@@ -3,6 +3,7 @@ Documentation    A simulator told what to do while it runs, and asked what it co
 ...              tests must pass, the others must fail for the reason in their names; pytest reads what they say.
 
 Library          InferenceLibrary
+Library          OperatingSystem
 
 Suite Setup      Start Server    simulator    alias=sim
 Test Teardown    Stop Other Servers
@@ -45,6 +46,26 @@ A Response Is Awaited And Cancelled
     ${reply} =    Respond    Hello    extra={"background": true}
     Cancel Response    ${reply.id}
     Wait Until Response Is    ${reply}    cancelled    within=5 s
+
+A Route Needs A Key
+    Start Locked Server
+    Route Should Need A Key    POST    /v1/chat/completions    {"messages": [{"role": "user", "content": "Hi"}]}
+
+A Model Is Loaded In Time
+    Start Server    service    loaded_models=none    alias=models
+    Served Model Should Be    phi-4    available
+    Start Call    Load Served Model    phi-4
+    Served Model Should Be    phi-4    loaded    within=10 s
+
+A Metric Is Awaited
+    Start Call    Stream Chat    Hello    headers={"X-Inference-Fault": "stall:before=headers,seconds=0.3"}
+    Get Metric    vllm:num_requests_running    ==    0    within=20 s
+
+A Key Of One Call
+    Start Locked Server
+    Send Request    GET    /v1/models    api_key=none    expected_status=401
+    Send Request    GET    /v1/models    api_key=${WRONG}    expected_status=401
+    Send Request    GET    /v1/models    expected_status=200
 
 Not A Fault
     Inject Fault    status:code=503    mising-done
@@ -102,10 +123,54 @@ Response That Cannot Be Asked For
 Response That Cannot Be Cancelled
     Cancel Response    resp_none
 
+Route Without A Key
+    Start Locked Server
+    Route Should Need A Key    GET    /health
+
+Route That Takes Any Key
+    Start Locked Server    not-a-key-of-this-server
+    Route Should Need A Key    GET    /v1/models
+
+Route That Refuses Its Own Key
+    Start Locked Server
+    ${server} =    Get Server
+    Connect To Server    ${server.base_url}    api_key=${WRONG}    check=no
+    Route Should Need A Key    GET    /v1/models
+
+Route Of A Server Without A Key
+    Route Should Need A Key    GET    /v1/models
+
+Model In Another State
+    Start Server    service    loaded_models=none    alias=models
+    Served Model Should Be    phi-4    loaded    within=100 ms
+
+Model That Is Not Served
+    Start Server    service    loaded_models=none    alias=models
+    Served Model Should Be    phi4    loaded
+
+Model Of A List Without States
+    Served Model Should Be    fake-model    loaded
+
+Model Without A State To Compare
+    Served Model Should Be    fake-model    ${EMPTY}
+
+Metric That Stays
+    Get Metric    vllm:num_requests_running    ==    7    within=100 ms
+
 No Status Of A Response
     Wait Until Response Is    resp_none    ${EMPTY}
 
 
 *** Keywords ***
+Start Locked Server
+    [Documentation]    Start a server that needs a key, and connect to it with that key.
+    [Arguments]    ${its_key}=key-1
+    Set Environment Variable    INNER_KEY    ${its_key}
+    VAR    ${key: Secret}    %{INNER_KEY}
+    Set Environment Variable    INNER_KEY    key-2
+    VAR    ${WRONG: Secret}    %{INNER_KEY}    scope=TEST
+    ${server} =    Start Server    simulator    arguments=--api-key=${its_key}
+    Connect To Server    ${server.base_url}    api_key=${key}    alias=keyed
+
 Stop Other Servers
     Switch Server    sim

@@ -12,11 +12,13 @@ import pytest
 
 from InferenceLibrary import InferenceLibrary
 from InferenceLibrary.client.answers import Reply
+from InferenceLibrary.client.embeddings import Embeddings
 from InferenceLibrary.client.stream_reader import stream_of
 from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.shared.json_values import same
 from InferenceLibrary.protocol.exchange import Exchange, Request
+from InferenceLibrary.types import JsonObject, Messages, to_messages
 
 USAGE = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}
 ASKED = Request("POST", "http://host/v1/chat/completions", (), b"{}")
@@ -46,12 +48,38 @@ def delta(text: str | None, index: int = 0, **others: Any) -> dict[str, Any]:
     return {"object": "chunk", "choices": [{"index": index, "delta": content}], **others}
 
 
+CALL = {"id": "c", "type": "function", "function": {"name": "t", "arguments": '{"a":1}'}}
+TEXT = {"type": "text", "text": "Wait."}
+USE = {"type": "tool_use", "id": "c", "name": "t", "input": {"a": 1}}
+ITEM = {"type": "function_call", "call_id": "c", "name": "t", "arguments": '{"a":1}'}
+SAID = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Wait."}]}
+CALLED: dict[str, Any] = {
+    "/v1/chat/completions": {"choices": [{"index": 0, "message": {"content": "Wait.", "tool_calls": [CALL]}}]},
+    "/v1/responses": {"object": "response", "output": [SAID, ITEM]},
+    "/v1/messages": {"type": "message", "content": [TEXT, USE]},
+}
+"""An answer of each API that calls a tool."""
+
+
+def called(path: str) -> Reply:
+    request = ASKED._replace(url=f"http://host{path}")
+    return Reply(Exchange(request, 200, (("content-type", "application/json"),), json.dumps(CALLED[path]).encode()))
+
+
+def vectors(*found: list[float]) -> Embeddings:
+    return Embeddings(list(found), COUNTED, "float")
+
+
 def choices(*indices: Any) -> Reply:
     return reply({"choices": [{"index": index, "message": {"content": "x"}} for index in indices]})
 
 
 RISING = stream(delta(None, n=1), delta("a", n=2, timings={"ms": 1.5}), delta("b", n=2, timings={"ms": 2}))
 FALLING = stream(delta("a", n=3), delta("b", n=2))
+TWO = stream(delta("a"), {"choices": [{"index": 1, "delta": {"content": "b"}, "finish_reason": "length"}]})
+ERROR = {"error": {"message": "out of memory", "type": "InternalServerError", "code": 500}}
+BROKEN = stream(delta("a"), ERROR)
+GOES_ON = stream(delta("a"), ERROR, delta("b"))
 COUNTED = reply({"choices": [], "usage": USAGE})
 
 
@@ -72,6 +100,47 @@ def test_what_holds_passes(lib: InferenceLibrary) -> None:
     assert lib.get_answer_value(RISING, "n") == 2
     assert lib.get_answer_value(COUNTED, "choices", "==", "[]") == []
     assert lib.get_answer_value(COUNTED, "usage", "!=", "{}") == USAGE
+
+
+@pytest.mark.parametrize(
+    ("path", "continued"),
+    [
+        (
+            "/v1/chat/completions",
+            [
+                {"role": "assistant", "content": "Wait.", "tool_calls": [CALL]},
+                {"role": "tool", "tool_call_id": "c", "content": '{"b": 2}'},
+            ],
+        ),
+        (
+            "/v1/responses",
+            [
+                {"role": "assistant", "content": "Wait."},
+                ITEM,
+                {"type": "function_call_output", "call_id": "c", "output": '{"b": 2}'},
+            ],
+        ),
+        (
+            "/v1/messages",
+            [
+                {"role": "assistant", "content": [TEXT, USE]},
+                {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c", "content": '{"b": 2}'}]},
+            ],
+        ),
+    ],
+)
+def test_results_of_tools_have_the_form_of_the_api(lib: InferenceLibrary, path: str, continued: Any) -> None:
+    asked = Messages([{"role": "user", "content": "Hi"}])
+    assert lib.add_tool_results(asked, called(path), JsonObject({"t": {"b": 2}})) == [*asked, *continued]
+    assert to_messages(json.dumps(continued)) == continued
+
+
+def test_other_parts_that_hold_pass(lib: InferenceLibrary) -> None:
+    lib.finish_reason_should_be(TWO, "length", choice=1)
+    lib.stream_should_end_with_error(BROKEN, error_type="InternalServerError", error_code="500", error_message="MEMORY")
+    lib.embeddings_should_have_unit_length(vectors([0.6, 0.8], [0.0, 1.0]))
+    lib.embeddings_should_agree(vectors([1.0, 0.0], [0.6, 0.8]), vectors([0.6, 0.8]), first=1)
+    lib.embeddings_should_agree(vectors([0.6, 0.8]), vectors([1.0, 0.0], [0.6, 0.8]), second=1)
 
 
 FAILURES: dict[str, tuple[Callable[[InferenceLibrary], Any], str]] = {
@@ -214,6 +283,62 @@ FAILURES: dict[str, tuple[Callable[[InferenceLibrary], Any], str]] = {
     "the same object": (
         lambda lib: lib.get_answer_value(COUNTED, "usage", "!=", USAGE),
         r"'usage' of the answer: expected != .*",
+    ),
+    "another end of a choice": (
+        lambda lib: lib.finish_reason_should_be(TWO, "stop", choice=1),
+        r"Finish reason of choice 1: expected 'stop', got 'length' in .*",
+    ),
+    "no such choice": (
+        lambda lib: lib.finish_reason_should_be(TWO, "stop", choice=2),
+        r"Finish reason: expected choice 2, got only 0, 1 in .*",
+    ),
+    "no error of a stream": (
+        lambda lib: lib.stream_should_end_with_error(RISING),
+        r"Error of a stream: expected an error event, got none in .*",
+    ),
+    "more after an error": (
+        lambda lib: lib.stream_should_end_with_error(GOES_ON),
+        r"Error of a stream: expected nothing after event 2, got 1 more, the first .*",
+    ),
+    "another type of an error": (
+        lambda lib: lib.stream_should_end_with_error(BROKEN, error_type="ServerError"),
+        r"Error of a stream: expected type ServerError, got InternalServerError in .*",
+    ),
+    "another code of an error": (
+        lambda lib: lib.stream_should_end_with_error(BROKEN, error_code="503"),
+        r"Error of a stream: expected code 503, got 500 in .*",
+    ),
+    "another message of an error": (
+        lambda lib: lib.stream_should_end_with_error(BROKEN, error_message="timeout"),
+        r"Error of a stream: expected a message that contains 'timeout', got .*",
+    ),
+    "no message of an error": (
+        lambda lib: lib.stream_should_end_with_error(BROKEN, error_message=""),
+        "Nothing is looked for in the error.*",
+    ),
+    "a vector too long": (
+        lambda lib: lib.embeddings_should_have_unit_length(vectors([0.6, 0.8], [1.0, 0.1])),
+        r"Lengths of embeddings: expected 1 within 0\.001, got 1\.00499 in vector 1 of 2\.",
+    ),
+    "a vector too short": (
+        lambda lib: lib.embeddings_should_have_unit_length(vectors([0.9, 0.0])),
+        r"Lengths of embeddings: expected 1 within 0\.001, got 0\.9 in vector 0 of 1\.",
+    ),
+    "a vector of no number": (
+        lambda lib: lib.embeddings_should_have_unit_length(vectors([float("nan"), 0.0])),
+        r"Lengths of embeddings: expected 1 within 0\.001, got nan in vector 0 of 1\.",
+    ),
+    "no vector": (
+        lambda lib: lib.embeddings_should_have_unit_length(vectors()),
+        r"Lengths of embeddings: expected at least one vector, got none\.",
+    ),
+    "another single vector": (
+        lambda lib: lib.embeddings_should_agree(vectors([1.0, 0.0], [0.6, 0.8]), vectors([0.6, 0.8]), first=0),
+        r"Embeddings: expected equal vectors within 1e-06, got a difference of 0\.8 in vector 0\.",
+    ),
+    "no such vector": (
+        lambda lib: lib.embeddings_should_agree(vectors([1.0, 0.0]), vectors([1.0, 0.0]), second=3),
+        r"Embeddings: expected vector 3, got 1 vectors .*",
     ),
     "no name of a value": (lambda lib: lib.get_answer_value(COUNTED, ""), "Nothing is looked for in the answer.*"),
 }

@@ -143,6 +143,8 @@ class CallGroup(KeywordGroup):
         expected = given.get("expected_status")
         expected = success if expected is None else read_statuses(expected)
         given["expected_status"] = success if expected.failure else expected
+        if given.get("api_key") == "none":
+            given["api_key"] = ""
         if given.get("messages") is not None:
             given["messages"] = to_messages(given["messages"])
         if given.get("stop"):

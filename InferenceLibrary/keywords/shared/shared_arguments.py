@@ -9,7 +9,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
+
+from robot.api.types import Secret
 
 from InferenceLibrary.keywords.shared.wire_types import ResponseFormat, Rules, ToolChoice, Tools
 from InferenceLibrary.protocol.statuses import Statuses
@@ -85,6 +87,9 @@ STREAMING = (
 
 ROUTE = (
     Shared("headers", JsonObject | None, "Further headers, as a JSON object."),
+    Shared(
+        "api_key", Literal["none"] | Secret | None, "Key of this call in place of the server's; `none` sends no key."
+    ),
     Shared("timeout", timedelta | None, "Time limit for the whole call, its retries included."),
     Shared("connect_timeout", timedelta | None, "Time limit for the connection."),
     Shared("first_byte_timeout", timedelta | None, "Time limit from the request to the first byte of the answer."),
