@@ -114,7 +114,8 @@ rulebook: $(STAMP) ## play a seventh of the faults against plain calls: a rule m
 fault-reach: $(STAMP) ## measure which answers of which personality each fault can change
 	$(BIN)/python scripts/fault_reach.py
 
-prove-dialects: $(STAMP) ## judge the recorded answers of real servers: each breaks what its dialect says, and nothing else
+# DIALECTS names some of them; --sample plays the largest group of a recording alone.
+prove-dialects: $(STAMP) ## judge the recorded answers of real servers, and play their requests to the stand-ins
 	PYTHONPATH=tests $(BIN)/python -m dialect_proof $(DIALECTS)
 
 rulebook-mutants: $(STAMP) ## judge 100,000 mutants of good answers: none may end in a Python error

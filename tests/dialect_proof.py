@@ -3,17 +3,21 @@
     PYTHONPATH=tests python -m dialect_proof [--sample] [NAME...]
 
 Each recording is judged. With its dialect no rule is broken; without it exactly the dialect's deviations are, each at
-least once. --sample takes one recording a day.
+least once. Where the simulator stands in for the server, it is asked the same: its answers are the recorded ones but
+for those that its list allows, each with a reason, and the judge reports the dialect's deviations, no others. --sample
+plays the largest group of a recording, not those that take a start of their own each.
 """
 
 from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import date
+from fnmatch import fnmatch
 
-from recordings import Recorded, recording
+from likeness import compared, played
+from recordings import FOLDER, Recorded, recording
 
 from InferenceLibrary.dialects.dialect import Deviation, Dialect
 from InferenceLibrary.dialects.files import load_dialect, shipped_dialects
@@ -38,6 +42,47 @@ def problems(dialect: Dialect, records: Iterable[Recorded]) -> list[str]:
     return found
 
 
+STAND_INS = {"llm-d": ("--as", "llm-d", "--model", "tiny")}
+"""By name of a dialect the command line of the stand-in."""
+
+
+def allowed(name: str) -> dict[str, str]:
+    """Return the answers that may differ, by the pattern of their names, each with the reason."""
+    lines = (FOLDER / f"{name}.allowed").read_text(encoding="utf-8").splitlines()
+    return dict(line.split("\t", 1) for line in lines)
+
+
+def unlike(dialect: Dialect, records: Sequence[Recorded], command: Sequence[str], *, whole: bool = True) -> list[str]:
+    """Return where the stand-in is not like the recorded server, in its answers or in what the judge says of them."""
+    reasons = allowed(dialect.name)
+    used: set[str] = set()
+    met: list[Deviation] = []
+    waivers = [(each, each.waiver()) for each in dialect.deviations]
+    found: list[str] = []
+    for one, got in played(records, command):
+        differing = compared(one, got)
+        reason = next((pattern for pattern in reasons if fnmatch(one.label, pattern)), None)
+        used |= {reason} if reason and differing else set()
+        if differing and reason is None:
+            found.append(f"{one.label} differs: {'; '.join(differing[:3])}")
+        for violation in judge(got).violations:
+            covering = [each for each, waiver in waivers if waiver.covers(violation)]
+            met += [each for each in covering if each not in met]
+            if not covering:
+                found.append(f"{one.label}, of the stand-in: {violation} ({violation.kind})")
+    if whole:
+        found += [
+            f"the stand-in {'does do so' if each.not_imitated else 'does not do so'}: {waiver}"
+            for each, waiver in waivers
+            if (each in met) == bool(each.not_imitated)
+        ]
+    groups = {one.group for one in records}
+    found += [
+        f"allowed, but nothing differs: {one}" for one in reasons if one.partition("/")[0] in groups and one not in used
+    ]
+    return found
+
+
 def own_deviations(dialect: Dialect) -> list[Deviation]:
     """Return the deviations that stand in the dialect's own file; the others are proven with the file below."""
     if dialect.extends is None:
@@ -48,17 +93,21 @@ def own_deviations(dialect: Dialect) -> list[Deviation]:
 
 def main(arguments: Sequence[str]) -> int:
     """Prove the dialects that are named, all by default; return the exit code."""
+    sample = "--sample" in arguments
     names = [one for one in arguments if not one.startswith("--")]
     proven = [one for one in shipped_dialects() if one.recording is not None]
     if names:
         proven = [load_dialect(name).dialect for name in names]
-    elif "--sample" in arguments:
-        proven = [proven[date.today().toordinal() % len(proven)]]
     failed = 0
     for dialect in proven:
         began = time.perf_counter()
         records = list(recording(dialect.recording or ""))
         found = problems(dialect, records)
+        command = STAND_INS.get(dialect.file)
+        if command is not None:
+            largest = Counter(one.group for one in records).most_common(1)[0][0]
+            asked = [one for one in records if not sample or one.group == largest]
+            found += unlike(dialect, asked, command, whole=not sample)
         failed += bool(found)
         print(
             f"{dialect.file}: {len(dialect.deviations)} deviations, {len(records)} recorded answers, "

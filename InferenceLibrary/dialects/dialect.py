@@ -95,7 +95,9 @@ class Deviation(WaivedRule, frozen=True):
     """How a server breaks a rule."""
 
     quirk: str | None = None
-    """The fault of the simulator that does the same, as `--fault` takes it. None: the stand-in does not do it."""
+    """The fault of the simulator that does the same, as `--fault` takes it."""
+    not_imitated: str = ""
+    """Why the personality that stands in for the server does not do so."""
     evidence: str = ""
     """What shows it: a source with its date. Empty: the recording of the dialect."""
     noticed_by: str = ""

@@ -280,8 +280,8 @@ def test_a_scenario_comes_before_the_model(start_simulator):
     [
         (["--mode", "onnx"], "--mode onnx: needs --onnx-model, an .onnx file or 'trained'"),
         (["--onnx-model", "trained"], "--onnx-model: needs --mode onnx"),
-        (["--mode", "onnx", "--onnx-model", "trained", "--as", "worker"], "stands behind --as openai and llm-d only, not worker"),
-        (["--embedding-model", "topics", "--as", "router"], "--embedding-model: stands behind --as openai and llm-d only"),
+        (["--mode", "onnx", "--onnx-model", "trained", "--as", "worker"], "stands behind --as openai only, not worker"),
+        (["--embedding-model", "topics", "--as", "router"], "--embedding-model: stands behind --as openai only"),
         (["--mode", "onnx", "--onnx-model", "/no/such.onnx"], "--onnx-model: ONNX model '/no/such.onnx' does not exist."),
         (["--embedding-model", "/no/such.onnx"], "--embedding-model: ONNX model '/no/such.onnx' does not exist."),
         (["--mode", "onnx", "--onnx-model", "trained", "--onnx-device", "tpu"], "'tpu' is none of 'auto', 'cpu', 'cuda'"),

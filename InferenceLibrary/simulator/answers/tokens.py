@@ -60,7 +60,7 @@ class Vocabulary:
 
     def ids(self, text: str) -> list[int]:
         """Return the id of each token of `text`, and remember them."""
-        return [self._id(token) for token in tokenize(text)]
+        return [self.id_of(token) for token in tokenize(text)]
 
     def text(self, ids: list[int]) -> str:
         """Return the text of token ids.
@@ -70,7 +70,8 @@ class Vocabulary:
         """
         return "".join([self._tokens[number] for number in ids])
 
-    def _id(self, token: str) -> int:
+    def id_of(self, token: str) -> int:
+        """Return the id of one token, and remember it."""
         number = crc32(token.encode()) % _IDS
         # Where two tokens have one hash, the later one gets an id of its own.
         while (known := self._tokens.get(number, token)) != token:

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 def head_bytes(turn: Turn, draft: Draft, length: int | None) -> bytes:
     """Return status line and headers. `length` is the body's, None for a body without a known one."""
-    lines = [status_line(draft.status), date_line(), f"content-type: {draft.content_type}\r\n"]
+    lines = [status_line(draft.status), date_line()]
+    if draft.content_type:
+        lines.append(f"content-type: {draft.content_type}\r\n")
     if draft.framing == "chunked":
         lines.append("transfer-encoding: chunked\r\n")
     elif draft.content_length is not None or length is not None:

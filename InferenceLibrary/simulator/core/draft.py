@@ -39,7 +39,7 @@ class Draft:
     """An answer. With `events` it is a stream, else `body` (bytes, or an object for JSON) is sent after `delay`."""
 
     status: int = 200
-    content_type: str = JSON
+    content_type: str = JSON  # without one the header is left out
     headers: list[tuple[str, str]] = field(default_factory=list)
     body: Any = b""
     events: list[Event] | None = None

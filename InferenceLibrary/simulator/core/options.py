@@ -238,9 +238,9 @@ def _check_together(settings: Settings) -> None:
         raise OptionError("--mode onnx: needs --onnx-model, an .onnx file or 'trained'")
     if settings.onnx_model and settings.mode != "onnx":
         raise OptionError("--onnx-model: needs --mode onnx")
-    if (settings.onnx_model or settings.embedding_model) and settings.personality not in {"openai", "llm-d"}:
+    if (settings.onnx_model or settings.embedding_model) and settings.personality != "openai":
         flag = "onnx-model" if settings.onnx_model else "embedding-model"
-        raise OptionError(f"--{flag}: stands behind --as openai and llm-d only, not {settings.personality}")
+        raise OptionError(f"--{flag}: stands behind --as openai only, not {settings.personality}")
     for kind in ("integer", "number"):
         low = getattr(settings, f"min_tool_call_{kind}_param")
         if low > getattr(settings, f"max_tool_call_{kind}_param"):

@@ -1,223 +1,247 @@
-"""The APIs of OpenAI and vLLM, with the switches of llm-d-inference-sim v0.10, and its errors where so asked."""
+"""llm-d-inference-sim v0.10.2, as its recorded answers show it."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.simulator.answers.generation import Generator
-from InferenceLibrary.simulator.answers.openai_answers import Chat, Completion
-from InferenceLibrary.simulator.answers.openai_requests import Ask, read_chat, read_completion, read_json, take
-from InferenceLibrary.simulator.core.api_errors import ApiError, openai_error, reference_error
+from InferenceLibrary.simulator.answers.engine import Engine, Output
+from InferenceLibrary.simulator.answers.openai_requests import Ask
+from InferenceLibrary.simulator.answers.schema_values import value_for
+from InferenceLibrary.simulator.core.api_errors import ApiError, openai_error
 from InferenceLibrary.simulator.core.delivery import deliver
-from InferenceLibrary.simulator.core.draft import EVENT_STREAM, Draft
-from InferenceLibrary.simulator.core.metrics import Metrics
+from InferenceLibrary.simulator.core.draft import Draft
+from InferenceLibrary.simulator.personalities import llm_d_answers as answers
+from InferenceLibrary.simulator.personalities import llm_d_requests as requests
 from InferenceLibrary.simulator.personalities.failures import inject_failure
-from InferenceLibrary.simulator.personalities.llm_d_admin import Admin
+from InferenceLibrary.simulator.personalities.llm_d_admin import LlmDAdmin
+from InferenceLibrary.simulator.personalities.openai import OpenAI
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.answers.engine import Output
-    from InferenceLibrary.simulator.answers.responses import Stored
     from InferenceLibrary.simulator.core.app import App
     from InferenceLibrary.simulator.core.turn import Handler, Turn
 
-_MESSAGES = "/v1/messages"
-_EMBEDDINGS = "/v1/embeddings"
-_RERANK = ("/rerank", "/v1/rerank", "/v2/rerank")
-_SCORE = ("/score", "/v1/score")
-_POOLING = frozenset({_EMBEDDINGS, *_RERANK, *_SCORE})
-_OUT_OF_REACH = (
-    "/inference/v1/generate",
-    "/v1/chat/completions/render",
-    "/v1/completions/render",
-    "/query",
-)
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_TEXT = "text/plain; charset=utf-8"
+_CALL_TOKENS = 3
+"""Tokens of a call beside those of its arguments."""
 
 
-class LlmD:
-    """The default personality, and llm-d-inference-sim."""
+class _Injected(ApiError):
+    """A failure that was asked for; its parameter is told."""
 
-    generating = _POOLING | {"/v1/chat/completions", "/v1/completions", "/v1/responses", _MESSAGES}
-    open_paths = frozenset({"/health", "/health/ready", "/metrics"})
+
+class _GoEngine(Engine):
+    """Echoes whole, whatever the limit, and knows no stop texts."""
+
+    def generate(self, ask: Ask, prompt: str, index: int, limit: int, *, text: str | None = None) -> Output:
+        if self._settings.mm_encoder_only:
+            return Output(["!"] * (ask.max_tokens or 1), "length")
+        if self._settings.mode != "echo" or text is not None:
+            return super().generate(ask, prompt, index, limit, text=text)
+        echoed = ask.echo_text if len(ask.prompts) == 1 else prompt
+        ids = [f"{one}," for one in echoed.split(",")] if echoed.replace(",", "").isdecimal() else []
+        tokens = [*ids[:-1], ids[-1][:-1]] if ids else requests.tokens_of(echoed)
+        output = Output(tokens, "length" if ask.max_tokens and len(tokens) > ask.max_tokens else "stop")
+        if ask.do_remote_decode:
+            output.tokens, output.finish = output.tokens[:1], "remote_decode"
+        return output
+
+
+class LlmD(OpenAI):
+    """The personality llm-d."""
 
     def __init__(self, app: App) -> None:
-        self.app = app
-        self.generator = Generator(app)
-        self.metrics = Metrics(app)
-        self.admin = Admin(app, self.metrics)
-        self._stored: Stored | None = None
-        self.routes: dict[str, dict[str, Handler]] = {
-            "/health": {"GET": self.health},
-            "/health/ready": {"GET": self.ready},
-            "/v1/chat/completions": {"POST": self.chat},
-            "/v1/completions": {"POST": self.completion},
-            _EMBEDDINGS: {"POST": self.embeddings},
-            **{path: {"POST": self.rerank} for path in _RERANK},
-            **{path: {"POST": self.score} for path in _SCORE},
-            "/v1/responses": {"POST": self.respond},
-            _MESSAGES: {"POST": self.message},
-            f"{_MESSAGES}/count_tokens": {"POST": self.count_message_tokens},
-            **self.admin.routes,
-            **{path: {"POST": self.out_of_reach, "GET": self.out_of_reach} for path in _OUT_OF_REACH},
-            "/v1/responses/*": {"GET": self.stored_response, "DELETE": self.stored_response, "POST": self.cancel},
+        super().__init__(app)
+        self.generator.engine = _GoEngine(app.settings)
+        self._blocks: dict[int, None] = {}
+        self.server = LlmDAdmin(app, self.metrics, self.admin)
+        posts = {
+            "/v1/chat/completions": self.chat,
+            "/v1/completions": self.completion,
+            "/v1/responses": self.respond,
+            "/v1/messages": self.message,
+            "/v1/embeddings": self.embeddings,
         }
+        gets = {"/health": self.health, "/health/ready": self.ready, "/ready": self.health}
+        routes: dict[str, dict[str, Handler]] = {path: {"POST": handler} for path, handler in posts.items()}
+        routes |= {path: {"GET": handler} for path, handler in gets.items()} | self.server.routes
+        self.generating = frozenset(posts)
+        self.routes = {path: self._every_method(handlers) for path, handlers in routes.items()}
+        self._known = dict(self.routes)
+        self._asked = {path: handlers for path, handlers in routes.items() if "GET" in handlers}
+        self.routes["/"] = self.routes["/*"] = dict.fromkeys(_METHODS, self.elsewhere)
 
-    @property
-    def stored(self) -> Stored:
-        """Responses that can be asked for later."""
-        if self._stored is None:
-            from InferenceLibrary.simulator.answers.responses import Stored
+    def _every_method(self, handlers: dict[str, Handler]) -> dict[str, Handler]:
+        """Return what a path does with each method: what is not there is refused with those that are."""
+        allowed = ", ".join([*handlers, "OPTIONS"])
 
-            self._stored = Stored()
-        return self._stored
+        def refuse(turn: Turn) -> None:
+            wrong = turn.request.method != "OPTIONS"
+            status, body = (405, b"Method Not Allowed") if wrong else (200, b"")
+            deliver(turn, Draft(status, _TEXT if wrong else "", [("Allow", allowed)], body))
+
+        def no_head(handler: Handler) -> Handler:
+            return lambda turn: (refuse if turn.request.method == "HEAD" else handler)(turn)
+
+        return {method: no_head(handlers[method]) if method in handlers else refuse for method in _METHODS}
+
+    def elsewhere(self, turn: Turn) -> None:
+        """A path that is not there: a slash too many leads to the right one."""
+        path = turn.request.path.replace("//", "/")
+        handler = self._known.get(path, {}).get(turn.request.method)
+        if handler is not None:
+            handler(turn)
+        elif path.rstrip("/") in self._asked and turn.request.method == "GET":
+            where = f"http://{turn.request.headers.get('host', '')}{path.rstrip('/')}"
+            deliver(turn, Draft(301, "", [("Location", where)]))
+        else:
+            deliver(turn, Draft(404, _TEXT, body=b"Not Found"))
 
     def error(self, error: ApiError, path: str = "") -> Draft:
-        if path.startswith(_MESSAGES):
-            from InferenceLibrary.simulator.answers.messages import messages_error
-
-            return messages_error(error)
-        if self.app.settings.personality != "llm-d":
-            return Draft(error.status, body=reference_error(error))
-        return Draft(error.status, body=openai_error(error.status, error.message, error.param, error.kind))
-
-    def before(self, turn: Turn) -> bool:
-        if turn.request.path not in _POOLING:
-            inject_failure(self.app, turn.request)
-        return False
-
-    def health(self, turn: Turn) -> None:
-        deliver(turn, Draft())
+        """Return the error: a parameter is told of injected failures alone."""
+        param = error.param if isinstance(error, _Injected) else None
+        return Draft(error.status, body=openai_error(error.status, error.message, param, error.kind))
 
     def ready(self, turn: Turn) -> None:
-        if self.app.draining or monotonic() - self.app.started < self.app.settings.startup_duration:
-            raise ApiError(503, "The server is not ready")
-        deliver(turn, Draft())
+        """Ready once the time of its start is over; without a body until then."""
+        starting = monotonic() - self.app.started < self.app.settings.startup_duration
+        deliver(turn, Draft(503 if starting or self.app.draining else 200))
 
-    def out_of_reach(self, turn: Turn) -> None:
-        raise ApiError(501, f"{turn.request.path} is not simulated")
+    def before(self, turn: Turn) -> bool:
+        asked = turn.request.headers.get("x-return-error")
+        if turn.request.path == "/v1/embeddings" or (asked == "" and not self.app.settings.failure_injection_rate):
+            return False
+        if asked:
+            try:
+                code = int(asked)
+            except ValueError:
+                raise ApiError(400, f"X-Return-Error must be a number, got '{asked}'") from None
+            text = f"Simulated error triggered by X-Return-Error header (code {code})"
+            deliver(turn, Draft(code if code > 0 else 200, body=openai_error(code, text)))
+            return True
+        try:
+            inject_failure(self.app, turn.request)
+        except ApiError as error:
+            raise _Injected(error.status, error.message, param=error.param) from None
+        return False
 
-    def body(self, turn: Turn) -> dict[str, Any]:
-        """Return the JSON object that was sent."""
-        return turn.json if turn.json is not None else read_json(turn.request)
-
-    def check_model(self, ask: Ask) -> None:
-        """Refuse a model that is not served."""
-        self.admin.check_model(ask.model)
+    # Generation
 
     def chat(self, turn: Turn) -> None:
-        ask = read_chat(turn, self.body(turn))
-        self.check_model(ask)
-        self.generator.answer(turn, Chat, ask)
+        data = requests.read(turn.request, {"messages": list, "tools": list, "logprobs": bool})
+        self._served(data)
+        ask = requests.chat_ask(data)
+        requests.checked_tools(ask, given=isinstance(data.get("tools"), list))
+        self._send(turn, ask, "chatcmpl-", lambda made: self._chat_draft(turn, ask, made, chat=True))
 
     def completion(self, turn: Turn) -> None:
-        ask = read_completion(turn, self.body(turn))
-        self.check_model(ask)
-        self.generator.answer(turn, Completion, ask)
+        data = requests.read(turn.request, {"logprobs": int})
+        self._served(data)
+        ask = requests.completion_ask(data)
+        self._send(turn, ask, "cmpl-", lambda made: self._chat_draft(turn, ask, made, chat=False))
+
+    def respond(self, turn: Turn) -> None:
+        data = requests.read(turn.request, {"tools": list})
+        if data.get("input") is None:
+            requests.response_ask(data)
+        self._served(data)
+        ask = requests.response_ask(data)
+        self._send(turn, ask, "resp_", lambda made: answers.response(turn.id, turn.model, data, ask, made[0]))
+
+    def message(self, turn: Turn) -> None:
+        data = requests.read(turn.request, {"messages": list, "tools": list})
+        self._served(data)
+        ask = requests.message_ask(data)
+        requests.checked_tools(ask, given=isinstance(data.get("tools"), list))
+        self._send(turn, ask, "msg_", lambda made: answers.message(turn.id, turn.model, ask, made[0]))
 
     def embeddings(self, turn: Turn) -> None:
         from InferenceLibrary.simulator.answers.embeddings import embed
 
-        data = self.body(turn)
-        model = take(data, "model", (str,), self.app.settings.names[0])
-        self.check_model(Ask(model, [], 0))
-        draft, turn.prompt_tokens = embed(data, self.app.settings, model)
+        data = requests.read(turn.request, {})
+        if data.get("encoding_format") not in {None, "float", "base64"}:
+            del data["encoding_format"]
+        model = data.get("model") or self.app.settings.names[0]
+        draft, _ = embed(data, self.app.settings, model)
+        given = data.get("input")
+        texts = given if isinstance(given, list) else [given]
+        plain = all(type(one) is int for one in texts)
+        counts = [1 if plain else len(one if isinstance(one, list) else requests.tokens_of(str(one))) for one in texts]
+        turn.prompt_tokens = sum(counts)
+        draft.body["usage"] = {"prompt_tokens": turn.prompt_tokens, "total_tokens": turn.prompt_tokens}
         deliver(turn, draft)
 
-    def rerank(self, turn: Turn) -> None:
-        from InferenceLibrary.simulator.answers.ranking import rerank
+    def _served(self, data: dict[str, Any]) -> None:
+        """Refuse a model that is not served; one that is missing too."""
+        self.server.check_model(str(data.get("model") or ""))
 
-        self._rank(turn, "rerank-", rerank)
-
-    def score(self, turn: Turn) -> None:
-        from InferenceLibrary.simulator.answers.ranking import score
-
-        self._rank(turn, "score-", score)
-
-    def _rank(self, turn: Turn, prefix: str, rank: Callable[[dict[str, Any], int], tuple[dict[str, Any], int]]) -> None:
-        data = self.body(turn)
-        ask = Ask(take(data, "model", (str,), self.app.settings.names[0]), [], 0)
-        self.check_model(ask)
-        body, turn.prompt_tokens = rank(data, self.app.settings.max_model_len)
-        turn.id, turn.model = self.app.new_id(prefix), self.generator.shown_model(ask)
-        deliver(turn, Draft(body={"id": turn.id, "model": turn.model, **body}))
-
-    def _generate(self, turn: Turn, ask: Ask, prefix: str) -> Output:
-        from InferenceLibrary.simulator.answers.tools import call_tools, check_tools, format_answer
-
-        self.check_model(ask)
-        check_tools(ask)
-        output = self.generator.outputs(turn, ask)[0]
-        self.generator.note(turn, ask, output, prefix)
-        if not (turn.scripted is not None and turn.scripted.answers):
-            draws = self.generator.engine.draws(ask, "tools" + ask.prompts[0], 0)
-            if ask.response_format is not None:
-                format_answer(ask, output, draws, self.app.settings)
-            call_tools(ask, output, draws, self.app.settings, turn.id.rpartition("-")[2])
-        turn.finish_reason = output.finish
-        return output
-
-    def respond(self, turn: Turn) -> None:
-        from InferenceLibrary.simulator.answers.responses import (
-            finish_response,
-            read_response_request,
-            response_events,
-            response_object,
-        )
-
-        data = self.body(turn)
-        ask = read_response_request(data, self.app.settings)
-        output = self._generate(turn, ask, "resp_")
-        opening = response_object(turn.id, turn.model, data, ask)
-        final = {**opening, "output": []}
-        finish_response(final, ask, output)
-        if data.get("background"):
-            first, gaps = self.generator.times(turn, ask, output.count)
-            total = first + (sum(gaps) if isinstance(gaps, list) else gaps * max(0, output.count - 1))
-            self.stored.keep(final, monotonic() + total)
-            deliver(turn, Draft(body={**opening, "status": "queued"}))
+    def _send(self, turn: Turn, ask: Ask, prefix: str, build: Callable[[list[Output]], Draft]) -> None:
+        """Generate, and send the answer when a place is free."""
+        settings = self.app.settings
+        if ask.n * len(ask.prompts) > settings.max_num_seqs + settings.max_waiting_queue_length:
+            raise ApiError(429, "Failed to enqueue request, waiting requests queue is full")
+        if settings.enable_kvcache:
+            ask.cached_tokens = self._cached(ask)
+        try:
+            outputs = self.generator.outputs(turn, ask)
+        except ApiError as error:
+            if not ask.stream:
+                raise
+            body = openai_error(error.status, error.message.rstrip("."))
+            deliver(turn, answers.failed_stream(body))
             return
-        if final["store"]:
-            self.stored.keep(final)
-        if ask.stream:
-            events = response_events(opening, final, output)
-            self.generator.run(turn, ask, output, lambda: Draft(content_type=EVENT_STREAM, events=events))
+        self.generator.note(turn, ask, outputs[0], prefix)
+        given = turn.request.headers.get("x-request-id")
+        if given and settings.enable_request_id_headers:
+            turn.id = f"{prefix}{given}"
+        if prefix == "cmpl-":
+            turn.id += "-0"
+        if not (turn.scripted is not None and turn.scripted.answers):
+            for index, output in enumerate(outputs):
+                self._call(turn, ask, output, index)
+        turn.finish_reason = outputs[0].finish
+        whole = Output([token for output in outputs for token in output.tokens])
+        whole.tool_tokens = sum(output.tool_tokens for output in outputs)
+        self.generator.run(turn, ask, whole, lambda: build(outputs))
+
+    def _cached(self, ask: Ask) -> int:
+        """Return how many tokens of a prompt are kept, in whole blocks; keep those of this one."""
+        size = self.app.settings.block_size
+        tokens = requests.tokens_of(ask.prompts[0])
+        most = ask.prompt_tokens // size
+        blocks = [hash(tuple(tokens[: number * size])) for number in range(1, most + 1)]
+        known = next((number for number, block in enumerate(blocks) if block not in self._blocks), len(blocks))
+        self._blocks.update(dict.fromkeys(blocks))
+        while len(self._blocks) > self.app.settings.kv_cache_size:
+            del self._blocks[next(iter(self._blocks))]
+        return known * size
+
+    def _call(self, turn: Turn, ask: Ask, output: Output, index: int) -> None:
+        """Let the answer call tools, as the choice of the request has it."""
+        if not ask.tools or ask.tool_choice == "none":
+            return
+        draws = self.generator.engine.draws(ask, "tools" + ask.prompts[0], index)
+        functions = [tool["function"] for tool in ask.tools]
+        if isinstance(ask.tool_choice, dict):
+            chosen = [one for one in functions if one["name"] == ask.tool_choice["function"]["name"]][:1]
         else:
-            self.generator.run(turn, ask, output, lambda: Draft(body=final, tokens=output.count))
+            count = draws.between(1 if ask.tool_choice == "required" else 0, len(functions))
+            chosen = [functions[draws.below(len(functions))] for _ in range(count)]
+        if not chosen:
+            return
+        output.tokens, output.finish = [], "tool_calls"
+        for place, function in enumerate(chosen):
+            value = value_for(function["parameters"], draws, self.app.settings)
+            text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+            called = {"name": function["name"], "arguments": text}
+            call_id = f"chatcmpl-tool-{draws.below(10**10):010}"
+            output.tool_calls.append({"function": called, "id": call_id, "type": "function", "index": place})
+            output.tool_tokens += len(requests.tokens_of(text)) + _CALL_TOKENS
 
-    def stored_response(self, turn: Turn) -> None:
-        response_id = turn.request.path.rpartition("/")[2]
-        if turn.request.method == "DELETE":
-            deliver(turn, Draft(body=self.stored.delete(response_id)))
-        else:
-            deliver(turn, Draft(body=self.stored.get(response_id)))
-
-    def cancel(self, turn: Turn) -> None:
-        head, _, last = turn.request.path.rpartition("/")
-        if last != "cancel":
-            raise ApiError(405, f"{turn.request.path} takes no POST")
-        deliver(turn, Draft(body=self.stored.cancel(head.rpartition("/")[2])))
-
-    def message(self, turn: Turn) -> None:
-        from InferenceLibrary.simulator.answers.messages import (
-            message_events,
-            message_object,
-            read_messages_request,
-            thinks,
-        )
-
-        data = self.body(turn)
-        ask = read_messages_request(data)
-        output = self._generate(turn, ask, "msg_")
-        message = message_object(turn.id, turn.model, ask, output, thinks(data))
-        if ask.stream:
-            events = message_events(message, output)
-            self.generator.run(turn, ask, output, lambda: Draft(content_type=EVENT_STREAM, events=events))
-        else:
-            self.generator.run(turn, ask, output, lambda: Draft(body=message, tokens=output.count))
-
-    def count_message_tokens(self, turn: Turn) -> None:
-        from InferenceLibrary.simulator.answers.messages import read_messages_request
-
-        ask = read_messages_request(self.body(turn), counting=True)
-        deliver(turn, Draft(body={"input_tokens": ask.prompt_tokens}))
+    @staticmethod
+    def _chat_draft(turn: Turn, ask: Ask, made: list[Output], *, chat: bool) -> Draft:
+        build = answers.streamed if ask.stream else answers.whole
+        return build(turn.id, turn.model, ask, made, chat=chat)

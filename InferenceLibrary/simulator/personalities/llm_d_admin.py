@@ -1,194 +1,203 @@
-"""What llm-d-inference-sim has besides generation: models, adapters, sleep, tokens, metrics, configuration."""
+"""What llm-d-inference-sim v0.10.2 has besides generation, as its recorded answers show it."""
 
 from __future__ import annotations
 
 import json
 import os
-from time import time
+from time import time_ns
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.simulator.answers.openai_requests import content_text, read_json, take
-from InferenceLibrary.simulator.answers.tokens import Vocabulary
 from InferenceLibrary.simulator.core.api_errors import ApiError
 from InferenceLibrary.simulator.core.delivery import deliver
 from InferenceLibrary.simulator.core.draft import Draft
-from InferenceLibrary.simulator.core.metrics import CONTENT_TYPE, Metrics
+from InferenceLibrary.simulator.core.durations import parse_duration
+from InferenceLibrary.simulator.personalities import llm_d_requests as requests
 from InferenceLibrary.simulator.personalities.failures import FAILURES
 
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.app import App
+    from InferenceLibrary.simulator.core.metrics import Metrics
     from InferenceLibrary.simulator.core.turn import Handler, Turn
+    from InferenceLibrary.simulator.personalities.openai_admin import Admin
 
-_CONFIGURABLE = (
-    "failure-injection-rate",
-    "failure-types",
-    "time-to-first-token",
-    "time-to-first-token-std-dev",
-    "inter-token-latency",
-    "inter-token-latency-std-dev",
-    "kv-cache-transfer-latency",
-    "kv-cache-transfer-latency-std-dev",
-    "prefill-overhead",
-    "prefill-time-per-token",
-    "prefill-time-std-dev",
-    "time-factor-under-load",
-    "fake-metrics",
-)
+_NOT_TOLD = frozenset({
+    "as", "config", "host", "api-key", "onnx-model", "onnx-device", "embedding-model", "scenario", "v",
+    "drain-timeout", "legacy-durations", "one-write-per-token", "truth-file", "fault", "control-port",
+    "record-requests", "tensor-parallel-size",
+})  # fmt: skip
+"""Settings of ours that it does not have."""
+_ALSO_TOLD = {
+    "IP": "", "PodName": "", "PodNameSpace": "", "VllmDevMode": False, "image-emission-rate": 0,
+    "time-to-generate-image": "0s", "time-to-generate-image-std-dev": "0s", "use-vllm-map-event-format": False,
+    "zmq-endpoint": "tcp://127.0.0.1:5557", "render-url": "http://localhost:8082", "fake-metrics": None,
+}  # fmt: skip
+"""Settings of its own, with their values."""
+_MESSAGE_TOKEN = "role"
+"""Stands for each token of a message that is not one of its text."""
 
 
-class Admin:
+class LlmDAdmin:
     """Routes for all that is not generation."""
 
-    def __init__(self, app: App, metrics: Metrics) -> None:
+    def __init__(self, app: App, metrics: Metrics, admin: Admin) -> None:
         self._app = app
         self._metrics = metrics
-        self._created = int(time())
-        self._asleep = False
-        self._vocabulary = Vocabulary()
-        self.loras: dict[str, str] = {}
+        self._admin = admin
+        self._image_rate = 0
+        self._seed = time_ns()
+        self._paths: dict[str, str] = {}
         for text in app.settings.lora_modules:
             module = json.loads(text)
-            self.loras[module["name"]] = module.get("base_model_name") or app.settings.names[0]
+            self._paths[module["name"]] = module.get("path", "")
+        self._reports_real = not app.settings.fake_metrics
         self.routes: dict[str, dict[str, Handler]] = {
             "/v1/models": {"GET": self.models},
-            "/v1/models/*": {"GET": self.model},
             "/v1/load_lora_adapter": {"POST": self.load_lora},
             "/v1/unload_lora_adapter": {"POST": self.unload_lora},
             "/tokenize": {"POST": self.tokenize},
-            "/detokenize": {"POST": self.detokenize},
-            "/metrics": {"GET": self.show_metrics},
-            "/sleep": {"POST": self.sleep},
-            "/wake_up": {"POST": self.wake_up},
-            "/is_sleeping": {"GET": self.is_sleeping},
+            "/metrics": {"GET": admin.show_metrics},
+            "/sleep": {"POST": self._silently(admin.fall_asleep)},
+            "/wake_up": {"POST": self._silently(admin.awake)},
+            "/is_sleeping": {"GET": admin.is_sleeping},
             "/admin/config": {"GET": self.config, "POST": self.change_config},
             "/fake_metrics": {"POST": self.fake_metrics},
+            "/v1/completions/render": {"POST": self.render},
+            "/inference/v1/generate": {"POST": self.generate},
+            "/query": {"GET": self.engine},
         }
+        self._engine = app.new_id("")
+
+    @staticmethod
+    def _silently(act: Any) -> Handler:
+        def handle(turn: Turn) -> None:
+            act()
+            deliver(turn, Draft(content_type=""))
+
+        return handle
 
     def check_model(self, name: str) -> None:
         """Refuse a model that is not served."""
-        if name not in self._app.settings.names and name not in self.loras:
-            raise ApiError(404, f"The model `{name}` does not exist.", param="model")
-
-    def model(self, turn: Turn) -> None:
-        """Tell of one model, an adapter too."""
-        name = turn.request.path.removeprefix("/v1/models/")
-        found = next((model for model in self._models() if model["id"] == name), None)
-        if found is None:
-            raise ApiError(404, f"The model `{name}` does not exist.", param="model")
-        deliver(turn, Draft(body=found))
+        if not name or (name not in self._app.settings.names and name not in self._admin.loras):
+            raise ApiError(404, f"The model `{name}` does not exist.")
 
     def models(self, turn: Turn) -> None:
-        deliver(turn, Draft(body={"object": "list", "data": self._models()}))
-
-    def _models(self) -> list[dict[str, Any]]:
-        settings = self._app.settings
-        shown = {
-            "object": "model",
-            "created": self._created,
-            "owned_by": "vllm",
-            "max_model_len": settings.max_model_len,
-        }
-        data = [{"id": name, **shown, "root": settings.model, "parent": None} for name in settings.names]
-        data += [{"id": name, **shown, "root": name, "parent": base} for name, base in self.loras.items()]
-        return data
+        first = self._app.settings.names[0]
+        listed = self._admin.listed()
+        for one in listed:
+            if one["id"] in self._paths and one["parent"] is not None:
+                one |= {"root": self._paths[one["id"]], "parent": first}
+        deliver(turn, Draft(body={"object": "list", "data": listed}))
 
     def load_lora(self, turn: Turn) -> None:
-        data = read_json(turn.request)
-        name = take(data, "lora_name", (str,))
-        take(data, "lora_path", (str,), "")
-        limit = self._app.settings.max_cpu_loras or max(self._app.settings.max_loras, len(self.loras) + 1)
-        if not name:
-            raise ApiError(400, "'lora_name' must not be empty", param="lora_name")
-        if name not in self.loras and len(self.loras) >= limit:
-            raise ApiError(400, f"No place for another adapter: {limit} are loaded", param="lora_name")
-        self.loras[name] = self._app.settings.names[0]
-        deliver(turn, Draft())
+        data = requests.read(turn.request, {"lora_name": str, "lora_path": str})
+        name = data.get("lora_name") or ""
+        self._admin.loras[name] = self._app.settings.names[0]
+        self._paths[name] = data.get("lora_path") or name
+        deliver(turn, Draft(content_type=""))
 
     def unload_lora(self, turn: Turn) -> None:
-        name = take(read_json(turn.request), "lora_name", (str,))
-        if self.loras.pop(name, None) is None:
-            raise ApiError(404, f"The adapter `{name}` is not loaded.", param="lora_name")
-        deliver(turn, Draft())
+        """What is not loaded is unloaded all the same."""
+        name = requests.read(turn.request, {"lora_name": str}).get("lora_name") or ""
+        self._admin.loras.pop(name, None)
+        deliver(turn, Draft(content_type=""))
 
     def tokenize(self, turn: Turn) -> None:
-        data = read_json(turn.request)
-        if data.get("messages") is not None:
-            messages = take(data, "messages", (list,))
-            if not all(isinstance(message, dict) for message in messages):
-                raise ApiError(400, "'messages' must hold objects", param="messages")
-            text = "\n".join(content_text(message.get("content"), "messages") for message in messages)
-        else:
-            text = take(data, "prompt", (str,))
-        ids = self._vocabulary.ids(text)
-        body = {"count": len(ids), "max_model_len": self._app.settings.max_model_len, "tokens": ids}
+        data = requests.read(turn.request, {"prompt": str, "messages": list})
+        if data.get("prompt") and data.get("messages"):
+            raise ApiError(400, "both prompt and messages fields in tokenize request")
+        tokens = requests.tokens_of(data.get("prompt") or "")
+        if data.get("messages"):
+            ask = requests.chat_ask({"messages": data["messages"]})
+            text = requests.tokens_of(ask.prompts[0])
+            tokens = [*text, *[_MESSAGE_TOKEN] * (ask.prompt_tokens - len(text))]
+        ids = self._ids(tokens)
+        body = {"max_model_len": self._app.settings.max_model_len, "count": len(ids), "tokens": ids}
         deliver(turn, Draft(body={**body, "token_strs": None}))
 
-    def detokenize(self, turn: Turn) -> None:
-        data = read_json(turn.request)
-        self.check_model(take(data, "model", (str,), self._app.settings.names[0]))
-        ids = take(data, "tokens", (list,))
-        if not all(type(number) is int for number in ids):
-            raise ApiError(400, "'tokens' must hold token ids", param="tokens")
-        try:
-            text = self._vocabulary.text(ids)
-        except KeyError as error:
-            raise ApiError(400, f"Token id {error} is out of vocabulary", param="tokens") from None
-        deliver(turn, Draft(body={"prompt": text}))
+    def render(self, turn: Turn) -> None:
+        data = requests.read(turn.request, {"prompt": str})
+        deliver(turn, Draft(body=[{"token_ids": self._ids(requests.tokens_of(data.get("prompt") or ""))}]))
 
-    def show_metrics(self, turn: Turn) -> None:
-        waits = [turn for turn, _ in self._app.waiting]
-        current = [item.current for item in self._app.connections if item.current is not None]
-        running = sorted({item.model for item in current if item.model in self.loras and item not in waits})
-        waiting = sorted({item.model for item in waits if item.model in self.loras})
-        text = self._metrics.text(list(self.loras), running, waiting)
-        deliver(turn, Draft(body=text, content_type=CONTENT_TYPE))
+    def _ids(self, tokens: list[str]) -> list[int]:
+        return [self._admin.vocabulary.id_of(token) for token in tokens]
 
-    def _may_sleep(self) -> bool:
-        return self._app.settings.enable_sleep_mode and os.environ.get("VLLM_SERVER_DEV_MODE") == "1"
+    def generate(self, turn: Turn) -> None:
+        data = requests.read(turn.request, {"token_ids": list, "sampling_params": dict})
+        ids = data.get("token_ids") or []
+        limit = (data.get("sampling_params") or {}).get("max_tokens") or len(ids) + 1
+        choice = {"index": 0, "finish_reason": "length" if len(ids) >= limit else "stop", "token_ids": ids}
+        body = {"choices": [choice], "request_id": self._app.new_id(""), "ec_transfer_params": None}
+        deliver(turn, Draft(body=body))
 
-    def sleep(self, turn: Turn) -> None:
-        self._asleep = self._may_sleep()
-        deliver(turn, Draft())
+    def engine(self, turn: Turn) -> None:
+        deliver(turn, Draft(body={"0": {"engine_id": self._engine}}))
 
-    def wake_up(self, turn: Turn) -> None:
-        self._asleep = False
-        deliver(turn, Draft())
-
-    def is_sleeping(self, turn: Turn) -> None:
-        deliver(turn, Draft(body={"is_sleeping": self._asleep}))
+    # Configuration
 
     def config(self, turn: Turn) -> None:
         from InferenceLibrary.simulator.core.options import FIELDS
 
         settings = self._app.settings
-        body: dict[str, Any] = {}
+        told: dict[str, Any] = {"DisplayModelName": settings.names[0], **_ALSO_TOLD}
+        told |= {"image-emission-rate": self._image_rate, "VllmDevMode": os.environ.get("VLLM_SERVER_DEV_MODE") == "1"}
         for name, item in FIELDS.items():
             value = getattr(settings, item.name)
-            if name != "api-key":
-                body[name] = f"{value:g}s" if item.metadata["kind"] == "duration" else value
-        deliver(turn, Draft(body=body))
+            if name in _NOT_TOLD or name in _ALSO_TOLD:
+                continue
+            if item.metadata["kind"] == "duration":
+                value = _go_duration(value)
+            told[name] = None if value == [] else value
+        told |= {"served-model-name": settings.names, "seed": settings.seed or self._seed}
+        told["max-cpu-loras"] = settings.max_cpu_loras or settings.max_loras
+        deliver(turn, Draft(body=dict(sorted(told.items()))))
 
     def change_config(self, turn: Turn) -> None:
-        from InferenceLibrary.simulator.core.options import OptionError, convert, field_of
-
-        checked = {}
-        for name, value in read_json(turn.request).items():
-            if name not in _CONFIGURABLE:
-                raise ApiError(400, f"'{name}' cannot be changed; {', '.join(_CONFIGURABLE)} can", param=name)
-            if name == "fake-metrics":
-                self._metrics.fake = value if isinstance(value, dict) else {}
-                continue
-            try:
-                checked[field_of(name)] = convert(name, value, legacy=False, where=name)
-            except OptionError as error:
-                raise ApiError(400, str(error), param=name) from None
-            wrong = [item for item in checked.get("failure_types", ()) if item not in FAILURES]
-            if wrong:
-                raise ApiError(400, f"'{wrong[0]}' is no failure type; {', '.join(FAILURES)} are", param=name)
-        for field, value in checked.items():
-            setattr(self._app.settings, field, value)
+        changes = requests.read(turn.request, {})
+        if "fake-metrics" in changes:
+            self._refuse_fake(changes["fake-metrics"], 400)
+        if "image-emission-rate" in changes:
+            self._image_rate = changes.pop("image-emission-rate")
+        for name, value in changes.items():
+            if isinstance(value, int | float) and name in {"time-to-first-token", "inter-token-latency"}:
+                # A bare number is nanoseconds in Go.
+                changes[name] = f"{value}ns"
+        self._refuse_spread(changes)
+        wrong = [one for one in changes.get("failure-types") or () if one not in FAILURES]
+        if wrong:
+            raise ApiError(400, f"invalid failure type {wrong[0]}")
+        self._admin.change(changes)
         self.config(turn)
 
+    def _refuse_spread(self, changes: dict[str, Any]) -> None:
+        for name in ("time-to-first-token", "inter-token-latency", "prefill-time", "kv-cache-transfer-latency"):
+            mean, spread = changes.get(name), changes.get(f"{name}-std-dev")
+            if (
+                isinstance(mean, str)
+                and isinstance(spread, str)
+                and parse_duration(spread) > 0.3 * parse_duration(mean)
+            ):
+                said = name.replace("-", " ")
+                raise ApiError(400, f"{said} standard deviation cannot be more than 30% of {said}")
+
     def fake_metrics(self, turn: Turn) -> None:
-        self._metrics.fake = read_json(turn.request)
-        deliver(turn, Draft(204))
+        data = requests.read(turn.request, {})
+        self._refuse_fake(data, 500)
+        self._metrics.fake = data
+        deliver(turn, Draft(200, content_type=""))
+
+    def _refuse_fake(self, values: Any, status: int) -> None:
+        if isinstance(values, dict) and any(isinstance(one, int | float) and one < 0 for one in values.values()):
+            raise ApiError(status, "fake metrics request counters cannot be negative")
+        if self._reports_real:
+            raise ApiError(status, "the simulator is reporting real metrics; fake metrics cannot be updated")
+
+
+def _go_duration(seconds: float) -> str:
+    """Return a time as Go writes it: `0s`, `100ms`, `1m0s`."""
+    if not seconds:
+        return "0s"
+    for size, unit in ((1e-6, "ns"), (1e-3, "µs"), (1.0, "ms")):
+        if seconds < size:
+            return f"{seconds * 1000 / size:g}{unit}"
+    minutes, rest = divmod(seconds, 60)
+    return f"{int(minutes)}m{rest:g}s" if minutes else f"{rest:g}s"

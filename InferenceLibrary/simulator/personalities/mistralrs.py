@@ -12,8 +12,8 @@ from InferenceLibrary.simulator.answers.openai_requests import Ask, read_json, t
 from InferenceLibrary.simulator.core.api_errors import ApiError
 from InferenceLibrary.simulator.core.delivery import deliver
 from InferenceLibrary.simulator.core.draft import Draft
-from InferenceLibrary.simulator.personalities.llm_d import LlmD
 from InferenceLibrary.simulator.personalities.mistralrs_settings import MistralRsSettings
+from InferenceLibrary.simulator.personalities.openai import OpenAI
 
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.answers.engine import Output
@@ -70,7 +70,7 @@ def _speeds(prompt_tokens: int, tokens: int, first: float, rest: float) -> dict[
     }
 
 
-class MistralRs(LlmD):
+class MistralRs(OpenAI):
     """One loaded model, answering to its name and to `default`."""
 
     open_paths = frozenset({"/", "/health", "/metrics"})

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.turn import Personality
 
 PERSONALITIES = {
-    "openai": ("llm_d", "LlmD", "the OpenAI API by its reference, and the further APIs of vLLM"),
-    "llm-d": ("llm_d", "LlmD", "llm-d-inference-sim v0.10: the same, with the errors of that simulator"),
+    "openai": ("openai", "OpenAI", "the OpenAI API by its reference, and the further APIs of vLLM"),
+    "llm-d": ("llm_d", "LlmD", "llm-d-inference-sim v0.10.2, as recorded"),
     "worker": ("worker", "Worker", "worker-orcd: jobs by POST /execute, typed events"),
     "service": ("service", "Service", "inference-service: models to load, orchestration of several, a queue"),
     "gateway": ("gateway", "Gateway", "llm-gateway: routes by model to --upstream servers"),
@@ -32,7 +32,7 @@ _SETTINGS = {
 }
 
 # Personalities with models in ONNX behind them.
-_WITH_MODELS = dict.fromkeys(("openai", "llm-d"), ("llm_d_onnx", "LlmDOnnx"))
+_WITH_MODELS = {"openai": ("openai_onnx", "OpenAIOnnx")}
 
 
 def settings_class(name: str) -> type[Settings]:

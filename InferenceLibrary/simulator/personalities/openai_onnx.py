@@ -34,7 +34,7 @@ from InferenceLibrary.simulator.personalities.inferred_stream import (
     inferred_steps,
     output_of,
 )
-from InferenceLibrary.simulator.personalities.llm_d import LlmD
+from InferenceLibrary.simulator.personalities.openai import OpenAI
 
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.app import App
@@ -66,7 +66,7 @@ class _Generator(Generator):
         return outputs
 
 
-class LlmDOnnx(LlmD):
+class OpenAIOnnx(OpenAI):
     """llm-d's APIs, answered by inference."""
 
     def __init__(self, app: App) -> None:

@@ -1,0 +1,240 @@
+"""Requests as llm-d-inference-sim v0.10.2 reads them: types as Go's decoder has them, nothing of ranges."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from InferenceLibrary.simulator.answers.openai_requests import Ask
+from InferenceLibrary.simulator.core.api_errors import ApiError
+
+if TYPE_CHECKING:
+    from InferenceLibrary.simulator.core.request import Request
+
+_TOKEN = re.compile(r"(?:[{}:,\-.?!;@#$%^&*()+_~/\\><\[\]=\"]|\w+)\s*", re.ASCII)
+"""A word or a sign with the space after it. What is neither is lost: other scripts, and spaces at the start."""
+_MESSAGE = 4
+"""Tokens that a message has beside those of its role and its text."""
+_CALL = 10
+"""Tokens that a call in a message has beside its text."""
+
+_NUMBERS = ("n", "max_tokens", "max_completion_tokens", "max_output_tokens", "top_logprobs", "dimensions")
+_TRUTHS = ("stream", "ignore_eos", "parallel_tool_calls", "do_remote_decode", "do_remote_prefill")
+_KINDS = {"object", "array", "string", "number", "integer", "boolean", "null"}
+
+
+def tokens_of(text: str) -> list[str]:
+    """Return the tokens of a text; what is no token is lost."""
+    return _TOKEN.findall(text)
+
+
+def read(request: Request, kinds: dict[str, type]) -> dict[str, Any]:
+    """Return the body's object, whatever its content type says. `kinds` has what only this route decodes.
+
+    Raises:
+        ApiError: 400; it is not JSON, or a field has not the type that it is decoded to.
+    """
+    try:
+        data = json.loads(request.body.decode("utf-8", "replace"), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(f"invalid JSON: {error}") from None
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise _unreadable(f"json: cannot unmarshal {_name(data)} into Go value of type api.alias")
+    wanted: dict[str, type] = {
+        "model": str, **dict.fromkeys(_NUMBERS, int), **dict.fromkeys(_TRUTHS, bool), "stream_options": dict, **kinds
+    }  # fmt: skip
+    for name, kind in wanted.items():
+        value = data.get(name)
+        if value is not None and type(value) is not kind:
+            raise _unreadable(
+                f"json: cannot unmarshal {_name(value)} into Go struct field {name} of type {kind.__name__}"
+            )
+    return data
+
+
+def chat_ask(data: dict[str, Any]) -> Ask:
+    """Return what a chat asks for."""
+    return _filled(data, "chat", data.get("messages") or [])
+
+
+def completion_ask(data: dict[str, Any]) -> Ask:
+    """Return what a completion asks for.
+
+    Raises:
+        ApiError: 400; a prompt is missing, empty, or not one.
+    """
+    prompt = data.get("prompt")
+    if prompt is None or isinstance(prompt, str):
+        prompts = [prompt or ""]
+    elif not isinstance(prompt, list) or not prompt:
+        raise _unreadable("prompt must be a text, tokens, or a list of them")
+    elif all(type(one) is int for one in prompt):
+        prompts = [_ids(prompt)]
+    else:
+        prompts = [one if isinstance(one, str) else _ids(one) for one in prompt]
+    if not all(prompts):
+        raise ApiError(400, "prompt is empty")
+    if any("-" in one for one in prompts if re.fullmatch(r"[-\d,]+", one)):
+        raise _unreadable("token ids must not be negative")
+    count = sum(len(tokens_of(one)) if not re.fullmatch(r"[\d,]+", one) else one.count(",") + 1 for one in prompts)
+    ask = Ask(str(data.get("model") or ""), prompts, count, echo_text=prompts[0])
+    _common(data, ask)
+    given = data.get("logprobs")
+    ask.logprobs = given or None
+    return ask
+
+
+def response_ask(data: dict[str, Any]) -> Ask:
+    """Return what a response asks for.
+
+    Raises:
+        ApiError: 400; there is no input, or an item of another kind than a message.
+    """
+    given = data.get("input")
+    if given is None:
+        raise _unreadable("input is required")
+    if not isinstance(given, str | list):
+        raise _unreadable("input must be a text or a list of items")
+    items = [{"role": "user", "content": given}] if isinstance(given, str) else given
+    for item in items:
+        kind = item.get("type", "message") if isinstance(item, dict) else "text"
+        if kind != "message":
+            raise _unreadable(f'unsupported input item type "{kind}"')
+    ask = _filled({**data, "max_tokens": data.get("max_output_tokens")}, "responses", items)
+    if data.get("top_logprobs") and "message.output_text.logprobs" in (data.get("include") or []):
+        ask.logprobs = data["top_logprobs"]
+    ask.tools, ask.tool_choice = [], "auto"
+    return ask
+
+
+def message_ask(data: dict[str, Any]) -> Ask:
+    """Return what a message asks for.
+
+    Raises:
+        ApiError: 400; there is no limit of tokens.
+    """
+    if not data.get("max_tokens") or data["max_tokens"] < 0:
+        raise ApiError(400, "max_tokens is required and must be positive")
+    system = data.get("system")
+    messages = [{"role": "system", "content": system}] if system else []
+    tools = [
+        {"type": "function", "function": {**tool, "parameters": tool.get("input_schema")}}
+        for tool in data.get("tools") or []
+        if isinstance(tool, dict)
+    ]
+    choice = data.get("tool_choice") or {}
+    kind = choice.get("type") if isinstance(choice, dict) else None
+    named = {"type": "function", "function": {"name": choice.get("name")}} if kind == "tool" else None
+    chosen = named or {"any": "required", "none": "none"}.get(str(kind), "auto")
+    given = {**data, "tools": tools, "tool_choice": chosen, "logprobs": None, "stream_options": None}
+    return _filled(given, "messages", [*messages, *(data.get("messages") or [])])
+
+
+def _filled(data: dict[str, Any], route: str, messages: list[Any]) -> Ask:
+    texts, count = [], 0
+    for one in messages:
+        if not isinstance(one, dict):
+            raise _unreadable(f"json: cannot unmarshal {_name(one)} into Go struct field messages of type api.Message")
+        text = content_of(one.get("content"))
+        calls = one.get("tool_calls") or []
+        count += _MESSAGE + len(tokens_of(str(one.get("role") or ""))) + len(tokens_of(text)) + _CALL * len(calls)
+        texts.append(text)
+    ask = Ask(str(data.get("model") or ""), ["\n".join(texts)], count, echo_text=texts[-1] if texts else "")
+    _common(data, ask)
+    if route == "chat" and data.get("logprobs") is True:
+        ask.logprobs = max(1, data.get("top_logprobs") or 1)
+    ask.tools = data.get("tools") or []
+    ask.tool_choice = data.get("tool_choice", "auto")
+    return ask
+
+
+def _common(data: dict[str, Any], ask: Ask) -> None:
+    """Fill in what all routes have.
+
+    Raises:
+        ApiError: 400; a count is not positive, or the end is to be ignored without a limit.
+    """
+    ask.stream = data.get("stream") is True
+    ask.include_usage = bool((data.get("stream_options") or {}).get("include_usage"))
+    ask.n = 1 if data.get("n") is None else data["n"]
+    if ask.n < 1:
+        raise ApiError(400, "n must be at least 1")
+    limits = [data[name] for name in ("max_tokens", "max_completion_tokens") if data.get(name) is not None]
+    if any(limit <= 0 for limit in limits):
+        raise ApiError(400, "Max completion tokens and max tokens should be positive")
+    ask.max_tokens = limits[-1] if limits else None
+    ask.ignore_eos = data.get("ignore_eos") is True
+    if ask.ignore_eos and ask.max_tokens is None:
+        raise ApiError(400, "Ignore_eos is true but max_completion_tokens (or max_tokens) is not set")
+    transfer = data.get("kv_transfer_params") or {}
+    ask.do_remote_decode = transfer.get("do_remote_decode") is True or data.get("do_remote_decode") is True
+    ask.remote_prefill = transfer.get("do_remote_prefill") is True or data.get("do_remote_prefill") is True
+    if ask.do_remote_decode and ask.stream:
+        raise ApiError(400, "Prefill does not support streaming")
+
+
+def content_of(content: Any) -> str:
+    """Return the text of a message's content; an image is its address.
+
+    Raises:
+        ApiError: 400; it is neither a text nor a list of parts.
+    """
+    if content is None or isinstance(content, str):
+        return content or ""
+    if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
+        raise _unreadable("content format not supported")
+    lines = []
+    for part in content:
+        image = part.get("image_url")
+        if part.get("type") in {"text", "input_text", "output_text"}:
+            lines.append(str(part.get("text") or ""))
+        elif image:
+            lines.append(f"image: {image.get('url') if isinstance(image, dict) else image}")
+    return "\n".join(lines)
+
+
+def checked_tools(ask: Ask, *, given: bool) -> None:
+    """Refuse tools as the server does.
+
+    Raises:
+        ApiError: 400, a tool without a schema, or with a bad one; 500, a tool that is not there is named.
+    """
+    if given and not ask.tools:
+        raise ApiError(500, "no tools were given")
+    if isinstance(ask.tool_choice, int | float | list) or ask.tool_choice == {}:
+        raise _unreadable("tool_choice must be a text or name a tool")
+    names = set()
+    for tool in ask.tools:
+        function = tool.get("function") if isinstance(tool, dict) else None
+        schema = function.get("parameters") if isinstance(function, dict) else None
+        if not isinstance(schema, dict) or schema.get("type") not in _KINDS:
+            raise ApiError(400, "Tool validation failed: jsonschema: '/parameters' does not validate")
+        names.add(function.get("name") if isinstance(function, dict) else None)
+    if isinstance(ask.tool_choice, dict):
+        if ask.tool_choice.get("type") != "function":
+            ask.tool_choice = "auto"
+        elif (ask.tool_choice.get("function") or {}).get("name") not in names:
+            raise ApiError(500, "the named tool was not given")
+    elif ask.tool_choice not in {"none", "required"}:
+        ask.tool_choice = "auto"
+
+
+def _ids(ids: Any) -> str:
+    if not isinstance(ids, list) or not all(type(one) is int for one in ids):
+        raise _unreadable("prompt must be a text, tokens, or a list of them")
+    return ",".join(map(str, ids))
+
+
+def _unreadable(why: str) -> ApiError:
+    return ApiError(400, f"Failed to read and parse request body, {why}")
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"invalid character '{name[0]}' looking for beginning of value")
+
+
+def _name(value: Any) -> str:
+    return {str: "string", bool: "bool", list: "array", dict: "object"}.get(type(value), "number")
