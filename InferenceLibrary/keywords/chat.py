@@ -7,7 +7,7 @@ from typing import Any
 from robot.api.deco import keyword
 
 from InferenceLibrary.client.answers import Reply
-from InferenceLibrary.keywords.shared.arguments import revealed
+from InferenceLibrary.keywords.shared.arguments import prompt_of, revealed
 from InferenceLibrary.keywords.shared.calling import CallGroup
 from InferenceLibrary.keywords.shared.shared_arguments import (
     FORMAT,
@@ -63,19 +63,23 @@ class ChatKeywords(CallGroup):
     @takes(GENERATION, SENDING)
     def complete(
         self,
-        prompt: str,
+        prompt: str | list[str] | None = None,
+        *,
+        tokens: list[int] | None = None,
         **options: Any,
     ) -> Reply:
         """Ask for a text completion (`POST /v1/completions`).
 
         Args:
-            prompt: The text to continue.
+            prompt: The text to continue; a list of texts, or JSON text of one, gives a choice for each.
+            tokens: Ids of the tokens to continue, in place of a text.
 
         Returns:
             The reply, as from [Chat].
 
         Raises:
             RequestError: No answer in time, another status than expected, or an answer that is not JSON.
+            ValueError: There is neither a text nor tokens, or both.
 
         Example:
         ```robotframework
@@ -84,9 +88,11 @@ class ChatKeywords(CallGroup):
             Start Server    simulator
             ${reply} =    Complete    What is the capital of France?    max_tokens=5
             Finish Reason Should Be    ${reply}    length
+            ${reply} =    Complete    ["What is the capital of France?", "What is the capital of Italy?"]
+            Choices Should Be    ${reply}    2
         ```
         """
-        call = self._call(options, prompt=prompt)
+        call = self._call(options, prompt=prompt_of(prompt, tokens))
         return self._made("completion", call, lambda: call.server.client.ask(COMPLETIONS, call.question, call.sending))
 
     @keyword(tags=["chat", "call"])

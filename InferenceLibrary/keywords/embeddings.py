@@ -25,8 +25,9 @@ class EmbeddingKeywords(CallGroup):
     @takes(SENDING)
     def create_embeddings(
         self,
-        texts: Texts,
+        texts: Texts | None = None,
         *,
+        tokens: list[int] | list[list[int]] | None = None,
         encoding: Literal["float", "base64"] = "float",
         dimensions: int | None = None,
         model: str | None = None,
@@ -38,6 +39,7 @@ class EmbeddingKeywords(CallGroup):
 
         Args:
             texts: One text or several.
+            tokens: Ids of the tokens of one text, or lists of them for several, in place of texts.
             encoding: How the server shall send the numbers.
             dimensions: Length that the vectors shall have.
             model: Model to ask for; the server's by default.
@@ -49,6 +51,7 @@ class EmbeddingKeywords(CallGroup):
         Raises:
             RequestError: No answer in time, or another status than 200.
             CheckFailure: The answer is malformed, or not as asked for.
+            ValueError: There are neither texts nor tokens, or both.
 
         Example:
         ```robotframework
@@ -62,7 +65,7 @@ class EmbeddingKeywords(CallGroup):
         from InferenceLibrary.client.embeddings import read_embeddings
 
         call = self._call(options)
-        inputs = list(to_texts(texts))
+        inputs = _inputs(texts, tokens)
         named = model or call.server.client.model
         from InferenceLibrary.protocol.requests import embedding_body
 
@@ -258,3 +261,11 @@ def _vector(embeddings: Any, index: int) -> list[float]:
     except IndexError:
         raise CheckFailure(f"Embeddings: expected vector {index}, got {embeddings}.") from None
     return found
+
+
+def _inputs(texts: Texts | None, tokens: list[Any] | None) -> list[Any]:
+    if (texts is None) is (tokens is None):
+        raise ValueError(f"Expected either texts or tokens= to embed, got {'neither' if texts is None else 'both'}.")
+    if tokens is not None:
+        return list(tokens) if tokens and isinstance(tokens[0], list) else [tokens]
+    return list(to_texts(texts or []))

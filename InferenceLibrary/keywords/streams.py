@@ -10,7 +10,7 @@ from robot.api.deco import keyword
 from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import CheckFailure
-from InferenceLibrary.keywords.shared.arguments import revealed
+from InferenceLibrary.keywords.shared.arguments import prompt_of, revealed
 from InferenceLibrary.keywords.shared.assertions import check_number
 from InferenceLibrary.keywords.shared.calling import CallGroup
 from InferenceLibrary.keywords.shared.rule_groups import DONE, ONE_ID, ORDER, TYPED, hold
@@ -73,13 +73,16 @@ class StreamKeywords(CallGroup):
     @takes(GENERATION, STREAMING, SENDING)
     def stream_completion(
         self,
-        prompt: str,
+        prompt: str | list[str] | None = None,
+        *,
+        tokens: list[int] | None = None,
         **options: Any,
     ) -> Stream | Reply:
         """Ask for a streamed text completion, read it to its end and record it.
 
         Args:
-            prompt: The text to continue.
+            prompt: The text to continue; a list of texts, or JSON text of one, gives a choice for each.
+            tokens: Ids of the tokens to continue, in place of a text.
 
         Returns:
             The stream, as from [Stream Chat].
@@ -97,7 +100,7 @@ class StreamKeywords(CallGroup):
             Get Chunk Count    ${stream}    >=    5
         ```
         """
-        call = self._call(options, stream=True, prompt=prompt)
+        call = self._call(options, stream=True, prompt=prompt_of(prompt, tokens))
         client = call.server.client
         return self._made(
             "streamed completion", call, lambda: client.ask_stream(COMPLETIONS, call.question, call.sending)

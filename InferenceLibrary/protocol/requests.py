@@ -26,8 +26,8 @@ class Question(NamedTuple):
 
     messages: Sequence[Mapping[str, Any]] | None = None
     """The conversation: of a chat, of the Responses API (its input items) and of the Messages API."""
-    prompt: str | None = None
-    """The text that a completion continues."""
+    prompt: str | Sequence[str] | Sequence[int] | None = None
+    """The text that a completion continues; several, one choice each; or the ids of its tokens."""
     system: str | None = None
     """What the model is told before the conversation."""
     model: str | None = None
@@ -70,9 +70,16 @@ def body_for(path: str, question: Question, *, stream: bool = False) -> dict[str
 
 
 def embedding_body(
-    texts: Sequence[str], encoding: str, model: str | None, dimensions: int | None, extra: Mapping[str, Any] | None
+    texts: Sequence[str | Sequence[int]],
+    encoding: str,
+    model: str | None,
+    dimensions: int | None,
+    extra: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """Return the body of a request for embeddings; one text is sent as text, several as a list."""
+    """Return the body of a request for embeddings; one text is sent as text, several as a list.
+
+    In place of a text may stand the ids of its tokens.
+    """
     asked = {"input": texts[0] if len(texts) == 1 else list(texts), "encoding_format": encoding}
     return _given(asked | {"model": model, "dimensions": dimensions}, extra)
 

@@ -16,6 +16,7 @@ from InferenceLibrary.client.embeddings import Embeddings
 from InferenceLibrary.client.stream_reader import stream_of
 from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import CheckFailure
+from InferenceLibrary.keywords.shared.arguments import prompt_of
 from InferenceLibrary.keywords.shared.json_values import same
 from InferenceLibrary.protocol.exchange import Exchange, Request
 from InferenceLibrary.types import JsonObject, Messages, to_messages
@@ -367,6 +368,31 @@ def test_a_clause_fails_for_its_own_reason(lib: InferenceLibrary, case: str) -> 
 )
 def test_values_are_compared_as_json(got: Any, wanted: Any, answer: bool) -> None:
     assert same(got, wanted) is answer
+
+
+@pytest.mark.parametrize(
+    ("prompt", "sent"),
+    [
+        ("a", "a"),
+        (["a", "b"], ["a", "b"]),
+        ('["a", "b"]', ["a", "b"]),
+        ("[INST] a", "[INST] a"),
+        ("[1, 2]", "[1, 2]"),
+        ("[]", "[]"),
+    ],
+)
+def test_several_prompts_are_read(prompt: Any, sent: Any) -> None:
+    assert prompt_of(prompt, None) == sent
+    assert prompt_of(None, [1, 2]) == [1, 2]
+
+
+@pytest.mark.parametrize(("prompt", "tokens", "told"), [(None, None, "neither"), ("a", [1], "both")])
+def test_a_completion_needs_a_text_or_tokens(lib: InferenceLibrary, prompt: Any, tokens: Any, told: str) -> None:
+    with pytest.raises(ValueError, match=f"either a text or tokens= to continue, got {told}"):
+        prompt_of(prompt, tokens)
+    lib.connect_to_server("http://127.0.0.1:9", check=False)
+    with pytest.raises(ValueError, match=f"either texts or tokens= to embed, got {told}"):
+        lib.create_embeddings(prompt, tokens=tokens)
 
 
 def test_a_failure_is_one_of_a_check(lib: InferenceLibrary) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -64,6 +65,30 @@ def revealed(context: Context, value: Any) -> Any:
         items = [revealed(context, item) for item in value]
         return value if all(new is old for new, old in zip(items, value, strict=True)) else items
     return value
+
+
+def prompt_of(prompt: str | list[str] | None, tokens: list[int] | None) -> str | list[str] | list[int]:
+    """Return what a completion continues: a text, several where they are given as a list or as JSON of one, or tokens.
+
+    Raises:
+        ValueError: There is neither a text nor tokens, or both.
+    """
+    if (prompt is None) is (tokens is None):
+        raise ValueError(
+            f"Expected either a text or tokens= to continue, got {'neither' if prompt is None else 'both'}."
+        )
+    if tokens is not None:
+        return tokens
+    assert prompt is not None
+    if isinstance(prompt, str) and prompt.lstrip().startswith("["):
+        # Templates of chats begin so too: `[INST]`.
+        try:
+            read = json.loads(prompt)
+        except (ValueError, RecursionError):
+            return prompt
+        if isinstance(read, list) and read and all(isinstance(item, str) for item in read):
+            return read
+    return prompt
 
 
 def profile_or_current(context: Context, name: str | None) -> Profile:
