@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from assertionengine import AssertionOperator
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from InferenceLibrary.monitor.memory_record import MemoryRecord
 
 MemoryKind = Literal["pss", "rss", "uss", "gpu"]
+MeasuredResource = Literal["cpu", "threads", "handles"]
 
 
 def bytes_of(limit: str) -> float:
@@ -213,6 +215,140 @@ class MonitorKeywords(KeywordGroup):
             f"Memory of '{record.name}' stayed below {show(most, 'B')}: peak {show(peak, 'B')} ({used.upper()}, "
             f"{record.count} samples in {record.duration:.2f} s)."
         )
+
+    @keyword(tags=["monitor", "assertion"])
+    def memory_should_not_grow_by_more_than(
+        self, limit: str, *, kind: MemoryKind | None = None, monitor: Any = None
+    ) -> None:
+        """Fail when the memory that a monitor saw grew by more than a limit: a leak.
+
+        The median of the last quarter of the samples is compared with that of the first, so one peak is not growth.
+        Start the monitor after a warm-up: a server grows at its first requests.
+
+        Args:
+            limit: `20 MB`, or a share of what it was at the beginning, such as `10 %`.
+            kind: As for [Get Measured Peak Memory]; RSS by default, which has a sample at every interval.
+            monitor: As for [Get Measured Peak Memory].
+
+        Raises:
+            CheckFailure: It grew by more.
+            MonitorError: There are fewer than eight samples, or the limit cannot be read.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        No Leak
+            Start Server    simulator
+            Start Memory Monitor    interval=10 ms
+            Run Load    users=2    requests=20    max_tokens=8
+            Stop Memory Monitor
+            Memory Should Not Grow By More Than    100 MB
+        ```
+        """
+        record = self._memory_of(monitor)
+        before, after = record.growth(kind)
+        text = limit.strip()
+        try:
+            most = before * float(text[:-1]) / 100 if text.endswith("%") else bytes_of(limit)
+        except ValueError:
+            raise MonitorError(
+                describe("A limit of growth cannot be read", expected="one such as 20 MB or 10 %", got=f"'{limit}'")
+            ) from None
+        told = f"{show(before, 'B')} at the beginning, {show(after, 'B')} at the end ({(kind or 'rss').upper()})"
+        if after - before > most:
+            raise CheckFailure(
+                describe(
+                    f"Memory of '{record.name}' grows",
+                    expected=f"at most {limit} more",
+                    got=told,
+                    state=f"{record.count} samples in {record.duration:.2f} s",
+                )
+            )
+        self.log.info(f"Memory of '{record.name}' grew by at most {limit}: {told}.")
+
+    @keyword(tags=["monitor", "getter"])
+    def get_measured_resource(
+        self,
+        resource: MeasuredResource,
+        assertion_operator: AssertionOperator | None = None,
+        assertion_expected: Any = None,
+        message: str | None = None,
+        *,
+        monitor: Any = None,
+    ) -> float:
+        """Return what a process tree used beside memory.
+
+        Args:
+            resource: `cpu` (mean share of one core: 4.0 for four busy ones), `threads` or `handles` (the most that
+                were seen at once; handles are open files, sockets and pipes).
+            assertion_operator: Such as `<`.
+            assertion_expected: A number.
+            message: Replaces the text of the failure.
+            monitor: As for [Get Measured Peak Memory].
+
+        Raises:
+            CheckFailure: The assertion does not hold.
+            MonitorError: It was not measured.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Few Threads
+            Start Server    simulator
+            Start Memory Monitor
+            Chat    Hello
+            Get Measured Resource    threads    <    100
+        ```
+        """
+        record = self._memory_of(monitor)
+        name = f"{resource} of '{record.name}'"
+        value = record.used(resource)
+        return float(check_number(value, assertion_operator, assertion_expected, name, message=message))
+
+    @keyword(tags=["monitor"])
+    def save_monitor_record(self, path: Path, *, monitor: Any = None) -> None:
+        """Write the samples of a monitor to a file: CSV, or JSON where its name ends with `.json`.
+
+        A row has `time` (seconds from the start), `processes`, `rss`, `pss`, `uss`, `gpu` (bytes), `cpu` (seconds so
+        far), `threads`, `handles`, `read` and `written` (bytes). What costs the server more is read less often: empty
+        between.
+
+        Args:
+            path: The file; its folder is made.
+            monitor: As for [Get Measured Peak Memory].
+
+        Raises:
+            InferenceError: The file cannot be written.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Keep The Curve
+            Start Server    simulator
+            Start Memory Monitor
+            Chat    Hello
+            Save Monitor Record    ${OUTPUT_DIR}/memory.csv
+        ```
+        """
+        import csv
+        import io
+        import json
+
+        from InferenceLibrary.files import make_folder, write_text
+
+        record = self._memory_of(monitor)
+        rows = record.rows()
+        make_folder(path.absolute().parent)
+        if path.suffix.lower() == ".json":
+            data = {"kind": "inference-monitor", "schema": 1, "name": record.name, "interval": record.interval}
+            write_text(path, self.context.redactor(json.dumps({**data, "samples": rows}, indent=1)) + "\n")
+        else:
+            table = io.StringIO(newline="")
+            writer = csv.DictWriter(table, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+            write_text(path, table.getvalue())
+        self.log.file(f"{len(rows)} samples of '{record.name}'", path)
 
     @keyword(tags=["monitor", "skip"])
     def skip_unless_gpu_is_available(self, *, onnx: bool = False) -> None:

@@ -8,6 +8,8 @@ shares.
 
 from __future__ import annotations
 
+import itertools
+import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -17,8 +19,33 @@ from InferenceLibrary.errors import MonitorError, describe
 Kind = Literal["rss", "pss", "uss", "gpu"]
 KINDS: tuple[Kind, ...] = ("rss", "pss", "uss", "gpu")
 
+Resource = Literal["cpu", "threads", "handles"]
+_FEWEST = 8
+"""Samples from which growth is told."""
+
 MOST_SAMPLES = 8_192
 """Samples kept; beyond it neighbours are merged, keeping their peaks, so that a day of watching fits in a megabyte."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a process tree uses beside memory, at one moment.
+
+    Args:
+        time: Seconds on the monotonic clock.
+        cpu: Seconds of CPU time since the watching began, those of processes that ended meanwhile included.
+        threads: Their number in the tree.
+        handles: Open files, sockets and pipes (handles on Windows); None where the system does not tell.
+        read: Bytes that were read from disks since each process began; None where the system does not tell.
+        written: Bytes that were written to them.
+    """
+
+    time: float
+    cpu: float
+    threads: int
+    handles: int | None = None
+    read: int | None = None
+    written: int | None = None
 
 
 @dataclass(frozen=True)
@@ -32,6 +59,7 @@ class MemorySample:
         pss: Bytes, the sum over the tree; None when it was not read at this moment or cannot be read.
         uss: Bytes, the sum over the tree; None as for `pss`.
         gpu: Bytes on all GPUs that the tree holds; None without a GPU.
+        usage: What it uses beside memory; about once a second, None between.
     """
 
     time: float
@@ -40,6 +68,7 @@ class MemorySample:
     pss: int | None = None
     uss: int | None = None
     gpu: int | None = None
+    usage: Usage | None = None
 
     def get(self, kind: Kind) -> int | None:
         """Return one of the figures."""
@@ -110,6 +139,72 @@ class MemoryRecord:
         """Return (monotonic seconds, bytes) of the samples that have this figure."""
         return [(sample.time, value) for sample in self.samples if (value := sample.get(kind)) is not None]
 
+    def cpu_shares(self) -> list[tuple[float, float]]:
+        """Return (monotonic seconds, share of one core since the sample before) of the samples that have the CPU time.
+
+        Four busy threads are 4.0.
+        """
+        seen = [(sample.usage.time, sample.usage.cpu) for sample in self.samples if sample.usage is not None]
+        pairs = itertools.pairwise(seen)
+        return [(now, (cpu - was) / (now - before)) for (before, was), (now, cpu) in pairs if now > before]
+
+    def used(self, resource: Resource) -> float:
+        """Return the mean share of one core, or the most threads or open handles that were seen.
+
+        Raises:
+            MonitorError: It was not measured.
+        """
+        usages = [(sample.usage.time, sample.usage) for sample in self.samples if sample.usage is not None]
+        values: list[float] = []
+        if resource == "cpu" and len(usages) > 1 and usages[-1][0] > usages[0][0]:
+            values = [(usages[-1][1].cpu - usages[0][1].cpu) / (usages[-1][0] - usages[0][0])]
+        elif resource == "threads":
+            values = [usage.threads for _, usage in usages]
+        elif resource == "handles":
+            values = [usage.handles for _, usage in usages if usage.handles is not None]
+        if not values:
+            raise MonitorError(
+                describe(
+                    f"The monitor of '{self.name}' has no figure of {resource}",
+                    expected="two samples or more that have it",
+                    got=str(len(usages)),
+                )
+            )
+        return max(values)
+
+    def growth(self, kind: Kind | None = None) -> tuple[float, float]:
+        """Return the memory at the beginning and at the end, in bytes: medians of the first and the last quarter.
+
+        Raises:
+            MonitorError: There are fewer than eight samples of this kind.
+        """
+        wanted = kind or "rss"
+        values = [value for _, value in self.series(wanted)]
+        if len(values) < _FEWEST:
+            raise MonitorError(
+                describe(
+                    f"Growth of the memory of '{self.name}' cannot be told",
+                    expected=f"{_FEWEST} samples or more of its {wanted.upper()}",
+                    got=str(len(values)),
+                    hint="watch longer, or at a shorter interval",
+                )
+            )
+        quarter = len(values) // 4
+        return statistics.median(values[:quarter]), statistics.median(values[-quarter:])
+
+    def rows(self) -> list[dict[str, float | int | None]]:
+        """Return the samples as a table: `time` in seconds from the start, memory in bytes, `cpu` in seconds."""
+        names = ("cpu", "threads", "handles", "read", "written")
+        return [
+            {
+                "time": round(sample.time - self.started, 6),
+                "processes": sample.processes,
+                **{name: sample.get(name) for name in KINDS},
+                **{name: getattr(sample.usage, name) if sample.usage is not None else None for name in names},
+            }
+            for sample in self.samples
+        ]
+
     @property
     def duration(self) -> float:
         """Seconds of watching, up to the last sample while it goes on."""
@@ -137,6 +232,7 @@ def _merge(one: MemorySample, other: MemorySample) -> MemorySample:
         pss=_most(one.pss, other.pss),
         uss=_most(one.uss, other.uss),
         gpu=_most(one.gpu, other.gpu),
+        usage=other.usage or one.usage,
     )
 
 

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from InferenceLibrary.errors import MissingExtraError
-from InferenceLibrary.monitor.memory_record import MemorySample
+from InferenceLibrary.monitor.memory_record import MemorySample, Usage
 
 _RESCAN = 1.0
 """Seconds between walks of the tree, the dearest of all calls of psutil."""
@@ -28,13 +28,16 @@ class PsutilTree:
         self._psutil: Any = psutil
         self._members: dict[int, Any] = {}
         self._next_scan = 0.0
+        self._cpu: dict[int, float] = {}
+        """CPU seconds of each process, those that ended included."""
+        self._cpu_before: float | None = None
         with contextlib.suppress(psutil.NoSuchProcess):
             self._members[pid] = psutil.Process(pid)
 
     def sample(self) -> MemorySample | None:
         """Return the memory now, None when nothing of the tree is left."""
         now = time.monotonic()
-        if now >= self._next_scan:
+        if scans := now >= self._next_scan:
             self._scan()
             self._next_scan = now + _RESCAN
         rss = pss = uss = 0
@@ -54,7 +57,12 @@ class PsutilTree:
         if not self._members:
             return None
         return MemorySample(
-            now, len(self._members), rss, pss if has_pss and pss else None, uss if has_uss and uss else None
+            now,
+            len(self._members),
+            rss,
+            pss if has_pss and pss else None,
+            uss if has_uss and uss else None,
+            usage=self._usage(now) if scans else None,
         )
 
     def pids(self) -> list[int]:
@@ -62,10 +70,36 @@ class PsutilTree:
         return list(self._members)
 
     def measure_shares_next(self) -> None:
-        """Every sample reads what this system has."""
+        """Every sample reads the memory that this system has; let the next one tell what is used beside it."""
+        self._next_scan = 0.0
 
     def close(self) -> None:
         """Nothing is kept open."""
+
+    def _usage(self, now: float) -> Usage:
+        """What the tree uses beside memory; handles and disks where this system tells of them."""
+        threads = 0
+        handles: int | None = 0
+        read: int | None = 0
+        written: int | None = 0
+        for pid, process in self._members.items():
+            try:
+                times = process.cpu_times()
+                threads += process.num_threads()
+                count = getattr(process, "num_fds", None) or process.num_handles
+                handles = None if handles is None else handles + count()
+                io = process.io_counters() if hasattr(process, "io_counters") else None
+            except self._psutil.NoSuchProcess:
+                continue
+            except self._psutil.AccessDenied:
+                handles = read = written = None
+                continue
+            self._cpu[pid] = times.user + times.system
+            read = None if io is None or read is None else read + io.read_bytes
+            written = None if io is None or written is None else written + io.write_bytes
+        if self._cpu_before is None:
+            self._cpu_before = sum(self._cpu.values())
+        return Usage(now, sum(self._cpu.values()) - self._cpu_before, threads, handles, read, written)
 
     def _full(self, process: Any) -> Any:
         try:

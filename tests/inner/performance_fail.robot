@@ -205,6 +205,34 @@ Load Stopped By A Timeout
     Run Load    users=2    duration=60 s    max_tokens=2    alias=cut    server=paced
     [Teardown]    Load Should Meet    failures == 0    requests >= 100000    result=cut
 
+Memory That Grows
+    ${record} =    Evaluate
+    ...    __import__("InferenceLibrary.monitor.memory_record").monitor.memory_record.MemoryRecord("grown", 0.1, 0.0)
+    FOR    ${index}    IN RANGE    20
+        Evaluate
+        ...    $record.add(__import__("InferenceLibrary.monitor.memory_record").monitor.memory_record.MemorySample(${index}, 1, 100000000 + ${index} * 1000000))
+    END
+    Memory Should Not Grow By More Than    20 %    monitor=${record}
+    Memory Should Not Grow By More Than    20 MB    monitor=${record}
+    Memory Should Not Grow By More Than    10 MB    monitor=${record}
+
+Growth Of Too Few Samples
+    Start Memory Monitor    server=paced
+    Memory Should Not Grow By More Than    10 MB
+
+Growth By A Typo
+    ${record} =    Evaluate
+    ...    __import__("InferenceLibrary.monitor.memory_record").monitor.memory_record.MemoryRecord("grown", 0.1, 0.0)
+    FOR    ${index}    IN RANGE    20
+        Evaluate
+        ...    $record.add(__import__("InferenceLibrary.monitor.memory_record").monitor.memory_record.MemorySample(${index}, 1, 100000000))
+    END
+    Memory Should Not Grow By More Than    ten %    monitor=${record}
+
+Too Many Threads
+    Start Memory Monitor    server=paced
+    Get Measured Resource    threads    <    1
+
 
 *** Keywords ***
 Start Both

@@ -61,6 +61,10 @@ MESSAGES = {
     "Goodput With A Typo": r"Unknown figure 'tftt': expected one of ttft, .*",
     "Goodput Above": r"A limit of goodput cannot be read: expected <, got 'ttft > 1 s'\.",
     "Load Stopped By A Timeout": r"Test timeout 1 second exceeded\.",
+    "Memory That Grows": r"Memory of 'grown' grows: expected at most 10 MB more, got 102 MB at the beginning, 117 MB at the end \(RSS\); 20 samples in 19\.00 s\.",
+    "Growth Of Too Few Samples": r"Growth of the memory of 'paced' cannot be told: expected 8 samples or more of its RSS, got \d\. Hint: watch longer, or at a shorter interval",
+    "Growth By A Typo": r"A limit of growth cannot be read: expected one such as 20 MB or 10 %, got 'ten %'\.",
+    "Too Many Threads": rf"Threads of 'paced': expected < 1, got {NUMBER}\.",
     "Stopped By A Timeout": r"Test timeout 500 milliseconds exceeded\.",
 }
 
