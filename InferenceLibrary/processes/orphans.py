@@ -5,8 +5,9 @@ It is started beside the runner, so it is kept small: it imports some modules of
 standard input. Lines are words, each ended by a null byte: `hold MARK FOLDER`, `lead MARK PID BEGAN`, `release MARK`.
 When the runner's end closes, whatever is held then is ended: HUP and TERM, a grace, KILL; folders are removed.
 
-What is ended is found by its session and, where its environment can be read, by its mark. What has done both, left the
-session and cleared its environment, is out of reach here.
+What is ended is found by its session, where its environment can be read by its mark, and by descent; from time to time
+the watcher looks who descends from what is held, and remembers it. Out of reach is only what has lost all of these
+between two looks: a daemon that left its session, cleared its environment and forked twice within a tenth of a second.
 """
 
 from __future__ import annotations
@@ -33,10 +34,15 @@ _BUDGET = 10.0
 _ROUND = 0.02
 _LOOK = 1.0
 """Seconds between looks at the runner where its end is not told."""
+_LOOK_BELOW = 0.1
+"""Seconds between looks at what is held: made only when a process was born since the last one, where that is told."""
+_LOOK_SHARE = 0.01
+"""Part of the time that these looks may take, at most."""
 
 
 def find(marks: list[str], leaders: dict[int, str]) -> list[process_tree.ProcessInfo]:
-    """Return the living processes that bear one of the marks, or are in a session that one of the leaders leads.
+    """Return the living processes that bear one of the marks, are in the session of one of the leaders, or descend from
+    one of these.
 
     Args:
         marks: Values of the variable.
@@ -50,11 +56,21 @@ def find(marks: list[str], leaders: dict[int, str]) -> list[process_tree.Process
     marked: set[int] = set()
     for mark in marks:
         marked |= {seen.pid for seen in process_tree.bearers(f"{MARK}={mark}")}
-    found = []
+    found = {}
     for pid, seen in everyone.items():
         if seen.lives and (pid in marked or (sessions and _session_of(pid) in sessions)):
-            found.append(seen)
-    return found
+            found[pid] = seen
+    return _with_descendants(found, everyone)
+
+
+def _with_descendants(
+    found: dict[int, process_tree.ProcessInfo], everyone: dict[int, process_tree.ProcessInfo]
+) -> list[process_tree.ProcessInfo]:
+    for pid in list(found):
+        for seen in process_tree.descendants(pid, everyone):
+            found[seen.pid] = seen
+    found.pop(os.getpid(), None)
+    return list(found.values())
 
 
 def _session_of(pid: int) -> int:
@@ -70,6 +86,10 @@ class WatchedPrograms:
     def __init__(self) -> None:
         self.folders: dict[str, str] = {}
         self.leaders: dict[str, tuple[int, str]] = {}
+        self.known: dict[str, dict[int, str]] = {}
+        """Who was seen of each, and when it was started."""
+        self.births = ""
+        self.next_look = 0.0
         self._text = b""
 
     def listen(self) -> bool:
@@ -92,17 +112,47 @@ class WatchedPrograms:
             self.folders[mark] = rest[0]
         elif word == "lead":
             self.leaders[mark] = int(rest[0]), rest[1]
+            self.births = ""
         elif word == "release":
             self.folders.pop(mark, None)
             self.leaders.pop(mark, None)
+            self.known.pop(mark, None)
+
+    def patience(self, told: bool) -> float | None:
+        """Return how many milliseconds may pass until something is to be done; None: any number."""
+        rounds = [] if told else [_LOOK]
+        if self.leaders:
+            rounds.append(max(self.next_look - time.monotonic(), 0.0))
+        return min(rounds) * 1000 + 1 if rounds else None
+
+    def look(self) -> None:
+        """Remember who descends from what is held: it can lose session, environment and parents later."""
+        began = time.monotonic()
+        if not self.leaders or began < self.next_look:
+            return
+        births = process_tree.births()
+        if not births or births != self.births:
+            self.births = births
+            everyone = process_tree.everyone()
+            for mark, leader in self.leaders.items():
+                known = _still(dict([leader, *self.known.get(mark, {}).items()]), everyone)
+                self.known[mark] = {seen.pid: seen.started for seen in _with_descendants(known, everyone)}
+        now = time.monotonic()
+        self.next_look = now + max(_LOOK_BELOW, (now - began) / _LOOK_SHARE)
 
     def living(self) -> list[int]:
-        return [seen.pid for seen in find(list(self.folders), dict(self.leaders.values()))]
+        found = {seen.pid: seen for seen in find(list(self.folders), dict(self.leaders.values()))}
+        everyone = process_tree.everyone()
+        for known in self.known.values():
+            found.update(_still(known, everyone))
+        return [seen.pid for seen in _with_descendants(found, everyone)]
 
     def end(self) -> None:
         """End it all."""
         if not self.folders:
             return
+        self.next_look, self.births = 0.0, ""
+        self.look()  # while parents still tell whose children they are
         for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGCONT):
             _send(self.living(), number)
         end = time.monotonic() + _GRACE
@@ -113,6 +163,12 @@ class WatchedPrograms:
             time.sleep(_ROUND)
         for folder in self.folders.values():
             _remove(folder)
+
+
+def _still(known: dict[int, str], everyone: dict[int, process_tree.ProcessInfo]) -> dict[int, process_tree.ProcessInfo]:
+    """Those that live, and are not later processes of the same number."""
+    alive = {pid: everyone[pid] for pid, started in known.items() if pid in everyone and everyone[pid].lives}
+    return {pid: seen for pid, seen in alive.items() if seen.started == known[pid]}
 
 
 def _send(pids: list[int], number: int) -> bool:
@@ -155,7 +211,8 @@ def main() -> None:
     os.set_blocking(0, False)
     listening = True
     while listening and os.getppid() == runner:
-        poll.poll(None if told else _LOOK * 1000)
+        poll.poll(held.patience(told))
         listening = held.listen()
+        held.look()
     held.listen()  # what the runner said last
     held.end()

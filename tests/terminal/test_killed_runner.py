@@ -15,7 +15,7 @@ import pytest
 from inner_suites import marked_processes, start_inner
 
 from InferenceLibrary.deadline import wait_until
-from InferenceLibrary.processes import watcher
+from InferenceLibrary.processes import orphans, process_tree, watcher
 from InferenceLibrary.processes.sessions import ProcessSession
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
@@ -24,9 +24,11 @@ STUBBORN = (
     "trap '' HUP TERM INT; sleep 100 & echo $! >> {pids}; "
     "(setsid sh -c 'echo $$ >> {pids}; exec sleep 100' &); "
     "env -i sh -c 'echo $$ >> {pids}; sleep 100' & "
+    "env -i setsid sh -c 'echo $$ >> {pids}; exec sleep 100' & "
     "echo $$ >> {pids}; while :; do sleep 1; done"
 )
-"""Ignores all polite signals, and has a child, a daemon outside its session and a child without its environment."""
+"""Ignores all polite signals, and has a child, a daemon outside its session, a child without its environment, and one
+without both."""
 SUITE = """
 *** Settings ***
 Library    InferenceLibrary
@@ -58,7 +60,7 @@ def test_nothing_survives_the_death_of_the_runner(
     suite.write_text(SUITE.format(script=STUBBORN.format(pids=pids)))
     process, mark = start_inner(suite, tmp_path / "out", "--test", test)
     try:
-        assert wait_until(lambda: pids.exists() and len(pids.read_text().split()) == 4, 60)
+        assert wait_until(lambda: pids.exists() and len(pids.read_text().split()) == 5, 60)
         assert all(lives(int(pid)) for pid in pids.read_text().split())
         assert list(folders.iterdir())
     finally:
@@ -72,6 +74,42 @@ def test_nothing_survives_the_death_of_the_runner(
     assert gone, left
     assert alive == []
     assert list(folders.iterdir()) == []
+
+
+def test_who_lost_session_environment_and_parents_is_remembered(tmp_path: Path, lives: Callable[[int], bool]) -> None:
+    """A daemon that forked twice: it was seen while its parent lived."""
+    pids, go = tmp_path / "pids", tmp_path / "go"
+    daemon = f"env -i setsid sh -c 'echo $$ > {pids}; exec sleep 100' & while [ ! -e {go} ]; do sleep 0.01; done"
+    leader = subprocess.Popen(["sh", "-c", daemon], start_new_session=True)
+    assert wait_until(lambda: pids.exists() and pids.read_text().endswith("\n"), 60)
+    pid = int(pids.read_text())
+    held = orphans.WatchedPrograms()
+    began = process_tree.look(leader.pid)
+    assert began is not None
+    held._obey(b"hold\0mark\0" + bytes(tmp_path / "none"))
+    held._obey(f"lead\0mark\0{leader.pid}\0{began.started}".encode())
+    held.look()
+    go.touch()
+    leader.wait()
+    assert pid in held.living()
+    held.known["mark"][pid] = "another time"
+    assert held.living() == []
+    held.known["mark"][pid] = process_tree.look(pid).started  # type: ignore[union-attr]
+    held.end()
+    assert not lives(pid)
+
+
+def test_what_a_program_leaves_is_found_while_it_lives(tmp_path: Path) -> None:
+    """By descent alone."""
+    session = ProcessSession(tmp_path)
+    program = subprocess.Popen(["sh", "-c", "env -i setsid sleep 100 & wait"], start_new_session=True)
+    session.lead(program.pid)
+    try:
+        assert wait_until(lambda: "sleep" in {member.name for member in session.members()}, 60)
+        assert session.end(polite=None) == []
+    finally:
+        session.release()
+        program.wait()
 
 
 def test_what_was_released_is_left_alone(tmp_path: Path, lives: Callable[[int], bool]) -> None:
