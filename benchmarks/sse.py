@@ -4,7 +4,8 @@
 
 The events are those of a chat, 215 bytes each. They are read in large pieces, and one event a read. Then the openai
 client reads the same bytes, as its user gets them. At last a recording of a million events is judged by the whole book:
-what that takes is told in times of decoding it, and the memory at its height in sizes of its bytes.
+what that takes is told in times of decoding it, and the memory at its height in sizes of its bytes. So are recordings
+with log probabilities, or with the usage so far, in each chunk, a tenth as long.
 
 Every figure is the best of some rounds of CPU time, every bar a ratio within the run: exit code 1 when one is missed.
 """
@@ -38,6 +39,34 @@ def events_of_a_chat(count: int) -> list[bytes]:
     first = HEAD + b'"role":"assistant","content":""' + TAIL
     tokens = [HEAD + b'"content":" token%d"' % (number % 9973) + TAIL for number in range(count)]
     return [first, *tokens, HEAD + TAIL.replace(b"null}]", b'"stop"}]'), b"data: [DONE]\n\n"]
+
+
+def events_with_logprobs(count: int) -> list[bytes]:
+    """The events of a stream of so many tokens, each with its log probability and two alternatives."""
+
+    def token(text: str, number: float, more: str = "") -> str:
+        return f'{{"token":"{text}","logprob":{number},"bytes":{list(text.encode())}{more}}}'
+
+    def event(number: int) -> bytes:
+        text = f" token{number % 9973}"
+        top = f',"top_logprobs":[{token(text, -0.25)},{token(" other", -3.5)}]'
+        logprobs = f'"logprobs":{{"content":[{token(text, -0.25, top)}],"refusal":null}}'
+        return HEAD + f'"content":"{text}"'.encode() + TAIL.replace(b'"logprobs":null', logprobs.encode())
+
+    first, last, done = events_of_a_chat(0)
+    return [first, *map(event, range(count)), last, done]
+
+
+def events_with_usage(count: int) -> list[bytes]:
+    """The events of a stream of so many tokens, each with the usage so far."""
+
+    def told(event: bytes, number: int) -> bytes:
+        usage = f',"usage":{{"prompt_tokens":9,"completion_tokens":{number},"total_tokens":{number + 9}}}}}\n\n'
+        return event[: -len(b"}\n\n")] + usage.encode()
+
+    first, *tokens, last, done = events_of_a_chat(count)
+    whole = told(last.replace(last[last.index(b"[") : last.index(b"]") + 1], b"[]"), count)
+    return [told(first, 0), *map(told, tokens, range(1, count + 1)), told(last, count), whole, done]
 
 
 def ours(reads: list[bytes]) -> int:
@@ -116,22 +145,27 @@ def compare(bars: Bars, count: int) -> None:
     bars.at_least("times as fast as the openai client", theirs / mine, 50)
 
 
-def judged(bars: Bars, count: int) -> None:
+def long_recording(bars: Bars, what: str, events: list[bytes], **asked: object) -> None:
     """Judge a long recording by the whole book."""
-    body = b"".join(events_of_a_chat(count))
-    request = Request("POST", "http://test/v1/chat/completions", body=json.dumps(ASKED).encode())
-    call = Exchange(request, 200, (("content-type", "text/event-stream"),), body)
+    body = b"".join(events)
+    request = Request("POST", "http://test/v1/chat/completions", body=json.dumps({**ASKED, **asked}).encode())
+
+    def judging() -> tuple[str, ...]:
+        # An exchange keeps its views: each judgement needs one that was not judged before.
+        return judge(Exchange(request, 200, (("content-type", "text/event-stream"),), body)).broken
+
     reads = [body[start : start + LARGE_READ] for start in range(0, len(body), LARGE_READ)]
-    broken = judge(call).broken
+    broken = judging()
     assert broken == (), f"a good stream breaks {broken}"
-    decoding, judging = best(lambda: ours(reads), lambda: judge(call), rounds=2)
-    print(f"a recording of {count} events, {len(body) / 1e6:.0f} MB: decoded {decoding:.2f} s, judged {judging:.2f} s")
-    bars.at_most("judging, in times of decoding", judging / decoding, 3.0)
+    decoded, judged = best(lambda: ours(reads), judging, rounds=2)
+    size = f"{len(events)} events, {len(body) / 1e6:.0f} MB"
+    print(f"a recording with {what}, {size}: decoded {decoded:.2f} s, judged {judged:.2f} s")
+    bars.at_most(f"judging {what}, in times of decoding", judged / decoded, 3.0)
     tracemalloc.start()
-    judge(call)
+    judging()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    bars.at_most("memory to judge it, in sizes of its bytes", peak / len(body), 1.0)
+    bars.at_most(f"memory to judge {what}, in sizes of the bytes", peak / len(body), 1.0)
 
 
 def main() -> int:
@@ -141,7 +175,10 @@ def main() -> int:
     options = parser.parse_args()
     bars = Bars()
     compare(bars, options.events)
-    judged(bars, options.large)
+    long_recording(bars, "text alone", events_of_a_chat(options.large))
+    long_recording(bars, "log probabilities", events_with_logprobs(options.large // 10), logprobs=True, top_logprobs=2)
+    told = {"include_usage": True, "continuous_usage_stats": True}
+    long_recording(bars, "usage in each chunk", events_with_usage(options.large // 10), stream_options=told)
     return bars.exit_code()
 
 

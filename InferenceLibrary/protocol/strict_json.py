@@ -85,6 +85,11 @@ def _keys_are_single(text: str, value: Any) -> bool:
     return not spaced and text.count('":') == _count_keys(value)
 
 
+def has_keys(text: str, count: int) -> bool:
+    """Whether a JSON text, in which so many keys were read, surely has no more: every colon is that of one."""
+    return text.count(":") == text.count('":') == count
+
+
 def _count_keys(value: Any) -> int:
     count = 0
     waiting = [value]

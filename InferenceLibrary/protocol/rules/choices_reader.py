@@ -43,7 +43,7 @@ class _Reader:
     def __init__(self, view: ChoicesStream) -> None:
         self._view = view
         self._templates = Templates()
-        self.quick: Callable[[str], bool] = self._templates.take
+        self.quick: Callable[[str, int, int], bool] = self._templates.take
         self.at_sight = None
 
     def take(self, place: Place, event: Event, data: dict[str, Any]) -> None:

@@ -23,8 +23,8 @@ class Reader(Protocol):
     """Takes the objects of a stream, one API's."""
 
     @property
-    def quick(self) -> Callable[[str], bool] | None:
-        """Takes the data of an unnamed event if it knows it at sight, without JSON being read; None: never."""
+    def quick(self) -> Callable[[str, int, int], bool] | None:
+        """Takes the data of an unnamed event, its number and its byte, if it knows it at sight; None: never."""
 
     @property
     def at_sight(self) -> Callable[[Event], bool] | None:
@@ -80,7 +80,7 @@ class EventStream(Body):
         for start in range(0, len(body), _PIECE):
             for event in decoder.feed(bytes(body[start : start + _PIECE])):
                 number += 1
-                if quick is not None and event.event == "message" and quick(event.data):
+                if quick is not None and event.event == "message" and quick(event.data, number, event.start):
                     continue
                 if at_sight is not None and at_sight(event):
                     continue

@@ -14,13 +14,13 @@ OTHER_BYTES = "other bytes"
 TWICE, SUM = "twice", "sum"
 OFFSET = "text offset"
 
-_SUM = 1.001
+SUM_AT_MOST = 1.001
 """Probabilities of alternatives may add up to this much: servers round them."""
-_ABOVE = 1e-6
+ABOVE = 1e-6
 """A log probability may be this far above zero: half precision rounds."""
-_LOWEST = -1e300
+LOWEST = -1e300
 """No float is so low: an integer that long cannot be read as one."""
-_UNKNOWN = "\ufffd"
+UNKNOWN = "\ufffd"
 
 
 class LogprobTrack:
@@ -67,6 +67,12 @@ class LogprobTrack:
                 elif entries is not None:
                     self._note(place, SHAPE, f"{name} is {show(entries)}")
 
+    def take_sound(self, joined: bytes, count: int, most: int) -> None:
+        """Take tokens in which nothing is odd: their bytes, their count, the most alternatives of one."""
+        self._joined += joined
+        self.count += count
+        self.most = max(self.most, most)
+
     def _note(self, place: Place, kind: str, got: str) -> None:
         self.odd.add(place, (kind, got))
 
@@ -112,11 +118,11 @@ class LogprobTrack:
                 total += math.exp(number)
             same: Any = bytes(data) if _is_bytes(data) else token
             # Tokens without a text, such as ends of turns, and parts of characters are not told apart by it.
-            if same and not (isinstance(same, str) and _UNKNOWN in same):
+            if same and not (isinstance(same, str) and UNKNOWN in same):
                 if same in seen:
                     self._note(place, TWICE, f"{show(token)} twice")
                 seen.add(same)
-        if not total <= _SUM:
+        if not total <= SUM_AT_MOST:
             self._note(place, SUM, f"probabilities of {len(top)} alternatives that add up to {total:.4f}")
 
     def _take_lists(self, place: Place, logprobs: dict[str, Any]) -> None:
@@ -159,7 +165,7 @@ class LogprobTrack:
                 total += math.exp(number)
             else:
                 self._note(place, LOGPROB, f"that of {show(token)} is {show(number)}")
-        if not total <= _SUM:
+        if not total <= SUM_AT_MOST:
             self._note(place, SUM, f"probabilities of {len(top)} alternatives that add up to {total:.4f}")
 
     def _take_offsets(self, place: Place, offsets: list[Any]) -> None:
@@ -172,7 +178,7 @@ class LogprobTrack:
     def _join(self, token: Any, data: Any) -> None:
         if _is_bytes(data):
             self._joined += bytes(data)
-        elif isinstance(token, str) and _UNKNOWN not in token and not token.startswith("bytes:\\x"):
+        elif isinstance(token, str) and UNKNOWN not in token and not token.startswith("bytes:\\x"):
             self._joined += token.encode("utf-8", "surrogatepass")
         else:
             self.joinable = False
@@ -182,7 +188,7 @@ def is_logprob(value: Any) -> bool:
     """Whether it is a finite number that is not above zero."""
     if type(value) is not float and type(value) is not int:
         return False
-    return _LOWEST < value <= _ABOVE
+    return LOWEST < value <= ABOVE
 
 
 def _is_bytes(value: Any) -> bool:

@@ -59,7 +59,7 @@ class Step:
 class TypedReader:
     """Reads a stream of typed events. Each API says what a delta of it is."""
 
-    quick: Callable[[str], bool] | None = None
+    quick: Callable[[str, int, int], bool] | None = None
     """Events are known at sight by more than their data: see `at_sight`."""
     number_key: str | None = None
     """The key of a number that rises by one from delta to delta."""

@@ -69,7 +69,7 @@ def find_x6(view: ChoicesStream, known: Known) -> Iterator[Found]:
 def _placed(view: ChoicesStream) -> Iterator[Found]:
     if not view.asked.include_usage:
         return
-    seen = view.usages.kept
+    seen = view.usages.first_and_last
     if view.asked.usage_in_all:
         # vLLM's option puts it into all chunks; the last one is still what the reference asks for.
         seen = seen[-1:]
@@ -133,7 +133,7 @@ def find_n7(view: ChoicesAnswer, known: Known) -> Iterator[Found]:
 
 
 def _counts(view: Choices) -> Iterator[Found]:
-    for place, usage in view.usages:
+    for place, usage in view.usages.first_and_last:
         for kind, got in usage_problems(usage.data):
             yield at(place, kind, got)
 
@@ -194,7 +194,7 @@ def find_u1(view: Choices, known: Known) -> Iterator[Found]:
     """Where the tokens are not told, words are: few models have fewer tokens than words."""
     if not view.usages or len(view.tracks) < 2 or view.asked.echo:
         return
-    place, usage = view.usages.kept[-1]
+    place, usage = view.usages.first_and_last[-1]
     counted = usage.data.get("completion_tokens") if isinstance(usage.data, dict) else None
     if not is_count(counted):
         return
@@ -219,7 +219,7 @@ def find_u1(view: Choices, known: Known) -> Iterator[Found]:
 def find_u2(view: Choices, known: Known) -> Iterator[Found]:
     if not view.usages:
         return
-    place, usage = view.usages.kept[-1]
+    place, usage = view.usages.first_and_last[-1]
     counts = usage.data if isinstance(usage.data, dict) else {}
     if counts.get("prompt_tokens") == 0 and view.asked.says_something:
         yield at(place, "prompt", "no tokens for a prompt that is not empty")
@@ -268,7 +268,7 @@ def _of_several_models(view: Choices) -> bool:
 
 
 def _completion_tokens(view: Choices) -> int | None:
-    for _, usage in reversed(view.usages.kept):
+    for _, usage in reversed(view.usages.first_and_last):
         counted = usage.data.get("completion_tokens") if isinstance(usage.data, dict) else None
         return counted if is_count(counted) else None
     return None

@@ -32,18 +32,26 @@ MOST = 1000
 
 
 class Sightings(Generic[T]):
-    """What was seen of one sort: all counted, the first thousand kept with their places."""
+    """What was seen of one sort: all counted, the first thousand and the last one kept with their places."""
 
-    __slots__ = ("count", "kept")
+    __slots__ = ("_last", "count", "kept")
 
     def __init__(self) -> None:
         self.count = 0
         self.kept: list[tuple[Place, T]] = []
+        self._last: tuple[Place, T] | None = None
 
     def add(self, place: Place, item: T) -> None:
         self.count += 1
         if self.count <= MOST:
             self.kept.append((place, item))
+        else:
+            self._last = (place, item)
+
+    @property
+    def first_and_last(self) -> list[tuple[Place, T]]:
+        """Those that are kept, and the last one where it is not among them."""
+        return self.kept if self._last is None else [*self.kept, self._last]
 
     def __bool__(self) -> bool:
         return self.count > 0
