@@ -185,7 +185,7 @@ class InferenceLibrary(
     ## Errors and skips
 
     The first line of every error says what failed, what was expected, what was got, after how long, and what to do.
-    Only keywords named `Skip ...`, [Model Should Exist], [Use Model Program], and [Use Target] when asked to, skip;
+    Only keywords named `Skip ...`, [Use Model Program], and [Use Target] when asked to, skip;
     they say what is missing.
 
     ## Secrets

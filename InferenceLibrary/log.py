@@ -18,6 +18,11 @@ INLINE_LIMIT = 10_000
 """Characters of a body that are shown in the log; the rest is found in a file."""
 
 
+def seen(line: str) -> None:
+    """Log a value that a check saw and let pass; the library's listener masks secrets in it."""
+    logger.info(limited(shown(line)))
+
+
 class Log:
     """Writes to Robot's log for one context."""
 

@@ -9,11 +9,12 @@ from robot.api.deco import keyword
 
 from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.client.streams import Stream
-from InferenceLibrary.errors import CheckFailure, refuse_empty
+from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.shared.assertions import check_number, check_text
 from InferenceLibrary.keywords.shared.base import KeywordGroup
 from InferenceLibrary.keywords.shared.calling import exchange_of
 from InferenceLibrary.keywords.shared.rule_groups import USAGE, hold
+from InferenceLibrary.wanted import Wanted
 
 
 def _why_no_usage(answer: Reply | Stream) -> str:
@@ -31,16 +32,24 @@ class AnswerKeywords(KeywordGroup):
     """Checks and getters of answers."""
 
     @keyword(tags=["chat", "assertion"])
-    def answer_should_contain(self, answer: Reply | Stream, expected: str, *, ignore_case: bool = False) -> None:
+    def answer_should_contain(
+        self,
+        answer: Reply | Stream,
+        expected: str | None = None,
+        *,
+        matching: str | None = None,
+        ignore_case: bool = False,
+    ) -> None:
         """Check that the text of an answer contains a text.
 
         Args:
             answer: A reply or a stream.
-            expected: Text that must be there; not empty.
+            expected: Text that must be there, as it stands; not empty.
+            matching: Regular expression in its place; `^` and `$` stand for the ends of a line.
             ignore_case: Whether upper and lower case are the same.
 
         Raises:
-            CheckFailure: It is not there.
+            CheckFailure: It is not there, or nothing is looked for.
 
         Example:
         ```robotframework
@@ -48,13 +57,52 @@ class AnswerKeywords(KeywordGroup):
         Capital
             Start Server    simulator
             ${reply} =    Chat    What is the capital of France?
-            Answer Should Contain    ${reply}    paris    ignore_case=True
+            Answer Should Contain    ${reply}    Paris
+            Answer Should Contain    ${reply}    matching=\\\\bparis\\\\b    ignore_case=True
         ```
         """
-        refuse_empty("the reply", expected)
-        text, wanted = (answer.text.lower(), expected.lower()) if ignore_case else (answer.text, expected)
-        if wanted not in text:
-            raise CheckFailure(f"Reply: expected a text that contains '{expected}', got '{answer.text}'.")
+        wanted = Wanted("the answer", expected, matching, ignore_case)
+        found = wanted.found_in(answer.text)
+        if found is None:
+            raise CheckFailure(f"Answer: expected a text that contains {wanted}, got '{answer.text}'.")
+        self.log.info(f"The answer contains '{found}': {answer.text!r}.")
+
+    @keyword(tags=["chat", "assertion"])
+    def answer_should_not_contain(
+        self,
+        answer: Reply | Stream,
+        unwanted: str | None = None,
+        *,
+        matching: str | None = None,
+        ignore_case: bool = False,
+    ) -> None:
+        """Check that the text of an answer does not contain a text.
+
+        Args:
+            answer: A reply or a stream.
+            unwanted: Text that must not be there, as it stands; not empty.
+            matching: Regular expression in its place; `^` and `$` stand for the ends of a line.
+            ignore_case: Whether upper and lower case are the same.
+
+        Raises:
+            CheckFailure: It is there, the answer has no text, or nothing is looked for.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        No Other Capital
+            Start Server    simulator
+            ${reply} =    Chat    What is the capital of France?
+            Answer Should Not Contain    ${reply}    Rome
+        ```
+        """
+        wanted = Wanted("the answer", unwanted, matching, ignore_case)
+        if not answer.text:
+            raise CheckFailure(f"Answer: expected a text without {wanted}, got no text.")
+        found = wanted.found_in(answer.text)
+        if found is not None:
+            raise CheckFailure(f"Answer: expected a text without {wanted}, got '{found}' in '{answer.text}'.")
+        self.log.info(f"The answer does not contain {wanted}: {answer.text!r}.")
 
     @keyword(tags=["chat", "assertion"])
     def finish_reason_should_be(self, answer: Reply | Stream, expected: str, *, choice: int = 0) -> None:

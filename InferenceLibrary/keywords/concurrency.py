@@ -218,6 +218,7 @@ class ConcurrencyKeywords(CallGroup):
                 f"{len(results)} requests at once: expected all within {milliseconds(within.total_seconds())}, "
                 f"got {milliseconds(results.elapsed)}."
             )
+        self.log.info(f"Requests at once: {results}.")
 
     @keyword(tags=["chat", "assertion"])
     def success_rate_should_be_at_least(self, results: Any, rate: str) -> None:

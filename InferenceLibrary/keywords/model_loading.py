@@ -12,7 +12,7 @@ from robot.api import SkipExecution
 from robot.api.deco import keyword
 from robot.libraries.BuiltIn import BuiltIn
 
-from InferenceLibrary.errors import ModelError, ProfileError, ServerError, describe
+from InferenceLibrary.errors import CheckFailure, ModelError, ProfileError, ServerError, describe
 from InferenceLibrary.keywords.models import Format, path_of
 from InferenceLibrary.keywords.shared.arguments import plain, plain_mapping
 from InferenceLibrary.keywords.shared.base import KeywordGroup
@@ -177,11 +177,9 @@ class ModelLoadingKeywords(KeywordGroup):
         self.log.info(f"{path.name} was refused by {loader.name} with {result.ending} after {result.elapsed:.3f} s.")
         return result
 
-    @keyword(tags=["model", "skip"])
+    @keyword(tags=["model", "assertion"])
     def model_should_exist(self, path: Path | None = None) -> str:
-        """Return the path of a model that the machine must bring along; skip the test when it is not there.
-
-        A file that is there and is no whole model is a failure, not a skip.
+        """Check that a model is there and whole, and return its path. [Skip Unless Model Exists] skips instead.
 
         Args:
             path: The file or folder. A relative path is looked up below the folder that the environment variable
@@ -192,34 +190,45 @@ class ModelLoadingKeywords(KeywordGroup):
             The absolute path.
 
         Raises:
+            CheckFailure: No model is named; it is not there.
+            ModelError: The file is there, but broken.
+
+        ```robotframework
+        *** Test Cases ***
+        A Model That Was Made
+            ${model} =    Create Tiny Model
+            ${path} =    Model Should Exist    ${model.path}
+            Get Model Info    ${path}    layers    >    0
+        ```
+        """
+        try:
+            return self._model_here(path)
+        except SkipExecution as missing:
+            raise CheckFailure(str(missing).replace("To run this test", "Hint: to run this test")) from None
+
+    @keyword(tags=["model", "skip"])
+    def skip_unless_model_exists(self, path: Path | None = None) -> str:
+        """Skip the test when a model that the machine must bring along is not there; return its path.
+
+        A file that is there and is not a whole model is a failure, not a skip.
+
+        Args:
+            path: The file or folder, as for [Model Should Exist].
+
+        Returns:
+            The absolute path.
+
+        Raises:
             ModelError: The file is there, but broken.
 
         ```robotframework
         *** Test Cases ***
         The Model Of This Machine
-            ${path} =    Model Should Exist
+            ${path} =    Skip Unless Model Exists
             Get Model Info    ${path}    layers    >    0
         ```
         """
-        from InferenceLibrary.modelfiles.info import model_info
-
-        folder, file = os.environ.get("TEST_MODEL_PATH", ""), os.environ.get("TEST_MODEL_FILE", "")
-        wanted = path if path is not None else Path(file) if file else None
-        if wanted is None:
-            raise SkipExecution(
-                "No model is named. To run this test, set TEST_MODEL_FILE to a model file (and TEST_MODEL_PATH to its "
-                "folder), or give the keyword a path."
-            )
-        places = [Path(folder).expanduser() / wanted] if folder and not wanted.is_absolute() else []
-        places.append(wanted.expanduser())
-        found = next((place for place in places if place.exists()), None)
-        if found is None:
-            raise SkipExecution(
-                f"Model '{wanted}' is not there: looked at {' and '.join(str(place.absolute()) for place in places)}. "
-                "To run this test, set TEST_MODEL_PATH to its folder and TEST_MODEL_FILE to its name."
-            )
-        self.log.info(f"{found.absolute()}: {model_info(found)}")
-        return str(found.absolute())
+        return self._model_here(path)
 
     @keyword(tags=["model", "skip"])
     def skip_unless_model_format_is_supported(
@@ -283,6 +292,33 @@ class ModelLoadingKeywords(KeywordGroup):
         path.write_text(load_chart(title, loads), encoding="utf-8")
         self.log.picture(title, path)
         return str(path)
+
+    def _model_here(self, path: Path | None) -> str:
+        """Return the absolute path of a model that is there and whole.
+
+        Raises:
+            SkipExecution: None is named, or it is not there.
+            ModelError: It is broken.
+        """
+        from InferenceLibrary.modelfiles.info import model_info
+
+        folder, file = os.environ.get("TEST_MODEL_PATH", ""), os.environ.get("TEST_MODEL_FILE", "")
+        wanted = path if path is not None else Path(file) if file else None
+        if wanted is None:
+            raise SkipExecution(
+                "No model is named. To run this test, set TEST_MODEL_FILE to a model file (and TEST_MODEL_PATH to its "
+                "folder), or give the keyword a path."
+            )
+        places = [Path(folder).expanduser() / wanted] if folder and not wanted.is_absolute() else []
+        places.append(wanted.expanduser())
+        found = next((place for place in places if place.exists()), None)
+        if found is None:
+            raise SkipExecution(
+                f"Model '{wanted}' is not there: looked at {' and '.join(str(place.absolute()) for place in places)}. "
+                "To run this test, set TEST_MODEL_PATH to its folder and TEST_MODEL_FILE to its name."
+            )
+        self.log.info(f"{found.absolute()}: {model_info(found)}")
+        return str(found.absolute())
 
     def _model_loader(self, profile: str | None, command: Texts, options: JsonObject) -> Loader:
         from InferenceLibrary.servers.loading import Loader

@@ -93,6 +93,7 @@ class RetryKeywords(KeywordGroup):
         attempts = _attempts_of(answer)
         if len(attempts) != expected:
             raise CheckFailure(f"Expected {expected} attempts, got {len(attempts)}:\n{_listed(attempts)}")
+        self.log.info(f"Attempts: {expected}\n{_listed(attempts)}")
 
     @keyword(tags=["chat", "assertion"])
     def backoff_should_follow_the_policy(self, answer: Any, *, server: Any = None) -> None:

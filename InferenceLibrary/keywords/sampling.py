@@ -12,8 +12,9 @@ from robot.utils import escape
 
 from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.client.streams import Stream
-from InferenceLibrary.errors import CheckFailure, refuse_empty
+from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.shared.base import KeywordGroup
+from InferenceLibrary.wanted import Wanted
 
 if TYPE_CHECKING:
     from InferenceLibrary.protocol.agreement import Difference
@@ -81,12 +82,12 @@ class SamplingKeywords(KeywordGroup):
         return found
 
     @keyword(tags=["chat", "assertion"])
-    def answer_should_contain_any(self, answer: Reply | Stream, *texts: str, ignore_case: bool = True) -> str:
+    def answer_should_contain_any(self, answer: Reply | Stream, *texts: str, ignore_case: bool = False) -> str:
         """Check that the text of an answer contains one of several texts.
 
         Args:
             answer: A reply or a stream.
-            texts: Texts one of which must be there.
+            texts: Texts one of which must be there, as it stands.
             ignore_case: Whether upper and lower case are the same.
 
         Returns:
@@ -101,16 +102,16 @@ class SamplingKeywords(KeywordGroup):
         Greeting
             Start Server    simulator    mode=echo    scenario=
             ${reply} =    Chat    Hello there
-            Answer Should Contain Any    ${reply}    hi    hello    good day
+            Answer Should Contain Any    ${reply}    Hi    Hello    Good day
         ```
         """
-        refuse_empty("the reply", *(texts or [""]))
-        said = answer.text.lower() if ignore_case else answer.text
-        for text in texts:
-            if (text.lower() if ignore_case else text) in said:
-                return text
-        listed = ", ".join(f"'{text}'" for text in texts)
-        raise CheckFailure(f"Reply: expected a text that contains one of {listed}, got '{answer.text}'.")
+        wanted = [Wanted("the answer", text, ignore_case=ignore_case) for text in texts or [""]]
+        for one in wanted:
+            if one.found_in(answer.text) is not None:
+                self.log.info(f"The answer contains {one}: {answer.text!r}.")
+                return one.text
+        listed = ", ".join(map(str, wanted))
+        raise CheckFailure(f"Answer: expected a text that contains one of {listed}, got '{answer.text}'.")
 
     @keyword(tags=["chat", "assertion"])
     def answers_should_agree(
@@ -156,6 +157,7 @@ class SamplingKeywords(KeywordGroup):
             difference = first_difference(one.text, other.text, one.logprobs, other.logprobs)
             if difference is not None:
                 self._refuse_difference(difference, where, near_tie)
+        self.log.info(f"Both answers say: {', '.join(repr(choice.text) for choice in ones)}.")
 
     def _refuse_difference(self, difference: Difference, where: str, near_tie: float | None) -> None:
         if near_tie is not None and difference.margin is not None and difference.margin <= near_tie:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +11,7 @@ from robot.api.deco import keyword
 from InferenceLibrary.errors import CheckFailure, TerminalError, describe, refuse_empty
 from InferenceLibrary.keywords.shared.assertions import check_text
 from InferenceLibrary.keywords.shared.terminal_base import TerminalGroup
+from InferenceLibrary.wanted import Wanted
 
 _TEN_SECONDS = timedelta(seconds=10)
 
@@ -22,9 +22,10 @@ class ScreenKeywords(TerminalGroup):
     @keyword(tags=["terminal", "wait"])
     def wait_until_terminal_contains(
         self,
-        text: str,
+        text: str | None = None,
         *,
-        regexp: bool = False,
+        matching: str | None = None,
+        ignore_case: bool = False,
         scrollback: bool = False,
         within: timedelta = _TEN_SECONDS,
         terminal: Any = None,
@@ -35,8 +36,9 @@ class ScreenKeywords(TerminalGroup):
         keyword fails at once.
 
         Args:
-            text: The text, or a regular expression.
-            regexp: Whether it is a regular expression; `^` and `$` stand for the ends of a line.
+            text: The text, as it stands.
+            matching: Regular expression in its place; `^` and `$` stand for the ends of a line.
+            ignore_case: Whether upper and lower case are the same.
             scrollback: Whether what has scrolled off the screen counts too.
             within: How long to wait.
             terminal: Alias, handle or object of a terminal; by default the current one.
@@ -49,15 +51,19 @@ class ScreenKeywords(TerminalGroup):
         *** Test Cases ***
         Python Shows Its Prompt
             Start Terminal    python    -q
-            Wait Until Terminal Contains    ^>>>    regexp=yes    within=10 s
+            Wait Until Terminal Contains    matching=^>>>    within=10 s
         ```
         """
         shell = self._terminal(terminal)
-        refuse_empty("the screen", text)
-        _must_compile(text, regexp)
+        wanted = Wanted("the screen", text, matching, ignore_case)
         with self._evidence(shell):
-            shell.wait_for_text(text, timeout=within.total_seconds(), regexp=regexp, scrollback=scrollback)
-        self.log.info(f"'{text}' is on the screen.")
+            shell.wait_for_text(
+                wanted.text if wanted.is_literal else wanted.pattern,
+                timeout=within.total_seconds(),
+                regexp=not wanted.is_literal,
+                scrollback=scrollback,
+            )
+        self.log.info(f"{wanted} is on the screen.")
 
     @keyword(tags=["terminal", "wait"])
     def wait_until_terminal_is_stable(
@@ -88,13 +94,20 @@ class ScreenKeywords(TerminalGroup):
 
     @keyword(tags=["terminal", "assertion"])
     def terminal_should_contain(
-        self, text: str, *, regexp: bool = False, scrollback: bool = False, terminal: Any = None
+        self,
+        text: str | None = None,
+        *,
+        matching: str | None = None,
+        ignore_case: bool = False,
+        scrollback: bool = False,
+        terminal: Any = None,
     ) -> None:
         """Check that a text is on the screen now. [Wait Until Terminal Contains] waits for it.
 
         Args:
-            text: The text, or a regular expression.
-            regexp: Whether it is a regular expression; `^` and `$` stand for the ends of a line.
+            text: The text, as it stands.
+            matching: Regular expression in its place; `^` and `$` stand for the ends of a line.
+            ignore_case: Whether upper and lower case are the same.
             scrollback: Whether what has scrolled off the screen counts too.
             terminal: Alias, handle or object of a terminal; by default the current one.
 
@@ -109,17 +122,24 @@ class ScreenKeywords(TerminalGroup):
             Terminal Should Contain    >>>
         ```
         """
-        self._check_screen(text, regexp, scrollback, terminal, wanted=True)
+        self._check_screen(Wanted("the screen", text, matching, ignore_case), scrollback, terminal, there=True)
 
     @keyword(tags=["terminal", "assertion"])
     def terminal_should_not_contain(
-        self, text: str, *, regexp: bool = False, scrollback: bool = False, terminal: Any = None
+        self,
+        text: str | None = None,
+        *,
+        matching: str | None = None,
+        ignore_case: bool = False,
+        scrollback: bool = False,
+        terminal: Any = None,
     ) -> None:
         """Check that a text is not on the screen now.
 
         Args:
-            text: The text, or a regular expression.
-            regexp: Whether it is a regular expression; `^` and `$` stand for the ends of a line.
+            text: The text, as it stands.
+            matching: Regular expression in its place; `^` and `$` stand for the ends of a line.
+            ignore_case: Whether upper and lower case are the same.
             scrollback: Whether what has scrolled off the screen counts too.
             terminal: Alias, handle or object of a terminal; by default the current one.
 
@@ -134,7 +154,7 @@ class ScreenKeywords(TerminalGroup):
             Terminal Should Not Contain    Traceback
         ```
         """
-        self._check_screen(text, regexp, scrollback, terminal, wanted=False)
+        self._check_screen(Wanted("the screen", text, matching, ignore_case), scrollback, terminal, there=False)
 
     @keyword(tags=["terminal", "getter"])
     def get_terminal_screen(
@@ -299,35 +319,24 @@ class ScreenKeywords(TerminalGroup):
                             got=f"{label} {got} at column {cell.x}, row {cell.y}",
                         )
                     )
+        self.log.info(f"'{text}' is drawn so at {len(found)} cells: {wanted}.")
 
-    def _check_screen(self, text: str, regexp: bool, scrollback: bool, ref: Any, *, wanted: bool) -> None:
+    def _check_screen(self, wanted: Wanted, scrollback: bool, ref: Any, *, there: bool) -> None:
         shell = self._terminal(ref)
-        refuse_empty("the screen", text)
-        _must_compile(text, regexp)
         screen = shell.screen()
+        text, regexp = (wanted.text, False) if wanted.is_literal else (wanted.pattern, True)
         found = screen.contains(text, regexp=regexp) or (scrollback and shell.scrollback_contains(text, regexp=regexp))
-        if found != wanted:
-            shown = f"/{text}/" if regexp else f"'{text}'"
+        if found != there:
             with self._evidence(shell):
                 raise CheckFailure(
                     shell.failure_text(
-                        "The text is not on the screen" if wanted else "The text is on the screen",
-                        expected=f"{'' if wanted else 'no '}{shown}",
+                        "The text is not on the screen" if there else "The text is on the screen",
+                        expected=f"{'' if there else 'no '}{wanted}",
                         got="this screen",
                         screen=screen,
                     )
                 )
+        self.log.info(f"{wanted} is {'on' if there else 'not on'} the screen.")
 
     def _show(self, lines: list[str]) -> None:
         self.log.text("Screen", "\n".join(lines))
-
-
-def _must_compile(pattern: str, regexp: bool) -> None:
-    if not regexp:
-        return
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise TerminalError(
-            describe(f"/{pattern}/ is no regular expression", got=str(error), hint="Leave regexp= out for plain text")
-        ) from None

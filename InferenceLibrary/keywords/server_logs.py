@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,9 +9,10 @@ from robot.api.deco import keyword
 
 from InferenceLibrary.context import Context
 from InferenceLibrary.deadline import Deadline, wait_until
-from InferenceLibrary.errors import CheckFailure, ServerError, describe, refuse_empty
+from InferenceLibrary.errors import CheckFailure, ServerError, describe
 from InferenceLibrary.keywords.shared.base import KeywordGroup
 from InferenceLibrary.log import Log
+from InferenceLibrary.wanted import Wanted
 
 if TYPE_CHECKING:
     from InferenceLibrary.processes.program import Program
@@ -53,72 +53,84 @@ class ServerLogKeywords(KeywordGroup):
     @keyword(tags=["server", "assertion"])
     def server_log_should_contain(
         self,
-        pattern: str,
+        text: str | None = None,
         *,
+        matching: str | None = None,
+        ignore_case: bool = False,
         server: Any = None,
         since: Literal["start", "test"] = "test",
         within: timedelta = timedelta(0),
     ) -> str:
-        """Check that a server wrote something that matches, since the test began.
+        """Check that a server wrote a text since the test began.
 
         Args:
-            pattern: Regular expression, searched in each line; `(?i)` ignores case.
+            text: Text that must stand in a line, as it stands.
+            matching: Regular expression in its place, searched in each line.
+            ignore_case: Whether upper and lower case are the same.
             server: Alias, handle or object; None for the current one.
             since: From the test's start on, or from that of the server.
             within: How long to wait for it.
 
         Returns:
-            The first line that matches.
+            The first line with it.
 
         Raises:
-            CheckFailure: No line matches, or the pattern is empty.
-            ServerError: The server was not started by the library, or the pattern is none.
+            CheckFailure: No line has it, or nothing is looked for.
+            ServerError: The server was not started by the library.
 
         Example:
         ```robotframework
         *** Test Cases ***
         It Says Where It Listens
             Start Server    simulator
-            ${line} =    Server Log Should Contain    listening on http://.*:\\\\d+
+            ${line} =    Server Log Should Contain    matching=listening on http://.*:\\\\d+
             Should Contain    ${line}    127.0.0.1
         ```
         """
-        compiled = _compiled(pattern)
+        wanted = Wanted("the log", text, matching, ignore_case)
         deadline = Deadline(within.total_seconds())
         found: list[str] = []
 
         def written() -> bool:
-            found[:] = [line for line in self._text(server, since)[1].splitlines() if compiled.search(line)]
+            found[:] = [line for line in self._text(server, since)[1].splitlines() if wanted.found_in(line) is not None]
             return bool(found)
 
         if not wait_until(written, deadline):
-            name, text = self._text(server, since)
+            name, log = self._text(server, since)
             raise CheckFailure(
                 describe(
                     f"The log of server '{name}' lacks what was expected since the {since} began",
-                    expected=f"a line that matches '{pattern}'",
-                    got=f"{len(text.splitlines())} lines that do not",
+                    expected=f"a line with {wanted}",
+                    got=f"{len(log.splitlines())} lines without it",
                     after=deadline.elapsed if within else None,
-                    detail=("Last of them", text.splitlines()[-_SHOWN_LINES:] or ["(it wrote nothing)"]),
+                    detail=("Last of them", log.splitlines()[-_SHOWN_LINES:] or ["(it wrote nothing)"]),
                 )
             )
-        self.log.info(f"{len(found)} lines match '{pattern}', the first: {found[0]}")
+        self.log.info(f"{len(found)} lines have {wanted}, the first: {found[0]}")
         return found[0]
 
     @keyword(tags=["server", "assertion"])
     def server_log_should_not_contain(
-        self, pattern: str, *, server: Any = None, since: Literal["start", "test"] = "test"
+        self,
+        text: str | None = None,
+        *,
+        matching: str | None = None,
+        ignore_case: bool = False,
+        server: Any = None,
+        since: Literal["start", "test"] = "test",
     ) -> None:
-        """Check that a server wrote nothing that matches, since the test began.
+        """Check that a server did not write a text since the test began.
 
         Args:
-            pattern: Regular expression, searched in each line; `(?i)` ignores case.
+            text: Text that must not stand in a line, as it stands.
+            matching: Regular expression in its place, searched in each line.
+            ignore_case: Whether upper and lower case are the same.
             server: Alias, handle or object; None for the current one.
             since: From the test's start on, or from that of the server.
 
         Raises:
-            CheckFailure: A line matches, or the pattern is empty.
-            ServerError: The server was not started by the library, or the pattern is none.
+            CheckFailure: A line has it, or nothing is looked for.
+            ServerError: The server was not started by the library.
 
         Example:
         ```robotframework
@@ -126,23 +138,23 @@ class ServerLogKeywords(KeywordGroup):
         No Traceback
             Start Server    simulator
             Chat    Hello
-            Server Log Should Not Contain    (?i)traceback|error
+            Server Log Should Not Contain    matching=traceback|error    ignore_case=True
         ```
         """
-        compiled = _compiled(pattern)
-        name, text = self._text(server, since)
-        lines = text.splitlines()
-        found = [(number, line) for number, line in enumerate(lines, 1) if compiled.search(line)]
+        wanted = Wanted("the log", text, matching, ignore_case)
+        name, log = self._text(server, since)
+        lines = log.splitlines()
+        found = [(number, line) for number, line in enumerate(lines, 1) if wanted.found_in(line) is not None]
         if found:
             raise CheckFailure(
                 describe(
                     f"The log of server '{name}' holds what it should not, since the {since} began",
-                    expected=f"no line that matches '{pattern}'",
+                    expected=f"no line with {wanted}",
                     got=f"{len(found)} of {len(lines)} lines",
                     detail=("First of them", [f"{number}: {line}" for number, line in found[:_SHOWN_LINES]]),
                 )
             )
-        self.log.info(f"None of {len(lines)} lines matches '{pattern}'.")
+        self.log.info(f"None of {len(lines)} lines has {wanted}.")
 
     def _text(self, server: Any, since: str) -> tuple[str, str]:
         found = self.context.servers.get(server)
@@ -200,11 +212,3 @@ def list_kept(context: Context) -> None:
 def _how(program: Program) -> str:
     how = str(program.how_it_ended())
     return f"{how}, which says nothing of success here" if how == "exit code 0" else how
-
-
-def _compiled(pattern: str) -> re.Pattern[str]:
-    refuse_empty("the log", pattern)
-    try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise ServerError(describe(f"'{pattern}' is no regular expression", got=str(error))) from None

@@ -52,6 +52,7 @@ class ToolKeywords(KeywordGroup):
         for call in answer.tool_calls:
             given = call.input if isinstance(call.input, dict) else {}
             if call.name == name and all(key in given and given[key] == value for key, value in arguments.items()):
+                self.log.info(f"Tool call: {call}.")
                 return call
         wanted = f"{name}({json.dumps(arguments, ensure_ascii=False) if arguments else ''})"
         got = ", ".join(map(str, answer.tool_calls)) or f"none, but the text '{answer.text[:200]}'"
@@ -78,6 +79,7 @@ class ToolKeywords(KeywordGroup):
         """
         if answer.tool_calls:
             raise CheckFailure(f"Tool calls: expected none, got {', '.join(map(str, answer.tool_calls))}.")
+        self.log.info(f"Tool calls: none, but the text {answer.text!r}.")
 
     @keyword(tags=["tools", "assertion"])
     def tool_calls_should_be_sound(self, answer: Reply | Stream, tools: Tools | None = None) -> None:
@@ -214,6 +216,7 @@ class ToolKeywords(KeywordGroup):
         problem = schema_problem(data, schema)
         if problem:
             raise CheckFailure(f"Reply: expected JSON that fits the schema, got '{answer.text[:200]}': {problem}.")
+        self.log.info(f"The answer fits the schema: {answer.text}")
         return data
 
     @keyword(tags=["chat", "assertion"])

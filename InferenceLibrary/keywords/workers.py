@@ -175,6 +175,7 @@ class WorkerKeywords(CallGroup):
         told = (job.end or {}).get("tokens_out", sent)
         if told != sent:
             raise CheckFailure(f"Tokens of {job.job_id}: expected tokens_out {sent} as sent, got {told}.")
+        self.log.info(f"{job.job_id}: {sent} tokens.")
 
     @keyword(tags=["worker", "assertion"])
     def job_should_have_completed(self, job: Job, *, stop_reason: str | None = None) -> None:
@@ -214,6 +215,7 @@ class WorkerKeywords(CallGroup):
                 f"Job {job.job_id}: expected stop reason {stop_reason}, got {job.stop_reason} after "
                 f"{len(job.tokens)} tokens."
             )
+        self.log.info(f"{job.job_id}: {job.outcome} after {len(job.tokens)} tokens.")
 
     @keyword(tags=["worker", "assertion"])
     def job_should_have_been_cancelled(self, job: Job) -> None:
@@ -239,6 +241,7 @@ class WorkerKeywords(CallGroup):
                 f"Job {job.job_id} was not cancelled: expected stop reason or error code cancelled, got {job.outcome} "
                 f"after {len(job.tokens)} tokens."
             )
+        self.log.info(f"{job.job_id}: {job.outcome} after {len(job.tokens)} tokens.")
 
     def _body(
         self, prompt: str, job_id: str | None, max_tokens: int, given: dict[str, Any], extra: Mapping[str, Any] | None

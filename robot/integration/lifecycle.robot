@@ -108,7 +108,7 @@ A Term During A Stream Ends Both
 Its Log Is Kept And Searched
     ${server} =    Start One
     File Should Not Be Empty    ${server.log_path}
-    Server Log Should Not Contain    Traceback|Segmentation fault|panicked at    since=start
+    Server Log Should Not Contain    matching=Traceback|Segmentation fault|panicked at    since=start
     ${log} =    Get Server Log
     Should Not Be Empty    ${log}
 

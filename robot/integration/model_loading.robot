@@ -61,7 +61,7 @@ A GGML Model Is Loaded
 The Model Of This Machine Is Loaded
     [Documentation]    A real model, where TEST_MODEL_PATH and TEST_MODEL_FILE name one.
     [Tags]    requires-model    covers:worker-model-exists    covers:mistral-model-variables
-    ${path} =    Model Should Exist
+    ${path} =    Skip Unless Model Exists
     Get Model Info    ${path}    parameters    >    0
     Model Should Load    ${path}    timeout=120 s
 

@@ -60,9 +60,9 @@ Start A New Chat
     Press Terminal Keys    Ctrl+N
     Wait Until Terminal Contains    Type model name    within=1 min
     Press Terminal Keys    Enter
-    Wait Until Terminal Contains    │ +sim    regexp=yes    within=1 min
+    Wait Until Terminal Contains    matching=│ +sim    within=1 min
     Press Terminal Keys    Down    Enter
-    Wait Until Terminal Contains    sim +▼    regexp=yes    within=1 min
+    Wait Until Terminal Contains    matching=sim +▼    within=1 min
     Press Terminal Keys    Tab
     Wait Until Terminal Is Stable    quiet=2 s    within=1 min
     Choose The Model
@@ -70,7 +70,7 @@ Start A New Chat
 Choose The Model
     [Documentation]    What is typed before the list of models has come is lost.
     Type In Terminal    fake-model
-    Wait Until Terminal Contains    fake-model[^~]*fake-model    regexp=yes    within=1 min
+    Wait Until Terminal Contains    matching=fake-model[^~]*fake-model    within=1 min
     Press Terminal Keys    Down    Enter
     Wait Until Terminal Contains    Model: fake-model    within=1 min
     Click On Terminal Text    Save

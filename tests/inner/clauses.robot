@@ -176,7 +176,7 @@ Log Of A Server That Is Not Ours
     Server Log Should Not Contain    Traceback
 
 Log With A Pattern That Is None
-    Server Log Should Not Contain    (
+    Server Log Should Not Contain    matching=(
 
 Timing Of A Server That Is Not Ours
     ${here} =    Get Server

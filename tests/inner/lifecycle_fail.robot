@@ -105,7 +105,7 @@ Log Holds It
 
 Broken Pattern
     Start Server    simulator
-    Server Log Should Contain    (
+    Server Log Should Contain    matching=(
 
 A Check Does Not Pass
     Start Server    simulator    checks={"file": "/no/such/file"}    timeout=2 s

@@ -36,11 +36,11 @@ A Text That Should Be There
 A Text That Should Not Be There
     Start Terminal    sh    -c    echo Traceback; cat
     Wait Until Terminal Contains    Traceback
-    Terminal Should Not Contain    Trace.*    regexp=yes
+    Terminal Should Not Contain    matching=Trace.*
 
 A Pattern That Is None
     Start Terminal    cat
-    Wait Until Terminal Contains    (    regexp=yes
+    Wait Until Terminal Contains    matching=(
 
 A Key That Is None
     Start Terminal    cat

@@ -14,9 +14,9 @@ EMPTY = (
 STYLE = r"The text 'word' is drawn otherwise \(terminal 'sh'\): expected {}, got {} at column 0, row 0; .*"
 
 MESSAGES = {
-    "Empty In A Reply": EMPTY.format("the reply"),
-    "Empty Among Several In A Reply": EMPTY.format("the reply"),
-    "None Of Several In A Reply": EMPTY.format("the reply"),
+    "Empty In A Reply": EMPTY.format("the answer"),
+    "Empty Among Several In A Reply": EMPTY.format("the answer"),
+    "None Of Several In A Reply": EMPTY.format("the answer"),
     "Empty In An Error": EMPTY.format("the error"),
     "Empty In A Log": EMPTY.format("the log"),
     "No Empty In A Log": EMPTY.format("the log"),
@@ -50,7 +50,7 @@ MESSAGES = {
     "Line Of An Earlier Time": r"The log of server 'simulator' lacks what was expected since the test began: .*",
     "Line Since The Start": r"The log of server 'simulator' holds what it should not, since the start began: .*",
     "Log Of A Server That Is Not Ours": r"Server '.*' has no log here: it was not started by the library\. Hint: .*",
-    "Log With A Pattern That Is None": r"'\(' is no regular expression: got .*",
+    "Log With A Pattern That Is None": r"'\(' is not a regular expression: got .*",
     "Timing Of A Server That Is Not Ours": r"Server '.*' has no time of the stage 'healthy': expected one of none: it was not started by the library\.",
     "Memory Of Another Kind": r"Memory of 'simulator' is too high \(RSS of its process tree\): expected below .*",
     "Tool With Another Value": r"Tool calls: expected weather\(.*another.*\), got weather\(.*\)\.",

@@ -245,7 +245,7 @@ def test_checks_of_replies_that_fail(lib: InferenceLibrary) -> None:
     with pytest.raises(CheckFailure, match="expected a text that contains 'hi', got 'Hi'"):
         lib.answer_should_contain(stream, "hi")
     lib.answer_should_contain(stream, "hi", ignore_case=True)
-    with pytest.raises(CheckFailure, match="Nothing is looked for in the reply: expected a text, got an empty one"):
+    with pytest.raises(CheckFailure, match="Nothing is looked for in the answer: expected a text, got an empty one"):
         lib.answer_should_contain(stream, "")
     with pytest.raises(CheckFailure, match="Finish reason: expected 'length', got 'stop'"):
         lib.finish_reason_should_be(stream, "length")
@@ -331,7 +331,7 @@ def test_links_of_the_log_lead_to_files_beside_it(logged: InnerRun) -> None:
     [
         ("The Engine Evaluates", "PASS", ""),
         ("The Engine Refuses", "FAIL", "elapsed time"),
-        ("A Failure Shows Foreign Text", "FAIL", "Reply: expected a text that contains 'Paris', got '<script>"),
+        ("A Failure Shows Foreign Text", "FAIL", "Answer: expected a text that contains 'Paris', got '<script>"),
         (
             "An Assertion Of The Wrong Unit",
             "FAIL",

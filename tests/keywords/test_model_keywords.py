@@ -93,11 +93,11 @@ Suite Setup    Use Model Program    profile=llama.cpp
 
 *** Test Cases ***
 By Variables
-    ${path} =    Model Should Exist
+    ${path} =    Skip Unless Model Exists
     Log    found ${path}
 
 By Name
-    ${path} =    Model Should Exist    other.gguf
+    ${path} =    Skip Unless Model Exists    other.gguf
     Log    found ${path}
 
 A Format

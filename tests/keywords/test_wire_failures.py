@@ -62,7 +62,7 @@ MESSAGES = {
     "Equal Prompts Prove Nothing": r"Isolation: expected prompts that all differ; equal ones cannot be told apart\.",
     "Pass Rate Too Low": r"Pass rate of 'Chat': expected at least 90\.0%, got 7 of 10 passed \(70\.0%, 95 % confidence 39\.7% to 89\.2%\)\.",
     "Pass Rate Not Sure": r"Pass rate of 'Chat': expected at least 99\.0% with confidence, got 5 of 5 passed \(100\.0%, 95 % confidence 56\.6% to 100\.0%\)\.",
-    "None Of The Words": r"Reply: expected a text that contains one of 'Rome', 'Berlin', got 'The capital of France is Paris\.'\.",
+    "None Of The Words": r"Answer: expected a text that contains one of 'Rome', 'Berlin', got 'The capital of France is Paris\.'\.",
     "Answers That Differ": r"Agreement: expected the same text, got a difference at character 15: 'France is Paris\.' and 'Italy is Rome\.'\.",
     "Answers That Differ Clearly": r"Agreement: expected the same text, got a difference at character 15: .*, the likelier token leads by \d\S* nats\.",
     "No Recording": r"'/no/such/recording\.json' is not a recording of a call: expected a file of format 2, got no such file or directory\.",

@@ -24,7 +24,7 @@ MESSAGES = {
     "A Text That Does Not Come": "(terminal 'sh'): expected 'goodbye' within 0.3 s, got this screen after ",
     "A Text That Should Be There": "The text is not on the screen (terminal 'sh'): expected 'goodbye', got",
     "A Text That Should Not Be There": "The text is on the screen (terminal 'sh'): expected no /Trace.*/, got",
-    "A Pattern That Is None": "/(/ is no regular expression: got missing ), unterminated subpattern",
+    "A Pattern That Is None": "'(' is not a regular expression: got missing ), unterminated subpattern",
     "A Key That Is None": "There is no key 'Etner': expected one character or one of Enter,",
     "Typing At A Program That Has Ended": "cannot be typed (terminal 'true'): expected a running program, got its end",
     "A Program That Does Not End": "expected its end within 0.2 s, got a running program after ",

@@ -18,7 +18,7 @@ from robot.variables import contains_variable, is_dict_variable, is_list_variabl
 
 _NEAR = 0.8
 """How alike a name must be to one of a keyword's to be taken for it, where any text may stand."""
-_FREE_TEXT = {"assertion_expected"}
+_FREE_TEXT = {"assertion_expected", "expected", "unwanted", "text"}
 """Arguments after others in which text with an equals sign is common: `contains    key=value`."""
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from assertionengine import AssertionOperator, float_str_verify_assertion, verify_assertion
 
 from InferenceLibrary.errors import CheckFailure, refuse_empty
+from InferenceLibrary.log import seen
 from InferenceLibrary.types import to_quantity
 
 _COMPARISONS: dict[AssertionOperator, Callable[[float, float], bool]] = {
@@ -54,16 +55,18 @@ def check_number(
     if operator not in _COMPARISONS:
         return float_str_verify_assertion(value, operator, expected, name, message)
     limit = to_quantity(expected, unit)
+    what = f"{name[:1].upper()}{name[1:]}"
     if math.isnan(value):
         # Every comparison with it is false, and `!=` would always hold.
-        raise CheckFailure(message or f"{name[:1].upper()}{name[1:]}: expected a number, got NaN.")
+        raise CheckFailure(message or f"{what}: expected a number, got NaN.")
     if not _COMPARISONS[operator](value, limit):
         expected_text, got = show(limit, unit), show(value, unit)
         if expected_text == got and value != limit:
             # They differ by less than is shown of them.
             expected_text, got = f"{limit!r} {unit}".strip(), f"{value!r} {unit}".strip()
         symbol = str(operator.value)
-        raise CheckFailure(message or f"{name[:1].upper()}{name[1:]}: expected {symbol} {expected_text}, got {got}.")
+        raise CheckFailure(message or f"{what}: expected {symbol} {expected_text}, got {got}.")
+    seen(f"{what}: {show(value, unit)}.")
     return value
 
 
@@ -78,7 +81,10 @@ def check_text(
     operator = operator_of(operator)
     if operator in _SEARCHES:
         refuse_empty(name, str(expected or ""))
-    return verify_assertion(value, operator, expected, name, message)
+    judged = verify_assertion(value, operator, expected, name, message)
+    if operator is not None:
+        seen(f"{name[:1].upper()}{name[1:]}: {value!r}.")
+    return judged
 
 
 def operator_of(operator: AssertionOperator | str | None) -> AssertionOperator | None:

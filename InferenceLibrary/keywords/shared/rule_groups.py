@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.errors import CheckFailure
+from InferenceLibrary.log import seen
 
 if TYPE_CHECKING:
     from InferenceLibrary.context import Context
@@ -105,3 +106,4 @@ def hold(context: Context, what: str, answer: Any, rules: Collection[str], excha
         raise CheckFailure(
             f"{what}: expected an answer that has it, got {answer}" + (f" (not judged: {reasons})." if reasons else ".")
         )
+    seen(f"{what}: {', '.join(sorted(judgement.kept))} kept by {answer}.")
