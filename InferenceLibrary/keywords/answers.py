@@ -14,7 +14,7 @@ from InferenceLibrary.keywords.shared.assertions import check_number, check_text
 from InferenceLibrary.keywords.shared.base import KeywordGroup
 from InferenceLibrary.keywords.shared.calling import exchange_of
 from InferenceLibrary.keywords.shared.rule_groups import USAGE, hold
-from InferenceLibrary.wanted import Wanted
+from InferenceLibrary.text_search import TextSearch
 
 
 def _why_no_usage(answer: Reply | Stream) -> str:
@@ -61,7 +61,7 @@ class AnswerKeywords(KeywordGroup):
             Answer Should Contain    ${reply}    matching=\\\\bparis\\\\b    ignore_case=True
         ```
         """
-        wanted = Wanted("the answer", expected, matching, ignore_case)
+        wanted = TextSearch("the answer", expected, matching, ignore_case)
         found = wanted.found_in(answer.text)
         if found is None:
             raise CheckFailure(f"Answer: expected a text that contains {wanted}, got '{answer.text}'.")
@@ -96,7 +96,7 @@ class AnswerKeywords(KeywordGroup):
             Answer Should Not Contain    ${reply}    Rome
         ```
         """
-        wanted = Wanted("the answer", unwanted, matching, ignore_case)
+        wanted = TextSearch("the answer", unwanted, matching, ignore_case)
         if not answer.text:
             raise CheckFailure(f"Answer: expected a text without {wanted}, got no text.")
         found = wanted.found_in(answer.text)
@@ -129,6 +129,7 @@ class AnswerKeywords(KeywordGroup):
         if got != expected:
             which = f" of choice {choice}" if choice else ""
             raise CheckFailure(f"Finish reason{which}: expected '{expected}', got {got!r} in {answer}.")
+        self.log.info(f"Finish reason: {got!r} of {answer}.")
 
     @keyword(tags=["chat", "assertion"])
     def usage_should_add_up(self, answer: Reply | Stream) -> None:

@@ -143,7 +143,7 @@ class ChunkKeywords(KeywordGroup):
             Stream Should End With Error    ${stream}    error_type=server_error
         ```
         """
-        refuse_empty("the error", error_message)
+        refuse_empty("the error", error_code, error_type, error_message)
         error = stream.error
         if error is None:
             raise CheckFailure(f"Error of a stream: expected an error event, got none in {stream}.")

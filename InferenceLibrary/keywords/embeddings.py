@@ -133,6 +133,7 @@ class EmbeddingKeywords(CallGroup):
                     f"Embeddings: expected equal vectors within {tolerance:g}, got a difference of {worst:g} "
                     f"in vector {index}."
                 )
+        self.log.info(f"Embeddings: {len(vectors)} of {one.dimensions} dimensions agree within {tolerance:g}.")
 
     @keyword(tags=["embeddings", "assertion"])
     def embeddings_should_have_unit_length(self, embeddings: Any, *, tolerance: float = 1e-3) -> None:

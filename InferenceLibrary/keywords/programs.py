@@ -240,7 +240,7 @@ class BinaryKeywords(KeywordGroup):
         if not arguments:
             raise BinaryError(describe("No arguments are named", expected="at least one that is wrong", got="none"))
         binary = self._binary()
-        return check_refusal(
+        refused = check_refusal(
             binary,
             self._runner(binary, timeout),
             [plain(self.context, argument) for argument in arguments],
@@ -248,6 +248,8 @@ class BinaryKeywords(KeywordGroup):
             contains=contains,
             stream=stream,
         )
+        self.log.info(f"{binary.name} refused: {refused}")
+        return refused
 
     @keyword(tags=["binary", "getter"])
     def get_program_peak_memory(

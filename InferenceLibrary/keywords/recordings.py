@@ -82,3 +82,4 @@ class RecordingKeywords(CallGroup):
         if len(stalls) > most:
             listed = ", ".join(f"{(end - start) * 1000:.0f} ms at {start:.3f} s" for start, end in stalls[:5])
             raise CheckFailure(f"Stalls of a stream: expected at most {most}, got {len(stalls)}: {listed}.")
+        self.log.info(f"Stalls of a stream: {len(stalls)} in {stream}.")

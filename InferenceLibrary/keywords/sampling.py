@@ -14,7 +14,7 @@ from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.shared.base import KeywordGroup
-from InferenceLibrary.wanted import Wanted
+from InferenceLibrary.text_search import TextSearch
 
 if TYPE_CHECKING:
     from InferenceLibrary.protocol.agreement import Difference
@@ -105,7 +105,7 @@ class SamplingKeywords(KeywordGroup):
             Answer Should Contain Any    ${reply}    Hi    Hello    Good day
         ```
         """
-        wanted = [Wanted("the answer", text, ignore_case=ignore_case) for text in texts or [""]]
+        wanted = [TextSearch("the answer", text, ignore_case=ignore_case) for text in texts or [""]]
         for one in wanted:
             if one.found_in(answer.text) is not None:
                 self.log.info(f"The answer contains {one}: {answer.text!r}.")

@@ -11,7 +11,7 @@ from robot.api.deco import keyword
 from InferenceLibrary.errors import CheckFailure, TerminalError, describe, refuse_empty
 from InferenceLibrary.keywords.shared.assertions import check_text
 from InferenceLibrary.keywords.shared.terminal_base import TerminalGroup
-from InferenceLibrary.wanted import Wanted
+from InferenceLibrary.text_search import TextSearch
 
 _TEN_SECONDS = timedelta(seconds=10)
 
@@ -55,7 +55,7 @@ class ScreenKeywords(TerminalGroup):
         ```
         """
         shell = self._terminal(terminal)
-        wanted = Wanted("the screen", text, matching, ignore_case)
+        wanted = TextSearch("the screen", text, matching, ignore_case)
         with self._evidence(shell):
             shell.wait_for_text(
                 wanted.text if wanted.is_literal else wanted.pattern,
@@ -122,7 +122,7 @@ class ScreenKeywords(TerminalGroup):
             Terminal Should Contain    >>>
         ```
         """
-        self._check_screen(Wanted("the screen", text, matching, ignore_case), scrollback, terminal, there=True)
+        self._check_screen(TextSearch("the screen", text, matching, ignore_case), scrollback, terminal, there=True)
 
     @keyword(tags=["terminal", "assertion"])
     def terminal_should_not_contain(
@@ -154,7 +154,7 @@ class ScreenKeywords(TerminalGroup):
             Terminal Should Not Contain    Traceback
         ```
         """
-        self._check_screen(Wanted("the screen", text, matching, ignore_case), scrollback, terminal, there=False)
+        self._check_screen(TextSearch("the screen", text, matching, ignore_case), scrollback, terminal, there=False)
 
     @keyword(tags=["terminal", "getter"])
     def get_terminal_screen(
@@ -321,7 +321,7 @@ class ScreenKeywords(TerminalGroup):
                     )
         self.log.info(f"'{text}' is drawn so at {len(found)} cells: {wanted}.")
 
-    def _check_screen(self, wanted: Wanted, scrollback: bool, ref: Any, *, there: bool) -> None:
+    def _check_screen(self, wanted: TextSearch, scrollback: bool, ref: Any, *, there: bool) -> None:
         shell = self._terminal(ref)
         screen = shell.screen()
         text, regexp = (wanted.text, False) if wanted.is_literal else (wanted.pattern, True)

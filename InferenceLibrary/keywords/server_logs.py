@@ -12,7 +12,7 @@ from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.errors import CheckFailure, ServerError, describe
 from InferenceLibrary.keywords.shared.base import KeywordGroup
 from InferenceLibrary.log import Log
-from InferenceLibrary.wanted import Wanted
+from InferenceLibrary.text_search import TextSearch
 
 if TYPE_CHECKING:
     from InferenceLibrary.processes.program import Program
@@ -87,7 +87,7 @@ class ServerLogKeywords(KeywordGroup):
             Should Contain    ${line}    127.0.0.1
         ```
         """
-        wanted = Wanted("the log", text, matching, ignore_case)
+        wanted = TextSearch("the log", text, matching, ignore_case)
         deadline = Deadline(within.total_seconds())
         found: list[str] = []
 
@@ -141,7 +141,7 @@ class ServerLogKeywords(KeywordGroup):
             Server Log Should Not Contain    matching=traceback|error    ignore_case=True
         ```
         """
-        wanted = Wanted("the log", text, matching, ignore_case)
+        wanted = TextSearch("the log", text, matching, ignore_case)
         name, log = self._text(server, since)
         lines = log.splitlines()
         found = [(number, line) for number, line in enumerate(lines, 1) if wanted.found_in(line) is not None]

@@ -209,6 +209,8 @@ class ToolKeywords(KeywordGroup):
         """
         from InferenceLibrary.protocol.json_schema import schema_problem
 
+        if not schema:
+            raise CheckFailure("Schema: expected what the answer must have, got {}, which everything fits.")
         try:
             data = json.loads(answer.text)
         except (ValueError, RecursionError) as error:

@@ -24,6 +24,7 @@ RING_1 = {
     "sizes",
     "typed_yaml",
     "stats",
+    "text_search",
     "chart_parts",
     "charts",
     "protocol",

@@ -3,7 +3,7 @@
 import pytest
 
 from InferenceLibrary.errors import CheckFailure
-from InferenceLibrary.wanted import Wanted
+from InferenceLibrary.text_search import TextSearch
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from InferenceLibrary.wanted import Wanted
     ],
 )
 def test_texts_and_patterns(text, matching, ignore_case, found, shown):
-    wanted = Wanted("the answer", text, matching, ignore_case)
+    wanted = TextSearch("the answer", text, matching, ignore_case)
     assert wanted.found_in("ABC\nXYZ a.C") == found
     assert str(wanted) == shown
 
@@ -35,4 +35,4 @@ def test_texts_and_patterns(text, matching, ignore_case, found, shown):
 )
 def test_what_cannot_be_looked_for_is_refused(text, matching, told):
     with pytest.raises(CheckFailure, match=told):
-        Wanted("the log", text, matching)
+        TextSearch("the log", text, matching)

@@ -7,7 +7,7 @@ import re
 from InferenceLibrary.errors import CheckFailure, describe, refuse_empty
 
 
-class Wanted:
+class TextSearch:
     """A text, taken as it stands, or a regular expression.
 
     Args:
