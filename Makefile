@@ -15,7 +15,7 @@ EXTRAS   ?= $(shell if command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L >/
 ARTIFACTS := --artifacts svg,png,txt,json,jsonl,log,cast,bin --artifactsinsubfolders
 
 .DEFAULT_GOAL := help
-.PHONY: help install report site test test-hybrid test-lowest test-all test-integration test-gpu test-performance test-parallel test-real test-slow test-containers lint format docs clean \
+.PHONY: help install package schemas report site test test-hybrid test-lowest test-all test-integration test-gpu test-performance test-parallel test-real test-slow test-containers lint format docs clean \
 	test-integration-up test-integration-down test-integration-logs bench bench-sse bench-client rulebook rulebook-mutants prove-dialects fault-reach bench-terminal bench-simulator bench-onnx bench-lifecycle bench-load
 
 help: ## list the targets
@@ -93,6 +93,14 @@ test-hybrid: $(STAMP) ## the same tests on the simulator and on REAL (a URL or a
 
 report: $(STAMP) ## JSON, Markdown and HTML of the last run of the suites, beside its log
 	$(BIN)/rfinference report $(RESULTS) --output $(RESULTS)
+
+package: $(STAMP) ## wheel and sdist into dist/
+	@rm -rf dist
+	$(BIN)/uv build --quiet --out-dir dist
+	@ls -l dist
+
+schemas: $(STAMP) ## write the JSON Schemas that editors and programs read, and name them in the files that they describe
+	$(BIN)/python scripts/schemas.py
 
 site: docs ## the documentation as a site into results/site; a warning or a dead link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir $(abspath $(RESULTS))/site

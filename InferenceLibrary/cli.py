@@ -39,6 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         "file", nargs="?", type=Path, metavar="FILE", help="write it there (.html or .json), open nothing"
     )
     docs.set_defaults(run=lambda arguments: _document(arguments.file))
+    suites = commands.add_parser("suites", help="tell where the suites of the library are, or copy them")
+    suites.add_argument("--copy", type=Path, metavar="FOLDER", help="copy them and what they share into a new folder")
+    suites.set_defaults(run=lambda arguments: _suites(arguments.copy))
     doctor = commands.add_parser("doctor", help="tell what is installed, what is missing, and what to do about it")
     doctor.set_defaults(run=lambda arguments: _examine())
     arguments = parser.parse_args(argv)
@@ -212,6 +215,29 @@ def _document(file: Path | None) -> int:
     print(path)
     if file is None and not webbrowser.open(path.absolute().as_uri()):
         print("No browser was found: open the file above.", file=sys.stderr)
+    return 0
+
+
+def _suites(target: Path | None) -> int:
+    """Tell where the shipped suites are: in the package when it was installed, in the checkout otherwise."""
+    import shutil
+
+    package = Path(__file__).parent
+    installed = (package / "suites").is_dir()
+    suites, shared = (
+        (package / "suites", package / "resources")
+        if installed
+        else (package.parent / "robot", package.parent / "resources")
+    )
+    if target is None:
+        print(suites)
+        return 0
+    if target.exists():
+        raise InferenceError(describe(f"'{target}' is there already", expected="the path of a new folder", got="it"))
+    leave_out = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(suites, target / "robot", ignore=leave_out)
+    shutil.copytree(shared, target / "resources", ignore=leave_out)
+    print(target / "robot")
     return 0
 
 
