@@ -17,6 +17,6 @@ Two Failures Are Retried
 More Failures Are Told
     Use Retry Policy    max_retries=2    initial_backoff=10 ms
     Inject Fault    status:code=503
-    ${error} =    Request Should Fail    Chat    Hello
+    ${error} =    Chat    Hello    expected_status=failure
     Error Should Be    ${error}    status=503
     Attempts Should Be    ${error}    3

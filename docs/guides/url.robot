@@ -21,7 +21,7 @@ It Answers
     Usage Should Add Up    ${reply}
 
 It Refuses What Is Wrong
-    ${error} =    Request Should Fail    Chat    Hello    max_tokens=-1
+    ${error} =    Chat    Hello    max_tokens=-1    expected_status=failure
     Error Should Be    ${error}    status=400
 
 
