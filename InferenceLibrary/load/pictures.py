@@ -89,7 +89,8 @@ def distribution_picture(result: LoadResult) -> str:
 def timeline_picture(result: LoadResult, curves: Sequence[Curve] = ()) -> str:
     """Return what happened when, on one axis of time: each request, open requests, tokens a second, and `curves`."""
     records = result.records
-    end = max([one.ended for one in records] + [curve.points[-1][0] for curve in curves if curve.points], default=1.0)
+    end = max((one.ended for one in records), default=1.0)
+    curves = [curve._replace(points=[point for point in curve.points if 0 <= point[0] <= end]) for curve in curves]
     times = Axis.around(0, end, LEFT, WIDTH - RIGHT, 8)
     shown = records if len(records) <= _ROWS else [records[len(records) * row // _ROWS] for row in range(_ROWS)]
     more = "" if shown is records else f", {len(shown)} of {len(records)} requests drawn"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from InferenceLibrary.monitor.memory_record import MemorySample, Usage
+from InferenceLibrary.monitor.memory_record import MemorySample, ProcessUsage
 
 _RESCAN = 1.0
 """Seconds between scans for new processes; more on a machine with thousands of them."""
@@ -149,7 +149,7 @@ class ProcTree:
         before = found.ticks if not self._began else 0
         self._known[pid] = _Process(found.started, statm, before, found.ticks, found.threads)
 
-    def _usage(self, now: float) -> Usage:
+    def _usage(self, now: float) -> ProcessUsage:
         """What the tree uses beside memory, from the scan and from what only its owner may read."""
         ticks = self._ended_ticks + sum(one.cpu - one.cpu_before for one in self._known.values())
         handles = read = written = 0
@@ -168,8 +168,8 @@ class ProcTree:
             written += int(io[b"write_bytes"])
         threads = sum(one.threads for one in self._known.values())
         if not told:
-            return Usage(now, ticks / _TICKS, threads)
-        return Usage(now, ticks / _TICKS, threads, handles, read, written)
+            return ProcessUsage(now, ticks / _TICKS, threads)
+        return ProcessUsage(now, ticks / _TICKS, threads, handles, read, written)
 
     def _resident(self, pid: int) -> int | None:
         statm = self._known[pid].statm

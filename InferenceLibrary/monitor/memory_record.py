@@ -28,7 +28,7 @@ MOST_SAMPLES = 8_192
 
 
 @dataclass(frozen=True)
-class Usage:
+class ProcessUsage:
     """What a process tree uses beside memory, at one moment.
 
     Args:
@@ -68,7 +68,7 @@ class MemorySample:
     pss: int | None = None
     uss: int | None = None
     gpu: int | None = None
-    usage: Usage | None = None
+    usage: ProcessUsage | None = None
 
     def get(self, kind: Kind) -> int | None:
         """Return one of the figures."""

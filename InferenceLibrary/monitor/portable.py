@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from InferenceLibrary.errors import MissingExtraError
-from InferenceLibrary.monitor.memory_record import MemorySample, Usage
+from InferenceLibrary.monitor.memory_record import MemorySample, ProcessUsage
 
 _RESCAN = 1.0
 """Seconds between walks of the tree, the dearest of all calls of psutil."""
@@ -76,7 +76,7 @@ class PsutilTree:
     def close(self) -> None:
         """Nothing is kept open."""
 
-    def _usage(self, now: float) -> Usage:
+    def _usage(self, now: float) -> ProcessUsage:
         """What the tree uses beside memory; handles and disks where this system tells of them."""
         threads = 0
         handles: int | None = 0
@@ -99,7 +99,7 @@ class PsutilTree:
             written = None if io is None or written is None else written + io.write_bytes
         if self._cpu_before is None:
             self._cpu_before = sum(self._cpu.values())
-        return Usage(now, sum(self._cpu.values()) - self._cpu_before, threads, handles, read, written)
+        return ProcessUsage(now, sum(self._cpu.values()) - self._cpu_before, threads, handles, read, written)
 
     def _full(self, process: Any) -> Any:
         try:

@@ -142,9 +142,9 @@ class LoadGroup(KeywordGroup):
             record = monitor.snapshot()
             kind = record.best_kind()
             points = [(when - result.clock, value / 1e6) for when, value in record.series(kind)]
-            curves.append(Curve(f"{kind.upper()}, MB", [point for point in points if point[0] >= 0]))
+            curves.append(Curve(f"{kind.upper()}, MB", points))
             busy = [(when - result.clock, share) for when, share in record.cpu_shares()]
-            curves.append(Curve("CPU, cores", [point for point in busy if point[0] >= 0]))
+            curves.append(Curve("CPU, cores", busy))
         if result.records:
             self.draw(f"load of {result.name}", timeline_picture(result, curves))
 
