@@ -68,7 +68,9 @@ def read_messages_request(data: dict[str, Any], *, counting: bool = False) -> As
             raise ApiError(400, f"tools.{index}.name: Field required")
         function = {"name": tool["name"], "parameters": tool.get("input_schema")}
         ask.tools.append({"type": "function", "function": function})
-    ask.tool_choice = _tool_choice(take(data, "tool_choice", (dict,), {"type": "auto"}))
+    choice = take(data, "tool_choice", (dict,), {"type": "auto"})
+    ask.tool_choice = _tool_choice(choice)
+    ask.parallel_tool_calls = not take(choice, "disable_parallel_tool_use", (bool,), False)
     return ask
 
 

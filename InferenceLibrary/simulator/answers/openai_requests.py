@@ -14,6 +14,20 @@ if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.turn import Turn
 
 _MISSING: Any = object()
+REFERENCE = "openai"
+"""The personality that takes no more than OpenAI's reference does."""
+ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+_PARTS = {
+    "text",
+    "input_text",
+    "output_text",
+    "refusal",
+    "image_url",
+    "input_image",
+    "input_audio",
+    "file",
+    "input_file",
+}
 
 
 def read_json(request: Request, *, any_type: bool = False) -> dict[str, Any]:
@@ -156,8 +170,8 @@ def read_common(data: dict[str, Any], ask: Ask) -> None:
     ask.do_remote_decode = transfer.get("do_remote_decode") is True or data.get("do_remote_decode") is True
 
 
-def content_text(content: Any, where: str) -> str:
-    """Return the text of a message's content: a string, null, or parts.
+def content_text(content: Any, where: str, *, strict: bool = False) -> str:
+    """Return the text of a message's content: a string, null, or parts; `strict` takes the parts of the reference only.
 
     Raises:
         ApiError: 400, it is none of these.
@@ -172,6 +186,8 @@ def content_text(content: Any, where: str) -> str:
     for index, part in enumerate(content):
         if not isinstance(part, dict) or not isinstance(part.get("type"), str):
             raise ApiError(400, f"'{where}[{index}]' must be an object with a type", param=where)
+        if strict and part["type"] not in _PARTS:
+            raise ApiError(400, f"'{where}[{index}].type' cannot be '{part['type']}'", param=where)
         if part["type"] in {"text", "input_text", "output_text"}:
             text = part.get("text")
             if not isinstance(text, str):
@@ -183,6 +199,7 @@ def content_text(content: Any, where: str) -> str:
 def read_chat(turn: Turn, data: dict[str, Any]) -> Ask:
     """Read a chat completion request."""
     messages = take(data, "messages", (list,), [])
+    strict = turn.app.settings.personality == REFERENCE
     texts, last_user = [], ""
     for index, message in enumerate(messages):
         if not isinstance(message, dict):
@@ -190,7 +207,9 @@ def read_chat(turn: Turn, data: dict[str, Any]) -> Ask:
         role = message.get("role")
         if not isinstance(role, str) or not role:
             raise ApiError(400, f"'messages[{index}].role' is required", param="messages")
-        text = content_text(message.get("content"), f"messages[{index}].content")
+        if strict and role not in ROLES:
+            raise ApiError(400, f"'messages[{index}].role' must be one of {', '.join(ROLES)}", param="messages")
+        text = content_text(message.get("content"), f"messages[{index}].content", strict=strict)
         texts.append(text)
         if role == "user":
             last_user = text

@@ -7,7 +7,16 @@ from collections import OrderedDict
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.simulator.answers.openai_requests import Ask, content_text, read_text_format, take, take_number
+from InferenceLibrary.simulator.answers.openai_answers import token_logprob
+from InferenceLibrary.simulator.answers.openai_requests import (
+    REFERENCE,
+    ROLES,
+    Ask,
+    content_text,
+    read_text_format,
+    take,
+    take_number,
+)
 from InferenceLibrary.simulator.answers.tokens import count_tokens
 from InferenceLibrary.simulator.core.api_errors import ApiError
 from InferenceLibrary.simulator.core.draft import Event
@@ -16,6 +25,7 @@ if TYPE_CHECKING:
     from InferenceLibrary.simulator.answers.engine import Output
     from InferenceLibrary.simulator.core.settings import Settings
 
+_LOGPROBS = "message.output_text.logprobs"
 _KEPT = 1000
 _ARGUMENT_PIECE = 12
 
@@ -26,18 +36,7 @@ def read_response_request(data: dict[str, Any], settings: Settings) -> Ask:
     Raises:
         ApiError: 400, a parameter is wrong.
     """
-    given = take(data, "input", (str, list))
-    texts, last_user = [], ""
-    if isinstance(given, str):
-        texts, last_user = [given], given
-    else:
-        for index, item in enumerate(given):
-            if not isinstance(item, dict):
-                raise ApiError(400, f"'input[{index}]' must be an object", param="input")
-            text = content_text(item.get("content", item.get("output")), f"input[{index}].content")
-            texts.append(text)
-            if item.get("role") == "user":
-                last_user = text
+    texts, last_user = _read_input(take(data, "input", (str, list)), strict=settings.personality == REFERENCE)
     instructions = take(data, "instructions", (str,), None)
     if instructions:
         texts.insert(0, instructions)
@@ -53,11 +52,17 @@ def read_response_request(data: dict[str, Any], settings: Settings) -> Ask:
         raise ApiError(400, f"'max_output_tokens' must be positive, got {ask.max_tokens}", param="max_output_tokens")
     ask.temperature = take_number(data, "temperature", 0, 2)
     take_number(data, "top_p", 0, 1)
+    take_number(data, "presence_penalty", -2, 2)
+    take_number(data, "frequency_penalty", -2, 2)
+    take(data, "reasoning", (dict,), None)
     ask.parallel_tool_calls = take(data, "parallel_tool_calls", (bool,), True)
     choice = take(data, "tool_choice", (str, dict), "auto")
     if isinstance(choice, dict):
         choice = {"type": "function", "function": {"name": choice.get("name")}}
     ask.tool_choice = choice
+    top = take_number(data, "top_logprobs", 0, 20)
+    if _LOGPROBS in take(data, "include", (list,), []):
+        ask.logprobs = int(top or 0)
     ask.response_format = read_text_format(take(data, "text", (dict,), {}))
     for tool in take(data, "tools", (list,), []):
         if not isinstance(tool, dict):
@@ -69,32 +74,66 @@ def read_response_request(data: dict[str, Any], settings: Settings) -> Ask:
     return ask
 
 
+def _read_input(given: str | list[Any], *, strict: bool) -> tuple[list[str], str]:
+    """Return the texts of an input, and the last of a user."""
+    if isinstance(given, str):
+        return [given], given
+    texts, last_user = [], ""
+    for index, item in enumerate(given):
+        if not isinstance(item, dict):
+            raise ApiError(400, f"'input[{index}]' must be an object", param="input")
+        take(item, "type", (str,), "message")
+        text = content_text(item.get("content", item.get("output")), f"input[{index}].content", strict=strict)
+        if strict and "role" in item and item["role"] not in ROLES[:4]:
+            raise ApiError(400, f"'input[{index}].role' must be one of {', '.join(ROLES[:4])}", param="input")
+        texts.append(text)
+        if item.get("role") == "user":
+            last_user = text
+    return texts, last_user
+
+
 def response_object(response_id: str, model: str, data: dict[str, Any], ask: Ask) -> dict[str, Any]:
     """Return the object as it is before any output."""
     return {
         "id": response_id,
         "object": "response",
         "created_at": int(time()),
+        "completed_at": None,
         "status": "in_progress",
         "background": bool(data.get("background")),
         "error": None,
         "incomplete_details": None,
         "instructions": data.get("instructions"),
         "max_output_tokens": ask.max_tokens,
+        "max_tool_calls": data.get("max_tool_calls"),
         "model": model,
         "output": [],
         "parallel_tool_calls": ask.parallel_tool_calls,
         "previous_response_id": data.get("previous_response_id"),
         "store": data.get("store") is not False,
         "temperature": 1.0 if ask.temperature is None else ask.temperature,
+        "presence_penalty": data.get("presence_penalty") or 0.0,
+        "frequency_penalty": data.get("frequency_penalty") or 0.0,
+        "top_logprobs": data.get("top_logprobs") or 0,
+        "reasoning": {"effort": None, "summary": None, **(data.get("reasoning") or {})},
+        "service_tier": "default",
+        "safety_identifier": data.get("safety_identifier"),
+        "prompt_cache_key": data.get("prompt_cache_key"),
         "text": {"format": {"type": "text"}, **(data.get("text") or {})},
         "tool_choice": data.get("tool_choice") or "auto",
-        "tools": data.get("tools") or [],
+        "tools": [_tool(tool) for tool in data.get("tools") or []],
         "top_p": 1.0 if data.get("top_p") is None else data["top_p"],
         "truncation": "disabled",
         "usage": None,
         "metadata": data.get("metadata") or {},
     }
+
+
+def _tool(tool: dict[str, Any]) -> dict[str, Any]:
+    """Return a tool as a response repeats it: what was not said of a function is null, and it is strict."""
+    if tool.get("type") != "function":
+        return tool
+    return {"description": None, "parameters": None, "strict": True, **tool}
 
 
 def finish_response(response: dict[str, Any], ask: Ask, output: Output) -> None:
@@ -103,10 +142,13 @@ def finish_response(response: dict[str, Any], ask: Ask, output: Output) -> None:
     capped = output.finish == "length"
     status = "incomplete" if capped else "completed"
     response["status"] = status
+    response["completed_at"] = None if capped else int(time())
     if capped:
         response["incomplete_details"] = {"reason": "max_output_tokens"}
     if output.tokens or not output.tool_calls:
-        part = {"type": "output_text", "text": output.text, "annotations": []}
+        part: dict[str, Any] = {"type": "output_text", "text": output.text, "annotations": []}
+        if ask.logprobs is not None:
+            part["logprobs"] = [token_logprob(token, ask.logprobs) for token in output.tokens]
         item = {"id": f"msg_{number}", "type": "message", "status": status, "role": "assistant", "content": [part]}
         response["output"].append(item)
     for place, call in enumerate(output.tool_calls):
@@ -145,10 +187,13 @@ def response_events(opening: dict[str, Any], final: dict[str, Any], output: Outp
             add("response.output_item.added", output_index=index, item=begun)
             place = {"item_id": item["id"], "output_index": index, "content_index": 0}
             part = item["content"][0]
-            add("response.content_part.added", **place, part={**part, "text": ""})
-            for token in output.tokens:
-                add("response.output_text.delta", 1, **place, delta=token, logprobs=[])
-            add("response.output_text.done", **place, text=part["text"], logprobs=[])
+            scored = part.get("logprobs")
+            empty = {**part, "text": ""} if scored is None else {**part, "text": "", "logprobs": []}
+            add("response.content_part.added", **place, part=empty)
+            for number, token in enumerate(output.tokens):
+                shown = [] if scored is None else scored[number : number + 1]
+                add("response.output_text.delta", 1, **place, delta=token, logprobs=shown)
+            add("response.output_text.done", **place, text=part["text"], logprobs=scored or [])
             add("response.content_part.done", **place, part=part)
         else:
             begun = {**item, "status": "in_progress", "arguments": ""}
@@ -164,17 +209,52 @@ def response_events(opening: dict[str, Any], final: dict[str, Any], output: Outp
     return events
 
 
+def input_items(response_id: str, asked: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the input of a response as items, each with an id."""
+    given = [{"role": "user", "content": asked}] if isinstance(asked, str) else asked
+    items = []
+    for place, item in enumerate(given):
+        kind = item.get("type") or "message"
+        made = {
+            "id": f"{kind[:3]}_in_{response_id.rpartition('-')[2]}{place}",
+            "type": kind,
+            "status": "completed",
+            **item,
+        }
+        if isinstance(made.get("content"), str):
+            part = "output_text" if made.get("role") == "assistant" else "input_text"
+            made["content"] = [{"type": part, "text": made["content"]}]
+        items.append(made)
+    return items
+
+
 class Stored:
     """Responses that can be asked for later; the oldest are forgotten."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, tuple[dict[str, Any], float]] = OrderedDict()
+        self._asked: dict[str, list[dict[str, Any]]] = {}
 
-    def keep(self, response: dict[str, Any], due: float = 0.0) -> None:
-        """Keep a response that is complete at `due` seconds of the monotonic clock."""
+    def keep(self, response: dict[str, Any], asked: str | list[dict[str, Any]], due: float = 0.0) -> None:
+        """Keep a response, and what it was asked; it is complete at `due` seconds of the monotonic clock."""
         self._kept[response["id"]] = (response, due)
+        self._asked[response["id"]] = input_items(response["id"], asked)
         while len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
+            forgotten, _ = self._kept.popitem(last=False)
+            del self._asked[forgotten]
+
+    def asked(self, response_id: str) -> dict[str, Any]:
+        """Return the list of what a response was asked, the last first.
+
+        Raises:
+            ApiError: 404, it is not kept.
+        """
+        self.get(response_id)
+        items = self._asked[response_id][::-1]
+        ends = (
+            {"first_id": items[0]["id"], "last_id": items[-1]["id"]} if items else {"first_id": None, "last_id": None}
+        )
+        return {"object": "list", "data": items, **ends, "has_more": False}
 
     def get(self, response_id: str) -> dict[str, Any]:
         """Return a response as it stands now.
@@ -210,5 +290,5 @@ class Stored:
             ApiError: 404, it is not kept.
         """
         self.get(response_id)
-        del self._kept[response_id]
+        del self._kept[response_id], self._asked[response_id]
         return {"id": response_id, "object": "response", "deleted": True}

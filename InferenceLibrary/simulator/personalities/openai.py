@@ -60,6 +60,7 @@ class OpenAI:
             f"{_MESSAGES}/count_tokens": {"POST": self.count_message_tokens},
             **self.admin.routes,
             **{path: {"POST": self.out_of_reach, "GET": self.out_of_reach} for path in _OUT_OF_REACH},
+            "/v1/responses/input_tokens": {"POST": self.count_response_tokens},
             "/v1/responses/*": {"GET": self.stored_response, "DELETE": self.stored_response, "POST": self.cancel},
         }
 
@@ -172,11 +173,11 @@ class OpenAI:
         if data.get("background"):
             first, gaps = self.generator.times(turn, ask, output.count)
             total = first + (sum(gaps) if isinstance(gaps, list) else gaps * max(0, output.count - 1))
-            self.stored.keep(final, monotonic() + total)
+            self.stored.keep(final, data["input"], monotonic() + total)
             deliver(turn, Draft(body={**opening, "status": "queued"}))
             return
         if final["store"]:
-            self.stored.keep(final)
+            self.stored.keep(final, data["input"])
         if ask.stream:
             events = response_events(opening, final, output)
             self.generator.run(turn, ask, output, lambda: Draft(content_type=EVENT_STREAM, events=events))
@@ -184,8 +185,10 @@ class OpenAI:
             self.generator.run(turn, ask, output, lambda: Draft(body=final, tokens=output.count))
 
     def stored_response(self, turn: Turn) -> None:
-        response_id = turn.request.path.rpartition("/")[2]
-        if turn.request.method == "DELETE":
+        head, _, response_id = turn.request.path.rpartition("/")
+        if response_id == "input_items" and turn.request.method != "DELETE":
+            deliver(turn, Draft(body=self.stored.asked(head.rpartition("/")[2])))
+        elif turn.request.method == "DELETE":
             deliver(turn, Draft(body=self.stored.delete(response_id)))
         else:
             deliver(turn, Draft(body=self.stored.get(response_id)))
@@ -213,6 +216,12 @@ class OpenAI:
             self.generator.run(turn, ask, output, lambda: Draft(content_type=EVENT_STREAM, events=events))
         else:
             self.generator.run(turn, ask, output, lambda: Draft(body=message, tokens=output.count))
+
+    def count_response_tokens(self, turn: Turn) -> None:
+        from InferenceLibrary.simulator.answers.responses import read_response_request
+
+        ask = read_response_request(self.body(turn), self.app.settings)
+        deliver(turn, Draft(body={"object": "response.input_tokens", "input_tokens": ask.prompt_tokens}))
 
     def count_message_tokens(self, turn: Turn) -> None:
         from InferenceLibrary.simulator.answers.messages import read_messages_request

@@ -142,7 +142,7 @@ class OpenAIOnnx(OpenAI):
 
             def keep(output: Output) -> None:
                 if opening["store"]:
-                    self.stored.keep(finished(output))
+                    self.stored.keep(finished(output), given)
 
             return TypedTeller(lambda output: response_events(opening, finished(output), output), keep)
 
