@@ -28,7 +28,10 @@ behind it: `--dialect litellm+llama.cpp`. `rfinference dialects` lists them, `rf
 JSON Schema of such files.
 
 Recorded deviations are proven: `make prove-dialects` judges the recorded answers of the real server, and each deviation
-must be met and nothing else be found. Where a quirk is named, the simulator does the same with `--fault QUIRK`.
+must be met and nothing else be found. Where a quirk is named, `inference-simulator --as
+NAME` (or `NAME@VERSION`, or a file) does the same, on the calls that the deviation names and no others: it is the
+reference with the quirks of that server. `--as llm-d` is a personality of its own, proven by playing the recorded
+requests to it.
 
 A file of one's own has the same form, and may extend one of these:
 

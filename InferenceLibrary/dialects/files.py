@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -29,12 +30,12 @@ class Chosen(NamedTuple):
 
 def dialect_names() -> list[str]:
     """Return the names of the dialects that come with the library."""
-    return list(_families())
+    return sorted(_stems())
 
 
 def shipped_dialects() -> list[Dialect]:
     """Return all dialects that come with the library, each name's from the oldest to the newest."""
-    return [one for files in _families().values() for one in files]
+    return [one for name in dialect_names() for one in _family(name)]
 
 
 def load_dialect(wanted: str) -> Chosen:
@@ -50,22 +51,22 @@ def load_dialect(wanted: str) -> Chosen:
     if plus and not Path(wanted).is_file():
         return _standing_on(load_dialect(front), load_dialect(behind))
     name, at, version = wanted.partition("@")
-    if name in _families():
+    if name in _stems():
         return dialect_for(name, version if at else None)
     path = Path(wanted)
     if path.is_file():
         return Chosen(_read(path), shipped=False)
-    close = difflib.get_close_matches(name, _families(), n=1, cutoff=0.6)
+    close = difflib.get_close_matches(name, dialect_names(), n=1, cutoff=0.6)
     meant = f" Did you mean '{close[0]}'?" if close else ""
     raise ProfileError(
-        f"No dialect '{wanted}': expected the path of a YAML file or one of {', '.join(_families())}, "
+        f"No dialect '{wanted}': expected the path of a YAML file or one of {', '.join(dialect_names())}, "
         f"with a version as in NAME@VERSION or without.{meant}"
     )
 
 
 def dialect_for(name: str, version: str | None) -> Chosen:
     """Return the dialect of that name for a version; without one the newest."""
-    files = _families()[name]
+    files = _family(name)
     newest = files[-1]
     if version is None:
         return Chosen(newest, f"the version is not known, {name} {newest.version} is assumed" if files[1:] else "")
@@ -101,15 +102,19 @@ def _standing_on(front: Chosen, behind: Chosen) -> Chosen:
 
 
 @lru_cache(maxsize=1)
-def _families() -> dict[str, list[Dialect]]:
-    """The shipped dialects by name, each with its files from the oldest to the newest."""
-    found: dict[str, list[Dialect]] = {}
+def _stems() -> dict[str, list[str]]:
+    """The files of the shipped dialects by name: NAME.yaml, and NAME-VERSION.yaml for other versions."""
+    found: dict[str, list[str]] = {}
     for path in sorted(SHIPPED.glob("*.yaml")):
-        dialect = _read(path)
-        found.setdefault(dialect.name, []).append(dialect)
-    for name, files in found.items():
-        found[name] = in_order(files)
+        version = re.fullmatch(r"(.+)-\d[\w.]*", path.stem)
+        found.setdefault(version[1] if version else path.stem, []).append(path.stem)
     return found
+
+
+@lru_cache(maxsize=64)
+def _family(name: str) -> list[Dialect]:
+    """The shipped dialects of one name, from the oldest to the newest; no others are read."""
+    return in_order([_read(SHIPPED / f"{stem}.yaml") for stem in _stems()[name]])
 
 
 def in_order(files: list[Dialect]) -> list[Dialect]:

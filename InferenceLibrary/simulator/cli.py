@@ -87,8 +87,14 @@ def _check(settings: Settings) -> None:
     from InferenceLibrary.simulator.personalities.registry import PERSONALITIES
 
     if settings.personality not in PERSONALITIES:
-        names = [*PERSONALITIES, *(name for name in _PROGRAMS if name not in PERSONALITIES)]
-        raise OptionError(f"--as: '{settings.personality}' is none of {', '.join(names)}")
+        from InferenceLibrary.simulator.faults.quirks import quirks_of
+
+        try:
+            quirks_of(settings.personality)
+        except ValueError as error:
+            names = [*PERSONALITIES, *(name for name in _PROGRAMS if name not in PERSONALITIES)]
+            why = f"'{settings.personality}' is none of {', '.join(names)}, nor is it a dialect. {error}"
+            raise OptionError(f"--as: {why}") from None
     if settings.fault:
         from InferenceLibrary.simulator.faults.catalogue import parse_fault
 
@@ -177,6 +183,7 @@ def _print_help(words: Sequence[str]) -> int:
     for name, (_, _, text) in PERSONALITIES.items():
         print(f"  {name:<12} {text}")
     print("  mistralrs-server, mistralrs-bench: the other programs of mistral.rs")
+    print("  NAME or NAME@VERSION of a dialect, or its file: the reference with the quirks of that server")
     print()
     print("  inference-simulator --as router --help    shows the flags of a personality")
     return 0

@@ -15,6 +15,7 @@ from InferenceLibrary.simulator.core.addresses import is_loopback
 from InferenceLibrary.simulator.core.eventloop import new_event_loop
 from InferenceLibrary.simulator.core.settings import StartError
 from InferenceLibrary.simulator.core.timers import Timers
+from InferenceLibrary.simulator.personalities.registry import REFERENCE, is_personality
 
 if TYPE_CHECKING:
     import asyncio
@@ -88,6 +89,10 @@ class Server:
             from InferenceLibrary.simulator.faults.catalogue import parse_fault
 
             self._faults = [parse_fault(text) for text in settings.fault]
+        if not is_personality(settings.personality):
+            from InferenceLibrary.simulator.faults.quirks import quirks_of
+
+            self._faults += quirks_of(settings.personality)
         process_faults = self._process_faults()
         if process_faults is not None:
             process_faults.before_start()
@@ -126,7 +131,8 @@ class Server:
         """Return the faults that a header asks for; the catalogue is read when the first one is asked for."""
         from InferenceLibrary.simulator.faults.catalogue import header_faults
 
-        return header_faults(text, self.settings.personality, path)
+        name = self.settings.personality
+        return header_faults(text, name if is_personality(name) else REFERENCE, path)
 
     def _process_faults(self) -> Any:
         if not self.settings.fault:

@@ -208,3 +208,8 @@ def test_a_recording_that_is_cut_is_refused(tmp_path: Path, monkeypatch: pytest.
 def test_a_date_is_read(write: Callable[..., Path]) -> None:
     dialect = load_dialect(str(write("deviations:\n- {rule: C7, reason: so, until: 2026-12-24}\n"))).dialect
     assert dialect.waivers[0].until == date(2026, 12, 24)
+
+
+def test_each_file_bears_its_name() -> None:
+    for one in shipped_dialects():
+        assert one.file == one.name or one.file.startswith(f"{one.name}-")

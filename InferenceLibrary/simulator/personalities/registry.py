@@ -22,6 +22,8 @@ PERSONALITIES = {
     "router": ("router", "Router", "the API router: keys, limits, budgets, weighted --backends with failover"),
     "mistralrs": ("mistralrs", "MistralRs", "mistral.rs: takes the command lines of mistralrs-server and mistralrs"),
 }
+REFERENCE = "openai"
+"""What a server is that has a dialect and no personality: the reference, with the quirks of the dialect."""
 # Personalities with flags of their own: module and class of their settings.
 _SETTINGS = {
     "worker": ("worker_settings", "WorkerSettings"),
@@ -33,6 +35,11 @@ _SETTINGS = {
 
 # Personalities with models in ONNX behind them.
 _WITH_MODELS = {"openai": ("openai_onnx", "OpenAIOnnx")}
+
+
+def is_personality(name: str) -> bool:
+    """Whether there is a personality of that name; others are dialects, or nothing."""
+    return name in PERSONALITIES
 
 
 def settings_class(name: str) -> type[Settings]:
@@ -49,7 +56,8 @@ def _module(name: str) -> ModuleType:
 
 
 def make_personality(name: str, app: App) -> Personality:
-    """Return the personality of that name, which must be known."""
+    """Return the personality of that name; the reference for a dialect without one."""
+    name = name if is_personality(name) else REFERENCE
     module, kind, _ = PERSONALITIES[name]
     if app.text_model is not None or app.vector_model is not None:
         module, kind = _WITH_MODELS[name]

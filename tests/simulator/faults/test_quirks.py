@@ -1,0 +1,101 @@
+"""Quirks: what a dialect says of a server, its stand-in does, for the calls that the dialect names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from likeness import ask, served
+from recordings import Recorded
+
+from InferenceLibrary.dialects.files import load_dialect, shipped_dialects
+from InferenceLibrary.protocol.exchange import Exchange
+from InferenceLibrary.protocol.rules.book import judge
+from InferenceLibrary.simulator.cli import main
+from InferenceLibrary.simulator.faults.quirks import quirks_of
+from InferenceLibrary.simulator.personalities.registry import is_personality
+
+MESSAGES = [{"role": "user", "content": "What is the capital of France?"}]
+STANDING = [
+    one for one in shipped_dialects() if not is_personality(one.name) and quirks_of(f"{one.name}@{one.version}")
+]
+
+
+def question(path: str, **body: Any) -> Recorded:
+    request = {"method": "POST", "path": path, "json": {"model": "tiny", **body}}
+    return Recorded("", (), path, request, {"status": 200, "headers": {}, "body": ""}, False, False, {})
+
+
+CHAT = question("/v1/chat/completions", messages=MESSAGES)
+STREAM = question("/v1/chat/completions", messages=MESSAGES, stream=True)
+QUESTIONS = [
+    CHAT,
+    STREAM,
+    question("/v1/chat/completions", messages=MESSAGES, stream=True, stream_options={"include_usage": True}),
+    question("/v1/chat/completions", messages=MESSAGES, n=2),
+    question("/v1/chat/completions", messages=MESSAGES, logprobs=True, top_logprobs=2),
+    question("/v1/chat/completions"),
+    question("/v1/completions", prompt="The capital of France is"),
+    question("/v1/completions", prompt="The capital of France is", stream=True),
+    question("/v1/responses", input="hello"),
+    question("/v1/responses", input="hello", stream=True),
+    question("/v1/messages", messages=MESSAGES, max_tokens=20),
+    question("/v1/messages", messages=MESSAGES, max_tokens=20, stream=True),
+    question("/v1/embeddings", input="hello"),
+]
+
+
+def broken(exchange: Exchange) -> set[str]:
+    return {violation.rule.id for violation in judge(exchange).violations}
+
+
+@pytest.mark.parametrize("dialect", STANDING, ids=lambda one: one.file)
+def test_a_stand_in_breaks_what_its_dialect_says_and_nothing_else(dialect: Any) -> None:
+    waivers = load_dialect(f"{dialect.name}@{dialect.version}").dialect.waivers
+    met, strays = set(), []
+    with served(["--as", f"{dialect.name}@{dialect.version}", "--model", "tiny", "--scenario", "capitals"], {}) as port:
+        for one in QUESTIONS:
+            for violation in judge(ask(port, one)).violations:
+                if any(waiver.covers(violation) for waiver in waivers):
+                    met.add(violation.rule.id)
+                else:
+                    strays.append(f"{one.name} {one.request['json']}: {violation} ({violation.kind})")
+    assert strays == []
+    assert met
+
+
+def test_a_quirk_is_for_the_calls_of_its_deviation() -> None:
+    with served(["--as", "ollama", "--model", "tiny"], {}) as port:
+        assert "C7" in broken(ask(port, STREAM))
+        assert "C7" not in broken(ask(port, CHAT))
+        assert "X4" not in broken(ask(port, question("/v1/completions", prompt="a")))
+        assert "N2" in broken(ask(port, question("/v1/chat/completions", messages=MESSAGES, n=2)))
+
+
+def test_a_quirk_of_refusals_is_for_its_statuses(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    head = "name: mine\ntitle: Mine\nversion: '1'\ndeviations:\n"
+    entry = "- {rule: R10, kind: param, reason: so, quirk: 'error-key-missing:key=param', when: {statuses: [404]}}\n"
+    path.write_text(head + entry)
+    wrong_model = question("/v1/chat/completions", messages=MESSAGES, model="nope")
+    with served(["--as", str(path), "--model", "tiny"], {}) as port:
+        assert "R10" in broken(ask(port, wrong_model))
+        assert "R10" not in broken(ask(port, question("/v1/chat/completions")))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("vlm", "Did you mean 'vllm'?"),
+        ("vllm@newest", "'newest' is not a version of vllm"),
+        ("{file}", "dialect mine, rule C7: unknown fault 'role-repeatd'; did you mean 'role-repeated'?"),
+    ],
+)
+def test_what_is_not_there_is_refused(name: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "name: mine\ntitle: Mine\nversion: '1'\ndeviations:\n- {rule: C7, reason: so, quirk: role-repeatd}\n"
+    )
+    assert main(["--as", name.replace("{file}", str(path))]) == 2
+    assert said in capsys.readouterr().err
