@@ -312,7 +312,7 @@ def _stop_servers(wanted: str | None) -> int:
 
 @contextmanager
 def _engine() -> Iterator[ContainerEngine | None]:
-    """The container engine, None and a word about it where there is none: that is no error here."""
+    """The container engine, None and a word about it where there is none: that is not an error here."""
     from InferenceLibrary.containers.standing import open_engine
 
     engine, reason = open_engine()

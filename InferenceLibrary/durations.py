@@ -28,7 +28,7 @@ def parse_duration(value: str | float) -> float:
     """Return seconds. Text needs a unit; a number is seconds.
 
     Raises:
-        ValueError: The text is no duration.
+        ValueError: The text is not a duration.
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
         if not 0 <= value < math.inf:

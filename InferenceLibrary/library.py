@@ -40,7 +40,7 @@ from InferenceLibrary.keywords.onnx_measuring import OnnxMeasuringKeywords
 from InferenceLibrary.keywords.onnx_running import OnnxRunKeywords
 from InferenceLibrary.keywords.onnx_sessions import OnnxSessionKeywords
 from InferenceLibrary.keywords.performance import PerformanceKeywords
-from InferenceLibrary.keywords.programs import BinaryKeywords
+from InferenceLibrary.keywords.programs import ProgramKeywords
 from InferenceLibrary.keywords.recordings import RecordingKeywords
 from InferenceLibrary.keywords.retries import RetryKeywords
 from InferenceLibrary.keywords.rules import RuleKeywords, list_broken_rules
@@ -113,7 +113,7 @@ class InferenceLibrary(
     ConcurrencyKeywords,
     SimulatorControlKeywords,
     WorkerKeywords,
-    BinaryKeywords,
+    ProgramKeywords,
     ModelKeywords,
     ModelLoadingKeywords,
     TerminalKeywords,

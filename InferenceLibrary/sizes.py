@@ -12,7 +12,7 @@ def parse_bytes(text: str) -> int:
     """Return bytes.
 
     Raises:
-        ValueError: The text is no number with a unit of bytes.
+        ValueError: The text is not a number with a unit of bytes.
     """
     match = _SIZE.fullmatch(str(text))
     if match is None or match[2].lower() not in _UNITS:

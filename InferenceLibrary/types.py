@@ -56,7 +56,7 @@ def to_messages(value: str | list | tuple) -> Messages:  # type: ignore[type-arg
     """Convert to chat messages.
 
     Raises:
-        ValueError: The text begins with `[` but is no list, or an item is not an object with a role or a type.
+        ValueError: The text begins with `[` but is not a list, or an item is not an object with a role or a type.
     """
     if isinstance(value, str) and not value.lstrip().startswith("["):
         return Messages([{"role": "user", "content": value}])
@@ -110,7 +110,7 @@ def to_quantity(value: Any, unit: str) -> float:
     """Return what a test expects of a number: `200 ms` as 0.2 for unit `s`, `2 GB` as 2e9 for unit `B`, else a float.
 
     Raises:
-        ValueError: The text is no number of that unit.
+        ValueError: The text is not a number of that unit.
     """
     if isinstance(value, timedelta):
         return value.total_seconds()
@@ -151,7 +151,7 @@ def to_texts(value: str | list | tuple) -> Texts:  # type: ignore[type-arg]
     """Convert to texts.
 
     Raises:
-        ValueError: The text begins with `[` but is no list, or an item is no text.
+        ValueError: The text begins with `[` but is not a list, or an item is not a text.
     """
     if isinstance(value, str) and not value.lstrip().startswith("["):
         return Texts([value])

@@ -55,7 +55,7 @@ OWN_PROGRAMS = {
     "Model Should Load",
     "Model Should Be Refused",
 }
-"""Keywords that start a program: what it takes to start is no cost of a test."""
+"""Keywords that start a program: what it takes to start is not a cost of a test."""
 
 LIBRARY = '''
 import httpx

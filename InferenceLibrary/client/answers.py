@@ -127,7 +127,7 @@ class Reply:
 
     @property
     def error(self) -> ErrorBody | None:
-        """What an error answer says, None when it is none. The text of a refusal that is no JSON is its message."""
+        """What an error answer says, None when it is none. The text of a refusal that is not JSON is its message."""
         from InferenceLibrary.protocol.errors import read_refusal
 
         return read_refusal(self.status, self.body)

@@ -82,7 +82,7 @@ class Route(NamedTuple):
         """Refuse what cannot work, before a call has to find out.
 
         Raises:
-            ServerError: A file is missing or malformed, or the proxy is no URL.
+            ServerError: A file is missing or malformed, or the proxy is not a URL.
         """
         proxy = self.proxy_for(url)
         if proxy is not None and self.unix_socket is not None:

@@ -36,7 +36,7 @@ def to_command_line(value: str | list[Any] | tuple[Any, ...]) -> CommandLine:
     """Convert to words.
 
     Raises:
-        ValueError: A quotation is not closed, or the text begins with `[` but is no list.
+        ValueError: A quotation is not closed, or the text begins with `[` but is not a list.
     """
     if not isinstance(value, str):
         return CommandLine(value)

@@ -321,4 +321,6 @@ def _signal_name(text: str) -> str:
         name = text.strip().upper()
         return signals.Signals[name if name.startswith("SIG") else f"SIG{name}"].name
     except (ValueError, KeyError):
-        raise ServerError(describe(f"'{text}' is no signal", expected="a name such as SIGKILL, or a number")) from None
+        raise ServerError(
+            describe(f"'{text}' is not a signal", expected="a name such as SIGKILL, or a number")
+        ) from None

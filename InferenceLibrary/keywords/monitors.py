@@ -26,7 +26,7 @@ def bytes_of(limit: str) -> float:
     """Return what `2 GB` or `512 MiB` means, in bytes.
 
     Raises:
-        MonitorError: It is no size.
+        MonitorError: It is not a size.
     """
     try:
         return to_quantity(limit, "B")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 OutputStream = Literal["stdout", "stderr"]
 
 
-class BinaryKeywords(KeywordGroup):
+class ProgramKeywords(KeywordGroup):
     """Programs: run within limits, with exit code, output, time and memory."""
 
     @keyword(tags=["binary"])

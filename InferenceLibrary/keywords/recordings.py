@@ -57,7 +57,7 @@ class RecordingKeywords(CallGroup):
 
         Args:
             stream: What [Stream Chat] or its like returned.
-            most: Stalls that are borne.
+            most: Stalls that are tolerated.
 
         Raises:
             CheckFailure: There are more; the message tells when.

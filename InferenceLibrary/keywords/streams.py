@@ -52,7 +52,7 @@ class StreamKeywords(CallGroup):
 
         Raises:
             RequestError: No answer in time, or another status than 200.
-            StreamError: The answer is no event stream, or it broke off: the connection, an event cut in the middle,
+            StreamError: The answer is not an event stream, or it broke off: the connection, an event cut in the middle,
                 an error event, an end with neither a finish reason nor `[DONE]`.
 
         Example:
@@ -89,7 +89,7 @@ class StreamKeywords(CallGroup):
 
         Raises:
             RequestError: No answer in time, or another status than 200.
-            StreamError: The answer is no event stream, or it broke off.
+            StreamError: The answer is not an event stream, or it broke off.
 
         Example:
         ```robotframework

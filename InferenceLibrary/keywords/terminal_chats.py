@@ -51,7 +51,7 @@ class TerminalChatKeywords(TerminalGroup):
             options: Options of that section, as a JSON object.
             arguments: What the command line ends with, beside the profile's command and options.
             prompt: Regular expression that is found at the end of the line at which the program waits for a question,
-                such as `you>`. Blanks behind it do not matter. Default: `^> `.
+                such as `you>`. Blanks after it do not matter. Default: `^> `.
             answer_end: Regular expression for the text that closes an answer, such as a line of statistics.
             quit_command: What is typed to leave.
             continuation: What is typed before Enter to go on on the next line, for questions of several lines.
@@ -229,7 +229,7 @@ class TerminalChatKeywords(TerminalGroup):
         screen and above it. A row may end only where the text has a line's end or at the edge of the screen. Of an
         interrupted answer, what is shown must be the beginning of what was sent. After [Resize Terminal] the new width
         counts. The emulator itself may lose a wide character that is drawn in the very moment of resizing, and the one
-        behind a character whose bytes the program wrote in two pieces.
+        after a character whose bytes the program wrote in two pieces.
 
         Args:
             answer: What [Ask In Terminal] returned; `${NONE}` compares the screen alone, for full-screen programs.
@@ -242,7 +242,7 @@ class TerminalChatKeywords(TerminalGroup):
 
         Raises:
             CheckFailure: The terminal shows something else; names the first token that is lost, doubled or swapped.
-            TerminalError: The file is no truth file.
+            TerminalError: The file is not a truth file.
 
         ```robotframework
         *** Test Cases ***
@@ -325,7 +325,7 @@ class TerminalChatKeywords(TerminalGroup):
 
         shell = self._terminal(ref)
         if not isinstance(shell, ChatTerminal):
-            raise shell.error("It is no chat terminal", hint="Start Chat Terminal starts one")
+            raise shell.error("It is not a chat terminal", hint="Start Chat Terminal starts one")
         return shell
 
     def _chat(

@@ -194,7 +194,7 @@ class ToolKeywords(KeywordGroup):
             The decoded JSON.
 
         Raises:
-            CheckFailure: The text is no JSON, or does not fit.
+            CheckFailure: The text is not JSON, or does not fit.
 
         Example:
         ```robotframework

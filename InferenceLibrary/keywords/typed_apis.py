@@ -68,7 +68,7 @@ class TypedApiKeywords(CallGroup):
 
         Raises:
             RequestError: No answer in time, or another status than 200.
-            StreamError: The answer is no event stream, or it broke off.
+            StreamError: The answer is not an event stream, or it broke off.
 
         Example:
         ```robotframework
@@ -127,7 +127,7 @@ class TypedApiKeywords(CallGroup):
 
         Raises:
             RequestError: No answer in time, or another status than 200.
-            StreamError: The answer is no event stream, or it broke off.
+            StreamError: The answer is not an event stream, or it broke off.
 
         Example:
         ```robotframework

@@ -63,7 +63,7 @@ class WorkerKeywords(CallGroup):
 
         Raises:
             RequestError: No answer in time, or another status than 200.
-            StreamError: The answer is no event stream, broke off, or ended without an `end` or `error` event.
+            StreamError: The answer is not an event stream, broke off, or ended without an `end` or `error` event.
 
         Example:
         ```robotframework
@@ -97,7 +97,7 @@ class WorkerKeywords(CallGroup):
         by: Literal["path", "body"] = "path",
         **options: Any,
     ) -> Reply:
-        """Ask a worker to cancel a job. Cancelling what is over or unknown is no error: it is as good as cancelled.
+        """Ask a worker to cancel a job. Cancelling what is over or unknown is not an error: it is as good as cancelled.
 
         Args:
             job_id: Id of the job.

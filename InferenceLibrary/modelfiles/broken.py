@@ -83,7 +83,7 @@ def _gguf_huge_size(whole: bytes) -> bytes:
 
 
 def _safetensors_no_brace(whole: bytes) -> bytes:
-    """The header is no JSON object; the format has no magic number."""
+    """The header is not a JSON object; the format has no magic number."""
     return whole[:8] + b"X" + whole[9:]
 
 

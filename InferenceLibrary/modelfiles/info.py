@@ -16,7 +16,7 @@ def model_info(path: str | Path) -> ModelInfo:
     """Read the header of a model file, or of all SafeTensors files of a folder.
 
     Raises:
-        ModelError: It is not there, cannot be read, or is no whole model file.
+        ModelError: It is not there, cannot be read, or is not a whole model file.
     """
     target = Path(path)
     if not target.exists():

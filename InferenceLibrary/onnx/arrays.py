@@ -83,7 +83,7 @@ def _not_values(data: Any, dtype: str | None) -> str:
     if huge is not None:
         shown = str(huge) if len(str(huge)) <= 24 else f"a number of {len(str(huge))} digits"
         return describe("ONNX values do not fit their type", expected=dtype or "at most 64 bits", got=shown)
-    return describe("ONNX values are no numbers, texts or booleans", expected="one kind of value", got=repr(data)[:60])
+    return describe("ONNX values are not numbers, texts or booleans", expected="one kind of value", got=repr(data)[:60])
 
 
 def _first_huge(data: Any) -> int | None:

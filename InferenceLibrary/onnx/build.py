@@ -89,7 +89,7 @@ def reference_outputs(path: Path, inputs: Any) -> dict[str, Any]:
         raise ModelError(describe(f"ONNX model '{path}' cannot be read", got=str(error))) from error
     constants = {item.name for item in model.graph.initializer}
     ports = [_port(onnx, item) for item in model.graph.input if item.name not in constants]
-    with packages.numpy("Computing reference outputs").errstate(all="ignore"):  # exp(100) on the way to 1.0 is no error
+    with packages.numpy("Computing reference outputs").errstate(all="ignore"):  # exp(100) before 1.0 is not an error
         values = ReferenceEvaluator(model).run(None, to_feed(inputs, ports))
     outputs: Mapping[str, Any] = dict(zip([item.name for item in model.graph.output], values, strict=True))
     return dict(outputs)

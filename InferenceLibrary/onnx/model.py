@@ -34,7 +34,7 @@ class OnnxResult:
 
     Args:
         model: Name of the model.
-        outputs: By output name: a numpy array, or lists and dictionaries for what is no tensor.
+        outputs: By output name: a numpy array, or lists and dictionaries for what is not a tensor.
         elapsed: Seconds that the run took, without the conversion of the inputs.
     """
 

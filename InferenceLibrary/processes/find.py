@@ -35,7 +35,7 @@ _NATIVE_FORMAT = {"linux": "ELF", "darwin": "Mach-O", "win32": "Windows"}
 _MOST_FOLDERS = 5
 """Folders of the PATH that an error names."""
 Reason = tuple[str, str, str | None]
-"""Why a file is no program to run: expected, got, hint."""
+"""Why a file is not a program to run: expected, got, hint."""
 _MACH_O = {b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"\xfe\xed\xfa\xcf"}
 
 
@@ -69,7 +69,7 @@ def check_directory(cwd: Path | None) -> None:
     """Refuse a working directory that is none.
 
     Raises:
-        BinaryError: It does not exist or is no directory.
+        BinaryError: It does not exist or is not a directory.
     """
     if cwd is not None and not cwd.is_dir():
         got = f"the file '{cwd}'" if cwd.exists() else f"'{cwd}', which does not exist"

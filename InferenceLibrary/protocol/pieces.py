@@ -21,7 +21,7 @@ class ToolCall(NamedTuple):
 
     @property
     def input(self) -> Any:
-        """The decoded arguments, None when they are no JSON."""
+        """The decoded arguments, None when they are not JSON."""
         try:
             return json.loads(self.arguments or "{}")
         except (ValueError, RecursionError):

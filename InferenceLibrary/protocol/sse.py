@@ -54,11 +54,11 @@ class Event(NamedTuple):
     start: int = 0
     """Byte offset of the first line of the block."""
     end: int = 0
-    """Byte offset behind the blank line that closed the block."""
+    """Byte offset after the blank line that closed the block."""
 
 
 _RETRY_DIGITS = 18
-"""More are no time that anybody waits, and Python refuses to read thousands of them."""
+"""More are not a time that anybody waits, and Python refuses to read thousands of them."""
 _KEPT = 1000
 """So many notes of one oddity are kept; all are counted."""
 _TAIL = 1 << 16

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 _FASTEST = 1e9
-"""Tokens a second that are no measurement any more."""
+"""Tokens a second that are not a measurement any more."""
 
 
 class UsageDetails(NamedTuple):

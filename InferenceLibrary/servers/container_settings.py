@@ -143,7 +143,7 @@ class ContainerSettings:
             hint = f"use the argument {instead}." if instead else f"did you mean '{close[0]}'?" if close else None
             raise ServerError(
                 describe(
-                    f"extra: '{key}' is no option here",
+                    f"extra: '{key}' is not an option here",
                     expected="an option of the docker SDK's containers.create, such as shm_size",
                     hint=hint,
                     detail=("Allowed", textwrap.wrap(", ".join(allowed), 110)),

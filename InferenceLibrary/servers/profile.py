@@ -322,7 +322,7 @@ def _with_dialect(profile: Profile, path: Path) -> Profile:
 def _no_profile(name_or_path: str) -> str:
     """Say what is missing: a file, a scheme, or a name."""
     if re.fullmatch(r"(\[[0-9a-f:]+\]|[\w.-]+):\d{1,5}(/.*)?", name_or_path, re.IGNORECASE):
-        return f"'{name_or_path}' is no profile. Hint: is it a server's address? Then write http://{name_or_path}"
+        return f"'{name_or_path}' is not a profile. Hint: is it a server's address? Then write http://{name_or_path}"
     if Path(name_or_path).is_dir() or re.search(r"[/\\]|\.ya?ml$", name_or_path, re.IGNORECASE):
         kind = "it is a folder" if Path(name_or_path).is_dir() else "nothing at that path"
         return f"There is no profile file {Path(name_or_path).absolute()}: {kind}."

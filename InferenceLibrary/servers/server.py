@@ -155,7 +155,7 @@ class Server:
         sockets = {listener.inode for listener in listeners(port, host)}
         if sockets <= self._own_sockets:
             return []
-        # A worker that was born while one looked has a socket of its own, and is no stranger at the second look.
+        # A worker that was born while one looked has a socket of its own, and is not a stranger at the second look.
         found = strangers(port, host, self.process.pids()) and strangers(port, host, self.process.pids())
         if not found:
             self._own_sockets = sockets

@@ -284,7 +284,7 @@ def _spare_the_collector() -> None:
 
 
 def announce(lines: list[str]) -> None:
-    """Print lines on stdout at once; a closed stdout is no reason to fail."""
+    """Print lines on stdout at once; a closed stdout is not a reason to fail."""
     try:
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()

@@ -30,7 +30,7 @@ class ChatStyle:
 
     Attributes:
         prompt: Regular expression that is found at the end of the last line when the program waits for a question;
-            blanks behind it do not matter.
+            blanks after it do not matter.
         answer_end: Regular expression for where an answer ends, such as a line of statistics; None: at the next prompt.
         quit_command: What is typed to leave.
         quit_keys: Keys that leave at the prompt.
@@ -70,7 +70,7 @@ class ChatStyle:
             if number != screen.cursor.row + 1:
                 return f"it stands in row {number}, and the cursor in row {screen.cursor.row + 1}"
             after = row[match.end() :].rstrip()
-            return f"behind it the line goes on with {after[:60]!r}" if after else "the cursor stands before its end"
+            return f"after it the line goes on with {after[:60]!r}" if after else "the cursor stands before its end"
         return None
 
 

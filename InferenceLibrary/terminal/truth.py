@@ -66,7 +66,7 @@ def read_truth(path: Path) -> list[Sent]:
         except (ValueError, KeyError, TypeError):
             wanted = 'JSON objects with "texts" and "outcome", one a line'
             raise TerminalError(
-                describe(f"'{path}' is no truth file", expected=wanted, got=line.strip()[:80])
+                describe(f"'{path}' is not a truth file", expected=wanted, got=line.strip()[:80])
             ) from None
     return found
 

@@ -124,7 +124,7 @@ A Bad Flag Ends The Chat With A Reason
 
 A Broken Model Ends The Chat With A Reason
     Skip Unless Server Supports    model files in the terminal
-    Create File    ${OUTPUT DIR}/broken.gguf    This is no model.
+    Create File    ${OUTPUT DIR}/broken.gguf    This is not a model.
     ${error} =    Run Keyword And Expect Error    No prompt came*ended with exit code*
     ...    Start Chat Terminal    options={"model_file": r"${OUTPUT DIR}/broken.gguf"}
     Should Contain    ${error}    model

@@ -10,7 +10,7 @@ Test Tags        tokens
 
 
 *** Variables ***
-# A number that is no token of any vocabulary.
+# A number that is not a token of any vocabulary.
 ${NO_TOKEN}    ${999999999}
 
 
@@ -96,7 +96,7 @@ Text Should Come Back
     [Documentation]    The tokens of this text are those of no other: they give it again, to the last character.
     [Arguments]    ${text}
     Skip Unless Server Supports    detokenize
-    # Tokens that open or close a text for the model are no part of it.
+    # Tokens that open or close a text for the model are not part of it.
     ${tokens} =    Tokenize    ${text}    extra={"add_special_tokens": false}
     ${again} =    Detokenize    ${tokens}
     Should Be Equal    ${again}    ${text}

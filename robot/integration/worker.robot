@@ -215,7 +215,7 @@ Value Should Be Taken
     Job Should Have Completed    ${job}
 
 Body Should Be Refused
-    [Documentation]    Sends a body that is no job. Servers of this kind answer 400 or 422 with text.
+    [Documentation]    Sends a body that is not a job. Servers of this kind answer 400 or 422 with text.
     [Arguments]    ${body}
     ${reply} =    Send Request    POST    /execute    ${body}
     Should Be True    ${reply.status} in (400, 422)    ${reply}

@@ -213,7 +213,7 @@ def test_a_project_with_a_second_service_a_network_and_a_volume(
     project: Any = server.process
     assert sorted(project.containers) == ["init-1", "side-1", "side-2", "web-1"]
     assert server.client.chat([{"role": "user", "content": "Hi"}], max_tokens=2).status == 200
-    # A helper that has done its work and ended with 0 is no failure.
+    # A helper that has done its work and ended with 0 is not a failure.
     assert wait_until(lambda: not project.containers["init-1"].running, 60)
     assert server.state() == (None, [])
     assert wait_until(lambda: "prepared" in (tmp_path / "init-1.log").read_text(), 60)

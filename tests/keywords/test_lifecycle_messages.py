@@ -30,7 +30,7 @@ MESSAGES = {
     "Should Have Exited And Runs": r"Server 'simulator' should have exited: expected its end, got process \d+, which runs after \d+\.\d+ s\.",
     "Exited With Another Code": r"Server 'simulator' should have exited: expected exit code 0, got exit code 7\.",
     "Exited By Another Signal": r"Server 'simulator' should have exited: expected signal SIGSEGV, got signal SIGKILL\.",
-    "Unknown Signal": r"'SIGHUPP' is no signal: expected a name such as SIGKILL, or a number\.",
+    "Unknown Signal": r"'SIGHUPP' is not a signal: expected a name such as SIGKILL, or a number\.",
     "Log Lacks It": r"The log of server 'simulator' lacks what was expected since the test began: expected a line with 'no such line', got \d+ lines without it\.",
     "Log Holds It": r"The log of server 'simulator' holds what it should not, since the test began: expected no line with 'listening on', got 1 of \d+ lines\.",
     "Broken Pattern": r"'\(' is not a regular expression: got missing \), unterminated subpattern at position 0\. Hint: leave matching= out for plain text\.",

@@ -116,7 +116,7 @@ def test_the_limit_of_calls_is_that_of_streams_too(tmp_path: Path) -> None:
         ({"SKIP_INTEGRATION_TESTS": "ture"}, r"SKIP_INTEGRATION_TESTS: expected true or false, got 'ture'\."),
         ({"INFERENCE_TARGET": "simulatr"}, r"No profile 'simulatr': .* Did you mean 'simulator'\?.*"),
         ({"INFERENCE_TARGET": "http://127.0.0.1:99999"}, r"'http://127.0.0.1:99999' is not the URL of a server: .*"),
-        ({"VLLM_BACKEND_URL": "localhost:8000"}, r"'localhost:8000' is no profile\. .* write http://localhost:8000"),
+        ({"VLLM_BACKEND_URL": "localhost:8000"}, r"'localhost:8000' is not a profile\. .* write http://localhost:8000"),
         ({"LLM_GATEWAY_URL": "http://127.0.0.1:9"}, r"Nobody answers as expected: .* got connection refused .*"),
         (
             {"INFERENCE_TARGET": "openai"},

@@ -30,7 +30,7 @@ class ReferenceLlama:
         return self.fields[f"llama.{name}"]
 
     def encode(self, text: str) -> list[int]:
-        """Join the neighbours with the best score until none can be joined; then bytes for what is no token."""
+        """Join the neighbours with the best score until none can be joined; then bytes for what is not a token."""
         symbols = list(text.replace(" ", SPACE))
         while True:
             pairs = [

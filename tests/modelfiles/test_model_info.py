@@ -60,7 +60,7 @@ def test_a_folder_with_one_gguf_file_is_that_file(tmp_path: Path) -> None:
 def test_a_broken_config_is_named(tmp_path: Path) -> None:
     made = create_tiny_safetensors(tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text("{")
-    with pytest.raises(ModelError, match=r"config\.json: its header is no JSON"):
+    with pytest.raises(ModelError, match=r"config\.json: its header is not JSON"):
         model_info(made.path)
 
 

@@ -55,7 +55,7 @@ def test_several_inputs_by_name() -> None:
         (np.zeros((1, 2)), [X], "ONNX input 'x' has the wrong type: expected float32, got float64. Hint: Create Tensor ... dtype=float32"),
         ([["a", "b"]], [X], "ONNX input 'x': ONNX values do not fit their type: expected float32, got 'a' at [0,0]."),
         ([[1.5, 2]], [IDS], "ONNX input 'ids': ONNX values do not fit their type: expected int64, got 1.5 at [0,0]."),
-        ([[None, 2]], [X], "ONNX input 'x': ONNX values are no numbers, texts or booleans: expected one kind of value, got [[None, 2]]."),
+        ([[None, 2]], [X], "ONNX input 'x': ONNX values are not numbers, texts or booleans: expected one kind of value, got [[None, 2]]."),
         ([1], [MASK], "ONNX input 'mask': ONNX values do not fit their type: expected bool, got 1 at [0]."),
         (1, [Port("s", "seq(tensor(float))", None)], "ONNX input 's' is a sequence: expected a list of tensors, got int."),
         ([["a"]], [Port("s", "seq(tensor(float))", None)], "ONNX input 's': ONNX values do not fit their type: expected float32, got 'a' at [0]."),

@@ -259,7 +259,7 @@ def test_a_kept_server_lives_on_and_is_stopped_by_hand(tmp_path: Path, capsys: p
     assert runner.stdout is not None
     runner.stdout.close()
     assert lives(server)
-    assert running.end_leftovers() == NOTHING, "what was kept is no leftover"
+    assert running.end_leftovers() == NOTHING, "what was kept is not a leftover"
     assert cli.main(["servers", "list"]) == 0
     listed = capsys.readouterr().out
     assert f"{server}" in listed

@@ -142,7 +142,10 @@ def test_options_of_the_start_fill_the_terminal_too(tmp_path: Path) -> None:
         ("./mine.yaml", "There is no profile file {folder}/mine.yaml: nothing at that path."),
         ("mine.yml", "There is no profile file {folder}/mine.yml: nothing at that path."),
         ("{folder}", "There is no profile file {folder}: it is a folder."),
-        ("127.0.0.1:8123", "'127.0.0.1:8123' is no profile. Hint: is it a server's address? Then write http://127.0"),
+        (
+            "127.0.0.1:8123",
+            "'127.0.0.1:8123' is not a profile. Hint: is it a server's address? Then write http://127.0",
+        ),
         ("simulatr", "Did you mean 'simulator'?"),
     ],
 )

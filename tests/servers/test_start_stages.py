@@ -163,7 +163,7 @@ def test_listeners_are_found(family: socket.AddressFamily) -> None:
         ]
         assert strangers(port, "127.0.0.1", [os.getpid()]) == []
     assert listeners(port) == []
-    assert strangers(port, "127.0.0.1", [os.getpid()]) == [], "nobody is no stranger"
+    assert strangers(port, "127.0.0.1", [os.getpid()]) == [], "nobody is not a stranger"
 
 
 SHARED = """

@@ -40,7 +40,7 @@ def test_the_older_terminal(mistralrs: Run, models: Path) -> None:
         answers[0],
     )
     assert answers[1].startswith("/exit\n\nStats:")
-    assert answers[2].startswith("\\quit\n\nStats:"), "what is no command goes to the model"
+    assert answers[2].startswith("\\quit\n\nStats:"), "what is not a command goes to the model"
     assert answers[3] == "Error: temperature must be in [0.0, 2.0]"
     assert answers[4] == "Error: format is `\\topk <int>`"
     assert answers[5].endswith(": Set top-p to 0.5")

@@ -201,8 +201,8 @@ def test_broken_models_are_refused(inside: Run, tmp_path: Path, kind: str, form:
     ("words", "text"),
     [
         (["gguf", "-m", "{models}", "-f", "x.gguf"], "Failed to open `{models}/x.gguf`: No such file or directory"),
-        (["gguf", "-m", "{models}", "-f", "m.bin"], "it is no gguf file but a ggml file"),
-        (["serve", "-m", "org/model"], "Model `org/model` is no local path, and this stand-in downloads nothing"),
+        (["gguf", "-m", "{models}", "-f", "m.bin"], "it is not a gguf file but a ggml file"),
+        (["serve", "-m", "org/model"], "Model `org/model` is not a local path, and this stand-in downloads nothing"),
         (["serve", "-m", "{models}/empty"], "No `.safetensors` file in `{models}/empty`"),
         (["serve", "-m", "{models}/bare"], "Failed to open `{models}/bare/config.json`: No such file"),
         (["serve"], "--model-id (-m) is required"),

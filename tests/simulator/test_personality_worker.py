@@ -328,7 +328,7 @@ def test_each_code_of_an_error_can_be_had(worker, status, code, retriable):
 
 def test_exit_codes(run_cli, start_simulator, tmp_path):
     wrong = tmp_path / "wrong.gguf"
-    wrong.write_text("This is no model")
+    wrong.write_text("This is not a model")
     good = tmp_path / "good.gguf"
     good.write_bytes(b"GGUF" + bytes(20))
     missing = run_cli("--as", "worker", "--port", "0", "--model", str(tmp_path / "none.gguf"))

@@ -123,7 +123,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(TerminalError, match=r"cannot be read: got No such file .* option truth_file"):
         read_truth(tmp_path / "none")
     (tmp_path / "x").write_text("hello\n")
-    with pytest.raises(TerminalError, match="is no truth file: expected JSON objects"):
+    with pytest.raises(TerminalError, match="is not a truth file: expected JSON objects"):
         read_truth(tmp_path / "x")
     (tmp_path / "half").write_text(json.dumps({"texts": ["a"], "outcome": "completed"}) + '\n{"tex')
     assert [found.tokens for found in read_truth(tmp_path / "half")] == [("a",)]

@@ -128,7 +128,7 @@ def test_a_prompt_is_searched_at_the_end_of_the_line(prompt: str, line: str, wai
 @pytest.mark.parametrize(
     ("text", "cursor", "reason"),
     [
-        ("you> hello", Cursor(10, 0), "behind it the line goes on with ' hello'"),
+        ("you> hello", Cursor(10, 0), "after it the line goes on with ' hello'"),
         ("you> \nloading", Cursor(7, 1), "it stands in row 1, and the cursor in row 2"),
         ("you>", Cursor(1, 0), "the cursor stands before its end"),
         ("loading", Cursor(7, 0), None),

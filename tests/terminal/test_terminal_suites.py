@@ -38,7 +38,7 @@ MESSAGES = {
     "A Chat That Never Shows A Prompt": "No prompt came (terminal 'python",
     "A Chat That Dies While It Answers": "The program ended while it answered (terminal 'python",
     "An Answer That Does Not End": "expected its end within 0.3 s, got no text after ",
-    "A Question To What Is No Chat": "It is no chat terminal (terminal 'cat'); the program runs. Hint:",
+    "A Question To What Is No Chat": "It is not a chat terminal (terminal 'cat'); the program runs. Hint:",
     "An Option That The Profile Has Not": "The terminal of profile 'simulator' has no option 'sceanrio': expected",
     "A Profile Without A Terminal": "The terminal of 'openai' cannot be used: only its URL is known, not its program.",
     "A First Token Where There Is No Answer": "Argument 'answer': expected an answer of Ask In Terminal, got the text",

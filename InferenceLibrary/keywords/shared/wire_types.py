@@ -34,7 +34,7 @@ def to_tools(value: str | list | dict) -> Tools:  # type: ignore[type-arg]
     """Convert to tools.
 
     Raises:
-        ValueError: It is no JSON, or an item has no name.
+        ValueError: It is not JSON, or an item has no name.
     """
     if isinstance(value, dict) or (isinstance(value, str) and value.lstrip().startswith("{")):
         given = [to_json_object(value)]

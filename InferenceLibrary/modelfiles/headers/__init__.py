@@ -1,7 +1,7 @@
 """Headers of model files (GGUF, SafeTensors, GGML), read strictly and within bounds from an open binary file.
 
     ModelInfo        what a header says
-    ModelFileError   why a file is no whole model file
+    ModelFileError   why a file is not a whole model file
     read_model_info  from a file to one of the two
 
 Weights are never read. Whatever the bytes are, a reader raises nothing but `ModelFileError` and reads no more than its

@@ -62,7 +62,7 @@ def _format_of(begin: bytes) -> str | None:
 
 
 def _stranger(begin: bytes, found: str | None, expected: str | None) -> str:
-    wanted = f"no {expected} file" if expected else f"no model file ({', '.join(FORMATS)})"
+    wanted = f"not a {expected} file" if expected else f"not a model file ({', '.join(FORMATS)})"
     if found is not None:
         return f"it is {wanted} but a {found} file"
     for start, text in _STRANGERS:

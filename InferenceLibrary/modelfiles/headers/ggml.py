@@ -24,7 +24,7 @@ def read_ggml(reader: HeaderReader) -> ModelInfo:
     """Read a file from its begin to its end, jumping over the data of tensors.
 
     Raises:
-        ModelFileError: It is no whole GGML file.
+        ModelFileError: It is not a whole GGML file.
     """
     magic = reader.take(4, "the magic number")
     if magic not in MAGICS:
@@ -43,7 +43,7 @@ def read_ggml(reader: HeaderReader) -> ModelInfo:
     _vocabulary(reader, numbers["n_vocab"], scored=kind != "ggml")
     _tensors(reader, info, aligned=kind == "ggjt")
     if info.tensors == 0:
-        raise ModelFileError("truncated", "it is cut off: there is no tensor behind its vocabulary")
+        raise ModelFileError("truncated", "it is cut off: there is no tensor after its vocabulary")
     layers = info.metadata.pop("seen_layers")
     if layers != info.layers:
         raise ModelFileError("truncated", f"it is cut off: it names {info.layers} layers and has tensors of {layers}")

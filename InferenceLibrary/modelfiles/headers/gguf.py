@@ -42,7 +42,7 @@ def read_gguf(reader: HeaderReader) -> ModelInfo:
     """Read a file from its begin.
 
     Raises:
-        ModelFileError: It is no whole GGUF file.
+        ModelFileError: It is not a whole GGUF file.
     """
     return _Gguf(reader).read()
 
@@ -148,7 +148,7 @@ class _Gguf:
         reader = self._reader
         alignment = _number(info.metadata, "general.alignment") or DEFAULT_ALIGNMENT
         if alignment & (alignment - 1):
-            raise ModelFileError("metadata", f"its general.alignment is {alignment}, which is no power of two")
+            raise ModelFileError("metadata", f"its general.alignment is {alignment}, which is not a power of two")
         names: set[str] = set()
         places: list[tuple[int, int, str]] = []
         for index in range(count):
@@ -185,7 +185,7 @@ class _Gguf:
 def _text(metadata: dict[str, Any], key: str) -> str | None:
     value = metadata.get(key)
     if value is not None and not isinstance(value, str):
-        raise ModelFileError("metadata", f"its metadata entry '{key}' is no text")
+        raise ModelFileError("metadata", f"its metadata entry '{key}' is not a text")
     return value
 
 
@@ -198,5 +198,5 @@ def _number(metadata: dict[str, Any], key: str) -> int | None:
     if isinstance(value, list) and value and all(type(item) is int for item in value):
         value = max(value)
     if value is not None and (type(value) is not int or value < 0):
-        raise ModelFileError("metadata", f"its metadata entry '{key}' is no whole number")
+        raise ModelFileError("metadata", f"its metadata entry '{key}' is not a whole number")
     return value

@@ -15,7 +15,7 @@ _U32, _U64, _I32, _F32 = Struct("<I"), Struct("<Q"), Struct("<i"), Struct("<f")
 
 
 class ModelFileError(ModelError):
-    """A file is no whole model file.
+    """A file is not a whole model file.
 
     Attributes:
         problem: `empty`, `foreign` (another kind of file), `version`, `truncated`, `size` (numbers that cannot be),

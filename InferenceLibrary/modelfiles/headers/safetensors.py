@@ -47,7 +47,7 @@ def read_safetensors(reader: HeaderReader) -> ModelInfo:
     """Read a file from its begin.
 
     Raises:
-        ModelFileError: It is no whole SafeTensors file.
+        ModelFileError: It is not a whole SafeTensors file.
     """
     length = reader.u64("the length of the header")
     if length > HEADER_LIMIT:
@@ -59,7 +59,7 @@ def read_safetensors(reader: HeaderReader) -> ModelInfo:
     info = ModelInfo("safetensors", size=reader.size)
     metadata = header.pop(_METADATA, {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-        raise ModelFileError("metadata", f"its {_METADATA} is no object of texts")
+        raise ModelFileError("metadata", f"its {_METADATA} is not an object of texts")
     info.metadata.update(metadata)
     places = [_tensor(info, name, entry) for name, entry in header.items()]
     end = 0
@@ -92,7 +92,7 @@ def _parsed(raw: bytes) -> dict[str, Any]:
         raise ModelFileError("metadata", "its header is not UTF-8") from None
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise ModelFileError("metadata", f"its header is no JSON: {reason}") from None
+        raise ModelFileError("metadata", f"its header is not JSON: {reason}") from None
     assert isinstance(header, dict)  # it begins with a brace
     return header
 
@@ -105,7 +105,7 @@ def _tensor(info: ModelInfo, name: str, entry: Any) -> tuple[int, int, str]:
     if not isinstance(dtype, str) or dtype not in DTYPE_BITS:
         raise ModelFileError("tensor", f"its tensor '{name}' is of the unknown type {dtype!r}")
     if not _numbers(shape) or not _numbers(offsets) or len(offsets) != 2:
-        raise ModelFileError("tensor", f"its tensor '{name}' has a shape or offsets that are no whole numbers")
+        raise ModelFileError("tensor", f"its tensor '{name}' has a shape or offsets that are not whole numbers")
     elements = 1
     for length in shape:
         elements *= length
@@ -139,18 +139,18 @@ def add_config(info: ModelInfo, raw: bytes) -> ModelInfo:
     """Fill in what the `config.json` beside SafeTensors files says (names of Hugging Face's transformers).
 
     Raises:
-        ModelFileError: It is no JSON object, or a value has a wrong type.
+        ModelFileError: It is not a JSON object, or a value has a wrong type.
     """
     try:
         config = _parsed(raw) if raw.lstrip()[:1] == b"{" else None
     except ModelFileError as error:
         raise ModelFileError("metadata", f"config.json: {error}") from None
     if config is None:
-        raise ModelFileError("metadata", "config.json: it is no JSON object")
+        raise ModelFileError("metadata", "config.json: it is not a JSON object")
     kinds = config.get("architectures") or [config.get("model_type")]
     kind = config.get("model_type") or (kinds[0] if isinstance(kinds, list) else None)
     if kind is not None and not isinstance(kind, str):
-        raise ModelFileError("metadata", "config.json: model_type is no text")
+        raise ModelFileError("metadata", "config.json: model_type is not a text")
     info.architecture = kind
     for attribute, key in (
         ("layers", "num_hidden_layers"),
@@ -163,7 +163,7 @@ def add_config(info: ModelInfo, raw: bytes) -> ModelInfo:
     ):
         value = config.get(key)
         if value is not None and (type(value) is not int or value < 0):
-            raise ModelFileError("metadata", f"config.json: {key} is no whole number")
+            raise ModelFileError("metadata", f"config.json: {key} is not a whole number")
         if value is not None:
             setattr(info, attribute, value)
     return info

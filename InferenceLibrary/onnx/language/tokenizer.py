@@ -104,7 +104,7 @@ class Tokenizer:
             for length in range(min(self._longest, len(shown) - place), 0, -1):
                 piece = shown[place : place + length]
                 number = self._ids.get(piece)
-                # A piece that spells a byte is no text of six letters.
+                # A piece that spells a byte is not a text of six letters.
                 if number is not None and not _BYTE.fullmatch(piece):
                     found.append(number)
                     place += length

@@ -64,7 +64,7 @@ def _from_yaml(file: Path) -> dict[bytes, list[str]]:
 
 def _from_sqlite(file: Path, table: str) -> dict[bytes, list[str]]:
     if not re.fullmatch(r"\w+", table):
-        raise DatasetError(f"'{table}' is no table name")
+        raise DatasetError(f"'{table}' is not a table name")
     try:
         connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
         try:

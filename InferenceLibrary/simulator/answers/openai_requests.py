@@ -56,7 +56,7 @@ def read_json(request: Request, *, any_type: bool = False) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON value")
+    raise ValueError(f"{name} is not a JSON value")
 
 
 def _without_surrogates(value: Any) -> Any:

@@ -33,7 +33,7 @@ def rerank(data: dict[str, Any], longest: int, vectors: VectorModel | None = Non
             "document": {"text": documents[index], "multi_modal": None},
             "relevance_score": scores[index],
         }
-        # As in vLLM, nought and less ask for all of them.
+        # As in vLLM, zero and less ask for all of them.
         for index in (ranking[:top_n] if top_n > 0 else ranking)
     ]
     return {"usage": {"prompt_tokens": tokens, "total_tokens": tokens}, "results": results}, tokens

@@ -16,7 +16,7 @@ def parse_duration(text: str, *, legacy: bool = False) -> float:
         legacy: A bare number counts as milliseconds, as in llm-d-inference-sim up to v0.8.
 
     Raises:
-        ValueError: The text is no duration; the message says what to write instead.
+        ValueError: The text is not a duration; the message says what to write instead.
     """
     text = text.strip()
     if text == "0":
@@ -33,5 +33,5 @@ def parse_duration(text: str, *, legacy: bool = False) -> float:
         total += float(part[1]) * _UNITS[part[2]]
         position = part.end()
     if not text or position < len(text):
-        raise ValueError(f"'{text}' is no duration; write a number with a unit, such as '200ms' or '1.5s'")
+        raise ValueError(f"'{text}' is not a duration; write a number with a unit, such as '200ms' or '1.5s'")
     return total

@@ -29,7 +29,7 @@ class Ledger:
         self.clear()
 
     def clear(self) -> None:
-        """Start from nought; what is in flight counts as received."""
+        """Start from zero; what is in flight counts as received."""
         self.received = self.in_flight
         self.completed = self.failed = self.cancelled = 0
         self.rejected = 0

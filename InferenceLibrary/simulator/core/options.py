@@ -186,14 +186,14 @@ def _as_kind(kind: str, value: Any, legacy: bool) -> Any:
     if kind == "bool":
         return _as_bool(value)
     if isinstance(value, (dict, list, bool)) or value is None:
-        raise ValueError(f"{value!r} is no single value")
+        raise ValueError(f"{value!r} is not a single value")
     if kind == "duration":
         return parse_duration(str(value), legacy=legacy)
     if kind == "int":
         try:
             return int(str(value))
         except ValueError:
-            raise ValueError(f"'{value}' is no whole number") from None
+            raise ValueError(f"'{value}' is not a whole number") from None
     if kind == "float":
         return _as_float(value)
     if kind in CHOICES and value not in CHOICES[kind]:
@@ -205,9 +205,9 @@ def _as_float(value: Any) -> float:
     try:
         number = float(str(value))
     except ValueError:
-        raise ValueError(f"'{value}' is no number") from None
+        raise ValueError(f"'{value}' is not a number") from None
     if not isfinite(number):
-        raise ValueError(f"'{value}' is no finite number")
+        raise ValueError(f"'{value}' is not a finite number")
     return number
 
 

@@ -208,7 +208,7 @@ def _value(parameter: Parameter, text: str) -> Any:
         try:
             number = int(text)
         except ValueError:
-            raise ValueError(f"'{text}' is no whole number") from None
+            raise ValueError(f"'{text}' is not a whole number") from None
         if number < 0:
             raise ValueError(f"{number} is below 0")
         return number
@@ -216,7 +216,7 @@ def _value(parameter: Parameter, text: str) -> Any:
         try:
             return float(text)
         except ValueError:
-            raise ValueError(f"'{text}' is no number") from None
+            raise ValueError(f"'{text}' is not a number") from None
     if parameter.kind == "duration":
         # A bare number is seconds here: faults have no past in which it meant milliseconds.
         return float(text) if text.replace(".", "", 1).isdigit() else parse_duration(text)

@@ -37,7 +37,7 @@ def wrong_content_length_draft(draft: Draft, values: Values, turn: Turn) -> None
         turn.keep_alive = False
 
 
-bad_chunk = define("bad-chunk", "breaks the chunked transfer coding: a size that is no number", breaks=("F10",))
+bad_chunk = define("bad-chunk", "breaks the chunked transfer coding: a size that is not a number", breaks=("F10",))
 
 
 @bad_chunk.frames

@@ -256,7 +256,7 @@ def accepts_any_model_answer(turn: Turn, _values: Values) -> bool:
     return False
 
 
-accepts_any_content_type = _lenient("accepts-any-content-type", "takes a body that says it is no JSON", "R6")
+accepts_any_content_type = _lenient("accepts-any-content-type", "takes a body that says it is not JSON", "R6")
 
 
 @accepts_any_content_type.answer

@@ -25,7 +25,7 @@ _KINDS = {"object", "array", "string", "number", "integer", "boolean", "null"}
 
 
 def tokens_of(text: str) -> list[str]:
-    """Return the tokens of a text; what is no token is lost."""
+    """Return the tokens of a text; what is not a token is lost."""
     return _TOKEN.findall(text)
 
 

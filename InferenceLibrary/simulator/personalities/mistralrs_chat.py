@@ -91,7 +91,7 @@ class MistralChat(TerminalChat):
         return line if line else None
 
     def _turn(self, text: str) -> bool:
-        """Obey a command or answer; what is no command goes to the model. Return false to leave."""
+        """Obey a command or answer; what is not a command goes to the model. Return false to leave."""
         word, _, rest = text.partition(" ")
         name = word.removeprefix(self._mark) if word.startswith(self._mark) else ""
         if name == "exit" and not rest:

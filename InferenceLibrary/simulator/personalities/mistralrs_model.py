@@ -65,7 +65,7 @@ def load_model(source: ModelSource) -> LoadedModel:
     folder = Path(source.model_id)
     if not folder.exists():
         raise LoadError(
-            f"Model `{source.model_id}` is no local path, and this stand-in downloads nothing: "
+            f"Model `{source.model_id}` is not a local path, and this stand-in downloads nothing: "
             "No such file or directory (os error 2)"
         )
     if source.form == "plain" or not source.files:

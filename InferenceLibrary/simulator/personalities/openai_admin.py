@@ -201,7 +201,7 @@ class Admin:
                 raise ApiError(400, str(error), param=name) from None
             wrong = [item for item in checked.get("failure_types", ()) if item not in FAILURES]
             if wrong:
-                raise ApiError(400, f"'{wrong[0]}' is no failure type; {', '.join(FAILURES)} are", param=name)
+                raise ApiError(400, f"'{wrong[0]}' is not a failure type; {', '.join(FAILURES)} are", param=name)
         for field, value in checked.items():
             setattr(self._app.settings, field, value)
 

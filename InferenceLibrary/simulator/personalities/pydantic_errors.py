@@ -162,4 +162,4 @@ def _number_problems(data: dict[str, Any], name: str, low: float, high: float) -
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON value")
+    raise ValueError(f"{name} is not a JSON value")

@@ -98,7 +98,7 @@ class RouterSettings(Settings):
                 elif value.isdecimal():
                     backend.weight = int(value)
                 else:
-                    raise ValueError(f"--backend: weight '{value}' is no whole number")
+                    raise ValueError(f"--backend: weight '{value}' is not a whole number")
             found[name] = backend
         return found
 

@@ -37,7 +37,7 @@ def parse_address(text: str) -> Address:
     """Return the address in a URL.
 
     Raises:
-        ValueError: It is no http URL; the message says what to write.
+        ValueError: It is not an http URL; the message says what to write.
     """
     parts = urlsplit(text)
     try:
@@ -45,7 +45,7 @@ def parse_address(text: str) -> Address:
     except ValueError:
         port = 0
     if parts.scheme != "http" or not parts.hostname or not port or parts.query or parts.fragment:
-        raise ValueError(f"'{text}' is no URL such as http://127.0.0.1:8000")
+        raise ValueError(f"'{text}' is not a URL such as http://127.0.0.1:8000")
     return Address(parts.hostname, port, parts.path.rstrip("/").removesuffix("/v1"))
 
 

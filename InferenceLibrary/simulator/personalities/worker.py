@@ -72,7 +72,7 @@ class Worker:
         }
 
     def _load_model(self) -> None:
-        """Refuse a model file that does not exist or is no GGUF file; a mere name needs no file."""
+        """Refuse a model file that does not exist or is not a GGUF file; a mere name needs no file."""
         from InferenceLibrary.simulator.core.settings import StartError
 
         model = self.settings.model

@@ -1,4 +1,4 @@
-"""What is no whole model file is refused: for its own reason, by the readers' own error, and within the limit."""
+"""What is not a whole model file is refused: for its own reason, by the readers' own error, and within the limit."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ A, B = tensor("a"), tensor("b")
 GGUF_REFUSALS = {
     "metadata: its metadata names no general.architecture": gguf(number("x", 1)),
     "metadata: its metadata has the key 'general.architecture' twice": gguf(ARCHITECTURE, ARCHITECTURE),
-    "metadata: its metadata entry 'general.architecture' is no text": gguf(number("general.architecture", 1)),
-    "metadata: its metadata entry 'llama.block_count' is no whole number": gguf(
+    "metadata: its metadata entry 'general.architecture' is not a text": gguf(number("general.architecture", 1)),
+    "metadata: its metadata entry 'llama.block_count' is not a whole number": gguf(
         ARCHITECTURE, entry("llama.block_count", STRING, string("2"))
     ),
     "metadata: its metadata entry 'x' is of the unknown type 13": gguf(ARCHITECTURE, entry("x", 13, b"")),
     "metadata: metadata key 1 is not UTF-8": gguf(entry(b"\xff\xfe", U32, b"\0\0\0\0"), data=8),
-    "metadata: its general.alignment is 48, which is no power of two": gguf(
+    "metadata: its general.alignment is 48, which is not a power of two": gguf(
         ARCHITECTURE, number("general.alignment", 48)
     ),
     "tensor: it has the tensor 'a' twice": gguf(ARCHITECTURE, tensors=(A, A), data=64),
@@ -131,15 +131,17 @@ SAFETENSORS_REFUSALS = {
     "tensor: its tensor 'a' has 1 bytes, its shape and type need 1.5": safetensors({"a": one("F4", [3], [0, 1])}, 1),
     "tensor: its tensor 'a' is of the unknown type 'F33'": safetensors({"a": one("F33")}, 16),
     "tensor: its tensor 'a' is of the unknown type ['F32']": safetensors({"a": one(["F32"])}, 16),
-    "tensor: its tensor 'a' has a shape or offsets that are no whole numbers": safetensors({"a": one(shape=[2.0])}, 16),
+    "tensor: its tensor 'a' has a shape or offsets that are not whole numbers": safetensors(
+        {"a": one(shape=[2.0])}, 16
+    ),
     "tensor: its tensor 'a' has a shape or offsets": safetensors({"a": one(offsets=[-16, 0])}, 16),
     "tensor: its tensor 'a' is not told by dtype, shape and data_offsets": safetensors({"a": 1}),
     "size: its tensor 'a' claims more numbers than 64 bits can count": safetensors({"a": one(shape=[1 << 63, 2])}),
-    "metadata: its __metadata__ is no object of texts": safetensors({"__metadata__": {"a": 1}}),
+    "metadata: its __metadata__ is not an object of texts": safetensors({"__metadata__": {"a": 1}}),
     "metadata: its header has a key twice": safetensors(None, raw=b'{"a": 1, "a": 1}'),
-    "metadata: its header is no JSON: it is nested too deeply": safetensors(None, raw=b'{"a":' + b"[" * 100_000),
+    "metadata: its header is not JSON: it is nested too deeply": safetensors(None, raw=b'{"a":' + b"[" * 100_000),
     "metadata: its header is not UTF-8": safetensors(None, raw=b'{"\xff": 1}'),
-    "metadata: its header is no JSON": safetensors(None, raw=b"{" + b"1" * 5000),
+    "metadata: its header is not JSON": safetensors(None, raw=b"{" + b"1" * 5000),
 }
 
 
@@ -151,10 +153,10 @@ def test_what_a_safetensors_file_must_not_say(text: str) -> None:
 @pytest.mark.parametrize(
     ("raw", "text"),
     [
-        (b"[]", "config.json: it is no JSON object"),
-        (b"{", "config.json: its header is no JSON"),
-        (b'{"num_hidden_layers": "2"}', "config.json: num_hidden_layers is no whole number"),
-        (b'{"model_type": 3}', "config.json: model_type is no text"),
+        (b"[]", "config.json: it is not a JSON object"),
+        (b"{", "config.json: its header is not JSON"),
+        (b'{"num_hidden_layers": "2"}', "config.json: num_hidden_layers is not a whole number"),
+        (b'{"model_type": 3}', "config.json: model_type is not a text"),
     ],
 )
 def test_a_broken_config_is_refused(raw: bytes, text: str) -> None:
@@ -166,7 +168,7 @@ def test_a_ggml_file_without_all_its_layers_is_cut_off(whole_files: dict[str, Pa
     raw = whole_files["ggml"].read_bytes()
     place = raw.index(b"layers.1.") - 20
     assert "names 2 layers and has tensors of 1" in refusal(raw[:place])
-    assert "no tensor behind its vocabulary" in refusal(raw[: raw.index(b"tok_embeddings") - 20])
+    assert "no tensor after its vocabulary" in refusal(raw[: raw.index(b"tok_embeddings") - 20])
 
 
 # Whatever the bytes are

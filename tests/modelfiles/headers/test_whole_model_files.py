@@ -69,7 +69,7 @@ def test_the_format_is_found_or_can_be_asked_for(whole_files: dict[str, Path], k
     assert info_of(whole_files[kind]).format == kind
     assert info_of(whole_files[kind], kind).format == kind
     other = "ggml" if kind == "gguf" else "gguf"
-    with pytest.raises(ModelFileError, match=f"^it is no {other} file but a {kind} file$") as caught:
+    with pytest.raises(ModelFileError, match=f"^it is not a {other} file but a {kind} file$") as caught:
         info_of(whole_files[kind], other)
     assert caught.value.problem == "foreign"
 

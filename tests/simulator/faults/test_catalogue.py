@@ -83,7 +83,7 @@ def test_several_faults_in_one_header(simulator):
         ("status:code", "no parameter 'code'"),
         ("status:code=-1", "below 0"),
         ("stall:before=lunch", "'lunch' is none of headers, first-token, event, end"),
-        ("stall:seconds=long", "'long' is no duration"),
+        ("stall:seconds=long", "'long' is not a duration"),
         ("status:every=0", "at least 1"),
     ],
 )
