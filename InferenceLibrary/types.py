@@ -162,12 +162,24 @@ def to_texts(value: str | list | tuple) -> Texts:  # type: ignore[type-arg]
 
 
 def refuse_reply(value: object) -> Reply:
-    """The reply that `Chat`, `Complete` or `Send Request` returned."""
+    """The reply that a call returned.
+
+    Its attributes, told on the page on what keywords return (docs/objects.md): `exchange`, `status`, `headers`,
+    `body`, `json`, `elapsed`, `attempts`, `url`, `text`, `reasoning`, `role`, `finish_reason`, `texts`, `choices`,
+    `tool_calls`, `logprobs`, `usage`, `id`, `model`, `error`, `category`, `pieces`.
+    """
     raise ValueError(f"Expected a reply of Chat, Complete or Send Request, got {shown_kind(value)}.")
 
 
 def refuse_stream(value: object) -> Stream:
-    """The stream that `Stream Chat` or `Stream Completion` returned."""
+    """The stream that a streamed call returned.
+
+    Its attributes, told on the page on what keywords return (docs/objects.md): `exchange`, `chunks`, `notes`,
+    `broken`, `recording`, `status`, `headers`, `raw`, `reads`, `elapsed`, `interrupted`, `cancelled`, `attempts`,
+    `url`, `text`, `reasoning`, `texts`, `choices`, `tool_calls`, `logprobs`, `tokens`, `time_to_first_token`,
+    `gaps`, `finish_reason`, `usage`, `usage_details`, `ids`, `id`, `model`, `error`, `bare_error`,
+    `ended_with_done`.
+    """
     raise ValueError(f"Expected a stream of Stream Chat or Stream Completion, got {shown_kind(value)}.")
 
 

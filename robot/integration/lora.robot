@@ -58,7 +58,7 @@ A Service Unloads A Model And Loads It Again
     Unload Served Model    phi-4
     Chat    ${SHORT_PROMPT}    expected_status=404
     ${reply} =    Load Served Model    phi-4
-    Should Be Equal    ${reply.json}[status]    loaded
+    Get Answer Value    ${reply}    status    ==    loaded
     ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=8
     Should Not Be Empty    ${reply.text}
     Load Served Model    nobody    expected_status=404
@@ -72,8 +72,8 @@ Mistral Unloads A Model And Loads It Again
     ...    model_folder=${model.path.parent}
     ...    model_filename=${model.path.name}
     ${reply} =    Unload Served Model    default
-    Should Be Equal    ${reply.json}[status]    unloaded
+    Get Answer Value    ${reply}    status    ==    unloaded
     Unload Served Model    default    expected_status=409
     ${reply} =    Load Served Model    default
-    Should Be Equal    ${reply.json}[status]    loaded
+    Get Answer Value    ${reply}    status    ==    loaded
     Unload Served Model    nobody    expected_status=404

@@ -13,7 +13,7 @@ Test Tags        messages
 A Message Is Answered
     [Tags]    rule:a10    rule:a13    rule:a17
     ${reply} =    Send Message    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
-    Should Be Equal    ${reply.json}[type]    message
+    Get Answer Value    ${reply}    type    ==    message
     Should Be Equal    ${reply.role}    assistant
     Finish Reason Should Be    ${reply}    end_turn
     Get Answer Text    ${reply}    matches    ${PATTERN_CAPITAL_OF_FRANCE}

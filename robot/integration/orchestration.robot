@@ -20,21 +20,21 @@ ${MODEL}    %{INFERENCE_SERVICE_MODEL=}
 The Service Is Healthy
     [Tags]    smoke
     ${reply} =    Send Request    GET    /health    expected_status=200
-    Should Be Equal    ${reply.json}[status]    ok
+    Get Answer Value    ${reply}    status    ==    ok
 
 Readiness Says Which Models Are Loaded
     [Tags]    smoke
     ${reply} =    Send Request    GET    /health/ready    expected_status=200
-    Should Be Equal    ${reply.json}[status]    ready
-    Should Contain    ${reply.json}[loaded_models]    ${MODEL}
+    Get Answer Value    ${reply}    status    ==    ready
+    Get Answer Value    ${reply}    loaded_models    contains    ${MODEL}
 
 A Service Without Models Is Not Ready
     [Tags]    mock    covers:service-no-models
     Skip Unless Server Supports    fault injection
     Start Server    service    loaded_models=none
     ${reply} =    Send Request    GET    /health/ready    expected_status=503
-    Should Be Equal    ${reply.json}[status]    not_ready
-    Should Not Be Empty    ${reply.json}[reason]
+    Get Answer Value    ${reply}    status    ==    not_ready
+    Get Answer Value    ${reply}    reason    !=    ${EMPTY}
 
 Models Are Listed With Their State
     ${reply} =    Send Request    GET    /v1/models    expected_status=200
@@ -48,7 +48,7 @@ A Completion Is Answered
     [Tags]    smoke    requires-model    covers:service-single
     ${reply} =    Chat    What is 2 + 2?    model=${MODEL}    max_tokens=50
     Should Start With    ${reply.id}    chatcmpl-
-    Should Be Equal    ${reply.json}[object]    chat.completion
+    Get Answer Value    ${reply}    object    ==    chat.completion
     Should Be True    $reply.finish_reason in ('stop', 'length', 'content_filter')
     Usage Should Add Up    ${reply}
 
@@ -97,8 +97,8 @@ Too Few Models For A Mode Are Named
     Skip Unless Server Supports    fault injection
     Start Server    service    loaded_models=phi-4
     ${reply} =    Chat    Hi    extra={"orchestration_mode": "critique"}    expected_status=400
-    Should Be Equal    ${reply.json}[error][code]    VALIDATION_ERROR
-    Should Contain    ${reply.json}[error][message]    needs 2 loaded models
+    Get Answer Value    ${reply}    error.code    ==    VALIDATION_ERROR
+    Get Answer Value    ${reply}    error.message    contains    needs 2 loaded models
 
 A Code Task Is Taken
     [Tags]    requires-model    covers:service-task-types
@@ -137,17 +137,17 @@ An Unknown Task Type Is No Failure
 
 A Model That Is Not Loaded Is 404
     ${reply} =    Chat    Hi    model=no-such-model    expected_status=404
-    Should Contain    ${reply.json}[detail]    no-such-model
+    Get Answer Value    ${reply}    detail    contains    no-such-model
 
 Models Are Loaded And Unloaded
     [Tags]    mock    covers:service-load-model
     Skip Unless Server Supports    model loading
     Start Server    service
     ${full} =    Send Request    POST    /v1/models/qwen2.5-7b/load    expected_status=507
-    Should Contain    ${full.json}[detail]    MB
+    Get Answer Value    ${full}    detail    contains    MB
     Send Request    POST    /v1/models/deepseek-r1-7b/unload    expected_status=200
     ${loaded} =    Send Request    POST    /v1/models/qwen2.5-7b/load    expected_status=200
-    Should Be Equal    ${loaded.json}[status]    loaded
+    Get Answer Value    ${loaded}    status    ==    loaded
     Chat    Hi    model=qwen2.5-7b
     Chat    Hi    model=deepseek-r1-7b    expected_status=404
     Send Request    POST    /v1/models/no-such-model/load    expected_status=404
@@ -156,7 +156,7 @@ A Model's Context Is Configured
     [Tags]    mock
     Skip Unless Server Supports    model loading
     ${changed} =    Send Request    PATCH    /v1/models/qwen2.5-7b/config    {"context_length": 64}
-    Should Be Equal    ${changed.json}[updated_fields]    ${{['context_length']}}
+    Get Answer Value    ${changed}    updated_fields    ==    ${{['context_length']}}
     Send Request    PATCH    /v1/models/no-such-model/config    {"context_length": 64}    expected_status=404
 
 Five Requests At Once Are Answered

@@ -17,7 +17,7 @@ Test Tags        responses
 A Response Is Complete
     [Tags]    rule:rs1    rule:rs2    rule:rs14
     ${reply} =    Respond    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
-    Should Be Equal    ${reply.json}[object]    response
+    Get Answer Value    ${reply}    object    ==    response
     Finish Reason Should Be    ${reply}    completed
     Get Answer Text    ${reply}    matches    ${PATTERN_CAPITAL_OF_FRANCE}
     Usage Should Add Up    ${reply}

@@ -32,5 +32,5 @@ Value Should Be Refused
     VAR    ${body}    ${{{'job_id': 'job', 'prompt': 'Hello', 'max_tokens': 5, **$wrong}}}
     ${reply} =    Send Request    POST    /execute    ${body}    expected_status=400
     Length Should Be    ${reply.json}[errors]    1
-    Should Be Equal    ${reply.json}[errors][0][field]    ${field}
-    Should Be Equal    ${reply.json}[errors][0][constraint]    ${limit}
+    Get Answer Value    ${reply}    errors.0.field    ==    ${field}
+    Get Answer Value    ${reply}    errors.0.constraint    ==    ${limit}

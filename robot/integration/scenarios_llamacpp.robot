@@ -1,0 +1,71 @@
+*** Settings ***
+Documentation    Scenarios of llama.cpp's own tests of its server, on the target.
+
+Resource         ../../resources/simulator.resource
+Resource         ../../resources/target.resource
+Variables        ../../resources/prompts.yaml
+
+Suite Setup      Use Target
+
+Test Tags        scenarios
+
+
+*** Variables ***
+${KEY: Secret}      %{SCENARIO_KEY=key-of-a-test}
+
+
+*** Test Cases ***
+A Server Tells Its Health And Its Models
+    Server Should Be Healthy
+    ${models} =    List Models
+    Should Not Be Empty    ${models}
+
+A Stream Says What The Whole Answer Says
+    ${reply} =    Complete    ${CAPITAL_OF_FRANCE}    max_tokens=16    temperature=0    seed=42
+    ${stream} =    Stream Completion    ${CAPITAL_OF_FRANCE}    max_tokens=16    temperature=0    seed=42
+    Answers Should Agree    ${reply}    ${stream}
+
+The Same Seed Gives The Same Answer
+    ${one} =    Complete    ${SHORT_PROMPT}    max_tokens=16    seed=42
+    ${two} =    Complete    ${SHORT_PROMPT}    max_tokens=16    seed=42
+    Answers Should Agree    ${one}    ${two}
+
+Each Choice Has Its Number And Its End
+    ${reply} =    Chat    ${CAPITAL_OF_FRANCE}    n=2    max_tokens=2
+    Choices Should Be    ${reply}    2
+    Finish Reason Should Be    ${reply}    length    choice=0
+    Finish Reason Should Be    ${reply}    length    choice=1
+
+A Prompt Is Taken As Text Or As Tokens
+    ${ids} =    Tokenize    ${CAPITAL_OF_FRANCE}
+    ${reply} =    Complete    tokens=${ids}    max_tokens=4
+    Get Completion Tokens    ${reply}    <=    4
+    ${stream} =    Stream Completion    tokens=${ids}    max_tokens=4    extra={"ignore_eos": true}
+    Finish Reason Should Be    ${stream}    length
+
+Embeddings Have Unit Length
+    ${embeddings} =    Create Embeddings    ["I believe the meaning of life is", "Write a joke about AI", "This is a test"]
+    Embeddings Should Have Unit Length    ${embeddings}
+
+A Text Has One Vector Alone And In A Batch
+    ${alone} =    Create Embeddings    This is a test
+    ${batch} =    Create Embeddings    ["This is a joke", "This is a test"]
+    Embeddings Should Agree    ${batch}    ${alone}    first=1    second=0    tolerance=0.001
+
+Embeddings Are The Same In Base64
+    ${plain} =    Create Embeddings    This is a test
+    ${packed} =    Create Embeddings    This is a test    encoding=base64
+    Embeddings Should Agree    ${plain}    ${packed}
+
+A Body That Is Wrong Is Refused
+    [Template]    Body Should Be Refused
+    POST    /v1/chat/completions    {"messages": 7}    status=400
+    POST    /v1/chat/completions    {"messages": "Hi"}    status=400
+    POST    /v1/embeddings    {"input": {"a": 1}}    status=400
+
+A Key Opens What Is Locked
+    ${server} =    Start Server    simulator    arguments=--api-key=key-of-a-test
+    Connect To Server    ${server.base_url}    api_key=${KEY}
+    Route Should Need A Key    GET    /v1/models
+    Route Should Need A Key    POST    /v1/chat/completions    {"messages": [{"role": "user", "content": "Hi"}]}
+    Send Request    GET    /health    api_key=none    expected_status=200
