@@ -11,7 +11,7 @@ Test Tags        scenarios
 
 
 *** Variables ***
-${KEY: Secret}      %{SCENARIO_KEY=key-of-a-test}
+${KEY: Secret}    %{SCENARIO_KEY=key-of-a-test}
 
 
 *** Test Cases ***
@@ -44,7 +44,8 @@ A Prompt Is Taken As Text Or As Tokens
     Finish Reason Should Be    ${stream}    length
 
 Embeddings Have Unit Length
-    ${embeddings} =    Create Embeddings    ["I believe the meaning of life is", "Write a joke about AI", "This is a test"]
+    ${embeddings} =    Create Embeddings
+    ...    ["I believe the meaning of life is", "Write a joke about AI", "This is a test"]
     Embeddings Should Have Unit Length    ${embeddings}
 
 A Text Has One Vector Alone And In A Batch

@@ -11,10 +11,10 @@ Test Tags        scenarios
 
 
 *** Variables ***
-${WEATHER}      {"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}
+${WEATHER}    {"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}
 ${PERSON}
-...             {"type": "object", "properties": {"name": {"type": "object", "properties": {"first": {"type": "string"}},
-...             "required": ["first"]}, "age": {"type": "integer"}}, "required": ["name", "age"]}
+...           {"type": "object", "properties": {"name": {"type": "object", "properties": {"first": {"type": "string"}},
+...           "required": ["first"]}, "age": {"type": "integer"}}, "required": ["name", "age"]}
 
 
 *** Test Cases ***
