@@ -60,7 +60,7 @@ def test_version_and_help(run_cli):
 
 def test_an_unknown_personality_is_told_all_names(run_cli):
     error = run_cli("--as", "nobody").stderr
-    assert error.endswith("gateway, router, mistralrs, mistralrs-server, mistralrs-bench\n")
+    assert "gateway, router, mistralrs, mistralrs-server, mistralrs-bench, nor is it a dialect." in error
 
 
 def test_config_file_is_overruled_by_environment_and_command_line(start_simulator, tmp_path):

@@ -1,0 +1,78 @@
+"""Responses and messages of the default personality, as the references have them."""
+
+from __future__ import annotations
+
+import pytest
+
+REQUIRED = {
+    "completed_at", "presence_penalty", "frequency_penalty", "top_logprobs", "reasoning", "max_tool_calls",
+    "service_tier", "safety_identifier", "prompt_cache_key",
+}  # fmt: skip
+
+
+def test_a_response_has_what_the_reference_requires(simulator):
+    """Open Responses (2026-04-24), ResponseResource: nine keys that clients of typed SDKs look for."""
+    tool = {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}}
+    body = simulator.request("POST", "/v1/responses", {"input": "one", "tools": [tool], "tool_choice": "none"}).json
+    assert REQUIRED - set(body) == set()
+    assert body["completed_at"] >= body["created_at"]
+    assert body["tools"] == [{"description": None, "strict": True, **tool}]
+    assert "logprobs" not in body["output"][0]["content"][0]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_response_tells_log_probabilities_where_they_are_asked_for(simulator, stream):
+    asked = {"input": "one", "include": ["message.output_text.logprobs"], "top_logprobs": 2, "stream": stream}
+    answer = simulator.request("POST", "/v1/responses", asked)
+    final = answer.data[-1]["response"] if stream else answer.json
+    (part,) = final["output"][0]["content"]
+    assert "".join(entry["token"] for entry in part["logprobs"]) == part["text"]
+    assert {len(entry["top_logprobs"]) for entry in part["logprobs"]} == {2}
+    if stream:
+        deltas = [event for event in answer.data if event["type"] == "response.output_text.delta"]
+        assert [event["logprobs"] for event in deltas] == [[entry] for entry in part["logprobs"]]
+        (done,) = [event for event in answer.data if event["type"] == "response.output_text.done"]
+        assert done["logprobs"] == part["logprobs"]
+
+
+def test_what_a_response_was_asked_is_kept(simulator):
+    asked = [{"role": "user", "content": "one"}, {"type": "function_call_output", "call_id": "c", "output": "2"}]
+    made = simulator.request("POST", "/v1/responses", {"input": asked}).json["id"]
+    listed = simulator.request("GET", f"/v1/responses/{made}/input_items").json
+    assert [item["type"] for item in listed["data"]] == ["function_call_output", "message"]
+    assert listed["data"][1]["content"] == [{"type": "input_text", "text": "one"}]
+    assert (listed["first_id"], listed["last_id"]) == tuple(item["id"] for item in listed["data"])
+    assert len({item["id"] for item in listed["data"]}) == 2
+    none = simulator.request("GET", "/v1/responses/resp_none/input_items")
+    assert (none.status, none.json["error"]["message"]) == (404, "Response with id 'resp_none' not found.")
+    counted = simulator.request("POST", "/v1/responses/input_tokens", {"input": "one two"})
+    assert counted.json == {"object": "response.input_tokens", "input_tokens": 2}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/chat/completions", {"messages": [{"role": "nobody", "content": "x"}]}),
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": [{"type": "odour"}]}]}),
+        ("/v1/responses", {"input": [{"role": "nobody", "content": "x"}]}),
+        ("/v1/responses", {"input": [{"role": "user", "content": [{"type": "odour"}]}]}),
+    ],
+    ids=["role of a chat", "part of a chat", "role of a response", "part of a response"],
+)
+def test_roles_and_parts_are_those_of_the_reference(simulator, path, body):
+    assert simulator.request("POST", path, body).status == 400
+
+
+def test_calls_of_tools_at_once_can_be_forbidden_to_messages(simulator):
+    tools = [{"name": name, "input_schema": {"type": "object"}} for name in ("a", "b")]
+    asked = {
+        "model": "fake-model",
+        "max_tokens": 50,
+        "tools": tools,
+        "tool_choice": {"type": "any", "disable_parallel_tool_use": True},
+    }
+    for number in range(20):
+        body = simulator.request(
+            "POST", "/v1/messages", {**asked, "messages": [{"role": "user", "content": f"question {number}"}]}
+        ).json
+        assert [block["type"] for block in body["content"]].count("tool_use") == 1
