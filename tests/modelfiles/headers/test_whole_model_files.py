@@ -38,8 +38,8 @@ def test_what_a_gguf_file_says(whole_files: dict[str, Path]) -> None:
     info = info_of(whole_files["gguf"])
     assert (info.format, info.version, info.architecture, info.name) == ("gguf", 3, "llama", "tiny")
     assert (info.layers, info.heads, info.context_length, info.quantization) == (2, 1, 128, "F32")
-    assert info.vocabulary == 836
-    assert str(info).startswith("gguf version 3, llama, F32, 2 layers, 1 heads, 836 tokens, 152,384 parameters, ")
+    assert info.vocabulary == 2048
+    assert str(info).startswith("gguf version 3, llama, F32, 2 layers, 1 heads, 2,048 tokens, 307,520 parameters, ")
 
 
 def test_half_precision_is_told(tmp_path: Path) -> None:
