@@ -123,6 +123,7 @@ class PerformanceKeywords(KeywordGroup):
         self.context.measurements.add(measurement, alias)
         note_generations(self.context, found, measurement.generations)
         self.log.info(f"Measured {measurement}")
+        self.log.file("Figures", self.log.kept(f"measurement of {found.name}", measurement.as_json(), "json"))
         for number, generation in enumerate(measurement.generations, start=1):
             self.log.debug(f"Iteration {number}: {generation}")
         return measurement

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -39,6 +40,28 @@ class Measurement:
     generations: list[Generation] = field(default_factory=list)
     model: str | None = None
     warmup: int = 0
+
+    def as_json(self) -> str:
+        """Return the figures of all generations as JSON: times in seconds, `null` where there is no rate."""
+        found = {
+            "format": "rfinference-measurement",
+            "version": 1,
+            "name": self.name,
+            "model": self.model,
+            "warmup": self.warmup,
+            "generations": [
+                {
+                    "ttft": item.time_to_first_token,
+                    "elapsed": item.elapsed,
+                    "output_tokens": item.output_tokens,
+                    "tokens_per_second": item.tokens_per_second,
+                    "token_source": item.token_source,
+                    "gaps": item.gaps,
+                }
+                for item in self.generations
+            ],
+        }
+        return json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
     def values(self, figure: Figure) -> list[float]:
         """Return the values of a figure: one per generation, but one per gap for latencies between tokens and chunks.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from inner_suites import run_text
 
@@ -30,6 +33,9 @@ Fails
 Asks Nothing
     No Operation
 
+Measures
+    Measure Generation    What is the capital of France?    iterations=2
+
 With Its Own Server
     Start Server    simulator    alias=two
     Chat    hi
@@ -37,8 +43,12 @@ With Its Own Server
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> RunResults:
-    folder = tmp_path_factory.mktemp("facts")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("facts")
+
+
+@pytest.fixture(scope="module")
+def results(folder: Path) -> RunResults:
     run_text(SUITE, folder, "--variable", "PABOTEXECUTIONPOOLID:3")
     return read_output(folder / "out" / "output.xml")
 
@@ -66,6 +76,17 @@ def test_a_failure_keeps_the_request_and_the_answer(results: RunResults) -> None
     assert '"hi"' in told
     assert [step.name for step in failed.trace] == ["InferenceLibrary.Chat"]
     assert any(one.path.startswith("inference/calls/") for one in failed.artifacts)
+
+
+def test_a_measurement_leaves_its_figures_as_json(results: RunResults, folder: Path) -> None:
+    (test,) = (test for test in results.tests if test.name == "Measures")
+    (figures,) = (one.path for one in test.artifacts if one.caption == "Figures")
+    found = json.loads((folder / "out" / figures).read_text(encoding="utf-8"))
+    assert (found["format"], found["model"], len(found["generations"])) == ("rfinference-measurement", "fake-model", 2)
+    first = found["generations"][0]
+    assert 0.019 <= first["ttft"] <= first["elapsed"]
+    assert first["output_tokens"] > 1
+    assert test.calls == 2
 
 
 def test_suites_bear_the_lives_of_their_servers_and_the_worker(results: RunResults) -> None:
