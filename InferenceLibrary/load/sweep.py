@@ -45,7 +45,7 @@ def sweep(
         raise MonitorError(describe("The levels of a sweep do not rise", got=", ".join(f"{one:g}" for one in levels)))
     steps: list[SweepStep] = []
     for level in levels:
-        step = _step(plan, level, keeps)
+        step = _step(plan.seeded(plan.seed + len(steps)), level, keeps)
         steps.append(step)
         if told is not None:
             told(step)
@@ -133,12 +133,13 @@ def find_max(
         )
     whole = isinstance(plan.schedule, Users)
     steps: list[SweepStep] = []
+    seeds = itertools.count(plan.seed)
 
     def kept(level: float) -> bool:
-        step = _step(plan, level, keeps)
+        step = _step(plan.seeded(next(seeds)), level, keeps)
         if step.result.doubts:
             # Once more: the machine may have been busy with other work.
-            step = _step(plan, level, keeps)
+            step = _step(plan.seeded(next(seeds)), level, keeps)
         steps.append(step)
         if told is not None:
             told(step)
@@ -160,6 +161,7 @@ def find_max(
 
 
 def _step(plan: LoadPlan, level: float, keeps: Callable[[LoadResult], bool]) -> SweepStep:
+    """Run one load. Each has a seed of its own: prompts that an earlier one had would measure the server's cache."""
     schedule = plan.schedule
     if isinstance(schedule, Users):
         result = run(replace(plan, schedule=replace(schedule, count=int(level))))

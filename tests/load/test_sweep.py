@@ -21,10 +21,14 @@ def level_of(plan: LoadPlan) -> float:
 
 @pytest.fixture
 def ran(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The levels that were run; the client is busy at 48 and above."""
+    """The levels that were run; the client is busy at 48 and above. No two loads have a prompt in common."""
     levels: list[float] = []
+    asked: set[str] = set()
 
     def run(plan: LoadPlan) -> LoadResult:
+        prompts = {plan.prompts.text(number) for number in range(5)}
+        assert not prompts & asked
+        asked.update(prompts)
         levels.append(level_of(plan))
         records = [Record(number, "chat", number, number, number + 1.0, status=200) for number in range(5)]
         return LoadResult(plan, 0.0, records, [BUSY if levels[-1] >= 48 else FACTS], {}, 0.0)
@@ -83,6 +87,11 @@ def test_a_busy_client_is_asked_twice_and_told(ran: list[float]) -> None:
 def test_numbers_that_cannot_be_used(first: float, most: float, precision: float) -> None:
     with pytest.raises(MonitorError, match="largest load cannot be searched for"):
         find(1, Users(1), first, most, precision)
+
+
+def test_a_sweep_has_prompts_of_its_own_at_each_level(ran: list[float]) -> None:
+    steps = sweep.sweep(LoadPlan("http://x", Users(1), requests=5), [1, 2, 4], lambda _: True)
+    assert [step.level for step in steps] == ran == [1, 2, 4]
 
 
 def test_a_trace_has_no_level() -> None:
