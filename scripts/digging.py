@@ -17,7 +17,7 @@ from robot.parsing.model import blocks
 DIGS = re.compile(
     r"""\$\{\{|                             # Python in place
         \bEvaluate\b|
-        \.json\b|                           # a body by hand
+        \$\{?\w+(?:\.\w+)*\.json\b|         # a body by hand
         \}(?:\[[^\]]+\]){2}                 # two keys deep
     """,
     re.VERBOSE,

@@ -212,6 +212,37 @@ class EmbeddingKeywords(CallGroup):
             raise CheckFailure(f"Similarity: {error}.") from None
         return check_number(value, assertion_operator, assertion_expected, "similarity", "", message)
 
+    @keyword(tags=["embeddings", "assertion"])
+    def ranking_should_begin_with(self, results: Any, *indices: int) -> None:
+        """Check which documents come first in a ranking, in this order.
+
+        Args:
+            results: What [Rerank] returned.
+            indices: Indices of documents, from 0: the best first.
+
+        Raises:
+            CheckFailure: Another document stands at one of these places, there are fewer; or no index is given.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        The Best Two
+            Start Server    simulator
+            VAR    @{documents}    Cats sleep.    The capital of Italy is Rome.    The capital of France is Paris.
+            ${results} =    Rerank    What is the capital of France?    ${documents}
+            Ranking Should Begin With    ${results}    2    1
+        ```
+        """
+        if not indices:
+            raise CheckFailure("Ranking: expected at least one index to compare, got none.")
+        found = [one.get("index") if isinstance(one, dict) else None for one in results]
+        if found[: len(indices)] != list(indices):
+            wanted = ", ".join(map(str, indices))
+            raise CheckFailure(
+                f"Ranking: expected it to begin with {wanted}, got {', '.join(map(str, found)) or 'none'}."
+            )
+        self.log.info(f"The ranking: {', '.join(map(str, found))}.")
+
     @keyword(tags=["embeddings", "call"])
     @takes(SENDING)
     def rerank(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +87,7 @@ class SimulatorControlKeywords(KeywordGroup):
         Args:
             server: Alias, handle or object; None for the current one.
             settings: Settings with their values, named as its options: `time_to_first_token=200 ms`,
-                `max_num_seqs=2`, `mode=echo`.
+                `max_num_seqs=2`, `mode=echo`, `failure_types=["rate_limit"]`.
 
         Returns:
             All settings that can be changed, as they are now.
@@ -109,9 +110,7 @@ class SimulatorControlKeywords(KeywordGroup):
         if not settings:
             raise ValueError("Expected a setting such as time_to_first_token=200 ms, got none.")
         behaviour = self._behaviour(server)
-        written = {
-            name: value.replace(" ", "") if isinstance(value, str) else value for name, value in settings.items()
-        }
+        written = {name: _written(value) for name, value in settings.items()}
         after = behaviour.change(written)
         self.log.info(f"{behaviour.server.name} has {', '.join(f'{name}={value}' for name, value in written.items())}.")
         return after
@@ -195,3 +194,15 @@ class SimulatorControlKeywords(KeywordGroup):
                 hint=f"did you mean '{close[0]}'?" if close else None,
             )
         )
+
+
+def _written(value: Any) -> Any:
+    """Return a setting as the control API takes it: a list is read from JSON, a duration has no space in it."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        try:
+            return json.loads(value)
+        except ValueError:
+            raise ValueError(f"Expected a list as JSON, such as [\"rate_limit\"], got '{value}'.") from None
+    return value.replace(" ", "")

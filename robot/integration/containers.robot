@@ -79,9 +79,11 @@ Two Containers Do Not Meet
     Start Simulator    alias=one    command=--model one
     Start Simulator    alias=two    command=--model two
     ${models} =    List Models    server=one
-    Should Be Equal    ${models}    ${{['one']}}
+    VAR    @{expected}    one
+    Should Be Equal    ${models}    ${expected}
     ${models} =    List Models    server=two
-    Should Be Equal    ${models}    ${{['two']}}
+    VAR    @{expected}    two
+    Should Be Equal    ${models}    ${expected}
 
 A Container That Dies Is Told From One That Is Slow
     Start Simulator    command=--fault crash-after:code=7
@@ -148,7 +150,8 @@ The Variant With Adapters Lists Them
     [Tags]    covers:batch-lora
     Start Compose    ${PROJECT_FILE}    services=lora    profiles=lora    environment=${PORTS}    health=/health
     ${models} =    List Models
-    List Should Contain Sub List    ${models}    ${{['fake-model', 'sql-adapter', 'summary-adapter']}}
+    VAR    @{expected}    fake-model    sql-adapter    summary-adapter
+    List Should Contain Sub List    ${models}    ${expected}
     ${reply} =    Chat    Hello    model=sql-adapter    max_tokens=2
     Should Be Equal    ${reply.model}    sql-adapter
 

@@ -148,7 +148,7 @@ Refusal Should Be Returned
 Injected Failure Should Be
     [Documentation]    A simulator that always fails in this way answers with this status and category.
     [Arguments]    ${failure}    ${status}    ${category}
-    Use Shared Simulator    failure_injection_rate=${100}    failure_types=${{[$failure]}}
+    Use Shared Simulator    failure_injection_rate=${100}    failure_types=["${failure}"]
     ${error} =    Chat    ${SHORT_PROMPT}    expected_status=${status}
     Error Should Be    ${error}    error_category=${category}
     Should Not Be Empty    ${error.error.message}

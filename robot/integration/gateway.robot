@@ -22,12 +22,12 @@ ${NOBODY}    http://127.0.0.1:9
 The Gateway Is Healthy
     [Tags]    smoke    covers:service-gateway-skip
     ${reply} =    Send Request    GET    /health    expected_status=200
-    Should Be True    $reply.json['status'] in ('healthy', 'ok')
+    Get Answer Value    ${reply}    status    matches    ^(healthy|ok)$
 
 Readiness Tells Of The Upstreams
     ${reply} =    Send Request    GET    /health/ready
     Should Be True    ${reply.status} in (200, 503)
-    Should Be True    $reply.json['status'] in ('ready', 'degraded', 'not_ready')
+    Get Answer Value    ${reply}    status    matches    ^(ready|degraded|not_ready)$
 
 Providers And Models Are Listed
     [Tags]    smoke
@@ -104,17 +104,16 @@ A Stream Is Not Held Back
     ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    model=phi-4
     Should Be True    $stream.time_to_first_token < 0.5 * $stream.elapsed
     Should Be True    len({chunk.arrival for chunk in $stream.tokens}) > 2
-    [Teardown]    Mend Upstream
 
 A Client That Leaves Ends The Work Of The Upstream
     [Tags]    mock
     Skip Unless Server Supports    backends of our own
-    ${before} =    Get Counters    one
+    ${before} =    Get Server Counters    cancelled    server=one
     Set Behaviour    one    mode=echo    inter_token_latency=40ms
     ${stream} =    Stream Chat    ${LONG_PROMPT}    model=phi-4    cancel_after=2
     Should Be True    ${stream.cancelled}
-    Wait Until Keyword Succeeds    5 s    50 ms    Upstream Should Have Cancelled One More    one    ${before}
-    [Teardown]    Mend Upstream
+    Get Server Counters    cancelled    ==    ${before + 1}    server=one    within=5 s
+    Get Server Counters    in_flight    ==    0    server=one    within=5 s
 
 An Upstream That Is Down Is A Provider Error
     [Tags]    mock
@@ -134,7 +133,6 @@ An Upstream That Is Silent Is A Provider Error In Time
     Start Server    gateway    upstream=inference=${silent.base_url};phi-4    upstream_timeout=200 ms
     ${reply} =    Chat    Hi    model=phi-4    expected_status=502    timeout=10 s
     Get Answer Value    ${reply}    error.code    ==    provider_timeout
-    [Teardown]    Mend Upstream
 
 An Upstream That Is Full Says When To Come Again
     [Tags]    mock
@@ -142,7 +140,6 @@ An Upstream That Is Full Says When To Come Again
     Set Behaviour    one    fault=status:code=503,retry_after=3
     ${reply} =    Chat    Hi    model=phi-4    expected_status=503
     Should Be Equal    ${reply.headers}[retry-after]    3
-    [Teardown]    Mend Upstream
 
 A Stream That An Upstream Cuts Is Noticed
     [Tags]    mock
@@ -150,7 +147,6 @@ A Stream That An Upstream Cuts Is Noticed
     Set Behaviour    one    fault=cut-after-events:events=3
     Run Keyword And Expect Error    *expected a stream with a proper end, got a connection that broke off*3 events*
     ...    Stream Chat    ${CAPITAL_OF_FRANCE}    model=phi-4
-    [Teardown]    Mend Upstream
 
 
 *** Keywords ***
@@ -176,18 +172,6 @@ Model Should Reach Upstream
     [Documentation]    Asks for a model and lets the upstream say that it was asked.
     [Arguments]    ${model}    ${upstream}
     Skip Unless Server Supports    backends of our own
-    ${before} =    Get Counters    ${upstream}
+    ${before} =    Get Server Counters    completed    server=${upstream}
     Chat    Hi    model=${model}
-    ${after} =    Get Counters    ${upstream}
-    Should Be Equal As Integers    ${after}[completed]    ${{$before['completed'] + 1}}
-
-Mend Upstream
-    [Documentation]    Ends what a test did to the first upstream. A skipped test did nothing.
-    IF    $TEST_STATUS != 'SKIP'    Set Behaviour    one
-
-Upstream Should Have Cancelled One More
-    [Documentation]    Passes when the upstream counts one cancelled request more than before, and none in flight.
-    [Arguments]    ${upstream}    ${before}
-    ${counters} =    Get Counters    ${upstream}
-    Should Be Equal As Integers    ${counters}[cancelled]    ${{$before['cancelled'] + 1}}
-    Should Be Equal As Integers    ${counters}[in_flight]    0
+    Get Server Counters    completed    ==    ${before + 1}    server=${upstream}

@@ -33,14 +33,20 @@ Ten Streams At Once Are Whole
 Answers Are Not Mixed Up
     [Tags]    mock    covers:worker-concurrent
     Use Shared Simulator    mode=echo    inter_token_latency=2ms
-    ${prompts} =    Evaluate    [f'request number {n}, and no other.' for n in range(20)]
+    VAR    @{prompts}    @{EMPTY}
+    FOR    ${number}    IN RANGE    20
+        VAR    @{prompts}    @{prompts}    request number ${number}, and no other.
+    END
     ${replies} =    Call At Once    Chat    ${prompts}
     Each Answer Should Belong To Its Request    ${replies}
 
 Streams Are Not Mixed Up
     [Tags]    mock    covers:worker-concurrent
     Use Shared Simulator    mode=echo    inter_token_latency=2ms
-    ${prompts} =    Evaluate    [f'request number {n}, and no other.' for n in range(20)]
+    VAR    @{prompts}    @{EMPTY}
+    FOR    ${number}    IN RANGE    20
+        VAR    @{prompts}    @{prompts}    request number ${number}, and no other.
+    END
     ${streams} =    Call At Once    Stream Chat    ${prompts}
     Each Answer Should Belong To Its Request    ${streams}
 

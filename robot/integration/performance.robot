@@ -38,7 +38,7 @@ Each Generation Has A Time Limit
     ...    warmup=0
     ...    max_tokens=4
     ...    timeout=60 s
-    Should Be Equal As Integers    ${{len($measurement.generations)}}    1
+    Length Should Be    ${measurement.generations}    1
 
 The Configured Latencies Are What Is Measured
     [Documentation]    40 ms to the first token and 10 ms between tokens: 100 tokens per second, and never more.
@@ -62,7 +62,7 @@ A Slower Server Is Measured As Slower
     Start Server    simulator    inter_token_latency=40 ms
     ${slow} =    Measure Shortly
     ${rate} =    Get Measured Tokens Per Second    measurement=${fast}
-    Get Measured Tokens Per Second    <    ${{$rate / 2}}    measurement=${slow}
+    Get Measured Tokens Per Second    <    ${rate / 2}    measurement=${slow}
 
 Memory Of The Whole Process Tree Is Watched
     [Documentation]    A shell that has started a process of 50 MB: the sum counts.

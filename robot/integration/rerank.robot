@@ -22,34 +22,35 @@ The Document That Answers Comes First
     [Tags]    rule:rk1
     Skip Unless Server Supports    relevance
     ${results} =    Rerank    ${QUERY}    ${DOCUMENTS}
-    Should Be Equal    ${DOCUMENTS}[${results}[0][index]]    ${ANSWER}
+    Ranking Should Begin With    ${results}    2
 
 The Document That Has Nothing To Do With It Comes Last
     Skip Unless Server Supports    relevance
     ${results} =    Rerank    ${QUERY}    ${DOCUMENTS}
-    Should Be Equal    ${DOCUMENTS}[${results}[-1][index]]    ${UNRELATED}
+    Ranking Should Begin With    ${results}    2    1    0
 
 Another Query Has Another Order
     Skip Unless Server Supports    relevance
     ${results} =    Rerank    How long do cats sleep?    ${DOCUMENTS}
-    Should Be Equal    ${DOCUMENTS}[${results}[0][index]]    ${UNRELATED}
+    Ranking Should Begin With    ${results}    0
 
 The Place Of A Document Does Not Count
     Skip Unless Server Supports    relevance
     VAR    @{reversed}    ${ANSWER}    ${RELATED}    ${UNRELATED}
     ${results} =    Rerank    ${QUERY}    ${reversed}
-    Should Be Equal    ${{[item['index'] for item in $results]}}    ${{[0, 1, 2]}}
+    Ranking Should Begin With    ${results}    0    1    2
 
 Umlauts And Emoji Are Ranked
     Skip Unless Server Supports    relevance
     VAR    @{documents}    Ein Öfchen 🔥 glüht    Grüße aus Köln 🦙
     ${results} =    Rerank    Grüße aus Köln    ${documents}
-    Should Be Equal As Integers    ${results}[0][index]    1
+    Ranking Should Begin With    ${results}    1
 
 Every Document Is Ranked Once
     [Tags]    rule:rk3
+    # The rule on indices judges them.
     ${results} =    Rerank    ${QUERY}    ${DOCUMENTS}
-    Should Be Equal    ${{sorted(item['index'] for item in $results)}}    ${{[0, 1, 2]}}
+    Length Should Be    ${results}    3
 
 The Same Request Has The Same Scores
     ${first} =    Rerank    ${QUERY}    ${DOCUMENTS}
@@ -58,8 +59,8 @@ The Same Request Has The Same Scores
 
 The Best Come First
     [Tags]    rule:rk2
-    ${reply} =    Send Request    POST    /v1/rerank    ${RANKING}    expected_status=200
-    Best Should Come First    ${reply.json}[results]
+    # The rules on rankings judge their order as it came.
+    Rerank    ${QUERY}    ${DOCUMENTS}    rules=fail
 
 Scores Are From 0 To 1
     Skip Unless Server Supports    scores from 0 to 1
@@ -89,10 +90,12 @@ A Single Document Is Ranked
     Length Should Be    ${results}    1
 
 More Documents Are More Tokens
-    VAR    &{one}    query=${QUERY}    documents=${{[$ANSWER]}}
+    VAR    @{answer}    ${ANSWER}
+    VAR    &{one}    query=${QUERY}    documents=${answer}
     ${few} =    Send Request    POST    /v1/rerank    ${one}    expected_status=200
+    ${tokens} =    Get Answer Value    ${few}    usage.total_tokens    >    0
     ${many} =    Send Request    POST    /v1/rerank    ${RANKING}    expected_status=200
-    Should Be True    0 < $few.json['usage']['total_tokens'] < $many.json['usage']['total_tokens']
+    Get Answer Value    ${many}    usage.total_tokens    >    ${tokens}
 
 A Ranking Names Its Model
     ${server} =    Get Server
@@ -102,13 +105,13 @@ A Ranking Names Its Model
 The Path Without A Version Ranks Too
     ${versioned} =    Send Request    POST    /v1/rerank    ${RANKING}    expected_status=200
     ${plain} =    Send Request    POST    /rerank    ${RANKING}    expected_status=200
-    Scores Should Agree    ${plain.json}[results]    ${versioned.json}[results]
+    Rankings Should Agree    ${plain}    ${versioned}
 
 The Path Of Version 2 Ranks Too
     Skip Unless Server Supports    rerank v2
     ${first} =    Send Request    POST    /v1/rerank    ${RANKING}    expected_status=200
     ${second} =    Send Request    POST    /v2/rerank    ${RANKING}    expected_status=200
-    Scores Should Agree    ${second.json}[results]    ${first.json}[results]
+    Rankings Should Agree    ${second}    ${first}
 
 No Documents Are Refused
     Ranking Should Be Refused    {"query": "q", "documents": []}
@@ -130,7 +133,8 @@ A Word Is No Count
     Ranking Should Be Refused    {"query": "q", "documents": ["d"], "top_n": "two"}
 
 A Document That Does Not Fit Into The Context Is Refused
-    VAR    @{documents}    ${ANSWER}    ${{'word ' * 100_000}}
+    VAR    ${word}    word${SPACE}
+    VAR    @{documents}    ${ANSWER}    ${word * 100_000}
     Rerank    ${QUERY}    ${documents}    expected_status=400
 
 An Unknown Model Does Not Rank
@@ -144,10 +148,8 @@ Pairs Have The Scores Of The Ranking
     VAR    &{pairs}    text_1=${QUERY}    text_2=${DOCUMENTS}
     ${reply} =    Send Request    POST    /v1/score    ${pairs}    expected_status=200
     FOR    ${result}    IN    @{results}
-        Should Be Equal As Numbers
-        ...    ${reply.json}[data][${result}[index]][score]
-        ...    ${result}[relevance_score]
-        ...    precision=3
+        ${score} =    Get Answer Value    ${reply}    data.${result}[index].score
+        Should Be Equal As Numbers    ${score}    ${result}[relevance_score]    precision=3
     END
 
 Each Text Has Its Own Partner
@@ -157,7 +159,8 @@ Each Text Has Its Own Partner
     VAR    @{partners}    ${UNRELATED}    ${UNRELATED}
     VAR    &{pairs}    text_1=${crossed}    text_2=${partners}
     ${reply} =    Send Request    POST    /v1/score    ${pairs}    expected_status=200
-    Should Be True    $reply.json['data'][0]['score'] < $reply.json['data'][1]['score']
+    ${same} =    Get Answer Value    ${reply}    data.1.score
+    Get Answer Value    ${reply}    data.0.score    <    ${same}
 
 Texts Without A Partner Are Refused
     Skip Unless Server Supports    score
@@ -174,7 +177,7 @@ A Missing Score Is Found Out
 
 A Count That Is Not Kept Is Found Out
     [Tags]    mock
-    Fault Of A Ranking Should Be Found    ignores-top-n    RK4:
+    Fault Of A Ranking Should Be Found    ignores-top-n    RK4:    top_n=1
 
 A Wrong Order Is Found Out
     [Tags]    mock
@@ -191,11 +194,12 @@ Use Target For Rankings
     END
     Skip Unless Server Supports    rerank
 
-Best Should Come First
-    [Documentation]    No score is above the one before it, as the answer came.
-    [Arguments]    ${results}
-    VAR    ${scores}    ${{[item['relevance_score'] for item in $results]}}
-    Should Be True    $scores == sorted($scores, reverse=True)    Scores: expected the best first, got ${scores}
+Rankings Should Agree
+    [Documentation]    Two replies hold the same scores.
+    [Arguments]    ${reply}    ${expected}
+    ${results} =    Get Answer Value    ${reply}    results
+    ${others} =    Get Answer Value    ${expected}    results
+    Scores Should Agree    ${results}    ${others}
 
 Scores Should Agree
     [Documentation]    As many results with the same scores, but for what the arithmetic of a batch leaves open.
@@ -212,10 +216,9 @@ Ranking Should Be Refused
 
 Fault Of A Ranking Should Be Found
     [Documentation]    A ranking with this fault is called wrong, in these words.
-    [Arguments]    ${fault}    ${told}
+    [Arguments]    ${fault}    ${told}    ${top_n}=${NONE}
     Skip Unless Server Supports    fault injection
     VAR    &{headers}    X-Inference-Fault=${fault}
-    VAR    ${top_n}    ${{1 if $fault == 'ignores-top-n' else None}}
     Run Keyword And Expect Error
     ...    *${told}*
     ...    Rerank

@@ -40,13 +40,14 @@ Waits Grow By The Policy And Keep Their Jitter
 
 A Mixed Server Is Overcome By Retries
     [Tags]    mock    covers:batch-mixed-failures
-    Use Shared Simulator    failure_injection_rate=${50}    failure_types=${{['server_error']}}
+    Use Shared Simulator    failure_injection_rate=${50}    failure_types=["server_error"]
     Use Retry Policy    max_retries=12    initial_backoff=2 ms    max_backoff=10 ms
     VAR    ${attempts}    ${0}
     FOR    ${number}    IN RANGE    10
         ${reply} =    Chat    Request ${number}
         Should Not Be Empty    ${reply.text}
-        VAR    ${attempts}    ${{$attempts + len($reply.attempts)}}
+        ${number} =    Get Length    ${reply.attempts}
+        VAR    ${attempts}    ${attempts + ${number}}
     END
     Should Be True    ${attempts} > 10    Expected some retries, got ${attempts} attempts for 10 requests.
 

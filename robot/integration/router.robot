@@ -148,7 +148,6 @@ A Stream That A Backend Cuts Is Noticed
     Start Server    router    backend=one=${BACKENDS}[one]    api_key=${KEY}
     Run Keyword And Expect Error    *expected a stream with a proper end*3 events*
     ...    Stream Chat    ${CAPITAL_OF_FRANCE}
-    [Teardown]    Mend Backend
 
 
 *** Keywords ***
@@ -184,7 +183,3 @@ Ask Often
     END
     ${counts} =    Evaluate    dict(collections.Counter($asked))
     RETURN    ${counts}
-
-Mend Backend
-    [Documentation]    Ends what a test did to the first backend. A skipped test did nothing.
-    IF    $TEST_STATUS != 'SKIP'    Set Behaviour    one

@@ -83,8 +83,7 @@ Several Choices Are Streamed
 Two Prompts Are Completed Twice
     [Tags]    rule:x4
     Skip Unless Server Supports    several choices
-    VAR    &{two_of_two}    prompt=${{['one', 'two']}}    n=${2}
-    ${reply} =    Complete    ${SHORT_PROMPT}    extra=${two_of_two}    max_tokens=4
+    ${reply} =    Complete    ["one", "two"]    n=2    max_tokens=4
     Length Should Be    ${reply.texts}    4
 
 Log Probabilities Are Sound

@@ -68,7 +68,8 @@ An Unknown Token Among Others Is Refused
     Skip Unless Server Supports    detokenize
     Skip Unless Server Supports    odd tokens are a 4xx
     ${tokens} =    Tokenize    ${SIMPLE_PROMPT}
-    Detokenize    ${{[*$tokens, $NO_TOKEN]}}    expected_status=400
+    VAR    @{with_another}    @{tokens}    ${NO_TOKEN}
+    Detokenize    ${with_another}    expected_status=400
 
 A Negative Token Is Refused
     Skip Unless Server Supports    detokenize

@@ -85,6 +85,9 @@ Setting Of The Start
 Value Of Another Kind
     Change Server Configuration    max_num_seqs=many
 
+Setting That Is Not A List
+    Change Server Configuration    failure_types=[rate_limit
+
 No Setting
     Change Server Configuration
 

@@ -138,6 +138,7 @@ def test_results_of_tools_have_the_form_of_the_api(lib: InferenceLibrary, path: 
 
 def test_other_parts_that_hold_pass(lib: InferenceLibrary) -> None:
     lib.finish_reason_should_be(TWO, "length", choice=1)
+    lib.ranking_should_begin_with([{"index": 1}, {"index": 0}], 1)
     lib.stream_should_end_with_error(BROKEN, error_type="InternalServerError", error_code="500", error_message="MEMORY")
     lib.embeddings_should_have_unit_length(vectors([0.6, 0.8], [0.0, 1.0]))
     lib.embeddings_should_agree(vectors([1.0, 0.0], [0.6, 0.8]), vectors([0.6, 0.8]), first=1)
@@ -340,6 +341,18 @@ FAILURES: dict[str, tuple[Callable[[InferenceLibrary], Any], str]] = {
     "no such vector": (
         lambda lib: lib.embeddings_should_agree(vectors([1.0, 0.0]), vectors([1.0, 0.0]), second=3),
         r"Embeddings: expected vector 3, got 1 vectors .*",
+    ),
+    "another order": (
+        lambda lib: lib.ranking_should_begin_with([{"index": 1}, {"index": 0}], 0),
+        r"Ranking: expected it to begin with 0, got 1, 0\.",
+    ),
+    "fewer in an order": (
+        lambda lib: lib.ranking_should_begin_with([{"index": 1}], 1, 0),
+        r"Ranking: expected it to begin with 1, 0, got 1\.",
+    ),
+    "no order": (
+        lambda lib: lib.ranking_should_begin_with([{"index": 1}]),
+        r"Ranking: expected at least one index to compare, got none\.",
     ),
     "no name of a value": (lambda lib: lib.get_answer_value(COUNTED, ""), "Nothing is looked for in the answer.*"),
 }

@@ -33,6 +33,7 @@ MESSAGES = {
     "Not A Setting": NO_SETTING.format("time_to_frist_token") + r" Hint: did you mean 'time_to_first_token'\?",
     "Setting Of The Start": NO_SETTING.format("port"),
     "Value Of Another Kind": r"The simulator 'sim' refuses PATCH /config: .* max_num_seqs: 'many' .*",
+    "Setting That Is Not A List": r"Change Server Configuration: expected a list as JSON, such as \[\"rate_limit\"\], got '\[rate_limit'\.",
     "No Setting": r"Change Server Configuration: expected a setting such as time_to_first_token=200 ms, got none\.",
     "Not A Simulator": r"Server 'elsewhere' has no control API: expected a simulator that was started here, got one that was not\. .*",
     "Not A Count": r"The simulator 'sim' has no count 'complet': expected one of received, .* Hint: did you mean 'completed'\?",
