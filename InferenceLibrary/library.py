@@ -255,10 +255,10 @@ class InferenceLibrary(
         self.context.current_tags = ()
 
     def end_suite(self, data: Any, result: Any) -> None:
-        if data.parent is None and self.context.capabilities_asked:
-            from InferenceLibrary.keywords.shared.capabilities import capabilities_table
+        if self.context.capabilities_asked:
+            from InferenceLibrary.keywords.shared.capabilities import show_capabilities
 
-            result.metadata["Capabilities"] = capabilities_table(self.context)
+            show_capabilities(self.context, result)
         self._guard.suite(result)
         failures = self.context.leave(data.id)
         if result.tests or self.context.server_lives:

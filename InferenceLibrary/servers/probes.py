@@ -96,7 +96,7 @@ def judge_health(health: Health, status: int, body: bytes) -> str:
 
 
 def lists_model(client: Client, path: str, budget: float = PROBE_TIMEOUT) -> str:
-    """Ask for the list of models: it must name the client's model, or any when the client has none."""
+    """Ask for the list of models: it must name the client's model; a client without one gets the first."""
     limits = client.limits._replace(total=share_of(budget))
     try:
         reply = client.send("GET", path, sending=ANY_STATUS._replace(limits=limits))
@@ -106,7 +106,9 @@ def lists_model(client: Client, path: str, budget: float = PROBE_TIMEOUT) -> str
         return f"status {reply.status}"
     data = reply.json.get("data") if isinstance(reply.json, dict) else None
     names = [str(item.get("id")) for item in data if isinstance(item, dict)] if isinstance(data, list) else []
-    if client.model in names or (client.model is None and names):
+    if client.model is None and names:
+        client.model = names[0]
+    if client.model in names:
         return OK
     return f"{LISTS_OTHERS}{_few(names)}" if names else "a list without a model"
 

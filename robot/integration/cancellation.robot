@@ -17,6 +17,7 @@ ${ENDLESS}    {"ignore_eos": true}
 *** Test Cases ***
 A Stream Is Cancelled After Three Tokens
     [Tags]    smoke    covers:batch-cancelled
+    Skip Unless Server Supports    ignore_eos
     ${stream} =    Stream Chat    ${LONG_PROMPT}    max_tokens=200    cancel_after=3    extra=${ENDLESS}
     Should Be True    ${stream.cancelled}
     Should Be True    3 <= len($stream.tokens) < 200
@@ -24,6 +25,7 @@ A Stream Is Cancelled After Three Tokens
 
 A Stream Is Cancelled From Elsewhere
     [Tags]    covers:worker-cancel
+    Skip Unless Server Supports    ignore_eos
     Slow Down Where Possible
     Start Call    Stream Chat    ${LONG_PROMPT}    max_tokens=200    extra=${ENDLESS}
     Wait Until Call Has Tokens    2
@@ -33,6 +35,7 @@ A Stream Is Cancelled From Elsewhere
     The Server Should Forget It
 
 Cancelling One Stream Leaves The Other
+    Skip Unless Server Supports    ignore_eos
     Slow Down Where Possible
     Start Call    Stream Chat    ${LONG_PROMPT}    max_tokens=20    alias=kept    extra=${ENDLESS}
     Start Call    Stream Chat    ${LONG_PROMPT}    max_tokens=200    alias=dropped    extra=${ENDLESS}

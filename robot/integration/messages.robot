@@ -16,7 +16,7 @@ A Message Is Answered
     Get Answer Value    ${reply}    type    ==    message
     Should Be Equal    ${reply.role}    assistant
     Finish Reason Should Be    ${reply}    end_turn
-    Get Answer Text    ${reply}    matches    ${PATTERN_CAPITAL_OF_FRANCE}
+    Should Not Be Empty    ${reply.text}
     Usage Should Add Up    ${reply}
 
 A Streamed Message Comes In Order
@@ -32,12 +32,14 @@ Streamed And Whole Messages Agree
     Answers Should Agree    ${reply}    ${stream}
 
 A Message Agrees With A Chat
+    Skip Unless Server Supports    chat
     ${message} =    Send Message    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
     ${chat} =    Chat    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
     Answers Should Agree    ${message}    ${chat}
 
 Tokens Are Counted Without Generating
     [Tags]    rule:a15
+    Skip Unless Server Supports    count tokens
     ${count} =    Count Message Tokens    ${CAPITAL_OF_FRANCE}
     Should Be True    ${count} > 0
     ${longer} =    Count Message Tokens    ${LONG_PROMPT}
@@ -70,8 +72,10 @@ A Streamed Message Uses A Tool
 A Message Without Messages Is Refused
     [Tags]    rule:a7
     Skip Unless Server Supports    empty messages are refused
-    ${reply} =    Send Request    POST    /v1/messages    {"max_tokens": 5, "messages": []}
-    Should Be True    400 <= ${reply.status} < 500
+    ${right} =    Get Right Chat
+    Send Request    POST    /v1/messages    ${right}    expected_status=200
+    ${reply} =    Send Request    POST    /v1/messages    ${{{**$right, 'messages': []}}}
+    Should Be True    400 <= ${reply.status} < 500    Status: expected 4xx, got ${reply.status}.
     Should Not Be Empty    ${reply.error.message}
 
 A Wrong Index Of A Block Is Found Out

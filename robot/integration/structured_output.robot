@@ -5,7 +5,7 @@ Resource         ../../resources/target.resource
 Resource         ../../resources/requests.resource
 Variables        ../../resources/prompts.yaml
 
-Suite Setup      Use Target
+Suite Setup      Use Target That Supports    chat
 
 Test Tags        structured-output
 
@@ -47,17 +47,22 @@ Free Text In Place Of JSON Is Found Out
 
 A Stop String Ends The Text And Is Not In It
     [Tags]    covers:worker-stop-sequence    rule:c20
+    Skip Unless Server Supports    stop texts
+    Skip Unless Server Supports    known answers
     ${reply} =    Chat    ${CAPITAL_OF_FRANCE}    stop=is    max_tokens=32    temperature=0
     Should Not Contain    ${reply.text}    is
     Finish Reason Should Be    ${reply}    stop
 
 A Stop String Ends A Stream And Is Not In It
     [Tags]    covers:worker-stop-sequence
+    Skip Unless Server Supports    stop texts
+    Skip Unless Server Supports    known answers
     ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    stop=is    max_tokens=32    temperature=0
     Should Not Contain    ${stream.text}    is
     Finish Reason Should Be    ${stream}    stop
 
 One Of Several Stop Strings Is Enough
+    Skip Unless Server Supports    stop texts
     ${reply} =    Chat    ${CAPITAL_OF_FRANCE}    stop=["nowhere", "is"]    max_tokens=32    temperature=0
     Should Not Contain    ${reply.text}    is
 
@@ -72,12 +77,12 @@ A Flushed Stop String Is Found Out
 Several Choices Are Answered
     [Tags]    rule:n2    rule:u1
     Skip Unless Server Supports    several choices
-    ${reply} =    Chat    ${SHORT_PROMPT}    n=2    max_tokens=8
+    ${reply} =    Chat    ${SHORT_PROMPT}    n=2    max_tokens=16
     Length Should Be    ${reply.texts}    2
 
 Several Choices Are Streamed
     Skip Unless Server Supports    several choices
-    ${stream} =    Stream Chat    ${SHORT_PROMPT}    n=2    max_tokens=8
+    ${stream} =    Stream Chat    ${SHORT_PROMPT}    n=2    max_tokens=16
     Length Should Be    ${stream.texts}    2
 
 Two Prompts Are Completed Twice
@@ -88,11 +93,13 @@ Two Prompts Are Completed Twice
 
 Log Probabilities Are Sound
     [Tags]    rule:l3
-    ${reply} =    Chat    ${CAPITAL_OF_FRANCE}    logprobs=2    max_tokens=8    temperature=0
+    Skip Unless Server Supports    log probabilities
+    ${reply} =    Chat    ${CAPITAL_OF_FRANCE}    logprobs=2    max_tokens=16    temperature=0
     Logprobs Should Be Sound    ${reply}    alternatives=2
 
 Streamed Log Probabilities Are Sound
-    ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    logprobs=2    max_tokens=8    temperature=0
+    Skip Unless Server Supports    log probabilities
+    ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    logprobs=2    max_tokens=16    temperature=0
     Logprobs Should Be Sound    ${stream}    alternatives=2
 
 Wrong Log Probabilities Are Found Out
@@ -103,6 +110,7 @@ Wrong Log Probabilities Are Found Out
     Run Keyword And Expect Error    *C23:*    Logprobs Should Be Sound    ${reply}
 
 A Seed Repeats An Answer
+    Skip Unless Server Supports    seed
     ${first} =    Chat    ${SHORT_PROMPT}    seed=42    max_tokens=16    temperature=0.8
     ${second} =    Chat    ${SHORT_PROMPT}    seed=42    max_tokens=16    temperature=0.8
     Answers Should Agree    ${first}    ${second}

@@ -28,6 +28,7 @@ A Required Tool Is Called
 
 A Named Tool Is Called
     [Tags]    rule:t7
+    Skip Unless Server Supports    named tools
     ${reply} =    Chat    How late is it in Paris?    tools=${TOOLS}    tool_choice=get_time
     ${call} =    Tool Should Be Called    ${reply}    get_time
     Should Not Be Empty    ${call.id}
@@ -52,6 +53,7 @@ Streamed And Whole Calls Are The Same
     Answers Should Agree    ${reply}    ${stream}
 
 The Result Of A Tool Is Taken
+    Skip Unless Server Supports    named tools
     VAR    ${question}    How warm is it in Paris?
     ${reply} =    Chat    ${question}    tools=${TOOLS}    tool_choice=get_weather
     ${messages} =    Add Tool Results    ${question}    ${reply}    {"get_weather": {"celsius": 21}}

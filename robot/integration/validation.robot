@@ -1,35 +1,52 @@
 *** Settings ***
-Documentation    Wrong chats: each is refused with what is wrong with it, and the next good one is served.
+Documentation    Wrong chats: each differs from a right one, which is answered first, in one thing; it is refused with
+...              what is wrong with it, and the next good one is served.
 
 Resource         ../../resources/target.resource
-Variables        ../../resources/prompts.yaml
 
-Suite Setup      Use Target
-Test Template    Body Should Be Refused
+Suite Setup      Use Target That Supports    chat
+Test Template    Difference Should Be Refused
 
 Test Tags        api    covers:router-validation
 
 
-*** Test Cases ***    BODY    NEEDS
-Messages That Are No List    {"messages": "not a list"}
-A Temperature That Is A Word    {"messages": [{"role": "user", "content": "Hi"}], "temperature": "hot"}
-A Token Limit That Is A Word    {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": "many"}
+*** Test Cases ***    FIELD    VALUE    NEEDS
+Messages That Are A Number    messages    ${7}    odd bodies are a 4xx
+A Temperature That Is A Word    temperature    hot
+A Token Limit That Is A Word    max_tokens    many
+A Message Without A Role    messages    ${{[{'content': 'no role'}]}}    odd bodies are a 4xx
+A Negative Token Limit    max_tokens    ${-5}    odd bodies are a 4xx
 A Body That Is Not JSON
     [Tags]    rule:r5    rule:r8
+    [Template]    Body Should Be Refused
     {"messages":    unparsable JSON is a 400
-A Body That Is A List    \[]    odd bodies are a 4xx
-A Body That Is A Text    "text"    odd bodies are a 4xx
-A Body That Is A Number    7    odd bodies are a 4xx
-A Message Without A Role    {"messages": [{"content": "no role"}]}    odd bodies are a 4xx
-A Negative Token Limit    {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": -5}    odd bodies are a 4xx
+A Body That Is A List
+    [Template]    Body Should Be Refused
+    \[]    odd bodies are a 4xx
+A Body That Is A Text
+    [Template]    Body Should Be Refused
+    "text"    odd bodies are a 4xx
+A Body That Is A Number
+    [Template]    Body Should Be Refused
+    7    odd bodies are a 4xx
 
 
 *** Keywords ***
+Difference Should Be Refused
+    [Documentation]    A chat that differs from a right one in this field.
+    [Arguments]    ${field}    ${value}    ${needs}=${EMPTY}
+    IF    $needs    Skip Unless Server Supports    ${needs}
+    ${right} =    Get Right Chat
+    Body Should Be Refused    ${{{**$right, $field: $value}}}
+
 Body Should Be Refused
-    [Documentation]    With 400 or 422 and an error object.
+    [Documentation]    With 400 or 422 and an error object, where a right body is answered before and after it.
     [Arguments]    ${body}    ${needs}=${EMPTY}
     IF    $needs    Skip Unless Server Supports    ${needs}
+    ${right} =    Get Right Chat
+    Send Request    POST    /v1/chat/completions    ${right}    expected_status=200
     ${reply} =    Send Request    POST    /v1/chat/completions    ${body}
     Error Should Be    ${reply}    error_category=INVALID_REQ
+    Should Be True    ${reply.status} in (400, 422)    Status: expected 400 or 422, got ${reply.status}.
     Should Not Be Empty    ${reply.error.message}
-    Chat    ${SHORT_PROMPT}    max_tokens=4
+    Send Request    POST    /v1/chat/completions    ${right}    expected_status=200

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import threading
+import time
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 Answer = Callable[[Any], tuple[int, Any]]
-"""From the decoded body to status and answer; a text is sent as an event stream."""
+"""From the decoded body to status and answer; a text is sent as an event stream, event by event."""
 MODELS = {"object": "list", "data": [{"id": "small", "object": "model", "created": 1, "owned_by": "me"}]}
 
 
@@ -91,13 +92,30 @@ class SmallServer:
                 if said is None:
                     answer = known.get(self.path, everything or (lambda asked: (404, refused("There is no such path"))))
                     status, said = answer(asked)
-                body = said.encode() if isinstance(said, str) else json.dumps(said).encode()
                 self.send_response(status)
-                kind = "text/event-stream; charset=utf-8" if isinstance(said, str) else "application/json"
-                self.send_header("content-type", kind)
+                if isinstance(said, str):
+                    self.stream(said)
+                    return
+                body = json.dumps(said).encode()
+                self.send_header("content-type", "application/json")
                 self.send_header("content-length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
+
+            def stream(self, events: str) -> None:
+                """Each event when it is made: a token takes its time."""
+                self.send_header("content-type", "text/event-stream; charset=utf-8")
+                self.send_header("transfer-encoding", "chunked")
+                self.end_headers()
+                try:
+                    for event in events.split("\n\n")[:-1]:
+                        body = f"{event}\n\n".encode()
+                        self.wfile.write(b"%x\r\n%s\r\n" % (len(body), body))
+                        time.sleep(0.003)
+                    self.wfile.write(b"0\r\n\r\n")
+                except ConnectionError:
+                    # A client may give a stream up.
+                    self.close_connection = True
 
             do_POST = do_GET  # noqa: N815
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from robot.api import SkipExecution
 
@@ -52,6 +52,13 @@ def skip_unless_offered(context: Context, server: Server, word: str) -> None:
         return
     state = "refuses" if offer.state is State.REFUSED else "does not offer"
     raise SkipExecution(context.redactor(f"{server.name} {state} '{offer.name}': {offer.evidence}."))
+
+
+def show_capabilities(context: Context, suite: Any) -> None:
+    """Put the table into the metadata of the outermost suite; the library is told of the ends of its own alone."""
+    while suite.parent is not None:
+        suite = suite.parent
+    suite.metadata["Capabilities"] = capabilities_table(context)
 
 
 def capabilities_table(context: Context) -> str:
