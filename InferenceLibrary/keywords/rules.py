@@ -69,7 +69,7 @@ class RuleKeywords(KeywordGroup):
         What the record does not hold leaves the rules on it not judged; the log tells which.
 
         Args:
-            answer: What a call returned, its error with `expected_status=failure`, or what [Replay Stream] did.
+            answer: What a call returned, its error with `expected_status=failure`, or what [Replay Answer] did.
             leave_out: Ids of rules that are not asked: `C7`, or `["C7", "C10"]`.
             only: Ids of the rules that are asked; all by default.
             should: Whether rules that only *should* be kept count too.

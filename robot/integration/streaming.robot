@@ -93,7 +93,7 @@ A Streamed Completion Says What A Reply Says
 
 A Recorded Stream Can Be Judged Again
     ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    max_tokens=32    include_usage=True
-    ${again} =    Replay Stream    ${stream.recording}
+    ${again} =    Replay Answer    ${stream.recording}
     Answers Should Agree    ${stream}    ${again}
     Stream Should Be In Order    ${again}
     Stream Should End With Done    ${again}

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import pytest
 from wire_server import DONE, END_OF_BODY, RESET, STREAM_HEAD, answer, delta, piece
 
+from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.client.http import Client
 from InferenceLibrary.client.recordings import read_recording, write_recording
 from InferenceLibrary.client.sending import Sending
@@ -15,6 +16,7 @@ from InferenceLibrary.client.stream_picture import stalls_of, stream_picture
 from InferenceLibrary.client.stream_reader import stream_of
 from InferenceLibrary.errors import StreamError
 from InferenceLibrary.protocol.exchange import EVERYTHING, Ending, Held
+from InferenceLibrary.protocol.rules.book import judge
 from InferenceLibrary.redaction import Redactor
 
 HELLO = [{"role": "user", "content": "Hi"}]
@@ -104,20 +106,27 @@ def damaged(value):
         yield from ([other, *value[1:]] for other in damaged(value[0]))
 
 
-def test_a_damaged_recording_ends_in_one_line_or_can_be_read(wire, tmp_path):
-    stream = Client(wire([STREAM_HEAD, *EVENTS, *END]).url).stream_chat(HELLO)
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_damaged_recording_ends_in_one_line_or_can_be_judged(wire, tmp_path, whole):
+    if whole:
+        client = Client(wire([answer('{"id": "1", "choices": [], "usage": null}')]).url)
+        exchange = client.send("POST", "/v1/chat/completions", {"messages": HELLO}).exchange
+    else:
+        exchange = Client(wire([STREAM_HEAD, *EVENTS, *END]).url).stream_chat(HELLO).exchange
     path = tmp_path / "s.json"
-    write_recording(stream.exchange, path, Redactor())
+    write_recording(exchange, path, Redactor())
     data = json.loads(path.read_text())
     lines, read = [], 0
     for broken in damaged(data):
         path.write_text(json.dumps(broken))
         try:
-            str(stream_of(read_recording(path)))
+            again = read_recording(path)
         except StreamError as error:
             lines.append(str(error))
         else:
             read += 1
+            str(Reply(again) if whole else stream_of(again))
+            judge(again)
     assert len(lines) > 100
     assert not any("\n" in line for line in lines)
     assert read > 10

@@ -132,8 +132,25 @@ Whole Book Without The Should Rules
 
 A Replay Is Judged Again
     ${stream} =    Stream Chat    Hello    headers=${ROLE_AGAIN}
-    ${again} =    Replay Stream    ${stream.recording}
+    ${again} =    Replay Answer    ${stream.recording}
     Answer Should Keep The Rules    ${again}    only=C7
+
+A Whole Answer Is Judged Again
+    ${reply} =    Chat    Hello    headers=${OTHER_ROLE}
+    ${file} =    Record Answer    ${reply}
+    ${again} =    Replay Answer    ${file}
+    Should Be Equal    ${again.text}    ${reply.text}
+    Answer Should Keep The Rules    ${again}
+
+A Refusal Is Judged Again
+    ${refusal} =    Chat    Hello    model=nobody    expected_status=404
+    ${file} =    Record Answer    ${refusal}
+    ${again} =    Replay Answer    ${file}
+    Should Be Equal As Integers    ${again.status}    404
+    Answer Should Keep The Rules    ${again}    only=R1
+
+What Is Not An Answer Is Not Recorded
+    Record Answer    Hello
 
 A Lump Does Not Come Evenly
     VAR    &{held_back}    X-Inference-Fault=buffered

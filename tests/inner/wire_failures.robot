@@ -213,7 +213,7 @@ Answers That Differ Clearly
     Answers Should Agree    ${first}    ${second}    near_tie=0.0001
 
 No Recording
-    Replay Stream    /no/such/recording.json
+    Replay Answer    /no/such/recording.json
 
 Stalled Stream
     VAR    &{fault}    X-Inference-Fault=stall:before=event,event=5,seconds=0.3

@@ -79,7 +79,7 @@ def test_text_usage_and_end_of_own_apis_are_read(
     assert stream.usage == (7, 2, 9)
     lib.answer_should_contain(stream, "a b")
     lib.usage_should_be(stream, prompt=7, completion=2)
-    again = lib.replay_stream(stream.recording)
+    again = lib.replay_answer(stream.recording)
     assert (again.text, len(again.chunks)) == ("a b", 3)
     assert server.requests[0].startswith(b"POST /api/generate HTTP/1.1")
 
