@@ -83,7 +83,7 @@ class RecordingKeywords(CallGroup):
 
         exchange = read_recording(path)
         answer: Stream | Reply
-        if exchange.is_event_stream:
+        if exchange.is_event_stream or exchange.is_json_lines:
             answer = stream_of(exchange, self.context.redactor)
             answer.recording = path
         else:
