@@ -62,6 +62,7 @@ def test_by_its_url_nothing_fails_and_no_other_server_is_touched(small: SmallSer
     assert asked.count("/v1/embeddings") == asked.count("/tokenize") == 1, "one question decides"
 
 
+@pytest.mark.slow
 def test_by_a_file_it_is_started_and_under_a_shipped_name_it_is_asked(small: SmallServer, tmp_path: Path) -> None:
     profile = tmp_path / "small.yaml"
     profile.write_text(
