@@ -132,7 +132,8 @@ def sweep_picture(name: str, unit: str, steps: Sequence[SweepStep], knee: SweepS
         ("TTFT, ms", [("p50", "ttft_p50", 1000.0), ("p99", "ttft_p99", 1000.0)]),
         ("latency, ms", [("p50", "latency_p50", 1000.0), ("p99", "latency_p99", 1000.0)]),
     ]
-    parts += draw_legend(LEFT, 66, [(LIMIT, "beyond the limits")])
+    if not all(step.kept for step in steps):
+        parts += draw_legend(LEFT, 66, [(LIMIT, "beyond the limits")])
     top, height = 92.0, 120.0
     for label, curves in panels:
         found = [

@@ -12,6 +12,9 @@ from InferenceLibrary.load.plan import LoadPlan, Rate, Users
 from InferenceLibrary.load.result import LoadResult
 from InferenceLibrary.load.run import run
 
+_BEND = 0.05
+"""A curve that is nowhere farther above its chord, as a share of its height, is straight: chance bends it so."""
+
 
 @dataclass(frozen=True)
 class SweepStep:
@@ -176,7 +179,7 @@ def knee(steps: Sequence[SweepStep]) -> SweepStep | None:
     """Return the step that is farthest above the line from the first to the last throughput: the knee of the curve.
 
     After Satopaa and others, "Finding a Kneedle in a Haystack" (2011): both axes from 0 to 1, the largest difference.
-    None with fewer than three steps, or where throughput does not rise.
+    None with fewer than three steps, or where throughput does not rise above that line: it has not bent yet.
     """
     if len(steps) < 3:
         return None
@@ -186,4 +189,5 @@ def knee(steps: Sequence[SweepStep]) -> SweepStep | None:
     if wide <= 0 or high <= 0:
         return None
     gains = [(rate - rates[0]) / high - (level - levels[0]) / wide for level, rate in zip(levels, rates, strict=True)]
-    return steps[gains.index(max(gains))]
+    most = max(gains)
+    return steps[gains.index(most)] if most > _BEND else None

@@ -296,3 +296,9 @@ def test_the_knee_is_where_throughput_stops_to_rise() -> None:
     assert found is not None
     assert found.level == 4
     assert knee(steps[:2]) is None
+    straight, rising = (
+        [SweepStep(level, made(count=int(rate * 10), each=1 / rate), True) for level, rate in enumerate(one, start=1)]
+        for one in ([10.0, 20.3, 30.0, 40.0], [10.0, 10.5, 20.0, 40.0])
+    )
+    assert knee(straight) is None, "chance does not bend a line"
+    assert knee(rising) is None, "a curve that bends upwards has no knee"
