@@ -36,12 +36,18 @@ _SHORTEST = 1e-6
 class _Answers(Generator):
     """Answers with the speeds in their usage; a stream bears its usage in the chunk with the finish reason."""
 
+    old = False
+    """Whether it is the older generation."""
+
     def _send(self, turn: Turn, shape: Shape, ask: Ask, outputs: list[Output]) -> None:
         turn.status = 200
         steps = max((output.count for output in outputs), default=0)
         first, gaps = self.times(turn, ask, steps)
         rest = sum(gaps) if isinstance(gaps, list) else gaps * max(0, steps - 1)
-        usage = {**usage_of(ask, outputs), **_speeds(ask.prompt_tokens, steps, first, rest)}
+        counts = usage_of(ask, outputs)
+        if not self.old:
+            del counts["prompt_tokens_details"]
+        usage = {**counts, **_speeds(ask.prompt_tokens, steps, first, rest)}
         if ask.stream:
             # The usage is always there, whatever stream_options say.
             ask.include_usage = False
@@ -49,13 +55,28 @@ class _Answers(Generator):
             for event in draft.events or ():
                 if event.kind == "finish":
                     event.data["usage"] = usage
+                if not self.old and isinstance(event.data, dict):
+                    event.data["system_fingerprint"] = "local"
+                    for choice in event.data.get("choices", ()):
+                        choice.setdefault("logprobs", None)
         else:
             draft = whole_answer(shape, turn.id, turn.model, ask, outputs)
             draft.body["usage"] = usage
+            if not self.old:
+                _as_recorded(draft.body)
             draft.pace(first, gaps, steps)
         if turn.scripted is not None:
             turn.scripted.change(draft)
         deliver(turn, draft)
+
+
+def _as_recorded(body: dict[str, Any]) -> None:
+    """Fill in what 0.9.2 tells with null where others leave it out."""
+    body["system_fingerprint"] = "local"
+    for choice in body["choices"]:
+        choice.setdefault("logprobs", None)
+        if "message" in choice:
+            choice["message"].setdefault("tool_calls", None)
 
 
 def _speeds(prompt_tokens: int, tokens: int, first: float, rest: float) -> dict[str, float]:
@@ -77,9 +98,12 @@ class MistralRs(OpenAI):
 
     def __init__(self, app: App) -> None:
         super().__init__(app)
-        self.generator = _Answers(app)
+        self.generator: _Answers = _Answers(app)
         settings = app.settings
         self._old = isinstance(settings, MistralRsSettings) and settings.older_generation
+        self.generator.old = self._old
+        if not self._old:
+            app.header_sources.append(self._shared_headers)
         self._no_metrics = isinstance(settings, MistralRsSettings) and settings.no_metrics
         self._loaded = True
         self._since = int(time())
@@ -106,6 +130,11 @@ class MistralRs(OpenAI):
             "/docs": {"GET": self._docs},
             **routes,
         }
+
+    @staticmethod
+    def _shared_headers(_turn: Turn) -> tuple[tuple[str, str], ...]:
+        """The headers by which pages of other sites may read every answer of 0.9.2."""
+        return ("access-control-allow-origin", "*"), ("access-control-expose-headers", "x-request-id")
 
     def error(self, error: ApiError, path: str = "") -> Draft:
         if self._old:
@@ -146,7 +175,7 @@ class MistralRs(OpenAI):
         shown = {"object": "model", "created": self._since, "owned_by": "local"}
         names = ["default", *self.app.settings.names]
         status = {} if self._old else {"status": "loaded" if self._loaded else "unloaded"}
-        data = [{"id": name, **shown, **status} for name in names]
+        data = [{"id": name, **shown, **({} if self._old else {"root": name}), **status} for name in names]
         deliver(turn, Draft(body={"object": "list", "data": data}))
 
     def _model_id(self, turn: Turn) -> str:
