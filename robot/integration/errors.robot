@@ -33,7 +33,7 @@ A Refused Stream Is Plain JSON Before Any Event
     ${right} =    Get Right Chat    stream=${True}
     ${reply} =    Send Request    POST    /v1/chat/completions    ${right}    expected_status=200
     Should Contain    ${reply.headers}[content-type]    text/event-stream
-    VAR    ${wrong}    ${{{**$right, 'messages': 7}}}
+    VAR    &{wrong}    &{right}    messages=${7}
     ${reply} =    Send Request    POST    /v1/chat/completions    ${wrong}
     Should Be True    ${reply.status} in (400, 422)    Status: expected 400 or 422, got ${reply.status}.
     Should Contain    ${reply.headers}[content-type]    application/json
@@ -76,7 +76,8 @@ Any Further Call Returns The Refusal That It Expects
 
 A Refusal Tells No Secrets
     ${right} =    Get Right Chat
-    ${reply} =    Send Request    POST    /v1/chat/completions    ${{{**$right, 'messages': 7}}}
+    VAR    &{wrong}    &{right}    messages=${7}
+    ${reply} =    Send Request    POST    /v1/chat/completions    ${wrong}
     Should Be True    400 <= ${reply.status} < 500    Status: expected 4xx, got ${reply.status}.
     Should Not Match Regexp    ${reply.body}    Traceback|File "/|/home/|\\.py:\\d+
 

@@ -35,7 +35,8 @@ Counters Match Many Answers
 A Refused Request Is Not Counted As Served
     ${before} =    Get Metrics
     ${right} =    Get Right Chat
-    ${refused} =    Send Request    POST    /v1/chat/completions    ${{{**$right, 'messages': 7}}}
+    VAR    &{wrong}    &{right}    messages=${7}
+    ${refused} =    Send Request    POST    /v1/chat/completions    ${wrong}
     Should Be True    400 <= ${refused.status} < 500    Status: expected 4xx, got ${refused.status}.
     ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=16
     Counters Should Match    ${before}    ${refused}    ${reply}

@@ -80,7 +80,8 @@ A Response Without Input Is Refused
     ${server} =    Get Server
     VAR    &{right}    model=${server.model}    input=Say one word.    max_output_tokens=${64}
     Send Request    POST    /v1/responses    ${right}    expected_status=200
-    ${reply} =    Send Request    POST    /v1/responses    ${{{'model': $server.model, 'max_output_tokens': 64}}}
+    VAR    &{wrong}    model=${server.model}    max_output_tokens=${64}
+    ${reply} =    Send Request    POST    /v1/responses    ${wrong}
     Should Be True    400 <= ${reply.status} < 500    Status: expected 4xx, got ${reply.status}.
 
 A Gap In The Sequence Numbers Is Found Out
