@@ -41,7 +41,7 @@ class Finding:
 
     what: str
     state: str
-    """`ok`, `missing` (something optional) or `broken` (something that the library cannot do without)."""
+    """`ok`, `absent` (something optional: what needs it is skipped) or `broken` (the library cannot do without it)."""
     detail: str
     remedy: str = ""
 
@@ -56,8 +56,8 @@ def examine(write: Callable[[str], None]) -> int:
         if finding.remedy:
             write(f"{'':{width + 12}}do: {finding.remedy}")
     broken = sum(finding.state == "broken" for finding in findings)
-    missing = sum(finding.state == "missing" for finding in findings)
-    write(f"{len(findings) - broken - missing} ok, {missing} missing, {broken} broken")
+    absent = sum(finding.state == "absent" for finding in findings)
+    write(f"{len(findings) - broken - absent} ok, {absent} optional and absent, {broken} broken")
     return 1 if broken else 0
 
 
@@ -99,14 +99,14 @@ def _extras() -> list[Finding]:
         elif extra == "onnx" and _version("onnxruntime-gpu"):
             findings.append(Finding("extra 'onnx'", "ok", "onnxruntime-gpu stands in for onnxruntime"))
             continue
-        findings.append(Finding(f"extra '{extra}'", "missing", f"lacks {', '.join(absent)}", remedy))
+        findings.append(Finding(f"extra '{extra}'", "absent", f"lacks {', '.join(absent)}", remedy))
     return findings
 
 
 def _engine() -> Finding:
     what = "container engine"
     if shutil.which("docker") is None and shutil.which("podman") is None:
-        return Finding(what, "missing", "neither docker nor podman is on the PATH", "install Docker or Podman")
+        return Finding(what, "absent", "neither docker nor podman is on the PATH", "install Docker or Podman")
     program = "docker" if shutil.which("docker") else "podman"
     done = _run([program, "version", "--format", "{{.Server.Version}}"])
     version = done.stdout.strip()
@@ -114,7 +114,7 @@ def _engine() -> Finding:
         where = os.environ.get("DOCKER_HOST", "the default socket")
         reason = (done.stderr.strip().splitlines() or ["no answer"])[-1]
         remedy = "start the engine, or set DOCKER_HOST to its socket"
-        return Finding(what, "missing", f"{program} is there, its engine at {where} is not: {reason}", remedy)
+        return Finding(what, "absent", f"{program} is there, its engine at {where} is not: {reason}", remedy)
     return Finding(what, "ok", f"{program} {version}")
 
 
@@ -123,11 +123,11 @@ def _gpu() -> Finding:
         import pynvml
     except ImportError:
         remedy = install_command("performance")
-        return Finding("GPU", "missing", "cannot look: nvidia-ml-py is not installed", remedy)
+        return Finding("GPU", "absent", "cannot look: nvidia-ml-py is not installed", remedy)
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError as error:
-        return Finding("GPU", "missing", f"no NVIDIA driver answers ({error})", "GPU tests skip; run them where one is")
+        return Finding("GPU", "absent", f"no NVIDIA driver answers ({error})", "GPU tests skip; run them where one is")
     try:
         count = pynvml.nvmlDeviceGetCount()
         names = [str(pynvml.nvmlDeviceGetName(pynvml.nvmlDeviceGetHandleByIndex(index))) for index in range(count)]
@@ -142,11 +142,11 @@ def _cuda() -> Finding:
     try:
         import onnxruntime
     except ImportError:
-        return Finding(what, "missing", "onnxruntime is not installed", "see extra 'onnx' or 'onnx-gpu'")
+        return Finding(what, "absent", "onnxruntime is not installed", "see extra 'onnx' or 'onnx-gpu'")
     providers = onnxruntime.get_available_providers()
     if "CUDAExecutionProvider" not in providers:
         detail = f"onnxruntime {onnxruntime.__version__} is built for {', '.join(providers)}"
-        return Finding(what, "missing", detail, "see extra 'onnx-gpu'")
+        return Finding(what, "absent", detail, "see extra 'onnx-gpu'")
     return Finding(what, "ok", f"onnxruntime {onnxruntime.__version__} offers {', '.join(providers)}")
 
 
@@ -154,11 +154,13 @@ def _real_server() -> Finding:
     what = "llama-server"
     path = os.environ.get("LLAMA_SERVER") or shutil.which("llama-server")
     if path is None:
-        return Finding(what, "missing", "not on the PATH", "make test-real builds it, or set LLAMA_SERVER to its path")
+        return Finding(
+            what, "absent", "not on the PATH", "set LLAMA_SERVER to its path; in a checkout make test-real builds it"
+        )
     done = _run([path, "--version"])
     lines = (done.stderr + done.stdout).strip().splitlines()
     if done.returncode != 0:
-        return Finding(what, "missing", f"{path} does not run: {lines[-1:]}", "make test-real builds it")
+        return Finding(what, "absent", f"{path} does not run: {lines[-1:]}", "in a checkout make test-real builds it")
     return Finding(what, "ok", f"{path}: {next((line for line in lines if 'version' in line), '')}")
 
 

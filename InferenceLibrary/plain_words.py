@@ -82,9 +82,10 @@ def _conversion(found: re.Match[str]) -> str:
         return f"Argument '{found['name']}': {_clause(reason)}."
     types = found["types"].removesuffix(" or None").removesuffix(", None")
     names = re.split(r", | or ", types)
-    wanted = " or ".join(_WANTED.get(name, name) for name in names)
-    if types.startswith("'"):
-        wanted = f"one of {types}"
+    words = [name for name in names if name.startswith("'")]
+    others = [_WANTED.get(name, name) for name in names if not name.startswith("'")]
+    listed = " or ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+    wanted = " or ".join([*([f"one of {listed}"] if len(words) > 1 else words), *others])
     because = f" ({reason})" if reason and not any(name in _WANTED for name in names) else ""
     return f"Argument '{found['name']}': expected {wanted}, got {found['value']}{because}."
 

@@ -36,6 +36,10 @@ ANSWER = "a reply of Chat, Complete or Send Request or a stream of Stream Chat o
             "Argument 'x': expected one of 'one', 'two' or 'three', got 'a'.",
         ),
         (
+            "ValueError: Argument 'x' got value 'a' that cannot be converted to 'none', Secret or None.",
+            "Argument 'x': expected 'none' or a Robot secret, such as ${KEY: Secret}    %{MY_KEY}, got 'a'.",
+        ),
+        (
             "ValueError: Argument 'x' got value 'a' that cannot be converted to Thing or None: It is odd.",
             "Argument 'x': expected Thing, got 'a' (It is odd).",
         ),

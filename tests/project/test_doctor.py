@@ -39,7 +39,7 @@ def test_every_gap_comes_with_what_to_do() -> None:
     code = doctor.examine(lines.append)
     assert code == 0, "\n".join(lines)
     for number, line in enumerate(lines):
-        if line.startswith(("[missing", "[broken")):
+        if line.startswith(("[absent", "[broken")):
             assert lines[number + 1].lstrip().startswith("do: "), line
     assert lines[-1].endswith(" 0 broken")
     found = sum(line.startswith("[") for line in lines)
@@ -59,7 +59,7 @@ def test_a_missing_core_package_is_broken(lacking: set[str]) -> None:
 def test_a_missing_extra_is_named_with_its_package(lacking: set[str]) -> None:
     lacking.add("tui-test")
     (finding,) = (found for found in doctor._extras() if found.what == "extra 'terminal'")
-    assert (finding.state, finding.detail) == ("missing", "lacks tui-test")
+    assert (finding.state, finding.detail) == ("absent", "lacks tui-test")
     assert finding.remedy == "pip install tui-test"
 
 
@@ -69,22 +69,22 @@ def test_either_build_of_onnxruntime_will_do(lacking: set[str]) -> None:
     assert found["extra 'onnx'"].detail == "onnxruntime-gpu stands in for onnxruntime"
     lacking.add("onnxruntime-gpu")
     found = {finding.what: finding for finding in doctor._extras()}
-    assert found["extra 'onnx'"].state == "missing"
+    assert found["extra 'onnx'"].state == "absent"
     assert "pip uninstall onnxruntime" in found["extra 'onnx-gpu'"].remedy
 
 
 @pytest.mark.parametrize(
     ("programs", "state", "detail"),
     [
-        ({}, "missing", "neither docker nor podman is on the PATH"),
+        ({}, "absent", "neither docker nor podman is on the PATH"),
         ({"docker": "echo 27.0.1"}, "ok", "docker 27.0.1"),
         ({"podman": "echo 5.1"}, "ok", "podman 5.1"),
         (
             {"docker": "echo 'Cannot connect' >&2; exit 1"},
-            "missing",
+            "absent",
             "docker is there, its engine at here is not: Cannot",
         ),
-        ({"docker": "exit 1"}, "missing", "no answer"),
+        ({"docker": "exit 1"}, "absent", "no answer"),
     ],
 )
 def test_the_container_engine(
@@ -103,13 +103,13 @@ def test_the_container_engine(
 def test_a_real_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("LLAMA_SERVER", raising=False)
-    assert doctor._real_server().state == "missing"
+    assert doctor._real_server().state == "absent"
     server = script(tmp_path, "llama-server", "echo noise; echo 'version: 42 (abc)' >&2")
     assert doctor._real_server().detail == f"{server}: version: 42 (abc)"
     broken = script(tmp_path, "broken", "echo 'no library' >&2; exit 127")
     monkeypatch.setenv("LLAMA_SERVER", str(broken))
     finding = doctor._real_server()
-    assert (finding.state, "no library" in finding.detail) == ("missing", True)
+    assert (finding.state, "no library" in finding.detail) == ("absent", True)
     monkeypatch.setenv("LLAMA_SERVER", "/no/such/server")
     assert "No such file" in doctor._real_server().detail
 
@@ -123,7 +123,7 @@ def test_a_probe_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_the_gpu_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     finding = doctor._gpu()
-    assert finding.state in {"ok", "missing"}
+    assert finding.state in {"ok", "absent"}
     monkeypatch.setitem(sys.modules, "pynvml", None)
     assert doctor._gpu().remedy == "pip install psutil nvidia-ml-py"
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
