@@ -15,6 +15,8 @@ from InferenceLibrary.servers.probing.answering import Answered, sorted_answer, 
 from InferenceLibrary.servers.probing.call import CheckCall
 from InferenceLibrary.servers.probing.calls import KEYLESS, REACH, calls_for
 from InferenceLibrary.servers.probing.making import made
+from InferenceLibrary.servers.probing.probes import PROBES
+from InferenceLibrary.servers.probing.shown import SHOWN
 
 _STATES: dict[str, CoverageState] = {
     "good": "offered",
@@ -95,6 +97,8 @@ class _Asking:
         self._tell = tell
         self._most = most
         self._nowhere: Exchange | None = None
+        self._taken: set[str] = set()
+        """Capabilities whose first question was answered: what needs them is asked, though they may not be shown."""
 
     def reach(self, model: str | None) -> None:
         """Ask what tells whether somebody is there, and which model to ask for.
@@ -144,8 +148,7 @@ class _Asking:
     def _why_not(self, call: CheckCall) -> str:
         if not call.needs:
             return ""
-        found = self.findings.coverage.get(call.needs)
-        return "" if found is not None and found.state == "offered" else f"'{call.needs}' is not offered"
+        return "" if call.needs in self._taken else f"'{call.needs}' is not offered"
 
     def _asked(self, call: CheckCall) -> AskedCall:
         assert self._nowhere is not None
@@ -158,23 +161,32 @@ class _Asking:
             state: CoverageState = "offered" if self.findings.key else "not offered"
             self.findings.coverage["keys"] = CoverageResult(capability="keys", state=state, reason=words(exchange))
         elif not call.refusal:
-            self._learn(call, answered)
+            self._learn(call, answered, exchange)
             self._judge_ability(call, done)
         self._note(done)
         if exchange.status is None and self._made(client, REACH[1], self._most).status is None:
             raise CutShort(f"it stopped answering at '{call.name}': {exchange.problem}")
         return done
 
-    def _learn(self, call: CheckCall, answered: Answered) -> None:
-        """Keep what an answer to a right question tells; the first one of a capability decides."""
-        state = _STATES[answered.sort]
-        found = CoverageResult(capability=call.capability, state=state, reason=answered.reason)
-        if call.capability not in self.findings.coverage:
-            self.findings.coverage[call.capability] = found
+    def _learn(self, call: CheckCall, answered: Answered, exchange: Exchange) -> None:
+        """Keep what an answer to a right question tells; the first one of a capability decides, and what shows it."""
+        name = call.capability
+        state, reason = _STATES[answered.sort], answered.reason
+        good = state == "offered"
+        if good and name in SHOWN and PROBES[name] == (call,):
+            # A field that is answered with 200 may still be ignored.
+            reason = SHOWN[name]([exchange])
+            state = "not offered" if reason else state
+        found = CoverageResult(capability=name, state=state, reason=reason)
+        if name not in self.findings.coverage:
+            self.findings.coverage[name] = found
+            self._taken |= {name} if good else set()
+        elif good and state != "offered":
+            self.findings.coverage[name] = found
         elif state != "offered":
-            reason = f"{call.name}: {answered.reason}"
-            self.findings.refused.append(CoverageResult(capability=call.capability, state=state, reason=reason))
-        if state == "offered" and call.capability not in {"models", "model details"}:
+            told = f"{call.name}: {reason}"
+            self.findings.refused.append(CoverageResult(capability=name, state=state, reason=told))
+        if good and name not in {"models", "model details"}:
             self.findings.judged = True
 
     def _judge_ability(self, call: CheckCall, done: AskedCall) -> None:

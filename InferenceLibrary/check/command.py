@@ -25,6 +25,7 @@ from InferenceLibrary.check.judging import (
     rule_results,
     verdicts,
 )
+from InferenceLibrary.check.keys import KEY_VARIABLE, with_keys
 from InferenceLibrary.check.plan import plan_lines
 from InferenceLibrary.check.proof import proof_section, prove
 from InferenceLibrary.check.targets import CheckTarget, Opened, opened
@@ -42,8 +43,6 @@ from InferenceLibrary.report.markdown import markdown
 from InferenceLibrary.servers.probing.calls import calls_for
 from InferenceLibrary.version import __version__
 
-KEY_VARIABLE = "INFERENCE_API_KEY"
-
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
@@ -54,8 +53,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--model", help="model to ask for; the first of the model list by default")
     parser.add_argument(
-        "--api-key-env", metavar="VARIABLE", default=KEY_VARIABLE,
-        help=f"environment variable that holds the key [{KEY_VARIABLE}]",
+        "--api-key-env", metavar="[URL|PROFILE=]VARIABLE", action="append", default=[],
+        help=f"environment variable that holds the key [{KEY_VARIABLE}]; with several servers once for each that has "
+        "a key: http://host:port=VARIABLE",
     )  # fmt: skip
     parser.add_argument(
         "--dialect",
@@ -197,21 +197,17 @@ def _result(
 
 
 def _wanted(arguments: argparse.Namespace, redact: Redactor) -> list[CheckTarget]:
-    key = os.environ.get(arguments.api_key_env)
-    if not key and arguments.api_key_env != KEY_VARIABLE:
-        raise TargetError(f"The variable {arguments.api_key_env} of --api-key-env is not set, or empty.")
-    if key:
-        redact.add(key)
     wrong = next((one for one in arguments.option if "=" not in one), None)
     if wrong is not None:
         raise TargetError(describe("--option is not understood", expected="NAME=VALUE", got=f"'{wrong}'"))
     if not 0 < arguments.timeout < float("inf"):
         raise TargetError(describe("--timeout is not understood", expected="seconds above 0", got=arguments.timeout))
     options = dict(one.split("=", 1) for one in arguments.option)
-    return [
-        CheckTarget(one, arguments.model, key or None, arguments.dialect, options, arguments.timeout)
+    targets = [
+        CheckTarget(one, arguments.model, None, arguments.dialect, options, arguments.timeout)
         for one in dict.fromkeys(arguments.targets)
     ]
+    return with_keys(targets, arguments.api_key_env, os.environ, redact)
 
 
 def _write(results: CheckResults, checked: Sequence[Checked], arguments: argparse.Namespace, redact: Redactor) -> None:

@@ -49,6 +49,11 @@ class CheckTarget(NamedTuple):
             return Path(self.name).stem if self.name.endswith((".yaml", ".yml")) else self.name
         return self.name.partition("://")[0] + "://" + urlsplit(self.name).netloc.rpartition("@")[2]
 
+    @property
+    def receiver(self) -> str:
+        """Who gets its key: the host of a URL with its port, or the profile whose server is started."""
+        return urlsplit(self.name).netloc.rpartition("@")[2].lower() if self.is_url else self.name
+
 
 class Opened(NamedTuple):
     """A target that can be called."""

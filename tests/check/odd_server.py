@@ -88,7 +88,7 @@ class OddServer:
             wrong = {"message": "No such model", "type": "invalid", "param": None, "code": "model_not_found"}
             return 404, {"error": wrong}
         taken = {"model", "messages", "max_tokens", "temperature"}
-        if set(asked) - taken:
+        if set(asked) - taken and self.habit != "ignores fields":
             odd = ", ".join(sorted(set(asked) - taken))
             return 400, {"error": {"message": f"not taken: {odd}", "type": "invalid", "param": None, "code": None}}
         usage = {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12}

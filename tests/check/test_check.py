@@ -186,6 +186,58 @@ def test_the_key_goes_to_the_server_and_nowhere_else(
     assert not any(KEY in text for text in texts)
 
 
+def test_each_server_gets_its_own_key_only(
+    serve: Serve, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ONE_KEY", KEY)
+    monkeypatch.setenv("OTHER_KEY", "sk-of-the-other")
+    one, other, keyless = serve(), serve(), serve()
+    urls = [one.url, other.url, keyless.url]
+    main(["check", *urls, "--api-key-env", f"{one.url}=ONE_KEY", "--api-key-env", f"{other.url}=OTHER_KEY"])
+    sent = [{headers.get("authorization") for _, _, headers in server.requests} for server in (one, other, keyless)]
+    assert sent == [{None, f"Bearer {KEY}"}, {None, "Bearer sk-of-the-other"}, {None}]
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "The key of INFERENCE_API_KEY would be sent to several servers"),
+        (["--api-key-env", "ONE_KEY"], "The key of ONE_KEY would be sent to several servers"),
+        (["--api-key-env", "http://127.0.0.1:3=ONE_KEY"], "names a target that is not checked"),
+        (["--api-key-env", "ONE_KEY", "--api-key-env", "ONE_KEY"], "is given twice"),
+    ],
+)
+def test_a_key_for_several_servers_is_refused_and_nothing_is_sent(
+    serve: Serve,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    said: str,
+) -> None:
+    one, other = serve(), serve()
+    monkeypatch.setenv("INFERENCE_API_KEY", KEY)
+    monkeypatch.setenv("ONE_KEY", KEY)
+    assert main(["check", one.url, other.url, *words]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+    assert KEY not in line
+    assert one.requests == other.requests == []
+
+
+def test_a_field_that_is_taken_and_ignored_is_not_offered(serve: Serve, tmp_path: Path) -> None:
+    main(["check", serve("ignores fields").url, "--output", str(tmp_path)])
+    (target,) = results(tmp_path).targets
+    found = {one.capability: one for one in reversed(target.coverage)}
+    assert found["several choices"].state == "not offered"
+    assert found["several choices"].reason == "two choices were asked for, 1 came"
+    assert found["tool calls"].state == "not offered"
+    assert found["tool calls"].reason.startswith("no tool is called")
+    # What is ignored is asked whole and streamed: the rules judge it.
+    asked = {one.name for one in target.calls if one.state != "not asked"}
+    assert "a tool that must be called, streamed" in asked
+
+
 def test_a_variable_without_a_key_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "http://127.0.0.1:1", "--api-key-env", "NO_SUCH_VARIABLE"]) == 2
     assert "NO_SUCH_VARIABLE of --api-key-env is not set" in capsys.readouterr().err
