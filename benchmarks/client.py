@@ -52,6 +52,7 @@ OWN_PROGRAMS = {
     "Program Should Refuse Arguments",
     "Program Version Should Match",
     "Program Help Should Contain",
+    "Program Help Should Not Contain",
     "Model Should Load",
     "Model Should Be Refused",
 }

@@ -178,29 +178,74 @@ class ProgramKeywords(KeywordGroup):
         return text
 
     @keyword(tags=["binary", "assertion"])
-    def program_help_should_contain(self, *words: str, timeout: timedelta = timedelta(seconds=10)) -> str:
+    def program_help_should_contain(
+        self,
+        *words: str,
+        matching: str | None = None,
+        ignore_case: bool = False,
+        timeout: timedelta = timedelta(seconds=10),
+    ) -> str:
         """Check that the help of the program under test mentions every word, and return the help.
 
         Args:
-            words: Texts that must occur, such as options.
+            words: Texts that must occur, such as options, each as it stands; not empty.
+            matching: Regular expression in their place; `^` and `$` stand for the ends of a line.
+            ignore_case: Whether upper and lower case are the same.
             timeout: How long the program may take.
 
         Raises:
-            CheckFailure: The exit code is not 0; a word is missing, with the nearest lines; none is named, or an
-                empty one.
+            CheckFailure: The exit code is not 0; a word is missing, with the nearest lines; nothing is looked for, an
+                empty one, or words and an expression.
 
         ```robotframework
         *** Test Cases ***
         The Help Is Complete
             Use Program    python
             Program Help Should Contain    -c    -m    --version
+            Program Help Should Contain    matching=^usage:    ignore_case=True
         ```
         """
         from InferenceLibrary.programs.checks import check_help
 
-        binary = self._binary()
-        text = check_help(binary, self._runner(binary, timeout), words)
-        self.log.info(f"The help of {binary.name} has {len(text.splitlines())} lines and mentions {', '.join(words)}.")
+        program = self._binary()
+        text = check_help(program, self._runner(program, timeout), words, matching, ignore_case)
+        looked_for = ", ".join(words) or f"/{matching}/"
+        self.log.info(f"The help of {program.name} has {len(text.splitlines())} lines and mentions {looked_for}.")
+        return text
+
+    @keyword(tags=["binary", "assertion"])
+    def program_help_should_not_contain(
+        self,
+        *words: str,
+        matching: str | None = None,
+        ignore_case: bool = False,
+        timeout: timedelta = timedelta(seconds=10),
+    ) -> str:
+        """Check that the help of the program under test mentions none of several words, and return the help.
+
+        Args:
+            words: Texts that must not occur, such as options that were taken out, each as it stands; not empty.
+            matching: Regular expression in their place; `^` and `$` stand for the ends of a line.
+            ignore_case: Whether upper and lower case are the same.
+            timeout: How long the program may take.
+
+        Raises:
+            CheckFailure: The exit code is not 0, or there is no help; a word is there, with its lines; nothing is
+                looked for, an empty one, or words and an expression.
+
+        ```robotframework
+        *** Test Cases ***
+        Old Options Are Gone
+            Use Program    python
+            Program Help Should Not Contain    --no-such-option
+        ```
+        """
+        from InferenceLibrary.programs.checks import check_help_without
+
+        program = self._binary()
+        text = check_help_without(program, self._runner(program, timeout), words, matching, ignore_case)
+        looked_for = ", ".join(words) or f"/{matching}/"
+        self.log.info(f"The help of {program.name} has {len(text.splitlines())} lines without {looked_for}.")
         return text
 
     @keyword(tags=["binary", "assertion"])

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from InferenceLibrary.errors import CheckFailure, describe, refuse_empty
 from InferenceLibrary.programs.result import RunResult
+from InferenceLibrary.text_search import TextSearch
 
 Run = Callable[[Sequence[str]], RunResult]
 """Runs the program under test with arguments."""
@@ -66,28 +67,66 @@ def check_version(binary: Binary, run: Run, pattern: str | None = None) -> str:
     return _report(binary, "version", binary.version, run, wanted)
 
 
-def check_help(binary: Binary, run: Run, words: Sequence[str]) -> str:
-    """Return the help text, found to mention every one of `words`.
+def check_help(
+    program: Binary, run: Run, words: Sequence[str], matching: str | None = None, ignore_case: bool = False
+) -> str:
+    """Return the help text, found to mention every one of `words`, or to match.
 
     Raises:
-        CheckFailure: The exit code is not 0, the stream is empty, a word is missing, with near lines; none is named, or
-            an empty one.
+        CheckFailure: The exit code is not 0, the stream is empty, a word is missing, with near lines; what is
+            looked for is not clear (`_wanted`).
     """
-    refuse_empty("the help", *(words or [""]))
-    text = _report(binary, "help", binary.help, run, binary.help.pattern or r"\S")
-    missing = [word for word in words if word not in text]
+    wanted = _wanted(words, matching, ignore_case)
+    text = _report(program, "help", program.help, run, program.help.pattern or r"\S")
+    missing = [one for one in wanted if one.found_in(text) is None]
     if missing:
         lines = [line.strip() for line in text.splitlines() if line.strip()]
-        near = {line for word in missing for line in _near_lines(word, lines)}
+        near = {line for one in missing for line in _near_lines(one.text, lines)} if matching is None else set()
         raise CheckFailure(
             describe(
-                f"The help of {binary.name} does not mention {_quoted(missing)}",
-                expected=f"all of {_quoted(words)}",
+                f"The help of {program.name} does not mention {_listed(missing)}",
+                expected=f"all of {_listed(wanted)}" if matching is None else f"a match of {_listed(wanted)}",
                 got=f"{len(lines)} lines without it" if len(missing) == 1 else f"{len(lines)} lines without them",
                 detail=("Nearest lines", sorted(near)) if near else None,
             )
         )
     return text
+
+
+def check_help_without(
+    program: Binary, run: Run, words: Sequence[str], matching: str | None = None, ignore_case: bool = False
+) -> str:
+    """Return the help text, found to mention none of `words`, or not to match.
+
+    Raises:
+        CheckFailure: The exit code is not 0, the stream is empty, a word is there, with its lines; what is
+            looked for is not clear (`_wanted`).
+    """
+    unwanted = _wanted(words, matching, ignore_case)
+    text = _report(program, "help", program.help, run, program.help.pattern or r"\S")
+    there = [one for one in unwanted if one.found_in(text) is not None]
+    if there:
+        lines = [line.strip() for line in text.splitlines() if any(one.found_in(line) is not None for one in there)]
+        raise CheckFailure(
+            describe(
+                f"The help of {program.name} mentions {_listed(there)}",
+                expected=f"none of {_listed(unwanted)}" if matching is None else f"no match of {_listed(unwanted)}",
+                got=f"{len(lines)} lines with it" if len(there) == 1 else f"{len(lines)} lines with them",
+                detail=("Lines", lines[:12]) if lines else None,
+            )
+        )
+    return text
+
+
+def _wanted(words: Sequence[str], matching: str | None, ignore_case: bool) -> list[TextSearch]:
+    """Return what is looked for in a help: several words, or one regular expression.
+
+    Raises:
+        CheckFailure: Neither or both are given, one is empty, or the expression cannot be read.
+    """
+    if words and matching is None:
+        return [TextSearch("the help", word, ignore_case=ignore_case) for word in words]
+    return [TextSearch("the help", words[0] if words else None, matching, ignore_case)]
 
 
 def check_refusal(
@@ -190,6 +229,10 @@ def _first_line(text: str) -> str:
 
 def _any_of(codes: Sequence[int]) -> str:
     return " or ".join(str(code) for code in codes) or "other than 0"
+
+
+def _listed(wanted: Sequence[TextSearch]) -> str:
+    return ", ".join(map(str, wanted))
 
 
 def _quoted(words: Sequence[str]) -> str:

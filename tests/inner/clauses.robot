@@ -72,6 +72,30 @@ Help Of A Program That Fails
     Use Program    sh    -c    echo --one; exit 3
     Program Help Should Contain    --one
 
+Word Of A Help That Must Be Missing
+    Use Program    ${PYTHON}
+    Program Help Should Not Contain    --no-such-option    -c
+
+Pattern Of A Help That Must Be Missing
+    Use Program    ${PYTHON}
+    Program Help Should Not Contain    matching=^USAGE    ignore_case=True
+
+No Word That A Help Must Lack
+    Use Program    ${PYTHON}
+    Program Help Should Not Contain
+
+Word And Pattern That A Help Must Lack
+    Use Program    ${PYTHON}
+    Program Help Should Not Contain    --bogus    matching=--bogus
+
+No Help That Lacks A Word
+    Use Program    sh    -c    exit 0
+    Program Help Should Not Contain    --one
+
+Lacking Word Of A Program That Fails
+    Use Program    sh    -c    echo --two; exit 3
+    Program Help Should Not Contain    --one
+
 Empty Pattern Of A Version
     Use Program    ${PYTHON}
     Program Version Should Match    ${EMPTY}

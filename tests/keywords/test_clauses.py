@@ -11,6 +11,9 @@ from inner_suites import INNER, InnerRun, run_inner
 EMPTY = (
     r"Nothing is looked for in {}: expected a text, got an empty one, which is everywhere\. Hint: is a variable unset\?"
 )
+NEITHER = (
+    r"What is looked for in the help is not clear: expected a text, or a regular expression by matching=, got neither\."
+)
 STYLE = r"The text 'word' is drawn otherwise \(terminal 'sh'\): expected {}, got {} at column 0, row 0; .*"
 
 MESSAGES = {
@@ -25,9 +28,15 @@ MESSAGES = {
     "Empty Awaited On A Screen": EMPTY.format("the screen"),
     "Empty In A Style": EMPTY.format("the screen"),
     "Empty In An Inline Assertion": EMPTY.format("Screen"),
-    "No Word Of A Help": EMPTY.format("the help"),
+    "No Word Of A Help": NEITHER,
     "Empty Word Of A Help": EMPTY.format("the help"),
     "Help Of A Program That Fails": r"sh --help failed: expected exit code 0, got exit code 3 after \d+\.\d+ s\.",
+    "Word Of A Help That Must Be Missing": r"The help of .* mentions '-c': expected none of '--no-such-option', '-c', got .*",
+    "Pattern Of A Help That Must Be Missing": r"The help of .* mentions /\^USAGE/ in any case: expected no match of /\^USAGE/, got .*",
+    "No Word That A Help Must Lack": NEITHER,
+    "Word And Pattern That A Help Must Lack": r"What is looked for in the help is not clear: .*, got both\.",
+    "No Help That Lacks A Word": r"The help of sh does not match: expected /\\S/ on stdout, got nothing\.",
+    "Lacking Word Of A Program That Fails": r"sh --help failed: expected exit code 0, got exit code 3 after .*",
     "Empty Pattern Of A Version": EMPTY.format("the version"),
     "Empty Mention Of A Refusal": EMPTY.format("the message"),
     "Another Parameter": r"Error: expected param temperature, got .* in.*",

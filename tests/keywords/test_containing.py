@@ -94,8 +94,6 @@ def test_every_keyword_that_looks_for_a_text_has_the_same_arguments_and_its_oppo
     looking = [name for name in found if name.endswith(("Should Contain", "Should Not Contain", "Terminal Contains"))]
     assert len(looking) >= 8
     for name in looking:
-        if name == "Program Help Should Contain":
-            continue
         assert {"matching", "ignore_case"} <= set(found[name].named_only), name
         if name.endswith("Should Contain"):
             assert name.replace("Should Contain", "Should Not Contain") in found

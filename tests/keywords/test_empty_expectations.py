@@ -12,7 +12,7 @@ from InferenceLibrary import InferenceLibrary
 from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.client.stream_reader import stream_of
 from InferenceLibrary.errors import CheckFailure
-from InferenceLibrary.programs.checks import check_help, check_refusal, check_version
+from InferenceLibrary.programs.checks import check_help, check_help_without, check_refusal, check_version
 from InferenceLibrary.protocol.exchange import Exchange, Request
 from InferenceLibrary.servers.loading import check_dry_run, check_refusal_of_model
 from InferenceLibrary.types import JsonObject, Texts
@@ -59,6 +59,9 @@ EMPTY: dict[tuple[str, str], Callable[[InferenceLibrary], Any]] = {
     ("terminal_should_not_contain", "text"): lambda lib: lib.terminal_should_not_contain(""),
     ("terminal_should_not_contain", "matching"): lambda lib: lib.terminal_should_not_contain(matching=""),
     ("program_help_should_contain", "words"): lambda lib: check_help(NOTHING, NOTHING, [""]),
+    ("program_help_should_contain", "matching"): lambda lib: check_help(NOTHING, NOTHING, [], ""),
+    ("program_help_should_not_contain", "words"): lambda lib: check_help_without(NOTHING, NOTHING, [""]),
+    ("program_help_should_not_contain", "matching"): lambda lib: check_help_without(NOTHING, NOTHING, [], ""),
     ("program_version_should_match", "pattern"): lambda lib: check_version(NOTHING, NOTHING, ""),
     ("program_should_refuse_arguments", "contains"): lambda lib: check_refusal(NOTHING, NOTHING, [], contains=""),
     ("model_should_load", "matching"): lambda lib: check_dry_run(NOTHING, NOTHING, NOTHING, ""),

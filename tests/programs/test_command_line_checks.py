@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from InferenceLibrary.errors import CheckFailure
-from InferenceLibrary.programs.checks import Binary, Refusal, Report, Run, check_help, check_refusal, check_version
+from InferenceLibrary.programs.checks import (
+    Binary,
+    Refusal,
+    Report,
+    Run,
+    check_help,
+    check_help_without,
+    check_refusal,
+    check_version,
+)
 from InferenceLibrary.programs.result import RunResult
 
 SERVER = Binary(("/opt/bin/server",), bad_argument=Refusal((2,)))
@@ -59,6 +69,54 @@ def test_help_shows_the_nearest_lines_of_what_is_missing() -> None:
         check_help(SERVER, gives("usage\n  --ports N  ports to bind\n  --host H\n"), ["--prot", "--host"])
     assert "does not mention '--prot': expected all of '--prot', '--host', got 3 lines without it" in str(failure.value)
     assert "    --ports N  ports to bind" in str(failure.value)
+
+
+HELP = gives("Usage: server\n--port N\n--host H\n")
+
+
+def test_help_by_pattern_and_in_any_case() -> None:
+    assert check_help(SERVER, HELP, ["--PORT", "usage"], ignore_case=True)
+    assert check_help(SERVER, HELP, [], matching=r"^--host \w$")
+    assert check_help(SERVER, HELP, [], matching=r"^usage", ignore_case=True)
+
+
+def test_help_without_a_word() -> None:
+    assert "--port" in check_help_without(SERVER, HELP, ["--prot", "usage"])
+    assert check_help_without(SERVER, HELP, [], matching="^port")
+
+
+@pytest.mark.parametrize(
+    ("check", "words", "options", "told"),
+    [
+        (check_help, ["usage"], {}, "does not mention 'usage': expected all of 'usage', got 3 lines without it"),
+        (check_help, [], {"matching": "^host"}, "does not mention /^host/: expected a match of /^host/, got 3 lines"),
+        (check_help, [], {"matching": "^usage"}, "does not mention /^usage/: expected"),
+        (check_help, ["a"], {"matching": "a"}, "What is looked for in the help is not clear: expected"),
+        (check_help, [], {}, "What is looked for in the help is not clear: expected"),
+        (check_help, ["--port", ""], {}, "Nothing is looked for in the help"),
+        (check_help_without, ["--x", "--host"], {}, "mentions '--host': expected none of '--x', '--host', got 1 lines"),
+        (check_help_without, ["usage"], {"ignore_case": True}, "mentions 'usage' in any case: expected none of"),
+        (
+            check_help_without,
+            [],
+            {"matching": "^--"},
+            "mentions /^--/: expected no match of /^--/, got 2 lines with it",
+        ),
+        (check_help_without, ["a"], {"matching": "a"}, "What is looked for in the help is not clear: expected"),
+        (check_help_without, [], {}, "What is looked for in the help is not clear: expected"),
+        (check_help_without, ["--x", ""], {}, "Nothing is looked for in the help"),
+    ],
+)
+def test_help_fails_for_its_own_reason(check: Any, words: list[str], options: dict[str, Any], told: str) -> None:
+    with pytest.raises(CheckFailure) as failure:
+        check(SERVER, HELP, words, **options)
+    assert told in str(failure.value).splitlines()[0]
+
+
+@pytest.mark.parametrize("run", [gives(), gives("--port", exit_code=1)], ids=["no-help", "failed"])
+def test_a_help_that_is_not_there_lacks_nothing(run: Run) -> None:
+    with pytest.raises(CheckFailure):
+        check_help_without(SERVER, run, ["--x"])
 
 
 def test_refusal_that_helps() -> None:
