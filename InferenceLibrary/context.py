@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from InferenceLibrary.monitor.memory import MemoryMonitor
     from InferenceLibrary.onnx.benchmark_record import Benchmark
     from InferenceLibrary.onnx.model import OnnxModel
-    from InferenceLibrary.programs.checks import Binary
+    from InferenceLibrary.programs.checks import ProgramUnderTest
     from InferenceLibrary.protocol.exchange import Exchange
     from InferenceLibrary.protocol.rules.verdicts import Severity, Tally, Verdict
     from InferenceLibrary.servers.control import Behaviour
@@ -242,7 +242,7 @@ class Context:
         self.measurements: Registry[Measurement] = self._registry("measurement", "use Measure Generation")
         self.loads: Registry[LoadResult | InterruptedLoad] = self._registry("load", "use Run Load")
         """Results of loads."""
-        self.binaries: Registry[Binary] = self._registry("program under test", "use Use Program")
+        self.programs: Registry[ProgramUnderTest] = self._registry("program under test", "use Use Program")
         self.loaders: Registry[Loader] = self._registry(
             "program that loads models", "use Use Model Program, or give profile= or command=."
         )
@@ -259,7 +259,7 @@ class Context:
             self.monitors.release,
             self.measurements.release,
             self.loads.release,
-            self.binaries.release,
+            self.programs.release,
             self.loaders.release,
             self.onnx_models.release,
             self.onnx_benchmarks.release,

@@ -7,7 +7,7 @@
     ├── ServerError         a server did not start, was not ready, or died
     ├── RequestError        a call failed: no answer, or a refusal (`status`, `headers`, `body`, `attempts`)
     ├── StreamError         a stream broke off or was not a stream (`event_index`, `stream`)
-    ├── BinaryError         a program could not be run
+    ├── ProgramError         a program could not be run
     ├── TerminalError       a terminal did not show what was awaited (`screen`)
     ├── ModelError          a model file was refused
     └── MonitorError        a measurement could not be taken
@@ -131,7 +131,7 @@ class StreamError(InferenceError):
         return self.stream.error if self.stream is not None else None
 
 
-class BinaryError(InferenceError):
+class ProgramError(InferenceError):
     """A program does not exist, cannot be executed, or outran its time limit."""
 
 

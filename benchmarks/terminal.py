@@ -31,7 +31,7 @@ START = 0.060
 PICTURE = 20_000
 HELD = 2.0
 """Memory that a flood of 100 MB may take over one of 1 MB."""
-SUITES = {"binary": 5.0, "model_loading": 10.0, "terminal": 20.0}
+SUITES = {"program": 5.0, "model_loading": 10.0, "terminal": 20.0}
 """Seconds that each suite may take on the simulator."""
 PROGRAMS = {"cat": ["cat"], "python": [sys.executable, "-q"]}
 

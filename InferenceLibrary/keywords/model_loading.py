@@ -57,7 +57,7 @@ class ModelLoadingKeywords(KeywordGroup):
 
         Raises:
             ProfileError: The profile takes no model, or there is none of that name.
-            BinaryError: The command has no placeholder.
+            ProgramError: The command has no placeholder.
 
         ```robotframework
         *** Test Cases ***
@@ -107,7 +107,7 @@ class ModelLoadingKeywords(KeywordGroup):
         Raises:
             CheckFailure: It was not loaded; with the program's words.
             ProfileError: The profile takes no model, or an option is wrong.
-            BinaryError: The program cannot be run.
+            ProgramError: The program cannot be run.
 
         ```robotframework
         *** Test Cases ***
@@ -157,7 +157,7 @@ class ModelLoadingKeywords(KeywordGroup):
         Raises:
             CheckFailure: One of this does not hold; with the program's words.
             ProfileError: The profile takes no model, or an option is wrong.
-            BinaryError: The program cannot be run.
+            ProgramError: The program cannot be run.
 
         ```robotframework
         *** Test Cases ***

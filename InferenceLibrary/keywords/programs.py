@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from assertionengine import AssertionOperator
 from robot.api.deco import keyword
 
-from InferenceLibrary.errors import BinaryError, TargetError, describe
+from InferenceLibrary.errors import ProgramError, TargetError, describe
 from InferenceLibrary.keywords.shared.arguments import command_of, plain, plain_mapping, profile_or_current
 from InferenceLibrary.keywords.shared.assertions import check_number, check_text
 from InferenceLibrary.keywords.shared.base import KeywordGroup
@@ -18,7 +18,7 @@ from InferenceLibrary.programs.result import RunResult
 from InferenceLibrary.types import JsonObject
 
 if TYPE_CHECKING:
-    from InferenceLibrary.programs.checks import Binary
+    from InferenceLibrary.programs.checks import ProgramUnderTest
 
 OutputStream = Literal["stdout", "stderr"]
 
@@ -26,7 +26,7 @@ OutputStream = Literal["stdout", "stderr"]
 class ProgramKeywords(KeywordGroup):
     """Programs: run within limits, with exit code, output, time and memory."""
 
-    @keyword(tags=["binary"])
+    @keyword(tags=["program"])
     def use_program(
         self,
         *command: Any,
@@ -39,13 +39,13 @@ class ProgramKeywords(KeywordGroup):
         exit_codes: list[int] | None = None,
         error_stream: OutputStream = "stderr",
     ) -> str:
-        """Say which program the binary keywords test, until the test or suite ends.
+        """Say which program the keywords for programs test, until the test or suite ends.
 
-        Without it they test the current server's program, as the `binary:` section of its profile describes it.
+        Without it they test the current server's program, as the `program:` section of its profile describes it.
 
         Args:
             command: The program and arguments that always come first.
-            profile: In place of a command: a profile, whose `binary:` section names the program and tells its ways.
+            profile: In place of a command: a profile, whose `program:` section names the program and tells its ways.
             version_arguments: How it is asked for its version; `--version` by default.
             version_stream: Where it prints its version.
             version_pattern: Regular expression that the version must match.
@@ -65,22 +65,22 @@ class ProgramKeywords(KeywordGroup):
             Program Should Refuse Arguments    --bogus
         ```
         """
-        from InferenceLibrary.programs.checks import Binary, Refusal, Report
+        from InferenceLibrary.programs.checks import ProgramUnderTest, Refusal, Report
 
         if bool(command) == (profile is not None):
             got = "both" if command else "nothing"
-            raise BinaryError(describe("The program to test is not clear", expected="a command or profile=", got=got))
+            raise ProgramError(describe("The program to test is not clear", expected="a command or profile=", got=got))
         if profile is not None:
             return self._use(self._from_profile(profile))
-        binary = Binary(
+        program = ProgramUnderTest(
             tuple(plain(self.context, part) for part in command),
             version=Report(tuple(version_arguments or ("--version",)), version_stream, version_pattern),
             help=Report(tuple(help_arguments or ("--help",)), help_stream),
             bad_argument=Refusal(tuple(exit_codes or ()), error_stream),
         )
-        return self._use(binary)
+        return self._use(program)
 
-    @keyword(tags=["binary"])
+    @keyword(tags=["program"])
     def run_program(
         self,
         *command: Any,
@@ -109,7 +109,7 @@ class ProgramKeywords(KeywordGroup):
             outlived it).
 
         Raises:
-            BinaryError: It cannot be run, does not end in time, or writes more than 256 MB.
+            ProgramError: It cannot be run, does not end in time, or writes more than 256 MB.
 
         ```robotframework
         *** Test Cases ***
@@ -121,10 +121,10 @@ class ProgramKeywords(KeywordGroup):
         """
         arguments = [plain(self.context, part) for part in command]
         if not arguments or arguments[0].startswith("-"):
-            arguments = [*self._binary().command, *arguments]
+            arguments = [*self._program().command, *arguments]
         return self._run(arguments, timeout, env=plain_mapping(self.context, environment), cwd=cwd, stdin=stdin)
 
-    @keyword(tags=["binary", "assertion"])
+    @keyword(tags=["program", "assertion"])
     def program_should_exist(self, program: str | None = None) -> str:
         """Check that a program exists and can be executed here, and return its path.
 
@@ -136,7 +136,7 @@ class ProgramKeywords(KeywordGroup):
                 program under test ([Use Program]).
 
         Raises:
-            BinaryError: It cannot be run; with the reason and names that are near.
+            ProgramError: It cannot be run; with the reason and names that are near.
 
         ```robotframework
         *** Test Cases ***
@@ -146,11 +146,11 @@ class ProgramKeywords(KeywordGroup):
         """
         from InferenceLibrary.processes.find import find_program
 
-        path = find_program(program if program is not None else self._binary().command[0])
+        path = find_program(program if program is not None else self._program().command[0])
         self.log.info(f"{path} is there, and can be executed.")
         return str(path)
 
-    @keyword(tags=["binary", "assertion"])
+    @keyword(tags=["program", "assertion"])
     def program_version_should_match(
         self, pattern: str | None = None, *, timeout: timedelta = timedelta(seconds=10)
     ) -> str:
@@ -172,12 +172,12 @@ class ProgramKeywords(KeywordGroup):
         """
         from InferenceLibrary.programs.checks import check_version
 
-        binary = self._binary()
-        text = check_version(binary, self._runner(binary, timeout), pattern)
-        self.log.info(f"Version of {binary.name}: {' '.join(text.split())}")
+        program = self._program()
+        text = check_version(program, self._runner(program, timeout), pattern)
+        self.log.info(f"Version of {program.name}: {' '.join(text.split())}")
         return text
 
-    @keyword(tags=["binary", "assertion"])
+    @keyword(tags=["program", "assertion"])
     def program_help_should_contain(
         self,
         *words: str,
@@ -207,13 +207,13 @@ class ProgramKeywords(KeywordGroup):
         """
         from InferenceLibrary.programs.checks import check_help
 
-        program = self._binary()
+        program = self._program()
         text = check_help(program, self._runner(program, timeout), words, matching, ignore_case)
         looked_for = ", ".join(words) or f"/{matching}/"
         self.log.info(f"The help of {program.name} has {len(text.splitlines())} lines and mentions {looked_for}.")
         return text
 
-    @keyword(tags=["binary", "assertion"])
+    @keyword(tags=["program", "assertion"])
     def program_help_should_not_contain(
         self,
         *words: str,
@@ -242,13 +242,13 @@ class ProgramKeywords(KeywordGroup):
         """
         from InferenceLibrary.programs.checks import check_help_without
 
-        program = self._binary()
+        program = self._program()
         text = check_help_without(program, self._runner(program, timeout), words, matching, ignore_case)
         looked_for = ", ".join(words) or f"/{matching}/"
         self.log.info(f"The help of {program.name} has {len(text.splitlines())} lines without {looked_for}.")
         return text
 
-    @keyword(tags=["binary", "assertion"])
+    @keyword(tags=["program", "assertion"])
     def program_should_refuse_arguments(
         self,
         *arguments: Any,
@@ -271,7 +271,7 @@ class ProgramKeywords(KeywordGroup):
 
         Raises:
             CheckFailure: One of this does not hold; with the program's output.
-            BinaryError: It did not end in time, or cannot be run.
+            ProgramError: It did not end in time, or cannot be run.
 
         ```robotframework
         *** Test Cases ***
@@ -283,20 +283,20 @@ class ProgramKeywords(KeywordGroup):
         from InferenceLibrary.programs.checks import check_refusal
 
         if not arguments:
-            raise BinaryError(describe("No arguments are named", expected="at least one that is wrong", got="none"))
-        binary = self._binary()
+            raise ProgramError(describe("No arguments are named", expected="at least one that is wrong", got="none"))
+        program = self._program()
         refused = check_refusal(
-            binary,
-            self._runner(binary, timeout),
+            program,
+            self._runner(program, timeout),
             [plain(self.context, argument) for argument in arguments],
             exit_codes=() if exit_code is None else (exit_code,),
             contains=contains,
             stream=stream,
         )
-        self.log.info(f"{binary.name} refused: {refused}")
+        self.log.info(f"{program.name} refused: {refused}")
         return refused
 
-    @keyword(tags=["binary", "getter"])
+    @keyword(tags=["program", "getter"])
     def get_program_peak_memory(
         self,
         result: RunResult,
@@ -313,7 +313,7 @@ class ProgramKeywords(KeywordGroup):
             message: Replaces the text of the failure.
 
         Raises:
-            BinaryError: The memory is not known: the system does not tell, or the program ended within milliseconds.
+            ProgramError: The memory is not known: the system does not tell, or the program ended within milliseconds.
 
         ```robotframework
         *** Test Cases ***
@@ -323,7 +323,7 @@ class ProgramKeywords(KeywordGroup):
         ```
         """
         if result.peak_memory is None:
-            raise BinaryError(
+            raise ProgramError(
                 describe(
                     f"The memory of '{result.command[0]}' is not known", got=f"an end after {result.elapsed:.3f} s"
                 )
@@ -337,7 +337,7 @@ class ProgramKeywords(KeywordGroup):
             message,
         )
 
-    @keyword(tags=["binary", "getter"])
+    @keyword(tags=["program", "getter"])
     def get_program_output(
         self,
         result: RunResult,
@@ -366,27 +366,27 @@ class ProgramKeywords(KeywordGroup):
         name = f"{stream} of {result.command[0]}:"
         return check_text(result.stream(stream).strip(), assertion_operator, assertion_expected, name, message)
 
-    def _use(self, binary: Binary) -> str:
-        self.context.binaries.add(binary)
-        self.log.info(f"The program under test is {' '.join(self.context.redactor.argv(list(binary.command)))}.")
-        return binary.name
+    def _use(self, program: ProgramUnderTest) -> str:
+        self.context.programs.add(program)
+        self.log.info(f"The program under test is {' '.join(self.context.redactor.argv(list(program.command)))}.")
+        return program.name
 
-    def _binary(self) -> Binary:
-        if len(self.context.binaries):
-            return self.context.binaries.get()
+    def _program(self) -> ProgramUnderTest:
+        if len(self.context.programs):
+            return self.context.programs.get()
         if not len(self.context.servers):
             raise TargetError("No program to test is named. Hint: use Use Program, or Start Server with a profile.")
         return self._from_profile(None)
 
-    def _from_profile(self, name: str | None) -> Binary:
-        from InferenceLibrary.programs.checks import Binary, Refusal, Report
+    def _from_profile(self, name: str | None) -> ProgramUnderTest:
+        from InferenceLibrary.programs.checks import ProgramUnderTest, Refusal, Report
 
         profile = profile_or_current(self.context, name)
-        command = command_of(self.context, profile, "binary")
-        part = profile.binary
+        command = command_of(self.context, profile, "program")
+        part = profile.program
         assert part is not None  # command_of has refused a profile without it
         version, usage, refusal = part.version, part.help, part.bad_argument
-        return Binary(
+        return ProgramUnderTest(
             command,
             version=Report(tuple(version.arguments), version.stream, version.pattern)
             if version
@@ -395,9 +395,9 @@ class ProgramKeywords(KeywordGroup):
             bad_argument=Refusal(tuple(refusal.exit_codes), refusal.stream),
         )
 
-    def _runner(self, binary: Binary, timeout: timedelta) -> Any:
+    def _runner(self, program: ProgramUnderTest, timeout: timedelta) -> Any:
         def run(arguments: Sequence[str]) -> RunResult:
-            return self._run([*binary.command, *arguments], timeout)
+            return self._run([*program.command, *arguments], timeout)
 
         return run
 

@@ -46,7 +46,7 @@ class TerminalKeywords(TerminalGroup):
 
         Raises:
             MissingExtraError: The extra `terminal` is not installed.
-            BinaryError: The program cannot be run.
+            ProgramError: The program cannot be run.
 
         ```robotframework
         *** Test Cases ***

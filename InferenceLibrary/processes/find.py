@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from InferenceLibrary.errors import BinaryError, describe
+from InferenceLibrary.errors import ProgramError, describe
 
 # e_machine of the ELF header (System V ABI and its processor supplements), with what platform.machine() says.
 _ELF_MACHINES = {
@@ -51,10 +51,10 @@ def find_program(
         hint: How to come by it, for the error that it is missing.
 
     Raises:
-        BinaryError: It is missing, a directory, not executable, or made for another machine; the message says which.
+        ProgramError: It is missing, a directory, not executable, or made for another machine; the message says which.
     """
     if not program.strip():
-        raise BinaryError(describe("No program is named", expected="a name or a path", got="an empty text"))
+        raise ProgramError(describe("No program is named", expected="a name or a path", got="an empty text"))
     if not _is_path(program):
         return _on_path(program, env, hint)
     path = Path(os.path.normpath((cwd or Path.cwd()) / Path(program).expanduser()))
@@ -69,11 +69,11 @@ def check_directory(cwd: Path | None) -> None:
     """Refuse a working directory that is none.
 
     Raises:
-        BinaryError: It does not exist or is not a directory.
+        ProgramError: It does not exist or is not a directory.
     """
     if cwd is not None and not cwd.is_dir():
         got = f"the file '{cwd}'" if cwd.exists() else f"'{cwd}', which does not exist"
-        raise BinaryError(describe("The working directory cannot be used", expected="a directory", got=got))
+        raise ProgramError(describe("The working directory cannot be used", expected="a directory", got=got))
 
 
 def _is_path(program: str) -> bool:
@@ -101,7 +101,7 @@ def _on_path(program: str, env: Mapping[str, str] | None, hint: str | None) -> P
         advice = _joined(_near(program, folders), hint)
     else:
         advice = _near(program, folders) or "Give its path, or put its folder on the PATH"
-    raise BinaryError(
+    raise ProgramError(
         describe(
             f"Program '{program}' does not exist",
             expected="a file on the PATH",
@@ -129,7 +129,7 @@ def _joined(near: str | None, hint: str) -> str:
 def _refuse(path: Path, reason: Reason | None) -> None:
     if reason is not None:
         expected, got, hint = reason
-        raise BinaryError(describe(f"Program '{path}' cannot be run", expected=expected, got=got, hint=hint))
+        raise ProgramError(describe(f"Program '{path}' cannot be run", expected=expected, got=got, hint=hint))
 
 
 def _why_not(path: Path) -> Reason | None:

@@ -35,7 +35,7 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class Binary:
+class ProgramUnderTest:
     """A program under test and what its command line is like."""
 
     command: tuple[str, ...]
@@ -51,11 +51,11 @@ class Binary:
         """There is nothing to release: a program under test is a description."""
 
 
-def check_version(binary: Binary, run: Run, pattern: str | None = None) -> str:
+def check_version(program: ProgramUnderTest, run: Run, pattern: str | None = None) -> str:
     """Return the version text, found to match.
 
     Args:
-        binary: The program.
+        program: The program.
         run: Runs it.
         pattern: A regular expression that is searched in the text; None takes the program's own.
 
@@ -63,12 +63,12 @@ def check_version(binary: Binary, run: Run, pattern: str | None = None) -> str:
         CheckFailure: The exit code is not 0, the stream is empty, the text does not match, or the pattern is empty.
     """
     refuse_empty("the version", pattern)
-    wanted = pattern or binary.version.pattern or r"\d+\.\d+|\S"
-    return _report(binary, "version", binary.version, run, wanted)
+    wanted = pattern or program.version.pattern or r"\d+\.\d+|\S"
+    return _report(program, "version", program.version, run, wanted)
 
 
 def check_help(
-    program: Binary, run: Run, words: Sequence[str], matching: str | None = None, ignore_case: bool = False
+    program: ProgramUnderTest, run: Run, words: Sequence[str], matching: str | None = None, ignore_case: bool = False
 ) -> str:
     """Return the help text, found to mention every one of `words`, or to match.
 
@@ -94,7 +94,7 @@ def check_help(
 
 
 def check_help_without(
-    program: Binary, run: Run, words: Sequence[str], matching: str | None = None, ignore_case: bool = False
+    program: ProgramUnderTest, run: Run, words: Sequence[str], matching: str | None = None, ignore_case: bool = False
 ) -> str:
     """Return the help text, found to mention none of `words`, or not to match.
 
@@ -130,7 +130,7 @@ def _wanted(words: Sequence[str], matching: str | None, ignore_case: bool) -> li
 
 
 def check_refusal(
-    binary: Binary,
+    program: ProgramUnderTest,
     run: Run,
     arguments: Sequence[str],
     *,
@@ -144,7 +144,7 @@ def check_refusal(
     argument is wrong; and leaves no process behind.
 
     Args:
-        binary: The program.
+        program: The program.
         run: Runs it.
         arguments: The bad arguments.
         exit_codes: The codes that are right; none named: those of the program, else any but 0.
@@ -156,9 +156,9 @@ def check_refusal(
     """
     refuse_empty("the message", contains)
     result = run(arguments)
-    codes = tuple(exit_codes) or binary.bad_argument.exit_codes
-    where = stream or binary.bad_argument.stream
-    what = f"{binary.name} {' '.join(result.command[1:])}".rstrip()
+    codes = tuple(exit_codes) or program.bad_argument.exit_codes
+    where = stream or program.bad_argument.stream
+    what = f"{program.name} {' '.join(result.command[1:])}".rstrip()
     shown = _shown(result)
     if result.signal:
         raise _failure(f"{what} crashed", "a refusal with an exit code", result.ending, result, shown)
@@ -188,10 +188,10 @@ def check_refusal(
     return result
 
 
-def _report(binary: Binary, what: str, report: Report, run: Run, pattern: str) -> str:
+def _report(program: ProgramUnderTest, what: str, report: Report, run: Run, pattern: str) -> str:
     result = run(report.arguments)
     shown = _shown(result)
-    asked = f"{binary.name} {' '.join(report.arguments)}"
+    asked = f"{program.name} {' '.join(report.arguments)}"
     if result.exit_code != 0:
         raise _failure(f"{asked} failed", "exit code 0", result.ending, result, shown)
     text = result.stream(report.stream).strip()
@@ -200,11 +200,11 @@ def _report(binary: Binary, what: str, report: Report, run: Run, pattern: str) -
     other = STREAMS[1 - STREAMS.index(report.stream)]
     hint = None
     if re.search(pattern, result.stream(other), re.MULTILINE):
-        hint = f"It stands on {other}: say so with stream={other}, or in the profile's binary.{what}.stream"
+        hint = f"It stands on {other}: say so with stream={other}, or in the profile's program.{what}.stream"
     got = repr(_first_line(text)) if text else "nothing"
     raise CheckFailure(
         describe(
-            f"The {what} of {binary.name} does not match",
+            f"The {what} of {program.name} does not match",
             expected=f"/{pattern}/ on {report.stream}",
             got=got,
             hint=hint,

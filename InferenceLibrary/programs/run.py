@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from InferenceLibrary.deadline import Deadline, wait_until
-from InferenceLibrary.errors import BinaryError, describe
+from InferenceLibrary.errors import ProgramError, describe
 from InferenceLibrary.processes.find import check_directory, find_program
 from InferenceLibrary.processes.sessions import Member, ProcessSession
 from InferenceLibrary.programs.result import RunResult
@@ -54,7 +54,7 @@ def run_program(
         redactor: Masks secrets in the result's command line and in errors.
 
     Raises:
-        BinaryError: The program cannot be run, took too long, or wrote too much.
+        ProgramError: The program cannot be run, took too long, or wrote too much.
     """
     redactor = redactor or Redactor()
     environment = {**os.environ, **(env or {})}
@@ -81,7 +81,7 @@ def run_program(
                 _end(process, session)
         stdout, stderr = (redactor(_read(path)) for path in files[:2])
     if watch.flooded:
-        raise BinaryError(
+        raise ProgramError(
             describe(
                 f"{' '.join(shown)} was ended",
                 expected=f"at most {OUTPUT_LIMIT / 1e6:.0f} MB on a stream",
@@ -91,7 +91,7 @@ def run_program(
             )
         )
     if not in_time:
-        raise BinaryError(
+        raise ProgramError(
             describe(
                 f"{' '.join(shown)} did not end",
                 expected=f"its end within {timeout:g} s",
@@ -186,7 +186,7 @@ def _spawn(
             "No such file or directory": "Its interpreter or dynamic loader is missing",
             "Argument list too long": "Pass a file instead",
         }.get(reason)
-        raise BinaryError(describe(f"{' '.join(shown)} could not be started", got=reason, hint=hint)) from None
+        raise ProgramError(describe(f"{' '.join(shown)} could not be started", got=reason, hint=hint)) from None
 
 
 def _outliving(session: ProcessSession) -> list[Member]:

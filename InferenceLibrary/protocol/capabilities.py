@@ -191,7 +191,7 @@ _ALL = (
     Capability("gguf models", _M, "Model files of the form GGUF.", assumed=True),
     Capability("ggml models", _M, "Model files of the form GGML.", assumed=True),
     Capability("safetensors models", _M, "Model files of the form SafeTensors.", assumed=True),
-    Capability("binary", _C, "The program is known; the profile's section `binary` says how it is run."),
+    Capability("program", _C, "The program is known; the profile's section `program` says how it is run."),
     Capability("checked port numbers", _C, "The program refuses a port out of range.", assumed=True),
     Capability("terminal", _C, "A chat in the terminal; the profile's section `terminal` says how it is used."),
     Capability("help in the terminal", _C, "A command in the terminal for help.", assumed=True),

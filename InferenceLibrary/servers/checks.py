@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from InferenceLibrary.durations import parse_duration
-from InferenceLibrary.errors import BinaryError, InferenceError, MissingExtraError, ProfileError, ServerError, describe
+from InferenceLibrary.errors import InferenceError, MissingExtraError, ProfileError, ProgramError, ServerError, describe
 from InferenceLibrary.servers.command import filled
 from InferenceLibrary.servers.limited import within
 from InferenceLibrary.servers.probes import OK, connects
@@ -148,11 +148,11 @@ def _run(command: list[str], cwd: Path | None, budget: float) -> str:
 
     try:
         find_program(command[0], cwd=cwd)
-    except BinaryError as error:
+    except ProgramError as error:
         raise ServerError(str(error)) from None
     try:
         result = run_program(command, timeout=budget, cwd=cwd)
-    except BinaryError as error:
+    except ProgramError as error:
         return str(error).splitlines()[0]
     if result.exit_code == 0:
         return OK

@@ -46,7 +46,7 @@ def build_command(
 
     Raises:
         ProfileError: An option is unknown, missing, or has a value of the wrong type.
-        BinaryError: A program cannot be found, or cannot be run.
+        ProgramError: A program cannot be found, or cannot be run.
         ServerError: A file that an option names cannot be found.
     """
     environment = os.environ if environment is None else environment

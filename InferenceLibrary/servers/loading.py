@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.errors import BinaryError, CheckFailure, ProfileError, ServerError, describe, refuse_empty
+from InferenceLibrary.errors import CheckFailure, ProfileError, ProgramError, ServerError, describe, refuse_empty
 from InferenceLibrary.modelfiles.info import SUFFIXES
 from InferenceLibrary.programs.result import RunResult
 
@@ -69,7 +69,7 @@ class Loader:
         self.command = tuple(command)
         self._options = dict(options or {})
         if profile is None and not any("{model_" in word for word in self.command):
-            raise BinaryError(
+            raise ProgramError(
                 describe(
                     "The command takes no model",
                     expected="a word with {model_file}, {model_folder} or {model_filename}",
@@ -216,7 +216,7 @@ def check_refusal_of_model(
     refuse_empty("the message", matching)
     try:
         result = run(loader.argv(model, dry_run=True))
-    except BinaryError as error:
+    except ProgramError as error:
         if "did not end" not in str(error):
             raise
         raise CheckFailure(f"{what} was not refused by {loader.name}: {error}") from None

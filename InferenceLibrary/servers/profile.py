@@ -151,7 +151,7 @@ class BadArgument(_Part, frozen=True):
     stream: Literal["stdout", "stderr"] = "stderr"
 
 
-class BinarySection(_Part, frozen=True):
+class ProgramSection(_Part, frozen=True):
     """How the program behaves on a command line."""
 
     command: Annotated[list[str], msgspec.Meta(min_length=1)]
@@ -225,7 +225,7 @@ class Profile(_Part, frozen=True):
     """None: it cannot be started, only connected to."""
     ready: Ready = Ready()
     stop: Stop = Stop()
-    binary: BinarySection | None = None
+    program: ProgramSection | None = None
     terminal: TerminalSection | None = None
     metrics: MetricsSection | None = None
     model_routes: ModelRoutes = ModelRoutes()
@@ -295,7 +295,7 @@ def _in_its_folder(profile: Profile, folder: str) -> Profile:
         return text.replace("{profile_dir}", folder)
 
     parts: dict[str, Any] = {}
-    for name, section in (("start", profile.start), ("binary", profile.binary), ("terminal", profile.terminal)):
+    for name, section in (("start", profile.start), ("program", profile.program), ("terminal", profile.terminal)):
         if section is not None:
             parts[name] = msgspec.structs.replace(section, command=[put(part) for part in section.command])
     if profile.start is not None:
@@ -352,10 +352,10 @@ def _check(profile: Profile, place: Place) -> None:
         commands.append(("terminal.command", profile.terminal.command, options | profile.terminal.options))
         patterns.append(("terminal.prompt", profile.terminal.prompt))
         patterns.append(("terminal.answer_end", profile.terminal.answer_end or ""))
-    if profile.binary is not None:
-        commands.append(("binary.command", profile.binary.command, options))
-        probes = (("version", profile.binary.version), ("help", profile.binary.help))
-        patterns += [(f"binary.{name}.pattern", probe.pattern) for name, probe in probes if probe is not None]
+    if profile.program is not None:
+        commands.append(("program.command", profile.program.command, options))
+        probes = (("version", profile.program.version), ("help", profile.program.help))
+        patterns += [(f"program.{name}.pattern", probe.pattern) for name, probe in probes if probe is not None]
     for key, pattern in patterns:
         try:
             re.compile(pattern)

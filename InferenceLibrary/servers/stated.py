@@ -5,7 +5,7 @@ from __future__ import annotations
 from InferenceLibrary.protocol.capabilities import Capability, Offer, State
 from InferenceLibrary.servers.profile import Profile
 
-_SECTIONS = {"binary": "binary", "terminal": "terminal", "start": "start", "metrics": "metrics"}
+_SECTIONS = {"program": "program", "terminal": "terminal", "start": "start", "metrics": "metrics"}
 """Capability to the section of the profile without which it cannot be used."""
 
 

@@ -49,7 +49,7 @@ class Terminal:
 
     Raises:
         MissingExtraError: The package `tui-test` is not installed.
-        BinaryError: The program cannot be run.
+        ProgramError: The program cannot be run.
         TerminalError: The terminal could not be opened.
     """
 

@@ -136,8 +136,8 @@ def test_a_server_that_lacks_something_is_skipped_with_the_reason(lib: Inference
     lib.connect_to_server(started.base_url, alias="far")
     with pytest.raises(SkipExecution, match=r"^far does not offer 'fault injection': its profile does not say so"):
         lib.skip_unless_server_supports("fault injection")
-    with pytest.raises(SkipExecution, match=r"^far does not offer 'binary': only its URL is known, not its program"):
-        lib.skip_unless_server_supports("binary")
+    with pytest.raises(SkipExecution, match=r"^far does not offer 'program': only its URL is known, not its program"):
+        lib.skip_unless_server_supports("program")
     with pytest.raises(ValueError, match=r"'fault injetion' is not a capability\. Did you mean 'fault injection'"):
         lib.skip_unless_server_supports("fault injetion")
 

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from InferenceLibrary.errors import BinaryError, ModelError, ProfileError
+from InferenceLibrary.errors import ModelError, ProfileError, ProgramError
 from InferenceLibrary.modelfiles.ggml_file import create_tiny_ggml
 from InferenceLibrary.modelfiles.info import model_info
 from InferenceLibrary.modelfiles.safetensors_file import create_tiny_safetensors
@@ -110,7 +110,7 @@ def test_a_profile_gets_the_options_that_it_has(tmp_path: Path) -> None:
 def test_a_command_has_its_placeholders_filled(tmp_path: Path) -> None:
     loader = Loader(None, ["run", "--model={model_file}", "{model_filename}", "{other}"])
     assert loader.argv(tmp_path / "m.gguf", dry_run=True) == ["run", f"--model={tmp_path}/m.gguf", "m.gguf", "{other}"]
-    with pytest.raises(BinaryError, match="got no command"):
+    with pytest.raises(ProgramError, match="got no command"):
         Loader(None, [])
     with pytest.raises(ProfileError, match="has no 'start' section"):
         Loader(load_profile("openai"))

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from InferenceLibrary.errors import BinaryError
+from InferenceLibrary.errors import ProgramError
 from InferenceLibrary.processes.find import find_program
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="ELF is the format of Linux")
 
 
 def refusal(program: str, **options: object) -> str:
-    with pytest.raises(BinaryError) as error:
+    with pytest.raises(ProgramError) as error:
         find_program(program, **options)  # type: ignore[arg-type]
     return str(error.value)
 

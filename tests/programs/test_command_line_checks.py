@@ -9,7 +9,7 @@ import pytest
 
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.programs.checks import (
-    Binary,
+    ProgramUnderTest,
     Refusal,
     Report,
     Run,
@@ -20,7 +20,7 @@ from InferenceLibrary.programs.checks import (
 )
 from InferenceLibrary.programs.result import RunResult
 
-SERVER = Binary(("/opt/bin/server",), bad_argument=Refusal((2,)))
+SERVER = ProgramUnderTest(("/opt/bin/server",), bad_argument=Refusal((2,)))
 
 
 def gives(
@@ -47,10 +47,10 @@ def test_version_on_the_other_stream_is_hinted_at() -> None:
 
 
 def test_version_where_the_profile_says() -> None:
-    binary = Binary(("server",), version=Report(("--version",), "stderr", "version: "))
-    assert check_version(binary, gives(stderr="version: 7"), None) == "version: 7"
+    program = ProgramUnderTest(("server",), version=Report(("--version",), "stderr", "version: "))
+    assert check_version(program, gives(stderr="version: 7"), None) == "version: 7"
     with pytest.raises(CheckFailure, match=r"expected /version: / on stderr, got 'release 7'"):
-        check_version(binary, gives(stderr="release 7"), None)
+        check_version(program, gives(stderr="release 7"), None)
 
 
 def test_version_that_ends_with_an_error() -> None:

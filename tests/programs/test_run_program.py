@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from alarm import Interruption, interruption
 
-from InferenceLibrary.errors import BinaryError
+from InferenceLibrary.errors import ProgramError
 from InferenceLibrary.programs import run as run_module
 from InferenceLibrary.programs.run import run_program
 from InferenceLibrary.redaction import Redactor
@@ -84,7 +84,7 @@ def test_bytes_that_are_no_text_are_replaced() -> None:
 
 def test_the_time_limit_ends_the_program_and_its_children(tmp_path: Path) -> None:
     script = f"trap '' TERM; sleep 100 & echo $! > {tmp_path}/pids; echo $$ >> {tmp_path}/pids; echo before; sleep 100"
-    with pytest.raises(BinaryError) as error:
+    with pytest.raises(ProgramError) as error:
         run_program(["sh", "-c", script], timeout=0.5)
     first, *rest = str(error.value).splitlines()
     assert "did not end: expected its end within 0.5 s, got a running program after" in first
@@ -110,7 +110,7 @@ def test_a_daemon_that_leaves_the_session_is_ended_too(tmp_path: Path) -> None:
 
 def test_a_flood_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_module, "OUTPUT_LIMIT", 5_000_000)
-    with pytest.raises(BinaryError, match="expected at most 5 MB on a stream, got more"):
+    with pytest.raises(ProgramError, match="expected at most 5 MB on a stream, got more"):
         run_program(["yes"], timeout=60)
 
 
@@ -128,13 +128,13 @@ def test_secrets_are_masked_in_results_and_errors() -> None:
     result = run_program(["sh", "-c", "echo it is hunter22", "x", "--api-key", "other-key"], redactor=redactor)
     assert result.stdout == "it is ***\n"
     assert "other-key" not in str(result)
-    with pytest.raises(BinaryError) as error:
+    with pytest.raises(ProgramError) as error:
         run_program(["sh", "-c", "echo hunter22; sleep 100"], timeout=0.2, redactor=redactor)
     assert "hunter22" not in str(error.value)
 
 
 def test_a_working_directory_that_is_none_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BinaryError, match="The working directory cannot be used: expected a directory"):
+    with pytest.raises(ProgramError, match="The working directory cannot be used: expected a directory"):
         run_program(["true"], cwd=tmp_path / "none")
 
 

@@ -31,7 +31,7 @@ def test_its_tags_choose_tests_and_stay_out_of_the_log(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
     result = ExecutionResult(str(tmp_path / "output.xml"))
     assert result.statistics.total.passed == 1
-    assert [tag.name for tag in result.statistics.tags] == ["binary", "smoke"]
+    assert [tag.name for tag in result.statistics.tags] == ["program", "smoke"]
 
 
 @pytest.mark.parametrize(

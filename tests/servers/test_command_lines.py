@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from InferenceLibrary.errors import BinaryError, ProfileError, ServerError
+from InferenceLibrary.errors import ProfileError, ProgramError, ServerError
 from InferenceLibrary.servers.command import build_command
 from InferenceLibrary.servers.profile import Option
 
@@ -187,7 +187,7 @@ def test_a_program_is_looked_up(tmp_path: Path) -> None:
     option = Option(type="program", default="no-such-program-anywhere", hint="build it.")
     argv = build_command(["{opt}"], {"opt": option}, {"opt": str(program)}, source="mine", placeholders={})
     assert argv == [str(program)]
-    with pytest.raises(BinaryError, match=r"'no-such-program-anywhere' does not exist: .* Hint: build it\."):
+    with pytest.raises(ProgramError, match=r"'no-such-program-anywhere' does not exist: .* Hint: build it\."):
         build_command(["{opt}"], {"opt": option}, {}, source="mine", placeholders={})
 
 
@@ -200,7 +200,7 @@ def test_a_program_is_looked_up(tmp_path: Path) -> None:
         ("empty", "cannot be run: expected a program, got an empty file."),
     ],
 )
-def test_what_is_no_program_is_told_as_by_the_binary_keywords(tmp_path: Path, made: str, message: str) -> None:
+def test_what_is_not_a_program_is_told_as_by_its_keywords(tmp_path: Path, made: str, message: str) -> None:
     path = tmp_path / "thing"
     if made == "folder":
         path.mkdir()
@@ -208,7 +208,7 @@ def test_what_is_no_program_is_told_as_by_the_binary_keywords(tmp_path: Path, ma
         path.touch()
         path.chmod(0o644 if made == "text" else 0o755)
     option = Option(type="program", hint="build it.")
-    with pytest.raises(BinaryError) as caught:
+    with pytest.raises(ProgramError) as caught:
         build_command(["{opt}"], {"opt": option}, {"opt": str(path)}, source="mine", placeholders={})
     assert str(caught.value).startswith(f"Program '{path}' ")
     assert message.format(path=path) in str(caught.value)

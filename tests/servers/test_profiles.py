@@ -72,14 +72,17 @@ START = "title: x\nstart:\n  command: [a]\n"
         (START + "  announcement: 'on (.*)'", "key 'start.announcement': expected a group that holds the address"),
         ("title: x\nterminal: {command: [a], prompt: '*'}", "key 'terminal.prompt': not a regular expression"),
         ("title: x\nterminal: {command: [a], prompt: a, answer_end: '*'}", "key 'terminal.answer_end': not a regular"),
-        ("title: x\nbinary: {command: [a], help: {arguments: [-h], pattern: '('}}", "key 'binary.help.pattern': not a"),
+        (
+            "title: x\nprogram: {command: [a], help: {arguments: [-h], pattern: '('}}",
+            "key 'program.help.pattern': not a",
+        ),
         (
             "title: x\nstart: {command: [a, '{prot}']}",
             "key 'start.command[1]': nothing fills the placeholder '{prot}'.",
         ),
         (
-            "title: x\nbinary: {command: ['{modle}']}",
-            "key 'binary.command[0]': nothing fills the placeholder '{modle}'.",
+            "title: x\nprogram: {command: ['{modle}']}",
+            "key 'program.command[0]': nothing fills the placeholder '{modle}'.",
         ),
         (
             "title: x\nterminal: {command: ['{x}'], prompt: a}",
@@ -172,7 +175,7 @@ def test_commands_may_name_what_lies_beside_the_profile(tmp_path: Path) -> None:
     file.write_text(
         """title: mine
 start: {command: ["{python}", "{profile_dir}/server.py"], environment: {CONFIG: "{profile_dir}/x.json"}}
-binary: {command: ["{profile_dir}/tool"]}
+program: {command: ["{profile_dir}/tool"]}
 terminal: {command: ["{profile_dir}/chat", "{profile_dir}"], prompt: '>'}
 """,
         encoding="utf-8",
@@ -181,7 +184,7 @@ terminal: {command: ["{profile_dir}/chat", "{profile_dir}"], prompt: '>'}
     assert profile.start is not None
     assert profile.start.command == ["{python}", f"{folder}/server.py"]
     assert profile.start.environment == {"CONFIG": f"{folder}/x.json"}
-    assert profile.binary is not None
-    assert profile.binary.command == [f"{folder}/tool"]
+    assert profile.program is not None
+    assert profile.program.command == [f"{folder}/tool"]
     assert profile.terminal is not None
     assert profile.terminal.command == [f"{folder}/chat", str(folder)]

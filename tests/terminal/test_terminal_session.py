@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from alarm import Interruption, interruption
 
-from InferenceLibrary.errors import BinaryError, MissingExtraError, TerminalError
+from InferenceLibrary.errors import MissingExtraError, ProgramError, TerminalError
 from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.terminal import emulator, session
 
@@ -305,12 +305,12 @@ def test_clicks_reach_a_program_that_asks_for_them(start: Start) -> None:
 
 
 def test_a_program_that_is_missing_is_told() -> None:
-    with pytest.raises(BinaryError, match="Program 'no-such-program' does not exist"):
+    with pytest.raises(ProgramError, match="Program 'no-such-program' does not exist"):
         session.Terminal(["no-such-program"])
 
 
 def test_a_working_directory_that_is_none_is_told(tmp_path: Path) -> None:
-    with pytest.raises(BinaryError, match="The working directory cannot be used: expected a directory"):
+    with pytest.raises(ProgramError, match="The working directory cannot be used: expected a directory"):
         session.Terminal(["cat"], cwd=tmp_path / "none")
 
 

@@ -108,7 +108,7 @@ def profile_or_current(context: Context, name: str | None) -> Profile:
 def command_of(
     context: Context, profile: Profile, section: str, options: Mapping[str, Any] | None = None
 ) -> tuple[str, ...]:
-    """Return the command line of a profile's `binary` or `terminal` section, with its placeholders filled.
+    """Return the command line of a profile's `program` or `terminal` section, with its placeholders filled.
 
     Raises:
         ProfileError: An option is unknown, missing or of the wrong type.
@@ -163,4 +163,4 @@ def refuse_terminal_answer(value: object) -> TerminalAnswer:
 
 
 CONVERTERS: dict[type, Any] = {RunResult: refuse_run_result, TerminalAnswer: refuse_terminal_answer}
-"""What binary and terminal keywords take besides the common types; the library registers it at Robot Framework."""
+"""What program and terminal keywords take besides the common types; the library registers it at Robot Framework."""

@@ -6,14 +6,14 @@ Documentation    The server's program on the command line: it is there, tells it
 
 Resource         ../../resources/target.resource
 
-Suite Setup      Use Target That Supports    binary
+Suite Setup      Use Target That Supports    program
 
-Test Tags        binary
+Test Tags        program
 
 
 *** Test Cases ***
 The Program Exists And Can Be Executed
-    [Tags]    smoke    covers:mistral-binary-exists
+    [Tags]    smoke    covers:mistral-program-exists
     Program Should Exist
 
 It Tells Its Version

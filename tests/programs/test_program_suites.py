@@ -1,4 +1,4 @@
-"""Binary keywords that must fail, in Robot: the message that a reader of the log sees."""
+"""Keywords for programs that must fail, in Robot: the message that a reader of the log sees."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def failures(tmp_path_factory: pytest.TempPathFactory) -> InnerRun:
     (folder / "no-interpreter").write_text("#!/no/such/interpreter\n")
     (folder / "no-interpreter").chmod(0o755)
     variables = ("--variable", f"FOLDER:{folder}", "--variable", f"PYTHON:{sys.executable}")
-    return run_inner("binary_failures.robot", tmp_path_factory.mktemp("out"), *variables)
+    return run_inner("program_failures.robot", tmp_path_factory.mktemp("out"), *variables)
 
 
 @pytest.mark.parametrize("name", MESSAGES)
