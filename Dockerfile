@@ -2,7 +2,7 @@
 ARG BASE=python:3.13-slim
 FROM ${BASE}
 
-RUN python3 -m pip install --no-cache-dir --quiet "httptools>=0.6.4" "msgspec>=0.21" "PyYAML>=6.0.2" "uvloop>=0.21"
+RUN python3 -m pip install --no-cache-dir --quiet "httptools>=0.6.4" "msgspec>=0.21" "PyYAML>=6.0.2" "regex>=2024.4.16" "uvloop>=0.21"
 COPY InferenceLibrary /opt/inference-simulator/InferenceLibrary
 ENV PYTHONPATH=/opt/inference-simulator PYTHONUNBUFFERED=1
 # Compiled modules halve the time to the first answer; --version proves that all parts are there.

@@ -329,4 +329,4 @@ def test_the_image_installs_what_the_project_asks_for() -> None:
     line = next(line for line in (ROOT / "Dockerfile").read_text("utf-8").splitlines() if "pip install" in line)
     installed = set(re.findall(r'"([^"]+)"', line))
     assert installed <= needed
-    assert {re.split(r"[<>=]", item)[0] for item in installed} == {"httptools", "msgspec", "PyYAML", "uvloop"}
+    assert {re.split(r"[<>=]", item)[0] for item in installed} == {"httptools", "msgspec", "PyYAML", "regex", "uvloop"}
