@@ -13,6 +13,7 @@ from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.shared.assertions import check_number, check_text
 from InferenceLibrary.keywords.shared.base import KeywordGroup
 from InferenceLibrary.keywords.shared.calling import exchange_of
+from InferenceLibrary.keywords.shared.choices import called, finish_reason_of, text_of
 from InferenceLibrary.keywords.shared.rule_groups import USAGE, hold
 from InferenceLibrary.text_search import TextSearch
 
@@ -39,6 +40,7 @@ class AnswerKeywords(KeywordGroup):
         *,
         matching: str | None = None,
         ignore_case: bool = False,
+        choice: int = 0,
     ) -> None:
         """Check that the text of an answer contains a text.
 
@@ -47,9 +49,10 @@ class AnswerKeywords(KeywordGroup):
             expected: Text that must be there, as it stands; not empty.
             matching: Regular expression in its place; `^` and `$` stand for the ends of a line.
             ignore_case: Whether upper and lower case are the same.
+            choice: Index of the choice, of an answer with several.
 
         Raises:
-            CheckFailure: It is not there, or nothing is looked for.
+            CheckFailure: It is not there, or nothing is looked for; or there is no such choice.
 
         Example:
         ```robotframework
@@ -62,10 +65,11 @@ class AnswerKeywords(KeywordGroup):
         ```
         """
         wanted = TextSearch("the answer", expected, matching, ignore_case)
-        found = wanted.found_in(answer.text)
+        text = text_of(answer, choice)
+        found = wanted.found_in(text)
         if found is None:
-            raise CheckFailure(f"Answer: expected a text that contains {wanted}, got '{answer.text}'.")
-        self.log.info(f"The answer contains '{found}': {answer.text!r}.")
+            raise CheckFailure(f"{called('Answer', choice)}: expected a text that contains {wanted}, got '{text}'.")
+        self.log.info(f"The answer contains '{found}': {text!r}.")
 
     @keyword(tags=["chat", "assertion"])
     def answer_should_not_contain(
@@ -75,6 +79,7 @@ class AnswerKeywords(KeywordGroup):
         *,
         matching: str | None = None,
         ignore_case: bool = False,
+        choice: int = 0,
     ) -> None:
         """Check that the text of an answer does not contain a text.
 
@@ -83,9 +88,10 @@ class AnswerKeywords(KeywordGroup):
             unwanted: Text that must not be there, as it stands; not empty.
             matching: Regular expression in its place; `^` and `$` stand for the ends of a line.
             ignore_case: Whether upper and lower case are the same.
+            choice: Index of the choice, of an answer with several.
 
         Raises:
-            CheckFailure: It is there, the answer has no text, or nothing is looked for.
+            CheckFailure: It is there, the answer has no text, or nothing is looked for; or there is no such choice.
 
         Example:
         ```robotframework
@@ -97,12 +103,13 @@ class AnswerKeywords(KeywordGroup):
         ```
         """
         wanted = TextSearch("the answer", unwanted, matching, ignore_case)
-        if not answer.text:
-            raise CheckFailure(f"Answer: expected a text without {wanted}, got no text.")
-        found = wanted.found_in(answer.text)
+        text, what = text_of(answer, choice), called("Answer", choice)
+        if not text:
+            raise CheckFailure(f"{what}: expected a text without {wanted}, got no text.")
+        found = wanted.found_in(text)
         if found is not None:
-            raise CheckFailure(f"Answer: expected a text without {wanted}, got '{found}' in '{answer.text}'.")
-        self.log.info(f"The answer does not contain {wanted}: {answer.text!r}.")
+            raise CheckFailure(f"{what}: expected a text without {wanted}, got '{found}' in '{text}'.")
+        self.log.info(f"The answer does not contain {wanted}: {text!r}.")
 
     @keyword(tags=["chat", "assertion"])
     def finish_reason_should_be(self, answer: Reply | Stream, expected: str, *, choice: int = 0) -> None:
@@ -125,10 +132,9 @@ class AnswerKeywords(KeywordGroup):
             Finish Reason Should Be    ${reply}    length
         ```
         """
-        got = answer.finish_reason if choice == 0 else _reason_of(answer, choice)
+        got = finish_reason_of(answer, choice)
         if got != expected:
-            which = f" of choice {choice}" if choice else ""
-            raise CheckFailure(f"Finish reason{which}: expected '{expected}', got {got!r} in {answer}.")
+            raise CheckFailure(f"{called('Finish reason', choice)}: expected '{expected}', got {got!r} in {answer}.")
         self.log.info(f"Finish reason: {got!r} of {answer}.")
 
     @keyword(tags=["chat", "assertion"])
@@ -161,6 +167,8 @@ class AnswerKeywords(KeywordGroup):
         assertion_operator: AssertionOperator | None = None,
         assertion_expected: Any = None,
         message: str | None = None,
+        *,
+        choice: int = 0,
     ) -> Any:
         """Return the text of an answer, checked inline when an operator is given.
 
@@ -169,12 +177,14 @@ class AnswerKeywords(KeywordGroup):
             assertion_operator: `==`, `contains`, `matches` and so on.
             assertion_expected: The other side.
             message: Replaces the text of the failure.
+            choice: Index of the choice, of an answer with several.
 
         Returns:
             The text.
 
         Raises:
             AssertionError: The assertion does not hold.
+            CheckFailure: There is no such choice.
 
         Example:
         ```robotframework
@@ -185,7 +195,8 @@ class AnswerKeywords(KeywordGroup):
             Get Answer Text    ${reply}    matches    (?i)paris
         ```
         """
-        return check_text(answer.text, assertion_operator, assertion_expected, "Text", message)
+        text = text_of(answer, choice)
+        return check_text(text, assertion_operator, assertion_expected, called("Text", choice), message)
 
     @keyword(tags=["chat", "getter"])
     def get_elapsed_time(
@@ -258,19 +269,3 @@ class AnswerKeywords(KeywordGroup):
         return check_number(
             answer.usage.total_tokens, assertion_operator, assertion_expected, "total tokens", "tokens", message
         )
-
-
-def _reason_of(answer: Reply | Stream, choice: int) -> str | None:
-    """Return why a choice ended.
-
-    Raises:
-        CheckFailure: There is no such choice.
-    """
-    pieces = (
-        [piece for chunk in answer.chunks for piece in chunk.pieces] if isinstance(answer, Stream) else answer.pieces
-    )
-    own = [piece for piece in pieces if piece.index == choice]
-    if not own:
-        there = ", ".join(str(index) for index in sorted({piece.index for piece in pieces})) or "none"
-        raise CheckFailure(f"Finish reason: expected choice {choice}, got only {there} in {answer}.")
-    return next((piece.finish_reason for piece in own if piece.finish_reason), None)

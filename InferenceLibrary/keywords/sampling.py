@@ -14,6 +14,7 @@ from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.shared.base import KeywordGroup
+from InferenceLibrary.keywords.shared.choices import called, text_of
 from InferenceLibrary.text_search import TextSearch
 
 if TYPE_CHECKING:
@@ -82,19 +83,22 @@ class SamplingKeywords(KeywordGroup):
         return found
 
     @keyword(tags=["chat", "assertion"])
-    def answer_should_contain_any(self, answer: Reply | Stream, *texts: str, ignore_case: bool = False) -> str:
+    def answer_should_contain_any(
+        self, answer: Reply | Stream, *texts: str, ignore_case: bool = False, choice: int = 0
+    ) -> str:
         """Check that the text of an answer contains one of several texts.
 
         Args:
             answer: A reply or a stream.
             texts: Texts one of which must be there, as it stands.
             ignore_case: Whether upper and lower case are the same.
+            choice: Index of the choice, of an answer with several.
 
         Returns:
             The first one that is there.
 
         Raises:
-            CheckFailure: None is there; one is empty, or none is named.
+            CheckFailure: None is there; one is empty, or none is named; there is no such choice.
 
         Example:
         ```robotframework
@@ -106,12 +110,13 @@ class SamplingKeywords(KeywordGroup):
         ```
         """
         wanted = [TextSearch("the answer", text, ignore_case=ignore_case) for text in texts or [""]]
+        said = text_of(answer, choice)
         for one in wanted:
-            if one.found_in(answer.text) is not None:
-                self.log.info(f"The answer contains {one}: {answer.text!r}.")
+            if one.found_in(said) is not None:
+                self.log.info(f"The answer contains {one}: {said!r}.")
                 return one.text
         listed = ", ".join(map(str, wanted))
-        raise CheckFailure(f"Answer: expected a text that contains one of {listed}, got '{answer.text}'.")
+        raise CheckFailure(f"{called('Answer', choice)}: expected a text that contains one of {listed}, got '{said}'.")
 
     @keyword(tags=["chat", "assertion"])
     def answers_should_agree(

@@ -11,6 +11,7 @@ from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.shared.base import KeywordGroup
+from InferenceLibrary.keywords.shared.choices import called, text_of
 from InferenceLibrary.keywords.shared.rule_groups import LOGPROBS, TOOLS, asked_besides, hold
 from InferenceLibrary.keywords.shared.wire_types import Tools
 from InferenceLibrary.protocol.paths import MESSAGES, RESPONSES
@@ -183,18 +184,19 @@ class ToolKeywords(KeywordGroup):
         return Messages([*messages, {"role": "assistant", "content": answer.text}, {"role": "user", "content": text}])
 
     @keyword(tags=["chat", "assertion"])
-    def answer_should_fit_schema(self, answer: Reply | Stream, schema: JsonObject) -> Any:
+    def answer_should_fit_schema(self, answer: Reply | Stream, schema: JsonObject, *, choice: int = 0) -> Any:
         """Check that the text of an answer is JSON that fits a schema.
 
         Args:
             answer: A reply or a stream.
             schema: JSON schema, of any draft to 2020-12; `$schema` names another than the last.
+            choice: Index of the choice, of an answer with several.
 
         Returns:
             The decoded JSON.
 
         Raises:
-            CheckFailure: The text is not JSON, or does not fit.
+            CheckFailure: The text is not JSON, or does not fit; there is no such choice.
 
         Example:
         ```robotframework
@@ -211,14 +213,15 @@ class ToolKeywords(KeywordGroup):
 
         if not schema:
             raise CheckFailure("Schema: expected what the answer must have, got {}, which everything fits.")
+        text, what = text_of(answer, choice), called("Answer", choice)
         try:
-            data = json.loads(answer.text)
+            data = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise CheckFailure(f"Reply: expected JSON, got '{answer.text[:200]}' ({error}).") from None
+            raise CheckFailure(f"{what}: expected JSON, got '{text[:200]}' ({error}).") from None
         problem = schema_problem(data, schema)
         if problem:
-            raise CheckFailure(f"Reply: expected JSON that fits the schema, got '{answer.text[:200]}': {problem}.")
-        self.log.info(f"The answer fits the schema: {answer.text}")
+            raise CheckFailure(f"{what}: expected JSON that fits the schema, got '{text[:200]}': {problem}.")
+        self.log.info(f"The answer fits the schema: {text}")
         return data
 
     @keyword(tags=["chat", "assertion"])

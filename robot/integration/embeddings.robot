@@ -45,7 +45,8 @@ Dimensions Are Kept
     Should Be Equal As Integers    ${embeddings.dimensions}    64
 
 An Empty List Is Refused
-    Input Should Be Refused    input=${{[]}}
+    VAR    @{nothing}    @{EMPTY}
+    Input Should Be Refused    input=${nothing}
 
 A Body Without Input Is Refused
     [Tags]    rule:e5

@@ -44,9 +44,8 @@ Seeds Repeat An Answer And Others Differ
 Log Probabilities Are Those Of The Model
     ${reply} =    Chat    Name a color.    temperature=0    logprobs=5
     Logprobs Should Be Sound    ${reply}
-    ${entries} =    Evaluate    $reply.json["choices"][0]["logprobs"]["content"]
-    Should Be True    -3 < $entries[0]["logprob"] < -1    one of six colors has a sixth of the probability
-    Should Be True    $entries[1]["logprob"] > -0.01    the full stop is certain
+    Should Be True    -3 < $reply.logprobs[0].logprob < -1    one of six colors has a sixth of the probability
+    Should Be True    $reply.logprobs[1].logprob > -0.01    the full stop is certain
 
 Tokens Are Counted By The Model
     ${reply} =    Chat    What is the capital of Italy?    temperature=0

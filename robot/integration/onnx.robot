@@ -32,7 +32,7 @@ Inputs And Outputs Have Names
     Run Onnx Model    {"left": [[1, 2]], "right": [[10, 20]]}
     Outputs Should Match    {"total": [[11, 22]]}
     ${total} =    Get Onnx Output    total    form=list
-    Should Be Equal    ${total}    ${{[[11.0, 22.0]]}}
+    Should Be Equal As Strings    ${total}    [[11.0, 22.0]]
 
 Numpy Goes In And Comes Out
     ${x} =    Create Tensor    [[0, 1, -1, 100]]    dtype=float32

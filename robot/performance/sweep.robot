@@ -13,7 +13,7 @@ Test Tags        slow    performance    pabot:exclusive
 *** Test Cases ***
 The Largest Number Of Users Is That Of The Places
     [Documentation]    Four are served at a time, so a fifth waits for a whole answer: 50 ms and 19 gaps of 10 ms.
-    ${four} =    Evaluate    ["--max-num-seqs", "4"]
+    VAR    @{four}    --max-num-seqs    4
     Start Server
     ...    simulator
     ...    time_to_first_token=50 ms

@@ -1,16 +1,22 @@
 """Contain means the same everywhere: a text as it stands, `matching=` a pattern, `ignore_case=` any case."""
 
+import itertools
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from assertionengine import AssertionOperator
 
 from InferenceLibrary import InferenceLibrary
 from InferenceLibrary.client.answers import Reply
+from InferenceLibrary.client.stream_reader import stream_of
+from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.protocol.exchange import Exchange, Request
+from InferenceLibrary.types import JsonObject
 
 ASKED = Request("POST", "http://host/v1/chat/completions", (), b"{}")
 
@@ -19,6 +25,31 @@ def said(text: str) -> Reply:
     body = json.dumps({"choices": [{"index": 0, "message": {"role": "assistant", "content": text}}]})
     return Reply(Exchange(ASKED, 200, (("content-type", "application/json"),), body.encode()))
 
+
+def said_twice(first: str, second: str) -> Reply:
+    """Two choices of one reply."""
+    choices = [{"index": index, "message": {"content": text}} for index, text in enumerate((first, second))]
+    body = json.dumps({"choices": choices})
+    return Reply(Exchange(ASKED, 200, (("content-type", "application/json"),), body.encode()))
+
+
+def streamed_twice(first: str, second: str) -> Stream:
+    """Two choices, letter by letter in turn."""
+    chunks = [
+        {"choices": [{"index": index, "delta": {"content": letter}}]}
+        for letters in itertools.zip_longest(first, second, fillvalue="")
+        for index, letter in enumerate(letters)
+    ]
+    body = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
+    return stream_of(Exchange(ASKED, 200, (("content-type", "text/event-stream"),), body.encode()))
+
+
+BOTH: dict[str, Reply | Stream] = {
+    "whole": said_twice('{"a": 1}', '{"a": "Rome"}'),
+    "streamed": streamed_twice('{"a": 1}', '{"a": "Rome"}'),
+}
+NUMBER = JsonObject({"properties": {"a": {"type": "integer"}}})
+WORD = JsonObject({"properties": {"a": {"type": "string"}}})
 
 PARIS = said("It is Paris.\nNot Rome.")
 
@@ -85,6 +116,60 @@ def test_each_clause_fails_for_its_own_reason(lib: InferenceLibrary, case: str) 
     call, told = FAILS[case]
     with pytest.raises(CheckFailure, match=told):
         call(lib)
+
+
+@pytest.mark.parametrize("answer", BOTH.values(), ids=BOTH)
+def test_a_choice_is_looked_at_alone(lib: InferenceLibrary, answer: Reply | Stream) -> None:
+    lib.answer_should_contain(answer, "1")
+    lib.answer_should_contain(answer, "Rome", choice=1)
+    lib.answer_should_not_contain(answer, "Rome")
+    lib.answer_should_not_contain(answer, "1", choice=1)
+    assert lib.answer_should_contain_any(answer, "Paris", "Rome", choice=1) == "Rome"
+    assert lib.get_answer_text(answer, choice=1) == '{"a": "Rome"}'
+    assert lib.answer_should_fit_schema(answer, NUMBER) == {"a": 1}
+    assert lib.answer_should_fit_schema(answer, WORD, choice=1) == {"a": "Rome"}
+
+
+OTHER_CHOICE: dict[str, tuple[Callable[[InferenceLibrary, Any], Any], str]] = {
+    "contain": (
+        lambda lib, both: lib.answer_should_contain(both, "1", choice=1),
+        "Answer of choice 1: expected a text that contains '1', got '{\"a\": \"Rome\"}'",
+    ),
+    "not contain": (
+        lambda lib, both: lib.answer_should_not_contain(both, "Rome", choice=1),
+        "Answer of choice 1: expected a text without 'Rome', got 'Rome' in",
+    ),
+    "contain any": (
+        lambda lib, both: lib.answer_should_contain_any(both, "1", choice=1),
+        "Answer of choice 1: expected a text that contains one of '1', got",
+    ),
+    "text": (
+        lambda lib, both: lib.get_answer_text(both, AssertionOperator["=="], "x", choice=1),
+        "Text of choice 1",
+    ),
+    "schema": (
+        lambda lib, both: lib.answer_should_fit_schema(both, NUMBER, choice=1),
+        "Answer of choice 1: expected JSON that fits the schema, got",
+    ),
+    **{
+        f"no choice to {name}": (call, "Text: expected choice 2, got only 0, 1 in ")
+        for name, call in {
+            "contain": lambda lib, both: lib.answer_should_contain(both, "1", choice=2),
+            "lack": lambda lib, both: lib.answer_should_not_contain(both, "9", choice=2),
+            "contain any": lambda lib, both: lib.answer_should_contain_any(both, "1", choice=2),
+            "get": lambda lib, both: lib.get_answer_text(both, choice=2),
+            "fit": lambda lib, both: lib.answer_should_fit_schema(both, NUMBER, choice=2),
+        }.items()
+    },
+}
+
+
+@pytest.mark.parametrize("answer", BOTH.values(), ids=BOTH)
+@pytest.mark.parametrize("case", OTHER_CHOICE)
+def test_another_choice_fails(lib: InferenceLibrary, case: str, answer: Reply | Stream) -> None:
+    call, told = OTHER_CHOICE[case]
+    with pytest.raises(AssertionError, match=re.escape(told)):
+        call(lib, answer)
 
 
 def test_every_keyword_that_looks_for_a_text_has_the_same_arguments_and_its_opposite() -> None:
