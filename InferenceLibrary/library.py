@@ -270,7 +270,8 @@ class InferenceLibrary(
     def start_library_keyword(self, data: Any, implementation: Any, result: Any) -> None:
         own = implementation.owner.instance is self
         self._guard.enter(result, own)
-        if own and (reason := refusal(implementation.name, implementation.args, data.args)):
+        value_of = BuiltIn().get_variable_value
+        if own and (reason := refusal(implementation.name, implementation.args, data.args, value_of)):
             # The implementation is a copy of this call's own.
             implementation.args = RefusedArguments(reason)
 

@@ -34,6 +34,10 @@ Misspelt In A Switch
 Misspelt Through Another Keyword
     Run Keyword    Chat    Hello    max_token=5
 
+Misspelt In A Dictionary
+    VAR    &{options}    max_tokens=3    temprature=0
+    Chat    Hello    &{options}
+
 Argument Of Another Api
     Send Message    Hello    response_format=json_object
 

@@ -23,6 +23,8 @@ MESSAGES = {
     "Misspelt In A Switch": r"'sever' is not an argument of Server Should Be Healthy: expected one of server\. "
     r"Did you mean 'server'\?.*",
     "Misspelt Through Another Keyword": r"'max_token' is not an argument of Chat: .* Did you mean 'max_tokens'\?.*",
+    "Misspelt In A Dictionary": r"'temprature' is not an argument of Chat: expected one of messages, .* "
+    r"Did you mean 'temperature'\?",
     "Argument Of Another Api": r"'response_format' is not an argument of Send Message: .*",
     "Two Texts": r"Complete has no place for 'there': expected prompt without a name, and by name .*\bmax_tokens\b.*\. "
     r"Hint: give it a name; put text with several spaces into one variable\.",

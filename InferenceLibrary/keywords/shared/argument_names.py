@@ -7,7 +7,7 @@ many, not which name is meant.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from robot.errors import DataError
@@ -33,7 +33,12 @@ class RefusedArguments(ArgumentSpec):  # type: ignore[misc]
         raise DataError(self._reason)
 
 
-def refusal(keyword: str, spec: ArgumentSpec, arguments: Sequence[Any]) -> str | None:
+def refusal(
+    keyword: str,
+    spec: ArgumentSpec,
+    arguments: Sequence[Any],
+    value_of: Callable[[str], Any] = lambda variable: None,
+) -> str | None:
     """Return why a keyword cannot take these arguments; None when their names and number are right.
 
     Text with an equals sign is refused where its name is nearly that of an argument, where an optional argument would
@@ -44,6 +49,8 @@ def refusal(keyword: str, spec: ArgumentSpec, arguments: Sequence[Any]) -> str |
         keyword: The keyword's name.
         spec: Its arguments.
         arguments: What the test wrote, variables not replaced.
+        value_of: Gives the dictionary of a variable such as `&{options}`, whose keys are names; None where it is not
+            known.
     """
     known = [name for name in spec.argument_names if name not in {spec.var_positional, spec.var_named, *spec.embedded}]
     places = [name for name in spec.positional if name not in spec.embedded]
@@ -53,6 +60,10 @@ def refusal(keyword: str, spec: ArgumentSpec, arguments: Sequence[Any]) -> str |
         name, value = _named(argument)
         if is_dict_variable(argument):
             open_ended = True
+            given = value_of(argument)
+            unknown = [key for key in given if key not in spec.named] if isinstance(given, Mapping) else []
+            if unknown and not spec.var_named:
+                return _unknown(keyword, str(unknown[0]), known)
         elif name is not None and contains_variable(name):
             return None
         elif name is not None and (name in spec.named or spec.var_named):
