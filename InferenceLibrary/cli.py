@@ -31,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _add_dialects(commands)
     _add_servers(commands)
     _add_check(commands)
+    _add_mutate(commands)
     _add_reports(commands)
     docs = commands.add_parser(
         "docs", help="open the documentation of the keywords in a browser, or write it to a file"
@@ -77,6 +78,20 @@ def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
     add_options(check)
     check.set_defaults(run=run)
+
+
+def _add_mutate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    mutate = commands.add_parser(
+        "mutate",
+        help="tell which faults of a server your suites do not notice",
+        description="Runs your suites against the simulator, once clean, then with each fault that they can meet. Exit "
+        "code 0: the score reaches the threshold; 1: it does not; 2: nothing can be said.",
+        allow_abbrev=False,
+    )
+    from InferenceLibrary.check.mutation import add_options, run
+
+    add_options(mutate)
+    mutate.set_defaults(run=run)
 
 
 def _add_reports(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from InferenceLibrary.report.check_results import schema as check_schema
+from InferenceLibrary.report.mutation_results import mutation_schema
 from InferenceLibrary.report.run_results import run_schema
 from InferenceLibrary.report.verdict import verdict_schema
 from InferenceLibrary.servers.schema import dialect_schema, profile_schema
@@ -21,6 +22,7 @@ SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     "dialect": dialect_schema,
     "scenario": lambda: msgspec.json.schema(ScenarioFile),
     "check": check_schema,
+    "mutate": mutation_schema,
     "report": run_schema,
     "verdict": verdict_schema,
 }

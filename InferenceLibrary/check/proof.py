@@ -53,8 +53,8 @@ def prove(names: Sequence[str] = (), tell: Callable[[str], None] = lambda line: 
         names: The faults that are played; all that can strike the calls of a check by default.
         tell: Takes the lines of the progress.
     """
-    catalogue = [one for one in _catalogue() if one["nature"] in {"wire", "legal"}]
-    faults = [one for one in catalogue if _can_be_played(one) and (not names or one["name"] in names)]
+    known = [one for one in catalogue() if one["nature"] in {"wire", "legal"}]
+    faults = [one for one in known if _can_be_played(one) and (not names or one["name"] in names)]
     with opened(CheckTarget("simulator", options={"mode": "echo"}, timeout=_LIMIT), Redactor(), tell) as target:
         playing = _Playing(target.server.client, target.server.client.model or "")
         seen: list[tuple[dict[str, Any], Shown]] = []
@@ -73,7 +73,7 @@ def prove(names: Sequence[str] = (), tell: Callable[[str], None] = lambda line: 
         rules=len(REGISTRY),
         red=[name for name in REGISTRY if name in red],
         alone=[name for name in REGISTRY if any(name in one.alone for one in wire)],
-        not_played=[one["name"] for one in catalogue if not _can_be_played(one)],
+        not_played=[one["name"] for one in known if not _can_be_played(one)],
     )
 
 
@@ -85,7 +85,7 @@ def _without_rules(shown: Shown) -> str:
     return "the call fails" if shown.failed else "not noticed"
 
 
-def _catalogue() -> list[dict[str, Any]]:
+def catalogue() -> list[dict[str, Any]]:
     """What the simulator can do wrong, as it tells itself."""
     words = [sys.executable, "-m", "InferenceLibrary.simulator", "--list-faults", "--json"]
     told = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)

@@ -160,6 +160,13 @@ class Server:
         if settings.mode == "onnx" or settings.embedding_model:
             self._load_models()
         self.app.personality = make_personality(settings.personality, self.app)
+        if os.environ.get("INFERENCE_SIMULATOR_NOTES"):
+            from InferenceLibrary.simulator.faults.mutation import mutate
+
+            try:
+                mutate(self.app, os.environ)
+            except ValueError as error:
+                raise StartError(f"INFERENCE_SIMULATOR_FAULT: {error}") from None
 
     def _load_models(self) -> None:
         from InferenceLibrary.simulator.core.inference import load_text_model, load_vector_model

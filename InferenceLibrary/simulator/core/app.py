@@ -51,6 +51,8 @@ class App:
         self.max_body_bytes = settings.max_request_body_size_mb * 1024 * 1024
         self._read_faults = read_faults
         self.faults: list[AskedFault] = []
+        self.lasting: list[AskedFault] = []
+        """Faults from outside of the suite, before its own."""
         self.scenario: Any = None
         self.draining = False
         # Memory of faults that outlive their request.
@@ -90,7 +92,7 @@ class App:
 
     def on_connect(self, connection: Line) -> None:
         self.ledger.connections += 1
-        for fault in self.faults:
+        for fault in (*self.lasting, *self.faults):
             if fault.take_connection(connection):
                 return
 
@@ -112,7 +114,7 @@ class App:
             generates = request.path in personality.generating and request.method == "POST"
             if generates:
                 self.ledger.begin(turn)
-            if (self.faults or FAULT_HEADER in request.headers) and self._apply_faults(turn):
+            if (self.faults or self.lasting or FAULT_HEADER in request.headers) and self._apply_faults(turn):
                 return
             handler = self._route(request)
             if generates:
@@ -210,7 +212,7 @@ class App:
         generates = request.path in self.personality.generating
         found = [
             fault
-            for fault in self.faults
+            for fault in (*self.lasting, *self.faults)
             if fault.before_body == only_head and fault.matches(request, generates, self.chance)
         ]
         if FAULT_HEADER in request.headers:

@@ -181,7 +181,7 @@ class Connection(asyncio.Protocol):
             self._refuse(413, f"The body is larger than {limit} bytes")
         elif "expect" in headers and headers["expect"].lower() == "100-continue" and self.current is None:
             self.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-        asked = self._app.faults or "x-inference-fault" in headers
+        asked = self._app.faults or self._app.lasting or "x-inference-fault" in headers
         if asked and self.current is None and self._refused is None:
             self._app.on_head(self, self._request(b""))
 

@@ -52,7 +52,7 @@ def deliver(turn: Turn, draft: Draft) -> None:
     for fault in faults:
         steps = fault.change_wire(steps, turn)
     if "x-inference-fault" in turn.request.headers:
-        inert = [fault.text for fault in faults if fault not in turn.struck]
+        inert = [fault.text for fault in faults if fault not in turn.struck and not fault.lasting]
         if inert:
             # The head is made when it is sent: what struck nothing is told there.
             draft.headers.append(("X-Inference-Fault-Inert", "; ".join(inert)))

@@ -115,7 +115,7 @@ class Ledger:
             "status": turn.status,
             "outcome": turn.outcome or "in_flight",
             "tokens": turn.tokens,
-            "faults": [fault.text for fault in turn.faults],
-            "struck": [fault.text for fault in turn.struck],
+            "faults": [fault.text for fault in turn.faults if not fault.lasting],
+            "struck": [fault.text for fault in turn.struck if not fault.lasting],
             "time_to_first_token": round(turn.first_token - request.received, 6) if turn.first_token else None,
         }

@@ -61,6 +61,10 @@ class AskedFault(Protocol):
         """How many of them it changed."""
 
     @property
+    def lasting(self) -> bool:
+        """Whether it comes from outside of the suite, which neither sees it nor takes it away."""
+
+    @property
     def before_body(self) -> bool:
         """Whether it acts when the head of a request is there, before its body."""
 

@@ -62,6 +62,18 @@ def reach() -> dict[str, dict[str, list[str]]]:
     return found
 
 
+def apis_at(path: str) -> list[str]:
+    """Return the APIs that answer on a path, or below it, as the table of what faults reach names them."""
+    found = [known for known in _APIS if path == known or path.startswith(f"{known}/")]
+    return list(_APIS[max(found, key=len)]) if found else ["other"]
+
+
+def measured_as(personality: str) -> str:
+    """Return the personality under which the table has what a personality answers; empty where it was not measured."""
+    name = _ANSWERS_AS.get(personality, personality)
+    return name if name in _MEASURED else ""
+
+
 def header_faults(text: str, personality: str, path: str) -> list[Fault]:
     """Return the faults that a header of a request asks for.
 

@@ -137,6 +137,11 @@ class Fault:
         return self._due(chance)
 
     @property
+    def lasting(self) -> bool:
+        """Whether it comes from outside of the suite, which neither sees it nor takes it away."""
+        return False
+
+    @property
     def before_body(self) -> bool:
         """Whether it acts when the head of a request is there, before its body."""
         return self.kind.on_head is not None

@@ -1,0 +1,186 @@
+"""`rfinference mutate`: what suites notice, what they do not, and runs that say nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from inner_suites import INNER
+
+from InferenceLibrary.check.mutated_runs import FAULT_VARIABLE, NOTES_VARIABLE
+from InferenceLibrary.check.mutation import _sample
+from InferenceLibrary.cli import main
+from InferenceLibrary.report.mutation_results import MutationResults
+
+SHARP, BLUNT = str(INNER / "mutate_sharp.robot"), str(INNER / "mutate_blunt.robot")
+FAULTS = ("missing-done", "swapped-tokens", "empty-body", "tool-id-missing")
+
+
+def results(folder: Path) -> MutationResults:
+    return msgspec.json.decode((folder / "mutate.json").read_bytes(), type=MutationResults)
+
+
+def test_faults_are_noticed_or_not_or_never_met(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["mutate", BLUNT, "--faults", ",".join(FAULTS), "--output", str(tmp_path), "--processes", "2"]
+    assert main(words) == 1
+    found = results(tmp_path)
+    states = {one.fault: (one.state, one.test) for one in found.faults}
+    assert states == {
+        "missing-done": ("not noticed", ""),
+        "swapped-tokens": ("not noticed", ""),
+        "empty-body": ("noticed", "Some Answer"),
+        "tool-id-missing": ("never met", ""),
+    }
+    # What was never met does not count.
+    assert found.score == pytest.approx(100 / 3)
+    assert (found.tests, found.exit_code, found.threshold) == (1, 1, 95.0)
+    told = capsys.readouterr()
+    assert "score 33.3 % (1 noticed, 2 not noticed, 1 never met; the threshold is 95 %)" in told.out
+    assert "F8" in told.out
+    assert re.search(r"^\[4/4\] ", told.err, re.MULTILINE)
+    assert "missing-done" in (tmp_path / "mutate.html").read_text()
+    assert "missing-done" in (tmp_path / "mutate.md").read_text()
+
+
+def test_a_sharp_suite_reaches_the_threshold(tmp_path: Path) -> None:
+    assert main(["mutate", SHARP, "--faults", "missing-done,empty-body", "--json", str(tmp_path / "mutate.json")]) == 0
+    found = results(tmp_path)
+    assert [one.state for one in found.faults] == ["noticed", "noticed"]
+    assert found.score == 100
+
+
+def test_a_sample_is_repeatable_and_of_the_size_that_is_asked_for() -> None:
+    faults = [{"name": str(number)} for number in range(50)]
+    assert _sample(faults, 5, seed=3) == _sample(faults, 5, seed=3) != _sample(faults, 5, seed=4)
+    assert len(_sample(faults, 5, seed=3)) == 5
+    assert _sample(faults, 60, seed=3) == _sample(faults, None, seed=3) == faults
+
+
+def test_the_faults_that_can_strike_are_chosen(tmp_path: Path) -> None:
+    main(["mutate", BLUNT, "--sample", "1", "--threshold", "0", "--json", str(tmp_path / "mutate.json")])
+    first = results(tmp_path)
+    unmet = {one.fault: one.reason for one in first.faults if one.state == "never met"}
+    assert "ask for nothing that it strikes: embeddings" in unmet["embedding-big-endian"]
+    assert first.left_out > 50
+
+
+@pytest.mark.parametrize(
+    ("body", "words", "said"),
+    [
+        (
+            "    Fail    It is broken.",
+            [],
+            "The clean run fails, so nothing can be said of faults: 'One': It is broken.",
+        ),
+        ("    Skip    Not here.", [], "No test passes in the clean run, 1 are skipped."),
+        ("    No Operation", [], "The suites asked no simulator"),
+        ("    No Operation", ["--robot=--include=none"], "Robot Framework did not run the suites"),
+    ],
+)
+def test_a_clean_run_that_proves_nothing_is_2_and_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], body: str, words: list[str], said: str
+) -> None:
+    suite = tmp_path / "one.robot"
+    suite.write_text(f"*** Test Cases ***\nOne\n{body}\n")
+    assert main(["mutate", str(suite), *words]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert said in lines[1]
+
+
+def test_nothing_met_is_not_a_score(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["mutate", BLUNT, "--faults", "tool-id-missing"]) == 2
+    assert "no fault struck" in capsys.readouterr().out
+
+
+def test_a_run_that_does_not_end_has_noticed(tmp_path: Path) -> None:
+    words = ["--faults", "first-request-hangs", "--timeout", "6", "--json", str(tmp_path / "mutate.json")]
+    code = main(["mutate", BLUNT, *words])
+    (fault,) = results(tmp_path).faults
+    assert (code, fault.state, fault.test, fault.reason) == (0, "noticed", "", "the run did not end within 6 s")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["/nowhere.robot"], "A suite does not exist"),
+        ([BLUNT, "--faults", "missing-don"], "did you mean 'missing-done'?"),
+        ([BLUNT, "--sample", "0"], "--sample is not understood"),
+        ([BLUNT, "--processes", "0"], "--processes is not understood"),
+        ([BLUNT, "--threshold", "101"], "per cent, 0 to 100"),
+        ([BLUNT, "--timeout", "nan"], "seconds above 0"),
+    ],
+)
+def test_bad_options_are_one_line_and_nothing_is_run(
+    capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    assert main(["mutate", *words]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+
+
+@pytest.fixture
+def mutant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
+    """A simulator with a fault from outside: its URL, and that of its control."""
+    monkeypatch.setenv(FAULT_VARIABLE, "status:code=418")
+    monkeypatch.setenv(NOTES_VARIABLE, str(tmp_path / "notes"))
+    command = [sys.executable, "-m", "InferenceLibrary.simulator", "--port", "0", "--control-port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        urls = {}
+        while "listening" not in urls:
+            found = re.search(r"(control|listening) on (http://\S+?)\.?\s*$", process.stdout.readline())
+            if found:
+                urls[found[1]] = found[2]
+        yield urls["listening"], urls["control"]
+    finally:
+        process.terminate()
+        process.wait(10)
+        process.stdout.close()
+
+
+def asked(method: str, url: str, body: Any = None) -> tuple[int, Any]:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"content-type": "application/json"}, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, json.loads(answer.read() or b"null")
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, None
+
+
+def test_suites_neither_see_the_fault_nor_take_it_away(mutant: tuple[str, str], tmp_path: Path) -> None:
+    url, control = mutant
+    chat = {"model": "fake-model", "messages": [{"role": "user", "content": "one"}]}
+    assert asked("GET", f"{control}/faults") == (200, {"faults": []})
+    assert asked("DELETE", f"{control}/faults")[0] == 204
+    assert asked("POST", f"{control}/reset")[0] == 204
+    assert asked("POST", f"{url}/v1/chat/completions", chat)[0] == 418
+    (request,) = asked("GET", f"{control}/requests")[1]["requests"]
+    assert (request["faults"], request["struck"]) == ([], [])
+    assert asked("GET", f"{control}/stats")[1]["faults"] == []
+    notes = [json.loads(line) for line in (tmp_path / "notes").read_text().splitlines()]
+    assert {"struck": "status"} in notes
+    assert {"asked": "openai", "apis": ["chat", "orchestration"]} in notes
+    assert len(notes) == 2
+
+
+def test_a_fault_that_does_not_exist_is_refused_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(FAULT_VARIABLE, "no-such-fault")
+    monkeypatch.setenv(NOTES_VARIABLE, str(tmp_path / "notes"))
+    command = [sys.executable, "-m", "InferenceLibrary.simulator", "--port", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        "inference-simulator: error: INFERENCE_SIMULATOR_FAULT: unknown fault 'no-such-fault'"
+    )
