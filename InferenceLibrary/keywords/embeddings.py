@@ -1,4 +1,4 @@
-"""Keywords for embeddings and reranking."""
+"""Keywords for embeddings, rankings and scores."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.shared.assertions import check_number
 from InferenceLibrary.keywords.shared.calling import CallGroup, has_failed
-from InferenceLibrary.keywords.shared.rule_groups import RANKING, hold
+from InferenceLibrary.keywords.shared.rule_groups import RANKING, SCORES, hold
 from InferenceLibrary.keywords.shared.shared_arguments import SENDING, takes
-from InferenceLibrary.protocol.paths import EMBEDDINGS, RERANK
+from InferenceLibrary.protocol.paths import EMBEDDINGS, RERANK, SCORE
 from InferenceLibrary.types import Texts, to_texts
 
 
 class EmbeddingKeywords(CallGroup):
-    """Vectors of texts, and texts put in order."""
+    """Vectors of texts, and texts scored and put in order."""
 
     @keyword(tags=["embeddings", "call"])
     @takes(SENDING)
@@ -285,6 +285,44 @@ class EmbeddingKeywords(CallGroup):
         hold(self.context, "Ranking", reply, RANKING)
         results: list[Any] = reply.json["results"]
         return results
+
+    @keyword(tags=["embeddings", "call"])
+    @takes(SENDING)
+    def score(self, query: str, documents: Texts, *, model: str | None = None, **options: Any) -> list[float] | Reply:
+        """Ask how well documents fit a query (`POST /v1/score`, as vLLM has it); check the scores by the rule SC1.
+
+        Args:
+            query: What is looked for.
+            documents: The texts to score.
+            model: Model to ask for; the server's by default.
+
+        Returns:
+            A score for each document, in their order: `${scores}[0]`.
+
+        Raises:
+            RequestError: No answer in time, or another status than 200.
+            CheckFailure: There is another number of scores, an index is not its place, or a score is not a number.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Which Fits
+            Start Server    simulator
+            VAR    @{documents}    Cats sleep all day.    Paris is the capital of France.
+            ${scores} =    Score    What is the capital of France?    ${documents}
+            Should Be True    ${scores}[1] > ${scores}[0]
+        ```
+        """
+        call = self._call(options)
+        texts = list(to_texts(documents))
+        from InferenceLibrary.protocol.requests import score_body
+
+        body = score_body(query, texts, model or call.server.client.model, call.question.extra)
+        reply = self._made("score", call, lambda: call.server.client.ask_body(SCORE, body, call.sending))
+        if has_failed(reply):
+            return reply
+        hold(self.context, "Scores", reply, SCORES)
+        return [item["score"] for item in reply.json["data"]]
 
 
 def _vector(embeddings: Any, index: int) -> list[float]:

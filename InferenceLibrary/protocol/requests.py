@@ -91,6 +91,13 @@ def rerank_body(
     return _given({"query": query, "documents": list(documents), "model": model, "top_n": top_n}, extra)
 
 
+def score_body(
+    query: str, documents: Sequence[str], model: str | None, extra: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Return the body of a request to score documents, in vLLM's form: one text against several."""
+    return _given({"text_1": query, "text_2": list(documents), "model": model}, extra)
+
+
 def _given(keys: Mapping[str, Any], extra: Mapping[str, Any] | None) -> dict[str, Any]:
     return {name: value for name, value in keys.items() if value is not None} | dict(extra or {})
 

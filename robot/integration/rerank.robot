@@ -67,6 +67,17 @@ Scores Are From 0 To 1
     ${results} =    Rerank    ${QUERY}    ${DOCUMENTS}
     Should Be True    all(0 <= item['relevance_score'] <= 1 for item in $results)    ${results}
 
+What Fits Has A Higher Score
+    Skip Unless Server Supports    score
+    Skip Unless Server Supports    relevance
+    ${scores} =    Score    ${QUERY}    ${DOCUMENTS}
+    Should Be True    ${scores}[2] > ${scores}[0]    ${scores}
+
+A Score Of Nothing Is Refused
+    Skip Unless Server Supports    score
+    ${refused} =    Score    ${QUERY}    ${DOCUMENTS}    extra={"text_2": []}    expected_status=4xx
+    Should Not Be Empty    ${refused.error.message}
+
 The Documents Come Back
     Skip Unless Server Supports    documents in rankings
     ${results} =    Rerank    ${QUERY}    ${DOCUMENTS}
@@ -145,10 +156,9 @@ Pairs Have The Scores Of The Ranking
     [Tags]    rule:sc1
     Skip Unless Server Supports    score
     ${results} =    Rerank    ${QUERY}    ${DOCUMENTS}
-    VAR    &{pairs}    text_1=${QUERY}    text_2=${DOCUMENTS}
-    ${reply} =    Send Request    POST    /v1/score    ${pairs}    expected_status=200
+    ${scores} =    Score    ${QUERY}    ${DOCUMENTS}
     FOR    ${result}    IN    @{results}
-        ${score} =    Get Answer Value    ${reply}    data.${result}[index].score
+        VAR    ${score}    ${scores}[${result}[index]]
         Should Be Equal As Numbers    ${score}    ${result}[relevance_score]    precision=3
     END
 

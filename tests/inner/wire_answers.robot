@@ -70,6 +70,27 @@ Rerank With Too Many
     Connect To Server    ${RANKED}    check=False    model=m
     Rerank    pets    ${PETS}    top_n=2
 
+Good Score
+    Connect To Server    ${SCORED}    check=False    model=m
+    ${scores} =    Score    pets    ${PETS}
+    Should Be Equal As Strings    ${scores}    [0.5, 0.01, 1]
+
+Score Without Scores
+    Connect To Server    ${NO_RESULTS}    check=False    model=m
+    Score    pets    ${PETS}
+
+Score With A List
+    Connect To Server    ${LIST}    check=False    model=m
+    Score    pets    ${PETS}
+
+Score Of Another Document
+    Connect To Server    ${SCORED_TWICE}    check=False    model=m
+    Score    pets    ${PETS}
+
+Score That Is No Number
+    Connect To Server    ${SCORED_HIGH}    check=False    model=m
+    Score    pets    ${PETS}
+
 Good Detokenize As vLLM
     Connect To Server    ${PROMPT}    check=False    model=m
     ${text} =    Detokenize    [1, 2]

@@ -18,6 +18,10 @@ def ranking(*pairs: tuple[object, object]) -> str:
     return json.dumps({"results": [{"index": index, "relevance_score": score} for index, score in pairs]})
 
 
+def scores(*pairs: tuple[object, object]) -> str:
+    return json.dumps({"data": [{"index": index, "score": score} for index, score in pairs]})
+
+
 ANSWERS = {
     "RANKED": ranking((2, 0.9), (0, 0.5), (1, 0.01)),
     "WORST": ranking((1, 0.01), (0, 0.5), (2, 0.9)),
@@ -28,6 +32,9 @@ ANSWERS = {
     "BEYOND": ranking((3, 0.9), (0, 0.5), (1, 0.4)),
     "NO_INDEX": ranking((2, 0.9), (0, 0.5), ([], 0.4)),
     "NO_SCORE": ranking((2, 0.9), (0, 0.5), (1, "high")),
+    "SCORED": scores((0, 0.5), (1, 0.01), (2, 1)),
+    "SCORED_TWICE": scores((0, 0.5), (0, 0.01), (2, 1)),
+    "SCORED_HIGH": scores((0, 0.5), (1, "high"), (2, 1)),
     "PROMPT": '{"prompt": "a cat"}',
     "CONTENT": '{"content": "a cat"}',
     "NUMBER": '{"prompt": 7}',
@@ -60,6 +67,10 @@ MESSAGES = {
     "Rerank With An Index Beyond": r"Ranking: RK3: .* Got index 3 of result 0 for 3 documents\.",
     "Rerank With An Index That Is No Number": r"Ranking: RK1: .* Got index \[\] of result 2\.",
     "Rerank With A Score That Is No Number": r'Ranking: RK1: .* Got relevance_score "high" of result 2\.',
+    "Score Without Scores": r"Scores: SC1: .* Got 0 scores for 3 pairs\.",
+    "Score With A List": r"POST .*/v1/score of .*: expected a JSON object, got application/json: '\[.*\]' after .*",
+    "Score Of Another Document": r"Scores: SC1: .* Got index 0 of score 1\.",
+    "Score That Is No Number": r'Scores: SC1: .* Got score "high" of pair 1\.',
     "Rerank With Too Many": r"Ranking: RK4: .* Got 3 results, 2 expected\.",
     "Detokenize Without Text": r"Text of tokens: expected it in 'prompt' or 'content', got \{\"data\": \[\]\}\.",
     "Detokenize With A Number": r"Text of tokens: expected it in 'prompt' or 'content', got \{\"prompt\": 7\}\.",

@@ -26,6 +26,8 @@ ORDER = (
 """What comes in a stream, and after what: also that what comes is a chunk or an answer at all."""
 RANKING = ("RK1", "RK2", "RK3", "RK4")
 """Documents by their score."""
+SCORES = ("SC1",)
+"""A score for each pair of texts."""
 EVENLY = ("F11",)
 """Events come as they are made."""
 TYPED = ("RS3", "A2", "W2")
