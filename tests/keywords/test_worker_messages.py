@@ -16,7 +16,7 @@ MESSAGES = {
     "Wrong Values": r"POST http://\S+/execute of server 'worker' failed: expected status 200, got 400: .*max_tokens must be at least 1.*",
     "Stream Breaks Off": r"POST http://\S+/execute of server 'worker' failed: expected a stream with a proper end, got a connection that broke off \(.*\) after 3 events \('.*'\) after \d+\.\d+ s\.",
     "No Terminal Event": r"POST http://\S+/execute of server 'worker' failed: expected a stream with a proper end, got an end without an end or error event, the last one was (token|metrics) after \d+ events \('.*'\) after \d+\.\d+ s\.",
-    "No Event Stream": r"POST http://\S+/execute of server 'worker' failed: expected an event stream \(text/event-stream\), got text/html.*",
+    "No Event Stream": r"POST http://\S+/execute of server 'worker' failed: expected an event stream \(text/event-stream\) or lines of JSON, got text/html.*",
     "Over Before It Is Cancelled": r"Job job-\d+ was over before it could be cancelled: expected more than 3 tokens, got 2 tokens and then max_tokens\. Hint: give it more max_tokens, or a slower worker\.",
     "Started Late": r'Order of the-job: W1: .* Got "token" first in event 1 at byte 0\. \(2 times\)',
     "Lost Token": r"Order of the-job: W4: .* Got i 3, 2 expected in event 4 at byte \d+\. \(2 times\)",

@@ -145,6 +145,9 @@ def sleeper(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
         process = subprocess.Popen(
             ["sh", "-c", "sleep 600; true"], stdout=log, env={**os.environ, MARK: "run.7."}, start_new_session=True
         )
+    # Its mark is there once it has begun, which the fork alone is not.
+    while not any(seen.pid == process.pid for seen in process_tree.bearers(f"{MARK}=run.7.")):
+        assert process.poll() is None
     yield process
     process.kill()
     for seen in process_tree.bearers(f"{MARK}=run.7."):

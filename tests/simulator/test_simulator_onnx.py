@@ -253,9 +253,9 @@ def test_embeddings_and_rankings_mean_something(onnx):
 def test_what_does_not_fit_is_refused(onnx):
     assert onnx.chat("Hello", max_tokens=5000).status == 400
     assert (
-        onnx.chat("Hello", messages=[{"role": "judge", "content": "Hello"}])
+        onnx.chat("Hello", messages=[{"role": "function", "content": "Hello"}])
         .json["error"]["message"]
-        .startswith("The model has no control token '<|judge|>'")
+        .startswith("The model has no control token '<|function|>'")
     )
     assert onnx.request("POST", "/detokenize", {"tokens": [999999]}).status == 400
     assert onnx.complete([999999]).status == 400

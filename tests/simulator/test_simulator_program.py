@@ -37,7 +37,7 @@ from InferenceLibrary.deadline import wait_until
         (["--fault", "status:code=x"], "'x' is not a whole number"),
         (["--as", "nobody"], "--as: 'nobody'"),
         (["--config", "/nowhere.yaml"], "cannot read '/nowhere.yaml'"),
-        (["--time-factor-under-load", "nan"], "no finite number"),
+        (["--time-factor-under-load", "nan"], "not a finite number"),
         (["--log-http=perhaps"], "neither true nor false"),
     ],
 )

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from machine import patience
 
 from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.errors import TerminalError
@@ -156,7 +157,7 @@ def compare(terminal: ChatTerminal, text: str | None, truth: Path, question: str
         found[:] = [trouble]
         return trouble is None
 
-    wait_until(equal, 2.0)
+    wait_until(equal, patience(2.0))
     return found[0]
 
 

@@ -130,7 +130,7 @@ def _flat(simulator, fault):
 def _in_stream(simulator, fault):
     answer = simulator.chat(fault=fault, model="x", stream=True)
     assert (answer.status, answer.headers["content-type"]) == (200, "text/event-stream")
-    assert answer.data[0]["error"]["code"] == 404
+    assert answer.data[0]["error"]["code"] == "model_not_found"
 
 
 def _stop(expected):

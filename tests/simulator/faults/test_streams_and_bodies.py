@@ -90,7 +90,7 @@ WHOLE = {
     "cut-after-events": lambda a: 0 < len(a.body) < int(a.headers["content-length"]),
     "close-before-status": lambda a: a.raw == b"",
     "close-before-status:how=reset": lambda a: a.raw == b"",
-    "error-as-200": lambda a: a.status == 200 and a.json["error"]["code"] == 500,
+    "error-as-200": lambda a: a.status == 200 and a.json["error"]["type"] == "server_error",
     "redirect-loop": lambda a: (a.status, a.headers["location"]) == (307, "/v1/chat/completions"),
     "status": lambda a: a.status == 503 and a.json["error"]["message"] == "Injected failure",
     "status:code=429,retry_after=7": lambda a: (a.status, a.headers["retry-after"]) == (429, "7"),
