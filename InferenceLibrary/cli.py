@@ -237,13 +237,9 @@ def _suites(target: Path | None) -> int:
     """Tell where the shipped suites are: in the package when it was installed, in the checkout otherwise."""
     import shutil
 
-    package = Path(__file__).parent
-    installed = (package / "suites").is_dir()
-    suites, shared = (
-        (package / "suites", package / "resources")
-        if installed
-        else (package.parent / "robot", package.parent / "resources")
-    )
+    from InferenceLibrary.check.suites import shipped_folders
+
+    suites, shared = shipped_folders()
     if target is None:
         print(suites)
         return 0

@@ -28,6 +28,7 @@ from InferenceLibrary.check.judging import (
 from InferenceLibrary.check.keys import KEY_VARIABLE, with_keys
 from InferenceLibrary.check.plan import plan_lines
 from InferenceLibrary.check.proof import proof_section, prove
+from InferenceLibrary.check.suites import run_suites, suites_case, suites_code, suites_section
 from InferenceLibrary.check.targets import CheckTarget, Opened, opened
 from InferenceLibrary.client.http import Client
 from InferenceLibrary.errors import InferenceError, TargetError, describe
@@ -50,6 +51,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plan", action="store_true", help="say what would be asked, and send nothing")
     parser.add_argument(
         "--prove", action="store_true", help="show that the check can fail: play the simulator's faults against it"
+    )
+    parser.add_argument(
+        "--suites",
+        action="store_true",
+        help="run the integration suites of the library beside it: minutes, not seconds",
+    )
+    parser.add_argument(
+        "--include", action="append", default=[], metavar="TAG", help="of the suites only tests with this tag: smoke"
     )
     parser.add_argument("--model", help="model to ask for; the first of the model list by default")
     parser.add_argument(
@@ -112,9 +121,15 @@ def run(arguments: argparse.Namespace) -> int:
         if proof is not None and proof.alarms:
             # A check that alarms on what is legal proves nothing against anybody.
             code = 2
+        suites = []
+        if arguments.suites:
+            names = {one.result.target for one in checked if one.found is not None}
+            asked = [one for one in wanted if one.shown in names]
+            suites = [run_suites(one, arguments.output, arguments.include, redact, _progress) for one in asked]
+            code = max(code, suites_code(suites))
         results = CheckResults(
             made=datetime.now(UTC).isoformat(timespec="seconds"), library=__version__,
-            exit_code=code, proof=proof, targets=targets,  # type: ignore[arg-type]
+            exit_code=code, proof=proof, targets=targets, suites=suites,  # type: ignore[arg-type]
         )  # fmt: skip
         _write(results, checked, arguments, redact)
     except InferenceError as error:
@@ -212,8 +227,9 @@ def _wanted(arguments: argparse.Namespace, redact: Redactor) -> list[CheckTarget
 
 def _write(results: CheckResults, checked: Sequence[Checked], arguments: argparse.Namespace, redact: Redactor) -> None:
     extra = [proof_section(results.proof)] if results.proof is not None else []
+    extra += [suites_section(one) for one in results.suites]
     report = document(results, strict=arguments.strict, extra=extra)
-    cases = junit_cases(results, strict=arguments.strict)
+    cases = [*junit_cases(results, strict=arguments.strict), *map(suites_case, results.suites)]
     texts: dict[str, tuple[str, Callable[[], str]]] = {
         "json": ("check.json", partial(to_json, results)),
         "junit": ("junit.xml", partial(junit, "rfinference check", cases)),

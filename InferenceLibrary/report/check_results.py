@@ -142,6 +142,28 @@ class ProofResult(_Result, frozen=True):
     """Faults of the wire that cannot strike these calls, or that outlive their request."""
 
 
+class FailedTest(_Result, frozen=True):
+    """One failed test of the suites."""
+
+    test: str
+    message: str
+    """Its first line."""
+
+
+class SuitesResult(_Result, frozen=True):
+    """What the suites of the library said of one target."""
+
+    target: str
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    failures: list[FailedTest] = []
+    log: str = ""
+    """Path of log.html, relative to these results; empty without."""
+    error: str = ""
+    """Why nothing can be said; empty where tests passed or failed."""
+
+
 class CheckResults(_Result, frozen=True, kw_only=True):
     """A whole run of `rfinference check`."""
 
@@ -154,6 +176,8 @@ class CheckResults(_Result, frozen=True, kw_only=True):
     exit_code: Literal[0, 1, 2]
     targets: list[TargetCheck]
     proof: ProofResult | None = None
+    suites: list[SuitesResult] = []
+    """Where `--suites` asked for them."""
 
 
 def schema() -> dict[str, Any]:
