@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -194,6 +194,35 @@ class TestNotes:
         """Tokens per second of each stream that has a rate."""
 
 
+class EarlierCalls:
+    """The calls before on one server, for the rules on several calls, and what they taught."""
+
+    def __init__(self) -> None:
+        self.calls: deque[Exchange] = deque(maxlen=2)
+        """The last ones: a reading, what is counted, and a reading after it are three with the present one."""
+        self._told: deque[tuple[str, Exchange]] = deque(maxlen=32)
+        self._keyed: set[str] = set()
+
+    def add(self, exchange: Exchange) -> None:
+        self.calls.append(exchange)
+
+    def wants_key(self, exchange: Exchange) -> bool | None:
+        """Whether the server refused a call of this path before for its missing key; None where nobody knows."""
+        known = True if exchange.request.path in self._keyed else None
+        if exchange.status == 401 and not {"authorization", "x-api-key"} & {
+            name for name, _ in exchange.request.headers
+        }:
+            self._keyed.add(exchange.request.path)
+        return known
+
+    def is_news(self, rule: str, exchange: Exchange) -> bool:
+        """Whether nobody was told yet that this call breaks a rule; from now on somebody was."""
+        news = not any(rule == name and exchange is call for name, call in self._told)
+        if news:
+            self._told.append((rule, exchange))
+        return news
+
+
 class Context:
     """State of one library instance.
 
@@ -223,8 +252,8 @@ class Context:
         self.server_lives: list[tuple[str, float, float, str, str]] = []
         """Servers that were closed since the last suite ended: name, from when to when (Unix time), URL and model."""
         self._known_servers: KnownServers | None = None
-        self.earlier_calls: dict[str, Exchange] = {}
-        """The call before on each server, by its name, for the rules on several calls."""
+        self.earlier_calls: defaultdict[str, EarlierCalls] = defaultdict(EarlierCalls)
+        """Those on each server, by its name."""
         self._tally: Tally | None = None
         self._rules: list[tuple[str, Severity, tuple[str, ...]]] = [(RUN, rules, ())]
         self.last_calls: deque[tuple[Exchange, Verdict]] = deque(maxlen=3)

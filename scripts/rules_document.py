@@ -50,8 +50,8 @@ Each call is judged by these rules. A *must* rule is one whose breach makes clie
 wrong; a *should* rule is in the reference, and clients tolerate its breach. A violation names the rule, one of its
 kinds, what came, and the event and byte where it came. A kind of a must rule that clients tolerate, or that chance may
 bring about, is marked (should), and counts so. A rule about what a record does not hold (the request, the
-framing, the times of the reads) is not judged. Rules about several calls are asked where several calls of one server
-are judged together.
+framing, the times of the reads) is not judged. Rules about several calls are asked of each call together with the two
+before it on the same server, and a call is told once what it breaks.
 
 ## How much a broken rule counts
 

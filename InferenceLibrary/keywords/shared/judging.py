@@ -9,11 +9,11 @@ from InferenceLibrary.keywords.shared.test_facts import note_call
 from InferenceLibrary.log import Log
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from InferenceLibrary.context import Context
+    from InferenceLibrary.context import Context, EarlierCalls
     from InferenceLibrary.protocol.exchange import Exchange
-    from InferenceLibrary.protocol.rules.rule import Violation
+    from InferenceLibrary.protocol.rules.rule import Judgement, Known, Violation
     from InferenceLibrary.protocol.rules.verdicts import Severity, Verdict
     from InferenceLibrary.servers.server import Server
 
@@ -24,27 +24,38 @@ _LARGEST_KEPT = 2**20
 
 
 def judged(context: Context, server: Server, exchange: Exchange, severity: Severity) -> Verdict:
-    """Judge a call, alone and with the one before it on the same server; count what is broken."""
-    from InferenceLibrary.protocol.rules.book import judge, judge_several
+    """Judge a call, alone and with those before it on the same server; count what is broken."""
+    from InferenceLibrary.protocol.rules.book import judge
     from InferenceLibrary.protocol.rules.rule import Known
     from InferenceLibrary.protocol.rules.verdicts import Verdict, Waiver, verdict_of
 
     note_call(context, server, exchange)
     if severity == "off":
         return Verdict((), ())
-    known = Known(models=server.client.listed, reference=server.profile.reference)
-    judgements = [judge(exchange, known)]
-    earlier = context.earlier_calls.get(server.name)
-    if earlier is not None:
-        judgements.append(judge_several([earlier, exchange], known))
+    earlier = context.earlier_calls[server.name]
+    # A refusal by 401 where nobody has a key says nothing of keys.
+    key = earlier.wants_key(exchange) if server.client.api_key else None
+    known = Known(models=server.client.listed, key=key, reference=server.profile.reference)
+    judgements = [judge(exchange, known), *_judged_together(earlier, exchange, known)]
     if len(exchange.body) <= _LARGEST_KEPT:
-        context.earlier_calls[server.name] = exchange
+        earlier.add(exchange)
     left_out = [Waiver(rule, "left out by the suite") for rule in context.rules_left_out]
     verdict = verdict_of(judgements, (*server.profile.waivers, *left_out))
     context.notes.broken.update(dict.fromkeys(verdict.broken))
     context.tally.add(verdict, context.current_test or context.owner)
     _tell(context, server, verdict, severity)
     return verdict
+
+
+def _judged_together(earlier: EarlierCalls, exchange: Exchange, known: Known) -> Iterator[Judgement]:
+    """Judge a call with those before it; each is told once what it breaks."""
+    from InferenceLibrary.protocol.rules.book import judge_several
+
+    if earlier.calls:
+        found = judge_several([*earlier.calls, exchange], known)
+        broken = {(one.rule.id, one.exchange): one.call for one in found.violations}
+        news = {key for key, call in broken.items() if earlier.is_news(key[0], call)}
+        yield found._replace(violations=tuple(one for one in found.violations if (one.rule.id, one.exchange) in news))
 
 
 def _failing(context: Context, server: Server, verdict: Verdict, severity: Severity) -> tuple[Violation, ...]:
