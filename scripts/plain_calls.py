@@ -42,9 +42,10 @@ CHAT, COMPLETIONS, RESPONSES = "/v1/chat/completions", "/v1/completions", "/v1/r
 MESSAGES, EMBEDDINGS, RERANK, SCORE = "/v1/messages", "/v1/embeddings", "/v1/rerank", "/v1/score"
 
 
+KEY = "key-of-the-house"
 SERVERS: dict[str, tuple[str, ...]] = {
     "openai": ("--mode", "echo", "--max-model-len", "4000"),
-    "keyed": ("--mode", "echo", "--api-key", "key-of-the-house"),
+    "keyed": ("--mode", "echo", "--api-key", KEY),
     "slow": ("--mode", "echo", "--time-to-first-token", "30ms", "--inter-token-latency", "30ms"),
     "worker": ("--as", "worker", "--stub-mode", "--model", "tiny", "--worker-id", "w-1"),
     "service": (
@@ -96,9 +97,8 @@ def _both(name: str, api: str, path: str, body: dict[str, Any], **of_stream: Any
 
 
 METRICS = PlainCall("metrics", "other", "/metrics")
-"""Asked for first, and once more last."""
+"""Asked for before a call, and once more after it."""
 CALLS = [
-    METRICS,
     *_both("chat", "chat", CHAT, {"messages": ASKED}, **USAGE),
     *_both("chat greedy", "chat", CHAT, {"messages": ASKED, **GREEDY}),
     *_both("chat logprobs", "chat", CHAT, {"messages": ASKED, "n": 2, "max_tokens": 3, **LOGPROBS}),
@@ -113,10 +113,14 @@ CALLS = [
     *_both("completion greedy", "completions", COMPLETIONS, {"prompt": TEXT, **GREEDY}),
     *_both("completion echo", "completions", COMPLETIONS, {"prompt": TEXT, "echo": True, "logprobs": 2, **SHORT}),
     PlainCall("completions", "completions", COMPLETIONS, {"prompt": [TEXT, "six seven"], "n": 2, "max_tokens": 3}),
+    METRICS,
     PlainCall("completion stop", "completions", COMPLETIONS, {"prompt": TEXT, "stop": [" three four"]}),
+    replace(METRICS, name="metrics again"),
     PlainCall("completion of another model", "completions", COMPLETIONS, {"prompt": TEXT, "model": "another"}),
     *_both("response", "responses", RESPONSES, {"input": TEXT}),
     *_both("response greedy", "responses", RESPONSES, {"input": TEXT, **GREEDY}),
+    PlainCall("models", "models", "/v1/models"),
+    PlainCall("model", "models", "/v1/models/fake-model"),
     *_both("response limit", "responses", RESPONSES, {"input": TEXT, "max_output_tokens": 2, "store": False}),
     PlainCall("response not to be stored", "responses", RESPONSES, {"input": TEXT, "store": False}),
     PlainCall("response that was not stored", "responses", f"{RESPONSES}/{{id}}"),
@@ -142,15 +146,13 @@ CALLS = [
     PlainCall("message tokens", "messages", f"{MESSAGES}/count_tokens", {"model": "MODEL", "messages": ASKED}),
     PlainCall("embeddings", "embeddings", EMBEDDINGS, {"input": ["one", "two three"]}),
     PlainCall("embeddings of one text", "embeddings", EMBEDDINGS, {"input": ["one", "one"]}),
+    PlainCall("embeddings in base64", "embeddings", EMBEDDINGS, {"input": ["one"], "encoding_format": "base64"}),
     PlainCall(
         "embeddings base64", "embeddings", EMBEDDINGS,
         {"input": ["one", "two three"], "encoding_format": "base64", "dimensions": 8},
     ),
-    PlainCall("embeddings in base64", "embeddings", EMBEDDINGS, {"input": ["one"], "encoding_format": "base64"}),
     PlainCall("embeddings of nothing", "embeddings", EMBEDDINGS, {"input": ""}),
     PlainCall("embeddings of another model", "embeddings", EMBEDDINGS, {"input": "one", "model": "another"}),
-    PlainCall("models", "models", "/v1/models"),
-    PlainCall("model", "models", "/v1/models/fake-model"),
     PlainCall("ranking", "rerank", RERANK, {"query": "one", "documents": ["one two", "two", "one"]}),
     PlainCall("ranking top", "rerank", RERANK, {"query": "one", "documents": ["one two", "two", "one"], "top_n": 2}),
     PlainCall("ranking of nothing", "rerank", RERANK, {"query": "one", "documents": []}),
@@ -175,9 +177,6 @@ CALLS = [
         for mode in ("single", "critique", "debate")
     ),
 ]  # fmt: skip
-
-
-CALLS.append(replace(METRICS, name="metrics again"))
 
 
 def bytes_of(call: PlainCall, model: str) -> bytes:

@@ -30,7 +30,20 @@ def test_noticed_faults_make_no_gap(capsys: pytest.CaptureFixture[str]) -> None:
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["missing-done", "F8", "1", "1"] in lines
     assert ["comments", "-"] in lines
-    assert ["status", "call", "3", "status", "503"] in lines
+    assert ["status", "call", "2", "status", "503"] in lines
+    assert ["Played", "under", "rules=fail-should:", "none"] in lines
+
+
+@pytest.mark.usefixtures("few_calls")
+def test_what_only_should_be_kept_is_played_as_such(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tolerated = "usage-with-choices"
+    monkeypatch.setitem(KINDS, tolerated, replace(KINDS[tolerated], breaks=("C14",)))
+    assert rulebook.main(["role-repeated", tolerated, "missing-done"]) == 0
+    out = capsys.readouterr().out
+    assert ["role-repeated", "C7"] in [line.split()[:2] for line in out.splitlines()]
+    assert "Played under rules=fail-should: role-repeated, usage-with-choices\n" in out
 
 
 @pytest.mark.usefixtures("few_calls")
