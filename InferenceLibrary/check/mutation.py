@@ -169,6 +169,11 @@ def _named(names: str | None, every: Sequence[dict[str, Any]]) -> list[dict[str,
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean '{close[0]}'?" if close else "inference-simulator --list-faults names them"
             raise TargetError(describe(f"--faults: there is not a fault '{name}'", hint=hint))
+        if known[name]["nature"] == "process":
+            expected = (
+                "a fault of answers: a suite starts a server that ends or hangs by itself, with the option `fault`"
+            )
+            raise TargetError(describe(f"--faults: '{name}' is a fault of the process", expected=expected))
         found.append(known[name])
     return found
 
@@ -237,7 +242,7 @@ def _judged(fault: dict[str, Any], ran: Ran, clean: Ran) -> FaultResult:
     from msgspec.structs import replace
 
     test, message = ran.failed[0] if ran.failed else ("", "")
-    if not ran.struck and fault["nature"] != "process":
+    if not ran.struck:
         why = f"it did not strike, and yet '{test}' fails: {message}" if test else "it struck nothing"
         return replace(found, state="never met", reason=why)
     if not ran.ended:

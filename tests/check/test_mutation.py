@@ -15,8 +15,8 @@ import msgspec
 import pytest
 from inner_suites import INNER
 
-from InferenceLibrary.check.mutated_runs import FAULT_VARIABLE, NOTES_VARIABLE
-from InferenceLibrary.check.mutation import _sample
+from InferenceLibrary.check.mutated_runs import FAULT_VARIABLE, NOTES_VARIABLE, Ran, SuiteRuns
+from InferenceLibrary.check.mutation import _judged, _sample
 from InferenceLibrary.cli import main
 from InferenceLibrary.report.mutation_results import MutationResults
 
@@ -64,12 +64,23 @@ def test_a_sample_is_repeatable_and_of_the_size_that_is_asked_for() -> None:
     assert _sample(faults, 60, seed=3) == _sample(faults, None, seed=3) == faults
 
 
+@pytest.fixture
+def asks_for_chats(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Suites that ask for chats, pass, and that no fault strikes."""
+    ran = Ran(0.1, ended=True, passed=1, asked=(("openai", ("chat", "orchestration")),))
+    monkeypatch.setattr(SuiteRuns, "run", lambda _self, _fault, _limit: ran)
+
+
+@pytest.mark.usefixtures("asks_for_chats")
 def test_the_faults_that_can_strike_are_chosen(tmp_path: Path) -> None:
-    main(["mutate", BLUNT, "--sample", "1", "--threshold", "0", "--json", str(tmp_path / "mutate.json")])
-    first = results(tmp_path)
-    unmet = {one.fault: one.reason for one in first.faults if one.state == "never met"}
-    assert "ask for nothing that it strikes: embeddings" in unmet["embedding-big-endian"]
-    assert first.left_out > 50
+    # Nothing struck: there is not a score, whatever the threshold.
+    assert main(["mutate", BLUNT, "--sample", "3", "--threshold", "0", "--json", str(tmp_path / "mutate.json")]) == 2
+    found = results(tmp_path)
+    reasons = {one.fault: one.reason for one in found.faults}
+    assert "ask for nothing that it strikes: embeddings" in reasons["embedding-big-endian"]
+    assert list(reasons.values()).count("it struck nothing") == 3
+    assert found.left_out > 50
+    assert found.score is None
 
 
 @pytest.mark.parametrize(
@@ -96,16 +107,30 @@ def test_a_clean_run_that_proves_nothing_is_2_and_one_line(
     assert said in lines[1]
 
 
-def test_nothing_met_is_not_a_score(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["mutate", BLUNT, "--faults", "tool-id-missing"]) == 2
-    assert "no fault struck" in capsys.readouterr().out
+def test_a_run_ends_at_its_time_limit(tmp_path: Path) -> None:
+    suite = tmp_path / "patient.robot"
+    suite.write_text("*** Test Cases ***\nPatient\n    Sleep    10 min\n")
+    ran = SuiteRuns([suite], [], "simulator").run("missing-done", 0.5)
+    assert not ran.ended
+    assert ran.seconds < 60
 
 
-def test_a_run_that_does_not_end_has_noticed(tmp_path: Path) -> None:
-    words = ["--faults", "first-request-hangs", "--timeout", "6", "--json", str(tmp_path / "mutate.json")]
-    code = main(["mutate", BLUNT, *words])
-    (fault,) = results(tmp_path).faults
-    assert (code, fault.state, fault.test, fault.reason) == (0, "noticed", "", "the run did not end within 6 s")
+@pytest.mark.parametrize(
+    ("ran", "state", "reason"),
+    [
+        (Ran(3.0, ended=False, struck=True), "noticed", "the run did not end within 3 s"),
+        (Ran(3.0, ended=False), "never met", "it struck nothing"),
+        (Ran(1.0, ended=True, passed=2, struck=True), "not noticed", "no test fails"),
+        (Ran(1.0, ended=True, skipped=2, struck=True), "not noticed", "2 more are skipped than without it"),
+        (Ran(1.0, ended=True, failed=(("T", "why"),)), "never met", "it did not strike, and yet 'T' fails: why"),
+        (Ran(1.0, ended=True, failed=(("T", "why"),), struck=True), "noticed", "why"),
+    ],
+)
+def test_what_a_run_says(ran: Ran, state: str, reason: str) -> None:
+    fault = {"name": "f", "text": "does wrong", "breaks": ["F8"], "nature": "wire"}
+    found = _judged(fault, ran, Ran(1.0, ended=True, passed=2))
+    assert found.state == state
+    assert reason in found.reason
 
 
 @pytest.mark.parametrize(
@@ -113,6 +138,7 @@ def test_a_run_that_does_not_end_has_noticed(tmp_path: Path) -> None:
     [
         (["/nowhere.robot"], "A suite does not exist"),
         ([BLUNT, "--faults", "missing-don"], "did you mean 'missing-done'?"),
+        ([BLUNT, "--faults", "never-listen"], "'never-listen' is a fault of the process"),
         ([BLUNT, "--sample", "0"], "--sample is not understood"),
         ([BLUNT, "--processes", "0"], "--processes is not understood"),
         ([BLUNT, "--threshold", "101"], "per cent, 0 to 100"),
