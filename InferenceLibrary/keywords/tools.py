@@ -39,7 +39,7 @@ class ToolKeywords(KeywordGroup):
             The call: `${call.name}`, `${call.id}`, `${call.input}` (decoded arguments), `${call.arguments}` (text).
 
         Raises:
-            CheckFailure: No such call.
+            CheckFailure: No such call, or its arguments are not a JSON object.
 
         Example:
         ```robotframework
@@ -51,13 +51,17 @@ class ToolKeywords(KeywordGroup):
         ```
         """
         for call in answer.tool_calls:
-            given = call.input if isinstance(call.input, dict) else {}
-            if call.name == name and all(key in given and given[key] == value for key, value in arguments.items()):
+            given = call.input
+            if call.name != name or not isinstance(given, dict):
+                continue
+            if all(key in given and given[key] == value for key, value in arguments.items()):
                 self.log.info(f"Tool call: {call}.")
                 return call
         wanted = f"{name}({json.dumps(arguments, ensure_ascii=False) if arguments else ''})"
         got = ", ".join(map(str, answer.tool_calls)) or f"none, but the text '{answer.text[:200]}'"
-        raise CheckFailure(f"Tool calls: expected {wanted}, got {got}.")
+        broken = any(call.name == name and not isinstance(call.input, dict) for call in answer.tool_calls)
+        why = ": its arguments are not a JSON object" if broken else ""
+        raise CheckFailure(f"Tool calls: expected {wanted}, got {got}{why}.")
 
     @keyword(tags=["tools", "assertion"])
     def no_tool_should_be_called(self, answer: Reply | Stream) -> None:

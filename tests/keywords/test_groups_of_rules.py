@@ -86,6 +86,30 @@ FAILS: dict[str, tuple[Callable[[InferenceLibrary], Any], str]] = {
         lambda lib: lib.tool_calls_should_be_sound(called(name="weather", arguments="{"), TOOL),
         "Tool calls: T",
     ),
+    "a call whose arguments are not JSON": (
+        lambda lib: lib.tool_should_be_called(called(name="weather", arguments='{"city": "Rom'), "weather"),
+        r"Tool calls: expected weather\(\), got weather\(.*Rom.*\): its arguments are not a JSON object",
+    ),
+    "an empty text as arguments": (
+        lambda lib: lib.tool_calls_should_be_sound(called(name="weather", arguments=""), TOOL),
+        "Tool calls: T5",
+    ),
+    "an alternative without its logprob": (
+        lambda lib: lib.logprobs_should_be_sound(
+            with_logprobs({**TOKEN, "top_logprobs": [{"token": "Hi", "bytes": [72, 105]}]})
+        ),
+        "Log probabilities: C23",
+    ),
+    "alternatives that are texts": (
+        lambda lib: lib.logprobs_should_be_sound(with_logprobs({**TOKEN, "top_logprobs": ["Hi"]})),
+        "Log probabilities: C23",
+    ),
+    "tokens that only contain the text": (
+        lambda lib: lib.logprobs_should_be_sound(
+            with_logprobs({**TOKEN, "token": "Hi there", "bytes": None, "top_logprobs": [BEST]})
+        ),
+        "Log probabilities: L4",
+    ),
     "no log probabilities": (
         lambda lib: lib.logprobs_should_be_sound(reply({"content": "Hi"}, WITH_LOGPROBS)),
         "Log probabilities: expected",
