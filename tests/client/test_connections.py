@@ -25,13 +25,18 @@ from InferenceLibrary.redaction import Redactor
 
 HELLO = [{"role": "user", "content": "Hi"}]
 REPLY = '{"choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}]}'
+HALF = answer(REPLY)[:-20]
 GOOD = [piece(delta("Hel", role="assistant")), piece(delta(finish="stop")), piece(DONE)]
 
 
-@pytest.mark.parametrize(("ending", "keep_alive"), [(b"", False), (RESET, True)], ids=["closed", "reset"])
+@pytest.mark.parametrize(
+    ("ending", "keep_alive"),
+    [([b""], False), ([RESET], True), ([HALF], False), ([HALF, RESET], True)],
+    ids=["closed", "reset", "closed after half", "reset after half"],
+)
 def test_a_dropped_request_is_never_repeated_in_silence(wire, ending, keep_alive):
-    """The server reads each request and hangs up; it may keep connections alive where it answers."""
-    server = wire([answer(REPLY)], [ending], [answer(REPLY)], [ending], keep_alive=keep_alive)
+    """The server reads each request and hangs up, some after half an answer; it may keep other connections alive."""
+    server = wire([answer(REPLY)], ending, [answer(REPLY)], ending, keep_alive=keep_alive)
     client = Client(server.url, limits=Limits(total=10))
     calls, attempts, failed = 300, [], 0
     for _ in range(calls):
