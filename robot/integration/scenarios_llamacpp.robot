@@ -21,22 +21,29 @@ A Server Tells Its Health And Its Models
     Should Not Be Empty    ${models}
 
 A Stream Says What The Whole Answer Says
+    Skip Unless Server Supports    completions
     ${reply} =    Complete    ${CAPITAL_OF_FRANCE}    max_tokens=16    temperature=0    seed=42
     ${stream} =    Stream Completion    ${CAPITAL_OF_FRANCE}    max_tokens=16    temperature=0    seed=42
     Answers Should Agree    ${reply}    ${stream}
 
 The Same Seed Gives The Same Answer
+    Skip Unless Server Supports    completions
+    Skip Unless Server Supports    seed
     ${one} =    Complete    ${SHORT_PROMPT}    max_tokens=16    seed=42
     ${two} =    Complete    ${SHORT_PROMPT}    max_tokens=16    seed=42
     Answers Should Agree    ${one}    ${two}
 
 Each Choice Has Its Number And Its End
+    Skip Unless Server Supports    several choices
     ${reply} =    Chat    ${CAPITAL_OF_FRANCE}    n=2    max_tokens=2
     Choices Should Be    ${reply}    2
     Finish Reason Should Be    ${reply}    length    choice=0
     Finish Reason Should Be    ${reply}    length    choice=1
 
 A Prompt Is Taken As Text Or As Tokens
+    Skip Unless Server Supports    completions
+    Skip Unless Server Supports    tokenize
+    Skip Unless Server Supports    ignore_eos
     ${ids} =    Tokenize    ${CAPITAL_OF_FRANCE}
     ${reply} =    Complete    tokens=${ids}    max_tokens=4
     Get Completion Tokens    ${reply}    <=    4
@@ -44,27 +51,35 @@ A Prompt Is Taken As Text Or As Tokens
     Finish Reason Should Be    ${stream}    length
 
 Embeddings Have Unit Length
+    Skip Unless Server Supports    embeddings
     ${embeddings} =    Create Embeddings
     ...    ["I believe the meaning of life is", "Write a joke about AI", "This is a test"]
     Embeddings Should Have Unit Length    ${embeddings}
 
 A Text Has One Vector Alone And In A Batch
+    Skip Unless Server Supports    embeddings
     ${alone} =    Create Embeddings    This is a test
     ${batch} =    Create Embeddings    ["This is a joke", "This is a test"]
     Embeddings Should Agree    ${batch}    ${alone}    first=1    second=0    tolerance=0.001
 
 Embeddings Are The Same In Base64
+    Skip Unless Server Supports    embeddings
+    Skip Unless Server Supports    base64 embeddings
     ${plain} =    Create Embeddings    This is a test
     ${packed} =    Create Embeddings    This is a test    encoding=base64
     Embeddings Should Agree    ${plain}    ${packed}
 
 A Body That Is Wrong Is Refused
     [Template]    Body Should Be Refused
-    POST    /v1/chat/completions    {"messages": 7}    status=400
-    POST    /v1/chat/completions    {"messages": "Hi"}    status=400
-    POST    /v1/embeddings    {"input": {"a": 1}}    status=400
+    POST    /v1/chat/completions    {"messages": 7}    status=400,422
+    POST    /v1/chat/completions    {"messages": {"role": "user"}}    status=400,422
+
+An Input Of Embeddings That Is Wrong Is Refused
+    Skip Unless Server Supports    embeddings
+    Body Should Be Refused    POST    /v1/embeddings    {"input": {"a": 1}}    status=400,422
 
 A Key Opens What Is Locked
+    [Tags]    mock
     ${server} =    Start Server    simulator    arguments=--api-key=key-of-a-test
     Connect To Server    ${server.base_url}    api_key=${KEY}
     Route Should Need A Key    GET    /v1/models
