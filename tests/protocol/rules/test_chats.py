@@ -46,6 +46,7 @@ def second(event: Any) -> Exchange:
 @pytest.mark.parametrize(
     ("call", "breach"),
     [
+        (second(without(WORDS[1], "choices")), ("C1", "missing")),
         (second(without(WORDS[1], "created")), ("C1", "missing")),
         (second({**WORDS[1], "model": None}), ("C1", "null")),
         (second({**WORDS[1], "id": 5}), ("C1", "type")),
