@@ -182,6 +182,7 @@ _ALL = (
     Capability(
         "json schema", _M, "An answer that fits a JSON Schema.", "a chat with response_format json_schema fits it"
     ),
+    Capability("json schema in responses", _M, "A response that fits a JSON Schema.", assumed=True),
     Capability(
         "base64 embeddings",
         _M,

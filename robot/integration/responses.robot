@@ -43,7 +43,7 @@ A Response Agrees With A Chat
 
 A Response Fits Its Schema
     [Tags]    rule:rs17
-    Skip Unless Server Supports    json schema
+    Skip Unless Server Supports    json schema in responses
     ${reply} =    Respond    ${JSON_PROMPT}    response_format=${ANY_OBJECT}    max_tokens=200
     Answer Should Fit Schema    ${reply}    ${ANY_OBJECT}
 
