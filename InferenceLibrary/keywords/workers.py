@@ -252,7 +252,12 @@ class WorkerKeywords(CallGroup):
 
 
 def refuse_job(value: object) -> Job:
-    """The job that `Execute Job` returned."""
+    """The job that a worker did.
+
+    Its attributes, told on the page on what keywords return (docs/objects.md): `job_id`, `stream`, `cancel_reply`,
+    `cancelled_after`, `exchange`, `events`, `types`, `tokens`, `text`, `started`, `end`, `error`, `stop_reason`,
+    `stop_sequence_matched`, `was_cancelled`, `time_to_first_token`, `gaps`, `elapsed`, `headers`, `outcome`.
+    """
     raise ValueError(f"Expected a job of Execute Job, got {shown_kind(value)}.")
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from InferenceLibrary.keywords.shared.arguments import refuse_run_result, refuse_terminal_answer
+from InferenceLibrary.keywords.workers import refuse_job
 from InferenceLibrary.types import refuse_reply, refuse_stream
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,7 +47,15 @@ def test_every_public_attribute_stands_there(title: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("title", "converter"), [("A reply", refuse_reply), ("A stream", refuse_stream)], ids=["reply", "stream"]
+    ("title", "converter"),
+    [
+        ("A reply", refuse_reply),
+        ("A stream", refuse_stream),
+        ("A job", refuse_job),
+        ("The result of a program", refuse_run_result),
+        ("An answer in a terminal", refuse_terminal_answer),
+    ],
+    ids=["reply", "stream", "job", "program", "terminal"],
 )
 def test_the_type_names_its_attributes(title: str, converter: Callable[[object], object]) -> None:
     names = {one.name for one in objects_document.attributes_of(objects_document.CLASSES[title])}

@@ -153,12 +153,20 @@ def _refuse_without_effect(profile: Profile, section: str, given: Mapping[str, A
 
 
 def refuse_run_result(value: object) -> RunResult:
-    """What `Run Program` or `Program Should Refuse Arguments` returned."""
+    """The result of a program that was run.
+
+    Its attributes, told on the page on what keywords return (docs/objects.md): `command`, `exit_code`, `signal`,
+    `stdout`, `stderr`, `elapsed`, `peak_memory`, `left_behind`, `ending`.
+    """
     raise ValueError(f"Expected a result of Run Program, got {shown_kind(value)}.")
 
 
 def refuse_terminal_answer(value: object) -> TerminalAnswer:
-    """What `Ask In Terminal` returned."""
+    """An answer on the screen of a terminal.
+
+    Its attributes, told on the page on what keywords return (docs/objects.md): `question`, `text`,
+    `time_to_first_token`, `elapsed`, `statistics`, `interrupted`, `screen`.
+    """
     raise ValueError(f"Expected an answer of Ask In Terminal, got {shown_kind(value)}.")
 
 
