@@ -41,17 +41,14 @@ Each Generation Has A Time Limit
     Length Should Be    ${measurement.generations}    1
 
 The Configured Latencies Are What Is Measured
-    [Documentation]    40 ms to the first token and 10 ms between tokens: 100 tokens per second, and never more.
+    [Documentation]    40 ms to the first token and 10 ms between tokens: 150 ms for 12 tokens, and never less.
+    ...    Only the whole has a bound: a first token that is late on a busy machine shortens the gaps after it.
     [Tags]    mock    covers:batch-latency-simulation
     Skip Unless Server Supports    fault injection
     ${measurement} =    Measure Generation    ${LONG_PROMPT}    iterations=3    max_tokens=12    extra=${ALL_TOKENS}
     Should Be Equal As Integers    ${measurement.output_tokens}    36
     Should Be Equal    ${measurement.counted}    counted by the server
     Get Measured Time To First Token    >=    40 ms    percentile=min
-    Get Measured Inter Token Latency    >=    9.5 ms    percentile=mean
-    Get Measured Tokens Per Second    <=    105    percentile=max
-    # A loaded machine can only be slower; half the configured rate leaves it room.
-    Measured Tokens Per Second Should Be At Least    50
     Get Measured End To End Latency    >=    150 ms    percentile=min
 
 A Slower Server Is Measured As Slower
