@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -43,7 +44,17 @@ def first_line(name: str) -> str:
 
 
 def text_of(name: str) -> str:
-    return json.dumps(SCHEMAS[name](), indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(_cleaned(SCHEMAS[name]()), indent=1, ensure_ascii=False) + "\n"
+
+
+def _cleaned(node: Any) -> Any:
+    """Take the indentation out of descriptions, which versions of msgspec copy as they stand or without it."""
+    if isinstance(node, dict):
+        return {
+            key: inspect.cleandoc(value) if key == "description" and isinstance(value, str) else _cleaned(value)
+            for key, value in node.items()
+        }
+    return [_cleaned(item) for item in node] if isinstance(node, list) else node
 
 
 def main() -> None:

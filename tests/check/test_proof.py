@@ -22,8 +22,8 @@ def test_faults_are_noticed_or_missed_and_legal_oddities_raise_no_alarm() -> Non
 
 
 def test_an_alarm_on_what_is_legal_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    catalogue = [{**one, "nature": "legal"} for one in proof._catalogue() if one["name"] == "missing-done"]
-    monkeypatch.setattr(proof, "_catalogue", lambda: catalogue)
+    catalogue = [{**one, "nature": "legal"} for one in proof.catalogue() if one["name"] == "missing-done"]
+    monkeypatch.setattr(proof, "catalogue", lambda: catalogue)
     assert prove().alarms == ["missing-done: F8"]
 
 

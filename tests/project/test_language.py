@@ -24,7 +24,8 @@ def test_few_cases_dig() -> None:
 @pytest.mark.parametrize("name", ["llamacpp", "vllm", "tgi"])
 def test_scenarios_of_peers_hold_no_python(name: str) -> None:
     found = [line for case, line in digging.cases(ROOT / "robot") if case.startswith(f"scenarios_{name}: ")]
-    assert found == [None] * 10
+    assert len(found) >= 10
+    assert set(found) == {None}
 
 
 @pytest.mark.parametrize(
