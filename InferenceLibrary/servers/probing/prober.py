@@ -108,11 +108,13 @@ class Prober:
         return self._asked[call.name]
 
     def _worded(self, call: CheckCall) -> CheckCall:
-        """Only tokens that the server gave are surely tokens of its model."""
-        before = self._asked.get(PROBES["tokenize"][0].name)
-        if call.capability != "detokenize" or before is None or not isinstance(before.json, dict):
+        """Only tokens that this server gave are surely its own; what another of its kind gave need not be."""
+        if call.capability != "detokenize":
             return call
-        return replace(call, body={"tokens": before.json.get("tokens")})
+        given = self._made(PROBES["tokenize"][0]).json
+        return (
+            replace(call, body={"tokens": given["tokens"]}) if isinstance(given, dict) and "tokens" in given else call
+        )
 
     def _health(self) -> _Found:
         from InferenceLibrary.servers.probes import OK, judge_health

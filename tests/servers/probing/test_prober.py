@@ -13,7 +13,7 @@ from servers.small_server import Answer, SmallServer, chat, refused
 from InferenceLibrary.client.limits import Limits
 from InferenceLibrary.protocol.capabilities import CAPABILITIES, Offer, State
 from InferenceLibrary.redaction import Redactor
-from InferenceLibrary.servers.probing.prober import can_be_asked, joined
+from InferenceLibrary.servers.probing.prober import Prober, can_be_asked, joined
 from InferenceLibrary.servers.probing.probes import PROBES
 from InferenceLibrary.servers.probing.shared import KnownServers
 from InferenceLibrary.servers.profile import load_profile
@@ -218,6 +218,23 @@ def test_the_tokens_that_are_asked_back_are_those_of_the_server(serve: Serve) ->
         "/detokenize": lambda asked: (200, {"prompt": "a"}) if asked["tokens"] == [707] else (400, refused("no")),
     }
     assert offer(connected(serve(routes).url), "detokenize").state is State.OFFERED
+
+
+def test_the_tokens_of_another_of_its_kind_are_not_asked_back(serve: Serve) -> None:
+    """What the kind offers is known for the run; which tokens this server has, this server must say."""
+    known: dict[str, Offer] = {}
+    for number in (707, 808):
+        routes: dict[str, Answer] = {
+            "/tokenize": lambda asked, given=number: (200, {"tokens": [given], "count": 1}),  # type: ignore[misc]
+            "/detokenize": lambda asked, given=number: (  # type: ignore[misc]
+                (200, {"prompt": "a"}) if asked["tokens"] == [given] else (400, refused("no"))
+            ),
+        }
+        server = connected(serve(routes).url)
+        known.pop("detokenize", None)
+        prober = Prober(server.client, server.profile, "small", lambda line: None)
+        assert prober.offer("tokenize", known).state is State.OFFERED
+        assert prober.offer("detokenize", known).state is State.OFFERED
 
 
 def test_a_key_is_needed_where_it_is_refused_without(serve: Serve) -> None:
