@@ -147,7 +147,7 @@ def _read(path: Path, within: tuple[str, ...] = ()) -> Dialect:
             names = sorted(each.stem for each in SHIPPED.glob("*.yaml"))
             close = difflib.get_close_matches(name, names, n=1)
             meant = f" Did you mean '{close[0]}'?" if close else ""
-            raise ProfileError(f"{path}: key 'extends': there is no dialect file '{name}'.{meant}")
+            raise ProfileError(f"{path}: key 'extends': expected the name of a dialect file, got '{name}'.{meant}")
         if found.stem in (*within, path.stem):
             raise ProfileError(f"{path}: key 'extends': {' extends '.join((*within, path.stem, found.stem))}.")
         return _read(found, (*within, path.stem))

@@ -91,7 +91,7 @@ class AnswerPartKeywords(KeywordGroup):
             The value as it was decoded: text, a number, a list, an object.
 
         Raises:
-            CheckFailure: There is no such key, or it holds null; or the assertion does not hold.
+            CheckFailure: The key does not exist, or it holds null; or the assertion does not hold.
 
         Example:
         ```robotframework

@@ -52,7 +52,7 @@ class AnswerKeywords(KeywordGroup):
             choice: Index of the choice, of an answer with several.
 
         Raises:
-            CheckFailure: It is not there, or nothing is looked for; or there is no such choice.
+            CheckFailure: It is not there, or nothing is looked for; or the choice does not exist.
 
         Example:
         ```robotframework
@@ -91,7 +91,7 @@ class AnswerKeywords(KeywordGroup):
             choice: Index of the choice, of an answer with several.
 
         Raises:
-            CheckFailure: It is there, the answer has no text, or nothing is looked for; or there is no such choice.
+            CheckFailure: It is there, the answer has no text, or nothing is looked for; or the choice does not exist.
 
         Example:
         ```robotframework
@@ -121,7 +121,7 @@ class AnswerKeywords(KeywordGroup):
             choice: Index of the choice, of an answer with several.
 
         Raises:
-            CheckFailure: It ended for another reason, none is given; or there is no such choice.
+            CheckFailure: It ended for another reason, none is given; or the choice does not exist.
 
         Example:
         ```robotframework
@@ -184,7 +184,7 @@ class AnswerKeywords(KeywordGroup):
 
         Raises:
             AssertionError: The assertion does not hold.
-            CheckFailure: There is no such choice.
+            CheckFailure: The choice does not exist.
 
         Example:
         ```robotframework
@@ -231,41 +231,4 @@ class AnswerKeywords(KeywordGroup):
         """
         return check_number(
             exchange_of(answer).elapsed, assertion_operator, assertion_expected, "elapsed time", "s", message
-        )
-
-    @keyword(tags=["chat", "getter"])
-    def get_total_tokens(
-        self,
-        answer: Reply | Stream,
-        assertion_operator: AssertionOperator | None = None,
-        assertion_expected: Any = None,
-        message: str | None = None,
-    ) -> Any:
-        """Return the total tokens of an answer's usage, checked inline when an operator is given.
-
-        Args:
-            answer: A reply, or a stream asked for with `include_usage=True`.
-            assertion_operator: `<`, `==` and so on.
-            assertion_expected: The other side.
-            message: Replaces the text of the failure.
-
-        Returns:
-            Tokens.
-
-        Raises:
-            CheckFailure: There is no usage, or the comparison does not hold.
-
-        Example:
-        ```robotframework
-        *** Test Cases ***
-        Small
-            Start Server    simulator
-            ${reply} =    Chat    Hello    max_tokens=5
-            Get Total Tokens    ${reply}    <    100
-        ```
-        """
-        if answer.usage is None or answer.usage.total_tokens is None:
-            raise CheckFailure("Total tokens: expected usage in the answer, got none.")
-        return check_number(
-            answer.usage.total_tokens, assertion_operator, assertion_expected, "total tokens", "tokens", message
         )

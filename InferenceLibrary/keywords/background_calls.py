@@ -33,7 +33,7 @@ class BackgroundCallKeywords(CallGroup):
             A handle of the call for [Wait Until Call Has Tokens], [Cancel Call] and [Wait For Call].
 
         Raises:
-            ValueError: There is no keyword of that name that calls a server, or it cannot use its arguments.
+            ValueError: No keyword of that name calls a server, or it cannot use its arguments.
 
         Example:
         ```robotframework

@@ -38,7 +38,7 @@ class ChunkKeywords(KeywordGroup):
             among: `all` chunks, or those with `text` only.
 
         Raises:
-            CheckFailure: There is no such chunk; a chunk lacks the key; or it holds another value. The message names
+            CheckFailure: The chunk does not exist; a chunk lacks the key; or it holds another value. The message names
                 the first chunk that does.
 
         Example:

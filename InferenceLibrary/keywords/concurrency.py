@@ -110,7 +110,7 @@ class ConcurrencyKeywords(CallGroup):
 
         Raises:
             CheckFailure: A call failed, or there was nothing to call.
-            ValueError: There is no keyword of that name that calls a server.
+            ValueError: No keyword of that name calls a server.
 
         Example:
         ```robotframework

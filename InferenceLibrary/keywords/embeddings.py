@@ -191,7 +191,7 @@ class EmbeddingKeywords(CallGroup):
             From -1 to 1.
 
         Raises:
-            CheckFailure: There is no such vector, or the comparison does not hold.
+            CheckFailure: The vector does not exist, or the comparison does not hold.
 
         Example:
         ```robotframework

@@ -112,7 +112,7 @@ class MetricKeywords(KeywordGroup):
             The value.
 
         Raises:
-            CheckFailure: There is no such metric, or the comparison does not hold in time.
+            CheckFailure: The metric does not exist, or the comparison does not hold in time.
 
         Example:
         ```robotframework

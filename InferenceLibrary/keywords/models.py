@@ -170,7 +170,7 @@ class ModelKeywords(KeywordGroup):
             not say is None.
 
         Raises:
-            ModelError: There is no such file, or it is not a whole model.
+            ModelError: The file does not exist, or it is not a whole model.
             CheckFailure: The assertion does not hold, or the file does not say what it is about.
 
         ```robotframework

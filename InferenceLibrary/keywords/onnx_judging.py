@@ -260,7 +260,7 @@ class OnnxJudgingKeywords(OnnxGroup):
             Lists of indices, one for each row.
 
         Raises:
-            ModelError: There is no such output, or it has fewer values.
+            ModelError: The output does not exist, or it has fewer values.
 
         Example:
         ```robotframework

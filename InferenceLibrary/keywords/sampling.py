@@ -98,7 +98,7 @@ class SamplingKeywords(KeywordGroup):
             The first one that is there.
 
         Raises:
-            CheckFailure: None is there; one is empty, or none is named; there is no such choice.
+            CheckFailure: None is there; one is empty, or none is named; the choice does not exist.
 
         Example:
         ```robotframework

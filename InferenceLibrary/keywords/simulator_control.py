@@ -145,7 +145,7 @@ class SimulatorControlKeywords(KeywordGroup):
 
         Raises:
             TargetError: The server has no control API.
-            CheckFailure: There is no such count; the comparison does not hold in time; or there is one without a
+            CheckFailure: The count does not exist; the comparison does not hold in time; or there is one without a
                 name.
 
         Example:

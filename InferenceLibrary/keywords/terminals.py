@@ -108,7 +108,7 @@ class TerminalKeywords(TerminalGroup):
             terminal: Alias, handle or object of a terminal; by default the current one.
 
         Raises:
-            TerminalError: There is no such key, or the program has ended.
+            TerminalError: The key does not exist, or the program has ended.
 
         ```robotframework
         *** Test Cases ***

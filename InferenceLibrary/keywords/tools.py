@@ -200,7 +200,7 @@ class ToolKeywords(KeywordGroup):
             The decoded JSON.
 
         Raises:
-            CheckFailure: The text is not JSON, or does not fit; there is no such choice.
+            CheckFailure: The text is not JSON, or does not fit; the choice does not exist.
 
         Example:
         ```robotframework

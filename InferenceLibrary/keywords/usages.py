@@ -82,7 +82,7 @@ class UsageKeywords(KeywordGroup):
             Tokens.
 
         Raises:
-            CheckFailure: There is no such count, or the comparison does not hold.
+            CheckFailure: The count does not exist, or the comparison does not hold.
 
         Example:
         ```robotframework
@@ -117,7 +117,7 @@ class UsageKeywords(KeywordGroup):
             Tokens.
 
         Raises:
-            CheckFailure: There is no such count, or the comparison does not hold.
+            CheckFailure: The count does not exist, or the comparison does not hold.
 
         Example:
         ```robotframework
@@ -129,6 +129,39 @@ class UsageKeywords(KeywordGroup):
         ```
         """
         return _count(answer, "completion", assertion_operator, assertion_expected, message)
+
+    @keyword(tags=["chat", "getter"])
+    def get_total_tokens(
+        self,
+        answer: Reply | Stream,
+        assertion_operator: AssertionOperator | None = None,
+        assertion_expected: Any = None,
+        message: str | None = None,
+    ) -> Any:
+        """Return the total tokens of an answer's usage, checked inline when an operator is given.
+
+        Args:
+            answer: A reply, or a stream asked for with `include_usage=True`.
+            assertion_operator: `<`, `==` and so on.
+            assertion_expected: The other side.
+            message: Replaces the text of the failure.
+
+        Returns:
+            Tokens.
+
+        Raises:
+            CheckFailure: There is no usage, or the comparison does not hold.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Small
+            Start Server    simulator
+            ${reply} =    Chat    Hello    max_tokens=5
+            Get Total Tokens    ${reply}    <    100
+        ```
+        """
+        return _count(answer, "total", assertion_operator, assertion_expected, message)
 
 
 def _count(

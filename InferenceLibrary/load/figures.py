@@ -79,7 +79,7 @@ def figure_of(name: str) -> RequestFigure:
     """Return a figure of requests by its name.
 
     Raises:
-        MonitorError: There is no such figure.
+        MonitorError: The figure does not exist.
     """
     found = FIGURES.get(name)
     if found is None:

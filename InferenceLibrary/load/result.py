@@ -124,7 +124,7 @@ class LoadResult:
         """Return the values of a figure that has one per request, token or gap, in SI units and ascending.
 
         Raises:
-            MonitorError: There is no such figure, or no request has it.
+            MonitorError: The figure does not exist, or no request has it.
         """
         found = self.sample(name)
         return found.thinned(len(found))
@@ -133,7 +133,7 @@ class LoadResult:
         """Return a figure that has a value per request, token or gap: `ttft`, `itl`, `latency`.
 
         Raises:
-            MonitorError: There is no such figure, or no request has it.
+            MonitorError: The figure does not exist, or no request has it.
         """
         figure = figure_of(name)
         found = self._sample(name)
@@ -191,7 +191,7 @@ class LoadResult:
         """Return a figure by its name: a total such as `failures`, or `ttft_p99`, `latency_mean`, `itl_max`.
 
         Raises:
-            MonitorError: There is no such figure, or this load does not have it.
+            MonitorError: The figure does not exist, or this load does not have it.
         """
         if name in self.totals:
             return self.totals[name]
@@ -203,7 +203,7 @@ class LoadResult:
         """Return the requests a second that keep all limits: `goodput(ttft=0.5, tpot=0.05, latency=10)`, in seconds.
 
         Raises:
-            MonitorError: There is no such figure.
+            MonitorError: The figure does not exist.
         """
         for name in limits:
             figure_of(name)

@@ -88,7 +88,7 @@ class MemoryMonitor:
         """Take the first sample and begin to watch.
 
         Raises:
-            MonitorError: There is no such process.
+            MonitorError: The process does not exist.
         """
         self._gpus, _reason = open_gpus()
         self.record.started = time.monotonic()

@@ -70,7 +70,7 @@ def numpy_type(name: str) -> Any:
     """Return the numpy type of a name such as `float16` or `bfloat16`.
 
     Raises:
-        ModelError: There is no such type.
+        ModelError: The type does not exist.
         MissingExtraError: ml_dtypes, which has this type, is not installed.
     """
     np = packages.numpy("Making a tensor")

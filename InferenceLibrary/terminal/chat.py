@@ -199,7 +199,7 @@ class ChatTerminal(Terminal):
             timeout: Seconds until the prompt is back.
 
         Raises:
-            TerminalError: There is no such command, or the prompt did not come back.
+            TerminalError: The command does not exist, or the prompt did not come back.
         """
         command = self.style.commands.get(name, name)
         if command[:1].isalnum() and name not in self.style.commands:

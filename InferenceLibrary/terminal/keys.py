@@ -26,7 +26,7 @@ def key_name(text: str) -> str:
     """Return a key in the one spelling: `ctrl+c` as `Ctrl+c`, `esc` as `Escape`.
 
     Raises:
-        TerminalError: There is no such key.
+        TerminalError: The key does not exist.
     """
     *modifiers, key = text.split("+") if len(text) > 1 and not text.endswith("+") else _split_plus(text)
     named = [_known(modifier, MODIFIERS, text) for modifier in modifiers]

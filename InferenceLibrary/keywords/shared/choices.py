@@ -17,7 +17,7 @@ def text_of(answer: Reply | Stream, choice: int) -> str:
     """Return the text of a choice.
 
     Raises:
-        CheckFailure: There is no such choice.
+        CheckFailure: The choice does not exist.
     """
     if choice == 0:
         return answer.text
@@ -28,7 +28,7 @@ def finish_reason_of(answer: Reply | Stream, choice: int) -> str | None:
     """Return why a choice ended; None when that is not told.
 
     Raises:
-        CheckFailure: There is no such choice.
+        CheckFailure: The choice does not exist.
     """
     if choice == 0:
         return answer.finish_reason

@@ -51,7 +51,7 @@ def quirks_of(dialect: str) -> list[Any]:
     """Return the quirks of a dialect: a name, with a version or without, or a path.
 
     Raises:
-        ValueError: There is no such dialect, or one of its quirks is not a fault; one line.
+        ValueError: The dialect does not exist, or one of its quirks is not a fault; one line.
     """
     try:
         chosen = load_dialect(dialect).dialect
