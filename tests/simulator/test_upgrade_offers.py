@@ -6,23 +6,32 @@ import pytest
 from simulator.conftest import read_all
 from simulator.java_client import java_request, one_answer
 
+from InferenceLibrary.dialects.files import shipped_dialects
+from InferenceLibrary.simulator.personalities.registry import PERSONALITIES
+
 
 @pytest.fixture(scope="module")
 def backend(start_shared):
     return start_shared("--model", "fake-model", "--mode", "echo")
 
 
-@pytest.mark.parametrize("personality", ["llm-d", "service", "gateway", "router"])
-def test_the_first_request_of_a_java_client_is_answered(start_simulator, backend, personality):
+OF_THEIR_OWN = {"worker", "mistralrs"}
+"""Those that are asked in tests of their own: the route is another, the command line that of a program."""
+STAND_INS = [
+    *(name for name in PERSONALITIES if name not in OF_THEIR_OWN),
+    *(f"{one.name}@{one.version}" for one in shipped_dialects() if one.name not in PERSONALITIES),
+]
+
+
+@pytest.mark.parametrize("name", STAND_INS)
+def test_the_first_request_of_a_java_client_is_answered(start_simulator, backend, name):
     words = {
-        "llm-d": [],
         "service": ["--loaded-models", "phi-4"],
         "gateway": ["--upstream", f"inference={backend.url}"],
         "router": ["--backend", f"one={backend.url}"],
     }
-    simulator = start_simulator("--as", personality, *words[personality])
-    model = "phi-4" if personality == "service" else "fake-model"
-    answer = one_answer(simulator, java_request(model))
+    simulator = start_simulator("--as", name, *words.get(name, ()))
+    answer = one_answer(simulator, java_request("phi-4" if name == "service" else "fake-model"))
     assert answer.status == 200, answer.raw
     assert answer.json["choices"][0]["message"]["role"] == "assistant"
 
