@@ -32,7 +32,7 @@ def unusable(reply: Reply, path: str) -> Unusable | None:
         return Unusable("a JSON object", f"{reply.status} with an error as its body: {reply.error}")
     if not isinstance(data, dict):
         kind = reply.headers.get("content-type", "no content type")
-        return Unusable("a JSON object", f"{kind}: {shorten(reply.body)!r}")
+        return Unusable("a JSON object", f"{kind}: {shorten(reply.body)!r}{_reason(reply.body)}")
     if path in {CHAT, COMPLETIONS} and not (isinstance(data.get("choices"), list) and data["choices"]):
         got = f"choices {shorten(str(data['choices']))!r}" if "choices" in data else f"none in {shorten(reply.body)!r}"
         return Unusable("at least one choice in 'choices'", got)
@@ -63,7 +63,7 @@ def _unreadable(stream: Stream) -> str | None:
         return f"bytes that are not UTF-8 at byte {odd[Oddity.INVALID_UTF8].offset}"
     for number, chunk in enumerate(stream.chunks, start=1):
         if chunk.json is None and not chunk.is_done and chunk.event.data != "null":
-            return f"event {number}, which is not JSON ({shorten(chunk.event.data, 40)!r}),"
+            return f"event {number}, which is not JSON ({shorten(chunk.event.data, 40)!r}{_reason(chunk.event.data)}),"
         not_a_number = _not_a_number_in(chunk.event.data)
         if not_a_number is not None:
             return f"event {number}, which is not JSON: {not_a_number},"
@@ -91,6 +91,17 @@ def _terminal_of(stream: Stream) -> str:
     asked = next((ends for api, ends in _ENDS.items() if path.endswith(api)), "")
     typed = next((chunk.type for chunk in stream.chunks if is_typed(chunk.json)), None)
     return asked or (_ENDS[RESPONSES if typed.startswith("response.") else MESSAGES] if typed else "")
+
+
+def _reason(text: str) -> str:
+    """Why JSON that looks sound to a person cannot be read, as the end of a message; empty where it shows by itself."""
+    from InferenceLibrary.protocol.strict_json import Fault, read_json
+
+    told = {Fault.DEPTH, Fault.MARK, Fault.RANGE}
+    found = next((problem for problem in read_json(text).problems if problem.fault in told), None)
+    if found is None:
+        return ""
+    return f", a number beyond reading: {found.got}" if found.fault is Fault.RANGE else f", {found.got}"
 
 
 def _not_a_number_in(text: str) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from InferenceLibrary.client.answers import Reply
+from InferenceLibrary.client.answers import Reply, shorten
 from InferenceLibrary.client.endings import improper_end, unusable
 from InferenceLibrary.client.stream_reader import stream_of
 from InferenceLibrary.protocol.exchange import EVERYTHING, Exchange, Held, Request
@@ -71,3 +71,21 @@ def test_their_names_in_a_text_are_only_a_text(text: str) -> None:
     body = f'{{"choices": [{{"index": 0, "delta": {{"content": "{text}"}}}}]}}'
     assert end_of(CHAT, body, LAST) is None
     assert unusable(Reply(Exchange(Request("POST", "http://127.0.0.1:1/"), 200, (), body.encode())), CHAT) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("[" * 100_000, ", JSON nested too deep to be read"),
+        ("\ufeff" + json.dumps(LAST), ", a byte order mark"),
+        (f'{{"choices": [{{}}], "a": {"1" * 5000}}}', f", a number beyond reading: {'1' * 60}… (5000 characters)"),
+        ("hello", ""),
+    ],
+    ids=["nested", "mark", "digits", "text"],
+)
+def test_json_that_cannot_be_read_is_told_with_the_reason(body: str, reason: str) -> None:
+    found = unusable(Reply(Exchange(Request("POST", "http://127.0.0.1:1/"), 200, (), body.encode())), CHAT)
+    assert found is not None
+    assert found.got == f"no content type: {shorten(body)!r}{reason}"
+    # A mark at the beginning of a stream is legal, so this event is not the first.
+    assert end_of(CHAT, CHUNK, body, LAST) == f"event 2, which is not JSON ({shorten(body, 40)!r}{reason}),"

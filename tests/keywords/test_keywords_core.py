@@ -122,6 +122,14 @@ def test_secrets_are_taken_in_headers_and_environment(lib: InferenceLibrary, tmp
     assert "sk-abcdefgh" not in f"{stream}{stream.chunks}"
 
 
+def test_secrets_arrive_at_any_depth_of_a_body(lib: InferenceLibrary, tmp_path: Path) -> None:
+    key = Secret("sk-abcdefgh")
+    lib.start_server(str(write_own_server(tmp_path)))
+    refusal = lib.chat("spell", extra={"told": {"deep": [key]}}, expected_status=401)
+    assert refusal.error.message.endswith("{'deep': ['sk-abcdefgh']}")
+    assert "sk-abcdefgh" not in f"{refusal}{refusal!r}"
+
+
 def test_secrets_arrive_in_options_and_arguments_and_leave_the_log(lib: InferenceLibrary, tmp_path: Path) -> None:
     key = Secret("sk-abcdefgh")
     server = lib.start_server(str(write_own_server(tmp_path)), words=["a", key], arguments=["--more", key])
