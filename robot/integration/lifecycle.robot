@@ -62,7 +62,6 @@ A Busy Port Is Refused With Its Reason
     Server Should Be Healthy    server=${first}
 
 A Port Of Choice Is Free Again After The End
-    [Tags]    covers:worker-cleanup
     ${first} =    Start One
     VAR    ${port}    ${first.port}
     Stop Server

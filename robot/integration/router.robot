@@ -134,6 +134,20 @@ What A Backend Refuses Is 502
     Get Answer Value    ${reply}    code    ==    BACKEND_ERROR
     Get Answer Value    ${reply}    error    contains    backend returned status 404
 
+A Backend That Is Not There, Or Not In Time, Has A Code Of Its Own
+    [Documentation]    On the router's own route; the OpenAI routes answer both with 502.
+    [Tags]    mock    covers:router-errors
+    Skip Unless Server Supports    backends of our own
+    # No server listens on the port of the discard protocol.
+    Start Server    router    backend=dead=http://127.0.0.1:9    api_key=${KEY}
+    Inference Should Fail    503    BACKEND_UNAVAILABLE
+    ${slow} =    Start Server    simulator    model=gpt-4o    fault=stall:before=headers,seconds=60
+    Start Server    router    backend=slow=${slow.base_url}    upstream_timeout=200 ms    api_key=${KEY}
+    Inference Should Fail    504    BACKEND_TIMEOUT
+    ${busy} =    Start Server    simulator    model=gpt-4o    fault=status:code=429
+    Start Server    router    backend=busy=${busy.base_url}    api_key=${KEY}
+    Inference Should Fail    502    BACKEND_ERROR
+
 A Router Without Backends Is Not Ready
     [Tags]    mock
     Skip Unless Server Supports    backends of our own
@@ -174,6 +188,13 @@ Start Router
     ...    one=${BACKENDS}[one];weight=${one}
     ...    two=${BACKENDS}[two];weight=${two}
     Start Server    router    backend=${backends}    api_key=${KEY}    &{options}
+
+Inference Should Fail
+    [Documentation]    Asks the router's own route, which fails with this status and code.
+    [Arguments]    ${status}    ${code}
+    VAR    &{body}    request_id=0f8fad5b-d9cb-469f-a165-70867728950e    model=${MODEL}    payload=Hi
+    ${reply} =    Send Request    POST    /v1/inference    ${body}    expected_status=${status}
+    Get Answer Value    ${reply}    code    ==    ${code}
 
 Ask Often
     [Documentation]    Asks so many times, and returns which backend answered each time.

@@ -208,6 +208,18 @@ A Stream That Breaks Off Is Noticed
     Run Keyword And Expect Error    *W1:*"token" as the last event*
     ...    Job Events Should Be In Order    ${job}
 
+A Job That Fails Or Is Cancelled Did Not Complete
+    [Tags]    mock    covers:worker-completion
+    Skip Unless Server Supports    fault injection
+    Skip Unless Server Supports    cancellation
+    VAR    ${fault}    {"X-Inference-Fault": "error-mid-stream:code=VRAM_OOM"}
+    ${failed} =    Execute Job    Hello    headers=${fault}
+    Run Keyword And Expect Error    *did not complete: expected an end, got error VRAM_OOM*
+    ...    Job Should Have Completed    ${failed}
+    ${cancelled} =    Execute Job    Hello    max_tokens=2000    cancel_after=1    timeout=30 s
+    Run Keyword And Expect Error    *did not complete: expected an end, got cancelled*
+    ...    Job Should Have Completed    ${cancelled}
+
 
 *** Keywords ***
 Value Should Be Taken
