@@ -7,7 +7,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "onnx-gpu": ("onnxruntime-gpu", "onnx", "numpy", "ml_dtypes", "pillow", "protobuf"),
     "onnx-genai": ("onnxruntime-genai",),
     "terminal": ("tui-test",),
-    "performance": ("psutil", "nvidia-ml-py"),
+    "performance": ("psutil", "nvidia-ml-py", "tokenizers"),
     "containers": ("docker", "requests"),
     "grpc": ("grpcio", "grpcio-health-checking"),
     "compression": ("brotli",),

@@ -26,6 +26,7 @@ _WANTED = {
     "Secret": "a Robot secret, such as ${KEY: Secret}    %{MY_KEY}",
     "Texts": 'one text, or several as a list variable or as JSON such as ["one", "two"]',
     "Messages": 'a text, or messages such as [{"role": "user", "content": "Hi"}]',
+    "Kinds": 'kinds such as [{"name": "short", "weight": 3, "max_tokens": 8}]',
     "Tools": 'functions as JSON such as [{"name": "add", "parameters": {"type": "object"}}]',
     "ResponseFormat": 'text, json_object, or a JSON schema such as {"type": "object"}',
     "Reply": "a reply of Chat, Complete or Send Request",

@@ -33,6 +33,10 @@ class Messages(list[dict[str, Any]]):
     """
 
 
+class Kinds(list[JsonObject]):
+    """The kinds of requests of a load: a JSON array, a Python literal or a list variable of objects."""
+
+
 def seconds(value: timedelta | float | None) -> float | None:
     """Return a Robot time as seconds, None as None."""
     if value is None:
@@ -50,6 +54,20 @@ def to_json_object(value: str | dict) -> JsonObject:  # type: ignore[type-arg]
     if not isinstance(data, dict):
         raise ValueError(f'Expected a JSON object such as {{"top_k": 1}}, got {shown_kind(data)}.')
     return JsonObject({str(key): item for key, item in data.items()})
+
+
+def to_kinds(value: str | list | tuple) -> Kinds:  # type: ignore[type-arg]
+    """Convert to the kinds of a load.
+
+    Raises:
+        ValueError: It is not a list of objects.
+    """
+    data = _literal(value) if isinstance(value, str) else value
+    if not isinstance(data, list | tuple) or not data or not all(isinstance(item, dict) for item in data):
+        raise ValueError(
+            f'Expected kinds such as [{{"name": "short", "weight": 3, "max_tokens": 8}}], got {shown_kind(data)}.'
+        )
+    return Kinds(to_json_object(item) for item in data)
 
 
 def to_messages(value: str | list | tuple) -> Messages:  # type: ignore[type-arg]
@@ -194,6 +212,7 @@ def refuse_plain_secret(value: str, library: Any) -> Secret:
 CONVERTERS: dict[type, Any] = {
     Secret: refuse_plain_secret,
     JsonObject: to_json_object,
+    Kinds: to_kinds,
     Messages: to_messages,
     Texts: to_texts,
     Reply: refuse_reply,

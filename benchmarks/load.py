@@ -21,7 +21,8 @@ from pathlib import Path
 from bars import Bars
 from simulator import CLIENT_CORE, Server, isolate, percentile
 
-from InferenceLibrary.load.plan import Kind, LoadPlan, Prompts, Users
+from InferenceLibrary.load.plan import LoadPlan, Users
+from InferenceLibrary.load.requests import Kind, Prompts
 from InferenceLibrary.load.result import LoadResult
 from InferenceLibrary.load.run import run
 from InferenceLibrary.load.wording import Wording

@@ -70,6 +70,7 @@ class LoadComparisonKeywords(LoadGroup):
         ```
         """
         from InferenceLibrary.load.pictures import sweep_picture
+        from InferenceLibrary.load.plan import Rate
         from InferenceLibrary.load.sweep import find_max, knee
 
         found = self.context.servers.get(server)
@@ -80,8 +81,8 @@ class LoadComparisonKeywords(LoadGroup):
         if users is not None and rate is not None:
             raise MonitorError(describe("A search needs one kind of load", expected="users= or rate=", got="both"))
         poisson = bool(options.get("poisson"))
-        schedule = rate_of(rate, poisson) if rate is not None else schedule_of(users or 1, None, False)
-        first = float(schedule.rate if hasattr(schedule, "rate") else schedule.count)
+        schedule = rate_of(rate, poisson) if rate is not None else schedule_of(users or 1, None, poisson)
+        first = schedule.rate if isinstance(schedule, Rate) else float(users or 1)
         largest = most if most is not None else 64 * first if rate is not None else max(256.0, first)
 
         def told(step: SweepStep) -> None:

@@ -29,7 +29,11 @@ class LoadKeywords(LoadGroup):
         *,
         users: int | None = None,
         rate: str | None = None,
+        trace: Path | None = None,
         think: timedelta = timedelta(0),
+        turns: int = 1,
+        ramp: timedelta = timedelta(0),
+        burst: int = 1,
         cancel: float = 0.0,
         max_error_rate: float | None = None,
         save_as: Path | None = None,
@@ -45,13 +49,18 @@ class LoadKeywords(LoadGroup):
         a prompt of its own, because one prompt repeated measures a cache.
 
         Failed requests do not fail the keyword: [Load Should Meet] does. A run in which this client was the bottleneck
-        says so, and fails there too. It needs a server at `http:`.
+        says so, and fails there too. Servers are reached as calls reach them, by TLS too, but not through a proxy.
 
         Args:
             users: Number of users at the same time.
-            rate: Requests a second, such as `5/s`; in place of `users`.
-            poisson: Random gaps between the requests of `rate`, in place of even ones.
+            rate: Requests a second, such as `5/s`, or `1/s to 10/s` with `ramp`; in place of `users`.
+            trace: File of times at which requests start: a time in seconds a line, or JSON lines with `timestamp`; in
+                place of `users`.
             think: How long a user waits between an answer and the next question.
+            turns: Questions of a conversation: each user sends with a question all that was said before it, the
+                server's answers included, and begins anew after so many.
+            ramp: How long the first starts of `users` are spread, or how long the rate changes.
+            burst: So many requests of `rate` start together.
             cancel: Share of the requests, 0 to 1, that are broken off after their first output.
             max_error_rate: Share of failed requests, 0 to 1, at which the run stops early.
             save_as: Folder for `summary.json`, the baseline of later runs, and a row for each request in
@@ -78,8 +87,10 @@ class LoadKeywords(LoadGroup):
         from InferenceLibrary.load.run import run
 
         found = self.context.servers.get(server)
-        schedule = schedule_of(users, rate, bool(options.get("poisson")), think.total_seconds())
-        plan = plan_of(found, schedule, options, cancel=cancel, max_error_rate=max_error_rate)
+        schedule = schedule_of(
+            users, rate, bool(options.get("poisson")), think.total_seconds(), ramp.total_seconds(), burst, trace
+        )
+        plan = plan_of(found, schedule, options, turns=turns, cancel=cancel, max_error_rate=max_error_rate)
         result = self.interruptible(lambda: run(plan, self.progress_of(found.name)), alias)
         self.context.loads.add(result, alias)
         self.told(result)

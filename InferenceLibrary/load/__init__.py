@@ -2,7 +2,8 @@
 
 Ring 2: no Robot here. How to use it:
 
-    from InferenceLibrary.load.plan import Kind, LoadPlan, Prompts, Rate, Replay, Users
+    from InferenceLibrary.load.plan import LoadPlan, Rate, Replay, Users
+    from InferenceLibrary.load.requests import Kind, Prompts
     from InferenceLibrary.load.run import run
 
     plan = LoadPlan("http://127.0.0.1:8000", Users(10), (Kind.chat(max_tokens=64),), requests=100, warmup=10)

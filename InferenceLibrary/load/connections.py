@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import socket
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from InferenceLibrary.load.framing import ChunkWalk, Head
 
+if TYPE_CHECKING:
+    from InferenceLibrary.load.secure import SecurePipe
+
 CONNECTING = -1.0
 """In place of the seconds that a connection took: it does not stand yet."""
+SECURING = -2.0
+"""The same: it stands, its TLS does not yet."""
 
 
 class Raw(NamedTuple):
@@ -34,6 +39,10 @@ class Raw(NamedTuple):
     cancelled: bool
     resent: bool
     """Whether it was sent again, because the server had closed the idle connection that it was sent on first."""
+    said: bytes
+    """The messages before it in its conversation, in JSON, each with a comma after it."""
+    turn: int
+    """Which question of its conversation it is, from 1."""
 
 
 class LoadConnection:
@@ -41,11 +50,13 @@ class LoadConnection:
 
     __slots__ = (
         *("cancel", "chunked", "connected", "fd", "fed", "head", "head_end", "kind", "last", "left", "number", "out"),
-        *("parts", "prompt", "recvmsg", "resent", "scheduled", "sent", "sock", "user", "walk", "warmup"),
+        *("parts", "prompt", "recvmsg", "resent", "said", "scheduled", "sent", "sock", "tls", "turn", "user", "walk"),
+        "warmup",
     )
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, tls: SecurePipe | None = None) -> None:
         self.sock = sock
+        self.tls = tls
         self.fd = sock.fileno()
         self.recvmsg = sock.recvmsg if hasattr(sock, "recvmsg") else _plain_receiver(sock)
         self.connected: float | None = CONNECTING
@@ -62,6 +73,7 @@ class LoadConnection:
         self.head_end = self.left = self.fed = 0
         self.walk: ChunkWalk | None = None
         self.chunked = self.warmup = self.cancel = self.resent = False
+        self.said, self.turn = b"", 1
 
 
 def _plain_receiver(sock: socket.socket) -> Any:

@@ -10,19 +10,17 @@ import heapq
 import itertools
 import socket
 import struct
-import sys
 import time
 from collections.abc import Callable, Iterator
-from urllib.parse import urlsplit
 
-from InferenceLibrary.load.connections import CONNECTING, LoadConnection, Raw
+from InferenceLibrary.load.connections import CONNECTING, SECURING, LoadConnection, Raw
 from InferenceLibrary.load.framing import ChunkWalk, read_head
+from InferenceLibrary.load.line import Line
 from InferenceLibrary.load.plan import LoadPlan, Users
 from InferenceLibrary.load.polling import Poll
+from InferenceLibrary.load.talks import Talks
 from InferenceLibrary.load.wording import Wording
 
-_TIMESTAMPNS = 35
-_LINUX = sys.platform == "linux"
 _HEARTBEAT = 0.01
 """Seconds between two looks at the clock, at most: a longer silence is a stall of this process."""
 _STALL = 0.02
@@ -42,16 +40,24 @@ class LoadEngine:
         share: Which part, from 0.
         begin: The monotonic time at which the schedule begins, the same for all parts.
         stop: Asked now and then, with what was counted since the last time; true ends the run.
+        read: Returns the text of an answer that succeeded, empty where it has none; needed for conversations.
     """
 
-    def __init__(self, plan: LoadPlan, share: int, begin: float, stop: Callable[[LoadEngine], bool]) -> None:
+    def __init__(
+        self,
+        plan: LoadPlan,
+        share: int,
+        begin: float,
+        stop: Callable[[LoadEngine], bool],
+        read: Callable[[Raw], str] | None = None,
+    ) -> None:
         self.plan = plan
         self.share = share
         self.begin = begin
         self._stop = stop
+        self._talks = Talks(read) if read is not None and plan.turns > 1 else None
         self._wording = Wording(plan)
-        parts = urlsplit(plan.url)
-        self._address = socket.getaddrinfo(parts.hostname, parts.port or 80, type=socket.SOCK_STREAM)[0]
+        self._line = Line(plan)
         self._poll = Poll()
         self._connections: dict[int, LoadConnection] = {}
         self._idle: list[LoadConnection] = []
@@ -146,35 +152,30 @@ class LoadEngine:
         if number is None:
             self._exhausted = True
             return False
-        kind, prompt, data = self._wording.request(number)
+        said, turn = self._talks.before(user) if self._talks is not None else (b"", 1)
+        kind, prompt, data = self._wording.request(number, said)
         sent = _clock()
         self.started += 1
         self.active += 1
         self.lateness.append(sent - due)
         connection = self._idle.pop() if self._idle else self._open()
         connection.serve(number, user, kind, prompt, due, sent)
+        connection.said, connection.turn = said, turn
         connection.warmup = number < self.plan.warmup
         connection.cancel = self.plan.cancel > 0 and self._wording.draw(number, "cancel") < self.plan.cancel
-        connection.out = data
+        connection.out = data if connection.tls is None else connection.tls.seal(data)
         self._write(connection)
         return True
 
     def _open(self) -> LoadConnection:
-        family, kind, protocol, _, address = self._address
-        sock = socket.socket(family, kind, protocol)
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if _LINUX:
-            sock.setsockopt(socket.SOL_SOCKET, _TIMESTAMPNS, 1)
-        connection = LoadConnection(sock)
+        connection = self._line.open()
         self._connections[connection.fd] = connection
-        sock.connect_ex(address)
         self._poll.watch(connection.fd, writing=True)
         return connection
 
     def _write(self, connection: LoadConnection) -> None:
-        if connection.connected == CONNECTING:
-            return  # when it stands
+        if connection.connected == CONNECTING or not connection.out:
+            return  # when it stands, or its TLS does
         try:
             sent = connection.sock.send(connection.out)
         except BlockingIOError:
@@ -205,6 +206,8 @@ class LoadEngine:
                 continue
             except OSError as error:
                 self._broken(connection, error)
+                continue
+            if connection.tls is not None and data and not (data := self._unsealed(connection, data)):
                 continue
             parts = connection.parts
             if not data or parts is None:
@@ -242,9 +245,32 @@ class LoadEngine:
             if problem:
                 self._broken(connection, OSError(problem, "connect"))
                 return
-            connection.connected = _clock() - connection.sent
+            if connection.tls is None:
+                connection.connected = _clock() - connection.sent
+            else:
+                connection.connected, connection.out = SECURING, connection.tls.greet()
         self._poll.watch(connection.fd, again=True)
         self._write(connection)
+
+    def _unsealed(self, connection: LoadConnection, data: bytes) -> bytes:
+        """Return what bytes of TLS carry; send what its handshake asks for."""
+        import ssl
+
+        tls = connection.tls
+        assert tls is not None
+        try:
+            plain, answer = tls.take(data)
+        except ssl.SSLError as error:
+            if connection.parts is not None:
+                self._finish(connection, "tls", getattr(error, "verify_message", "") or error.reason or str(error))
+            self._drop(connection)
+            return b""
+        if tls.ready and connection.connected == SECURING:
+            connection.connected = _clock() - connection.sent
+        if answer:
+            connection.out += answer
+            self._write(connection)
+        return plain
 
     def _headed(self, connection: LoadConnection, now: float) -> None:
         parts = connection.parts or []
@@ -296,25 +322,29 @@ class LoadEngine:
         self.active -= 1
         bad = error is not None or (head is not None and head.status >= 400)
         self.failed += bad
-        self.finished.append(
-            Raw(
-                number=connection.number,
-                kind=connection.kind,
-                prompt=connection.prompt,
-                scheduled=connection.scheduled,
-                sent=connection.sent,
-                connected=connection.connected,
-                ended=ended,
-                parts=parts,
-                head=head,
-                head_end=connection.head_end,
-                error=error,
-                detail=detail,
-                warmup=connection.warmup,
-                cancelled=cancelled,
-                resent=connection.resent,
-            )
+        took = connection.connected
+        raw = Raw(
+            number=connection.number,
+            kind=connection.kind,
+            prompt=connection.prompt,
+            scheduled=connection.scheduled,
+            sent=connection.sent,
+            connected=took if took is not None and took >= 0 else None,
+            ended=ended,
+            parts=parts,
+            head=head,
+            head_end=connection.head_end,
+            error=error,
+            detail=detail,
+            warmup=connection.warmup,
+            cancelled=cancelled,
+            resent=connection.resent,
+            said=connection.said,
+            turn=connection.turn,
         )
+        self.finished.append(raw)
+        if self._talks is not None:
+            self._talks.add(connection.user, raw, good=not bad and not cancelled, last=self.plan.turns)
         connection.connected = None
         self._watch_errors(bad)
         if error is None and not cancelled and head is not None and head.keeps:
@@ -339,7 +369,7 @@ class LoadEngine:
         """Send a request once more, openly, where the server closed the idle connection that it was sent on."""
         if connection.parts != [] or connection.connected is not None or connection.resent:
             return False
-        _, _, data = self._wording.request(connection.number)
+        _, _, data = self._wording.request(connection.number, connection.said)
         fresh, warmup, cancel = self._open(), connection.warmup, connection.cancel
         fresh.serve(
             connection.number,
@@ -349,7 +379,9 @@ class LoadEngine:
             connection.scheduled,
             connection.sent,
         )
-        fresh.warmup, fresh.cancel, fresh.resent, fresh.out = warmup, cancel, True, data
+        fresh.warmup, fresh.cancel, fresh.resent = warmup, cancel, True
+        fresh.said, fresh.turn = connection.said, connection.turn
+        fresh.out = data if fresh.tls is None else fresh.tls.seal(data)
         connection.parts = None
         return True
 

@@ -1,4 +1,4 @@
-"""What a load is: kinds of requests, their prompts, and the schedule by which they start. Plain data."""
+"""What a load is: what is asked, and the schedule by which requests start. Plain data."""
 
 from __future__ import annotations
 
@@ -9,130 +9,12 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
+from InferenceLibrary.client.route import Route
 from InferenceLibrary.errors import MonitorError, describe
-from InferenceLibrary.protocol.paths import CHAT
-from InferenceLibrary.protocol.requests import HEADERS, Question, body_for
+from InferenceLibrary.load.requests import Kind, Prompts
 from InferenceLibrary.protocol.rules.verdicts import Waiver
-
-SLOT = "{prompt}"
-"""Stands in the body of a kind where each request has its prompt."""
-_TEXT = (
-    "time year people way day man thing woman life child world school state family student group country "
-    "problem hand part place case week company system program question work number night point home water "
-    "room mother area money story fact month lot right study book eye job word business issue side kind "
-    "head house service friend father power"
-)
-_WORDS = _TEXT.split()
-"""Common words, each a token or two in the vocabularies of the field."""
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One kind of request of a mix.
-
-    Args:
-        name: How results name it.
-        path: Where it is sent.
-        body: Body in JSON, with `"{prompt}"` where the prompt goes.
-        weight: Share of the requests, relative to the weights of the other kinds.
-        method: HTTP method.
-        headers: Further headers.
-        expect_prompt: Whether the answer must contain the prompt: a server that echoes shows that answers belong to
-            their requests.
-    """
-
-    name: str = "chat"
-    path: str = CHAT
-    body: str = ""
-    weight: float = 1.0
-    method: str = "POST"
-    headers: tuple[tuple[str, str], ...] = ()
-    expect_prompt: bool = False
-
-    @staticmethod
-    def chat(
-        *, model: str | None = None, max_tokens: int | None = None, stream: bool = True, system: str | None = None,
-        extra: dict[str, Any] | None = None, name: str = "chat", weight: float = 1.0, expect_prompt: bool = False,
-    ) -> Kind:  # fmt: skip
-        """Return a kind that chats, with usage asked for."""
-        question = Question(
-            messages=[{"role": "user", "content": SLOT}],
-            system=system,
-            model=model,
-            max_tokens=max_tokens,
-            include_usage=stream,
-            extra=extra,
-        )
-        body = json.dumps(body_for(CHAT, question, stream=stream))
-        return Kind(name, CHAT, body, weight, headers=tuple(HEADERS.get(CHAT, {}).items()), expect_prompt=expect_prompt)
-
-
-@dataclass(frozen=True)
-class Prompts:
-    """What is asked. Each request has a prompt of its own unless `vary` is off: one prompt repeated measures a cache.
-
-    Args:
-        texts: Prompts, taken in turn; without any they are made of common words.
-        tokens: Length of a made prompt in words, about as many tokens; the usage of the answers has the true count.
-        shared_prefix: So many words at the beginning are the same in all made prompts.
-        vary: Whether a given text gets a few words of its own in front.
-        seed: Of all random words.
-    """
-
-    texts: tuple[str, ...] = ()
-    tokens: int = 32
-    shared_prefix: int = 0
-    vary: bool = True
-    seed: int = 0
-
-    @staticmethod
-    def from_file(path: Path, *, vary: bool = False) -> Prompts:
-        """Read prompts: one a line, or JSON lines that are texts or objects with `prompt` or `text`.
-
-        Raises:
-            MonitorError: The file is missing, or a line is not a prompt.
-        """
-        try:
-            lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-        except (OSError, UnicodeDecodeError) as error:
-            raise MonitorError(describe(f"The prompts in '{path}' cannot be read", got=str(error))) from None
-        found = [_prompt_of(line, path, number) for number, line in enumerate(lines, start=1)]
-        if not found:
-            raise MonitorError(describe(f"The file '{path}' has no prompts", expected="one a line"))
-        return Prompts(tuple(found), vary=vary)
-
-    def text(self, number: int) -> str:
-        """Return the prompt of a request: the same for the same number and seed, whoever asks."""
-        own = random.Random(self.seed * 1_000_003 + number)
-        if self.texts:
-            text = self.texts[number % len(self.texts)]
-            return f"{' '.join(own.choices(_WORDS, k=4))}: {text}" if self.vary else text
-        shared = random.Random(self.seed).choices(_WORDS, k=self.shared_prefix)
-        number_of_own = max(1, self.tokens - self.shared_prefix)
-        return " ".join([*shared, *(own if self.vary else random.Random(self.seed)).choices(_WORDS, k=number_of_own)])
-
-
-def _prompt_of(line: str, path: Path, number: int) -> str:
-    if not line.lstrip().startswith(("{", '"')):
-        return line
-    try:
-        value = json.loads(line)
-    except ValueError:
-        value = None
-    if isinstance(value, dict):
-        value = value.get("prompt", value.get("text"))
-    if not isinstance(value, str):
-        raise MonitorError(
-            describe(
-                f"Line {number} of '{path}' is not a prompt",
-                expected='text, or JSON such as {"prompt": "..."}',
-                got=line,
-            )
-        )
-    return value
 
 
 @dataclass(frozen=True)
@@ -263,6 +145,8 @@ class LoadPlan:
         waivers: Rules that are not held against the server.
         models: Ids of the server's models, where they are known.
         max_error_rate: The run stops when a larger share of the last hundred requests failed; None: never.
+        turns: Questions of a conversation of a user: each is sent after all that was said before it.
+        route: Whose certificates are trusted, and the socket of a server that has no port.
         workers: Processes that send; each takes its part of one schedule.
         seed: Of arrivals, kinds, cancellations and shares.
         name: How results name the server.
@@ -285,6 +169,8 @@ class LoadPlan:
     waivers: tuple[Waiver, ...] = ()
     models: tuple[str, ...] | None = None
     max_error_rate: float | None = None
+    turns: int = 1
+    route: Route = field(default_factory=Route)
     workers: int = 1
     seed: int = 0
     name: str = "server"
@@ -301,9 +187,19 @@ class LoadPlan:
             MonitorError: One line on what is wrong.
         """
         parts = urlsplit(self.url)
-        if parts.scheme != "http" or not parts.hostname:
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise MonitorError(
-                describe("A load cannot be sent there", expected="http://host:port", got=f"'{self.url}'")
+                describe(
+                    "A load cannot be sent there", expected="http://host:port or https://host", got=f"'{self.url}'"
+                )
+            )
+        if (proxy := self.route.proxy_for(self.url)) is not None:
+            raise MonitorError(
+                describe(
+                    "A load goes to its server directly: a proxy would be measured too",
+                    expected="proxy=none",
+                    got=f"'{proxy}'",
+                )
             )
         whole = self.schedule
         rates = (
@@ -317,6 +213,7 @@ class LoadPlan:
             ("requests", self.requests if self.requests is not None else 1, 1, 1e9),
             ("duration", self.duration if self.duration is not None else 1, 1e-3, 1e7),
             ("warmup", self.warmup, 0, 1e9),
+            ("turns", self.turns, 1, 1000),
             ("workers", self.workers, 1, 256),
             ("cancel", self.cancel, 0, 1),
             ("judged", self.judged, 0, 1),
@@ -335,3 +232,11 @@ class LoadPlan:
             raise MonitorError(describe("A load has no end", expected="requests=, duration=, or both"))
         if not self.kinds or not sum(kind.weight for kind in self.kinds) > 0:
             raise MonitorError(describe("A load has nothing to send", expected="kinds whose weights are above zero"))
+        if self.turns > 1 and not isinstance(self.schedule, Users):
+            raise MonitorError(
+                describe("Conversations belong to users", expected="users= beside turns=", got=str(self.schedule))
+            )
+        if self.turns > 1 and (unfit := [kind.name for kind in self.kinds if not kind.holds_talks]):
+            raise MonitorError(
+                describe(f"The kind '{unfit[0]}' cannot hold a conversation", expected="a chat whose last message asks")
+            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import functools
 import operator
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +14,7 @@ from InferenceLibrary.load.connections import Raw
 from InferenceLibrary.load.framing import ChunkWalk
 from InferenceLibrary.load.generation import Generation, Outputs, generation_of
 from InferenceLibrary.load.plan import LoadPlan
+from InferenceLibrary.load.tokenizer import NamedTokenizer
 from InferenceLibrary.load.wording import Wording
 from InferenceLibrary.protocol.exchange import EVERYTHING, Ending, Exchange, Held, Request, decode_json
 from InferenceLibrary.protocol.messages import merge_usage, read_pieces, read_usage
@@ -38,10 +40,12 @@ class Record(msgspec.Struct):
     status: int | None = None
     error: str | None = None
     """Kind of failure: `status 500`, `refused`, `connection`, `cut`, `timeout`, `stall`, `hung`, `protocol`,
-    `error event`, `no output`, `rules`, `wrong answer`; None: it succeeded."""
+    `tls`, `error event`, `no output`, `rules`, `wrong answer`; None: it succeeded."""
     detail: str = ""
     warmup: bool = False
     cancelled: bool = False
+    turn: int = 1
+    """Which question of its conversation it is."""
     resent: bool = False
     """Whether it was sent a second time, because the server had closed the idle connection that it was sent on."""
     first_token: float | None = None
@@ -108,6 +112,7 @@ class Digest:
         self._begin = begin
         self._wording = Wording(plan)
         self._known = Known(models=plan.models)
+        self._tokenizer = functools.cache(NamedTokenizer)
 
     def record(self, raw: Raw) -> Record:
         kind = self._plan.kinds[raw.kind]
@@ -123,9 +128,10 @@ class Digest:
             raw.detail,
             raw.warmup,
             raw.cancelled,
+            raw.turn,
             raw.resent,
         )
-        exchange = self._exchange(raw, made)
+        exchange = self._exchange(raw, made.detail)
         if exchange is None:
             return made
         if made.error is None and exchange.status is not None and exchange.status >= 400:
@@ -145,7 +151,14 @@ class Digest:
             made.error, made.detail = "wrong answer", f"the answer does not hold its prompt: {text[:80]!r}"
         return made
 
-    def _exchange(self, raw: Raw, made: Record) -> Exchange | None:
+    def text(self, raw: Raw) -> str:
+        """Return the text of an answer; empty where it has none."""
+        exchange = self._exchange(raw, "")
+        if exchange is None:
+            return ""
+        return "".join(piece.text for _, value in _values(exchange) for piece in read_pieces(value))
+
+    def _exchange(self, raw: Raw, problem: str) -> Exchange | None:
         if raw.head is None:
             return None
         kind = self._plan.kinds[raw.kind]
@@ -184,7 +197,10 @@ class Digest:
         )
         url = f"{self._plan.url.rstrip('/')}{kind.path}"
         asked = Request(
-            kind.method, url, (("content-type", "application/json"),), self._wording.body(raw.kind, raw.prompt)
+            kind.method,
+            url,
+            (("content-type", "application/json"),),
+            self._wording.body(raw.kind, raw.prompt, raw.said),
         )
         return Exchange(
             request=asked,
@@ -195,7 +211,7 @@ class Digest:
             ending=Ending.CANCELLED if raw.cancelled else ending,
             left_over=left,
             elapsed=raw.ended - raw.sent,
-            problem=made.detail or None,
+            problem=problem or None,
             held=EVERYTHING - {Held.FRAMING} if left else EVERYTHING,
         )
 
@@ -216,6 +232,9 @@ class Digest:
                 if value.get("error") and made.error is None:
                     made.error, made.detail = "error event", str(value["error"])[:200]
         usage = merge_usage(usages)
+        told = usage is not None and usage.completion_tokens
+        named = self._plan.prompts.tokenizer if not told else None
+        counted = self._tokenizer(named).count("".join(text)) if named is not None and text else None
         generation = generation_of(
             outputs,
             started=made.sent,
@@ -224,6 +243,7 @@ class Digest:
             prompt_tokens=usage.prompt_tokens if usage else None,
             details=details,
             finish_reason=finish,
+            counted=counted,
         )
         return generation, "".join(text)
 

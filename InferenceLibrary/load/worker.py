@@ -13,10 +13,12 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
+from InferenceLibrary.load.connections import Raw
 from InferenceLibrary.load.engine import LoadEngine
 from InferenceLibrary.load.plan import LoadPlan
 
@@ -29,6 +31,7 @@ def main() -> None:
     size = int.from_bytes(source.read(8), "big")
     plan, share = pickle.loads(source.read(size))
     assert isinstance(plan, LoadPlan)
+    read = _reader(plan) if plan.turns > 1 else None
     sink.write(b"ready\n")
     sink.flush()
     line = source.readline()
@@ -46,7 +49,7 @@ def main() -> None:
         # Anything to read is the end of it, or the word to stop.
         return bool(select.select([source], [], [], 0)[0])
 
-    engine = LoadEngine(plan, share, begin, stop)
+    engine = LoadEngine(plan, share, begin, stop, read)
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -55,6 +58,13 @@ def main() -> None:
     used, took = time.process_time() - before, time.monotonic() - began
     gc.enable()
     _deliver(plan, engine, {"cpu": used, "wall": took})
+
+
+def _reader(plan: LoadPlan) -> Callable[[Raw], str]:
+    # Only conversations need it while they go on: it imports the rulebook.
+    from InferenceLibrary.load.record import Digest
+
+    return Digest(plan, 0.0).text
 
 
 def _deliver(plan: LoadPlan, engine: LoadEngine, cost: dict[str, float]) -> None:

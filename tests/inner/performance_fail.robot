@@ -148,6 +148,36 @@ Load Held To Nothing
 Load Without A Schedule
     Run Load    requests=2    server=paced
 
+Load With Two Schedules
+    Run Load    users=1    rate=5/s    requests=2    server=paced
+
+Load Of A Change Without Time
+    Run Load    rate=1/s to 5/s    requests=2    server=paced
+
+Load Of Users In Bursts
+    Run Load    users=1    burst=3    requests=2    server=paced
+
+Load Of A Misspelt Kind
+    Run Load    users=1    requests=2    kinds=[{"wieght": 2}]    server=paced
+
+Load Of A Kind Of Another Type
+    Run Load    users=1    requests=2    kinds=[{}, {"max_tokens": true}]    server=paced
+
+Load Of Half A Kind
+    Run Load    users=1    requests=2    kinds=[{"path": "/v1/embeddings"}]    server=paced
+
+Load Of No Kinds
+    Run Load    users=1    requests=2    kinds=[]    server=paced
+
+Load Of Two Sources
+    Run Load    users=1    requests=2    prompt=Hi    prompts=${CURDIR}/none.txt    server=paced
+
+Load By No Tokenizer
+    Run Load    users=1    requests=2    tokenizer=${OUTPUT_DIR}/nowhere    server=paced
+
+Load In Talks At A Rate
+    Run Load    rate=5/s    requests=2    turns=2    server=paced
+
 Load Of An Unknown Rate
     Run Load    rate=5 per hour    requests=2    server=paced
 

@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from InferenceLibrary.deadline import wait_until
-from InferenceLibrary.load.plan import Kind, LoadPlan, Prompts, Users
+from InferenceLibrary.load.plan import LoadPlan, Users
+from InferenceLibrary.load.requests import Kind, Prompts
 from InferenceLibrary.load.run import run
 from InferenceLibrary.modelfiles.tiny import create_tiny_model
 from InferenceLibrary.processes.ports import free_port

@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from InferenceLibrary.client.route import Route
 from InferenceLibrary.errors import MonitorError
-from InferenceLibrary.load.plan import Kind, LoadPlan, Prompts, Rate, Replay, Users
+from InferenceLibrary.load.plan import LoadPlan, Rate, Replay, Users
+from InferenceLibrary.load.requests import Kind, Prompts
 from InferenceLibrary.load.wording import Wording
 
 URL = "http://127.0.0.1:1"
@@ -102,8 +104,12 @@ def test_a_trace_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"url": "https://x"}, "A load cannot be sent there: expected http://host:port, got 'https://x'."),
-        ({"url": "nowhere"}, "A load cannot be sent there: expected http://host:port, got 'nowhere'."),
+        ({"url": "ftp://x"}, "A load cannot be sent there: expected http://host:port or https://host, got 'ftp://x'."),
+        ({"url": "nowhere"}, "A load cannot be sent there: expected http://host:port or https://host, got 'nowhere'."),
+        ({"route": Route(proxy="http://p:1")}, "A load goes to its server directly: a proxy would be measured too: expected proxy=none, got 'http://p:1'."),
+        ({"turns": 0}, "A load cannot be run: turns is out of range: expected 1 to 1000, got 0."),
+        ({"turns": 2, "schedule": Rate(5)}, "Conversations belong to users: expected users= beside turns=, got 5 requests/s (constant)."),
+        ({"turns": 2, "kinds": (Kind("e", "/v1/embeddings", '{"input": "{prompt}"}'),)}, "The kind 'e' cannot hold a conversation: expected a chat whose last message asks."),
         ({"requests": None}, "A load has no end: expected requests=, duration=, or both."),
         ({"requests": 0}, "A load cannot be run: requests is out of range: expected 1 to 1e+09, got 0."),
         ({"schedule": Users(0)}, "A load cannot be run: users is out of range: expected 1 to 100000, got 0."),

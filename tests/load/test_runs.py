@@ -23,8 +23,9 @@ from wire_server import DONE, END_OF_BODY, HOLD, STREAM_HEAD, WireServer, delta,
 
 from InferenceLibrary.errors import MonitorError
 from InferenceLibrary.load.figures import FIGURES, TOTALS
-from InferenceLibrary.load.plan import Kind, LoadPlan, Prompts, Rate, Replay, Users
+from InferenceLibrary.load.plan import LoadPlan, Rate, Replay, Users
 from InferenceLibrary.load.record import Record
+from InferenceLibrary.load.requests import Kind, Prompts
 from InferenceLibrary.load.result import LoadResult, WorkerFacts, read_summary
 from InferenceLibrary.load.run import InterruptedLoad, Progress, run
 from InferenceLibrary.load.sweep import SweepStep, knee, sweep

@@ -125,7 +125,7 @@ def test_the_gpu_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     finding = doctor._gpu()
     assert finding.state in {"ok", "absent"}
     monkeypatch.setitem(sys.modules, "pynvml", None)
-    assert doctor._gpu().remedy == "pip install psutil nvidia-ml-py"
+    assert doctor._gpu().remedy == "pip install psutil nvidia-ml-py tokenizers"
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     assert doctor._cuda().detail == "onnxruntime is not installed"
 

@@ -312,6 +312,7 @@ HEAVY = {
     "yaml",
     "matplotlib",
     "requests",
+    "tokenizers",
     "uvloop",
 }
 

@@ -6,20 +6,23 @@ import itertools
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.errors import CheckFailure, MonitorError, describe
 from InferenceLibrary.keywords.shared.base import KeywordGroup
+from InferenceLibrary.keywords.shared.load_kinds import kind_of, prompts_of
 from InferenceLibrary.keywords.shared.shared_arguments import Shared
-from InferenceLibrary.types import JsonObject, seconds
+from InferenceLibrary.types import JsonObject, Kinds, seconds
 
 if TYPE_CHECKING:
-    from InferenceLibrary.load.plan import LoadPlan, Rate, Users
+    from InferenceLibrary.load.plan import LoadPlan, Rate, Replay, Users
     from InferenceLibrary.load.result import LoadResult
     from InferenceLibrary.load.run import Progress
     from InferenceLibrary.servers.server import Server
 
-_RATE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:/\s*s)?")
+_ONE_RATE = r"(\d+(?:\.\d+)?)\s*(?:/\s*s)?"
+_RATE = re.compile(rf"{_ONE_RATE}(?:\s+to\s+{_ONE_RATE})?")
 
 LOAD = (
     Shared("poisson", bool, "Random gaps between the requests of a rate, in place of even ones.", False),
@@ -27,12 +30,25 @@ LOAD = (
     Shared("duration", timedelta | None, "How long requests are started."),
     Shared("warmup", int, "Number of requests before them that do not count.", 0),
     Shared("prompt", str | None, "What is asked, with some words of its own for each request; made by default."),
-    Shared("prompt_tokens", int, "About so many tokens has a made prompt.", 32),
+    Shared("prompts", Path | None, "File of prompts, one a line, or JSON lines with `prompt`; in place of `prompt`."),
+    Shared("prompt_tokens", int, "About so many tokens has a made prompt; with `tokenizer` so many exactly.", 32),
+    Shared(
+        "tokenizer",
+        Path | None,
+        "The model's `tokenizer.json`, or its folder: it makes prompts of an exact length, and counts where a server "
+        "tells no usage. A chat adds some tokens of its own.",
+    ),
     Shared("shared_prefix", int, "About so many of them are the same in all prompts.", 0),
     Shared("max_tokens", int | None, "Longest answer in tokens."),
     Shared("stream", bool, "Whether answers are streamed.", True),
     Shared("model", str | None, "Model to ask for; the server's by default."),
     Shared("extra", JsonObject | None, "Further keys of the request, as a JSON object."),
+    Shared(
+        "kinds",
+        Kinds | None,
+        "A mix, as a list of objects: `name`, `weight`, and `prompt`, `prompt_tokens`, `max_tokens`, `stream`, "
+        "`system`, `model`, `extra` of its own; or `path` and `body`, with `{prompt}` where the prompt goes.",
+    ),
     Shared("judged", float, "Share of the answers, 0 to 1, that are judged.", 1.0),
     Shared("workers", int, "Number of processes that send.", 1),
     Shared("seed", int, "Of prompts, arrivals and shares.", 0),
@@ -40,53 +56,76 @@ LOAD = (
 """What every load is made of, beside its schedule."""
 
 
-def rate_of(text: str, poisson: bool) -> Rate:
-    """Read `5/s`.
+def rate_of(text: str, poisson: bool, ramp: float = 0.0, burst: int = 1) -> Rate:
+    """Read `5/s`, or `1/s to 10/s` for a rate that changes in the seconds of `ramp`.
 
     Raises:
-        MonitorError: It is not a rate.
+        MonitorError: It is not a rate, or a change has no time or a time no change.
     """
     from InferenceLibrary.load.plan import Rate
 
     match = _RATE.fullmatch(text.strip())
     if match is None:
         raise MonitorError(
-            describe("A rate cannot be read", expected="requests a second, such as 5/s", got=f"'{text}'")
+            describe("A rate cannot be read", expected="requests a second, such as 5/s or 1/s to 10/s", got=f"'{text}'")
         )
-    return Rate(float(match[1]), poisson)
+    if (match[2] is None) != (ramp == 0):
+        raise MonitorError(
+            describe(
+                "A rate that changes needs both", expected="such as rate=1/s to 10/s and ramp=30 s", got=f"'{text}'"
+            )
+        )
+    return Rate(float(match[1]), poisson, float(match[2]) if match[2] else None, ramp, burst)
 
 
-def schedule_of(users: int | None, rate: str | None, poisson: bool, think: float = 0.0) -> Users | Rate:
+def schedule_of(
+    users: int | None,
+    rate: str | None,
+    poisson: bool,
+    think: float = 0.0,
+    ramp: float = 0.0,
+    burst: int = 1,
+    trace: Path | None = None,
+) -> Users | Rate | Replay:
     """Return when requests start.
 
     Raises:
-        MonitorError: Neither or both are given, or the rate cannot be read.
+        MonitorError: There is not one schedule, it cannot be read, or something is given that it does not have.
     """
-    from InferenceLibrary.load.plan import Users
+    from InferenceLibrary.load.plan import Replay, Users
 
-    if (users is None) == (rate is None):
-        got = "both" if users is not None else "neither"
-        raise MonitorError(describe("A load needs a schedule", expected="users= or rate=, one of them", got=got))
-    return Users(users, think) if users is not None else rate_of(rate or "", poisson)
+    given = [name for name, value in (("users", users), ("rate", rate), ("trace", trace)) if value is not None]
+    if len(given) != 1:
+        got = " and ".join(given) or "neither"
+        expected = "users=, rate= or trace=, one of them"
+        raise MonitorError(describe("A load needs a schedule", expected=expected, got=got))
+    for name, value, where in (
+        ("think", think, ("users",)),
+        ("ramp", ramp, ("users", "rate")),
+        ("burst", burst - 1, ("rate",)),
+        ("poisson", poisson, ("rate",)),
+    ):
+        if value and given[0] not in where:
+            beside = " or ".join(f"{one}=" for one in where)
+            raise MonitorError(describe(f"A load by {given[0]}= has no {name}", expected=f"{beside} beside {name}="))
+    if users is not None:
+        return Users(users, think, ramp)
+    return Replay.from_file(trace) if trace is not None else rate_of(rate or "", poisson, ramp, burst)
 
 
-def plan_of(found: Server, schedule: Users | Rate, options: dict[str, Any], **more: Any) -> LoadPlan:
+def plan_of(found: Server, schedule: Users | Rate | Replay, options: dict[str, Any], **more: Any) -> LoadPlan:
     """Return the load of a server that a keyword's arguments (`LOAD`) ask for; `more` goes to the plan as it is."""
-    from InferenceLibrary.load.plan import Kind, LoadPlan, Prompts
+    from InferenceLibrary.load.plan import LoadPlan
 
     given = {item.name: options.get(item.name, item.parameter.default) for item in LOAD}
-    prompt, seed = given["prompt"], given["seed"]
-    kind = Kind.chat(
-        model=given["model"] or found.model,
-        max_tokens=given["max_tokens"],
-        stream=given["stream"],
-        extra=given["extra"],
-    )
+    given["model"] = given["model"] or found.model
+    prompts = prompts_of(given)
+    kinds = [kind_of(item, number, given, prompts) for number, item in enumerate(given["kinds"] or ({},), start=1)]
     return LoadPlan(
         url=found.base_url,
         schedule=schedule,
-        kinds=(kind,),
-        prompts=Prompts((prompt,) if prompt else (), given["prompt_tokens"], given["shared_prefix"], seed=seed),
+        kinds=tuple(kinds),
+        prompts=prompts,
         requests=given["requests"],
         duration=seconds(given["duration"]),
         warmup=given["warmup"],
@@ -95,8 +134,9 @@ def plan_of(found: Server, schedule: Users | Rate, options: dict[str, Any], **mo
         waivers=tuple(found.profile.waivers),
         models=found.client.listed,
         workers=given["workers"],
-        seed=seed,
+        seed=given["seed"],
         name=found.name,
+        route=found.client.route,
         server_pids=() if found.pid is None else (found.pid,),
         **more,
     )

@@ -1,0 +1,53 @@
+"""How a load reaches its server: an address found once, and connections that do not block."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from typing import Any
+from urllib.parse import urlsplit
+
+from InferenceLibrary.load.connections import LoadConnection
+from InferenceLibrary.load.plan import LoadPlan
+
+_TIMESTAMPNS = 35
+_LINUX = sys.platform == "linux"
+_PORTS = {"http": 80, "https": 443}
+
+
+class Line:
+    """Opens the connections of a worker.
+
+    Args:
+        plan: The load.
+    """
+
+    def __init__(self, plan: LoadPlan) -> None:
+        parts = urlsplit(plan.url)
+        self._host = parts.hostname or ""
+        self._context = plan.route.context() if parts.scheme == "https" else None
+        self._unix = plan.route.unix_socket
+        self._address: Any = None
+        if self._unix is None:
+            port = parts.port or _PORTS[parts.scheme]
+            self._address = socket.getaddrinfo(self._host, port, type=socket.SOCK_STREAM)[0]
+
+    def open(self) -> LoadConnection:
+        """Begin a connection; it stands when it can be written."""
+        if self._unix is not None:
+            sock, address = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM), str(self._unix)
+        else:
+            family, kind, protocol, _, address = self._address
+            sock = socket.socket(family, kind, protocol)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if _LINUX:
+                sock.setsockopt(socket.SOL_SOCKET, _TIMESTAMPNS, 1)
+        sock.setblocking(False)
+        tls = None
+        if self._context is not None:
+            from InferenceLibrary.load.secure import SecurePipe
+
+            tls = SecurePipe(self._context, self._host)
+        connection = LoadConnection(sock, tls)
+        sock.connect_ex(address)
+        return connection
