@@ -107,7 +107,7 @@ def draw_grid(axis: Axis, label: str, top: float, texts: Sequence[str]) -> list[
     return parts
 
 
-def draw_time_axis(axis: Axis, bottom: float) -> list[str]:
+def draw_time_axis(axis: Axis, bottom: float, label: str = "seconds since the first request") -> list[str]:
     parts = [f'<path d="M{LEFT} {pixels(bottom)}H{WIDTH - RIGHT}" stroke="{SOFT}"/>']
     marks = "".join(f"M{pixels(axis(tick))} {pixels(bottom)}v4" for tick in axis.ticks)
     parts.append(f'<path d="{marks}" stroke="{SOFT}"/>')
@@ -115,7 +115,7 @@ def draw_time_axis(axis: Axis, bottom: float) -> list[str]:
         draw_text(axis(tick), bottom + 17, f"{tick:.6g}", size=11, fill=SOFT, anchor="middle") for tick in axis.ticks
     ]
     middle = (LEFT + WIDTH - RIGHT) / 2
-    parts.append(draw_text(middle, bottom + 34, "seconds since the first request", size=11, fill=SOFT, anchor="middle"))
+    parts.append(draw_text(middle, bottom + 34, label, size=11, fill=SOFT, anchor="middle"))
     return parts
 
 

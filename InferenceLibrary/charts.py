@@ -25,6 +25,7 @@ from InferenceLibrary.chart_parts import (
     Point,
     draw_card,
     draw_grid,
+    draw_heading,
     draw_legend,
     draw_text,
     draw_time_axis,
@@ -140,6 +141,55 @@ def bars_chart(title: str, subtitle: str, panels: Sequence[tuple[str, Sequence[B
             )
         top += height + 40
     return draw_card(top, title, parts)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One curve in a picture of several, with an axis of its own.
+
+    Args:
+        label: What it is, with its unit: `memory, MB`.
+        points: Ascending; two or more.
+    """
+
+    label: str
+    points: Sequence[Point]
+
+
+def curves_chart(title: str, subtitle: str, over: str, panels: Sequence[Panel]) -> str:
+    """Return an SVG of curves, one below the other, over one axis.
+
+    Args:
+        title: The title.
+        subtitle: A line below it.
+        over: What stands below the axis: `seconds`.
+        panels: The curves.
+
+    Raises:
+        ValueError: There is no curve, one has fewer than two points, or a number is not finite.
+    """
+    points = [point for panel in panels for point in panel.points]
+    if (
+        not panels
+        or any(len(panel.points) < 2 for panel in panels)
+        or not all(math.isfinite(one) for point in points for one in point)
+    ):
+        raise ValueError("A chart of curves needs curves of two or more points of finite numbers.")
+    along = Axis.around(min(x for x, _ in points), max(x for x, _ in points), LEFT, WIDTH - RIGHT, 8)
+    parts = draw_heading(title, subtitle)
+    top, height = 76.0, 84.0
+    for number, panel in enumerate(panels):
+        values = [value for _, value in panel.points]
+        scale = Axis.around(min(0.0, *values), max(values), top + height, top, 3, grow=True)
+        parts += draw_grid(scale, panel.label, top, [f"{tick:.6g}" for tick in scale.ticks])
+        line = _within([[(along(x), scale(y)) for x, y in panel.points]], _BUDGET)[0]
+        colour = SERIES[number % len(SERIES)]
+        parts.append(
+            f'<path d="{path_of(line)}" fill="none" stroke="{colour}" stroke-width="2" stroke-linejoin="round"/>'
+        )
+        top += height + 26
+    parts += draw_time_axis(along, top - 26, over)
+    return draw_card(top + 20, title, parts)
 
 
 def generation_chart(

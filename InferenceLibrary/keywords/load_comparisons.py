@@ -99,6 +99,7 @@ class LoadComparisonKeywords(LoadGroup):
             f"rising loads of {found.name}",
             sweep_picture(found.name, most_held.unit, most_held.steps, knee(most_held.steps)),
         )
+        self.keep_figures(f"rising loads of {found.name}", most_held.facts(found.name))
         if most_held.best is not None:
             self.context.loads.add(most_held.best.result, alias)
         if most_held.level < (at_least or 0) or most_held.best is None:

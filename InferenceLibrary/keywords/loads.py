@@ -14,6 +14,7 @@ from InferenceLibrary.keywords.shared.assertions import check_number
 from InferenceLibrary.keywords.shared.load_limits import read_limits, unit_of
 from InferenceLibrary.keywords.shared.load_plans import LOAD, LoadGroup, plan_of, schedule_of
 from InferenceLibrary.keywords.shared.shared_arguments import takes
+from InferenceLibrary.keywords.shared.test_facts import note_load
 
 if TYPE_CHECKING:
     from InferenceLibrary.load.result import LoadResult
@@ -93,6 +94,7 @@ class LoadKeywords(LoadGroup):
         plan = plan_of(found, schedule, options, turns=turns, cancel=cancel, max_error_rate=max_error_rate)
         result = self.interruptible(lambda: run(plan, self.progress_of(found.name)), alias)
         self.context.loads.add(result, alias)
+        note_load(self.context, found, result)
         self.told(result)
         self.log.metadata(f"Load of {found.name}", str(result))
         if save_as is not None:

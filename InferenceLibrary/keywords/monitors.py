@@ -132,6 +132,7 @@ class MonitorKeywords(KeywordGroup):
         """
         record = self.context.monitors.get(monitor).stop()
         self.log.info(f"Memory of {record}")
+        self.log.file("Figures", self.log.kept(f"memory of {record.name}", record.as_json(), "json"))
         return record
 
     @keyword(tags=["monitor", "getter"])
@@ -332,7 +333,6 @@ class MonitorKeywords(KeywordGroup):
         """
         import csv
         import io
-        import json
 
         from InferenceLibrary.files import make_folder, write_text
 
@@ -340,8 +340,7 @@ class MonitorKeywords(KeywordGroup):
         rows = record.rows()
         make_folder(path.absolute().parent)
         if path.suffix.lower() == ".json":
-            data = {"kind": "inference-monitor", "schema": 1, "name": record.name, "interval": record.interval}
-            write_text(path, self.context.redactor(json.dumps({**data, "samples": rows}, indent=1)) + "\n")
+            write_text(path, self.context.redactor(record.as_json()))
         else:
             table = io.StringIO(newline="")
             writer = csv.DictWriter(table, list(rows[0]))

@@ -102,7 +102,7 @@ def timeline_picture(result: LoadResult, curves: Sequence[Curve] = ()) -> str:
     top += height + 26
     panels = [
         (Curve("open requests", result.concurrency_over_time()), SERIES[4], True),
-        (Curve("tokens/s", _tokens_over_time(result, end)), TOKENS, True),
+        (Curve("tokens/s", tokens_over_time(result)), TOKENS, True),
         *((curve, MEMORY if number == 0 else SERIES[5 - number % 2], False) for number, curve in enumerate(curves)),
     ]
     for curve, colour, steps in panels:
@@ -137,7 +137,7 @@ def sweep_picture(name: str, unit: str, steps: Sequence[SweepStep], knee: SweepS
     top, height = 92.0, 120.0
     for label, curves in panels:
         found = [
-            (series, [(step, value * factor) for step in steps if (value := _figure(step, figure)) is not None])
+            (series, [(step, value * factor) for step in steps if (value := step.figure(figure)) is not None])
             for series, figure, factor in curves
         ]
         values = [value for _, points in found for _, value in points]
@@ -163,13 +163,6 @@ def sweep_picture(name: str, unit: str, steps: Sequence[SweepStep], knee: SweepS
         top += height + 34
     parts += _axis(levels, top - 34, unit)
     return draw_card(top + 12, title, parts)
-
-
-def _figure(step: SweepStep, name: str) -> float | None:
-    figure = name.rpartition("_")[0]
-    if name not in step.result.totals and figure not in step.result.figures:
-        return None
-    return step.result.get(name)
 
 
 def _waterfall(shown: Sequence[Record], times: Axis, top: float, height: float) -> list[str]:
@@ -199,9 +192,9 @@ def _waterfall(shown: Sequence[Record], times: Axis, top: float, height: float) 
     return parts
 
 
-def _tokens_over_time(result: LoadResult, end: float) -> list[Point]:
-    """Tokens a second in even parts of the time: those of a request are spread over its chunks."""
-    wide = end / _BINS
+def tokens_over_time(result: LoadResult) -> list[Point]:
+    """Return tokens a second in even parts of the time: those of a request are spread over its chunks."""
+    wide = max((one.ended for one in result.records), default=1.0) / _BINS
     counts = [0.0] * (_BINS + 1)
     for one in result.records:
         arrivals = one.arrivals

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from InferenceLibrary.errors import MonitorError, describe
 from InferenceLibrary.load.plan import LoadPlan, Rate, Users
@@ -25,6 +26,16 @@ class SweepStep:
     result: LoadResult
     kept: bool
     """Whether it kept the limits."""
+
+    def figure(self, name: str) -> float | None:
+        """Return a figure of the load by its name; None where it does not have it."""
+        if name not in self.result.totals and name.rpartition("_")[0] not in self.result.figures:
+            return None
+        return self.result.get(name)
+
+    def figures(self) -> dict[str, float | None]:
+        """Return what is told of each load, in SI units."""
+        return {name: self.figure(name) for name in ("tokens_per_second", "ttft_p50", "ttft_p99", "latency_p99")}
 
 
 def sweep(
@@ -96,6 +107,22 @@ class MaxLoad:
         if broken.result.doubts:
             return f"this client was the bottleneck at {broken.level:g} {self.unit}: {broken.result.doubts[0]}"
         return None
+
+    def facts(self, name: str) -> dict[str, Any]:
+        """As JSON takes it: the level that was found, and some figures of each load, in SI units.
+
+        Args:
+            name: The server's name.
+        """
+        return {
+            "kind": "inference-sweep",
+            "schema": 1,
+            "name": name,
+            "unit": self.unit,
+            "level": self.level,
+            "doubt": self.doubt,
+            "steps": [{"level": step.level, "kept": step.kept, **step.figures()} for step in self.steps],
+        }
 
     def __str__(self) -> str:
         found = f"{self.level:g} {self.unit} keep the limits"

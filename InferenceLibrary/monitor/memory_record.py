@@ -9,6 +9,7 @@ shares.
 from __future__ import annotations
 
 import itertools
+import json
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -191,6 +192,11 @@ class MemoryRecord:
             )
         quarter = len(values) // 4
         return statistics.median(values[:quarter]), statistics.median(values[-quarter:])
+
+    def as_json(self) -> str:
+        """Return the samples as JSON, as `rows` tells them."""
+        facts = {"kind": "inference-monitor", "schema": 1, "name": self.name, "interval": self.interval}
+        return json.dumps({**facts, "samples": self.rows()}, indent=1) + "\n"
 
     def rows(self) -> list[dict[str, float | int | None]]:
         """Return the samples as a table: `time` in seconds from the start, memory in bytes, `cpu` in seconds."""

@@ -12,9 +12,10 @@ from InferenceLibrary.report.console import lines
 from InferenceLibrary.report.document import Document
 from InferenceLibrary.report.html import page
 from InferenceLibrary.report.markdown import markdown
+from InferenceLibrary.report.measured import with_measurements
 from InferenceLibrary.report.robot_output import find_output, read_output
 from InferenceLibrary.report.run_document import run_document
-from InferenceLibrary.report.run_results import run_json, run_schema
+from InferenceLibrary.report.run_results import RunResults, run_json, run_schema
 from InferenceLibrary.report.verdict import join, verdict_document, verdict_json, verdict_schema
 
 
@@ -46,8 +47,8 @@ def report(arguments: argparse.Namespace) -> int:
     if arguments.results is None:
         arguments.parser.error("report on which results? Give an output.xml or a folder that holds one")
     output = find_output(arguments.results)
-    results = read_output(output)
-    earlier = read_output(find_output(arguments.compare)) if arguments.compare else None
+    results = with_measurements(read_output(output), output.parent)
+    earlier = _earlier(arguments.compare)
     made = run_document(results, earlier=earlier, folder=output.parent)
     _write(arguments, "report", made, lambda: run_json(results))
     return 1 if results.incomplete else 0
@@ -63,6 +64,14 @@ def verdict(arguments: argparse.Namespace) -> int:
     joined = join(read_output(find_output(arguments.simulator)), read_output(find_output(arguments.real)))
     _write(arguments, "verdict", verdict_document(joined), lambda: verdict_json(joined))
     return joined.exit_code
+
+
+def _earlier(place: Path | None) -> RunResults | None:
+    """The results of the run to compare with, if there is one."""
+    if place is None:
+        return None
+    output = find_output(place)
+    return with_measurements(read_output(output), output.parent)
 
 
 def _add_outputs(parser: argparse.ArgumentParser, name: str) -> None:

@@ -21,16 +21,18 @@ from InferenceLibrary.report.run_results import (
     KeywordStep,
     LogMessage,
     RunResults,
-    ServerLife,
     TestResult,
     TestStatus,
 )
+from InferenceLibrary.report.suite_facts import SuiteFacts
 
 _SCHEMA = 5
 """The form of output.xml since Robot Framework 7.0."""
 _CHUNK = 1 << 18
 _LONGEST = 4_000
 """Characters of a message, an argument or an error that are kept."""
+_LONGEST_TABLE = 1_000_000
+"""Characters of metadata that are kept: the table of capabilities is such."""
 _MESSAGES = 40
 """Messages of a failed test that are kept: the last ones."""
 _ARTIFACTS = 200
@@ -185,7 +187,7 @@ class _OutputReader:
         self._steps: list[_BodyItem] = []
         self._test: _Test | None = None
         self._tests: list[TestResult] = []
-        self._servers: list[ServerLife] = []
+        self._facts = SuiteFacts()
         self._problems: list[str] = []
         self._versions: dict[str, str] = {}
         self._title = ""
@@ -225,7 +227,8 @@ class _OutputReader:
             self._steps.append(_BodyItem(readable(f"{owner}.{name}" if owner else name)))
 
     def data(self, text: str) -> None:
-        if self._length < _LONGEST * 4 and self._tags and self._tags[-1] in _TEXTS:
+        longest = _LONGEST_TABLE if self._tags and self._tags[-1] == "meta" else _LONGEST * 4
+        if self._length < longest and self._tags and self._tags[-1] in _TEXTS:
             self._text.append(text)
             self._length += len(text)
 
@@ -254,6 +257,7 @@ class _OutputReader:
             if not self._span[0] and self._tests:
                 self._span = _span_of(self._tests)
         ends = [test.status for test in self._tests]
+        versions = self._versions | ({run_facts.LIBRARY: self._facts.library} if self._facts.library else {})
         counts = Counts(len(ends), ends.count("passed"), ends.count("failed"), ends.count("skipped"))
         return RunResults(
             suite=self._title,
@@ -261,8 +265,10 @@ class _OutputReader:
             duration=round(self._span[1], 3),
             summary=counts,
             tests=self._tests,
-            versions=self._versions,
-            servers=sorted(self._servers, key=lambda life: (life.started, life.name)),
+            versions=versions,
+            servers=self._facts.servers,
+            rules=self._facts.rules(self._tests),
+            capabilities=self._facts.capabilities,
             problems=self._problems,
             incomplete=cut,
         )
@@ -334,10 +340,7 @@ class _OutputReader:
 
     def _leave(self, suite: _Suite) -> None:
         worker = suite.meta.get(run_facts.WORKER, "")
-        for life in run_facts.lives(suite.meta.get(run_facts.LIVES, "")):
-            self._servers.append(ServerLife(**life._asdict(), suite=suite.path, worker=worker))
-        if run_facts.LIBRARY in suite.meta:
-            self._versions[run_facts.LIBRARY] = suite.meta[run_facts.LIBRARY]
+        self._facts.add(suite.path, suite.meta)
         if worker:
             for at in range(suite.first_test, len(self._tests)):
                 test = self._tests[at]

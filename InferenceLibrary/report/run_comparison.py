@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import NamedTuple
 
 from InferenceLibrary.report.document import Cell, Section, Tone, row, table
-from InferenceLibrary.report.run_results import RunResults, TestResult
+from InferenceLibrary.report.figure_sections import figure_text, short_name
+from InferenceLibrary.report.run_results import MeasuredFigure, RunResults, TestResult
 
 _FACTOR = 1.25
 """A figure that differs by less is taken as the same; two runs say nothing of its scatter."""
+
+
+_COMPARED = {"ttft", "itl", "latency", "rate", "tokens_per_second", "largest_load", "run"}
+"""Figures of measurements that tell whether a server got faster or slower."""
 
 
 class Change(NamedTuple):
@@ -58,8 +64,41 @@ def compare(results: RunResults, earlier: RunResults) -> RunComparison:
             changes.append(Change(name, what, tone, old.status, test.status))
         else:
             changes += _figures(name, old, test)
+    changes += _measured(results, earlier)
     changes += [Change(name, "gone", Tone.ODD, old.status, "-") for name, old in before.items() if name not in now]
     return RunComparison(earlier, len(now.keys() & before.keys()), tuple(changes))
+
+
+def _measured(results: RunResults, earlier: RunResults) -> list[Change]:
+    """The figures of measurements that both runs made: medians, and figures of a whole load."""
+    now, before = _medians(results), _medians(earlier)
+    found = []
+    for key, (value, unit) in now.items():
+        old = before.get(key, (0.0, ""))[0]
+        if not old or not value or 1 / _FACTOR <= value / old <= _FACTOR:
+            continue
+        test, what, figure = key
+        tone = Tone.GOOD if (value < old) == (unit in {"s", "B"}) else Tone.ODD
+        word = f"{figure} of the {what} {'lower' if value < old else 'higher'}"
+        told = [MeasuredFigure(figure, unit, {"value": one}) for one in (old, value)]
+        found.append(Change(test, word, tone, *(figure_text(one).partition(" ")[2] for one in told)))
+    return found
+
+
+def _medians(results: RunResults) -> dict[tuple[str, str, str], tuple[float, str]]:
+    found: dict[tuple[str, str, str], tuple[float, str]] = {}
+    seen: Counter[tuple[str, str, str]] = Counter()
+    for one in results.measurements:
+        name = short_name(one)
+        seen[name, one.what, one.server] += 1
+        # A test may measure one server several times.
+        number = seen[name, one.what, one.server]
+        what = f"{one.what} of '{one.server}'" + (f" (number {number})" if number > 1 else "")
+        for figure in one.figures:
+            value = figure.values.get("median", figure.values.get("value", figure.values.get("maximum")))
+            if value is not None and (figure.name in _COMPARED or figure.unit == "B"):
+                found[name, what, figure.name] = (value, figure.unit)
+    return found
 
 
 def comparison_section(comparison: RunComparison) -> Section:

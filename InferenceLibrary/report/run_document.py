@@ -7,11 +7,14 @@ from pathlib import Path, PurePosixPath
 
 from InferenceLibrary.foreign_text import limited
 from InferenceLibrary.report.document import Cell, Document, Image, Section, Tone, row, table
+from InferenceLibrary.report.figure_sections import figure_sections
 from InferenceLibrary.report.run_comparison import compare, comparison_section
 from InferenceLibrary.report.run_results import RunResults, TestResult
 from InferenceLibrary.report.timeline import timeline
 
 TONES = {"passed": Tone.GOOD, "failed": Tone.BAD, "skipped": Tone.OPEN}
+_RULE_TONES = {"kept": Tone.GOOD, "waived": Tone.ODD, "broken": Tone.ODD}
+_OFFER_TONES = {"offered": Tone.GOOD, "not offered": Tone.PLAIN, "refused": Tone.ODD}
 _MOST_FAILURES = 50
 _MOST_ROWS = 2_000
 _MOST_IMAGES = 80
@@ -67,8 +70,13 @@ def run_document(results: RunResults, *, earlier: RunResults | None = None, fold
     sections = [*_problems(results), *_failures(failed, pictures)]
     if earlier is not None:
         sections.append(comparison_section(compare(results, earlier)))
-    sections += [_suites(results), *_timeline(results), *_figures(results, pictures), _rules(results)]
-    sections += [*_skips(results), _every_test(results)]
+    sections += [
+        _suites(results),
+        *_timeline(results),
+        *figure_sections(results.measurements),
+        *_figures(results, pictures),
+    ]
+    sections += [*_rules(results), *_capabilities(results), *_skips(results), _every_test(results)]
     return Document(f"Run of {results.suite}", headline(results), tuple(_facts(results)), tuple(sections))
 
 
@@ -196,27 +204,47 @@ def _is_measuring(test: TestResult) -> bool:
     return bool({"performance", "load", "gpu", "memory"} & set(test.tags))
 
 
-def _rules(results: RunResults) -> Section:
+def _rules(results: RunResults) -> list[Section]:
     from InferenceLibrary.protocol.rules.book import rules_of
 
-    broken: dict[str, list[str]] = {}
-    for test in results.tests:
-        for name in test.rules_broken:
-            broken.setdefault(name, []).append(test.name)
     calls = sum(test.calls for test in results.tests)
-    if not calls:
-        return Section("Rules of the wire", ("The run tells of no call that was judged.",), folded=True)
-    if not broken:
-        return Section("Rules of the wire", (f"{calls} calls were judged; no rule is broken.",))
+    if not calls and not results.rules:
+        return [Section("Rules of the wire", ("The run tells of no call that was judged.",), folded=True)]
     book = {rule.id: rule for rule in rules_of()}
-    rows = []
-    for name, tests in sorted(broken.items(), key=lambda item: (-len(item[1]), item[0])):
-        rule = book.get(name)
+    rows: dict[str, list[tuple[Cell, ...]]] = {"broken": [], "waived": [], "kept": []}
+    for one in sorted(results.rules, key=lambda one: -len(one.tests)):
+        rule = book.get(one.rule)
         level, sentence = (str(rule.level), rule.sentence) if rule else ("", "not a rule of this version")
-        shown = ", ".join(tests[:3]) + (f" and {len(tests) - 3} more" if len(tests) > 3 else "")
-        rows.append(row(Cell(name, Tone.BAD if level == "must" else Tone.ODD), level, sentence, str(len(tests)), shown))
-    text = (f"{calls} calls were judged. A test that breaks a rule on purpose is listed, too.",)
-    return Section("Rules of the wire", text, table(("rule", "level", "what must hold", "tests", "where"), rows))
+        tone = Tone.BAD if one.state == "broken" and level == "must" else _RULE_TONES[one.state]
+        names = [name.partition(".")[2] for name in one.tests]
+        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        found = row(one.rule, level, Cell(one.state, tone), sentence, str(len(names) or ""), shown)
+        rows[one.state].append(found)
+    counts = ", ".join(f"{len(some)} {state}" for state, some in rows.items())
+    text = [f"{calls} calls were judged; rules: {counts}."]
+    if rows["broken"]:
+        text.append("A test that breaks a rule on purpose is listed, too.")
+    head = ("rule", "level", "state", "what must hold", "tests", "where")
+    seen = rows["broken"] + rows["waived"]
+    found_sections = [Section("Rules of the wire", tuple(text), table(head, seen) if seen else None)]
+    if rows["kept"]:
+        kept = table(head[:4], [cells[:4] for cells in rows["kept"]])
+        found_sections.append(Section("Rules that hold in every call", table=kept, folded=True))
+    return found_sections
+
+
+def _capabilities(results: RunResults) -> list[Section]:
+    if not results.capabilities:
+        return []
+    states = [one.state for one in results.capabilities]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+    rows = [
+        row(one.server, one.capability, Cell(one.state, _OFFER_TONES.get(one.state, Tone.OPEN)), one.source,
+            limited(one.evidence, 300))
+        for one in results.capabilities[:_MOST_ROWS]
+    ]  # fmt: skip
+    head = ("server", "capability", "state", "who says so", "evidence")
+    return [Section("Capabilities", (f"As far as the run asked: {counts}.",), table(head, rows), folded=True)]
 
 
 def _skips(results: RunResults) -> list[Section]:

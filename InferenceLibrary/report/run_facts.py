@@ -6,7 +6,7 @@ Names and texts stand in one place, so that what is written can be read.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from InferenceLibrary.stats import median
@@ -17,11 +17,17 @@ CALLS = "Calls"
 TTFT = "TTFT"
 RATE = "Tokens/s"
 RULES = "Rules broken"
+RULES_KEPT = "Rules kept"
+"""Of a suite: those that calls were judged by, and that hold in all of them."""
+RULES_WAIVED = "Rules waived"
+CAPABILITIES = "Capabilities"
+"""Of the outermost suite: a table in Robot's documentation format."""
 LIVES = "Servers"
 WORKER = "pabot worker"
 LIBRARY = "InferenceLibrary"
 
 _FIGURE = re.compile(r"([0-9.e+]+)(?: ms)?(?: \(median of (\d+)\))?")
+_PARTS = re.compile(r"\d+|\D+")
 _LIFE = re.compile(
     r"- (?P<name>.*?): (?P<started>\S+) to (?P<ended>\S+)(?:, at (?P<url>\S+))?(?:, model (?P<model>.*))?"
 )
@@ -35,6 +41,17 @@ class Life(NamedTuple):
     ended: str
     url: str = ""
     model: str = ""
+
+
+class Offered(NamedTuple):
+    """Whether a server offers something, as far as the run found out."""
+
+    server: str
+    capability: str
+    state: str
+    source: str
+    """Who says so."""
+    evidence: str
 
 
 def ttft_text(seconds: Sequence[float]) -> str:
@@ -67,9 +84,36 @@ def lives(text: str) -> list[Life]:
     return [Life(**{name: value or "" for name, value in one.groupdict().items()}) for one in found if one]
 
 
+def words_text(words: Iterable[str]) -> str:
+    """Return words as one text that `listed_words` reads."""
+    return ", ".join(ordered(words))
+
+
+def ordered(words: Iterable[str]) -> list[str]:
+    """Return words in the order of people: `A2`, `A10`."""
+    return sorted(words, key=_natural)
+
+
+def capabilities(text: str) -> list[Offered]:
+    """Return what a table of capabilities tells; other lines are left out."""
+    found: list[Offered] = []
+    server = ""
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split(" | ")]
+        if line.startswith("*") and line.rstrip().endswith("*"):
+            server = line.strip()[1:-1]
+        elif line.startswith("|") and len(cells) == len(Offered._fields) - 1 and not cells[0].startswith("="):
+            found.append(Offered(server, *cells))
+    return found
+
+
 def listed_words(text: str) -> list[str]:
     """Return the words of a text that joins them by commas."""
     return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _natural(word: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in _PARTS.findall(word)]
 
 
 def _median_text(values: Sequence[float], unit: str) -> str:

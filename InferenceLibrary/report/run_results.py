@@ -13,6 +13,7 @@ import msgspec
 FORMAT = "rfinference-report"
 VERSION = 1
 
+RuleState = Literal["kept", "waived", "broken"]
 TestStatus = Literal["passed", "failed", "skipped"]
 
 
@@ -107,6 +108,70 @@ class ServerLife(_RunPart, frozen=True):
     worker: str = ""
 
 
+class MeasuredFigure(_RunPart, frozen=True, omit_defaults=False):
+    """One figure of a measurement."""
+
+    name: str
+    """As in gates and files: `ttft`, `latency`, `tokens_per_second`."""
+    unit: str
+    values: dict[str, float]
+    """By reduction: `count`, `mean`, `median`, `p90`, `p95`, `p99`, `minimum`, `maximum`, `last`; a single number is a
+    `value`."""
+
+
+class MeasuredCurve(_RunPart, frozen=True, omit_defaults=False):
+    """One quantity along another: memory over time, throughput over the load."""
+
+    name: str
+    unit: str
+    over: str
+    """Unit of the first numbers of the points: `s`, `users`, `requests/s`."""
+    points: list[tuple[float, float]]
+
+
+class Measured(_RunPart, frozen=True, omit_defaults=False):
+    """One measurement of a test."""
+
+    what: str
+    """`load`, `largest load`, `generation`, `memory` or `onnx`."""
+    server: str
+    """Name of the server, or of the model."""
+    test: str = ""
+    """Suite and name."""
+    about: str = ""
+    """How it was measured, in words."""
+    model: str = ""
+    figures: list[MeasuredFigure] = []
+    curves: list[MeasuredCurve] = []
+    remarks: list[str] = []
+    """What a reader must know, such as why it cannot be trusted."""
+    file: str = ""
+    """Where it was read, relative to the output folder."""
+
+
+class RuleOutcome(_RunPart, frozen=True, omit_defaults=False):
+    """What became of one rule in the whole run."""
+
+    rule: str
+    state: RuleState
+    """`broken`: in a call at least; `waived`: a call breaks it, and the server's dialect tolerates that; `kept`: it was
+    asked and holds in every call."""
+    tests: list[str] = []
+    """Those that break it, by suite and name."""
+
+
+class OfferedCapability(_RunPart, frozen=True, omit_defaults=False):
+    """Whether a server offers something, as far as the run found out."""
+
+    server: str
+    capability: str
+    state: str
+    """`offered`, `not offered`, `refused` or `unknown`."""
+    source: str
+    """Who says so: the profile, or what was asked."""
+    evidence: str
+
+
 class RunResults(_RunPart, frozen=True, kw_only=True, omit_defaults=False):
     """A whole run."""
 
@@ -121,6 +186,10 @@ class RunResults(_RunPart, frozen=True, kw_only=True, omit_defaults=False):
     versions: dict[str, str] = {}
     """Of Robot Framework, Python and this library, as far as the run tells them."""
     servers: list[ServerLife] = []
+    measurements: list[Measured] = []
+    rules: list[RuleOutcome] = []
+    """Those that calls were judged by."""
+    capabilities: list[OfferedCapability] = []
     problems: list[str] = []
     """Errors and warnings of the run, and what failed outside tests."""
     incomplete: str = ""

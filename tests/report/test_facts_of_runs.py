@@ -9,6 +9,7 @@ import pytest
 from inner_suites import run_text
 
 from InferenceLibrary.library import DOC_FORMAT
+from InferenceLibrary.report.measured import with_measurements
 from InferenceLibrary.report.robot_output import read_output
 from InferenceLibrary.report.run_results import RunResults
 
@@ -36,6 +37,11 @@ Asks Nothing
 Measures
     Measure Generation    What is the capital of France?    iterations=2
 
+Loads
+    Start Memory Monitor    interval=20 ms
+    Run Load    users=2    requests=4    max_tokens=4
+    Stop Memory Monitor
+
 With Its Own Server
     Start Server    simulator    alias=two
     Chat    hi
@@ -50,7 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def results(folder: Path) -> RunResults:
     run_text(SUITE, folder, "--variable", "PABOTEXECUTIONPOOLID:3")
-    return read_output(folder / "out" / "output.xml")
+    return with_measurements(read_output(folder / "out" / "output.xml"), folder / "out")
 
 
 @pytest.mark.skipif(DOC_FORMAT != "MARKDOWN", reason="tests have metadata since Robot Framework 7.5")
@@ -96,3 +102,35 @@ def test_suites_bear_the_lives_of_their_servers_and_the_worker(results: RunResul
     assert (first.model, first.worker) == ("fake-model", "3")
     assert {test.worker for test in results.tests} == {"3"}
     assert "InferenceLibrary" in results.versions
+
+
+def test_what_was_measured_is_read_again_from_the_files(results: RunResults) -> None:
+    assert [one for one in results.problems if "figures in" in one] == []
+    found = {(one.test.rpartition(".")[2], one.what): one for one in results.measurements}
+    assert set(found) == {("Measures", "generation"), ("Loads", "load"), ("Loads", "memory")}
+    load = {figure.name: figure for figure in found["Loads", "load"].figures}
+    assert load["requests"].values == {"value": 4.0}
+    assert 0.019 <= load["ttft"].values["median"] <= load["ttft"].values["p99"]
+    curves = {curve.name: curve for curve in found["Loads", "load"].curves}
+    assert max(value for _, value in curves["open requests"].points) == 2
+    assert {"PSS", "RSS"} & set(curves)
+    memory = {figure.name: figure for figure in found["Loads", "memory"].figures}
+    assert memory["rss"].values["maximum"] > 1e6
+    assert [curve.over for curve in found["Loads", "memory"].curves][:1] == ["s"]
+
+
+@pytest.mark.skipif(DOC_FORMAT != "MARKDOWN", reason="tests have metadata since Robot Framework 7.5")
+def test_a_load_tells_its_server_and_its_times(results: RunResults) -> None:
+    (test,) = (test for test in results.tests if test.name == "Loads")
+    assert (test.server, test.model, test.calls) == ("one", "fake-model", 4)
+    assert test.figures is not None
+    assert test.figures.streams == 4
+
+
+def test_suites_bear_what_became_of_the_rules(results: RunResults) -> None:
+    rules = {one.rule: one for one in results.rules}
+    assert rules["F8"].state == "broken"
+    if DOC_FORMAT == "MARKDOWN":
+        assert [name.rpartition(".")[2] for name in rules["F8"].tests] == ["Breaks A Rule"]
+    assert rules["C1"].state == "kept"
+    assert "waived" not in {one.state for one in results.rules}

@@ -42,7 +42,15 @@ def results(tmp_path: Path) -> Path:
     )
     life = run_facts.Life("simulator", time(0), time(6), "http://127.0.0.1:1", "m")
     write(tmp_path / "inference", SVG, "a.svg")
-    return write(tmp_path, run_xml(tests, meta={run_facts.LIVES: run_facts.lives_text([life])})).parent
+    meta = {
+        run_facts.LIVES: run_facts.lives_text([life]),
+        run_facts.RULES_KEPT: "C1, F9",
+        run_facts.RULES_WAIVED: "F9",
+        run_facts.RULES: "F8",
+        run_facts.CAPABILITIES: f"*simulator*\n\n| =capability= | =state= | =who says so= | =evidence= |\n"
+        f"| chat | offered | profile | {HOSTILE} |",
+    }
+    return write(tmp_path, run_xml(tests, meta=meta)).parent
 
 
 def test_every_section_is_there_and_foreign_text_is_told_not_obeyed(results: Path) -> None:
@@ -55,9 +63,24 @@ def test_every_section_is_there_and_foreign_text_is_told_not_obeyed(results: Pat
         "Performance: charts and curves",
         "Performance: figures of each test",
         "Rules of the wire",
+        "Rules that hold in every call",
+        "Capabilities",
         "Skipped, by reason",
         "All 3 tests",
     ]
+    by_title = {section.title: section for section in made.sections}
+    rules, kept = by_title["Rules of the wire"], by_title["Rules that hold in every call"]
+    assert rules.text[0] == "2 calls were judged; rules: 1 broken, 1 waived, 1 kept."
+    assert rules.table is not None
+    assert [(one[0].text, one[2].text, one[5].text) for one in rules.table.rows] == [
+        ("F8", "broken", "Chat.Good"),
+        ("F9", "waived", ""),
+    ]
+    assert kept.table is not None
+    assert [one[0].text for one in kept.table.rows] == ["C1"]
+    offered = by_title["Capabilities"].table
+    assert offered is not None
+    assert [cell.text for cell in offered.rows[0]] == ["simulator", "chat", "offered", "profile", HOSTILE]
     failure = made.sections[0]
     assert "second line" in failure.block
     assert [image.content.decode() for image in failure.images] == [SVG]

@@ -58,7 +58,9 @@ def show_capabilities(context: Context, suite: Any) -> None:
     """Put the table into the metadata of the outermost suite; the library is told of the ends of its own alone."""
     while suite.parent is not None:
         suite = suite.parent
-    suite.metadata["Capabilities"] = capabilities_table(context)
+    from InferenceLibrary.report.run_facts import CAPABILITIES
+
+    suite.metadata[CAPABILITIES] = capabilities_table(context)
 
 
 def capabilities_table(context: Context) -> str:

@@ -42,7 +42,8 @@ def judged(context: Context, server: Server, exchange: Exchange, severity: Sever
     left_out = [Waiver(rule, "left out by the suite") for rule in context.rules_left_out]
     verdict = verdict_of(judgements, (*server.profile.waivers, *left_out))
     context.notes.broken.update(dict.fromkeys(verdict.broken))
-    context.tally.add(verdict, context.current_test or context.owner)
+    kept = [name for judgement in judgements for name in judgement.kept]
+    context.tally.add(verdict, context.current_test or context.owner, kept)
     _tell(context, server, verdict, severity)
     return verdict
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -168,7 +169,7 @@ class LoadGroup(KeywordGroup):
 
     def told(self, result: LoadResult) -> None:
         """Log what a load was, its remarks, and its pictures: with what monitors of the server saw meanwhile."""
-        from InferenceLibrary.load.pictures import Curve, distribution_picture, timeline_picture
+        from InferenceLibrary.load.pictures import Curve, distribution_picture, timeline_picture, tokens_over_time
 
         self.log.info(f"Load of {result}")
         for remark in result.remarks:
@@ -187,6 +188,21 @@ class LoadGroup(KeywordGroup):
             curves.append(Curve("CPU, cores", busy))
         if result.records:
             self.draw(f"load of {result.name}", timeline_picture(result, curves))
+        told = [
+            ("open requests", "", result.concurrency_over_time()),
+            ("tokens/s", "tokens/s", tokens_over_time(result)),
+        ]
+        told += [(curve.label.partition(",")[0], curve.label.rpartition(" ")[2], curve.points) for curve in curves]
+        self.keep_figures(
+            f"load of {result.name}",
+            result.summary()
+            | {"curves": [{"name": name, "unit": unit, "points": points} for name, unit, points in told]},
+        )
+
+    def keep_figures(self, name: str, figures: dict[str, Any]) -> None:
+        """Write figures to a file beside the log, which links to it: reports read them again."""
+        text = json.dumps(figures, indent=1, ensure_ascii=False)
+        self.log.file("Figures", self.log.kept(name, text, "json"))
 
     def draw(self, caption: str, picture: str) -> None:
         """Show a picture in the log."""

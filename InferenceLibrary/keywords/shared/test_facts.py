@@ -13,6 +13,7 @@ from InferenceLibrary.version import __version__
 if TYPE_CHECKING:
     from InferenceLibrary.client.streams import Stream
     from InferenceLibrary.load.generation import Generation
+    from InferenceLibrary.load.result import LoadResult
     from InferenceLibrary.protocol.exchange import Exchange
     from InferenceLibrary.servers.server import Server
 
@@ -33,6 +34,17 @@ def note_stream(context: Context, stream: Stream) -> None:
     generation = read_generation(stream, 0.0)
     if generation is not None:
         _note_times(context, [generation])
+
+
+def note_load(context: Context, server: Server, load: LoadResult) -> None:
+    """Note the requests of a load."""
+    notes = context.notes
+    notes.calls += len(load.measured)
+    notes.servers.setdefault(server.name, "")
+    if server.model:
+        notes.models[server.model] = None
+    notes.first_tokens += [one.first_token for one in load.succeeded if one.first_token is not None]
+    notes.rates += [one.rate for one in load.succeeded if one.rate]
 
 
 def note_generations(context: Context, server: Server, generations: Iterable[Generation]) -> None:
@@ -78,6 +90,13 @@ def tell_of_suite(context: Context, result: Any, worker: str | None) -> None:
              for name, began, ended, url, model in context.server_lives]
         ),
     }  # fmt: skip
+    if context.judged_calls:
+        outcomes = context.tally.take_outcomes()
+        facts |= {
+            run_facts.RULES_KEPT: run_facts.words_text(outcomes.kept - outcomes.waived - outcomes.broken),
+            run_facts.RULES_WAIVED: run_facts.words_text(outcomes.waived - outcomes.broken),
+            run_facts.RULES: run_facts.words_text(outcomes.broken),
+        }
     context.server_lives.clear()
     result.metadata.update({name: log.safe(text) for name, text in facts.items() if text})
 

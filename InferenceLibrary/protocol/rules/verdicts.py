@@ -133,6 +133,14 @@ class _Broken:
         self.place = place
 
 
+class RuleOutcomes(NamedTuple):
+    """Ids of the rules that calls were judged by; one rule may stand in several sets."""
+
+    kept: set[str]
+    waived: set[str]
+    broken: set[str]
+
+
 class Tally:
     """What the rules said of all calls of a run."""
 
@@ -141,10 +149,14 @@ class Tally:
         """Calls that were judged."""
         self._broken: dict[str, _Broken] = {}
         self._told: set[tuple[str, str]] = set()
+        self._outcomes = RuleOutcomes(set(), set(), set())
 
-    def add(self, verdict: Verdict, place: str) -> None:
-        """Count a call, made at `place`."""
+    def add(self, verdict: Verdict, place: str, kept: Iterable[str] = ()) -> None:
+        """Count a call, made at `place`, in which the rules `kept` were asked and hold."""
         self.judged += 1
+        self._outcomes.kept.update(kept)
+        self._outcomes.waived.update(violation.rule.id for violation in verdict.waived)
+        self._outcomes.broken.update(verdict.broken)
         for violation in verdict.held:
             self._broken.setdefault(violation.rule.id, _Broken(violation.rule, place))
         for name in verdict.broken:
@@ -155,6 +167,11 @@ class Tally:
         told = (server, rule) in self._told
         self._told.add((server, rule))
         return not told
+
+    def take_outcomes(self) -> RuleOutcomes:
+        """Return what became of the rules since this was asked last."""
+        taken, self._outcomes = self._outcomes, RuleOutcomes(set(), set(), set())
+        return taken
 
     def __str__(self) -> str:
         """One line, and a table of the broken rules."""
