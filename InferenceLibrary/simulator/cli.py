@@ -161,6 +161,14 @@ def _check_texts(settings: Settings) -> None:
                 raise OptionError(f"--{flag}: '{text}' is not JSON") from None
             if not isinstance(found, dict) or (flag == "lora-modules" and not isinstance(found.get("name"), str)):
                 raise OptionError(f"--{flag}: '{text}' must be a JSON object{' with a name' if flag[0] == 'l' else ''}")
+    if settings.fake_metrics:
+        from InferenceLibrary.simulator.core.fake_metrics import Fake
+        from InferenceLibrary.simulator.core.metrics import limits_of_histograms
+
+        try:
+            Fake(settings.fake_metrics, limits_of_histograms(settings.max_model_len))
+        except ValueError as error:
+            raise OptionError(f"--{error}".replace("--fake metrics", "--fake-metrics", 1)) from None
 
 
 def _print_help(words: Sequence[str]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -61,6 +61,8 @@ class App:
         self.started = monotonic()
         self.running = 0
         self.waiting: deque[tuple[Turn, Callable[[], None]]] = deque()
+        self.admits: Callable[[Turn, Collection[Turn]], bool] = lambda _turn, _placed: True
+        """Whether a turn may take a place beside those that have one."""
         self.on_idle: Callable[[], None] | None = None
         self.on_generating: list[Callable[[Turn], None]] = []
         self.on_ended: list[Callable[[Turn], None]] = []
@@ -240,7 +242,7 @@ class App:
         if turn in self._placed:
             start()
             return
-        if self.running < self.settings.max_num_seqs:
+        if self.running < self.settings.max_num_seqs and self.admits(turn, self._placed):
             self._place(turn)
             start()
             return
@@ -259,7 +261,11 @@ class App:
         self.running -= 1
         self._placed.discard(ended)
         while self.waiting and self.running < self.settings.max_num_seqs:
-            turn, start = self.waiting.popleft()
+            following = next((place for place in self.waiting if self.admits(place[0], self._placed)), None)
+            if following is None:
+                return
+            self.waiting.remove(following)
+            turn, start = following
             turn.started = monotonic()
             self._place(turn)
             try:

@@ -7,6 +7,7 @@ that it lacks: a list flag takes all words up to the next flag, and `--flag=valu
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from typing import Any
@@ -101,11 +102,16 @@ def _read_flags(arguments: Sequence[str]) -> dict[str, Any]:
         if not name.startswith("-") or name in {"-", "--"}:
             raise OptionError(f"unexpected argument '{word}'; flags start with --")
         name = name.lstrip("-")
+        if not equals and _turns_off(name):
+            given[name.removeprefix("no-")] = False
+            continue
         if name not in FIELDS:
             raise OptionError(f"unknown flag: --{name}{_suggest(name)}")
         kind = FIELDS[name].metadata["kind"]
         if kind == "bool":
-            given[name] = value if equals else True
+            spoken = not equals and words[position : position + 1] in (["true"], ["false"])
+            given[name] = words[position] if spoken else value if equals else True
+            position += spoken
         elif kind == "list":
             found = [value] if equals else []
             while not equals and position < len(words) and not words[position].startswith("--"):
@@ -122,6 +128,12 @@ def _read_flags(arguments: Sequence[str]) -> dict[str, Any]:
                 position += 1
             given[name] = [*given.get(name, []), value] if kind == "repeat" else value
     return given
+
+
+def _turns_off(name: str) -> bool:
+    """Whether a flag is the opposite of one that is on or off, as llm-d-inference-sim has it: --no-enforce-eager."""
+    switch = FIELDS.get(name.removeprefix("no-"))
+    return name not in FIELDS and switch is not None and switch.metadata["kind"] == "bool"
 
 
 def _read_config(path: str) -> dict[str, Any]:
@@ -185,6 +197,8 @@ def _as_kind(kind: str, value: Any, legacy: bool) -> Any:
         return _as_list(value)
     if kind == "bool":
         return _as_bool(value)
+    if kind == "json" and isinstance(value, dict):
+        return json.dumps(value)
     if isinstance(value, (dict, list, bool)) or value is None:
         raise ValueError(f"{value!r} is not a single value")
     if kind == "duration":
@@ -222,8 +236,6 @@ def _as_bool(value: Any) -> bool:
 
 
 def _as_list(value: Any) -> list[str]:
-    import json
-
     items = value if isinstance(value, list) else [value]
     return [json.dumps(item) if isinstance(item, dict) else str(item) for item in items]
 
@@ -249,7 +261,7 @@ def _check_together(settings: Settings) -> None:
         raise OptionError("--min-tool-call-array-param-length: is above --max-tool-call-array-param-length")
 
 
-_METAVARS = {"str": "TEXT", "int": "NUMBER", "float": "NUMBER", "list": "TEXT ...", "repeat": "TEXT"}
+_METAVARS = {"str": "TEXT", "json": "JSON", "int": "NUMBER", "float": "NUMBER", "list": "TEXT ...", "repeat": "TEXT"}
 _METAVARS_OF_FLAGS = {
     "as": "PERSONALITY", "config": "FILE", "host": "ADDRESS", "port": "PORT", "model": "NAME", "api-key": "KEY",
     "served-model-name": "NAME ...", "ssl-certfile": "FILE", "ssl-keyfile": "FILE", "fault": "NAME[:KEY=VALUE,...]",

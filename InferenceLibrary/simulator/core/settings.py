@@ -102,7 +102,7 @@ class Settings:
     tool_call_not_required_param_probability: int = flag("int", 50, "percent", low=0, high=100)
     object_tool_call_not_required_field_probability: int = flag("int", 50, "percent", low=0, high=100)
     # Metrics, control
-    fake_metrics: str = flag("str", "", "JSON with fixed values for the vllm: metrics")
+    fake_metrics: str = flag("json", "", "values for the vllm: metrics in place of the true ones")
     fake_metrics_refresh_interval: float = _ignored("duration", 0.1)
     control_port: int | None = flag("int", None, "port of the control API; off when not given", low=0, high=65535)
     record_requests: int = flag("int", 100, "how many last requests the control API keeps", low=0, high=100_000)
@@ -127,6 +127,10 @@ class Settings:
     mm_render_timeout: float = _ignored("duration", 60.0)
     omni: bool = _ignored("bool", False)
     mm_encoder_only: bool = _ignored("bool", False)
+    image_emission_rate: int = _ignored("int", 0)
+    time_to_generate_image: float = _ignored("duration", 0.0)
+    time_to_generate_image_std_dev: float = _ignored("duration", 0.0)
+    use_vllm_map_event_format: bool = _ignored("bool", False)
 
     @property
     def names(self) -> list[str]:

@@ -185,6 +185,7 @@ class LlmD(OpenAI):
             raise ApiError(429, "Failed to enqueue request, waiting requests queue is full")
         if settings.enable_kvcache:
             ask.cached_tokens = self._cached(ask)
+            self.metrics.cache_hits += ask.cached_tokens
         try:
             outputs = self.generator.outputs(turn, ask)
         except ApiError as error:

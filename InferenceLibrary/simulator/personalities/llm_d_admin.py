@@ -11,6 +11,7 @@ from InferenceLibrary.simulator.core.api_errors import ApiError
 from InferenceLibrary.simulator.core.delivery import deliver
 from InferenceLibrary.simulator.core.draft import Draft
 from InferenceLibrary.simulator.core.durations import parse_duration
+from InferenceLibrary.simulator.core.exposition import GO_CONTENT_TYPE, go_text
 from InferenceLibrary.simulator.personalities import llm_d_requests as requests
 from InferenceLibrary.simulator.personalities.failures import FAILURES
 
@@ -34,6 +35,8 @@ _ALSO_TOLD = {
 """Settings of its own, with their values."""
 _MESSAGE_TOKEN = "role"
 """Stands for each token of a message that is not one of its text."""
+_CALLED = {"prefix_cache_hits_total": "prefix_cache_hits", "prefix_cache_queries_total": "prefix_cache_queries"}
+"""Names of its own for metrics of vLLM."""
 
 
 class LlmDAdmin:
@@ -42,6 +45,7 @@ class LlmDAdmin:
     def __init__(self, app: App, metrics: Metrics, admin: Admin) -> None:
         self._app = app
         self._metrics = metrics
+        metrics.waits_only = True
         self._admin = admin
         self._image_rate = 0
         self._seed = time_ns()
@@ -49,13 +53,12 @@ class LlmDAdmin:
         for text in app.settings.lora_modules:
             module = json.loads(text)
             self._paths[module["name"]] = module.get("path", "")
-        self._reports_real = not app.settings.fake_metrics
         self.routes: dict[str, dict[str, Handler]] = {
             "/v1/models": {"GET": self.models},
             "/v1/load_lora_adapter": {"POST": self.load_lora},
             "/v1/unload_lora_adapter": {"POST": self.unload_lora},
             "/tokenize": {"POST": self.tokenize},
-            "/metrics": {"GET": admin.show_metrics},
+            "/metrics": {"GET": self.show_metrics},
             "/sleep": {"POST": self._silently(admin.fall_asleep)},
             "/wake_up": {"POST": self._silently(admin.awake)},
             "/is_sleeping": {"GET": admin.is_sleeping},
@@ -154,7 +157,7 @@ class LlmDAdmin:
     def change_config(self, turn: Turn) -> None:
         changes = requests.read(turn.request, {})
         if "fake-metrics" in changes:
-            self._refuse_fake(changes["fake-metrics"], 400)
+            self._set_fake(changes.pop("fake-metrics"), 400)
         if "image-emission-rate" in changes:
             self._image_rate = changes.pop("image-emission-rate")
         for name, value in changes.items():
@@ -179,17 +182,28 @@ class LlmDAdmin:
                 said = name.replace("-", " ")
                 raise ApiError(400, f"{said} standard deviation cannot be more than 30% of {said}")
 
+    def show_metrics(self, turn: Turn) -> None:
+        self._admin.note_adapters()
+        families = [
+            family._replace(name=_CALLED.get(family.name, family.name))
+            for family in self._metrics.families(seen=True)
+            if family.name != "request_time_per_output_token_seconds"
+        ]
+        deliver(turn, Draft(body=go_text(families), content_type=GO_CONTENT_TYPE))
+
     def fake_metrics(self, turn: Turn) -> None:
-        data = requests.read(turn.request, {})
-        self._refuse_fake(data, 500)
-        self._metrics.fake = data
+        self._set_fake(requests.read(turn.request, {}), 500)
         deliver(turn, Draft(200, content_type=""))
 
-    def _refuse_fake(self, values: Any, status: int) -> None:
+    def _set_fake(self, values: Any, status: int) -> None:
         if isinstance(values, dict) and any(isinstance(one, int | float) and one < 0 for one in values.values()):
             raise ApiError(status, "fake metrics request counters cannot be negative")
-        if self._reports_real:
+        if self._metrics.fake is None:
             raise ApiError(status, "the simulator is reporting real metrics; fake metrics cannot be updated")
+        try:
+            self._metrics.set_fake(values if isinstance(values, dict) else {})
+        except ValueError as error:
+            raise ApiError(status, str(error)) from None
 
 
 def _go_duration(seconds: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Collection
 from time import time
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,12 @@ from InferenceLibrary.simulator.answers.tokens import Vocabulary
 from InferenceLibrary.simulator.core.api_errors import ApiError
 from InferenceLibrary.simulator.core.delivery import deliver
 from InferenceLibrary.simulator.core.draft import Draft
-from InferenceLibrary.simulator.core.metrics import CONTENT_TYPE, Metrics
+from InferenceLibrary.simulator.core.exposition import CONTENT_TYPE, python_text
 from InferenceLibrary.simulator.personalities.failures import FAILURES
 
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.app import App
+    from InferenceLibrary.simulator.core.metrics import Metrics
     from InferenceLibrary.simulator.core.turn import Handler, Turn
 
 _CONFIGURABLE = (
@@ -49,6 +51,8 @@ class Admin:
         for text in app.settings.lora_modules:
             module = json.loads(text)
             self.loras[module["name"]] = module.get("base_model_name") or app.settings.names[0]
+        app.on_ended.append(self._ended)
+        app.admits = self.admits
         self.routes: dict[str, dict[str, Handler]] = {
             "/v1/models": {"GET": self.models},
             "/v1/models/*": {"GET": self.model},
@@ -136,12 +140,27 @@ class Admin:
         deliver(turn, Draft(body={"prompt": text}))
 
     def show_metrics(self, turn: Turn) -> None:
+        self.note_adapters()
+        deliver(turn, Draft(body=python_text(self._metrics.families()), content_type=CONTENT_TYPE))
+
+    def note_adapters(self, ending: Turn | None = None) -> None:
+        """Note which adapters run and wait, with those of a turn that has just ended."""
         waits = [turn for turn, _ in self._app.waiting]
-        current = [item.current for item in self._app.connections if item.current is not None]
-        running = sorted({item.model for item in current if item.model in self.loras and item not in waits})
-        waiting = sorted({item.model for item in waits if item.model in self.loras})
-        text = self._metrics.text(list(self.loras), running, waiting)
-        deliver(turn, Draft(body=text, content_type=CONTENT_TYPE))
+        current = [item.current for item in self._app.connections if item.current not in (None, *waits)]
+        running, waiting = (
+            ",".join(sorted({turn.model for turn in turns if turn is not None and turn.model in self.loras}))
+            for turns in ((*current, ending), waits)
+        )
+        self._metrics.note_adapters(running, waiting)
+
+    def _ended(self, turn: Turn) -> None:
+        if turn.model in self.loras:
+            self.note_adapters(turn)
+
+    def admits(self, turn: Turn, placed: Collection[Turn]) -> bool:
+        """Whether a turn may begin beside those that have a place: at most `--max-loras` adapters run at once."""
+        running = {one.model for one in placed if one.model in self.loras}
+        return turn.model not in self.loras or turn.model in running or len(running) < self._app.settings.max_loras
 
     def _may_sleep(self) -> bool:
         return self._app.settings.enable_sleep_mode and os.environ.get("VLLM_SERVER_DEV_MODE") == "1"
@@ -193,7 +212,7 @@ class Admin:
             if name not in _CONFIGURABLE:
                 raise ApiError(400, f"'{name}' cannot be changed; {', '.join(_CONFIGURABLE)} can", param=name)
             if name == "fake-metrics":
-                self._metrics.fake = value if isinstance(value, dict) else {}
+                self._set_fake(value)
                 continue
             try:
                 checked[field_of(name)] = convert(name, value, legacy=False, where=name)
@@ -206,5 +225,11 @@ class Admin:
             setattr(self._app.settings, field, value)
 
     def fake_metrics(self, turn: Turn) -> None:
-        self._metrics.fake = read_json(turn.request)
+        self._set_fake(read_json(turn.request))
         deliver(turn, Draft(204))
+
+    def _set_fake(self, values: Any) -> None:
+        try:
+            self._metrics.set_fake(values if isinstance(values, dict) else {})
+        except ValueError as error:
+            raise ApiError(400, str(error), param="fake-metrics") from None

@@ -84,7 +84,7 @@ class Router:
         deliver(turn, Draft(200 if good else 503, body={**body, "timestamp": stamp()}))
 
     def metrics(self, turn: Turn) -> None:
-        from InferenceLibrary.simulator.core.metrics import CONTENT_TYPE
+        from InferenceLibrary.simulator.core.exposition import CONTENT_TYPE
 
         lines = []
         for name, count in self.guard.denials.items():
