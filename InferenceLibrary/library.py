@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -52,7 +51,6 @@ from InferenceLibrary.keywords.servers import ServerKeywords
 from InferenceLibrary.keywords.shared.argument_names import RefusedArguments, refusal
 from InferenceLibrary.keywords.shared.arguments import CONVERTERS as RESULT_CONVERTERS
 from InferenceLibrary.keywords.shared.light_converters import light
-from InferenceLibrary.keywords.shared.ready_checks import CONVERTERS as READY_CONVERTERS
 from InferenceLibrary.keywords.shared.wire_types import CONVERTERS as WIRE_CONVERTERS
 from InferenceLibrary.keywords.shared.wire_types import Rules
 from InferenceLibrary.keywords.simulator_control import SimulatorControlKeywords
@@ -70,9 +68,8 @@ from InferenceLibrary.log import ResultGuard
 from InferenceLibrary.types import CONVERTERS
 from InferenceLibrary.version import __version__
 
-_ROBOT = tuple(map(int, re.findall(r"\d+", ROBOT_VERSION)[:2]))
-DOC_FORMAT: Literal["MARKDOWN", "TEXT"] = "MARKDOWN" if _ROBOT >= (7, 5) else "TEXT"
-"""Robot Framework 7.4 does not know Markdown; its libdoc shows the same text as it stands."""
+DOC_FORMAT: Literal["MARKDOWN", "TEXT"] = "TEXT" if ROBOT_VERSION.startswith("7.4") else "MARKDOWN"
+"""Robot Framework 7.4, the lowest version, does not know Markdown; its libdoc shows the same text as it stands."""
 
 
 @library(
@@ -80,9 +77,7 @@ DOC_FORMAT: Literal["MARKDOWN", "TEXT"] = "MARKDOWN" if _ROBOT >= (7, 5) else "T
     version=__version__,
     doc_format=DOC_FORMAT,
     listener="SELF",
-    converters=light(
-        CONVERTERS | RESULT_CONVERTERS | READY_CONVERTERS | CONTAINER_CONVERTERS | WIRE_CONVERTERS | JOB_CONVERTERS
-    ),
+    converters=light(CONVERTERS | RESULT_CONVERTERS | CONTAINER_CONVERTERS | WIRE_CONVERTERS | JOB_CONVERTERS),
 )
 class InferenceLibrary(
     ServerKeywords,

@@ -179,6 +179,26 @@ def to_texts(value: str | list | tuple) -> Texts:  # type: ignore[type-arg]
     return Texts(data)
 
 
+class ReadyChecks(list[Any]):
+    """Checks of readiness.
+
+    Give one check or a list of them: an object such as `{"tcp": 9090}`, as JSON, Python literal or dictionary variable,
+    or a Python function.
+    """
+
+
+def to_ready_checks(value: object) -> ReadyChecks:
+    """Convert to checks; what each must be is told when the server is started.
+
+    Raises:
+        ValueError: A text is neither JSON nor a Python literal.
+    """
+    if isinstance(value, str):
+        text = value.strip()
+        value = to_json_object(f'{{"checks": {text}}}')["checks"] if text.startswith("[") else to_json_object(text)
+    return ReadyChecks(value if isinstance(value, list | tuple) else [value])
+
+
 def refuse_reply(value: object) -> Reply:
     """The reply that a call returned.
 
@@ -215,6 +235,7 @@ CONVERTERS: dict[type, Any] = {
     Kinds: to_kinds,
     Messages: to_messages,
     Texts: to_texts,
+    ReadyChecks: to_ready_checks,
     Reply: refuse_reply,
     Stream: refuse_stream,
 }

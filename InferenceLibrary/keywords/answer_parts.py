@@ -12,8 +12,6 @@ from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import CheckFailure, refuse_empty
 from InferenceLibrary.keywords.shared.assertions import check_number, check_text, operator_of
 from InferenceLibrary.keywords.shared.base import KeywordGroup
-from InferenceLibrary.keywords.shared.json_values import is_number, same, shown_value
-from InferenceLibrary.protocol.json_path import place_in
 
 _EQUALS = {"==": True, "!=": False}
 """Operators for values that are neither text nor numbers, and whether they want the same value."""
@@ -104,6 +102,8 @@ class AnswerPartKeywords(KeywordGroup):
             Get Answer Value    ${reply}    choices.0.message.role    ==    assistant
         ```
         """
+        from InferenceLibrary.keywords.shared.json_values import is_number, same, shown_value
+
         refuse_empty("the answer", key)
         value = _value(answer, key)
         if assertion_operator is None:
@@ -163,6 +163,8 @@ def _symbol(operator: AssertionOperator | str | None) -> str:
 
 
 def _value(answer: Reply | Stream, key: str) -> Any:
+    from InferenceLibrary.protocol.json_path import place_in
+
     if not isinstance(answer, Stream):
         found = place_in(answer.json, key)
         if found.missing is None:

@@ -13,9 +13,6 @@ from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.shared.assertions import check_number, check_text
 from InferenceLibrary.keywords.shared.base import KeywordGroup
 from InferenceLibrary.keywords.shared.calling import exchange_of
-from InferenceLibrary.keywords.shared.choices import called, finish_reason_of, text_of
-from InferenceLibrary.keywords.shared.rule_groups import USAGE, hold
-from InferenceLibrary.text_search import TextSearch
 
 
 def _why_no_usage(answer: Reply | Stream) -> str:
@@ -64,6 +61,9 @@ class AnswerKeywords(KeywordGroup):
             Answer Should Contain    ${reply}    matching=\\\\bparis\\\\b    ignore_case=True
         ```
         """
+        from InferenceLibrary.keywords.shared.choices import called, text_of
+        from InferenceLibrary.text_search import TextSearch
+
         wanted = TextSearch("the answer", expected, matching, ignore_case)
         text = text_of(answer, choice)
         found = wanted.found_in(text)
@@ -102,6 +102,9 @@ class AnswerKeywords(KeywordGroup):
             Answer Should Not Contain    ${reply}    Rome
         ```
         """
+        from InferenceLibrary.keywords.shared.choices import called, text_of
+        from InferenceLibrary.text_search import TextSearch
+
         wanted = TextSearch("the answer", unwanted, matching, ignore_case)
         text, what = text_of(answer, choice), called("Answer", choice)
         if not text:
@@ -132,6 +135,8 @@ class AnswerKeywords(KeywordGroup):
             Finish Reason Should Be    ${reply}    length
         ```
         """
+        from InferenceLibrary.keywords.shared.choices import called, finish_reason_of
+
         got = finish_reason_of(answer, choice)
         if got != expected:
             raise CheckFailure(f"{called('Finish reason', choice)}: expected '{expected}', got {got!r} in {answer}.")
@@ -156,6 +161,8 @@ class AnswerKeywords(KeywordGroup):
             Usage Should Add Up    ${reply}
         ```
         """
+        from InferenceLibrary.keywords.shared.rule_groups import USAGE, hold
+
         if answer.usage is None:
             raise CheckFailure(f"Usage: expected prompt, completion and total tokens, got none{_why_no_usage(answer)}.")
         hold(self.context, "Usage", answer, USAGE)
@@ -195,6 +202,8 @@ class AnswerKeywords(KeywordGroup):
             Get Answer Text    ${reply}    matches    (?i)paris
         ```
         """
+        from InferenceLibrary.keywords.shared.choices import called, text_of
+
         text = text_of(answer, choice)
         return check_text(text, assertion_operator, assertion_expected, called("Text", choice), message)
 

@@ -8,7 +8,6 @@ from typing import Any
 from robot.api.deco import keyword
 
 from InferenceLibrary.client.streams import Stream
-from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.errors import CheckFailure, RequestError, StreamError, describe
 from InferenceLibrary.keywords.shared.calling import CallGroup, in_background
@@ -83,6 +82,8 @@ class BackgroundCallKeywords(CallGroup):
             Cancel Call
         ```
         """
+        from InferenceLibrary.deadline import Deadline
+
         found = self.context.calls.get(call)
         deadline = Deadline(within.total_seconds())
         if not found.wait_for_tokens(count, deadline.budget):
@@ -197,6 +198,7 @@ class BackgroundCallKeywords(CallGroup):
             Server Should Be Idle    within=1 s
         ```
         """
+        from InferenceLibrary.deadline import Deadline, wait_until
         from InferenceLibrary.servers.metrics import requests_at_work
 
         found = self.context.servers.get(server)

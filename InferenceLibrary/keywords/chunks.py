@@ -11,8 +11,6 @@ from InferenceLibrary.client.answers import shorten
 from InferenceLibrary.client.streams import Chunk, Stream
 from InferenceLibrary.errors import CheckFailure, refuse_empty
 from InferenceLibrary.keywords.shared.base import KeywordGroup
-from InferenceLibrary.keywords.shared.json_values import is_number, same, shown_value
-from InferenceLibrary.protocol.json_path import place_in
 
 
 class ChunkKeywords(KeywordGroup):
@@ -51,6 +49,9 @@ class ChunkKeywords(KeywordGroup):
             Every Chunk Should Have    ${stream}    choices.0.delta
         ```
         """
+        from InferenceLibrary.keywords.shared.json_values import same, shown_value
+        from InferenceLibrary.protocol.json_path import place_in
+
         refuse_empty("a chunk", key)
         seen = self._chunks(stream, among)
         for number, chunk in seen:
@@ -94,6 +95,9 @@ class ChunkKeywords(KeywordGroup):
             Values Should Not Fall    ${stream}    created
         ```
         """
+        from InferenceLibrary.keywords.shared.json_values import is_number, shown_value
+        from InferenceLibrary.protocol.json_path import place_in
+
         refuse_empty("a chunk", key)
         found = [(number, place_in(chunk.json, key)) for number, chunk in self._chunks(stream, "all")]
         values = [(number, item.value) for number, item in found if item.missing is None]

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from robot.api.deco import keyword
 
-from InferenceLibrary.deadline import Deadline
 from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.errors import CheckFailure, InferenceError, describe
 from InferenceLibrary.keywords.shared.calling import CallGroup, in_background
@@ -122,6 +121,7 @@ class ConcurrencyKeywords(CallGroup):
         ```
         """
         from InferenceLibrary.client.background import BackgroundCall
+        from InferenceLibrary.deadline import Deadline
         from InferenceLibrary.keywords.shared.calling_keywords import CallingKeyword
 
         found = CallingKeyword(self, name)
@@ -175,6 +175,8 @@ class ConcurrencyKeywords(CallGroup):
             All Requests Should Succeed    ${results}
         ```
         """
+        from InferenceLibrary.deadline import Deadline
+
         found = [self.context.calls.get(call) for call in calls] if calls else list(self.context.calls)
         if not found:
             raise CheckFailure(

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from robot.api.deco import keyword
 from robot.api.types import Secret
 
-from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.errors import CheckFailure, RequestError, ServerError, describe
 from InferenceLibrary.keywords.shared.arguments import plain, plain_mapping
@@ -18,6 +17,7 @@ from InferenceLibrary.keywords.shared.base import KeywordGroup
 from InferenceLibrary.types import JsonObject
 
 if TYPE_CHECKING:
+    from InferenceLibrary.deadline import Deadline
     from InferenceLibrary.servers.checks import Check
     from InferenceLibrary.servers.server import Server
 
@@ -92,6 +92,7 @@ class ConnectionKeywords(KeywordGroup):
         check: bool,
         route: Any = None,
     ) -> Any:
+        from InferenceLibrary.deadline import Deadline
         from InferenceLibrary.servers.profile import load_profile
         from InferenceLibrary.servers.server import connect
 
@@ -133,6 +134,8 @@ class ConnectionKeywords(KeywordGroup):
             Server Should Be Healthy
         ```
         """
+        from InferenceLibrary.deadline import Deadline
+
         found = self.context.servers.get(server)
         try:
             self._check_health(found, f"Server '{found.name}' is not healthy", Deadline(0.0))
@@ -160,6 +163,8 @@ class ConnectionKeywords(KeywordGroup):
             Wait Until Server Is Ready    within=10 s
         ```
         """
+        from InferenceLibrary.deadline import Deadline
+
         found = self.context.servers.get(server)
         deadline = Deadline(within.total_seconds())
         self._check_health(found, f"Server '{found.name}' is not ready", deadline)
@@ -168,6 +173,7 @@ class ConnectionKeywords(KeywordGroup):
         self.log.info(f"Server {found} is ready after {milliseconds(deadline.elapsed)}.")
 
     def _await_check(self, server: Server, check: Check, deadline: Deadline) -> None:
+        from InferenceLibrary.deadline import wait_until
         from InferenceLibrary.servers.checks import ask, label, pause_of
 
         last = [""]
@@ -210,6 +216,8 @@ class ConnectionKeywords(KeywordGroup):
             raise
 
     def _check_health(self, server: Any, what: str, deadline: Deadline) -> None:
+        from InferenceLibrary.deadline import wait_until
+
         health = server.profile.ready.health
         last = [""]
 
@@ -275,7 +283,7 @@ def _probe(server: Any, health: Any, budget: float) -> str:
     if server.client.route == Route() or health is None:
         return probe(server.base_url, health, budget)
     try:
-        limits = server.client.limits._replace(total=share_of(budget))
+        limits = server.client.limits.replace(total=share_of(budget))
         reply = server.client.send("GET", health.path, sending=ANY_STATUS._replace(limits=limits))
     except RequestError as error:
         return str(error).splitlines()[0]

@@ -16,8 +16,7 @@ from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.errors import InferenceError, ServerError, describe
 from InferenceLibrary.keywords.shared.arguments import plain, plain_mapping, revealed
 from InferenceLibrary.keywords.shared.base import KeywordGroup
-from InferenceLibrary.keywords.shared.ready_checks import ReadyChecks
-from InferenceLibrary.types import JsonObject, Texts, seconds, to_texts
+from InferenceLibrary.types import JsonObject, ReadyChecks, Texts, seconds, to_texts
 
 if TYPE_CHECKING:
     from InferenceLibrary.containers.container import Container

@@ -12,7 +12,6 @@ from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.shared.assertions import check_number
 from InferenceLibrary.keywords.shared.calling import CallGroup, has_failed
-from InferenceLibrary.keywords.shared.rule_groups import RANKING, SCORES, hold
 from InferenceLibrary.keywords.shared.shared_arguments import SENDING, takes
 from InferenceLibrary.protocol.paths import EMBEDDINGS, RERANK, SCORE
 from InferenceLibrary.types import Texts, to_texts
@@ -274,6 +273,8 @@ class EmbeddingKeywords(CallGroup):
             Should Be Equal As Integers    ${results}[0][index]    1
         ```
         """
+        from InferenceLibrary.keywords.shared.rule_groups import RANKING, hold
+
         call = self._call(options)
         texts = list(to_texts(documents))
         from InferenceLibrary.protocol.requests import rerank_body
@@ -313,6 +314,8 @@ class EmbeddingKeywords(CallGroup):
             Should Be True    ${scores}[1] > ${scores}[0]
         ```
         """
+        from InferenceLibrary.keywords.shared.rule_groups import SCORES, hold
+
         call = self._call(options)
         texts = list(to_texts(documents))
         from InferenceLibrary.protocol.requests import score_body

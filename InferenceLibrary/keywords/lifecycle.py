@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import signal as signals
 from datetime import timedelta
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from assertionengine import AssertionOperator
 from robot.api.deco import keyword
 from robot.utils import DotDict
 
-from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.errors import CheckFailure, ServerError, describe
 from InferenceLibrary.keywords.shared.assertions import check_number
 from InferenceLibrary.keywords.shared.base import KeywordGroup
+
+if TYPE_CHECKING:
+    from InferenceLibrary.deadline import Deadline
 
 _PORT_PATIENCE = 1.0
 _GPU_PATIENCE = 10.0
@@ -102,6 +104,8 @@ class LifecycleKeywords(KeywordGroup):
             Server Should Not Have Leaked
         ```
         """
+        from InferenceLibrary.deadline import Deadline
+
         found = self.context.servers.get(server)
         deadline = Deadline(0.0)
         found.kill(leave_children=children == "leave")
@@ -133,6 +137,8 @@ class LifecycleKeywords(KeywordGroup):
             Chat    Hello
         ```
         """
+        from InferenceLibrary.deadline import Deadline
+
         found = self.context.servers.get(server)
         deadline = Deadline(0.0)
         found.restart()
@@ -234,6 +240,8 @@ class LifecycleKeywords(KeywordGroup):
             Should Be True    ${exit.max_rss} > 1_000_000
         ```
         """
+        from InferenceLibrary.deadline import Deadline, wait_until
+
         found = self._ended_or_current(server)
         if found.process is None:
             raise ServerError(describe(f"How server '{found.name}' ended cannot be told: the library did not start it"))

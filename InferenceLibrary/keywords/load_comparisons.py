@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from robot.api.deco import keyword
 
 from InferenceLibrary.errors import CheckFailure, MonitorError, describe
-from InferenceLibrary.keywords.shared.load_limits import check_names, missed, read_limits
 from InferenceLibrary.keywords.shared.load_plans import LOAD, LoadGroup, plan_of, rate_of, schedule_of
 from InferenceLibrary.keywords.shared.shared_arguments import takes
 
@@ -69,6 +68,7 @@ class LoadComparisonKeywords(LoadGroup):
             Log    ${found.level} users
         ```
         """
+        from InferenceLibrary.keywords.shared.load_limits import check_names, missed, read_limits
         from InferenceLibrary.load.pictures import sweep_picture
         from InferenceLibrary.load.plan import Rate
         from InferenceLibrary.load.sweep import find_max, knee

@@ -11,7 +11,6 @@ from robot.api.deco import keyword
 
 from InferenceLibrary.errors import CheckFailure, MonitorError, describe
 from InferenceLibrary.keywords.shared.assertions import check_number
-from InferenceLibrary.keywords.shared.load_limits import read_limits, unit_of
 from InferenceLibrary.keywords.shared.load_plans import LOAD, LoadGroup, plan_of, schedule_of
 from InferenceLibrary.keywords.shared.shared_arguments import takes
 from InferenceLibrary.keywords.shared.test_facts import note_load
@@ -128,6 +127,8 @@ class LoadKeywords(LoadGroup):
             Load Should Meet    ttft_p99 < 5 s    failures == 0    tokens_per_second >= 1
         ```
         """
+        from InferenceLibrary.keywords.shared.load_limits import read_limits
+
         found, wanted = self.load(result), read_limits(limits)
         self.refuse_doubts(found)
         failures, seen = [], []
@@ -172,6 +173,8 @@ class LoadKeywords(LoadGroup):
             Get Load Figure    requests_per_second    >    1
         ```
         """
+        from InferenceLibrary.keywords.shared.load_limits import unit_of
+
         found = self.load(result)
         name = f"{figure} of '{found.plan.name}'"
         value = found.get(figure)
@@ -205,6 +208,7 @@ class LoadKeywords(LoadGroup):
             Should Be True    ${goodput} > 1
         ```
         """
+        from InferenceLibrary.keywords.shared.load_limits import read_limits, unit_of
         from InferenceLibrary.load.figures import figure_of
 
         found = self.load(result)

@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any
 from assertionengine import AssertionOperator
 from robot.api.deco import keyword
 
-from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.errors import CheckFailure, InferenceError, TargetError, describe
 from InferenceLibrary.keywords.shared.assertions import check_number
 from InferenceLibrary.keywords.shared.base import KeywordGroup
-from InferenceLibrary.keywords.shared.waiting import checked_within
 from InferenceLibrary.types import JsonObject, shown_kind
 
 if TYPE_CHECKING:
@@ -28,6 +26,8 @@ def _settled(rise: Callable[[], dict[str, float]], wanted: Mapping[str, float], 
 
     Where one should not rise at all, it is looked at until the end: what is still under way would be counted later.
     """
+    from InferenceLibrary.deadline import wait_until
+
     patient = not all(wanted.values())
     risen: dict[str, float] = {}
 
@@ -122,6 +122,8 @@ class MetricKeywords(KeywordGroup):
             Get Metric    vllm:num_requests_running    ==    0    within=2 s
         ```
         """
+        from InferenceLibrary.keywords.shared.waiting import checked_within
+
         found = self.context.servers.get(server)
 
         def checked() -> Any:

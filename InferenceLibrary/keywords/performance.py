@@ -13,7 +13,6 @@ from InferenceLibrary.errors import CheckFailure, describe
 from InferenceLibrary.keywords.monitors import bytes_of
 from InferenceLibrary.keywords.shared.assertions import check_number, show
 from InferenceLibrary.keywords.shared.base import KeywordGroup
-from InferenceLibrary.keywords.shared.test_facts import note_generations
 from InferenceLibrary.protocol.paths import CHAT
 from InferenceLibrary.types import JsonObject, Messages, seconds, to_messages
 
@@ -95,6 +94,7 @@ class PerformanceKeywords(KeywordGroup):
             Measured Time To First Token Should Be At Most    2 s
         ```
         """
+        from InferenceLibrary.keywords.shared.test_facts import note_generations
         from InferenceLibrary.load.sequential import measure_generation
 
         found = self.context.servers.get(server)
@@ -112,7 +112,7 @@ class PerformanceKeywords(KeywordGroup):
         )
         limits = found.client.stream_limits or found.client.limits
         limit = seconds(timeout)
-        sending = Sending(limits=limits if limit is None else limits._replace(total=limit))
+        sending = Sending(limits=limits if limit is None else limits.replace(total=limit))
 
         def generate() -> Any:
             return found.client.ask_stream(CHAT, question, sending)

@@ -14,8 +14,6 @@ from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.shared.base import KeywordGroup
-from InferenceLibrary.keywords.shared.choices import called, text_of
-from InferenceLibrary.text_search import TextSearch
 
 if TYPE_CHECKING:
     from InferenceLibrary.protocol.agreement import Difference
@@ -109,6 +107,9 @@ class SamplingKeywords(KeywordGroup):
             Answer Should Contain Any    ${reply}    Hi    Hello    Good day
         ```
         """
+        from InferenceLibrary.keywords.shared.choices import called, text_of
+        from InferenceLibrary.text_search import TextSearch
+
         wanted = [TextSearch("the answer", text, ignore_case=ignore_case) for text in texts or [""]]
         said = text_of(answer, choice)
         for one in wanted:

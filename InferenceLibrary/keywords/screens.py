@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from assertionengine import AssertionOperator
 from robot.api.deco import keyword
@@ -11,7 +11,9 @@ from robot.api.deco import keyword
 from InferenceLibrary.errors import CheckFailure, TerminalError, describe, refuse_empty
 from InferenceLibrary.keywords.shared.assertions import check_text
 from InferenceLibrary.keywords.shared.terminal_base import TerminalGroup
-from InferenceLibrary.text_search import TextSearch
+
+if TYPE_CHECKING:
+    from InferenceLibrary.text_search import TextSearch
 
 _TEN_SECONDS = timedelta(seconds=10)
 
@@ -54,6 +56,8 @@ class ScreenKeywords(TerminalGroup):
             Wait Until Terminal Contains    matching=^>>>    within=10 s
         ```
         """
+        from InferenceLibrary.text_search import TextSearch
+
         shell = self._terminal(terminal)
         wanted = TextSearch("the screen", text, matching, ignore_case)
         with self._evidence(shell):
@@ -122,6 +126,8 @@ class ScreenKeywords(TerminalGroup):
             Terminal Should Contain    >>>
         ```
         """
+        from InferenceLibrary.text_search import TextSearch
+
         self._check_screen(TextSearch("the screen", text, matching, ignore_case), scrollback, terminal, there=True)
 
     @keyword(tags=["terminal", "assertion"])
@@ -154,6 +160,8 @@ class ScreenKeywords(TerminalGroup):
             Terminal Should Not Contain    Traceback
         ```
         """
+        from InferenceLibrary.text_search import TextSearch
+
         self._check_screen(TextSearch("the screen", text, matching, ignore_case), scrollback, terminal, there=False)
 
     @keyword(tags=["terminal", "getter"])

@@ -12,8 +12,6 @@ from InferenceLibrary.client.answers import Reply, shorten
 from InferenceLibrary.errors import CheckFailure, refuse_empty
 from InferenceLibrary.keywords.shared.arguments import revealed
 from InferenceLibrary.keywords.shared.calling import Call, CallGroup
-from InferenceLibrary.keywords.shared.waiting import checked_within
-from InferenceLibrary.protocol.json_path import place_in
 
 _WRONG_KEY = "not-a-key-of-this-server"
 _REFUSALS = (401, 403)
@@ -93,6 +91,9 @@ class ServedKeywords(CallGroup):
             Served Model Should Be    phi-4    loaded    within=5 s
         ```
         """
+        from InferenceLibrary.keywords.shared.waiting import checked_within
+        from InferenceLibrary.protocol.json_path import place_in
+
         refuse_empty("the list of models", model, state)
         call = self._call({"server": server})
 

@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from robot.api.deco import keyword
 
 from InferenceLibrary.context import Context
-from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.errors import CheckFailure, ServerError, describe
 from InferenceLibrary.keywords.shared.base import KeywordGroup
 from InferenceLibrary.log import Log
-from InferenceLibrary.text_search import TextSearch
 
 if TYPE_CHECKING:
     from InferenceLibrary.processes.program import Program
@@ -87,6 +85,9 @@ class ServerLogKeywords(KeywordGroup):
             Should Contain    ${line}    127.0.0.1
         ```
         """
+        from InferenceLibrary.deadline import Deadline, wait_until
+        from InferenceLibrary.text_search import TextSearch
+
         wanted = TextSearch("the log", text, matching, ignore_case)
         deadline = Deadline(within.total_seconds())
         found: list[str] = []
@@ -141,6 +142,8 @@ class ServerLogKeywords(KeywordGroup):
             Server Log Should Not Contain    matching=traceback|error    ignore_case=True
         ```
         """
+        from InferenceLibrary.text_search import TextSearch
+
         wanted = TextSearch("the log", text, matching, ignore_case)
         name, log = self._text(server, since)
         lines = log.splitlines()

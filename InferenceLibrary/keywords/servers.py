@@ -13,13 +13,11 @@ from robot.api.types import Secret
 from robot.libraries.BuiltIn import BuiltIn
 
 from InferenceLibrary.context import RUN
-from InferenceLibrary.deadline import Deadline
 from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.errors import CheckFailure, ServerError, TargetError, describe
 from InferenceLibrary.keywords.connecting import ConnectionKeywords
 from InferenceLibrary.keywords.shared.arguments import plain, plain_mapping, revealed
-from InferenceLibrary.keywords.shared.ready_checks import ReadyChecks
-from InferenceLibrary.types import JsonObject, Texts, seconds
+from InferenceLibrary.types import JsonObject, ReadyChecks, Texts, seconds
 
 _START_ARGUMENTS = (
     "port",
@@ -192,10 +190,8 @@ class ServerKeywords(ConnectionKeywords):
                 target.name, port=target.port, model=target.model, api_key=secret, **target.options
             )
         limits = server.client.limits
-        server.client.limits = limits._replace(total=target.call_timeout or limits.total)
-        server.client.stream_limits = limits._replace(
-            total=target.stream_timeout or target.call_timeout or limits.total
-        )
+        server.client.limits = limits.replace(total=target.call_timeout or limits.total)
+        server.client.stream_limits = limits.replace(total=target.stream_timeout or target.call_timeout or limits.total)
         self.log.info(f"Target '{target.name}' (from {target.origin}).")
         builtin.set_suite_metadata("Target", f"{target.name} at {server.base_url}, model {server.model}")
         return server
@@ -288,6 +284,8 @@ class ServerKeywords(ConnectionKeywords):
             Run Keyword And Expect Error    *connection refused*    Connect To Server    ${server.base_url}
         ```
         """
+        from InferenceLibrary.deadline import Deadline
+
         found = self.context.servers.get(server)
         ended_before = found.process.how_it_ended() if found.process else None
         deadline = Deadline(0.0)

@@ -12,7 +12,6 @@ from robot.api.deco import keyword
 from InferenceLibrary.errors import CheckFailure, describe
 from InferenceLibrary.keywords.shared.assertions import check_number
 from InferenceLibrary.keywords.shared.base import KeywordGroup
-from InferenceLibrary.keywords.shared.waiting import checked_within
 
 if TYPE_CHECKING:
     from InferenceLibrary.servers.control import Behaviour
@@ -157,6 +156,8 @@ class SimulatorControlKeywords(KeywordGroup):
             Get Server Counters    completed    ==    1    within=1 s
         ```
         """
+        from InferenceLibrary.keywords.shared.waiting import checked_within
+
         behaviour = self._behaviour(server)
         if name is None:
             if assertion_operator is not None:

@@ -9,7 +9,6 @@ from urllib.parse import quote
 from robot.api.deco import keyword
 
 from InferenceLibrary.client.answers import Reply
-from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.errors import CheckFailure, describe, refuse_empty
 from InferenceLibrary.keywords.shared.calling import CallGroup
 from InferenceLibrary.keywords.shared.shared_arguments import SENDING, takes
@@ -110,6 +109,8 @@ class StoredResponseKeywords(CallGroup):
             Get Answer Value    ${reply}    output.0.type    ==    message
         ```
         """
+        from InferenceLibrary.deadline import Deadline, wait_until
+
         refuse_empty("the status", status)
         path = _path_of(response)
         call = self._call({"server": server})

@@ -13,7 +13,6 @@ from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.shared.arguments import prompt_of, revealed
 from InferenceLibrary.keywords.shared.assertions import check_number
 from InferenceLibrary.keywords.shared.calling import CallGroup
-from InferenceLibrary.keywords.shared.rule_groups import DONE, ONE_ID, ORDER, TYPED, hold
 from InferenceLibrary.keywords.shared.shared_arguments import (
     BREAKING,
     FORMAT,
@@ -168,6 +167,8 @@ class StreamKeywords(CallGroup):
             Stream Should End With Done    ${stream}
         ```
         """
+        from InferenceLibrary.keywords.shared.rule_groups import DONE, hold
+
         hold(self.context, "End of stream", stream, DONE)
 
     @keyword(tags=["stream", "getter"])
@@ -225,6 +226,8 @@ class StreamKeywords(CallGroup):
             Stream Should Have One Id    ${stream}
         ```
         """
+        from InferenceLibrary.keywords.shared.rule_groups import ONE_ID, hold
+
         hold(self.context, "Ids of a stream", stream, ONE_ID)
 
     @keyword(tags=["stream", "assertion"])
@@ -251,6 +254,8 @@ class StreamKeywords(CallGroup):
             Stream Should Be In Order    ${stream}
         ```
         """
+        from InferenceLibrary.keywords.shared.rule_groups import ORDER, TYPED, hold
+
         hold(self.context, "Order", stream, (*ORDER, *TYPED))
 
     @keyword(tags=["stream", "getter"])

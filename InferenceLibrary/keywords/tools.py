@@ -11,8 +11,6 @@ from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.shared.base import KeywordGroup
-from InferenceLibrary.keywords.shared.choices import called, text_of
-from InferenceLibrary.keywords.shared.rule_groups import LOGPROBS, TOOLS, asked_besides, hold
 from InferenceLibrary.keywords.shared.wire_types import Tools
 from InferenceLibrary.protocol.paths import MESSAGES, RESPONSES
 from InferenceLibrary.types import JsonObject, Messages
@@ -108,6 +106,8 @@ class ToolKeywords(KeywordGroup):
             Tool Calls Should Be Sound    ${stream}    ${tool}
         ```
         """
+        from InferenceLibrary.keywords.shared.rule_groups import TOOLS, asked_besides, hold
+
         calls = answer.tool_calls
         if not calls:
             raise CheckFailure(f"Tool calls: expected at least one, got the text '{answer.text[:200]}'.")
@@ -213,6 +213,7 @@ class ToolKeywords(KeywordGroup):
             Should Not Be Empty    ${data}[city]
         ```
         """
+        from InferenceLibrary.keywords.shared.choices import called, text_of
         from InferenceLibrary.protocol.json_schema import schema_problem
 
         if not schema:
@@ -248,6 +249,8 @@ class ToolKeywords(KeywordGroup):
             Logprobs Should Be Sound    ${reply}    alternatives=2
         ```
         """
+        from InferenceLibrary.keywords.shared.rule_groups import LOGPROBS, asked_besides, hold
+
         if not answer.logprobs:
             raise CheckFailure("Log probabilities: expected one for each token, got none. Hint: ask with logprobs=1.")
         besides = None if alternatives is None else asked_besides(answer, logprobs=alternatives)

@@ -12,7 +12,6 @@ from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.client.jobs import Job
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.shared.calling import CallGroup
-from InferenceLibrary.keywords.shared.rule_groups import ORDER, TYPED, hold
 from InferenceLibrary.keywords.shared.shared_arguments import SENDING, TRANSPORT, takes
 from InferenceLibrary.protocol.statuses import Statuses
 from InferenceLibrary.types import Texts, shown_kind, to_texts
@@ -147,6 +146,8 @@ class WorkerKeywords(CallGroup):
             Job Events Should Be In Order    ${job}
         ```
         """
+        from InferenceLibrary.keywords.shared.rule_groups import ORDER, TYPED, hold
+
         hold(self.context, f"Order of {job.job_id}", job, (*ORDER, *TYPED))
 
     @keyword(tags=["worker", "assertion"])

@@ -23,7 +23,7 @@ def fetch_metrics(client: Client, path: str, budget: float | None = None) -> Met
     Raises:
         RequestError: No answer, or another status than 200.
     """
-    limits = None if budget is None else client.limits._replace(total=budget)
+    limits = None if budget is None else client.limits.replace(total=budget)
     from InferenceLibrary.client.sending import Sending
 
     return read_metrics(client.send("GET", path, sending=Sending(limits=limits)).body)

@@ -97,7 +97,7 @@ def judge_health(health: Health, status: int, body: bytes) -> str:
 
 def lists_model(client: Client, path: str, budget: float = PROBE_TIMEOUT) -> str:
     """Ask for the list of models: it must name the client's model; a client without one gets the first."""
-    limits = client.limits._replace(total=share_of(budget))
+    limits = client.limits.replace(total=share_of(budget))
     try:
         reply = client.send("GET", path, sending=ANY_STATUS._replace(limits=limits))
     except RequestError as error:
@@ -125,7 +125,7 @@ def generate_one(client: Client, kind: str, budget: float) -> str:
 
 def ask_token(client: Client, kind: str, budget: float) -> tuple[str, bool]:
     """Ask for one token; return what was seen, and whether it is a refusal that time will not change."""
-    limits = client.limits._replace(total=max(budget, _LEAST))
+    limits = client.limits.replace(total=max(budget, _LEAST))
     sending = Sending(limits=limits, allow_broken=True)
     try:
         if kind == "chat":

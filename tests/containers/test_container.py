@@ -147,7 +147,7 @@ def test_a_container_that_somebody_removed_has_ended(start: Callable[..., Server
 def test_pause_resume_kill_restart(start: Callable[..., Server]) -> None:
     server = start()
     server.pause()
-    limits = server.client.limits._replace(total=0.5)
+    limits = server.client.limits.replace(total=0.5)
     with pytest.raises(RequestError, match="no answer within"):
         server.client.chat([{"role": "user", "content": "Hi"}], Sending(limits=limits))
     server.resume()

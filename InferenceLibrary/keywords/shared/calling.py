@@ -138,7 +138,7 @@ class CallGroup(KeywordGroup):
         server = self.context.servers.get(given.get("server"))
         limits = (server.client.stream_limits if stream else None) or server.client.limits
         bounds: dict[str, Any] = {limit: seconds(given.get(argument)) for argument, limit in _LIMITS.items()}
-        given["limits"] = limits._replace(**{limit: value for limit, value in bounds.items() if value is not None})
+        given["limits"] = limits.replace(**{limit: value for limit, value in bounds.items() if value is not None})
         given["headers"] = {name: str(value) for name, value in (given.get("headers") or {}).items()}
         expected = given.get("expected_status")
         expected = success if expected is None else read_statuses(expected)

@@ -14,7 +14,7 @@ from InferenceLibrary.keywords.shared.assertions import check_number, show
 if TYPE_CHECKING:
     from InferenceLibrary.load.result import LoadResult
 
-_LIMIT = re.compile(r"\s*(\w+)\s*(<=|>=|==|!=|<|>)\s*(.+?)\s*")
+_LIMIT = r"\s*(\w+)\s*(<=|>=|==|!=|<|>)\s*(.+?)\s*"
 
 
 class Limit:
@@ -64,7 +64,7 @@ def read_limits(texts: Sequence[str], example: str = "ttft_p99 < 300 ms") -> lis
         raise MonitorError(describe("A load is held to nothing", expected=f"limits such as '{example}'"))
     found = []
     for text in texts:
-        match = _LIMIT.fullmatch(text)
+        match = re.fullmatch(_LIMIT, text)
         if match is None:
             raise MonitorError(describe("A limit cannot be read", expected=f"one such as '{example}'", got=f"'{text}'"))
         found.append(Limit(match[1], AssertionOperator[match[2]], match[3]))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from InferenceLibrary.servers.server import Server
 
 _ONE_RATE = r"(\d+(?:\.\d+)?)\s*(?:/\s*s)?"
-_RATE = re.compile(rf"{_ONE_RATE}(?:\s+to\s+{_ONE_RATE})?")
+_RATE = rf"{_ONE_RATE}(?:\s+to\s+{_ONE_RATE})?"
 
 LOAD = (
     Shared("poisson", bool, "Random gaps between the requests of a rate, in place of even ones.", False),
@@ -65,7 +65,7 @@ def rate_of(text: str, poisson: bool, ramp: float = 0.0, burst: int = 1) -> Rate
     """
     from InferenceLibrary.load.plan import Rate
 
-    match = _RATE.fullmatch(text.strip())
+    match = re.fullmatch(_RATE, text.strip())
     if match is None:
         raise MonitorError(
             describe("A rate cannot be read", expected="requests a second, such as 5/s or 1/s to 10/s", got=f"'{text}'")

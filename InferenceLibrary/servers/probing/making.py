@@ -35,7 +35,7 @@ def made(
         headers: Sent beside those of the call.
         most: Seconds that it may take at most; the client's limit by default.
     """
-    limits = client.limits if most is None else client.limits._replace(total=min(most, client.limits.total))
+    limits = client.limits if most is None else client.limits.replace(total=min(most, client.limits.total))
     sending = Sending(
         limits=limits,
         headers={**call.headers, **(headers or {})},
