@@ -11,6 +11,7 @@ import re
 import types
 import typing
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from InferenceLibrary.errors import ProfileError, describe
@@ -40,8 +41,7 @@ def parse_yaml(text: str, source: str, kind: type[T]) -> T:
 
     lines: dict[Path, int] = {}
     try:
-        _index_lines(yaml.compose(text, Loader=yaml.SafeLoader), (), lines, source)
-        data = yaml.safe_load(text)
+        data = _read(text, source, lines)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{source}:{mark.line + 1}" if mark else source
@@ -61,11 +61,37 @@ def parse_yaml(text: str, source: str, kind: type[T]) -> T:
 
 def locator(text: str, source: str) -> Callable[[str], str]:
     """Return what tells where a key of a text that `parse_yaml` takes stands: `profile.yaml:3: key 'start.command'`."""
+    lines: dict[Path, int] = {}
+
+    def place(key: str) -> str:
+        if not lines:
+            _read(text, source, lines)
+        return _place(source, _path_of(key), lines)
+
+    return place
+
+
+def _read(text: str, source: str, lines: dict[Path, int]) -> Any:
+    """Return what a YAML text holds, and note the line of every key; libyaml reads it, where it is there."""
     import yaml
 
-    lines: dict[Path, int] = {}
-    _index_lines(yaml.compose(text, Loader=yaml.SafeLoader), (), lines, source)
-    return lambda key: _place(source, _path_of(key), lines)
+    if yaml.__with_libyaml__:
+        try:
+            return _read_with(yaml.CSafeLoader, text, source, lines)
+        except yaml.YAMLError:
+            # The loader in Python tells better what is wrong, and where.
+            lines.clear()
+    return _read_with(yaml.SafeLoader, text, source, lines)
+
+
+def _read_with(kind: Any, text: str, source: str, lines: dict[Path, int]) -> Any:
+    loader = kind(text)
+    try:
+        node = loader.get_single_node()
+        _index_lines(node, (), lines, source)
+        return None if node is None else loader.construct_document(node)
+    finally:
+        loader.dispose()
 
 
 def _problem(error: Exception) -> str:
@@ -204,6 +230,15 @@ def _index_lines(node: Any, path: Path, lines: dict[Path, int], source: str, wit
             _index_lines(item, (*path, index), lines, source, (*within, node))
 
 
+@lru_cache(maxsize=512)
+def _fields_of(kind: Any) -> dict[str, Any]:
+    """Return the types of a struct's fields by their keys."""
+    import msgspec
+
+    hints = typing.get_type_hints(kind, include_extras=True)
+    return {field.encode_name: hints[field.name] for field in msgspec.structs.fields(kind)}
+
+
 def _refuse_unknown_keys(data: Any, kind: Any, path: Path, source: str, lines: Mapping[Path, int]) -> None:
     """Walk data and type side by side; a struct knows its keys, a mapping takes any."""
     import msgspec
@@ -224,8 +259,7 @@ def _refuse_unknown_keys(data: Any, kind: Any, path: Path, source: str, lines: M
             # msgspec does not tell which key of a mapping holds the wrong value.
             _convert(value, get_args(kind)[1], (*path, str(key)), source, lines)
     elif isinstance(kind, type) and issubclass(kind, msgspec.Struct) and isinstance(data, dict):
-        hints = typing.get_type_hints(kind, include_extras=True)
-        fields = {field.encode_name: hints[field.name] for field in msgspec.structs.fields(kind)}
+        fields = dict(_fields_of(kind))
         tag_field = kind.__struct_config__.tag_field
         if tag_field is not None:
             fields[tag_field] = Any

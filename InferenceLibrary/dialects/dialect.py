@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from InferenceLibrary.dialects.choices import OpenChoices, joined
+from InferenceLibrary.dialects.words import wrong_word
 from InferenceLibrary.errors import ProfileError
 from InferenceLibrary.protocol.capabilities import CAPABILITIES, nearest_capability
 from InferenceLibrary.protocol.rules.rule import Api, Reference
@@ -151,8 +153,8 @@ class Dialect(DialectPart, frozen=True):
     """The text that decides where two references differ."""
     deviations: list[Deviation] = []
     """Rules that it breaks."""
-    choices: dict[str, str | int | float | bool | list[str]] = {}
-    """What the references leave open: settings of the stand-in, by the names of its flags."""
+    choices: OpenChoices | None = None
+    """What the references leave open, as the stand-in does it; None: the stand-in is the reference with the quirks."""
     offers: list[str] = []
     """Capabilities that it has."""
     lacks: dict[str, str] = {}
@@ -198,6 +200,8 @@ def parse_dialect(text: str, source: str, below: Callable[[str], Dialect]) -> Di
     check_waived(dialect.deviations, "deviations", place)
     _check_words(dialect, place)
     _check_versions(dialect, place)
+    if dialect.choices is not None and dialect.extends is None:
+        check_choices(dialect.choices, place)
     if dialect.extends is None:
         if dialect.without:
             raise ProfileError(f"{place('without')}: there is nothing to leave out without `extends`.")
@@ -266,6 +270,27 @@ def _range(dialect: Dialect) -> str:
     return f"{dialect.first} or later" + (f", before {dialect.before}" if dialect.before else "")
 
 
+def check_choices(choices: OpenChoices, place: Callable[[str], str]) -> None:
+    """Refuse words of choices that do not exist.
+
+    Raises:
+        ProfileError: One of them; the message names the nearest.
+    """
+    wrong = wrong_word(choices)
+    if wrong is not None:
+        raise ProfileError(f"{place(f'choices.{wrong[0]}')}: {wrong[1]}")
+
+
+def _joined_choices(
+    below: OpenChoices | None, above: OpenChoices | None, place: Callable[[str], str]
+) -> OpenChoices | None:
+    if below is None or above is None:
+        return above or below
+    both = joined(below, above)
+    check_choices(both, place)
+    return both
+
+
 def _joined(dialect: Dialect, below: Dialect, place: Callable[[str], str]) -> Dialect:
     """Return a dialect with what it takes over from the one that it extends."""
     kept = list(below.deviations)
@@ -281,7 +306,7 @@ def _joined(dialect: Dialect, below: Dialect, place: Callable[[str], str]) -> Di
     return msgspec.structs.replace(
         dialect,
         deviations=[*kept, *dialect.deviations],
-        choices={**below.choices, **dialect.choices},
+        choices=_joined_choices(below.choices, dialect.choices, place),
         offers=[*(word for word in below.offers if word not in dialect.lacks), *dialect.offers],
         lacks={**{word: why for word, why in below.lacks.items() if word not in dialect.offers}, **dialect.lacks},
         probe=dialect.probe or below.probe,

@@ -58,6 +58,7 @@ class Match(msgspec.Struct, forbid_unknown_fields=True):
     header: dict[str, str] = {}  # name to pattern
     stream: bool | None = None
     tool_result: bool | None = None  # whether the conversation ends with the result of a tool
+    tools: bool | None = None  # whether the request offers tools
     nth: int | list[int] | None = None  # of the requests that match all else, from 1
     first: int | None = None  # only the first so many of them
 
@@ -194,6 +195,8 @@ class Script:
         if match.stream is not None and match.stream != bool(data.get("stream")):
             return False
         if match.tool_result is not None and match.tool_result != ends_with_tool_result(data):
+            return False
+        if match.tools is not None and match.tools != bool(data.get("tools")):
             return False
         if self._prompt is not None and not self._prompt.found_in(prompt):
             return False

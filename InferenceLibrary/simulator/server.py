@@ -15,7 +15,7 @@ from InferenceLibrary.simulator.core.addresses import is_loopback
 from InferenceLibrary.simulator.core.eventloop import new_event_loop
 from InferenceLibrary.simulator.core.settings import StartError
 from InferenceLibrary.simulator.core.timers import Timers
-from InferenceLibrary.simulator.personalities.registry import REFERENCE, is_personality
+from InferenceLibrary.simulator.personalities.registry import REFERENCE, has_choices, is_personality
 
 if TYPE_CHECKING:
     import asyncio
@@ -89,7 +89,7 @@ class Server:
             from InferenceLibrary.simulator.faults.catalogue import parse_fault
 
             self._faults = [parse_fault(text) for text in settings.fault]
-        if not is_personality(settings.personality):
+        if not is_personality(settings.personality) and not has_choices(settings.personality):
             from InferenceLibrary.simulator.faults.quirks import quirks_of
 
             self._faults += quirks_of(settings.personality)

@@ -83,6 +83,9 @@ class App:
         self.vector_model: VectorModel | None = None
         self.from_thread: Callable[[Callable[[], None]], object] = lambda call: call()
         self._placed: set[Turn] = set()
+        # What a personality may do in its own way: ask for the key, and read a request before a script does.
+        self.check_key: Callable[[Request], None] = self._check_key
+        self.read_first: Callable[[Turn], None] | None = None
 
     def new_id(self, prefix: str) -> str:
         """Return an id that no other answer of this server has; the same in the same order under a seed."""
@@ -122,6 +125,8 @@ class App:
             if generates:
                 if self.draining:
                     raise ApiError(503, "The server is shutting down")
+                if self.read_first is not None:
+                    self.read_first(turn)
                 if self.scenario is not None:
                     self.scenario.read(turn)
                     if turn.status or turn.outcome:
@@ -159,7 +164,7 @@ class App:
             allow = (("Allow", ", ".join(routes)),)
             raise ApiError(405, f"{request.path} takes no {request.method}", headers=allow)
         if self.settings.api_key and request.path not in self.personality.open_paths:
-            self._check_key(request)
+            self.check_key(request)
         return handler
 
     def fail(self, turn: Turn, error: ApiError) -> None:

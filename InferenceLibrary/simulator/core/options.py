@@ -106,6 +106,9 @@ def _read_flags(arguments: Sequence[str]) -> dict[str, Any]:
             given[name.removeprefix("no-")] = False
             continue
         if name not in FIELDS:
+            # Programs in Python take both ways of writing.
+            name = name.replace("_", "-")
+        if name not in FIELDS:
             raise OptionError(f"unknown flag: --{name}{_suggest(name)}")
         kind = FIELDS[name].metadata["kind"]
         if kind == "bool":

@@ -44,10 +44,14 @@ def is_personality(name: str) -> bool:
 
 def settings_class(name: str) -> type[Settings]:
     """Return the class of the settings of a personality; what is unknown has those that all have."""
+    found: type[Settings]
+    if has_choices(name):
+        found = _module("likeness.flags").settings_of(name)
+        return found
     if name not in _SETTINGS:
         return Settings
     module, kind = _SETTINGS[name]
-    found: type[Settings] = getattr(_module(module), kind)
+    found = getattr(_module(module), kind)
     return found
 
 
@@ -55,8 +59,24 @@ def _module(name: str) -> ModuleType:
     return importlib.import_module(f"InferenceLibrary.simulator.personalities.{name}")
 
 
+def has_choices(name: str) -> bool:
+    """Whether a name is that of a dialect with choices, which has a personality by them."""
+    if is_personality(name):
+        return False
+    from InferenceLibrary.dialects.files import load_dialect
+    from InferenceLibrary.errors import InferenceError
+
+    try:
+        return load_dialect(name).dialect.choices is not None
+    except InferenceError:
+        return False
+
+
 def make_personality(name: str, app: App) -> Personality:
-    """Return the personality of that name; the reference for a dialect without one."""
+    """Return the personality of that name; that of its choices for a dialect, or the reference."""
+    if has_choices(name):
+        likeness: Personality = _module("likeness.personality").Likeness(app)
+        return likeness
     name = name if is_personality(name) else REFERENCE
     module, kind, _ = PERSONALITIES[name]
     if app.text_model is not None or app.vector_model is not None:

@@ -1,0 +1,350 @@
+"""What the references leave open, and a server decided: the settings of the stand-in that plays it.
+
+All of it is data, so that a server is added by a file and little code. A *template* is a JSON value in which a text
+`$name` stands for a value of the answer, `$name|null` has another value where there is none, and `${name}` stands
+within a text, `${name|other}` the first that is there. A key whose value is not there is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import msgspec
+
+Template = Any
+"""A JSON value with names in it."""
+
+_NAMES = (
+    "id created model served choices usage fingerprint version context origin host path method now index message "
+    "logprobs finish content text tool_calls reasoning reasoning_tokens stop_reason stop_sequence call_id item_id "
+    "name arguments token logprob bytes top token_id offset prompt_tokens completion_tokens total_tokens "
+    "cached_tokens uncached_tokens tokens token_logprobs top_logprobs text_offset delta output status incomplete "
+    "instructions metadata temperature top_p tools tool_choice parallel max_tokens previous_response_id response "
+    "block input service_tier truncation text_format data embedding object score document count pieces prompt "
+    "created_at dimensions error_type error_code message_of_error param field value low high request_id template "
+    "model_path nothing allow_headers index_of_choice prompt_logprobs prompt_ids answer_ids piece_ids "
+    "running_usage strict description parameters cut hex8 hex16 hex24 hex32 last_fingerprint letters24 letters32 "
+    "uuid number number6 "
+)
+NAMES = frozenset(_NAMES.split())
+"""What a template may name."""
+
+ERRORS = (
+    "no route", "wrong method", "no key", "wrong key", "content type", "empty body", "not utf-8", "not json",
+    "not an object", "missing", "type", "range", "model", "too long", "other",
+)  # fmt: skip
+"""The errors that the stand-in asks for by itself; a dialect adds those that its `refuses` name."""
+
+APIS = (
+    "chat", "completions", "responses", "messages", "count_tokens", "embeddings", "rerank", "score", "tokenize",
+    "detokenize", "native",
+)  # fmt: skip
+
+ANSWERS = {
+    "chat": "answer choice message call logprob top usage chunk opening piece finish usage_chunk call_piece "
+    "arguments_piece reasoning_piece",
+    "completions": "answer choice logprobs usage chunk piece finish usage_chunk",
+    "responses": "answer message part call usage reasoning tool",
+    "response_events": "response.created response.in_progress response.output_item.added response.content_part.added "
+    "response.output_text.delta response.output_text.done response.content_part.done "
+    "response.function_call_arguments.delta response.function_call_arguments.done response.output_item.done "
+    "response.completed response.incomplete",
+    "messages": "answer text call thinking usage",
+    "message_events": "message_start ping content_block_start content_block_delta content_block_stop message_delta "
+    "message_stop",
+    "embeddings": "answer item usage",
+    "rerank": "answer item usage",
+    "score": "answer item usage",
+    "count_tokens": "answer",
+    "tokenize": "answer",
+    "detokenize": "answer",
+    "models": "answer item",
+}
+"""The templates of answers, by API."""
+
+
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """Base of all parts of choices."""
+
+
+class FlagChoice(Part, frozen=True):
+    """A flag of the real program's command line that the stand-in takes."""
+
+    kind: Literal["bool", "int", "float", "str", "list"] = "str"
+    default: str | int | float | bool | list[str] | None = None
+    sets: str | None = None
+    """The flag of the stand-in that has this effect; None: `when` and `unless` look at it, or nobody does."""
+    environment: str | None = None
+    """The variable of the environment that has the effect of the flag, as well."""
+
+
+Given = dict[str, str | int | float | bool | list[str]]
+"""Values of flags, by name; a list: one of them."""
+
+
+class RouteChoice(Part, frozen=True):
+    """What a route does: a word of the stand-in, or one answer."""
+
+    does: str = ""
+    """`chat`, `models` ...: what the stand-in can do; empty: it gives `body`."""
+    body: Template = ""
+    status: int = 200
+    content_type: str | None = None
+    """None: that of JSON, or none for an empty body."""
+    headers: dict[str, str] = {}
+    error: str = ""
+    """The error that the route answers with, in place of `body`."""
+    when: Given = {}
+    """Values of flags with which it is there."""
+    unless: Given = {}
+    """Values of flags with which it is not."""
+
+
+class ShapeChoice(Part, frozen=True):
+    """How an error looks."""
+
+    body: Template
+    content_type: str | None = None
+    """None: that of JSON."""
+
+
+class ErrorChoice(Part, frozen=True):
+    """One way to refuse."""
+
+    status: int
+    shape: str = "default"
+    """Which of `shapes`."""
+    type: str | None = None
+    param: Template = None
+    code: Template = None
+    message: str = ""
+    """The words, a template; empty: those of the stand-in."""
+    headers: dict[str, str] = {}
+
+
+class FieldChoice(Part, frozen=True, rename={"low": "from", "high": "to"}):
+    """What a field of a request may be."""
+
+    kind: Literal["integer", "number", "boolean", "text", "list", "object", "any"] = "any"
+    takes: list[Literal["text", "boolean", "fraction", "number", "any"]] = []
+    """Other kinds that are taken for it: numbers in texts, truth for 1, fractions that are cut; any: whatever it is."""
+    nullable: bool = True
+    """Whether null counts as not given."""
+    required: bool = False
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+    """What the value is greater than."""
+    one_of: list[str] = []
+    wrong: str = "type"
+    """The error for another kind."""
+    outside: str = "range"
+    """The error for a value that is too low, too high or not one of those allowed."""
+    missing: str = "missing"
+
+
+_Is = Literal[
+    "absent", "null", "given", "empty", "text", "list", "object", "number", "integer", "boolean", "true", "false",
+    "not text", "not list", "not object", "not number", "not boolean", "not empty",
+]  # fmt: skip
+
+
+class Test(Part, frozen=True):
+    """What a place of a request is like; what is given must all hold."""
+
+    __test__ = False
+
+    be: _Is | list[_Is] | None = msgspec.field(default=None, name="is")
+    """One of these."""
+    equals: Any = msgspec.UNSET
+    one_of: list[Any] = []
+    none_of: list[Any] = []
+    above: float | None = None
+    below: float | None = None
+    longer: int | None = None
+    finds: str | None = None
+    """A regular expression that is found in the text."""
+    has: dict[str, Test] = {}
+    """What its own places are like."""
+
+
+class RefusalChoice(Part, frozen=True, rename={"asks": "if"}):
+    """What is refused besides fields of a wrong kind."""
+
+    asks: dict[str, Test]
+    """Place of the request to what it is like: `messages.*.role` is each of them, `$prompt_tokens` is counted."""
+    error: str
+    apis: list[str] = []
+    """None: all."""
+    param: str | None = None
+    message: str = ""
+    streamed: bool | None = None
+    """Whether the refusal comes as the only event of a stream with status 200, where one is asked for."""
+    when: Given = {}
+    unless: Given = {}
+
+
+class KeyChoice(Part, frozen=True):
+    """How a key is asked for."""
+
+    guarded: str = "."
+    """A regular expression that the paths match which need the key."""
+    open: list[str] = []
+    """Paths that do not, all the same."""
+    first: bool = True
+    """Whether the key is asked for before the route is looked for."""
+    bearer: str = "Bearer (.*)"
+    """A regular expression for the whole Authorization header; the key is its group."""
+    headers: list[str] = []
+    """Other headers that hold the key."""
+
+
+class MetricChoice(Part, frozen=True):
+    """A family of metrics."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram", "summary", "unknown"] = "gauge"
+    samples: list[str] = []
+    """Its samples, as `name{label="value"}`; none: the name alone."""
+    when: Given = {}
+
+
+class BodyChoice(Part, frozen=True):
+    """How the body of a request is read."""
+
+    content_types: str = "json"
+    """A regular expression that is found in the content type, or the request is refused; a missing one is empty."""
+    byte_order_mark: bool = False
+    trailing: bool = False
+    """Whether text after the JSON is ignored."""
+    constants: bool = False
+    """Whether NaN and Infinity are read."""
+    null_is_empty: bool = False
+    """Whether null counts as an empty object."""
+    empty_is_object: bool = False
+    """Whether no body counts as an empty object."""
+
+
+class ToolChoices(Part, frozen=True):
+    """What becomes of the calls of tools."""
+
+    none: Literal["text", "answer", "call"] = "answer"
+    """`tool_choice: none`: the call as text, an answer without it, or the call all the same."""
+    required: Literal["call", "auto"] = "call"
+    named: Literal["call", "auto", "text"] = "call"
+    odd: Literal["auto", "none"] = "auto"
+    """What a choice of another kind stands for."""
+    null_choice: Literal["auto", "none", "lost"] = "auto"
+    """What null stands for; lost: the call is found, and not told."""
+    named_finish: str = "tool_calls"
+    required_finish: str = "tool_calls"
+    content: Template = None
+    """The content beside a call."""
+    required_content: Template = None
+    piece: int = 6
+    """Characters of the arguments in each piece of a stream."""
+
+
+class VariantChoice(Part, frozen=True):
+    """What is otherwise under some flags."""
+
+    choices: OpenChoices
+    when: Given = {}
+    unless: Given = {}
+
+
+class OpenChoices(Part, frozen=True):
+    """All that is open in the references."""
+
+    settings: dict[str, str | int | float | bool | list[str]] = {}
+    """Other defaults of flags of the stand-in, by their names."""
+    flags: dict[str, FlagChoice] = {}
+    """Flags of the real program, by their names without hyphens in front."""
+    native: str = ""
+    """The module of the stand-in with the routes that only this server has."""
+    headers: dict[str, str] = {}
+    """Headers of every answer; templates."""
+    json_type: str = "application/json"
+    stream_type: str = "text/event-stream"
+    stream_headers: dict[str, str] = {}
+    done: bool = True
+    """Whether chats and completions end with [DONE]."""
+    routes: dict[str, RouteChoice] = {}
+    """`GET /health` and the like; a path that ends with * takes all below it."""
+    head: bool = False
+    """Whether HEAD is answered where GET is."""
+    slash: int = 0
+    """The status that leads from a path with a slash too many to the right one; 0: none does."""
+    options: RouteChoice | None = None
+    """The answer to OPTIONS on any path; None: a method like others."""
+    preflight: RouteChoice | None = None
+    """The answer to OPTIONS that asks for another origin."""
+    origin: RouteChoice | None = None
+    """The answer to any request of a foreign origin."""
+    key: KeyChoice = KeyChoice()
+    body: BodyChoice = BodyChoice()
+    shapes: dict[str, ShapeChoice] = {}
+    errors: dict[str, ErrorChoice] = {}
+    """How each error is told; errors without an entry are told as `other`, errors of a status by its number."""
+    fields: dict[str, dict[str, FieldChoice]] = {}
+    """By APIs, several of them with blanks between: `chat completions`."""
+    refuses: list[RefusalChoice] = []
+    unknown_fields: str = ""
+    """The error for a field of a chat or completion that `fields` does not name; empty: they are taken."""
+    ids: dict[str, str] = {}
+    """Templates of the ids: chat, completions, responses, messages, call, item, embeddings, rerank, score."""
+    fingerprint: str = ""
+    reads_model: Literal["served", "asked", "first"] = "served"
+    """Which name an answer bears: that which is served, the one that was asked for, or always the first."""
+    any_model: bool = False
+    """Whether any name of a model is served."""
+    most_tokens: list[Literal["zero is none", "negative is none", "zero is one"]] = []
+    """What a limit of tokens stands for that is not positive."""
+    end_counts: bool = True
+    """Whether the end is a token of its own, so that an answer as long as its limit is cut by it."""
+    capped_status: Literal["incomplete", "completed"] = "incomplete"
+    """The status of a response that its limit cut."""
+    finish_with_text: bool = False
+    """Whether the last piece of text bears the reason of the end."""
+    stop_stays: bool = False
+    """Whether a stop text stays in the answer."""
+    several: bool = True
+    """Whether `n` gives several choices."""
+    always_usage: bool = False
+    """Whether a stream tells its usage unasked."""
+    tools: ToolChoices = ToolChoices()
+    answers: dict[str, dict[str, Template]] = {}
+    metrics: list[MetricChoice] = []
+    metrics_type: str = "text/plain; version=0.0.4; charset=utf-8"
+    variants: list[VariantChoice] = []
+
+
+def template_names(template: Template) -> Iterator[str]:
+    """Yield the names that a template holds."""
+    if isinstance(template, str):
+        if template.startswith("$") and not template.startswith("${"):
+            yield template[1:].partition("|")[0]
+        for found in re.findall(r"\$\{([^}]*)\}", template):
+            yield from found.split("|")
+    elif isinstance(template, dict):
+        for one in template.values():
+            yield from template_names(one)
+    elif isinstance(template, list):
+        for one in template:
+            yield from template_names(one)
+
+
+def joined(below: OpenChoices, above: OpenChoices) -> OpenChoices:
+    """Return choices with what they take over from others: keys of mappings are joined, lists replaced.
+
+    The variants of the result are those of `above`, where it has any.
+    """
+    return msgspec.convert(_merged(msgspec.to_builtins(below), msgspec.to_builtins(above)), OpenChoices)
+
+
+def _merged(below: Any, above: Any) -> Any:
+    if not isinstance(below, dict) or not isinstance(above, dict):
+        return above
+    return {**below, **{key: _merged(below.get(key), value) for key, value in above.items()}}

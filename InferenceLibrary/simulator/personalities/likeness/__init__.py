@@ -1,0 +1,1 @@
+"""Real servers, played as the choices of their dialects have it."""

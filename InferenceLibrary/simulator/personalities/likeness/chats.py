@@ -1,0 +1,188 @@
+"""Chats and completions, whole and streamed, in the templates of a dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from InferenceLibrary.simulator.answers.openai_answers import token_logprob
+from InferenceLibrary.simulator.answers.tokens import tokenize
+from InferenceLibrary.simulator.core.draft import DONE, Event
+from InferenceLibrary.simulator.personalities.likeness.templates import ABSENT, Names, fill, filled
+
+if TYPE_CHECKING:
+    from InferenceLibrary.dialects.choices import OpenChoices
+    from InferenceLibrary.simulator.answers.engine import Output
+    from InferenceLibrary.simulator.answers.openai_requests import Ask
+
+
+def counts(ask: Ask, outputs: list[Output]) -> dict[str, int]:
+    """Return the counts of tokens that templates name."""
+    made = sum(output.count for output in outputs)
+    return {
+        "prompt_tokens": ask.prompt_tokens,
+        "completion_tokens": made,
+        "total_tokens": ask.prompt_tokens + made,
+        "cached_tokens": ask.cached_tokens,
+        "uncached_tokens": ask.prompt_tokens - ask.cached_tokens,
+    }
+
+
+class Writer:
+    """Writes the answers of one request.
+
+    Args:
+        choices: Those of the dialect.
+        api: `chat` or `completions`.
+        names: Values that all templates may name: id, model, created ...
+        ask: The request.
+        outputs: What the model said.
+    """
+
+    def __init__(self, choices: OpenChoices, api: str, names: Names, ask: Ask, outputs: list[Output]) -> None:
+        self._choices = choices
+        self._api = api
+        self._parts = choices.answers.get(api, {})
+        self._ask = ask
+        self._outputs = outputs
+        names = names.plus(**counts(ask, outputs))
+        self._names = names.plus(usage=filled(self._parts.get("usage"), names))
+
+    def whole(self) -> Any:
+        """Return the answer in one piece."""
+        choices = [self._choice(index, output) for index, output in enumerate(self._outputs)]
+        return fill(self._parts.get("answer"), self._names.plus(choices=choices))
+
+    def _of(self, index: int, output: Output) -> Names:
+        """Return the names of one choice."""
+        found = self._names.plus(
+            index=index, index_of_choice=index, finish=self._finish(output), stop_reason=output.stopped_by or None
+        )
+        return found.plus(tool_calls=self._calls(output, found) or ABSENT)
+
+    def _choice(self, index: int, output: Output) -> Any:
+        ask, names = self._ask, self._of(index, output)
+        prompt = ask.prompts[index // ask.n]
+        text = prompt + output.text if ask.echo else output.text
+        shown = [*tokenize(prompt), *output.tokens] if ask.echo else output.tokens
+        names["logprobs"] = self._logprobs(shown, 0)
+        names["text"] = names["content"] = text
+        if output.tool_calls:
+            names["content"] = self._beside_a_call()
+        return fill(self._parts.get("choice"), names.plus(message=fill(self._parts.get("message"), names)))
+
+    def _beside_a_call(self) -> Any:
+        tools, choice = self._choices.tools, self._ask.tool_choice
+        auto = choice == "auto"
+        return tools.content if auto or tools.required_content is None else tools.required_content
+
+    def _finish(self, output: Output) -> str:
+        if not output.tool_calls:
+            return output.finish
+        tools, choice = self._choices.tools, self._ask.tool_choice
+        if isinstance(choice, dict):
+            return tools.named_finish
+        return tools.required_finish if choice == "required" else output.finish
+
+    def _calls(self, output: Output, names: Names) -> list[Any]:
+        found = []
+        for place, call in enumerate(output.tool_calls):
+            function = call["function"]
+            more = names.plus(index=place, name=function["name"], arguments=function["arguments"])
+            more["call_id"] = self._call_id(more)
+            found.append(fill(self._parts.get("call"), more))
+        return found
+
+    def _call_id(self, names: Names) -> Any:
+        return fill(self._choices.ids.get("call", "call_${hex24}"), names)
+
+    def _logprobs(self, tokens: list[str], offset: int) -> Any:
+        top = self._ask.logprobs
+        if top is None:
+            return ABSENT
+        if self._api == "completions" and "logprobs" in self._parts:
+            made = [token_logprob(token, max(1, top)) for token in tokens]
+            offsets = [offset + sum(map(len, tokens[:place])) for place in range(len(tokens))]
+            likely = [{one["token"]: one["logprob"] for one in entry["top_logprobs"][:top]} for entry in made]
+            return fill(
+                self._parts["logprobs"],
+                self._names.plus(
+                    tokens=tokens, token_logprobs=[entry["logprob"] for entry in made], top_logprobs=likely,
+                    text_offset=offsets,
+                ),
+            )  # fmt: skip
+        parts = self._choices.answers.get("chat", {})
+        if "logprob" not in parts:
+            return ABSENT
+        content = []
+        for token in tokens:
+            entry = token_logprob(token, top)
+            tops = [fill(parts.get("top"), self._scored(one)) for one in entry["top_logprobs"]]
+            content.append(fill(parts["logprob"], self._scored(entry).plus(top=tops)))
+        return {"content": content}
+
+    def _scored(self, entry: dict[str, Any]) -> Names:
+        return self._names.plus(
+            token=entry["token"], logprob=entry["logprob"], bytes=entry["bytes"], token_id=sum(entry["bytes"])
+        )
+
+    # Streams
+
+    def events(self) -> list[Event]:
+        """Return the answer as a stream."""
+        ask = self._ask
+        tells_usage = "usage_chunk" in self._parts and (ask.include_usage or self._choices.always_usage)
+        found: list[Event] = []
+        if "opening" in self._parts:
+            for index, output in enumerate(self._outputs):
+                found.append(Event(self._chunk("opening", self._of(index, output)), "role"))
+        for index, output in enumerate(self._outputs):
+            last = index == len(self._outputs) - 1 and not tells_usage
+            found += self._pieces(index, output, last=last)
+        if tells_usage:
+            found.append(Event(self._chunk("usage_chunk", self._names), "usage"))
+        if self._choices.done:
+            found.append(Event(DONE, "done"))
+        return found
+
+    def _chunk(self, part: str, names: Names) -> Any:
+        """Return one chunk: the envelope with one choice, or none, and what this part has besides."""
+        template = self._parts[part]
+        choice = fill(template["choice"], names) if "choice" in template else ABSENT
+        choices = template.get("choices", [] if choice is ABSENT else [choice])
+        body = fill(self._parts.get("chunk"), names.plus(choices=fill(choices, names)))
+        more = {key: value for key, value in template.items() if key not in {"choice", "choices"}}
+        return {**body, **fill(more, names)}
+
+    def _pieces(self, index: int, output: Output, *, last: bool) -> Iterator[Event]:
+        names = self._of(index, output)
+        ending = names.plus(last_fingerprint=self._choices.fingerprint if last else ABSENT)
+        offset = 0
+        tokens = list(output.tokens)
+        prompt = self._ask.prompts[index // self._ask.n] if self._ask.echo else ""
+        with_text = self._choices.finish_with_text and tokens and not output.tool_calls
+        for number, token in enumerate(tokens):
+            shown = prompt + token if not number else token
+            is_last = bool(with_text) and number == len(tokens) - 1
+            more = (ending if is_last else names).plus(
+                content=shown, text=shown, token=token, logprobs=self._logprobs([token], offset),
+            )  # fmt: skip
+            yield Event(self._chunk("finish" if is_last else "piece", more), "token", tokens=1)
+            offset += len(token)
+        yield from self._call_pieces(output, names)
+        if not with_text and "finish" in self._parts:
+            yield Event(self._chunk("finish", ending.plus(logprobs=ABSENT)), "finish")
+
+    def _call_pieces(self, output: Output, names: Names) -> Iterator[Event]:
+        size = self._choices.tools.piece
+        for place, call in enumerate(output.tool_calls):
+            function = call["function"]
+            text = function["arguments"]
+            more = names.plus(call_id=self._call_id(names), name=function["name"], arguments=text, index=place)
+            if "arguments_piece" not in self._parts:
+                yield Event(self._chunk("call_piece", more), "tool", tokens=max(1, output.tool_tokens))
+                continue
+            parts = [text[start : start + size] for start in range(0, len(text), size)]
+            yield Event(self._chunk("call_piece", more.plus(arguments=parts[0] if parts else "")), "tool", tokens=1)
+            for part in parts:
+                yield Event(self._chunk("arguments_piece", more.plus(arguments=part)), "tool", tokens=1)

@@ -1,0 +1,68 @@
+"""What a dialect's refusals may look at besides the fields of a request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from InferenceLibrary.simulator.personalities.likeness.asks import prompt_tokens
+
+if TYPE_CHECKING:
+    from InferenceLibrary.simulator.core.settings import Settings
+
+_VOCABULARY = 100_000
+_LIMITS = {"responses": ["max_output_tokens"]}
+
+
+def counted(api: str, data: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """Return what is counted of a request, by the names that a dialect has for it."""
+    tokens = prompt_tokens(api, data)
+    limits = [data.get(name) for name in _LIMITS.get(api, ["max_tokens", "max_completion_tokens"])]
+    limit = max((one for one in limits if type(one) is int), default=None)
+    found = {
+        "$prompt_tokens": tokens,
+        "$context": settings.max_model_len,
+        "$beyond": tokens - settings.max_model_len,
+        "$over_limit": (limit or 0) - settings.max_model_len,
+        "$over_places": (data["n"] if type(data.get("n")) is int else 1) - settings.max_num_seqs,
+        "$bad_token_bias": _is_bad(data.get("logit_bias")),
+        "$mixed_prompt": _is_mixed(data.get("prompt")),
+        "$min_over": limit is not None and type(data.get("min_tokens")) is int and data["min_tokens"] > limit,
+        "$thinking_over": _thinks_too_long(data, limit),
+    }
+    choice = data.get("tool_choice")
+    function = choice.get("function") if isinstance(choice, dict) else None
+    if isinstance(function, dict) and isinstance(function.get("name"), str):
+        found["$named_function"] = function["name"]
+        found["$named_offered"] = function["name"] in _offered(data)
+    return found
+
+
+def _is_bad(bias: Any) -> bool:
+    """Whether a bias names what is not a token."""
+    if not isinstance(bias, dict):
+        return False
+    return any(not str(key).lstrip("-").isdigit() or not 0 <= int(key) < _VOCABULARY for key in bias)
+
+
+def _is_mixed(prompt: Any) -> bool:
+    """Whether a prompt is a list of items of several kinds, or of a wrong one."""
+    if not isinstance(prompt, list) or not prompt:
+        return False
+    kinds = {type(one) for one in prompt}
+    return len(kinds) > 1 or not kinds <= {str, int, list}
+
+
+def _thinks_too_long(data: dict[str, Any], limit: int | None) -> bool:
+    thinking = data.get("thinking")
+    budget = thinking.get("budget_tokens") if isinstance(thinking, dict) else None
+    return type(budget) is int and limit is not None and budget >= limit
+
+
+def _offered(data: dict[str, Any]) -> list[Any]:
+    found = []
+    given = data.get("tools")
+    for tool in given if isinstance(given, list) else []:
+        function = tool.get("function") if isinstance(tool, dict) else None
+        if isinstance(function, dict):
+            found.append(function.get("name"))
+    return found

@@ -1,0 +1,124 @@
+"""What the model says, and what a server makes of its calls of tools."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from InferenceLibrary.simulator.answers.engine import Output, cut_at_stop
+from InferenceLibrary.simulator.answers.tokens import tokenize
+from InferenceLibrary.simulator.answers.tools import call_tools, format_answer
+
+if TYPE_CHECKING:
+    from InferenceLibrary.dialects.choices import OpenChoices
+    from InferenceLibrary.simulator.answers.generation import Generator
+    from InferenceLibrary.simulator.answers.openai_requests import Ask
+    from InferenceLibrary.simulator.core.turn import Turn
+
+
+_CHARACTERS = 4
+"""Of the text of a call in each of its tokens."""
+
+
+def settle(ask: Ask, choices: OpenChoices) -> None:
+    """Let a request ask for what the server makes of it."""
+    if ask.max_tokens is not None and ask.max_tokens <= 0:
+        words = choices.most_tokens
+        if "zero is one" in words and ask.max_tokens == 0:
+            ask.max_tokens = 1
+        else:
+            ask.max_tokens = None
+    if not choices.several:
+        ask.n = 1
+    if ask.tool_choice == "odd":
+        ask.tool_choice = choices.tools.odd
+    if ask.tool_choice == "null":
+        ask.tool_choice = choices.tools.null_choice
+    if isinstance(ask.tool_choice, dict) and choices.tools.named != "call":
+        ask.tool_choice = "auto" if choices.tools.named == "auto" else "none"
+    if ask.tool_choice == "required" and choices.tools.required == "auto":
+        ask.tool_choice = "auto"
+
+
+def outputs(generator: Generator, turn: Turn, ask: Ask, choices: OpenChoices) -> list[Output]:
+    """Return the generated answers, one for each prompt and choice."""
+    context = generator.app.settings.max_model_len
+    limit = max(1, context - ask.prompt_tokens)
+    if ask.max_tokens is not None:
+        limit = min(limit, ask.max_tokens)
+    stops, ask.stop = ask.stop, []
+    script = turn.scripted
+    made = []
+    for number in range(len(ask.prompts) * ask.n):
+        prompt = ask.prompts[number // ask.n]
+        if script is not None and script.answers:
+            output = script.output(ask, limit)
+        else:
+            output = generator.engine.generate(ask, prompt, number, limit)
+        if stops:
+            _stop(output, stops, stays=choices.stop_stays)
+        _end(generator, ask, output, choices, limit)
+        _tools(generator, turn, ask, output, choices, limit)
+        made.append(output)
+    ask.stop = stops
+    return made
+
+
+def _end(generator: Generator, ask: Ask, output: Output, choices: OpenChoices, limit: int) -> None:
+    """Let the end be where the server sees it."""
+    if ask.ignore_eos and ask.max_tokens is not None:
+        more = generator.engine.generate(ask, "more", 0, limit).tokens
+        output.tokens = [*output.tokens, *more][:limit]
+    if output.finish == "stop" and not output.stopped_by and not output.tool_calls and len(output.tokens) >= limit:
+        output.finish = "length" if choices.end_counts else "stop"
+
+
+def _stop(output: Output, stops: list[str], *, stays: bool) -> None:
+    cut_at_stop(output, stops)
+    if stays and output.stopped_by:
+        output.tokens.append(output.stopped_by)
+
+
+def _tools(generator: Generator, turn: Turn, ask: Ask, output: Output, choices: OpenChoices, limit: int) -> None:
+    settings = generator.app.settings
+    scripted = turn.scripted is not None and turn.scripted.answers
+    draws = generator.engine.draws(ask, "tools" + ask.prompts[0], 0)
+    wanted = ask.tools and (ask.tool_choice == "required" or isinstance(ask.tool_choice, dict))
+    if ask.response_format is not None and not wanted and not _is_json(output.text):
+        output.tool_calls, output.tool_tokens = [], 0
+        format_answer(ask, output, draws, settings)
+        return
+    if (wanted and not output.tool_calls) or (ask.tools and not scripted):
+        call_tools(ask, output, draws, settings, f"{draws.bits():016x}")
+    if not output.tool_calls:
+        return
+    text = as_text(output.tool_calls)
+    cut = len(text) // _CHARACTERS > limit
+    if cut or ask.tool_choice in ("none", "lost") or not ask.tools:
+        if choices.tools.none == "call" and ask.tools and not cut:
+            return
+        tokens = [] if ask.tool_choice == "lost" else tokenize(text)
+        output.tokens = tokens[:limit] if choices.tools.none == "text" or not cut else []
+        output.tool_calls, output.tool_tokens = [], 0
+        output.finish = "length" if cut else "stop"
+
+
+def as_text(calls: list[dict[str, Any]]) -> str:
+    """Return calls as a model writes them."""
+    lines = []
+    for call in calls:
+        function = call["function"]
+        try:
+            arguments = json.loads(function["arguments"])
+        except ValueError:
+            arguments = function["arguments"]
+        written = json.dumps({"name": function["name"], "arguments": arguments}, ensure_ascii=False)
+        lines.append(f"<tool_call>\n{written}\n</tool_call>")
+    return "\n".join(lines)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False

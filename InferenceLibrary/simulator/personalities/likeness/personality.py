@@ -1,0 +1,217 @@
+"""The personality of a dialect with choices: what is answered."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from InferenceLibrary.dialects.files import load_dialect
+from InferenceLibrary.simulator.answers.embeddings import embed
+from InferenceLibrary.simulator.answers.engine import Output
+from InferenceLibrary.simulator.core.api_errors import ApiError
+from InferenceLibrary.simulator.core.delivery import deliver
+from InferenceLibrary.simulator.core.draft import Draft, Event
+from InferenceLibrary.simulator.personalities.likeness.asks import ask_of, prompt_tokens
+from InferenceLibrary.simulator.personalities.likeness.chats import Writer
+from InferenceLibrary.simulator.personalities.likeness.generation import outputs, settle
+from InferenceLibrary.simulator.personalities.likeness.server import LikenessBase
+from InferenceLibrary.simulator.personalities.likeness.templates import Names, fill, filled
+from InferenceLibrary.simulator.personalities.likeness.typed import Message, Response
+
+if TYPE_CHECKING:
+    from InferenceLibrary.simulator.answers.openai_requests import Ask
+    from InferenceLibrary.simulator.core.app import App
+    from InferenceLibrary.simulator.core.turn import Handler, Turn
+
+_IDS = {"chat": "chatcmpl-", "completions": "cmpl-", "responses": "resp_", "messages": "msg_", "embeddings": "embd-",
+        "rerank": "rerank-", "score": "score-"}  # fmt: skip
+
+
+class Likeness(LikenessBase):
+    """A server of a dialect."""
+
+    def __init__(self, app: App) -> None:
+        dialect = load_dialect(app.settings.personality).dialect
+        assert dialect.choices is not None
+        super().__init__(app, dialect.choices, dialect.version)
+        words: dict[str, Handler] = {
+            "health": self.healthy,
+            "chat": lambda turn: self._generated(turn, "chat"),
+            "completions": lambda turn: self._generated(turn, "completions"),
+            "responses": lambda turn: self._generated(turn, "responses"),
+            "messages": lambda turn: self._generated(turn, "messages"),
+            "count_tokens": self.counted,
+            "embeddings": self.embedded,
+            "rerank": self.ranked,
+            "score": self.scored,
+            "models": self.listed,
+            "model": self.one_model,
+            "tokenize": self.tokens,
+            "detokenize": self.text_of_tokens,
+            "metrics": self.told,
+            "response": self.stored_response,
+            "cancel": self.cancel,
+        }
+        if self.choices.native:
+            module = importlib.import_module(f"InferenceLibrary.simulator.personalities.likeness.{self.choices.native}")
+            words |= module.words(self)
+        self.words |= words
+        unknown = sorted({one.does for one in self.choices.routes.values() if one.does} - set(self.words))
+        if unknown:
+            raise ValueError(f"dialect {dialect.file}: the stand-in cannot do '{unknown[0]}'")
+
+    def healthy(self, turn: Turn) -> None:
+        deliver(turn, Draft(content_type=""))
+
+    # Generation
+
+    def _generated(self, turn: Turn, api: str) -> None:
+        data = self.read(turn, api)
+        asked = data.get("model") or self.app.settings.names[0]
+        ask = ask_of(api, data, str(asked))
+        settle(ask, self.choices)
+        made = outputs(self.generator, turn, ask, self.choices)
+        self.generator.note(turn, ask, made[0], "")
+        names = self.names(turn, model=self._shown(data))
+        names["id"] = turn.id = str(filled(self.choices.ids.get(api, _IDS[api] + "${hex24}"), names))
+        turn.finish_reason = made[0].finish
+        whole = Output([token for output in made for token in output.tokens])
+        whole.tool_tokens = sum(output.tool_tokens for output in made)
+        self.generator.run(turn, ask, whole, self._builder(api, names, ask, made, data))
+
+    def _shown(self, data: dict[str, Any]) -> Any:
+        """Return the name of the model that the answer bears."""
+        first = self.app.settings.names[0]
+        name = data.get("model") or first
+        if self.choices.reads_model == "first":
+            return first
+        return name if self.choices.reads_model == "asked" or name in self.admin.loras else first
+
+    def _builder(
+        self, api: str, names: Names, ask: Ask, made: list[Output], data: dict[str, Any]
+    ) -> Callable[[], Draft]:
+        count = sum(output.count for output in made)
+
+        def build() -> Draft:
+            if api in {"chat", "completions"}:
+                writer = Writer(self.choices, api, names, ask, made)
+                return self._streamed(writer.events()) if ask.stream else self.json(writer.whole(), tokens=count)
+            if api == "responses":
+                response = Response(self.choices, names, ask, made[0], data)
+                return self._streamed(response.streamed()) if ask.stream else self.json(response.whole(), tokens=count)
+            message = Message(self.choices, names, ask, made[0])
+            return self._streamed(message.streamed()) if ask.stream else self.json(message.whole(), tokens=count)
+
+        return build
+
+    def _streamed(self, events: list[Event]) -> Draft:
+        headers = list(self.choices.stream_headers.items())
+        return Draft(content_type=self.choices.stream_type, headers=headers, events=events)
+
+    # Vectors and ranks
+
+    def embedded(self, turn: Turn) -> None:
+        data = self.read(turn, "embeddings")
+        settings = self.app.settings
+        draft, turn.prompt_tokens = embed(data, settings, settings.names[0])
+        items = []
+        for one in draft.body["data"]:
+            items.append(
+                self._part("embeddings", "item", self.names(turn, index=one["index"], embedding=one["embedding"]))
+            )
+        names = self.names(turn, data=items, model=self._shown(data))
+        names.update(prompt_tokens=turn.prompt_tokens, total_tokens=turn.prompt_tokens)
+        self._listed_answer(turn, "embeddings", names)
+
+    def _part(self, api: str, name: str, names: Names) -> Any:
+        return filled(self.choices.answers.get(api, {}).get(name), names)
+
+    def _listed_answer(self, turn: Turn, api: str, names: Names) -> None:
+        names["id"] = turn.id = str(filled(self.choices.ids.get(api, _IDS[api] + "${hex24}"), names))
+        turn.model = str(names["model"])
+        names["usage"] = self._part(api, "usage", names)
+        deliver(turn, self.json(self._part(api, "answer", names)))
+
+    def ranked(self, turn: Turn) -> None:
+        from InferenceLibrary.simulator.answers.ranking import rerank
+
+        data = self.read(turn, "rerank")
+        body, turn.prompt_tokens = rerank(data, self.app.settings.max_model_len)
+        self._ranks(turn, "rerank", data, body["results"])
+
+    def scored(self, turn: Turn) -> None:
+        from InferenceLibrary.simulator.answers.ranking import score
+
+        data = self.read(turn, "score")
+        body, turn.prompt_tokens = score(data, self.app.settings.max_model_len)
+        self._ranks(turn, "score", data, body["data"])
+
+    def _ranks(self, turn: Turn, api: str, data: dict[str, Any], found: list[dict[str, Any]]) -> None:
+        items = [
+            self._part(
+                api, "item",
+                self.names(
+                    turn, index=one["index"], score=one.get("relevance_score", one.get("score")),
+                    document=one.get("document", {}).get("text"),
+                ),
+            )
+            for one in found
+        ]  # fmt: skip
+        names = self.names(turn, data=items, model=self._shown(data))
+        names.update(prompt_tokens=turn.prompt_tokens, total_tokens=turn.prompt_tokens)
+        self._listed_answer(turn, api, names)
+
+    # The rest
+
+    def counted(self, turn: Turn) -> None:
+        data = self.read(turn, "count_tokens")
+        names = self.names(turn, prompt_tokens=prompt_tokens("count_tokens", data))
+        deliver(turn, self.json(self._part("count_tokens", "answer", names)))
+
+    def listed(self, turn: Turn) -> None:
+        data = [self._model(turn, name) for name in (*self.app.settings.names, *self.admin.loras)]
+        deliver(turn, self.json(self._part("models", "answer", self.names(turn, data=data))))
+
+    def _model(self, turn: Turn, name: str) -> Any:
+        return self._part("models", "item", self.names(turn, model=name))
+
+    def one_model(self, turn: Turn) -> None:
+        name = turn.request.path.rpartition("/models/")[2]
+        if name not in (*self.app.settings.names, *self.admin.loras):
+            raise ApiError(404, f"The model `{name}` does not exist.", param="model")
+        deliver(turn, self.json(self._model(turn, name)))
+
+    def tokens(self, turn: Turn) -> None:
+        data = self.read(turn, "tokenize")
+        field = next((name for name in ("prompt", "content", "input", "text") if name in data), "messages")
+        text = data.get(field)
+        if not isinstance(text, str):
+            text = "\n".join(str(one.get("content", "")) for one in data.get("messages") or [] if isinstance(one, dict))
+        ids = self.admin.vocabulary.ids(text)
+        deliver(turn, self.json(self._part("tokenize", "answer", self.names(turn, tokens=ids, count=len(ids)))))
+
+    def text_of_tokens(self, turn: Turn) -> None:
+        data = self.read(turn, "detokenize")
+        given = data.get("tokens")
+        ids = [one for one in given if type(one) is int] if isinstance(given, list) else []
+        words = []
+        for number in ids:
+            try:
+                words.append(self.admin.vocabulary.text([number]))
+            except KeyError:
+                words.append(" token")
+        deliver(turn, self.json(self._part("detokenize", "answer", self.names(turn, text="".join(words)))))
+
+    def told(self, turn: Turn) -> None:
+        """Tell the metrics."""
+        lines = []
+        names = self.names(turn)
+        for family in self.choices.metrics:
+            if not self.holds(family.when, {}):
+                continue
+            lines.append(f"# HELP {family.name} {family.name}.")
+            lines.append(f"# TYPE {family.name} {'untyped' if family.kind == 'unknown' else family.kind}")
+            lines += [f"{fill(sample, names)} 0" for sample in family.samples or [family.name]]
+        text = "\n".join([*lines, ""])
+        deliver(turn, Draft(content_type=self.choices.metrics_type, body=text.encode()))

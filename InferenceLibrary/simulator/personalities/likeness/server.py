@@ -1,0 +1,293 @@
+"""A real server as the choices of its dialect have it: its routes, its keys, its refusals."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from time import time
+from typing import TYPE_CHECKING, Any
+
+from InferenceLibrary.dialects.choices import ErrorChoice, FieldChoice, OpenChoices, RouteChoice, ShapeChoice, joined
+from InferenceLibrary.simulator.core.api_errors import ApiError
+from InferenceLibrary.simulator.core.delivery import deliver
+from InferenceLibrary.simulator.core.draft import DONE, Draft, Event, to_json
+from InferenceLibrary.simulator.core.draws import Draws
+from InferenceLibrary.simulator.personalities.failures import inject_failure
+from InferenceLibrary.simulator.personalities.likeness.counting import counted
+from InferenceLibrary.simulator.personalities.likeness.reading import body_of
+from InferenceLibrary.simulator.personalities.likeness.refusals import Refusal, checked, refuse
+from InferenceLibrary.simulator.personalities.likeness.templates import ABSENT, Names, fill
+from InferenceLibrary.simulator.personalities.openai import OpenAI
+
+if TYPE_CHECKING:
+    from InferenceLibrary.simulator.core.app import App
+    from InferenceLibrary.simulator.core.request import Request
+    from InferenceLibrary.simulator.core.turn import Handler, Turn
+
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_ERROR = ErrorChoice(status=500)
+_SHAPE = ShapeChoice(body={"error": {"message": "$message_of_error", "type": "$error_type|null"}})
+GENERATING = frozenset({"chat", "completions", "responses", "messages", "embeddings", "rerank", "score"})
+"""What is counted, and gets faults."""
+_APIS = GENERATING | {"count_tokens", "tokenize", "detokenize"}
+
+
+class LikenessBase(OpenAI):
+    """Routes, keys, bodies and errors; what is answered stands in the class above."""
+
+    choices: OpenChoices
+
+    def __init__(self, app: App, choices: OpenChoices, version: str) -> None:
+        super().__init__(app)
+        self.version = version
+        self.draws = Draws("likeness", app.new_id(""))
+        self.flags = {name: self._flag(name) for name in choices.flags}
+        for variant in choices.variants:
+            if self.holds(variant.when, variant.unless):
+                choices = joined(choices, variant.choices)
+        self.choices = choices
+        self.words: dict[str, Handler] = {}
+        self.fields: dict[str, dict[str, FieldChoice]] = {}
+        for apis, fields in choices.fields.items():
+            for api in apis.split():
+                self.fields.setdefault(api, {}).update(fields)
+        self.table: dict[str, dict[str, RouteChoice]] = {}
+        for place, route in choices.routes.items():
+            method, _, path = place.partition(" ")
+            if self.holds(route.when, route.unless):
+                self.table.setdefault(path, {})[method] = route
+        longest_first = sorted((path for path in self.table if "*" in path), key=len, reverse=True)
+        self._patterns = [(path, re.compile(re.escape(path).replace(r"\*", ".+"))) for path in longest_first]
+        self.generating = frozenset(
+            path for path, methods in self.table.items() for route in methods.values() if route.does in GENERATING
+        )
+        # Its own answer for each path that is not there, and each method.
+        self.routes = dict.fromkeys(("/", "/*"), dict.fromkeys(_METHODS, self.answer))
+        app.check_key = self._no_key_yet
+        app.read_first = self.admit
+        app.header_sources.append(self._headers)
+        app.max_body_bytes = max(app.max_body_bytes, 64 * 1024 * 1024)
+
+    # Flags
+
+    def _flag(self, name: str) -> Any:
+        return getattr(self.app.settings, field_name(name), None)
+
+    def holds(self, when: Mapping[str, Any], unless: Mapping[str, Any]) -> bool:
+        """Whether flags are set as wanted."""
+        return all(self._is_set(*one) for one in when.items()) and not any(self._is_set(*one) for one in unless.items())
+
+    def _is_set(self, name: str, wanted: Any) -> bool:
+        value = self.flags.get(name)
+        if isinstance(wanted, bool):
+            return bool(value) == wanted
+        return value in wanted if isinstance(wanted, list) else bool(value == wanted)
+
+    # Headers and names
+
+    def names(self, turn: Turn | None = None, **more: Any) -> Names:
+        """Return what templates of this server may always name."""
+        settings = self.app.settings
+        known: dict[str, Any] = {
+            "served": settings.names[0],
+            "version": self.version,
+            "fingerprint": self.choices.fingerprint or ABSENT,
+            "context": settings.max_model_len,
+            "created": int(time()),
+        }
+        if turn is not None:
+            headers = turn.request.headers
+            known["origin"] = headers.get("origin", ABSENT)
+            known["host"] = headers.get("host", "")
+            known["path"], known["method"] = turn.request.path, turn.request.method
+            known["request_id"] = headers.get("x-request-id", ABSENT)
+            known["allow_headers"] = headers.get("access-control-request-headers", ABSENT)
+        return Names(self.draws, known, more)
+
+    def _headers(self, turn: Turn) -> tuple[tuple[str, str], ...]:
+        return self.filled_headers(self.choices.headers, turn)
+
+    def filled_headers(self, headers: Mapping[str, str], turn: Turn) -> tuple[tuple[str, str], ...]:
+        """Return headers with the names in them filled in."""
+        if not headers:
+            return ()
+        names = self.names(turn)
+        found = ((name, fill(value, names)) for name, value in headers.items())
+        return tuple((name, str(value)) for name, value in found if value is not ABSENT)
+
+    def new_hex(self) -> str:
+        """Return 16 digits for an id."""
+        return str(self.names()["hex16"])
+
+    def json(self, body: Any, **more: Any) -> Draft:
+        """Return an answer in JSON."""
+        return Draft(content_type=self.choices.json_type, body=body, **more)
+
+    # Errors
+
+    def error(self, error: ApiError, path: str = "") -> Draft:
+        """Return an error as the dialect tells it."""
+        api = self._api_of(path)
+        name = error.name if isinstance(error, Refusal) else str(error.status)
+        choice = self._error_choice(api, name)
+        own = isinstance(error, Refusal)
+        status = choice.status if own or name in self.choices.errors else error.status
+        values = error.values if isinstance(error, Refusal) else {"param": error.param}
+        names = self.names(None, **{**values, "path": path, "status": status})
+        words = values.get("says") or choice.message
+        message = fill(words, names) if words else error.message
+        param = values.get("own_param")
+        if param is None:
+            param = values.get("param") if choice.param is None else fill(choice.param, names)
+        names.update(
+            message_of_error=message, error_type=choice.type or ABSENT, status=status,
+            param=None if param is ABSENT else param,
+            error_code=ABSENT if choice.code is None else fill(choice.code, names),
+        )  # fmt: skip
+        shape = self.choices.shapes.get(choice.shape, _SHAPE)
+        body = fill(shape.body, names)
+        if isinstance(error, Refusal) and error.streamed:
+            events = [Event(body, "error")]
+            if self.choices.done:
+                events.append(Event(DONE, "done"))
+            return Draft(content_type=self.choices.stream_type, events=events)
+        kind = self.choices.json_type if shape.content_type is None else shape.content_type
+        headers = [(key, str(fill(value, names))) for key, value in choice.headers.items()]
+        return Draft(status, kind, headers, body.encode() if isinstance(body, str) else body)
+
+    def _error_choice(self, api: str, name: str) -> ErrorChoice:
+        errors = self.choices.errors
+        for wanted in (f"{api} {name}", name, f"{api} other", "other"):
+            if wanted in errors:
+                return errors[wanted]
+        return _ERROR
+
+    def _api_of(self, path: str) -> str:
+        methods = self.find(path)
+        words = [route.does for route in methods.values()] if methods else []
+        return next((word for word in words if word in _APIS), "")
+
+    # Routes
+
+    def find(self, path: str) -> dict[str, RouteChoice] | None:
+        """Return what a path does by method."""
+        if path in self.table:
+            return self.table[path]
+        return next((self.table[place] for place, pattern in self._patterns if pattern.fullmatch(path)), None)
+
+    def route(self, turn: Turn) -> RouteChoice:
+        """Return what the request asks for.
+
+        Raises:
+            Refusal: There is no such path, or it has no such method; or the key is wrong.
+        """
+        request, choices = turn.request, self.choices
+        foreign = request.headers.get("origin")
+        if choices.origin is not None and foreign and not re.search(r"//(localhost|127\.0\.0\.1)(:|$)", foreign):
+            return choices.origin
+        if request.method == "OPTIONS":
+            if choices.preflight is not None and "access-control-request-method" in request.headers:
+                return choices.preflight
+            if choices.options is not None:
+                return choices.options
+        if choices.key.first:
+            self._check_key(request)
+        methods = self.find(request.path)
+        if methods is None:
+            return self._elsewhere(request.path)
+        method = "GET" if request.method == "HEAD" and choices.head else request.method
+        if method not in methods:
+            allowed = ", ".join(methods)
+            raise Refusal("wrong method", f"{request.path} takes no {request.method}", value=allowed)
+        if not choices.key.first:
+            self._check_key(request)
+        return methods[method]
+
+    def _elsewhere(self, path: str) -> RouteChoice:
+        right = path.rstrip("/") or "/"
+        if self.choices.slash and right != path and right in self.table:
+            where = {"location": "http://${host}" + right}
+            return RouteChoice(status=self.choices.slash, headers=where, content_type="")
+        raise Refusal("no route", f"The path {path} does not exist")
+
+    def _no_key_yet(self, request: Request) -> None:
+        """The key is looked at with the route."""
+
+    def _check_key(self, request: Request) -> None:
+        key, wanted = self.choices.key, self.app.settings.api_key
+        if not wanted or request.path in key.open or not re.search(key.guarded, request.path):
+            return
+        import hmac
+
+        said = re.fullmatch(key.bearer, request.headers.get("authorization", ""))
+        given = [said[1]] if said else []
+        given += [request.headers[name] for name in key.headers if name in request.headers]
+        if not any(hmac.compare_digest(one.encode("latin-1", "replace"), wanted.encode()) for one in given):
+            raise Refusal("wrong key" if given else "no key", "Incorrect API key provided")
+
+    # Requests
+
+    def admit(self, turn: Turn) -> None:
+        """Read the request, before a script looks at it.
+
+        Raises:
+            Refusal: It is refused.
+        """
+        route = self.route(turn)
+        if route.does in GENERATING and not route.error:
+            turn.json = self.read(turn, route.does)
+
+    def before(self, turn: Turn) -> bool:
+        inject_failure(self.app, turn.request)
+        return False
+
+    def answer(self, turn: Turn) -> None:
+        """Answer any request."""
+        route = self.route(turn)
+        if route.error:
+            raise Refusal(route.error, f"{turn.request.path} cannot be used")
+        if route.does:
+            self.words[route.does](turn)
+            return
+        body = fill(route.body, self.names(turn))
+        is_text = isinstance(body, str)
+        kind = route.content_type
+        if kind is None:
+            kind = "" if body == "" else self.choices.json_type
+        headers = list(self.filled_headers(route.headers, turn))
+        deliver(turn, Draft(route.status, kind, headers, body.encode() if is_text else to_json(body)))
+
+    def read(self, turn: Turn, api: str) -> dict[str, Any]:
+        """Return the body as the server reads it.
+
+        Raises:
+            Refusal: It refuses it.
+        """
+        if turn.json is not None:
+            return dict(turn.json)
+        given = body_of(turn.request, self.choices.body)
+        fields = self.fields.get(api, {})
+        if self.choices.unknown_fields and api in {"chat", "completions", "responses"}:
+            unknown = sorted(set(given) - set(fields))
+            if unknown:
+                raise Refusal(self.choices.unknown_fields, f"Unexpected fields: {unknown}", value=unknown)
+        data = checked(given, fields)
+        self._check_model(data)
+        refuse({**given, **data}, self.choices.refuses, api, counted(api, data, self.app.settings), self.holds)
+        return data
+
+    def _check_model(self, data: dict[str, Any]) -> None:
+        name = data.get("model")
+        if self.choices.any_model or name in {None, ""} or name in self.app.settings.names:
+            return
+        if name not in self.admin.loras:
+            raise Refusal("model", f"The model `{name}` does not exist.", param="model", value=name, model=name)
+
+    def json_body(self, turn: Turn, api: str = "native") -> dict[str, Any]:
+        """Return the body of a route that does not generate."""
+        return self.read(turn, api)
+
+
+def field_name(flag: str) -> str:
+    """Return the name of a flag's setting."""
+    return re.sub(r"\W", "_", flag)
