@@ -56,7 +56,8 @@ choices:
     chat completions: {n: {kind: integer, takes: [text], from: 1, to: 4}, temperature: {kind: number}}
     chat: {messages: {kind: list, required: true}}
   refuses:
-    - {apis: [chat], if: {messages.*.role: {none_of: [user]}}, error: type, param: role, message: '${served} knows users'}
+    - {apis: [chat], if: {messages.*.role: {none_of: [user]}}, error: type,
+       param: role, message: '${served} wants users'}
     - {apis: [chat], if: {messages.*: {has: {role: {equals: user}, content: {is: number}}}}, error: range}
     - {apis: [chat], if: {stop: {is: list, longer: 1}}, error: range, streamed: true}
   answers:
@@ -168,7 +169,7 @@ def test_a_request_is_refused_as_the_dialect_says(
 def test_the_words_of_a_refusal_name_what_it_is_about(port: int) -> None:
     assert json.loads(chat(port, model="other")[2])["error"]["message"] == "no other here"
     wizard = [{"role": "wizard", "content": "x"}]
-    assert json.loads(chat(port, messages=wizard)[2])["error"]["message"] == "m knows users"
+    assert json.loads(chat(port, messages=wizard)[2])["error"]["message"] == "m wants users"
 
 
 def test_the_body_is_read_as_the_dialect_says(port: int) -> None:
