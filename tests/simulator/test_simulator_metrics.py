@@ -13,7 +13,7 @@ from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.protocol.prometheus import read_metrics
 from InferenceLibrary.simulator.core.exposition import go_number
 from InferenceLibrary.simulator.core.fake_metrics import Curve, Fake
-from InferenceLibrary.simulator.core.metrics import limits_of_histograms
+from InferenceLibrary.simulator.core.metrics import Histogram, limits_of_histograms
 
 LIMITS = limits_of_histograms(1024)
 SET = {
@@ -167,3 +167,23 @@ def test_no_more_adapters_than_allowed_run_at_once(start_simulator):
         answers = [call.result() for call in calls]
     assert [answer.status for answer in answers] == [200] * 4
     assert 'running_lora_adapters="lb",waiting_lora_adapters=""' in page(simulator)
+
+
+def test_values_of_a_histogram_count_the_same_one_by_one_and_together():
+    limits = (0.1, 0.25, 0.5)
+    values = [0.5, 0.1, 0.0, 0.30001, 7.0, 0.25] * 1000
+    single, together = Histogram(limits), Histogram(limits)
+    for value in values:
+        single.add(value)
+        together.note(value)
+    together.trim()
+    together.note(0.2)
+    single.add(0.2)
+    together.extend(values)
+    single.add(0.5, 1000)
+    for value in values:
+        if value != 0.5:
+            single.add(value)
+    assert together.total == single.total == 12001
+    assert together.sum == pytest.approx(single.sum)
+    assert [one.value for one in together.samples({})][:4] == [one.value for one in single.samples({})][:4]

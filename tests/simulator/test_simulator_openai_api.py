@@ -98,6 +98,27 @@ def test_fast_and_general_stream_give_the_same_bytes(simulator, path, text):
     assert texts[0] == texts[1]
 
 
+@pytest.mark.parametrize("path", ["chat", "complete"])
+def test_fast_and_general_whole_answer_give_the_same_bytes(simulator, path):
+    call = getattr(simulator, path)
+    for text in (
+        "one two three",
+        'quote " backslash \\ control \x01 \n',
+        "😀👩‍👩‍👧 e\u0301 \u2028 \ue000\ue001",
+        "",
+        "x" * 70,
+    ):
+        texts = []
+        for fault in ("", "stall:seconds=0"):
+            body = call(text, fault=fault, max_tokens=50).body
+            texts.append(re.sub(rb'"id":"[^"]+"|"created":\d+', b"", body))
+        assert texts[0] == texts[1]
+        answer = json.loads(body)
+        assert (
+            answer["usage"]["total_tokens"] == answer["usage"]["prompt_tokens"] + answer["usage"]["completion_tokens"]
+        )
+
+
 @pytest.mark.parametrize("deviation", ["0", "0.3ms"])
 def test_paced_and_general_stream_give_the_same_bytes(start_simulator, deviation):
     paces = ("--inter-token-latency", "1ms", "--inter-token-latency-std-dev", deviation)

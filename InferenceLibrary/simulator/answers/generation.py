@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from InferenceLibrary.simulator.answers.engine import Engine, Output
-from InferenceLibrary.simulator.answers.fast_stream import fast_stream
+from InferenceLibrary.simulator.answers.fast_answers import fast_stream, fast_whole
 from InferenceLibrary.simulator.answers.latency import Latency
 from InferenceLibrary.simulator.answers.openai_answers import Shape, streamed_answer, whole_answer
 from InferenceLibrary.simulator.core.api_errors import ApiError
@@ -143,17 +143,19 @@ class Generator:
         first, gaps = self.times(turn, ask, steps)
         turn.status = 200
         if (
-            ask.stream
-            and len(outputs) == 1
+            len(outputs) == 1
             and not turn.faults
             and turn.scripted is None
             and ask.logprobs is None
             and not ask.echo
             and not outputs[0].tool_calls
-            and turn.request.version == "1.1"
         ):
-            turn.play(fast_stream(turn, shape, turn.id, ask, outputs[0], first, gaps), turn.started)
-            return
+            if ask.stream and turn.request.version == "1.1":
+                turn.play(fast_stream(turn, shape, turn.id, ask, outputs[0], first, gaps), turn.started)
+                return
+            if not ask.stream and not first and not gaps:
+                turn.play(fast_whole(turn, shape, turn.id, ask, outputs[0]), turn.started)
+                return
         if ask.stream:
             draft = streamed_answer(shape, turn.id, turn.model, ask, outputs, first, gaps)
         else:

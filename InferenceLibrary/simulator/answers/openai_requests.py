@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.simulator.answers.tokens import count_tokens
 from InferenceLibrary.simulator.core.api_errors import ApiError
+from InferenceLibrary.simulator.core.draft import JSON
 
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.request import Request
@@ -36,12 +37,14 @@ def read_json(request: Request, *, any_type: bool = False) -> dict[str, Any]:
     Raises:
         ApiError: 400, or 415 for a body that says that it is something else.
     """
-    content_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if content_type and "json" not in content_type and not any_type:
-        raise ApiError(415, f"The content type must be application/json, not {content_type}")
+    content_type = request.headers.get("content-type", JSON)
+    if content_type != JSON and not any_type:
+        content_type = content_type.partition(";")[0].strip().lower()
+        if content_type and "json" not in content_type:
+            raise ApiError(415, f"The content type must be application/json, not {content_type}")
     try:
         text = request.body.decode("utf-8")
-        data = json.loads(text, parse_constant=_no_constant)
+        data = _decode(text)
     except UnicodeDecodeError as error:
         raise ApiError(400, f"The body is not UTF-8: {error.reason} at byte {error.start}") from None
     except RecursionError:
@@ -57,6 +60,9 @@ def read_json(request: Request, *, any_type: bool = False) -> dict[str, Any]:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not a JSON value")
+
+
+_decode = json.JSONDecoder(parse_constant=_no_constant).decode
 
 
 def _without_surrogates(value: Any) -> Any:
@@ -133,9 +139,42 @@ class Ask:
     cached_tokens: int = 0
 
 
+_SELDOM = frozenset(
+    {
+        "stream_options",
+        "n",
+        "stop",
+        "seed",
+        "temperature",
+        "top_p",
+        "presence_penalty",
+        "frequency_penalty",
+        "ignore_eos",
+        "kv_transfer_params",
+        "do_remote_prefill",
+        "do_remote_decode",
+    }
+)
+"""Parameters that most requests do not have: one look tells that there is none of them."""
+_SELDOM_IN_CHATS = frozenset(
+    {"logprobs", "top_logprobs", "response_format", "tools", "tool_choice", "parallel_tool_calls"}
+)
+
+
 def read_common(data: dict[str, Any], ask: Ask) -> None:
     """Fill in the parameters that chat and text completions share."""
     ask.stream = take(data, "stream", (bool,), False)
+    if not _SELDOM.isdisjoint(data):
+        _read_seldom(data, ask)
+    for name in ("max_tokens", "max_completion_tokens"):
+        limit = take(data, name, (int,), None)
+        if limit is not None:
+            if limit <= 0:
+                raise ApiError(400, f"'{name}' must be positive, got {limit}", param=name)
+            ask.max_tokens = limit
+
+
+def _read_seldom(data: dict[str, Any], ask: Ask) -> None:
     options = take(data, "stream_options", (dict,), None)
     if options is not None:
         if not ask.stream:
@@ -144,12 +183,6 @@ def read_common(data: dict[str, Any], ask: Ask) -> None:
     ask.n = take(data, "n", (int,), 1)
     if not 1 <= ask.n <= 128:
         raise ApiError(400, f"'n' must be from 1 to 128, got {ask.n}", param="n")
-    for name in ("max_tokens", "max_completion_tokens"):
-        limit = take(data, name, (int,), None)
-        if limit is not None:
-            if limit <= 0:
-                raise ApiError(400, f"'{name}' must be positive, got {limit}", param=name)
-            ask.max_tokens = limit
     stop = data.get("stop")
     if isinstance(stop, str):
         ask.stop = [stop]
@@ -200,7 +233,8 @@ def read_chat(turn: Turn, data: dict[str, Any]) -> Ask:
     """Read a chat completion request."""
     messages = take(data, "messages", (list,), [])
     strict = turn.app.settings.personality == REFERENCE
-    texts, last_user = [], ""
+    texts: list[str] = []
+    last_user = ""
     for index, message in enumerate(messages):
         if not isinstance(message, dict):
             raise ApiError(400, f"'messages[{index}]' must be an object, not {_kind(message)}", param="messages")
@@ -209,7 +243,9 @@ def read_chat(turn: Turn, data: dict[str, Any]) -> Ask:
             raise ApiError(400, f"'messages[{index}].role' is required", param="messages")
         if strict and role not in ROLES:
             raise ApiError(400, f"'messages[{index}].role' must be one of {', '.join(ROLES)}", param="messages")
-        text = content_text(message.get("content"), f"messages[{index}].content", strict=strict)
+        text = message.get("content")
+        if not isinstance(text, str):
+            text = content_text(text, f"messages[{index}].content", strict=strict)
         texts.append(text)
         if role == "user":
             last_user = text
@@ -220,6 +256,14 @@ def read_chat(turn: Turn, data: dict[str, Any]) -> Ask:
         echo_text=last_user or (texts[-1] if texts else ""),
     )
     read_common(data, ask)
+    if not _SELDOM_IN_CHATS.isdisjoint(data):
+        _read_seldom_in_chats(data, ask)
+    if not messages:
+        raise ApiError(400, "'messages' must hold at least one message", param="messages")
+    return ask
+
+
+def _read_seldom_in_chats(data: dict[str, Any], ask: Ask) -> None:
     if take(data, "logprobs", (bool,), False):
         ask.logprobs = int(take_number(data, "top_logprobs", 0, 20) or 0)
     elif data.get("top_logprobs") is not None:
@@ -228,9 +272,6 @@ def read_chat(turn: Turn, data: dict[str, Any]) -> Ask:
     ask.tools = take(data, "tools", (list,), [])
     ask.tool_choice = take(data, "tool_choice", (str, dict), "auto")
     ask.parallel_tool_calls = take(data, "parallel_tool_calls", (bool,), True)
-    if not messages:
-        raise ApiError(400, "'messages' must hold at least one message", param="messages")
-    return ask
 
 
 def read_text_format(text: dict[str, Any]) -> dict[str, Any] | None:

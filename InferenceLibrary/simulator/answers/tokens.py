@@ -7,6 +7,7 @@ one token a character. The tokens of a text always join to the text.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import OrderedDict
 from zlib import crc32
 
@@ -108,7 +109,7 @@ def random_length(draws: Draws, limit: int | None, longest: int) -> int:
     if limit is None:
         return max(1, min(longest, round(draws.normal(40, 20))))
     share = draws.below(100)
-    bucket = next(place for place, top in enumerate(_BUCKETS) if share < top)
+    bucket = bisect_right(_BUCKETS, share)
     low = limit * bucket // 6 + 1
     high = max(low, limit * (bucket + 1) // 6)
     return min(limit, draws.between(low, high))

@@ -75,7 +75,8 @@ class App:
         self._ids = 0
         seed = os.urandom(8).hex() if settings.seed is None else settings.seed
         self.chance = Draws("chance", seed)
-        self._id_base = f"{Draws('id', seed).bits():016x}"
+        base = f"{Draws('id', seed).bits():016x}"
+        self._id_base = f"{base[:8]}-{base[8:12]}-{base[12:]}"
         self._log = settings.log_http or settings.v >= 4
         self.personality: Personality
         # Models that answer by inference, and how their threads reach the event loop.
@@ -90,8 +91,7 @@ class App:
     def new_id(self, prefix: str) -> str:
         """Return an id that no other answer of this server has; the same in the same order under a seed."""
         self._ids += 1
-        base = self._id_base
-        return f"{prefix}{base[:8]}-{base[8:12]}-{base[12:]}-{self._ids:012x}"
+        return f"{prefix}{self._id_base}-{self._ids:012x}"
 
     # Requests
 
@@ -284,6 +284,8 @@ class App:
 
     def answer_headers(self, turn: Turn) -> tuple[tuple[str, str], ...]:
         """Return headers that every answer bears."""
+        if not (self.header_sources or self._pod_headers or self.settings.enable_request_id_headers):
+            return ()
         headers = [header for source in self.header_sources for header in source(turn)]
         headers += self._pod_headers
         if self.settings.enable_request_id_headers:

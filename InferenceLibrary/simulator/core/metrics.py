@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
 from math import inf
+from operator import sub
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
@@ -62,29 +63,72 @@ def limits_of_histograms(context: int) -> dict[str, tuple[float, ...]]:
     return {name: limits or tokens for name, (_, limits) in _HISTOGRAMS.items()}
 
 
-class Histogram:
-    """Counts by upper limit."""
+_MOST_WAITING = 4096
+_TRIMMED_EACH = 1024
 
-    __slots__ = ("counts", "limits", "sum", "total")
+
+class Histogram:
+    """Counts by upper limit. Values that came one by one are counted together, sorted: when they are many, or shown."""
+
+    __slots__ = ("_counts", "_limits", "_sum", "_total", "_waiting", "note")
 
     def __init__(self, limits: tuple[float, ...]) -> None:
-        self.limits = limits
-        self.counts = [0] * (len(limits) + 1)
-        self.sum = 0.0
-        self.total = 0
+        self._limits = limits
+        self._counts = [0] * (len(limits) + 1)
+        self._sum = 0.0
+        self._total = 0
+        self._waiting: list[float] = []
+        self.note = self._waiting.append
+        """Count a value. Who calls it often calls `trim` now and then."""
 
     def add(self, value: float, times: int = 1) -> None:
-        self.counts[bisect_left(self.limits, value)] += times
-        self.sum += value * times
-        self.total += times
+        """Count a value so many times."""
+        self._counts[bisect_left(self._limits, value)] += times
+        self._sum += value * times
+        self._total += times
+
+    def extend(self, values: Iterable[float]) -> None:
+        """Count many values."""
+        self._waiting.extend(values)
+        self.trim()
+
+    def trim(self) -> None:
+        """Count the values that wait, where they are many."""
+        if len(self._waiting) > _MOST_WAITING:
+            self._count()
+
+    def _count(self) -> None:
+        values = self._waiting
+        values.sort()
+        self._sum += sum(values)
+        self._total += len(values)
+        below = 0
+        for place, limit in enumerate(self._limits):
+            upto = bisect_right(values, limit, below)
+            self._counts[place] += upto - below
+            below = upto
+        self._counts[-1] += len(values) - below
+        values.clear()
+
+    @property
+    def total(self) -> int:
+        """How many values were counted."""
+        return self._total + len(self._waiting)
+
+    @property
+    def sum(self) -> float:
+        """The sum of all values."""
+        self._count()
+        return self._sum
 
     def samples(self, labels: dict[str, str]) -> list[Sample]:
         """Return its buckets, its sum and its count."""
+        self._count()
         found, running = [], 0
-        for limit, count in zip((*self.limits, inf), self.counts, strict=True):
+        for limit, count in zip((*self._limits, inf), self._counts, strict=True):
             running += count
             found.append(Sample(labels, running, "_bucket", limit))
-        return [*found, Sample(labels, self.sum, "_sum"), Sample(labels, self.total, "_count")]
+        return [*found, Sample(labels, self._sum, "_sum"), Sample(labels, self._total, "_count")]
 
 
 class Metrics:
@@ -95,6 +139,8 @@ class Metrics:
         self._labels = {"model_name": app.settings.names[0]}
         self._limits = limits_of_histograms(app.settings.max_model_len)
         self._histograms = {name: Histogram(limits) for name, limits in self._limits.items()}
+        self._noting = {name: histogram.note for name, histogram in self._histograms.items()}
+        self._noted = 0
         self._success: dict[str, int] = {}
         self._prompt_tokens = self._tokens = 0
         self.cache_hits = 0
@@ -130,37 +176,40 @@ class Metrics:
             return
         self._prompt_tokens += turn.prompt_tokens
         self._tokens += turn.tokens
-        found = self._histograms
-        received, now = turn.request.received, monotonic()
+        found = self._noting
+        received, started, now = turn.request.received, turn.started, monotonic()
         if turn.outcome == "completed":
             reason = turn.finish_reason or "stop"
             self._success[reason] = self._success.get(reason, 0) + 1
-            found["e2e_request_latency_seconds"].add(now - received)
-            if turn.started > received or not self.waits_only:
-                found["request_queue_time_seconds"].add(turn.started - received)
-            found["request_inference_time_seconds"].add(now - turn.started)
-            found["request_prompt_tokens"].add(turn.prompt_tokens)
-            found["request_generation_tokens"].add(turn.tokens)
-            found["max_num_generation_tokens"].add(turn.tokens)
+            found["e2e_request_latency_seconds"](now - received)
+            if started > received or not self.waits_only:
+                found["request_queue_time_seconds"](started - received)
+            found["request_inference_time_seconds"](now - started)
+            found["request_prompt_tokens"](turn.prompt_tokens)
+            found["request_generation_tokens"](turn.tokens)
+            found["max_num_generation_tokens"](turn.tokens)
             if turn.max_tokens is not None:
-                found["request_params_max_tokens"].add(turn.max_tokens)
-        if not turn.first_token:
-            return
-        found["time_to_first_token_seconds"].add(turn.first_token - received)
-        found["request_prefill_time_seconds"].add(turn.first_token - turn.started)
-        times = turn.token_times
-        if times is not None and len(times) > 1:
-            span = times[-1] - times[0]
-            found["request_decode_time_seconds"].add(span)
-            found["request_time_per_output_token_seconds"].add(span / (len(times) - 1))
-            gaps = found["inter_token_latency_seconds"]
-            if span == 0.0:
-                gaps.add(0.0, len(times) - 1)
-            else:
-                earlier = times[0]
-                for later in times[1:]:
-                    gaps.add(later - earlier)
-                    earlier = later
+                found["request_params_max_tokens"](turn.max_tokens)
+        if turn.first_token:
+            found["time_to_first_token_seconds"](turn.first_token - received)
+            found["request_prefill_time_seconds"](turn.first_token - started)
+            times = turn.token_times
+            if times is not None and len(times) > 1:
+                self._note_gaps(times)
+        self._noted += 1
+        if self._noted % _TRIMMED_EACH == 0:
+            for histogram in self._histograms.values():
+                histogram.trim()
+
+    def _note_gaps(self, times: Sequence[float]) -> None:
+        span, count = times[-1] - times[0], len(times) - 1
+        self._noting["request_decode_time_seconds"](span)
+        self._noting["request_time_per_output_token_seconds"](span / count)
+        gaps = self._histograms["inter_token_latency_seconds"]
+        if span == 0.0:
+            gaps.add(0.0, count)
+        else:
+            gaps.extend(map(sub, times[1:], times))
 
     def families(self, *, seen: bool = False) -> list[Family]:
         """Return all metrics, in vLLM's order.

@@ -159,8 +159,10 @@ class Admin:
 
     def admits(self, turn: Turn, placed: Collection[Turn]) -> bool:
         """Whether a turn may begin beside those that have a place: at most `--max-loras` adapters run at once."""
+        if turn.model not in self.loras:
+            return True
         running = {one.model for one in placed if one.model in self.loras}
-        return turn.model not in self.loras or turn.model in running or len(running) < self._app.settings.max_loras
+        return turn.model in running or len(running) < self._app.settings.max_loras
 
     def _may_sleep(self) -> bool:
         return self._app.settings.enable_sleep_mode and os.environ.get("VLLM_SERVER_DEV_MODE") == "1"

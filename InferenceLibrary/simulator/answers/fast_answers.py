@@ -1,15 +1,18 @@
-"""The common stream, fast: one choice of plain text without faults. Same bytes as `streamed_answer` gives.
+"""The common answers, fast: one choice of plain text without faults. Same bytes as the general way gives.
 
-All chunks of a stream differ in their token only, so they are made from constant parts: one JSON text a stream, one
-concatenation a token. A test compares the bytes with those of the general way.
+All chunks of a stream differ in their token only, so they are made from constant parts: one concatenation a token.
+Whole answers differ in their text and their counts. Tests compare the bytes with those of the general way.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from json.encoder import encode_basestring
+from time import time
 from typing import TYPE_CHECKING
 
+from InferenceLibrary.simulator.answers.engine import Output
 from InferenceLibrary.simulator.answers.openai_answers import Shape, envelope, usage_of
 from InferenceLibrary.simulator.answers.openai_requests import Ask
 from InferenceLibrary.simulator.core.delivery import head_bytes
@@ -17,16 +20,19 @@ from InferenceLibrary.simulator.core.draft import DONE, EVENT_STREAM, Draft, chu
 from InferenceLibrary.simulator.core.turn import Beats
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.answers.engine import Output
     from InferenceLibrary.simulator.core.turn import Step, Turn
 
 _CACHE_LIMIT = 50_000
 # Tokens in one write, so that a long answer to a slow client does not lie in memory as a whole.
 _AT_ONCE = 1024
+_MODELS = 100
 _quoted: dict[str, bytes] = {}
-_MARK = "\ue000"
+_MARK, _MARKED_END = "\ue000", "\ue001"
 _END = chunk(f"data: {DONE}\n\n".encode()) + b"0\r\n\r\n"
 _NO_USAGE = b',"usage":null}\n\n'
+# The same object with places for its numbers.
+_USAGE = re.sub(rb":\d", b":%d", to_json(usage_of(Ask("", [], 1), [Output(["a", "b"])])))
+_PLAIN = Draft()
 
 
 def _quote(tokens: list[str]) -> list[bytes]:
@@ -40,6 +46,26 @@ def _quote(tokens: list[str]) -> list[bytes]:
             if token not in _quoted:
                 _quoted[token] = encode_basestring(token).encode()
         return list(map(_quoted.__getitem__, tokens))
+
+
+_begun: dict[tuple[str, str, bool], tuple[int, bytes, bytes]] = {}
+
+
+def _begin(shape: Shape, answer_id: str, model: str, *, chunk: bool) -> bytes:
+    """Return the envelope up to the choices: but for the id, the same for all answers of a model in a second."""
+    kind, now = (shape.prefix, model, chunk), int(time())
+    known = _begun.get(kind)
+    if known is None or known[0] != now:
+        if len(_begun) > _MODELS:
+            _begun.clear()
+        before, _, after = to_json(envelope(shape, _MARK, model, chunk=chunk))[:-1].partition(_MARK.encode())
+        known = _begun[kind] = (now, before, after + b',"choices":')
+    return known[1] + answer_id.encode() + known[2]
+
+
+def _usage(ask: Ask, output: Output) -> bytes:
+    made = output.count
+    return _USAGE % (ask.prompt_tokens, made, ask.prompt_tokens + made, ask.cached_tokens)
 
 
 _made: dict[str, tuple[bytes, bytes, bytes]] = {}
@@ -71,7 +97,7 @@ def fast_stream(
     """Yield the steps of a chunked stream."""
     draft = Draft(content_type=EVENT_STREAM, framing="chunked")
     head = head_bytes(turn, draft, None)
-    start = b'data: %b,"choices":' % to_json(envelope(shape, answer_id, turn.model, chunk=True))[:-1]
+    start = b"data: " + _begin(shape, answer_id, turn.model, chunk=True)
     opening_choice, before, after = _choices(shape)
     before = start + before
     after += _NO_USAGE
@@ -79,7 +105,7 @@ def fast_stream(
     opening = chunk(start + opening_choice + _NO_USAGE) if opening_choice else b""
     closing = chunk(start + to_json([shape.last(0, output.finish)]) + _NO_USAGE)
     if ask.include_usage:
-        closing += chunk(b'%b[],"usage":%b}\n\n' % (start, to_json(usage_of(ask, [output]))))
+        closing += chunk(b'%b[],"usage":%b}\n\n' % (start, _usage(ask, output)))
     closing += _END
     after += b"\r\n"
     tokens = _quote(output.tokens)
@@ -123,3 +149,33 @@ def fast_stream(
         before_tokens, skip = b"", 0
     if not tokens:
         yield before_tokens + closing
+
+
+_whole: dict[str, tuple[bytes, bytes, bytes]] = {}
+
+
+def _whole_choice(shape: Shape) -> tuple[bytes, bytes, bytes]:
+    """Return the only choice of a whole answer before its text, from there to its finish reason, and after that."""
+    if shape.prefix not in _whole:
+        form = to_json([shape.choice(0, Output([_MARK], _MARKED_END), Ask("", [], 0), "")])
+        before, rest = form.split(to_json(_MARK))
+        between, after = rest.split(_MARKED_END.encode())
+        _whole[shape.prefix] = before, between, after
+    return _whole[shape.prefix]
+
+
+def fast_whole(turn: Turn, shape: Shape, answer_id: str, ask: Ask, output: Output) -> Iterator[Step]:
+    """Yield the steps of a whole answer that is not paced: one write."""
+    before, between, after = _whole_choice(shape)
+    body = b'%b%b%b%b%b%b,"usage":%b}' % (
+        _begin(shape, answer_id, turn.model, chunk=False),
+        before,
+        encode_basestring(output.text).encode("utf-8", "replace"),
+        between,
+        output.finish.encode(),
+        after,
+        _usage(ask, output),
+    )
+    yield head_bytes(turn, _PLAIN, len(body)) + body
+    if output.count:
+        turn.sent_tokens(output.count)
