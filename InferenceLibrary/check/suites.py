@@ -57,8 +57,8 @@ def run_suites(
             results = folder / name
         command = [sys.executable, "-m", "robot", "--outputdir", str(results), "--output", "output.xml"]
         command += ["--consolecolors", "off", "--consolewidth", "100", "--metadata", f"Target:{target.shown}"]
-        # What needs a simulator of its own says nothing of the target.
-        command += ["--exclude", "mock", *(word for tag in include for word in ("--include", tag))]
+        # What needs a simulator of its own, or no server at all, says nothing of the target.
+        command += ["--exclude", "mockORonnx", *(word for tag in include for word in ("--include", tag))]
         command += ["--variable", f"MODEL:{target.model}"] if target.model else []
         command.append(str(suites or shipped_folders()[0] / "integration"))
         said: list[str] = []

@@ -117,7 +117,7 @@ class RecordingKeywords(CallGroup):
         from InferenceLibrary.keywords.shared.rule_groups import EVENLY, judge_answer
         from InferenceLibrary.protocol.rules.verdicts import listed as listed_rules
 
-        lump = judge_answer(self.context, stream, only=EVENLY).violations
+        lump = judge_answer(self.context, stream, only=EVENLY).judgement.violations
         if lump:
             raise CheckFailure(f"Stalls of a stream: {listed_rules(lump)}")
         stalls = stalls_of(stream)

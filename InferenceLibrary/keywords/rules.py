@@ -66,7 +66,8 @@ class RuleKeywords(KeywordGroup):
     ) -> None:
         """Judge an answer by the whole book of rules: a reply, a stream, a job, the error of a failed call, a replay.
 
-        What the record does not hold leaves the rules on it not judged; the log tells which.
+        What the record does not hold leaves the rules on it not judged, and what the dialect of its server waives is
+        not held against it; the log tells both.
 
         Args:
             answer: What a call returned, its error with `expected_status=failure`, or what [Replay Answer] did.
@@ -87,22 +88,22 @@ class RuleKeywords(KeywordGroup):
             Answer Should Keep The Rules    ${stream}
         ```
         """
-        from InferenceLibrary.keywords.shared.rule_groups import judge_answer
+        from InferenceLibrary.keywords.shared.rule_groups import judge_answer, told_waived
         from InferenceLibrary.protocol.rules.rule import Level
         from InferenceLibrary.protocol.rules.verdicts import listed
 
-        judgement = judge_answer(
+        judgement, waived = judge_answer(
             self.context, answer, leave_out=to_texts(leave_out or []), only=None if only is None else to_texts(only)
         )
         levels = {Level.MUST, Level.SHOULD} if should else {Level.MUST}
         broken = [violation for violation in judgement.violations if violation.level in levels]
         if broken:
             raise CheckFailure(f"The answer breaks rules of the wire: {listed(broken)}")
-        if not judgement.kept and not judgement.violations:
+        if not judgement.kept and not judgement.violations and not waived:
             reasons = "; ".join(f"{name}: {reason}" for name, reason in judgement.not_judged.items())
             raise CheckFailure(f"Rules: expected at least one that has something to say, got none. {reasons}".strip())
         left = "".join(f"\n    {name} not judged: {reason}" for name, reason in judgement.not_judged.items())
-        self.log.info(f"{len(judgement.kept)} rules are kept: {', '.join(judgement.kept)}{left}")
+        self.log.info(f"{len(judgement.kept)} rules are kept: {', '.join(judgement.kept)}{told_waived(waived)}{left}")
 
 
 def list_broken_rules(context: Context) -> None:

@@ -40,7 +40,7 @@ class ServerKeywords(ConnectionKeywords):
     @keyword(tags=["server"])
     def start_server(
         self,
-        profile: str,
+        profile: str | Any,
         *,
         port: int | None = None,
         alias: str | None = None,
@@ -65,7 +65,8 @@ class ServerKeywords(ConnectionKeywords):
 
         Args:
             profile: Name of a profile that comes with the library (`rfinference profiles` lists them), or the path of
-                a YAML file.
+                a YAML file. Or a server that was started: another one of its kind is, with its model, key, options,
+                arguments, environment and working directory where nothing else is given here.
             port: Port to listen on; a free one by default.
             alias: Name for `server=` arguments and for [Switch Server].
             model: Model to serve and to ask for; the profile's by default.
@@ -102,21 +103,23 @@ class ServerKeywords(ConnectionKeywords):
         """
         from InferenceLibrary.servers.checks import checks_of
         from InferenceLibrary.servers.profile import load_profile
+        from InferenceLibrary.servers.server import StartRequest
         from InferenceLibrary.servers.starting import StartSettings, start
 
-        loaded = load_profile(profile)
+        loaded, like = (load_profile(profile), StartRequest()) if isinstance(profile, str) else self._kind_of(profile)
+        given = {option: revealed(self.context, value) for option, value in options.items()}
         name = alias or loaded.name
         first_token = {"profile": None, "health": "none"}.get(wait_for, wait_for)
         server = start(
             loaded,
             StartSettings(
                 port=port,
-                model=model,
-                options={option: revealed(self.context, value) for option, value in options.items()},
-                arguments=[plain(self.context, argument) for argument in arguments],
-                environment=plain_mapping(self.context, environment),
-                cwd=cwd,
-                api_key=self._key(api_key),
+                model=model or like.model,
+                options={**like.options, **given},
+                arguments=[*like.arguments, *(plain(self.context, argument) for argument in arguments)],
+                environment={**like.environment, **plain_mapping(self.context, environment)},
+                cwd=cwd or like.cwd,
+                api_key=self._key(api_key) or like.api_key,
                 limits=self.context.limits,
                 timeout=seconds(timeout) or self.context.start_timeout,
                 first_token=first_token,
@@ -371,6 +374,24 @@ class ServerKeywords(ConnectionKeywords):
             raise CheckFailure(
                 describe(what, expected=expected, got="none, and it was killed", after=took, detail=detail)
             )
+
+    @staticmethod
+    def _kind_of(server: Any) -> tuple[Any, Any]:
+        """Return the profile of a server, and what its start was asked for.
+
+        Raises:
+            ServerError: It was not started here.
+        """
+        asked = getattr(server, "asked", None)
+        if asked is None:
+            raise ServerError(
+                describe(
+                    "Another server of this kind cannot be started",
+                    expected="a profile, or a server that was started here",
+                    got=f"'{server}'",
+                )
+            )
+        return server.profile, asked
 
     def _key(self, secret: Secret | None) -> str | None:
         return None if secret is None else plain(self.context, secret)

@@ -155,7 +155,12 @@ _ALL = (
     Capability("missing tokens are refused", _F, "A detokenization without tokens is refused.", assumed=True),
     Capability("exact token counts", _F, "A job gives as many tokens as it asks for.", assumed=True),
     Capability("worker id", _F, "A worker's health shows its id.", assumed=True),
-    Capability("known answers", _F, "The model knows the capitals of resources/prompts.yaml."),
+    Capability(
+        "known answers",
+        _F,
+        "The model knows the capitals of resources/prompts.yaml.",
+        "a chat that asks for the capital of France, and Paris in its answer",
+    ),
     Capability("code tasks", _F, "The model answers a task of programming with a program."),
     Capability("relevance", _F, "The model ranks what answers the query above what does not."),
     Capability(

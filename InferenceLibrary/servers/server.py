@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from InferenceLibrary.client.http import Client
@@ -45,6 +46,18 @@ _UNIX = "unix:"
 """What the address of a server on a Unix socket begins with."""
 
 
+@dataclass(frozen=True, repr=False)
+class StartRequest:
+    """What a start was asked for, and another one of its kind is asked for too. It holds secrets."""
+
+    model: str | None = None
+    api_key: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    arguments: Sequence[str] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    cwd: Path | None = None
+
+
 class Server:
     """Something that answers on a base URL.
 
@@ -56,7 +69,7 @@ class Server:
         started: What its start brought about; None for a server that was not started here.
         keep: Whether it lives on when its owner ends, and after the run.
         checks: Checks of readiness beside those of the profile.
-        cwd: Its working directory, for them.
+        asked: What its start was asked for.
         gpu_before: Bytes in use on each GPU before it was started; None when nobody looked.
         start_again: Starts it again as it was started, at the given port where that is free.
         likeness: What servers that were started alike have in common; its address by default.
@@ -72,7 +85,7 @@ class Server:
         *,
         keep: bool = False,
         checks: Sequence[Check] = (),
-        cwd: Path | None = None,
+        asked: StartRequest | None = None,
         gpu_before: Mapping[int, int] | None = None,
         start_again: Callable[[int | None], Started] | None = None,
         likeness: str = "",
@@ -84,7 +97,7 @@ class Server:
         self.keep = keep
         self.checks = (*profile.ready.checks, *checks)
         self.gpu_before = gpu_before
-        self._cwd = cwd
+        self.asked = asked
         self._started = started
         self._start_again = start_again
         self._likeness = likeness
@@ -144,7 +157,7 @@ class Server:
     @property
     def facts(self) -> Facts:
         """What checks of readiness are told."""
-        return facts_of(self.base_url, self.model, self.pid, self.log_path, self._cwd)
+        return facts_of(self.base_url, self.model, self.pid, self.log_path, self.asked.cwd if self.asked else None)
 
     def strangers(self) -> list[str]:
         """Return who else listens where this server is asked: who shares its port (SO_REUSEPORT) gets some calls."""

@@ -27,7 +27,7 @@ from InferenceLibrary.servers.checks import Check
 from InferenceLibrary.servers.command import build_command, filled
 from InferenceLibrary.servers.gpu_gate import await_free_memory
 from InferenceLibrary.servers.profile import Profile
-from InferenceLibrary.servers.server import Server, Started, state_of
+from InferenceLibrary.servers.server import Server, Started, StartRequest, state_of
 from InferenceLibrary.sizes import parse_bytes
 
 _PORT_TRIES = 5
@@ -122,10 +122,16 @@ def start(
         started,
         keep=settings.keep,
         checks=settings.checks,
-        cwd=settings.cwd,
+        asked=_asked(settings),
         gpu_before=gpu_before,
         start_again=lambda old: _start_again(profile, settings, surroundings, old),
         likeness=_likeness(profile, settings),
+    )
+
+
+def _asked(settings: StartSettings) -> StartRequest:
+    return StartRequest(
+        settings.model, settings.api_key, settings.options, settings.arguments, settings.environment, settings.cwd
     )
 
 

@@ -4,7 +4,7 @@ Documentation    Vectors of texts: their form, both encodings, order, likeness, 
 Resource         ../../resources/target.resource
 Variables        ../../resources/prompts.yaml
 
-Suite Setup      Use Target For Embeddings
+Suite Setup      Use Target Started With    embeddings    embeddings=True    pooling=mean
 
 Test Tags        embeddings
 
@@ -71,15 +71,6 @@ A Wrong Index Of A Vector Is Found Out
 
 
 *** Keywords ***
-Use Target For Embeddings
-    [Documentation]    The target. llama-server gives embeddings only when it is told so at its start.
-    ${server} =    Use Target
-    IF    $server.profile.name == 'llama.cpp'
-        Stop Server
-        Start Server    llama.cpp    model=${server.model}    embeddings=True    pooling=mean
-    END
-    Skip Unless Server Supports    embeddings
-
 Input Should Be Refused
     [Documentation]    A 4xx with an error object, where a text is taken. Without fields nothing but the model is sent.
     [Arguments]    &{fields}

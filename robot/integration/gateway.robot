@@ -152,7 +152,7 @@ A Stream That An Upstream Cuts Is Noticed
 *** Keywords ***
 Prepare
     [Documentation]    Meets the gateway; a stand-in gets two simulators as upstreams.
-    Skip If Integration Tests Are Off
+    Skip If The Target Is Another    %{LLM_GATEWAY_URL=}    llm-gateway
     VAR    ${upstreams}    ${None}
     IF    not '%{LLM_GATEWAY_URL=}'
         ${one} =    Start Server    simulator    model=phi-4    alias=one    arguments=--control-port=0

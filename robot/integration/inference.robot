@@ -7,7 +7,7 @@ Library          InferenceLibrary    rules=fail-tagged
 
 Suite Setup      Run Keywords    Skip If Integration Tests Are Off    AND    Start Server    simulator-onnx
 
-Test Tags        onnx    inference
+Test Tags        onnx    inference    mock
 
 
 *** Test Cases ***

@@ -113,7 +113,7 @@ Its Log Is Kept And Searched
 
 A Crash Is Told By Code And Not Taken For An End
     [Tags]    mock    covers:worker-death
-    Skip Unless Server Supports    fault injection    server=kind
+    Skip Unless Server Supports    fault injection    server=${TARGET_SERVER}
     Start One    fault=crash-after:code=7
     Run Keyword And Expect Error    *its process ended with exit code 7*    Chat    ${SHORT_PROMPT}
     ${exit} =    Server Should Have Exited    exit_code=7
@@ -121,7 +121,7 @@ A Crash Is Told By Code And Not Taken For An End
 
 A Server That Ignores Term Is Killed
     [Tags]    mock
-    Skip Unless Server Supports    fault injection    server=kind
+    Skip Unless Server Supports    fault injection    server=${TARGET_SERVER}
     ${server} =    Start One    fault=ignore-term
     Run Keyword And Expect Error    *did not stop gracefully*    Stop Server    graceful_within=100 ms
     Server Should Have Exited    server=${server}    signal=KILL
@@ -129,7 +129,7 @@ A Server That Ignores Term Is Killed
 
 Health That Never Comes Is Told With Its Stage
     [Tags]    mock    covers:worker-ready-timeout
-    Skip Unless Server Supports    fault injection    server=kind
+    Skip Unless Server Supports    fault injection    server=${TARGET_SERVER}
     ${usual} =    Get Server Timing    healthy    server=${TARGET_SERVER}
     Run Keyword And Expect Error    *is not ready (healthy): expected 200*got status 503*
     ...    Start One    fault=never-ready    timeout=${{5 * $usual}}
@@ -146,14 +146,12 @@ A Broken Model File Ends The Start At Once
 Find The Kind Of Server
     [Documentation]    Uses the target once; the tests start their own of its kind.
     ${server} =    Use Target
-    Skip If    $server.profile.start is None    The target is connected to, so its life is not ours to test.
+    Skip If    $server.process is None    The target is connected to, so its life is not ours to test.
     VAR    ${TARGET_SERVER}    ${server}    scope=SUITE
-    VAR    ${KIND}    ${server.profile.name}    scope=SUITE
     VAR    ${OPTIONS}    ${server.profile.start.options}    scope=SUITE
-    Connect To Server    ${server.base_url}    alias=kind    profile=${KIND}    model=${server.model}
 
 Start One
-    [Documentation]    Starts a server of the target's kind, for this test.
+    [Documentation]    Starts another server as the target was started, for this test.
     [Arguments]    &{options}
-    ${server} =    Start Server    ${KIND}    &{options}
+    ${server} =    Start Server    ${TARGET_SERVER}    &{options}
     RETURN    ${server}

@@ -6,7 +6,7 @@ Documentation    The server's program on the command line: it is there, tells it
 
 Resource         ../../resources/target.resource
 
-Suite Setup      Use Target That Supports    program
+Suite Setup      Use Target Whose Program Supports    program
 
 Test Tags        program
 

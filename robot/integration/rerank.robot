@@ -3,7 +3,7 @@ Documentation    Documents put in the order of their relevance: order, scores, h
 
 Resource         ../../resources/target.resource
 
-Suite Setup      Use Target For Rankings
+Suite Setup      Use Target Started With    rerank    reranking=True
 
 Test Tags        rerank
 
@@ -195,15 +195,6 @@ A Wrong Order Is Found Out
 
 
 *** Keywords ***
-Use Target For Rankings
-    [Documentation]    The target. llama-server ranks only when it is told so at its start.
-    ${server} =    Use Target
-    IF    $server.profile.name == 'llama.cpp'
-        Stop Server
-        Start Server    llama.cpp    model=${server.model}    reranking=True
-    END
-    Skip Unless Server Supports    rerank
-
 Rankings Should Agree
     [Documentation]    Two replies hold the same scores.
     [Arguments]    ${reply}    ${expected}

@@ -174,7 +174,7 @@ Prepare
     IF    $url
         Use System    ${url}    router    api-router    model=${MODEL}    api_key=${KEY}
     ELSE
-        Skip If Integration Tests Are Off
+        Skip If The Target Is Another    ${url}    api-router
         ${one} =    Start Server    simulator    model=gpt-4o    alias=one    arguments=--control-port=0
         ${two} =    Start Server    simulator    model=gpt-4o    alias=two
         VAR    &{BACKENDS}    one=${one.base_url}    two=${two.base_url}    scope=SUITE

@@ -7,7 +7,7 @@ Documentation    A chat in a real terminal, driven as a person drives it: ask, r
 Library          OperatingSystem
 Resource         ../../resources/target.resource
 
-Suite Setup      Use Target That Supports    terminal
+Suite Setup      Use Target Whose Program Supports    terminal
 
 Test Tags        terminal
 

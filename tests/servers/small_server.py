@@ -33,6 +33,8 @@ def chat(asked: Any) -> tuple[int, Any]:
         value = asked.get(name)
         if value is not None and (not isinstance(value, kind) or isinstance(value, bool) or value < least):
             return 400, refused(f"{name}: a number of at least {least} is needed")
+    if asked.get("stream_options") and not asked.get("stream"):
+        return 400, refused("stream_options: for streams only")
     content = messages[-1]["content"]
     text = content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
     words = [word if at == 0 else f" {word}" for at, word in enumerate(text.split())] or ["nothing"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.log import seen
@@ -71,6 +71,15 @@ def asked_besides(answer: Any, *, tools: Any = None, logprobs: int | None = None
     return replace(exchange, request=exchange.request._replace(body=json.dumps(whole).encode()))
 
 
+class AnswerVerdict(NamedTuple):
+    """What the rules say of an answer of a known server."""
+
+    judgement: Judgement
+    """Its violations are those that are held against the server."""
+    waived: dict[str, str]
+    """Ids of broken rules that its profile waives, with the reason."""
+
+
 def judge_answer(
     context: Context,
     answer: Any,
@@ -78,7 +87,7 @@ def judge_answer(
     leave_out: Collection[str] = (),
     only: Collection[str] | None = None,
     exchange: Exchange | None = None,
-) -> Judgement:
+) -> AnswerVerdict:
     """Judge an answer, or the record that is given of it; what its server's profile waives is not held against it."""
     from InferenceLibrary.protocol.rules.book import judge
     from InferenceLibrary.protocol.rules.rule import Known
@@ -88,8 +97,13 @@ def judge_answer(
     known = Known() if server is None else Known(models=server.client.listed, reference=server.profile.reference)
     judgement = judge(exchange, known, leave_out=leave_out, only=only)
     waivers = () if server is None else server.profile.waivers
-    held = tuple(one for one in judgement.violations if not any(waiver.covers(one) for waiver in waivers))
-    return judgement._replace(violations=held)
+    reasons = [
+        (one, next((waiver.reason for waiver in waivers if waiver.covers(one)), "")) for one in judgement.violations
+    ]
+    held = tuple(one for one, reason in reasons if not reason)
+    return AnswerVerdict(
+        judgement._replace(violations=held), {one.rule.id: reason for one, reason in reasons if reason}
+    )
 
 
 def hold(context: Context, what: str, answer: Any, rules: Collection[str], exchange: Exchange | None = None) -> None:
@@ -100,12 +114,17 @@ def hold(context: Context, what: str, answer: Any, rules: Collection[str], excha
     """
     from InferenceLibrary.protocol.rules.verdicts import listed
 
-    judgement = judge_answer(context, answer, only=rules, exchange=exchange)
+    judgement, waived = judge_answer(context, answer, only=rules, exchange=exchange)
     if judgement.violations:
         raise CheckFailure(f"{what}: {listed(judgement.violations)}")
-    if not judgement.kept:
+    if not judgement.kept and not waived:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in judgement.not_judged.items())
         raise CheckFailure(
             f"{what}: expected an answer that has it, got {answer}" + (f" (not judged: {reasons})." if reasons else ".")
         )
-    seen(f"{what}: {', '.join(sorted(judgement.kept))} kept by {answer}.")
+    seen(f"{what}: {', '.join(sorted(judgement.kept)) or 'nothing'} kept by {answer}{told_waived(waived)}.")
+
+
+def told_waived(waived: dict[str, str]) -> str:
+    """Return what is waived, for the end of a line; empty where nothing is."""
+    return "".join(f"; waived {name}: {reason}" for name, reason in waived.items())

@@ -76,6 +76,10 @@ PROBES: dict[str, tuple[CheckCall, ...]] = {
         _chat("a chat answered as JSON", "json object", response_format={"type": "json_object"}, max_tokens=64,
               messages=[{"role": "user", "content": "Answer as JSON: a city of France, with the key city."}]),
     ),
+    "known answers": (
+        _chat("a chat about a capital", "known answers", temperature=0, max_tokens=32,
+              messages=[{"role": "user", "content": "What is the capital of France?"}]),
+    ),
     "repeatable answers": (_TWICE, replace(_TWICE, name="the same chat again")),
     "seed": (_SEEDED, replace(_SEEDED, name="the seeded chat again")),
     "ignore_eos": (_chat("a chat that goes on", "ignore_eos", ignore_eos=True),),

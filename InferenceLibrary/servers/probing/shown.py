@@ -108,6 +108,11 @@ def _goes_on(exchanges: Sequence[Exchange]) -> str:
     return "" if reason == "length" else f"the answer ended with {reason}"
 
 
+def _paris(exchanges: Sequence[Exchange]) -> str:
+    text = _reply(exchanges).text
+    return "" if "paris" in text.lower() else f"the capital of France is not known: {shorten(text, 60)!r}"
+
+
 SHOWN: dict[str, Shows] = {
     "streams": _event_stream,
     "usage in streams": _usage_in_stream,
@@ -122,6 +127,7 @@ SHOWN: dict[str, Shows] = {
     "dimensions": _sixteen,
     "documents in rankings": _documents,
     "reasoning": _thoughts,
+    "known answers": _paris,
     "repeatable answers": _the_same,
     "seed": _the_same,
     "ignore_eos": _goes_on,
