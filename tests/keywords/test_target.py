@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 from inner_suites import InnerRun, run_inner
+from robot.api.types import Secret
 
 from InferenceLibrary import InferenceLibrary
+from InferenceLibrary.errors import CheckFailure, ServerError
 from InferenceLibrary.processes.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -155,3 +157,49 @@ def test_skipping_is_loud_in_every_suite(tmp_path: Path) -> None:
         assert "SKIP_INTEGRATION_TESTS=true skips all integration tests. Unset it to run them." in outcome.message
     assert done.return_code == 0
     assert not (tmp_path / "inference").exists(), "nothing was started"
+
+
+def test_another_server_of_the_same_kind_is_started_as_the_first_was(simulator: Any, tmp_path: Path) -> None:
+    library = InferenceLibrary()
+    library.context.output_dir = tmp_path
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        "title: Own\nmodel: none\nstart:\n"
+        "  command: [inference-simulator, --port, '{port}', --served-model-name, '{model}']\n"
+        "  options: {seed: {flag: --seed}, key: {flag: --api-key}}\n",
+        encoding="utf-8",
+    )
+    try:
+        first = library.start_server(str(own), model="first", key="k-1", api_key=Secret("k-1"), seed=1)
+        other = library.start_server(first, seed=2)
+        assert other.base_url != first.base_url
+        assert (other.profile, other.model) == (first.profile, "first")
+        assert (other.asked.options, other.client.api_key) == ({"key": "k-1", "seed": 2}, "k-1")
+        assert library.list_models(server=other) == ["first"]
+        connected = library.connect_to_server(simulator.base_url)
+        with pytest.raises(ServerError, match=r"expected a profile, or a server that was started here, got "):
+            library.start_server(connected)
+    finally:
+        library.close()
+
+
+def test_a_waived_rule_alone_is_enough_to_judge_an_answer(simulator: Any, tmp_path: Path) -> None:
+    library = InferenceLibrary()
+    library.context.output_dir = tmp_path
+    mine = tmp_path / "mine.yaml"
+    try:
+        for waives in ("", "waives: [{rule: C18, reason: it takes them}]\n"):
+            mine.write_text(f"title: Mine\n{waives}ready: {{first_token: none}}\n", encoding="utf-8")
+            server = library.connect_to_server(simulator.base_url, profile=str(mine))
+            right = {"model": "first", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 16}
+            headers = {"x-inference-fault": "accepts-stream-options"}
+            body = {**right, "stream_options": {"include_usage": True}}
+            reply = library.send_request("POST", "/v1/chat/completions", body, headers=headers, server=server)
+            assert reply.status == 200
+            if waives:
+                library.answer_should_keep_the_rules(reply, only="C18")
+            else:
+                with pytest.raises(CheckFailure, match="C18"):
+                    library.answer_should_keep_the_rules(reply, only="C18")
+    finally:
+        library.close()

@@ -93,7 +93,9 @@ def judge_answer(
     from InferenceLibrary.protocol.rules.rule import Known
 
     exchange = exchange or exchange_of(answer)
-    server = next((one for one in context.servers if exchange.request.url.startswith(one.client.base_url + "/")), None)
+    # Of several connections to one address the last one says best what is known of the server.
+    asked = [one for one in context.servers if exchange.request.url.startswith(one.client.base_url + "/")]
+    server = asked[-1] if asked else None
     known = Known() if server is None else Known(models=server.client.listed, reference=server.profile.reference)
     judgement = judge(exchange, known, leave_out=leave_out, only=only)
     waivers = () if server is None else server.profile.waivers
