@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from InferenceLibrary.errors import InferenceError, describe
 
@@ -32,6 +35,20 @@ def write_text(path: Path, text: str, *, errors: str = "strict") -> None:
     """
     try:
         path.write_text(text, encoding="utf-8", errors=errors)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+@contextlib.contextmanager
+def text_file(path: Path, *, errors: str = "strict") -> Iterator[TextIO]:
+    """Write a text file as UTF-8 piece by piece, line ends as they are.
+
+    Raises:
+        InferenceError: It cannot be written; the message names the file, the cause and what to do.
+    """
+    try:
+        with path.open("w", encoding="utf-8", errors=errors, newline="") as file:
+            yield file
     except OSError as error:
         raise _unwritable(path, error) from None
 

@@ -125,7 +125,8 @@ _BYTE_UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib
 
 
 def to_quantity(value: Any, unit: str) -> float:
-    """Return what a test expects of a number: `200 ms` as 0.2 for unit `s`, `2 GB` as 2e9 for unit `B`, else a float.
+    """Return what a test expects of a number: `200 ms` as 0.2 for unit `s`, `2 GB` as 2e9 for unit `B`, `10 %` as 0.1
+    for unit `%`, else a float.
 
     Raises:
         ValueError: The text is not a number of that unit.
@@ -136,6 +137,7 @@ def to_quantity(value: Any, unit: str) -> float:
     kind = {
         "s": "a time with a unit, such as 200 ms or 2 s",
         "B": f"bytes with a unit of {', '.join(_BYTE_UNITS)}",
+        "%": "a share, such as 10 % or 0.1",
     }.get(unit, f"a number of {unit}" if unit else "a number")
     try:
         if isinstance(value, int | float):
@@ -148,6 +150,8 @@ def to_quantity(value: Any, unit: str) -> float:
         elif unit == "B":
             digits = text.rstrip(ascii_letters + " ")
             number = float(digits) * _BYTE_UNITS[text[len(digits) :].strip().lower() or "b"]
+        elif unit == "%":
+            number = float(text[:-1]) / 100 if text.endswith("%") else float(text)
         else:
             number = float(text.removesuffix(unit).strip() if unit else text)
     except (ValueError, KeyError, OverflowError):

@@ -14,6 +14,7 @@ from InferenceLibrary.keywords.shared.assertions import check_number
 from InferenceLibrary.keywords.shared.load_plans import LOAD, LoadGroup, plan_of, schedule_of
 from InferenceLibrary.keywords.shared.shared_arguments import takes
 from InferenceLibrary.keywords.shared.test_facts import note_load
+from InferenceLibrary.types import Texts
 
 if TYPE_CHECKING:
     from InferenceLibrary.load.result import LoadResult
@@ -36,6 +37,7 @@ class LoadKeywords(LoadGroup):
         burst: int = 1,
         cancel: float = 0.0,
         max_error_rate: float | None = None,
+        stop_when: Texts | None = None,
         save_as: Path | None = None,
         alias: str | None = None,
         server: Any = None,
@@ -63,6 +65,7 @@ class LoadKeywords(LoadGroup):
             burst: So many requests of `rate` start together.
             cancel: Share of the requests, 0 to 1, that are broken off after their first output.
             max_error_rate: Share of failed requests, 0 to 1, at which the run stops early.
+            stop_when: Condition on the last hundred requests at which the run ends early, such as `ttft_p99 > 2 s`.
             save_as: Folder for `summary.json`, the baseline of later runs, and a row for each request in
                 `requests.jsonl` and `requests.csv`.
             alias: Name for later keywords.
@@ -91,7 +94,14 @@ class LoadKeywords(LoadGroup):
             users, rate, bool(options.get("poisson")), think.total_seconds(), ramp.total_seconds(), burst, trace
         )
         plan = plan_of(found, schedule, options, turns=turns, cancel=cancel, max_error_rate=max_error_rate)
-        result = self.interruptible(lambda: run(plan, self.progress_of(found.name)), alias)
+        watch = None
+        if stop_when is not None:
+            from InferenceLibrary.keywords.shared.load_limits import check_names, read_limits, stopped_by
+
+            conditions = read_limits(stop_when, "ttft_p99 > 2 s")
+            check_names(conditions)
+            watch = stopped_by(conditions)
+        result = self.interruptible(lambda: run(plan, self.progress_of(found.name), watch), alias)
         self.context.loads.add(result, alias)
         note_load(self.context, found, result)
         self.told(result)
@@ -109,6 +119,9 @@ class LoadKeywords(LoadGroup):
         `latency`, `scheduled_latency` (times) and `rate` (tokens per second), each with `_p50`, `_p99`, `_mean`,
         `_max` or the like. Totals are `failures`, `error_rate`, `requests_per_second`, `tokens_per_second`,
         `output_tokens`, `concurrency`, `held_back`, `delivered` and `repeated_ids`.
+
+        In a long load nothing should become worse: `ttft_drift < 10 %` is the rise of its values from the first quarter
+        of the load to the last, `error_rate_drift <= 1 %` that of the share of failures.
 
         Args:
             *limits: Such as `ttft_p99 < 300 ms`, `failures == 0`, `tokens_per_second >= 30`.
@@ -226,7 +239,6 @@ class LoadKeywords(LoadGroup):
 def _why(found: LoadResult) -> list[str]:
     """What may explain a limit that was not met."""
     errors = [f"    {count} times {name}" for name, count in found.errors.items()]
-    first = next((one.detail for one in found.measured if one.error and one.detail), None)
-    if first is not None:
-        errors.append(f"    the first: {first}")
+    if (first := found.tally.first_failure) is not None:
+        errors.append(f"    the first: {first.detail}")
     return [f"{found}", *(["Failures:", *errors] if errors else []), *(f"Remark: {one}" for one in found.remarks)]

@@ -6,6 +6,7 @@ import bisect
 import itertools
 import math
 import random
+import statistics
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -17,8 +18,23 @@ from InferenceLibrary.stats import Interval
 _RESAMPLES = 1000
 _MEANS = 400
 """Resamples of the mean, whose distribution is smooth."""
-_BLOCKS = 50
+BLOCKS = 48
 """Groups of neighbours in time, which are resampled for the mean: what disturbs a request disturbs its neighbours."""
+
+
+_DISTINCT = 100_000
+"""Different values that are kept apart; of more the fifth digit is rounded."""
+_FEWEST = 40
+
+
+def coarser(counts: Counter[int]) -> Counter[int]:
+    """Return counts of at most some hundred thousand different values, rounded to four digits where they are more."""
+    if len(counts) <= _DISTINCT:
+        return counts
+    found = Counter[int]()
+    for value, count in counts.items():
+        found[round(value, 4 - len(str(abs(value))))] += count
+    return found
 
 
 class CountedValues:
@@ -41,7 +57,7 @@ class CountedValues:
     def of(values: Iterable[float], step: float = 1e-6) -> CountedValues:
         """Return the sample of some values, one or more, in the order of time."""
         numbers = [round(value / step) for value in values]
-        edges = [len(numbers) * place // _BLOCKS for place in range(_BLOCKS + 1)]
+        edges = [len(numbers) * place // BLOCKS for place in range(BLOCKS + 1)]
         blocks = [(sum(numbers[low:high]), high - low) for low, high in itertools.pairwise(edges)]
         return CountedValues(Counter(numbers), step, blocks)
 
@@ -66,6 +82,20 @@ class CountedValues:
         if count <= most:
             return [self._at(place) * self._step for place in range(count)]
         return [self._at((2 * place + 1) * count // (2 * most)) * self._step for place in range(most)]
+
+    @property
+    def drift(self) -> float | None:
+        """How much larger the values of the last quarter are than those of the first, as a share of these.
+
+        Each quarter is the median of the means of its groups of neighbours, so one slow moment is not a drift. None
+        where there are fewer than 40 values.
+        """
+        means = [total / count for total, count in self._blocks]
+        quarter = len(means) // 4
+        if len(self) < _FEWEST or not quarter:
+            return None
+        first, last = statistics.median(means[:quarter]), statistics.median(means[-quarter:])
+        return (last - first) / first if first else None
 
     def describe(self, seed: int = 0) -> Distribution:
         """Return what the sample looks like; the intervals are bootstrapped at 95 %, seeded."""
@@ -123,18 +153,6 @@ class CountedValues:
     def _between(drawn: list[float], estimate: float) -> Interval:
         low, high = drawn[int(len(drawn) * 0.025)], drawn[int(len(drawn) * 0.975) - 1]
         return Interval(estimate, min(low, estimate), max(high, estimate), 0.95, 0.95)
-
-
-def counted(series: Sequence[Sequence[int] | array[int]], step: float) -> CountedValues | None:
-    """Return the sample of several series of whole numbers, in the order of time; None where all are empty."""
-    counts = Counter[int]()
-    blocks = []
-    edges = [len(series) * place // _BLOCKS for place in range(_BLOCKS + 1)]
-    for low, high in itertools.pairwise(edges):
-        block = array("q", itertools.chain.from_iterable(series[low:high]))
-        counts.update(block)
-        blocks.append((sum(block), len(block)))
-    return CountedValues(counts, step, blocks) if counts else None
 
 
 @dataclass(frozen=True)

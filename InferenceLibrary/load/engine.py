@@ -11,11 +11,12 @@ import itertools
 import socket
 import struct
 import time
+from array import array
 from collections.abc import Callable, Iterator
 
 from InferenceLibrary.load.connections import CONNECTING, SECURING, LoadConnection, Raw
 from InferenceLibrary.load.framing import ChunkWalk, read_head
-from InferenceLibrary.load.line import Line
+from InferenceLibrary.load.line import Line, kernel_offset
 from InferenceLibrary.load.plan import LoadPlan, Users
 from InferenceLibrary.load.polling import Poll
 from InferenceLibrary.load.talks import Talks
@@ -26,6 +27,9 @@ _HEARTBEAT = 0.01
 _STALL = 0.02
 _SWEEP = 0.1
 _READ = 1 << 16
+_LAGS = 10_000
+_A_READ = 50
+"""Bytes of memory that half a read takes, beside what came: its object and its time."""
 _HUNG = 2.0
 """Seconds that a connection may stay open and silent after `[DONE]`."""
 _stamp = struct.Struct("@qq").unpack
@@ -62,16 +66,21 @@ class LoadEngine:
         self._connections: dict[int, LoadConnection] = {}
         self._idle: list[LoadConnection] = []
         self.finished: list[Raw] = []
-        self.started = self.failed = self.active = self.missed = 0
-        self.lateness: list[float] = []
-        self.lags: list[float] = []
+        """What requests left that nobody has taken yet: `take`."""
+        self.held = 0
+        """So many bytes of memory they hold, about."""
+        self.started = self.ended = self.failed = self.active = self.missed = 0
+        self.lateness = array("d")
+        self.lags = array("d")
+        """The longest."""
+        self.lag_count = 0
         self.stalls: list[float] = []
         self.steps = 0
         self.stopped: str | None = None
         self.interrupted = False
         self._exhausted = False
         self._recent: list[bool] = []
-        self._offset = self._measure_offset()
+        self._offset = kernel_offset()
         self._due: list[tuple[float, int]] = []
         count = plan.warmup + plan.requests if plan.requests is not None else None
         self._numbers = (
@@ -93,12 +102,6 @@ class LoadEngine:
             return float("inf")
         offset = next(self._arrivals, None)
         return float("inf") if offset is None or self.begin + offset > self._ends else self.begin + offset
-
-    @staticmethod
-    def _measure_offset() -> float:
-        """Seconds from the monotonic clock to that of the kernel's stamps: the closest of some pairs."""
-        pairs = [(-_clock() + time.time(), -(first - _clock())) for first in (_clock() for _ in range(5))]
-        return min(pairs, key=lambda pair: pair[1])[0]
 
     def run(self) -> None:
         """Send everything, then wait for what is open."""
@@ -124,6 +127,11 @@ class LoadEngine:
             ahead = min(self._next, self._due[0][0] if self._due else float("inf")) - _clock()
             self._take(self._poll.wait(0 if ahead <= 0 and not over else min(_HEARTBEAT, max(ahead, 0) or _HEARTBEAT)))
         self.close()
+
+    def take(self) -> list[Raw]:
+        """Return what requests left, once."""
+        taken, self.finished, self.held = self.finished, [], 0
+        return taken
 
     def close(self) -> None:
         """End what is open, and keep what came of it."""
@@ -187,7 +195,7 @@ class LoadEngine:
         if connection.out:
             self._poll.watch(connection.fd, writing=True, again=True)
 
-    def _take(self, ready: list[tuple[int, int]]) -> None:  # noqa: PLR0912 - a call costs as much as what it does here
+    def _take(self, ready: list[tuple[int, int]]) -> None:  # noqa: PLR0912, PLR0915 - a call costs as much as what it does here
         now = _clock()
         stamp = now
         got = False
@@ -238,6 +246,7 @@ class LoadEngine:
                 self._drop(connection)
         if got:
             self.lags.append(_clock() - stamp)
+            self.lag_count += 1
 
     def _writable(self, connection: LoadConnection) -> None:
         if connection.connected == CONNECTING:
@@ -343,6 +352,8 @@ class LoadEngine:
             turn=connection.turn,
         )
         self.finished.append(raw)
+        self.held += sum(map(len, parts[::2])) + _A_READ * len(parts)
+        self.ended += 1
         if self._talks is not None:
             self._talks.add(connection.user, raw, good=not bad and not cancelled, last=self.plan.turns)
         connection.connected = None
@@ -413,9 +424,11 @@ class LoadEngine:
 
     def _sweep(self, now: float) -> None:
         """End what takes too long; see whether the kernel's clock was set."""
-        offset = self._measure_offset()
+        offset = kernel_offset()
         self.steps += abs(offset - self._offset) > 0.001
         self._offset = offset
+        if len(self.lags) > 2 * _LAGS:
+            self.lags = array("d", sorted(self.lags)[-_LAGS:])
         for connection in list(self._connections.values()):
             if connection.parts is None:
                 continue

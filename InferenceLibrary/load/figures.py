@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from InferenceLibrary.errors import MonitorError, describe
-from InferenceLibrary.load.counted import CountedValues, counted
 from InferenceLibrary.load.measurement import Reduction, read_percentile
 from InferenceLibrary.load.record import Record
 
@@ -24,21 +23,6 @@ class RequestFigure(NamedTuple):
     def step(self) -> float:
         """How exactly values are kept: a microsecond, a thousandth of a token a second, a token."""
         return {"s": 1e-6, "tokens/s": 1e-3}.get(self.unit, 1.0)
-
-    def sample(self, records: Sequence[Record]) -> CountedValues | None:
-        """Return the values of requests, in their order; None where they have none."""
-        if self.values is _gaps:
-            return counted([one.gap_micros() for one in records], self.step)
-        if self.values is _token_latencies:
-            return counted(
-                [
-                    one.gap_micros() if one.token_a_chunk else [round(1e6 / one.rate)] if one.rate else ()
-                    for one in records
-                ],
-                self.step,
-            )
-        values = [value for one in records for value in self.values(one)]
-        return CountedValues.of(values, self.step) if values else None
 
 
 def _one(value: float | None) -> list[float]:
@@ -89,26 +73,33 @@ def figure_of(name: str) -> RequestFigure:
 
 TOTALS = (
     *("requests", "failures", "error_rate", "requests_per_second", "tokens_per_second", "output_tokens"),
-    *("concurrency", "held_back", "delivered", "repeated_ids"),
+    *("concurrency", "held_back", "delivered", "repeated_ids", "error_rate_drift"),
 )
 """Figures of a load as a whole."""
 
 
-def read_figure(name: str, totals: Iterable[str]) -> tuple[str, Reduction]:
-    """Return the figure and the reduction that a name such as `ttft_p99` or `latency_mean` asks for.
+DRIFT = "drift"
+"""In place of a percentile: how much a figure rose from the first quarter of a load to the last, as a share."""
+
+
+def read_figure(name: str, totals: Iterable[str]) -> tuple[str, Reduction | None]:
+    """Return the figure and the reduction that a name such as `ttft_p99` or `latency_mean` asks for; None for a drift.
 
     Raises:
         MonitorError: It is neither that nor one of `totals`; the message has the nearest name.
     """
     figure, _, at = name.rpartition("_")
     if figure not in FIGURES or not at:
-        known = [*totals, *(f"{one}_{at}" for one in FIGURES for at in ("p50", "p90", "p95", "p99", "mean", "max"))]
+        known = [
+            *totals,
+            *(f"{one}_{at}" for one in FIGURES for at in ("p50", "p90", "p95", "p99", "mean", "max", DRIFT)),
+        ]
         nearest = difflib.get_close_matches(name, known, 1)
         raise MonitorError(
             describe(
                 f"Unknown figure '{name}'",
-                expected=f"one of {', '.join(totals)}, or {', '.join(FIGURES)} with _p99, _mean, _max or the like",
+                expected=f"one of {', '.join(totals)}, or {', '.join(FIGURES)} with _p99, _mean, _drift or the like",
                 hint=f"did you mean '{nearest[0]}'?" if nearest else None,
             )
         )
-    return figure, read_percentile(at)
+    return figure, None if at == DRIFT else read_percentile(at)

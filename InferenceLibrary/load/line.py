@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+import time
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ from InferenceLibrary.load.plan import LoadPlan
 
 _TIMESTAMPNS = 35
 _LINUX = sys.platform == "linux"
+_clock = time.monotonic
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -51,3 +53,9 @@ class Line:
         connection = LoadConnection(sock, tls)
         sock.connect_ex(address)
         return connection
+
+
+def kernel_offset() -> float:
+    """Return the seconds from the monotonic clock to that of the kernel's stamps: the closest of some pairs."""
+    pairs = [(time.time() - _clock(), _clock() - first) for first in (_clock() for _ in range(5))]
+    return min(pairs, key=lambda pair: pair[1])[0]

@@ -91,7 +91,7 @@ class Record(msgspec.Struct):
     def gap_micros(self) -> array.array[int]:
         """Microseconds between chunks with output."""
         found = memoryview(self.micros).cast("I")
-        return array.array("I", map(operator.sub, found[1:], found))
+        return array.array("q", map(operator.sub, found[1:], found))
 
     def gaps(self) -> Iterator[float]:
         """Seconds between chunks with output."""

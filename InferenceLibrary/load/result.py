@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import csv
-import io
+import itertools
 import json
-from collections import Counter
-from collections.abc import Callable, Iterator
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from InferenceLibrary.errors import MonitorError, describe
-from InferenceLibrary.files import make_folder, write_text
+from InferenceLibrary.files import make_folder, text_file, write_text
 from InferenceLibrary.load.counted import CountedValues, Distribution
 from InferenceLibrary.load.figures import FIGURES, figure_of, read_figure
 from InferenceLibrary.load.plan import LoadPlan, Users
 from InferenceLibrary.load.record import Record
+from InferenceLibrary.load.records import Selection
+from InferenceLibrary.load.tally import LoadTally
 from InferenceLibrary.stats import percentile
 
 SCHEMA = 1
@@ -69,15 +72,17 @@ class LoadResult:
         machine: On what machine.
         foreign: Share of the machine that others took, 0 to 1; None where that is not known.
         clock: The beginning of the load on the monotonic clock, which monitors have too; None: it is not known.
+        stopped: Why it ended early, by a condition of the test; None: it did not.
     """
 
     plan: LoadPlan
     began: float
-    records: list[Record]
+    records: Sequence[Record]
     workers: list[WorkerFacts]
     machine: dict[str, str]
     foreign: float | None
     clock: float | None = None
+    stopped: str | None = None
 
     @property
     def name(self) -> str:
@@ -85,40 +90,42 @@ class LoadResult:
         return self.plan.name
 
     @cached_property
-    def measured(self) -> list[Record]:
-        """The records that count: without warm-up."""
-        return [one for one in self.records if not one.warmup]
+    def measured(self) -> Sequence[Record]:
+        """The records that count: without warm-up, which comes first."""
+        return self.records[sum(1 for _ in itertools.takewhile(lambda one: one.warmup, self.records)) :]
 
     @cached_property
-    def succeeded(self) -> list[Record]:
-        return [one for one in self.measured if one.succeeded]
+    def succeeded(self) -> Sequence[Record]:
+        return Selection(self.measured, self.tally.good)
+
+    @cached_property
+    def tally(self) -> LoadTally:
+        """What all figures come from: the records are read once."""
+        return LoadTally(self.measured)
 
     @property
     def failures(self) -> int:
-        return sum(one.error is not None for one in self.measured)
+        return self.tally.failures
 
     @property
     def errors(self) -> dict[str, int]:
         """How many requests failed, by kind, the most frequent first."""
-        return dict(Counter(one.error for one in self.measured if one.error is not None).most_common())
+        return dict(self.tally.errors.most_common())
 
     @property
     def broken(self) -> dict[str, int]:
         """How many answers break each rule."""
-        return dict(Counter(name for one in self.measured for name in one.broken or ()).most_common())
+        return dict(self.tally.broken.most_common())
 
     @property
     def span(self) -> float:
         """Seconds from the first start that counts to the last end."""
-        return max((one.ended for one in self.measured), default=0.0) - min(
-            (one.sent for one in self.measured), default=0.0
-        )
+        return self.tally.ended - self.tally.began if self.measured else 0.0
 
     @property
     def repeated_ids(self) -> int:
         """Answers whose id another answer had too: they may be answers to other requests."""
-        counts = Counter(one.answer_id for one in self.succeeded if one.answer_id is not None)
-        return sum(count - 1 for count in counts.values())
+        return self.tally.repeated_ids
 
     def values(self, name: str) -> list[float]:
         """Return the values of a figure that has one per request, token or gap, in SI units and ascending.
@@ -136,10 +143,9 @@ class LoadResult:
             MonitorError: The figure does not exist, or no request has it.
         """
         figure = figure_of(name)
-        found = self._sample(name)
+        found = self.tally.sample(name)
         if found is None:
-            reasons = Counter(one.no_rate for one in self.succeeded if one.no_rate)
-            why = f"; {next(iter(reasons))}" if name in {"rate", "tpot"} and reasons else ""
+            why = f"; {next(iter(self.tally.no_rate))}" if name in {"rate", "tpot"} and self.tally.no_rate else ""
             raise MonitorError(
                 describe(
                     f"The load of '{self.plan.name}' has no {figure.title}",
@@ -148,21 +154,10 @@ class LoadResult:
             )
         return found
 
-    def _sample(self, name: str) -> CountedValues | None:
-        if name == "itl" and all(one.token_a_chunk for one in self.succeeded):
-            name = "gap"  # the same values: counted once
-        if name not in self._samples:
-            self._samples[name] = FIGURES[name].sample(self.succeeded)
-        return self._samples[name]
-
-    @cached_property
-    def _samples(self) -> dict[str, CountedValues | None]:
-        return {}
-
     @cached_property
     def figures(self) -> list[str]:
         """Names of the figures that this load has."""
-        return [name for name in FIGURES if self._sample(name) is not None]
+        return [name for name in FIGURES if self.tally.sample(name) is not None]
 
     @cached_property
     def distributions(self) -> dict[str, Distribution]:
@@ -172,8 +167,7 @@ class LoadResult:
     @cached_property
     def totals(self) -> dict[str, float]:
         """Figures of the load as a whole, by name."""
-        span, count = self.span, len(self.measured)
-        tokens = sum(one.output_tokens for one in self.succeeded)
+        span, count, tokens = self.span, len(self.measured), self.tally.output_tokens
         return {
             "requests": float(count),
             "failures": float(self.failures),
@@ -181,14 +175,22 @@ class LoadResult:
             "requests_per_second": len(self.succeeded) / span if span > 0 else 0.0,
             "tokens_per_second": tokens / span if span > 0 else 0.0,
             "output_tokens": float(tokens),
-            "concurrency": sum(one.latency for one in self.measured) / span if span > 0 else 0.0,
-            "held_back": float(sum(one.held_back for one in self.succeeded)),
+            "concurrency": self.tally.busy / span if span > 0 else 0.0,
+            "held_back": float(self.tally.held_back),
             "delivered": self.delivered,
             "repeated_ids": float(self.repeated_ids),
+            "error_rate_drift": self._error_drift(),
         }
+
+    def _error_drift(self) -> float:
+        """How much larger the share of failed requests is in the last quarter than in the first."""
+        quarter = len(self.measured) // 4
+        return (self.tally.failed_late - self.tally.failed_early) / quarter if quarter else 0.0
 
     def get(self, name: str) -> float:
         """Return a figure by its name: a total such as `failures`, or `ttft_p99`, `latency_mean`, `itl_max`.
+
+        `ttft_drift` is how much it rose from the first quarter of the load to the last: 0.1 for ten percent.
 
         Raises:
             MonitorError: The figure does not exist, or this load does not have it.
@@ -197,6 +199,17 @@ class LoadResult:
             return self.totals[name]
         figure, reduce = read_figure(name, self.totals)
         found = self.sample(figure)
+        if reduce is None:
+            if (drift := found.drift) is None:
+                raise MonitorError(
+                    describe(
+                        f"A drift of {FIGURES[figure].title} cannot be told",
+                        expected="40 values or more",
+                        got=str(len(found)),
+                        hint="run more requests",
+                    )
+                )
+            return drift
         return found.mean if reduce.rank is None else found.percentile(reduce.rank)
 
     def goodput(self, **limits: float) -> float:
@@ -214,16 +227,16 @@ class LoadResult:
         return good / self.span if self.span > 0 else 0.0
 
     def concurrency_over_time(self) -> list[tuple[float, int]]:
-        """Return (seconds from the beginning, open requests from then on) for each change."""
-        changes = Counter[float]()
+        """Return (seconds from the beginning, open requests from then on) for each change; of very many, even steps."""
+        sent, ended = array("d"), array("d")
         for one in self.records:
-            changes[one.sent] += 1
-            changes[one.ended] -= 1
-        found, now = [], 0
-        for when in sorted(changes):
-            now += changes[when]
-            found.append((when, now))
-        return found
+            sent.append(one.sent)
+            ended.append(one.ended)
+        sent, ended = array("d", sorted(sent)), array("d", sorted(ended))
+        moments: Iterable[float] = sorted({*sent, *ended}) if len(sent) <= _KEPT else ()
+        if len(sent) > _KEPT:
+            moments = (sent[0] + (ended[-1] - sent[0]) * step / _KEPT for step in range(_KEPT + 1))
+        return [(when, bisect_right(sent, when) - bisect_right(ended, when)) for when in moments]
 
     @property
     def idle(self) -> float:
@@ -234,9 +247,11 @@ class LoadResult:
     def delivered(self) -> float:
         """Share of the asked load that was sent: on time in an open loop, without idle users in a closed one."""
         if isinstance(self.plan.schedule, Users):
-            busy = sum(one.latency for one in self.records)
+            busy = self.tally.busy + sum(
+                one.latency for one in itertools.takewhile(lambda one: one.warmup, self.records)
+            )
             return busy / (busy + self.idle) if busy + self.idle > 0 else 1.0
-        asked = max((one.scheduled for one in self.records), default=0.0)
+        asked = self.records[-1].scheduled if self.records else 0.0
         return (
             asked / (asked + max((facts.lateness[-1] for facts in self.workers if facts.lateness), default=0.0))
             if asked
@@ -282,20 +297,19 @@ class LoadResult:
             found.append(f"the client stalled {len(stalls)} times, {max(stalls) * 1000:.0f} ms at most")
         if self.foreign is not None and self.foreign > _FOREIGN:
             found.append(f"other work took {self.foreign:.0%} of this machine")
-        cached = sum(one.cached_tokens or 0 for one in self.succeeded)
-        prompt = sum(one.prompt_tokens or 0 for one in self.succeeded if one.cached_tokens is not None)
+        cached, prompt = self.tally.cached, self.tally.prompts
         if cached and prompt:
             found.append(f"warm: {cached / prompt:.0%} of the prompts came from a cache")
-        if held := sum(one.held_back for one in self.succeeded):
+        if held := self.tally.held_back:
             found.append(f"{held} of {len(self.succeeded)} answers came in lumps: something held them back")
-        sources = sorted({one.token_source for one in self.succeeded if one.token_source})
+        sources = sorted(self.tally.sources)
         if sources and sources != ["usage"]:
             found.append(f"tokens were counted by {' and '.join(sources)}: not every answer had a usage")
-        if resent := sum(one.resent for one in self.measured):
+        if resent := self.tally.resent:
             found.append(f"{resent} requests were sent again: the server had closed their idle connections")
         if self.repeated_ids:
             found.append(f"{self.repeated_ids} answers have the id of another one")
-        found += [facts.stopped for facts in self.workers if facts.stopped]
+        found += [self.stopped] if self.stopped else [facts.stopped for facts in self.workers if facts.stopped]
         return found
 
     def summary(self) -> dict[str, Any]:
@@ -314,7 +328,7 @@ class LoadResult:
             "samples": samples,
             "errors": self.errors,
             "broken_rules": self.broken,
-            "judged": sum(one.broken is not None for one in self.measured),
+            "judged": self.tally.judged,
             "client": {
                 "lateness_p99": self.lateness_p99,
                 "cpu": [facts.cpu / facts.wall if facts.wall else 0.0 for facts in self.workers],
@@ -340,18 +354,15 @@ class LoadResult:
         paths = [folder / name for name in ("summary.json", "requests.jsonl", "requests.csv")]
         write_text(paths[0], redact(json.dumps(self.summary(), indent=1)) + "\n")
         names = [name for name in Record.__struct_fields__ if name != "micros"]
-        clean = {text: redact(text) for text in {text for one in self.records for text in _texts(one)}}
-        rows = [
-            {name: clean.get(value, value) if isinstance(value := getattr(one, name), str) else value for name in names}
-            for one in self.records
-        ]
-        lines = (json.dumps({**row, "arrivals": one.arrivals}) for row, one in zip(rows, self.records, strict=True))
-        write_text(paths[1], "".join(f"{line}\n" for line in lines), errors="replace")
-        table = io.StringIO(newline="")
-        writer = csv.DictWriter(table, names)
-        writer.writeheader()
-        writer.writerows(rows)
-        write_text(paths[2], table.getvalue(), errors="replace")
+        clean = lru_cache(4096)(redact)
+        with text_file(paths[1], errors="replace") as lines, text_file(paths[2], errors="replace") as table:
+            writer = csv.DictWriter(table, names)
+            writer.writeheader()
+            for one in self.records:
+                values = ((name, getattr(one, name)) for name in names)
+                row = {name: clean(value) if isinstance(value, str) else value for name, value in values}
+                writer.writerow(row)
+                lines.write(json.dumps({**row, "arrivals": one.arrivals}) + "\n")
         return paths
 
     def __str__(self) -> str:
@@ -359,7 +370,7 @@ class LoadResult:
         parts.append(f"{self.failures} failed" + (f" ({_counted(self.errors)})" if self.errors else ""))
         parts.append(f"{self.totals['tokens_per_second']:.4g} tokens/s")
         for name in ("ttft", "latency"):
-            if (one := self._sample(name)) is not None:
+            if (one := self.tally.sample(name)) is not None:
                 middle, tail = one.percentile(50) * 1000, one.percentile(99) * 1000
                 parts.append(f"{name} p50 {middle:.4g} ms, p99 {tail:.4g} ms")
         return "; ".join(parts + [f"UNTRUSTWORTHY: {one}" for one in self.doubts])
@@ -368,11 +379,6 @@ class LoadResult:
 
     def close(self) -> None:
         """Nothing is held."""
-
-
-def _texts(record: Record) -> Iterator[str]:
-    """What a server may have said in a record."""
-    yield from (text for text in (record.error, record.detail, record.answer_id, record.finish_reason) if text)
 
 
 def _counted(errors: dict[str, int]) -> str:

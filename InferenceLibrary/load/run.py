@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import os
-import pickle
-import select
-import subprocess
-import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import NamedTuple, Protocol
 
-import msgspec
-
-from InferenceLibrary.errors import MonitorError, describe
+from InferenceLibrary.errors import MonitorError
+from InferenceLibrary.load.crew import Crew
 from InferenceLibrary.load.machine import MachineTicks, machine_facts, machine_ticks
 from InferenceLibrary.load.plan import LoadPlan
 from InferenceLibrary.load.record import Record
-from InferenceLibrary.load.result import LoadResult, WorkerFacts
+from InferenceLibrary.load.result import LoadResult
 
 _LEAD = 0.02
 """Seconds between the word to begin and the beginning, so that all workers have heard it."""
-_PATIENCE = 30.0
 _LAST_WORDS = 10.0
 """Seconds in which workers of an interrupted load may deliver what they have, once somebody asks for it."""
+HOLD = 100_000_000
+"""Bytes of answers that a worker may hold."""
+WINDOW = 100
+"""Latest requests by which a condition to stop is judged."""
+FEWEST = 20
+"""Requests that must have ended before it is judged."""
 
 
 class Progress(NamedTuple):
@@ -44,25 +43,11 @@ class Progress(NamedTuple):
         )
 
 
-@dataclass
-class _Worker:
-    process: subprocess.Popen[bytes]
-    counts: tuple[int, int, int, int] = (0, 0, 0, 0)
-    facts: WorkerFacts | None = None
-    records: list[Record] = field(default_factory=list)
-    buffer: bytearray = field(default_factory=bytearray)
-    packets: bool = False
-    done: bool = False
+class StopCondition(Protocol):
+    """A condition at which a load ends early."""
 
-    @property
-    def source(self) -> IO[bytes]:
-        assert self.process.stdout is not None
-        return self.process.stdout
-
-    @property
-    def sink(self) -> IO[bytes]:
-        assert self.process.stdin is not None
-        return self.process.stdin
+    def __call__(self, latest: Sequence[Record]) -> str | None:
+        """Return why the load ends, judged by its latest records, by number; None: it goes on."""
 
 
 class _Begun(NamedTuple):
@@ -71,23 +56,22 @@ class _Begun(NamedTuple):
     plan: LoadPlan
     wall: float
     """Its beginning on the wall clock."""
-    begin: float
-    """And on the monotonic one."""
     ticks: MachineTicks
-    workers: list[_Worker]
+    crew: Crew
 
-    def result(self) -> LoadResult:
+    def result(self, stopped: str | None = None) -> LoadResult:
         """What the workers delivered."""
         measured = machine_ticks(self.plan.server_pids)
-        facts = [worker.facts for worker in self.workers if worker.facts is not None]
+        facts = self.crew.facts
         return LoadResult(
             plan=self.plan,
             began=self.wall,
-            records=sorted((one for worker in self.workers for one in worker.records), key=lambda one: one.number),
+            records=self.crew.store.records(),
             workers=facts,
             machine=machine_facts(),
             foreign=self.ticks.foreign_share(measured, sum(one.cpu for one in facts)),
-            clock=self.begin,
+            clock=self.crew.begin,
+            stopped=stopped,
         )
 
 
@@ -119,11 +103,10 @@ class InterruptedLoad:
         """
         if self._result is None:
             try:
-                _follow(self._begun.workers, self._begun.begin, None, within=_LAST_WORDS)
+                self._begun.crew.follow(within=_LAST_WORDS)
             finally:
                 self._result = self._begun.result()
-                for worker in self._begun.workers:
-                    _end(worker)
+                self._begun.crew.close()
         return self._result
 
     def close(self) -> None:
@@ -132,11 +115,38 @@ class InterruptedLoad:
             if self.kept_in is not None:
                 self.result().save(self.kept_in, self.redact)
         finally:
-            for worker in self._begun.workers:
-                _end(worker)
+            self._begun.crew.close()
 
 
-def run(plan: LoadPlan, progress: Callable[[Progress], None] | None = None) -> LoadResult:
+class _Follower:
+    """Tells how a load goes on, and ends it where its condition says so."""
+
+    def __init__(self, crew: Crew, progress: Callable[[Progress], None] | None, watch: StopCondition | None) -> None:
+        self.crew = crew
+        self.stopped: str | None = None
+        self._progress = progress
+        self._watch = watch
+        self._latest = latest = deque[Record](maxlen=WINDOW)
+        self._told = 0.0
+        crew.seen = latest.append if watch is not None else None
+
+    def __call__(self) -> None:
+        now = time.monotonic()
+        if now - self._told < 0.5:
+            return
+        self._told = now
+        if self._progress is not None:
+            started, ended, failed, active = self.crew.counts
+            self._progress(Progress(now - self.crew.begin, started, ended, failed, active))
+        if self._watch is not None and self.stopped is None and len(self._latest) >= FEWEST:
+            self.stopped = self._watch(sorted(self._latest, key=lambda one: one.number))
+            if self.stopped is not None:
+                self.crew.stop()
+
+
+def run(
+    plan: LoadPlan, progress: Callable[[Progress], None] | None = None, watch: StopCondition | None = None
+) -> LoadResult:
     """Run a load and return its result.
 
     An interruption (Ctrl-C, a timeout of Robot) ends it at once; the exception that is raised then has an
@@ -145,134 +155,29 @@ def run(plan: LoadPlan, progress: Callable[[Progress], None] | None = None) -> L
     Args:
         plan: What is sent, when.
         progress: Called about twice a second.
+        watch: Asked about twice a second whether to go on.
 
     Raises:
         MonitorError: The plan cannot be run, or a worker died.
     """
     plan.check()
-    workers: list[_Worker] = []
     wall, ticks = time.time(), machine_ticks(plan.server_pids)
+    crew = Crew(plan, 0 if watch is not None else HOLD)
     kept = False
     try:
-        for share in range(plan.workers):
-            workers.append(_start(plan, share))
-        for worker in workers:
-            if worker.source.readline() != b"ready\n":
-                raise _died(worker)
-        begin = time.monotonic() + _LEAD
-        for worker in workers:
-            worker.sink.write(f"{begin!r}\n".encode())
-            worker.sink.flush()
-        begun = _Begun(plan, wall, begin, ticks, workers)
+        crew.start(_LEAD)
+        begun = _Begun(plan, wall, ticks, crew)
+        follower = _Follower(crew, progress, watch)
         try:
-            _follow(workers, begin, progress)
+            crew.follow(follower)
         except MonitorError:
             raise
         except BaseException as error:
-            _stop(workers)
+            crew.stop()
             error.load = InterruptedLoad(begun)  # type: ignore[attr-defined]
             kept = True
             raise
-        return begun.result()
+        return begun.result(follower.stopped)
     finally:
-        for worker in [] if kept else workers:
-            _end(worker)
-
-
-def _start(plan: LoadPlan, share: int) -> _Worker:
-    data = pickle.dumps((plan, share))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "InferenceLibrary.load.worker"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        # Ctrl-C is ours to tell.
-        start_new_session=True,
-    )
-    worker = _Worker(process)
-    try:
-        worker.sink.write(len(data).to_bytes(8, "big") + data)
-        worker.sink.flush()
-    except BaseException:
-        process.kill()
-        _end(worker)
-        raise
-    return worker
-
-
-def _follow(
-    workers: list[_Worker], begin: float, progress: Callable[[Progress], None] | None, within: float = float("inf")
-) -> None:
-    """Take what workers say until all have delivered, or so many seconds are over."""
-    told, until = 0.0, time.monotonic() + within
-    while time.monotonic() < until and (waiting := [worker for worker in workers if not worker.done]):
-        for source in select.select([worker.source for worker in waiting], [], [], 0.1)[0]:
-            worker = next(one for one in waiting if one.source is source)
-            data = os.read(source.fileno(), 1 << 20)
-            if not data:
-                raise _died(worker)
-            worker.buffer += data
-            _take(worker)
-        now = time.monotonic()
-        if progress is not None and now - told >= 0.5:
-            told = now
-            started, finished, failed, active = (sum(one.counts[place] for one in workers) for place in range(4))
-            progress(Progress(now - begin, started, finished, failed, active))
-
-
-def _take(worker: _Worker) -> None:
-    buffer = worker.buffer
-    while not worker.packets:
-        end = buffer.find(b"\n")
-        if end < 0:
-            return
-        line = bytes(buffer[:end])
-        del buffer[: end + 1]
-        if line == b"facts":
-            worker.packets = True
-        else:
-            started, finished, failed, active = map(int, line.split())
-            worker.counts = (started, finished, failed, active)
-    at = 0
-    while len(buffer) - at >= 4 and not worker.done:
-        size = int.from_bytes(buffer[at : at + 4], "big")
-        if len(buffer) - at - 4 < size:
-            break
-        data = bytes(buffer[at + 4 : at + 4 + size])
-        at += 4 + size
-        if not data:
-            worker.done = True
-        elif worker.facts is None:
-            worker.facts = msgspec.msgpack.decode(data, type=WorkerFacts)
-        else:
-            worker.records.append(_decode(data))
-    del buffer[:at]
-
-
-_decode: Any = msgspec.msgpack.Decoder(Record).decode
-
-
-def _stop(workers: list[_Worker]) -> None:
-    for worker in workers:
-        try:
-            worker.sink.write(b"stop\n")
-            worker.sink.flush()
-        except OSError:
-            continue  # it is gone
-
-
-def _died(worker: _Worker) -> MonitorError:
-    code = worker.process.wait(_PATIENCE)
-    return MonitorError(describe("A worker of the load died", expected="its records", got=f"exit code {code}"))
-
-
-def _end(worker: _Worker) -> None:
-    for pipe in (worker.sink, worker.source):
-        try:
-            pipe.close()
-        except OSError:
-            continue  # it is gone
-    try:
-        worker.process.wait(0 if not worker.done else 5)
-    except subprocess.TimeoutExpired:
-        worker.process.kill()
-        worker.process.wait()
+        if not kept:
+            crew.close()

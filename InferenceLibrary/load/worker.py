@@ -1,6 +1,6 @@
 """A worker of a load: a process of its own, so that nothing of the test's process stands in the way of a measurement.
 
-It takes a pickled `(plan, share)` on standard input, says that it is ready, takes the beginning as a line, sends, and
+It takes a pickled `Order` on standard input, says that it is ready, takes the beginning as a line, sends, and
 writes what it measured. When its standard input ends it stops sending: then nobody wants more, or the test has died.
 """
 
@@ -21,6 +21,7 @@ import msgspec
 from InferenceLibrary.load.connections import Raw
 from InferenceLibrary.load.engine import LoadEngine
 from InferenceLibrary.load.plan import LoadPlan
+from InferenceLibrary.load.spill import Order, Spill, write_packet
 
 
 def main() -> None:
@@ -29,8 +30,9 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     size = int.from_bytes(source.read(8), "big")
-    plan, share = pickle.loads(source.read(size))
-    assert isinstance(plan, LoadPlan)
+    order = pickle.loads(source.read(size))
+    assert isinstance(order, Order)
+    plan, spill = order.plan, Spill(order, sink)
     read = _reader(plan) if plan.turns > 1 else None
     sink.write(b"ready\n")
     sink.flush()
@@ -42,14 +44,15 @@ def main() -> None:
 
     def stop(engine: LoadEngine) -> bool:
         now = time.monotonic()
+        spill.relieve(engine)
         if now - told[0] > 0.5:
             told[0] = now
-            sink.write(b"%d %d %d %d\n" % (engine.started, len(engine.finished), engine.failed, engine.active))
+            sink.write(b"%d %d %d %d\n" % (engine.started, engine.ended, engine.failed, engine.active))
             sink.flush()
         # Anything to read is the end of it, or the word to stop.
         return bool(select.select([source], [], [], 0)[0])
 
-    engine = LoadEngine(plan, share, begin, stop, read)
+    engine = LoadEngine(plan, order.share, begin, stop, read)
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -78,7 +81,7 @@ def _deliver(plan: LoadPlan, engine: LoadEngine, cost: dict[str, float]) -> None
         **cost,
         "lateness": sorted(engine.lateness),
         "lags": sorted(engine.lags)[-10_000:],
-        "lag_count": len(engine.lags),
+        "lag_count": engine.lag_count,
         "stalls": engine.stalls,
         "clock_steps": engine.steps,
         "unasked": engine.missed,
@@ -86,19 +89,12 @@ def _deliver(plan: LoadPlan, engine: LoadEngine, cost: dict[str, float]) -> None
         "pid": os.getpid(),
     }
     sink.write(b"facts\n")
-    _packet(sink, encoder.encode(facts))
-    finished = engine.finished
+    write_packet(sink, encoder.encode(facts))
+    finished = engine.take()
     finished.reverse()
     while finished:
-        _packet(sink, encoder.encode(digest.record(finished.pop())))
-    _packet(sink, b"")
-
-
-def _packet(sink: Any, data: bytes) -> None:
-    sink.write(len(data).to_bytes(4, "big"))
-    sink.write(data)
-    if not data:
-        sink.flush()
+        write_packet(sink, encoder.encode(digest.record(finished.pop())))
+    write_packet(sink, b"")
 
 
 if __name__ == "__main__":

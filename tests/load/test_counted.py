@@ -5,16 +5,17 @@ from __future__ import annotations
 import random
 import statistics
 from array import array
+from collections import Counter
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from InferenceLibrary.load.counted import CountedValues, counted
-from InferenceLibrary.load.figures import FIGURES
+from InferenceLibrary.load.counted import CountedValues, coarser
 from InferenceLibrary.load.plan import LoadPlan, Users
 from InferenceLibrary.load.record import Record
 from InferenceLibrary.load.result import LoadResult, WorkerFacts
+from InferenceLibrary.load.tally import LoadTally
 from InferenceLibrary.stats import percentile
 
 
@@ -64,13 +65,28 @@ def test_neighbours_that_depend_on_each_other_widen_the_interval_of_the_mean() -
     assert wide.high - wide.low > 3 * (narrow.high - narrow.low)
 
 
-def test_series_are_counted_together() -> None:
-    found = counted([array("I", [1, 2, 3]), (), array("I", [3])], 1e-6)
-    assert found is not None
-    assert len(found) == 4
-    assert found.thinned(4) == pytest.approx([1e-6, 2e-6, 3e-6, 3e-6])
-    assert len(found.thinned(2)) == 2
-    assert counted([(), ()], 1e-6) is None
+def test_very_many_different_values_are_rounded_at_the_fifth_digit() -> None:
+    few = Counter({123_456: 2, 7: 1})
+    assert coarser(few) is few
+    many = coarser(Counter({1_000_000 + place: 1 for place in range(150_000)} | {5: 3}))
+    assert many.total() == 150_003
+    assert len(many) == 152
+    assert many[5] == 3
+    assert 999 <= many[1_001_000] <= 1001
+
+
+@pytest.mark.parametrize(
+    ("values", "drift"),
+    [
+        ([1.0] * 39, None),
+        ([1.0] * 400, 0.0),
+        ([1.0] * 200 + [1.5] * 200, 0.5),
+        ([1.0] * 399 + [1000.0], 0.0),
+        ([2.0 - place / 400 for place in range(400)], -0.4),
+    ],
+)
+def test_a_drift_is_the_rise_from_the_first_quarter_to_the_last(values: list[float], drift: float | None) -> None:
+    assert CountedValues.of(values).drift == pytest.approx(drift, abs=0.01)
 
 
 def test_a_hundred_thousand_requests_are_summarised_in_counts() -> None:
@@ -88,7 +104,15 @@ def test_a_hundred_thousand_requests_are_summarised_in_counts() -> None:
 def test_chunks_of_several_tokens_are_not_tokens() -> None:
     micros = array("I", [50_000, 100_000]).tobytes()
     lumps = Record(0, "chat", 0.0, 0.0, 0.3, status=200, first_token=0.05, rate=100.0, micros=micros)
-    assert FIGURES["itl"].sample([lumps]).percentile(50) == pytest.approx(0.01)  # type: ignore[union-attr]
-    assert FIGURES["gap"].sample([lumps]).percentile(50) == pytest.approx(0.05)  # type: ignore[union-attr]
+    found = LoadTally([lumps])
+    assert found.sample("itl").percentile(50) == pytest.approx(0.01)  # type: ignore[union-attr]
+    assert found.sample("gap").percentile(50) == pytest.approx(0.05)  # type: ignore[union-attr]
     lumps.rate = None
-    assert FIGURES["itl"].sample([lumps]) is None
+    assert LoadTally([lumps]).sample("itl") is None
+    single = Record(
+        0, "chat", 0.0, 0.0, 0.3, status=200, first_token=0.05, rate=100.0, micros=micros, token_a_chunk=True
+    )
+    lumps.rate = 100.0
+    mixed = LoadTally([single, lumps, single]).sample("itl")
+    assert mixed is not None
+    assert mixed.thinned(3) == pytest.approx([0.01, 0.05, 0.05])

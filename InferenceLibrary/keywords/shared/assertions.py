@@ -100,4 +100,6 @@ def show(value: float, unit: str) -> str:
         for factor, suffix in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
             if abs(value) >= factor:
                 return f"{value / factor:.3g} {suffix}"
+    if unit == "%":
+        return f"{value * 100:.3g} %"
     return f"{value:.6g} {unit}".strip()

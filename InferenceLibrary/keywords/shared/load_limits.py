@@ -12,8 +12,11 @@ from InferenceLibrary.errors import CheckFailure, MonitorError, describe
 from InferenceLibrary.keywords.shared.assertions import check_number, show
 
 if TYPE_CHECKING:
+    from InferenceLibrary.load.record import Record
     from InferenceLibrary.load.result import LoadResult
+    from InferenceLibrary.load.run import StopCondition
 
+_SHARES = {"error_rate", "delivered"}
 _LIMIT = r"\s*(\w+)\s*(<=|>=|==|!=|<|>)\s*(.+?)\s*"
 
 
@@ -86,9 +89,11 @@ def check_names(limits: Sequence[Limit]) -> None:
 
 
 def unit_of(figure: str) -> str:
-    """The unit of a figure: `s` for `ttft_p99`; empty for totals."""
-    from InferenceLibrary.load.figures import FIGURES
+    """The unit of a figure: `s` for `ttft_p99`, `%` for shares; empty for counts and rates of a load."""
+    from InferenceLibrary.load.figures import DRIFT, FIGURES
 
+    if figure in _SHARES or figure.endswith(f"_{DRIFT}"):
+        return "%"
     found = FIGURES.get(figure.rpartition("_")[0])
     return found.unit if found is not None else ""
 
@@ -102,3 +107,21 @@ def missed(result: LoadResult, limits: Sequence[Limit]) -> list[str]:
         except CheckFailure as failure:
             found.append(str(failure))
     return found
+
+
+def stopped_by(limits: Sequence[Limit]) -> StopCondition:
+    """Return what ends a load where the latest requests have what a limit names: `ttft_p99 > 2 s`."""
+
+    def watch(latest: Sequence[Record]) -> str | None:
+        from InferenceLibrary.load.plan import LoadPlan, Users
+        from InferenceLibrary.load.result import LoadResult
+
+        seen = LoadResult(LoadPlan("http://latest", Users(1)), 0.0, latest, [], {}, None)
+        for limit in limits:
+            try:
+                return f"stopped: {limit.check(seen)} in the last {len(latest)} requests ({limit})"
+            except (CheckFailure, MonitorError):
+                continue  # it is not so, or nothing has that figure yet
+        return None
+
+    return watch

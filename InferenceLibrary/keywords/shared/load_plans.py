@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.errors import CheckFailure, MonitorError, describe
 from InferenceLibrary.keywords.shared.base import KeywordGroup
-from InferenceLibrary.keywords.shared.load_kinds import kind_of, prompts_of
 from InferenceLibrary.keywords.shared.shared_arguments import Shared
 from InferenceLibrary.types import JsonObject, Kinds, seconds
 
@@ -116,6 +115,7 @@ def schedule_of(
 
 def plan_of(found: Server, schedule: Users | Rate | Replay, options: dict[str, Any], **more: Any) -> LoadPlan:
     """Return the load of a server that a keyword's arguments (`LOAD`) ask for; `more` goes to the plan as it is."""
+    from InferenceLibrary.keywords.shared.load_kinds import kind_of, prompts_of
     from InferenceLibrary.load.plan import LoadPlan
 
     given = {item.name: options.get(item.name, item.parameter.default) for item in LOAD}

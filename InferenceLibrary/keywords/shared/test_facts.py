@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from InferenceLibrary.protocol.exchange import Exchange
     from InferenceLibrary.servers.server import Server
 
+_KEPT = 1000
+"""Values of a load that are noted of a figure at most."""
+
 
 def note_call(context: Context, server: Server, exchange: Exchange) -> None:
     """Note a call that was answered, well or not."""
@@ -43,8 +46,9 @@ def note_load(context: Context, server: Server, load: LoadResult) -> None:
     notes.servers.setdefault(server.name, "")
     if server.model:
         notes.models[server.model] = None
-    notes.first_tokens += [one.first_token for one in load.succeeded if one.first_token is not None]
-    notes.rates += [one.rate for one in load.succeeded if one.rate]
+    for name, kept in (("ttft", notes.first_tokens), ("rate", notes.rates)):
+        if (sample := load.tally.sample(name)) is not None:
+            kept.extend(sample.thinned(_KEPT))
 
 
 def note_generations(context: Context, server: Server, generations: Iterable[Generation]) -> None:
