@@ -59,6 +59,7 @@ class Match(msgspec.Struct, forbid_unknown_fields=True):
     stream: bool | None = None
     tool_result: bool | None = None  # whether the conversation ends with the result of a tool
     tools: bool | None = None  # whether the request offers tools
+    free_form: bool | None = None  # whether the request neither forces a call of a tool nor asks for JSON
     nth: int | list[int] | None = None  # of the requests that match all else, from 1
     first: int | None = None  # only the first so many of them
 
@@ -198,6 +199,8 @@ class Script:
             return False
         if match.tools is not None and match.tools != bool(data.get("tools")):
             return False
+        if match.free_form is not None and match.free_form != leaves_the_form_free(data):
+            return False
         if self._prompt is not None and not self._prompt.found_in(prompt):
             return False
         if any(not pattern.found_in(headers.get(name, "")) for name, pattern in self._headers.items()):
@@ -307,6 +310,18 @@ def ends_with_tool_result(data: dict[str, Any]) -> bool:
             and any(isinstance(part, dict) and part.get("type") == "tool_result" for part in parts)
         )
     )
+
+
+def leaves_the_form_free(data: dict[str, Any]) -> bool:
+    """Whether a request of any API takes a plain text: it forces no call of a tool and asks for no JSON."""
+    choice = data.get("tool_choice")
+    kind = choice.get("type") if isinstance(choice, dict) else choice
+    if kind not in {None, "auto", "none"}:
+        return False
+    text = data.get("text")  # the Responses API
+    output = data.get("output_config")  # the Messages API
+    formats = [data.get("response_format"), *(item.get("format") for item in (text, output) if isinstance(item, dict))]
+    return all(not isinstance(item, dict) or item.get("type") in {None, "text"} for item in formats)
 
 
 def last_user_text(data: dict[str, Any]) -> str:

@@ -195,3 +195,39 @@ def test_wrong_files_are_refused_with_the_place(text, part):
 
 def test_shipped_scenario_is_found_by_name():
     assert load_scenario("capitals").find("/v1/completions", {}, {"prompt": "The capital of France is"}) is not None
+
+
+QUESTION = {"role": "user", "content": "What is the capital of France?"}
+CHAT_TOOL = [{"type": "function", "function": {"name": "now"}}]
+SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+JSON = {"type": "json_schema", "name": "n", "json_schema": {"name": "n", "schema": SCHEMA}, "schema": SCHEMA}
+
+
+@pytest.fixture(scope="module")
+def capitals(start_shared):
+    return start_shared("--scenario", "capitals", "--seed", "1")
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "given"),
+    [
+        ("/v1/chat/completions", {"tools": CHAT_TOOL, "tool_choice": "required"}, '"name":"now"'),
+        ("/v1/chat/completions", {"tools": CHAT_TOOL, "tool_choice": CHAT_TOOL[0]}, '"name":"now"'),
+        ("/v1/chat/completions", {"response_format": JSON}, '"content":"{\\"a\\":'),
+        ("/v1/chat/completions", {"response_format": {"type": "json_object"}}, '"content":"{\\"answer\\":'),
+        ("/v1/responses", {"tools": [{"type": "function", "name": "now"}], "tool_choice": "required"}, '"name":"now"'),
+        ("/v1/responses", {"text": {"format": JSON}}, '"text":"{\\"a\\":'),
+        ("/v1/messages", {"tools": [{"name": "now", "input_schema": {}}], "tool_choice": {"type": "any"}}, '"name":"now"'),
+        ("/v1/chat/completions", {}, "Paris"),
+        ("/v1/chat/completions", {"tools": CHAT_TOOL, "tool_choice": "none"}, "Paris"),
+        ("/v1/chat/completions", {"response_format": {"type": "text"}}, "Paris"),
+        ("/v1/responses", {"text": {"format": {"type": "text"}}}, "Paris"),
+        ("/v1/messages", {"tools": [{"name": "now", "input_schema": {}}], "tool_choice": {"type": "auto"}}, "Paris"),
+    ],
+)  # fmt: skip
+def test_a_shipped_answer_keeps_the_form_that_is_asked_for(capitals, path, asked, given):
+    words = {"input": [QUESTION]} if path == "/v1/responses" else {"messages": [QUESTION]}
+    answer = capitals.request("POST", path, {"model": "fake-model", "max_tokens": 64, **words, **asked})
+    assert answer.status == 200
+    assert given in answer.body.decode().replace('": ', '":')
+    assert ("Paris" in answer.body.decode()) is (given == "Paris")
