@@ -63,6 +63,43 @@ def test_roles_and_parts_are_those_of_the_reference(simulator, path, body):
     assert simulator.request("POST", path, body).status == 400
 
 
+USER = [{"role": "user", "content": "x"}]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "message"),
+    [
+        ("chat/completions", {}, "'messages' must hold at least one message"),
+        ("chat/completions", {"messages": []}, "'messages' must hold at least one message"),
+        ("chat/completions", {"messages": None}, "'messages' must hold at least one message"),
+        ("chat/completions", {"messages": [{"role": "user"}]}, "'messages[0].content' is required"),
+        ("chat/completions", {"messages": [{"role": "tool", "content": None}]}, "'messages[0].content' is required"),
+        ("chat/completions", {"messages": USER, "stop": list("abcde")}, "'stop' must hold at most 4 strings, got 5"),
+        ("completions", {"prompt": "x", "stop": list("abcde")}, "'stop' must hold at most 4 strings, got 5"),
+        ("chat/completions", {"messages": USER, "seed": 2**63}, f"'seed' must fit into 64 bits, got {2**63}"),
+        ("chat/completions", {"messages": USER, "seed": 1.5}, "'seed' must be a whole number, not 1.5"),
+        ("completions", {"prompt": [5, -1]}, "'prompt' must not hold a token id below 0"),
+        ("completions", {"prompt": [[5], [-1]]}, "'prompt' must not hold a token id below 0"),
+    ],
+)  # fmt: skip
+def test_what_the_reference_does_not_take_is_refused(simulator, path, body, message):
+    refused = simulator.request("POST", f"/v1/{path}", {"model": "fake-model", **body})
+    assert (refused.status, refused.json["error"]["message"]) == (400, message)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("chat/completions", {"messages": [*USER, {"role": "assistant", "content": None}, *USER]}),
+        ("chat/completions", {"messages": USER, "stop": list("wxyz"), "seed": 2**63 - 1}),
+        ("chat/completions", {"messages": USER, "seed": -(2**63)}),
+        ("completions", {"prompt": [[0], [5]]}),
+    ],
+)
+def test_the_ends_of_what_the_reference_takes_are_taken(simulator, path, body):
+    assert simulator.request("POST", f"/v1/{path}", {"model": "fake-model", **body}).status == 200
+
+
 def test_calls_of_tools_at_once_can_be_forbidden_to_messages(simulator):
     tools = [{"name": name, "input_schema": {"type": "object"}} for name in ("a", "b")]
     asked = {

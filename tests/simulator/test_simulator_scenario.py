@@ -198,6 +198,7 @@ def test_shipped_scenario_is_found_by_name():
 
 
 QUESTION = {"role": "user", "content": "What is the capital of France?"}
+MESSAGES_TOOL = [{"name": "now", "input_schema": {}}]
 CHAT_TOOL = [{"type": "function", "function": {"name": "now"}}]
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
 JSON = {"type": "json_schema", "name": "n", "json_schema": {"name": "n", "schema": SCHEMA}, "schema": SCHEMA}
@@ -217,12 +218,12 @@ def capitals(start_shared):
         ("/v1/chat/completions", {"response_format": {"type": "json_object"}}, '"content":"{\\"answer\\":'),
         ("/v1/responses", {"tools": [{"type": "function", "name": "now"}], "tool_choice": "required"}, '"name":"now"'),
         ("/v1/responses", {"text": {"format": JSON}}, '"text":"{\\"a\\":'),
-        ("/v1/messages", {"tools": [{"name": "now", "input_schema": {}}], "tool_choice": {"type": "any"}}, '"name":"now"'),
+        ("/v1/messages", {"tools": MESSAGES_TOOL, "tool_choice": {"type": "any"}}, '"name":"now"'),
         ("/v1/chat/completions", {}, "Paris"),
         ("/v1/chat/completions", {"tools": CHAT_TOOL, "tool_choice": "none"}, "Paris"),
         ("/v1/chat/completions", {"response_format": {"type": "text"}}, "Paris"),
         ("/v1/responses", {"text": {"format": {"type": "text"}}}, "Paris"),
-        ("/v1/messages", {"tools": [{"name": "now", "input_schema": {}}], "tool_choice": {"type": "auto"}}, "Paris"),
+        ("/v1/messages", {"tools": MESSAGES_TOOL, "tool_choice": {"type": "auto"}}, "Paris"),
     ],
 )  # fmt: skip
 def test_a_shipped_answer_keeps_the_form_that_is_asked_for(capitals, path, asked, given):

@@ -18,6 +18,7 @@ _MISSING: Any = object()
 REFERENCE = "openai"
 """The personality that takes no more than OpenAI's reference does."""
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+_MOST_STOPS = 4
 _PARTS = {
     "text",
     "input_text",
@@ -99,6 +100,8 @@ def take(data: dict[str, Any], name: str, kinds: tuple[type, ...], default: Any 
             raise ApiError(400, f"'{name}' is required", param=name)
         return default
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        if int in kinds and float not in kinds and isinstance(value, float):
+            raise ApiError(400, f"'{name}' must be a whole number, not {value:g}", param=name)
         wanted = " or ".join(dict.fromkeys(_kind(kind()) for kind in kinds))
         raise ApiError(400, f"'{name}' must be {wanted}, not {_kind(value)}", param=name)
     return value
@@ -161,11 +164,16 @@ _SELDOM_IN_CHATS = frozenset(
 )
 
 
-def read_common(data: dict[str, Any], ask: Ask) -> None:
-    """Fill in the parameters that chat and text completions share."""
+def is_strict(turn: Turn) -> bool:
+    """Whether the server takes no more than OpenAI's reference does."""
+    return turn.app.settings.personality == REFERENCE
+
+
+def read_common(data: dict[str, Any], ask: Ask, *, strict: bool) -> None:
+    """Fill in the parameters that chat and text completions share; `strict` refuses what is not in the reference."""
     ask.stream = take(data, "stream", (bool,), False)
     if not _SELDOM.isdisjoint(data):
-        _read_seldom(data, ask)
+        _read_seldom(data, ask, strict=strict)
     for name in ("max_tokens", "max_completion_tokens"):
         limit = take(data, name, (int,), None)
         if limit is not None:
@@ -174,7 +182,7 @@ def read_common(data: dict[str, Any], ask: Ask) -> None:
             ask.max_tokens = limit
 
 
-def _read_seldom(data: dict[str, Any], ask: Ask) -> None:
+def _read_seldom(data: dict[str, Any], ask: Ask, *, strict: bool) -> None:
     options = take(data, "stream_options", (dict,), None)
     if options is not None:
         if not ask.stream:
@@ -190,9 +198,13 @@ def _read_seldom(data: dict[str, Any], ask: Ask) -> None:
         if not isinstance(stop, list) or not all(isinstance(item, str) for item in stop):
             raise ApiError(400, "'stop' must be a string or an array of strings", param="stop")
         ask.stop = stop
+    if strict and len(ask.stop) > _MOST_STOPS:
+        raise ApiError(400, f"'stop' must hold at most {_MOST_STOPS} strings, got {len(ask.stop)}", param="stop")
     if "" in ask.stop:
         raise ApiError(400, "'stop' must not hold an empty string", param="stop")
     ask.seed = take(data, "seed", (int,), None)
+    if strict and ask.seed is not None and not -(2**63) <= ask.seed < 2**63:
+        raise ApiError(400, f"'seed' must fit into 64 bits, got {ask.seed}", param="seed")
     ask.temperature = take_number(data, "temperature", 0, 2)
     take_number(data, "top_p", 0, 1)
     take_number(data, "presence_penalty", -2, 2)
@@ -232,7 +244,7 @@ def content_text(content: Any, where: str, *, strict: bool = False) -> str:
 def read_chat(turn: Turn, data: dict[str, Any]) -> Ask:
     """Read a chat completion request."""
     messages = take(data, "messages", (list,), [])
-    strict = turn.app.settings.personality == REFERENCE
+    strict = is_strict(turn)
     texts: list[str] = []
     last_user = ""
     for index, message in enumerate(messages):
@@ -245,6 +257,8 @@ def read_chat(turn: Turn, data: dict[str, Any]) -> Ask:
             raise ApiError(400, f"'messages[{index}].role' must be one of {', '.join(ROLES)}", param="messages")
         text = message.get("content")
         if not isinstance(text, str):
+            if strict and text is None and role != "assistant":
+                raise ApiError(400, f"'messages[{index}].content' is required", param="messages")
             text = content_text(text, f"messages[{index}].content", strict=strict)
         texts.append(text)
         if role == "user":
@@ -255,7 +269,7 @@ def read_chat(turn: Turn, data: dict[str, Any]) -> Ask:
         prompt_tokens=sum(map(count_tokens, texts)),
         echo_text=last_user or (texts[-1] if texts else ""),
     )
-    read_common(data, ask)
+    read_common(data, ask, strict=strict)
     if not _SELDOM_IN_CHATS.isdisjoint(data):
         _read_seldom_in_chats(data, ask)
     if not messages:
@@ -306,6 +320,10 @@ def read_completion(turn: Turn, data: dict[str, Any]) -> Ask:
         prompts, tokens = [prompt], count_tokens(prompt)
     elif not prompt:
         raise ApiError(400, "'prompt' must not be an empty array", param="prompt")
+    elif is_strict(turn) and any(
+        type(token) is int and token < 0 for item in prompt for token in (item if isinstance(item, list) else [item])
+    ):
+        raise ApiError(400, "'prompt' must not hold a token id below 0", param="prompt")
     elif all(type(item) is int for item in prompt):
         prompts, tokens = [_ids_text(prompt)], len(prompt)
     else:
@@ -324,7 +342,7 @@ def read_completion(turn: Turn, data: dict[str, Any]) -> Ask:
         prompt_tokens=tokens,
         echo_text=prompts[0],
     )
-    read_common(data, ask)
+    read_common(data, ask, strict=is_strict(turn))
     ask.logprobs = take(data, "logprobs", (int,), None)
     if ask.logprobs is not None and not 0 <= ask.logprobs <= 20:
         raise ApiError(400, f"'logprobs' must be from 0 to 20, got {ask.logprobs}", param="logprobs")
