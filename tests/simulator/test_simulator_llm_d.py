@@ -194,6 +194,8 @@ def test_tokenize(simulator):
     answer = simulator.request("POST", "/tokenize", {"model": "fake-model", "prompt": "one two one"}).json
     assert (answer["count"], answer["max_model_len"], answer["token_strs"]) == (3, 1024, None)
     assert len(answer["tokens"]) == 3
+    refused = simulator.request("POST", "/tokenize", {"model": "nobody", "prompt": "one"})
+    assert (refused.status, refused.json["error"]["param"]) == (404, "model")
 
 
 @pytest.mark.parametrize("text", ["one two one", "Grüße aus Köln", "a 🦙, two 🦙🦙", "東京都\n\tend ", ""])

@@ -116,6 +116,7 @@ class Admin:
 
     def tokenize(self, turn: Turn) -> None:
         data = read_json(turn.request)
+        self.check_model(take(data, "model", (str,), self._app.settings.names[0]))
         if data.get("messages") is not None:
             messages = take(data, "messages", (list,))
             if not all(isinstance(message, dict) for message in messages):

@@ -182,6 +182,7 @@ class OpenAIOnnx(OpenAI):
 
     def tokenize(self, turn: Turn) -> None:
         data = read_json(turn.request)
+        self.admin.check_model(take(data, "model", (str,), self.app.settings.names[0]))
         if data.get("messages") is not None:
             messages = take(data, "messages", (list,))
             if not all(isinstance(message, dict) for message in messages):
