@@ -7,6 +7,7 @@ keyword that failed, in the log and for what comes after it.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -88,7 +89,9 @@ def _conversion(found: re.Match[str]) -> str:
     listed = " or ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
     wanted = " or ".join([*([f"one of {listed}"] if len(words) > 1 else words), *others])
     because = f" ({reason})" if reason and not any(name in _WANTED for name in names) else ""
-    return f"Argument '{found['name']}': expected {wanted}, got {found['value']}{because}."
+    close = difflib.get_close_matches(found["value"], words, n=1)
+    meant = f" Did you mean {close[0]}?" if close else ""
+    return f"Argument '{found['name']}': expected {wanted}, got {found['value']}{because}.{meant}"
 
 
 def _named(arguments: Sequence[Any]) -> str:

@@ -63,6 +63,9 @@ Text With An Equals Sign
 A Misspelt Argument
     Switch Server    exit_code=3
 
+A Stage In Place Of A Call
+    Start Server    simulator    wait_for=healthy
+
 In A User Keyword
     Ask With A Temperature    hot
 

@@ -36,6 +36,10 @@ ANSWER = "a reply of Chat, Complete or Send Request or a stream of Stream Chat o
             "Argument 'x': expected one of 'one', 'two' or 'three', got 'a'.",
         ),
         (
+            "ValueError: Argument 'x' got value 'heathy' that cannot be converted to 'health', 'chat' or None.",
+            "Argument 'x': expected one of 'health' or 'chat', got 'heathy'. Did you mean 'health'?",
+        ),
+        (
             "ValueError: Argument 'x' got value 'a' that cannot be converted to 'none', Secret or None.",
             "Argument 'x': expected 'none' or a Robot secret, such as ${KEY: Secret}    %{MY_KEY}, got 'a'.",
         ),
@@ -111,6 +115,10 @@ EXPECTED = {
     "A Misspelt Argument": (
         "No server 'exit_code=3' is open: expected one of: 1 = simulator. Hint: if exit_code= was meant as an "
         "argument, this keyword has none of that name."
+    ),
+    "A Stage In Place Of A Call": (
+        "Argument 'wait_for': expected one of 'profile', 'health', 'chat' or 'completion', got 'healthy'. Did you mean "
+        "'health'?"
     ),
     "In A User Keyword": "Argument 'temperature': expected a number, got 'hot'.",
     "Another Library": "ValueError: Argument 'count' got value 'x' that cannot be converted to integer.",
