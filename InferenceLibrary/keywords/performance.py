@@ -118,7 +118,12 @@ class PerformanceKeywords(KeywordGroup):
             return found.client.ask_stream(CHAT, question, sending)
 
         measurement = measure_generation(
-            generate, name=found.name, iterations=iterations, warmup=warmup, model=model or found.model
+            generate,
+            name=found.name,
+            iterations=iterations,
+            warmup=warmup,
+            model=model or found.model,
+            progress=self.log.progress,
         )
         self.context.measurements.add(measurement, alias)
         note_generations(self.context, found, measurement.generations)

@@ -9,6 +9,9 @@ from InferenceLibrary.errors import MonitorError, describe
 from InferenceLibrary.load.generation import Generation, RecordedStream, read_generation
 from InferenceLibrary.load.measurement import Measurement
 
+PROGRESS_EVERY = 5.0
+"""Seconds between lines about a measurement that lasts."""
+
 
 def measure_generation(
     generate: Callable[[], RecordedStream],
@@ -17,6 +20,7 @@ def measure_generation(
     iterations: int,
     warmup: int = 0,
     model: str | None = None,
+    progress: Callable[[str], None] = lambda line: None,
 ) -> Measurement:
     """Call `generate` again and again and return what its streams say.
 
@@ -26,6 +30,7 @@ def measure_generation(
         iterations: Number of generations that count, at least 1.
         warmup: Number of generations before them: the first ones meet cold caches.
         model: The model that is asked for.
+        progress: Takes the lines that are to be seen while one waits for a long measurement.
 
     Raises:
         MonitorError: A number is out of range, or a generation had no output.
@@ -35,10 +40,16 @@ def measure_generation(
     if warmup < 0:
         raise MonitorError(describe("The warm-up of a measurement is wrong", expected="0 or more", got=str(warmup)))
     measurement = Measurement(name=name, model=model, warmup=warmup)
+    began = told = time.monotonic()
     for number in range(1 - warmup, iterations + 1):
         generation = _generate_once(generate, name, number, iterations)
         if number > 0:
             measurement.generations.append(generation)
+        now = time.monotonic()
+        if number < iterations and now - told >= PROGRESS_EVERY:
+            told = now
+            done = f"{number} of {iterations} generations" if number > 0 else "the warm-up"
+            progress(f"Measuring '{name}': {done} after {now - began:.0f} s")
     return measurement
 
 

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from InferenceLibrary.errors import MonitorError
+from InferenceLibrary.load import sequential
 from InferenceLibrary.load.generation import DecodingRate, Outputs, generation_of, read_generation
 from InferenceLibrary.load.measurement import Measurement, read_percentile
 from InferenceLibrary.load.sequential import measure_generation
@@ -110,6 +111,26 @@ def test_warm_up_does_not_count() -> None:
     measurement = measure_generation(lambda: next(replies), name="fake", iterations=2, warmup=1)
     assert measurement.values("time to first token") == [0.1, 0.3]
     assert measurement.warmup == 1
+
+
+def test_a_long_measurement_is_told_while_it_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count(100, 3)
+    monkeypatch.setattr(sequential.time, "monotonic", lambda: float(next(clock)))
+    told: list[str] = []
+    measure_generation(lambda: stream(0.1, 0.2), name="fake", iterations=4, warmup=1, progress=told.append)
+    # The clock goes on by 3 s at each look, twice a generation; what is done at the end is not told.
+    assert told == [
+        "Measuring 'fake': the warm-up after 6 s",
+        "Measuring 'fake': 1 of 4 generations after 12 s",
+        "Measuring 'fake': 2 of 4 generations after 18 s",
+        "Measuring 'fake': 3 of 4 generations after 24 s",
+    ]
+
+
+def test_a_short_measurement_is_quiet() -> None:
+    told: list[str] = []
+    measure_generation(lambda: stream(0.1, 0.2), name="fake", iterations=4, progress=told.append)
+    assert told == []
 
 
 @pytest.mark.parametrize(
