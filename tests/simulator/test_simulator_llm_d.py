@@ -158,7 +158,8 @@ def _ask(simulator, **more):
 def test_messages(simulator):
     body = _ask(simulator).json
     assert body["content"] == [{"type": "text", "text": "one two three"}]
-    assert (body["stop_reason"], body["usage"]) == ("end_turn", {"input_tokens": 3, "output_tokens": 3})
+    assert body["stop_reason"] == "end_turn"
+    assert (body["usage"]["input_tokens"], body["usage"]["output_tokens"]) == (3, 3)
     assert _ask(simulator, max_tokens=2).json["stop_reason"] == "max_tokens"
     stopped = _ask(simulator, stop_sequences=[" three"]).json
     assert (stopped["stop_reason"], stopped["stop_sequence"]) == ("stop_sequence", " three")

@@ -44,7 +44,12 @@ def test_chat_in_one_piece(simulator):
     assert body["id"].startswith("chatcmpl-")
     assert body["object"] == "chat.completion"
     assert body["choices"] == [
-        {"index": 0, "message": {"role": "assistant", "content": "one two, three"}, "finish_reason": "stop"}
+        {
+            "index": 0,
+            "message": {"role": "assistant", "content": "one two, three", "refusal": None},
+            "finish_reason": "stop",
+            "logprobs": None,
+        }
     ]
     assert body["usage"] == {
         "prompt_tokens": 4,

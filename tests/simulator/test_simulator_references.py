@@ -35,6 +35,24 @@ def test_a_response_tells_log_probabilities_where_they_are_asked_for(simulator, 
         assert done["logprobs"] == part["logprobs"]
 
 
+def test_what_may_be_null_is_there_where_the_references_require_it(simulator):
+    """OpenAI's description (2.3.0) requires these keys of a whole chat, Anthropic's those of a usage."""
+    (choice,) = simulator.chat("one").json["choices"]
+    assert choice == {
+        "index": 0,
+        "message": {"role": "assistant", "content": "one", "refusal": None},
+        "finish_reason": "stop",
+        "logprobs": None,
+    }
+    (choice,) = simulator.chat("one", logprobs=True).json["choices"]
+    assert (choice["logprobs"]["refusal"], len(choice["logprobs"]["content"])) == (None, 1)
+    message = {"model": "fake-model", "max_tokens": 9, "messages": USER}
+    usage = simulator.request("POST", "/v1/messages", message).json["usage"]
+    assert (usage["cache_creation_input_tokens"], usage["cache_read_input_tokens"]) == (0, 0)
+    details = simulator.request("POST", "/v1/responses", {"input": "one"}).json["usage"]["input_tokens_details"]
+    assert details == {"cached_tokens": 0, "cache_write_tokens": 0}
+
+
 def test_what_a_response_was_asked_is_kept(simulator):
     asked = [{"role": "user", "content": "one"}, {"type": "function_call_output", "call_id": "c", "output": "2"}]
     made = simulator.request("POST", "/v1/responses", {"input": asked}).json["id"]

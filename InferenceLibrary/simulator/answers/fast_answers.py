@@ -13,8 +13,8 @@ from time import time
 from typing import TYPE_CHECKING
 
 from InferenceLibrary.simulator.answers.engine import Output
-from InferenceLibrary.simulator.answers.openai_answers import Shape, envelope, usage_of
-from InferenceLibrary.simulator.answers.openai_requests import Ask
+from InferenceLibrary.simulator.answers.openai_answers import Shape, envelope, usage_of, whole_choice
+from InferenceLibrary.simulator.answers.openai_requests import Ask, is_strict
 from InferenceLibrary.simulator.core.delivery import head_bytes
 from InferenceLibrary.simulator.core.draft import DONE, EVENT_STREAM, Draft, chunk, to_json
 from InferenceLibrary.simulator.core.turn import Beats
@@ -151,22 +151,24 @@ def fast_stream(
         yield before_tokens + closing
 
 
-_whole: dict[str, tuple[bytes, bytes, bytes]] = {}
+_whole: dict[tuple[str, bool], tuple[bytes, bytes, bytes]] = {}
 
 
-def _whole_choice(shape: Shape) -> tuple[bytes, bytes, bytes]:
+def _whole_choice(shape: Shape, complete: bool) -> tuple[bytes, bytes, bytes]:
     """Return the only choice of a whole answer before its text, from there to its finish reason, and after that."""
-    if shape.prefix not in _whole:
-        form = to_json([shape.choice(0, Output([_MARK], _MARKED_END), Ask("", [], 0), "")])
+    kind = shape.prefix, complete
+    if kind not in _whole:
+        made = whole_choice(shape, 0, Output([_MARK], _MARKED_END), Ask("", [], 0), "", complete=complete)
+        form = to_json([made])
         before, rest = form.split(to_json(_MARK))
         between, after = rest.split(_MARKED_END.encode())
-        _whole[shape.prefix] = before, between, after
-    return _whole[shape.prefix]
+        _whole[kind] = before, between, after
+    return _whole[kind]
 
 
 def fast_whole(turn: Turn, shape: Shape, answer_id: str, ask: Ask, output: Output) -> Iterator[Step]:
     """Yield the steps of a whole answer that is not paced: one write."""
-    before, between, after = _whole_choice(shape)
+    before, between, after = _whole_choice(shape, is_strict(turn))
     body = b'%b%b%b%b%b%b,"usage":%b}' % (
         _begin(shape, answer_id, turn.model, chunk=False),
         before,

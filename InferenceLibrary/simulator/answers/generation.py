@@ -9,6 +9,7 @@ from InferenceLibrary.simulator.answers.engine import Engine, Output
 from InferenceLibrary.simulator.answers.fast_answers import fast_stream, fast_whole
 from InferenceLibrary.simulator.answers.latency import Latency
 from InferenceLibrary.simulator.answers.openai_answers import Shape, streamed_answer, whole_answer
+from InferenceLibrary.simulator.answers.openai_requests import is_strict
 from InferenceLibrary.simulator.core.api_errors import ApiError
 from InferenceLibrary.simulator.core.delivery import deliver
 from InferenceLibrary.simulator.core.draft import Draft
@@ -159,7 +160,7 @@ class Generator:
         if ask.stream:
             draft = streamed_answer(shape, turn.id, turn.model, ask, outputs, first, gaps)
         else:
-            draft = whole_answer(shape, turn.id, turn.model, ask, outputs)
+            draft = whole_answer(shape, turn.id, turn.model, ask, outputs, complete=is_strict(turn))
             draft.pace(first, gaps, steps)
         if turn.scripted is not None:
             turn.scripted.change(draft)

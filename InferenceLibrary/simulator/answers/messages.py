@@ -122,7 +122,12 @@ def message_object(message_id: str, model: str, ask: Ask, output: Output, thinki
         "content": content,
         "stop_reason": reason,
         "stop_sequence": sequence,
-        "usage": {"input_tokens": ask.prompt_tokens, "output_tokens": output.count},
+        "usage": {
+            "input_tokens": ask.prompt_tokens,
+            "output_tokens": output.count,
+            "cache_creation_input_tokens": 0,
+            "cache_read_input_tokens": 0,
+        },
     }
 
 

@@ -141,11 +141,23 @@ def envelope(shape: Shape, answer_id: str, model: str, *, chunk: bool) -> dict[s
     }
 
 
-def whole_answer(shape: Shape, answer_id: str, model: str, ask: Ask, outputs: list[Output]) -> Draft:
-    """Return the answer in one piece."""
+def whole_choice(shape: Shape, index: int, output: Output, ask: Ask, prompt: str, *, complete: bool) -> dict[str, Any]:
+    """Return a choice of a whole answer; `complete` adds what OpenAI's reference requires and lets be null."""
+    choice = shape.choice(index, output, ask, prompt)
+    if complete and shape is Chat:
+        choice["message"]["refusal"] = None
+        choice["logprobs"] = {**choice["logprobs"], "refusal": None} if "logprobs" in choice else None
+    return choice
+
+
+def whole_answer(
+    shape: Shape, answer_id: str, model: str, ask: Ask, outputs: list[Output], *, complete: bool = False
+) -> Draft:
+    """Return the answer in one piece; `complete` as of `whole_choice`."""
     body = envelope(shape, answer_id, model, chunk=False)
     body["choices"] = [
-        shape.choice(index, output, ask, ask.prompts[index // ask.n]) for index, output in enumerate(outputs)
+        whole_choice(shape, index, output, ask, ask.prompts[index // ask.n], complete=complete)
+        for index, output in enumerate(outputs)
     ]
     body["usage"] = usage_of(ask, outputs)
     return Draft(body=body, tokens=sum(output.count for output in outputs))

@@ -164,7 +164,7 @@ def finish_response(response: dict[str, Any], ask: Ask, output: Output) -> None:
         )
     response["usage"] = {
         "input_tokens": ask.prompt_tokens,
-        "input_tokens_details": {"cached_tokens": ask.cached_tokens},
+        "input_tokens_details": {"cached_tokens": ask.cached_tokens, "cache_write_tokens": 0},
         "output_tokens": output.count,
         "output_tokens_details": {"reasoning_tokens": 0},
         "total_tokens": ask.prompt_tokens + output.count,
