@@ -262,5 +262,6 @@ class MetricKeywords(KeywordGroup):
                     f"Metric {name}: there is no sample of it with the labels {dict(labels)}: "
                     f"expected labels of one of its samples, which are {seen}{more}."
                 )
-            raise CheckFailure(f"Metric {name}: there is no sample of it.{meant}")
+            page = "" if metrics.samples else f" The page holds {metrics.shown_page}."
+            raise CheckFailure(f"Metric {name}: there is no sample of it.{page}{meant}")
         return value

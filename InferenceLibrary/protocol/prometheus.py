@@ -9,6 +9,9 @@ from typing import NamedTuple
 _SAMPLE = re.compile(r"([A-Za-z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)(?:\s+-?\d+)?\s*")
 _LABEL = re.compile(r'\s*([A-Za-z_]\w*)\s*=\s*"((?:[^"\\]|\\.)*)"\s*,?')
 
+_SHOWN = 60
+"""So many characters of a line stand in a message."""
+
 
 class Sample(NamedTuple):
     """One line: `name{labels} value`."""
@@ -46,6 +49,16 @@ class Metrics:
     @property
     def names(self) -> list[str]:
         return list(dict.fromkeys(sample.name for sample in self.samples))
+
+    @property
+    def shown_page(self) -> str:
+        """What the page holds, in words: an empty page and one of HTML are told from one of metrics."""
+        if self.samples:
+            return str(self)
+        if not self.bad_lines:
+            return "no sample at all"
+        first = self.bad_lines[0] if len(self.bad_lines[0]) <= _SHOWN else f"{self.bad_lines[0][:_SHOWN]}…"
+        return f"no sample at all, but lines such as {first!r}"
 
     def __str__(self) -> str:
         return f"{len(self.samples)} samples of {len(self.names)} metrics"

@@ -113,6 +113,10 @@ Detokenize With A List
     Connect To Server    ${LIST}    check=False    model=m
     Detokenize    [1, 2]
 
+Metric Of A Page Without Metrics
+    Connect To Server    ${NO_RESULTS}    check=False
+    Get Metric    vllm:num_requests_running
+
 Good Loading By The Default Route
     Connect To Server    ${DEFAULT_ROUTE}    check=False
     Load Served Model    org/phi 4    settings={"context_length": 64}

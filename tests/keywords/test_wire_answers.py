@@ -74,6 +74,7 @@ MESSAGES = {
     "Rerank With Too Many": r"Ranking: RK4: .* Got 3 results, 2 expected\.",
     "Detokenize Without Text": r"Text of tokens: expected it in 'prompt' or 'content', got \{\"data\": \[\]\}\.",
     "Detokenize With A Number": r"Text of tokens: expected it in 'prompt' or 'content', got \{\"prompt\": 7\}\.",
+    "Metric Of A Page Without Metrics": r"Metric vllm:num_requests_running: there is no sample of it\. The page holds no sample at all, but lines such as '\{\"data\": \[\]\}'\.",
     "Detokenize With A List": r"Text of tokens: expected it in 'prompt' or 'content', got \[.*\]\.",
 }
 

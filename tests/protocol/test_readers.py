@@ -142,3 +142,20 @@ def test_the_interval_of_a_rate():
     assert wilson_interval(5, 5)[1] == pytest.approx(1.0)
     with pytest.raises(ValueError, match="at least one trial"):
         wilson_interval(0, 0)
+
+
+@pytest.mark.parametrize(
+    ("page", "shown"),
+    [
+        ("a 1\n", "1 samples of 1 metrics"),
+        ("", "no sample at all"),
+        ("# HELP a\n", "no sample at all"),
+        (
+            "<html><body>Sign in</body></html>",
+            "no sample at all, but lines such as '<html><body>Sign in</body></html>'",
+        ),
+        ("x" * 61, f"no sample at all, but lines such as '{'x' * 60}…'"),
+    ],
+)
+def test_an_empty_page_and_one_of_html_are_told_apart(page: str, shown: str) -> None:
+    assert read_metrics(page).shown_page == shown
