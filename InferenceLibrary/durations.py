@@ -1,4 +1,7 @@
-"""Durations as people write them, `200ms`, `2 s`, `1.5 min`, and as they read them."""
+"""Durations as people write them, `200ms`, `2 s`, `1.5 min`, `1m30s`, and as they read them.
+
+What the simulator's flags take, in Go's grammar, is taken here too.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,12 @@ import math
 import re
 
 _UNITS = {
+    "ns": 1e-9,
+    "us": 1e-6,
+    "µs": 1e-6,
+    "μs": 1e-6,
+    "microsecond": 1e-6,
+    "microseconds": 1e-6,
     "ms": 0.001,
     "millisecond": 0.001,
     "milliseconds": 0.001,
@@ -21,7 +30,7 @@ _UNITS = {
     "hour": 3600.0,
     "hours": 3600.0,
 }
-_DURATION = r"(?i)\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*"
+_PART = re.compile(r"\s*(\d+\.?\d*|\.\d+)\s*([a-zA-Zµμ]+)\s*", re.ASCII)
 
 
 def parse_duration(value: str | float) -> float:
@@ -34,11 +43,12 @@ def parse_duration(value: str | float) -> float:
         if not 0 <= value < math.inf:
             raise ValueError(f"expected a duration from 0 s on, got {value}")
         return float(value)
-    match = re.fullmatch(_DURATION, str(value))
-    if match is None or match[2].lower() not in _UNITS:
+    text = str(value)
+    parts = [] if isinstance(value, bool) else list(_PART.finditer(text))
+    if not parts or "".join(part[0] for part in parts) != text or any(part[2].lower() not in _UNITS for part in parts):
         raise ValueError(f"expected a duration with a unit, such as 200ms, 2s or 1min, got '{value}'")
     # Rounded to nanoseconds: 700 ms are 0.7 s and not 0.7000000000000001.
-    return round(float(match[1]) * _UNITS[match[2].lower()], 9)
+    return round(sum(float(part[1]) * _UNITS[part[2].lower()] for part in parts), 9)
 
 
 def milliseconds(seconds: float | None) -> str:

@@ -21,7 +21,7 @@ KNOWN_CAUSES: tuple[tuple[str, str], ...] = (
      "the program does not know an argument: compare the command line with its --help."),
     (r"no such file or directory|failed to (open|load) model|model .*not found|does not appear to have a file named|"
      r"Repository Not Found|is not a local folder",
-     "a file is missing: check the paths."),
+     "a file is missing: check the paths; in a profile, {profile_dir} is the folder that it lies in."),
     (r"no CUDA-capable device|CUDA driver version is insufficient|no NVIDIA driver|Failed to infer device type",
      "no GPU can be used here: see nvidia-smi, or run where one is."),
     (r"gated repo|401 Client Error|Invalid (user )?token",

@@ -15,7 +15,8 @@ MESSAGES = {
     + r"signal SIGKILL after \d+\.\d+ s\. Hint: somebody killed it; the kernel does when memory runs out: see dmesg\.",
     "Unknown Flag": r"Server 'simulator' ended before it was ready: expected the announced address, got exit code 2 after .* Hint: the program does not know an argument: compare the command line with its --help\.",
     "Missing Library": ENDED + r"exit code 127 after .* Hint: a shared library is missing: see ldd\.",
-    "Missing Model File": ENDED + r"exit code 1 after .* Hint: a file is missing: check the paths\.",
+    "Missing Model File": ENDED
+    + r"exit code 1 after .* Hint: a file is missing: check the paths; in a profile, \{profile_dir\} is the folder that it lies in\.",
     "No Gpu": ENDED + r"exit code 1 after .* Hint: no GPU can be used here: see nvidia-smi, or run where one is\.",
     "Own Hint": ENDED + r"exit code 1 after .* Hint: feed the hamster\.",
     "Dies During Load": r"Server 'mine' ended before it was ready: expected 200 on GET /health, got exit code 9 after \d+\.\d+ s\.",

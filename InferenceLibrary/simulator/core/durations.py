@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
+_PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
 
 
 def parse_duration(text: str, *, legacy: bool = False) -> float:
@@ -21,7 +21,7 @@ def parse_duration(text: str, *, legacy: bool = False) -> float:
     text = text.strip()
     if text == "0":
         return 0.0
-    if re.fullmatch(r"\d+(\.\d+)?", text):
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
         if legacy:
             return float(text) / 1000
         raise ValueError(f"'{text}' has no unit; write '{text}ms', or give --legacy-durations")
