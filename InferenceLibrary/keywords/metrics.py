@@ -40,6 +40,8 @@ def _settled(rise: Callable[[], dict[str, float]], wanted: Mapping[str, float], 
 
 
 _MOST_SAMPLES = 5
+_PARTS = ("le", "quantile")
+"""Labels of the buckets of a histogram and of the quantiles of a summary."""
 
 
 def _reading(value: Any) -> Metrics:
@@ -112,7 +114,8 @@ class MetricKeywords(KeywordGroup):
             The value.
 
         Raises:
-            CheckFailure: The metric does not exist, or the comparison does not hold in time.
+            CheckFailure: The metric does not exist, its samples are buckets or quantiles and no label names one, or
+                the comparison does not hold in time.
 
         Example:
         ```robotframework
@@ -264,4 +267,13 @@ class MetricKeywords(KeywordGroup):
                 )
             page = "" if metrics.samples else f" The page holds {metrics.shown_page}."
             raise CheckFailure(f"Metric {name}: there is no sample of it.{page}{meant}")
+        for part in _PARTS:
+            parts = list(dict.fromkeys(sample.labels.get(part) for sample in metrics.find(name, labels)))
+            if len(parts) > 1:
+                shown = ", ".join(str(item) for item in parts[:_MOST_SAMPLES])
+                more = f" and {len(parts) - _MOST_SAMPLES} more" if len(parts) > _MOST_SAMPLES else ""
+                raise CheckFailure(
+                    f"Metric {name}: its samples are parts that add up to nothing: expected one of them by "
+                    f'labels={{"{part}": ...}}, got {shown}{more}.'
+                )
         return value

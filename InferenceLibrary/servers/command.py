@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import difflib
 import os
 import re
@@ -90,6 +92,10 @@ def build_command(
 def _items(option: Option, value: Any) -> list[Any]:
     if option.type != "list":
         return [value]
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        # A list may be given as JSON or as a Python literal; what is neither is one text, such as [::1]:80.
+        with contextlib.suppress(ValueError, SyntaxError):
+            value = ast.literal_eval(value.strip())
     return list(value) if isinstance(value, list | tuple) else [value]
 
 

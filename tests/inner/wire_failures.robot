@@ -164,6 +164,10 @@ Similarity Too Low
 Unknown Metric
     Get Metric    vllm:num_request_running    ==    0
 
+Metric Of Buckets
+    Get Metric    vllm:e2e_request_latency_seconds_bucket    >=    0    labels={"le": "+Inf"}
+    Get Metric    vllm:e2e_request_latency_seconds_bucket    ==    0
+
 Metric That Has Not Risen
     ${before} =    Get Metrics
     Metric Should Have Risen    ${before}    vllm:request_success_total    by=1    within=100 ms

@@ -53,6 +53,7 @@ MESSAGES = {
     "Order Of Typed Events": r"Order: RS4: The sequence numbers of the events rise by one\. Got \d+ after \d+ in event \d+ at byte \d+\.",
     "Embeddings That Differ": r"Embeddings: expected equal vectors within 1e-06, got a difference of 0\.\d+ in vector 0\.",
     "Similarity Too Low": r"Similarity: expected > 0\.999, got -?0\.\d+\.",
+    "Metric Of Buckets": r'Metric vllm:e2e_request_latency_seconds_bucket: its samples are parts that add up to nothing: expected one of them by labels=\{"le": \.\.\.\}, got 0\.3, 0\.5, 0\.8, 1\.0, 1\.5 and \d+ more\.',
     "Unknown Metric": r"Metric vllm:num_request_running: there is no sample of it\. Did you mean 'vllm:num_requests_running'\?",
     "Metric That Has Not Risen": r"Metric vllm:request_success_total: expected a rise by 1, got 0 \(from \d+\)\.",
     "Some Of Ten Fail": r"Requests at once: expected at least 80 % to succeed, got 70 % \(7 of 10\)\.",

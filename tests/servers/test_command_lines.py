@@ -54,6 +54,8 @@ def command(option: Option, *given: Any, environment: dict[str, str] | None = No
         (Option(flag="--o", type="switch"), False, []),
         (Option(flag="--o", type="list"), "a", ["--o", "a"]),
         (Option(flag="--o", type="list"), ["a", "b"], ["--o", "a", "--o", "b"]),
+        (Option(flag="--o", type="list"), '["a", "b"]', ["--o", "a", "--o", "b"]),
+        (Option(flag="--o", type="list"), "[::1]:80", ["--o", "[::1]:80"]),
         (Option(flag="--o", type="list"), (), []),
     ],
 )

@@ -107,7 +107,8 @@ def test_counts_are_those_of_the_model_everywhere(onnx):
     last = onnx.chat(FRANCE, stream=True, stream_options={"include_usage": True}).data[-2]
     assert last["usage"] == usage
     body = {"model": "fake-model", "max_tokens": 40, **asked}
-    assert onnx.request("POST", "/v1/messages", body).json["usage"] == {"input_tokens": 11, "output_tokens": 7}
+    usage = onnx.request("POST", "/v1/messages", body).json["usage"]
+    assert (usage["input_tokens"], usage["output_tokens"]) == (11, 7)
     assert onnx.request("POST", "/v1/messages/count_tokens", body).json == {"input_tokens": 11}
     assert onnx.complete("Hello", max_tokens=3, ignore_eos=True).json["usage"]["completion_tokens"] == 3
     several = onnx.complete(["Hello", "Name a color."], max_tokens=2, n=2).json

@@ -83,8 +83,8 @@ def test_unknown_key_in_config_file_is_refused_with_its_line(run_cli, tmp_path):
 
 
 def test_list_flag_takes_words_up_to_the_next_flag(start_simulator):
-    simulator = start_simulator("--served-model-name", "a", "b", "--model", "c")
-    assert [model["id"] for model in simulator.request("GET", "/v1/models").json["data"]] == ["a", "b"]
+    simulator = start_simulator("--served-model-name", "a", "b", "--model", "c", "--served-model-name", "d")
+    assert [model["id"] for model in simulator.request("GET", "/v1/models").json["data"]] == ["a", "b", "d"]
 
 
 def test_legacy_durations(start_simulator):

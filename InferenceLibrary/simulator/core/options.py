@@ -122,7 +122,7 @@ def _read_flags(arguments: Sequence[str]) -> dict[str, Any]:
                 position += 1
             if not found:
                 raise OptionError(f"--{name}: needs a value")
-            given[name] = found
+            given[name] = [*given.get(name, []), *found]
         else:
             if not equals:
                 if position == len(words):
