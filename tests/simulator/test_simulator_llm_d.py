@@ -405,6 +405,28 @@ def test_prefill_model_and_load_factor_slow_down(start_simulator):
     assert monotonic() - begin >= 0.2
 
 
+@pytest.mark.parametrize("streamed", [True, False])
+def test_each_token_takes_as_long_as_the_load_of_its_moment(start_simulator, streamed):
+    # The first answer begins alone, and is slowed while there is a second, whose two gaps last five times as long.
+    gap = patience(0.02)
+    settings = {
+        "inter-token-latency": f"{gap:.3f}s",
+        "max-num-seqs": "2",
+        "time-factor-under-load": "5",
+        "mode": "echo",
+    }
+    simulator = start_simulator(*(word for name, value in settings.items() for word in (f"--{name}", value)))
+    with ThreadPoolExecutor() as pool:
+        call = pool.submit(simulator.chat, " ".join(["word"] * 41), stream=streamed)
+        while not metric(simulator, "num_requests_running"):
+            assert not call.done()
+        simulator.chat("one two three", stream=True)
+        call.result()
+    assert metric(simulator, "inter_token_latency_seconds_count") == 40 + 2
+    # Of the first answer's gaps at least one whole one passes meanwhile: four more than those of the second alone.
+    assert metric(simulator, "inter_token_latency_seconds_sum") > (42 + 8 + 3) * gap
+
+
 def test_truth_file_has_a_time_for_each_token(start_simulator, tmp_path):
     file = tmp_path / "truth.jsonl"
     simulator = start_simulator("--mode", "echo", "--truth-file", str(file), "--inter-token-latency", "20ms")

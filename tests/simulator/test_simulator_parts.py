@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 from statistics import mean, stdev
 from time import monotonic
 
@@ -48,11 +49,25 @@ def test_random_text_has_the_length_asked_for():
         assert len(tokenize("".join(tokens))) == count
 
 
-def test_lengths_follow_upstreams_histogram():
+@pytest.mark.parametrize(
+    ("limit", "edges"), [(61, [0, 12, 24, 36, 48, 60, 61]), (100, [0, 19, 39, 59, 79, 99, 100]),
+                         (200, [0, 20, 40, 60, 180, 199, 200])]
+)  # fmt: skip
+def test_lengths_follow_upstreams_histogram(limit, edges):
     draws = Draws(1)
-    lengths = [random_length(draws, 60, 1000) for _ in range(6000)]
-    shares = [sum(low < length <= low + 10 for length in lengths) / 60 for low in range(0, 60, 10)]
+    lengths = [random_length(draws, limit, 1000) for _ in range(6000)]
+    shares = [sum(low < length <= high for length in lengths) / 60 for low, high in pairwise(edges)]
     assert shares == pytest.approx([20, 30, 20, 5, 10, 15], abs=2)
+
+
+def test_lengths_without_room_for_a_histogram():
+    draws = Draws(1)
+    assert {random_length(draws, 4, 1000) for _ in range(200)} == {1, 2, 3, 4}
+    assert {random_length(draws, 1, 1000) for _ in range(10)} == {1}
+
+
+def test_lengths_without_a_limit():
+    draws = Draws(1)
     free = [random_length(draws, None, 1000) for _ in range(4000)]
     assert mean(free) == pytest.approx(40, abs=2)
     assert min(free) >= 1
@@ -85,6 +100,8 @@ def test_load_factor():
     latency = Latency(settings)
     assert [latency.first(1, running) for running in (1, 3, 5)] == [1.0, 2.0, 3.0]
     assert latency.gap(5) == pytest.approx(0.3)
+    (gap,) = latency.gaps(1, 3)
+    assert (gap, gap.alone) == (pytest.approx(0.2), 0.1)
 
 
 def test_prefill_and_transfer():

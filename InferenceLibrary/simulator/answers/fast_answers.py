@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from InferenceLibrary.simulator.answers.engine import Output
 from InferenceLibrary.simulator.answers.openai_answers import Shape, envelope, usage_of, whole_choice
 from InferenceLibrary.simulator.answers.openai_requests import Ask, is_strict
-from InferenceLibrary.simulator.core.delivery import head_bytes
+from InferenceLibrary.simulator.core.delivery import head_bytes, seconds_now
 from InferenceLibrary.simulator.core.draft import DONE, EVENT_STREAM, Draft, chunk, to_json
 from InferenceLibrary.simulator.core.turn import Beats
 
@@ -128,7 +128,8 @@ def fast_stream(
                 yield frame
                 turn.sent_tokens(1)
         elif len(tokens) > 1:
-            yield Beats(frames, len(tokens) - 1, gaps)
+            later = gaps if isinstance(gaps, float) else (seconds_now(turn, gap) for gap in gaps)
+            yield Beats(frames, len(tokens) - 1, later)
         yield closing
         return
     # The end of one chunk and the beginning of the next are one constant, so that a token costs one concatenation.

@@ -27,6 +27,7 @@ class Generator:
         self.app = app
         self.engine = Engine(app.settings)
         self.latency = Latency(app.settings)
+        app.load = lambda: self.latency.load_factor(app.running)
 
     def limit(self, ask: Ask, longest_prompt: int) -> int:
         """Return the most tokens that one choice may have.

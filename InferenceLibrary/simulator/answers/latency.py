@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from InferenceLibrary.simulator.core.draft import Gap
 from InferenceLibrary.simulator.core.draws import Draws
 
 if TYPE_CHECKING:
@@ -50,12 +51,16 @@ class Latency:
         return self._settings.inter_token_latency * self.load_factor(running)
 
     def gaps(self, count: int, running: int) -> list[float] | float:
-        """Return the waits before each of `count` tokens after the first; one number when they are all the same."""
-        mean = self.gap(running)
-        deviation = self._settings.inter_token_latency_std_dev * self.load_factor(running)
-        if not deviation:
-            return mean
-        return [self._vary(mean, deviation) for _ in range(count)]
+        """Return the waits before each of `count` tokens after the first; one number when they are all the same.
+
+        Under `time_factor_under_load` they are gaps, which last as long as the load is when each begins.
+        """
+        mean, deviation = self._settings.inter_token_latency, self._settings.inter_token_latency_std_dev
+        waits = [self._vary(mean, deviation) for _ in range(count)] if deviation else [mean] * count
+        if self._settings.time_factor_under_load != 1.0 and mean:
+            # Answers that come and go meanwhile change the pace.
+            return [Gap(wait, self.load_factor(running)) for wait in waits]
+        return waits if deviation else mean
 
     def _vary(self, mean: float, deviation: float) -> float:
         if not deviation:

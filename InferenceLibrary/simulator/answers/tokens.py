@@ -100,16 +100,26 @@ def random_tokens(draws: Draws, count: int) -> list[str]:
     return tokens
 
 
-# Shares of the output length within a limit, from llm-d-inference-sim: six buckets of one sixth of the limit each.
-_BUCKETS = (20, 50, 70, 75, 85, 100)
+# Shares of the lengths within a limit, from llm-d-inference-sim v0.10.2: five buckets from the shortest on, then the
+# limit itself.
+_SHARES = (20, 50, 70, 75, 85, 100)
+_LARGEST_BUCKET = 20
+_WIDE_BUCKET = 3
+"""The bucket that takes what five of the largest size leave of a high limit."""
 
 
 def random_length(draws: Draws, limit: int | None, longest: int) -> int:
     """Return how many tokens a random answer has: normal (40, 20) without a limit, else by the histogram."""
     if limit is None:
         return max(1, min(longest, round(draws.normal(40, 20))))
+    if limit <= len(_SHARES):
+        return draws.between(1, limit)
     share = draws.below(100)
-    bucket = bisect_right(_BUCKETS, share)
-    low = limit * bucket // 6 + 1
-    high = max(low, limit * (bucket + 1) // 6)
-    return min(limit, draws.between(low, high))
+    bucket = bisect_right(_SHARES, share)
+    if bucket == len(_SHARES) - 1:
+        return limit
+    edges = [int((limit - 1) / 5 * place) for place in range(6)]
+    if edges[-1] > 5 * _LARGEST_BUCKET:
+        wider = limit - 5 * _LARGEST_BUCKET
+        edges = [_LARGEST_BUCKET * place + (wider if place > _WIDE_BUCKET else 0) for place in range(6)]
+    return draws.between(edges[bucket] + 1, min(limit - 1, edges[bucket + 1]))

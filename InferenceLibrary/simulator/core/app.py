@@ -63,6 +63,8 @@ class App:
         self.waiting: deque[tuple[Turn, Callable[[], None]]] = deque()
         self.admits: Callable[[Turn, Collection[Turn]], bool] = lambda _turn, _placed: True
         """Whether a turn may take a place beside those that have one."""
+        self.load: Callable[[], float] = lambda: 1.0
+        """How much slower everything is just now than with one answer alone."""
         self.on_idle: Callable[[], None] | None = None
         self.on_generating: list[Callable[[Turn], None]] = []
         self.on_ended: list[Callable[[Turn], None]] = []

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from time import monotonic
 from typing import TYPE_CHECKING
 
-from InferenceLibrary.simulator.core.draft import Draft, Frame, chunk, event_bytes, to_json
+from InferenceLibrary.simulator.core.draft import Draft, Frame, Gap, chunk, event_bytes, to_json
 from InferenceLibrary.simulator.core.http_text import date_line, status_line
 
 if TYPE_CHECKING:
@@ -68,9 +69,20 @@ def _body_steps(turn: Turn, draft: Draft) -> Iterator[Step]:
         body = chunk(body) + b"0\r\n\r\n" if body else b"0\r\n\r\n"
     if draft.delay > 0:
         yield draft.delay
+    moments = draft.moments
+    if draft.gaps:
+        moments = [monotonic() - turn.started]
+        for gap in draft.gaps:
+            yield seconds_now(turn, gap)
+            moments.append(monotonic() - turn.started)
     yield head if turn.request.method == "HEAD" else head + body
     if draft.tokens:
-        turn.sent_tokens(draft.tokens, draft.moments)
+        turn.sent_tokens(draft.tokens, moments)
+
+
+def seconds_now(turn: Turn, delay: float) -> float:
+    """Return how long a wait lasts that begins now."""
+    return delay.alone * turn.app.load() if isinstance(delay, Gap) else float(delay)
 
 
 def _stream_steps(turn: Turn, draft: Draft, frames: list[Frame]) -> Iterator[Step]:
@@ -91,7 +103,7 @@ def _stream_steps(turn: Turn, draft: Draft, frames: list[Frame]) -> Iterator[Ste
                 turn.sent_tokens(tokens)
                 tokens = 0
         if frame.delay > 0:
-            yield float(frame.delay)
+            yield seconds_now(turn, frame.delay)
         if callable(frame.data):
             yield frame.data
         elif frame.kind == "raw" or not chunked:

@@ -24,6 +24,19 @@ class Event:
     name: str = ""  # for the `event:` line
 
 
+class Gap(float):
+    """Seconds before a token, as many as they are under the load at the start; others change how long it lasts."""
+
+    __slots__ = ("alone",)
+    alone: float
+    """The seconds without other answers."""
+
+    def __new__(cls, alone: float, load: float) -> Gap:
+        gap = super().__new__(cls, alone * load)
+        gap.alone = alone
+        return gap
+
+
 @dataclass(slots=True)
 class Frame:
     """Bytes of a stream's body, or an action, after `delay` seconds."""
@@ -45,6 +58,7 @@ class Draft:
     events: list[Event] | None = None
     delay: float = 0.0
     tokens: int = 0
+    gaps: list[Gap] = field(default_factory=list)  # after `delay`, where others may slow them down
     moments: list[float] = field(default_factory=list)  # seconds of `delay` after which each token of a body was made
     framing: str = ""  # "chunked", "length" or "close"; chosen by the content when empty
     content_length: int | None = None  # a wrong one, told instead of the true one
@@ -54,6 +68,10 @@ class Draft:
         if not first and not gaps:
             return
         waits = [gaps] * max(0, steps - 1) if isinstance(gaps, float) else gaps[: max(0, steps - 1)]
+        self.gaps = [gap for gap in waits if isinstance(gap, Gap)]
+        if self.gaps:
+            self.delay = first
+            return
         self.moments = list(accumulate(waits, initial=first))
         self.delay = self.moments[-1]
 

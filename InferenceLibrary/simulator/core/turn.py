@@ -126,6 +126,7 @@ class Application(Protocol):
     draining: bool
     stuck: bool
     frozen_metrics: Any
+    load: Callable[[], float]
 
     @property
     def ledger(self) -> Account:
