@@ -44,6 +44,9 @@ _WANTED = {
     "boolean": "True or False",
     "string": "a text",
     "list": 'a list variable, or a list such as ["one", "two"]',
+    "list[str]": 'a list variable, or a list such as ["one", "two"]',
+    "list[int]": "whole numbers such as [1, 2]",
+    "list[list[int]]": "several lists of them such as [[1, 2], [3]]",
     "Path": "a path",
     "AssertionOperator": "an operator such as ==, <, contains or matches",
 }
@@ -71,6 +74,8 @@ def in_plain_words(message: str, keyword: str, arguments: Sequence[Any] = ()) ->
     if found := re.fullmatch(_RAISED, message):
         if found["kind"] == "ValueError":
             return f"{keyword}: {_clause(found['text'])}"
+        if found["kind"] == "OverflowError":
+            return f"{keyword}: expected smaller numbers and times than it was given."
         return (
             f"{keyword} cannot use what it was given: {found['text'].rstrip('.')}. Hint: check the values of its "
             "arguments; if they are right, this is a defect of the library: report it with the log at level DEBUG."

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from pathlib import Path
 
 import pytest
 from inner_suites import InnerRun, run_inner
+from robot.running import testlibraries
 
 from InferenceLibrary.errors import InferenceError
 from InferenceLibrary.files import make_folder, write_text
@@ -86,6 +88,24 @@ def test_text_that_was_taken_for_a_named_argument_is_told() -> None:
         "Hint: model=gpt is what? is read as the argument 'model'; a text is written model\\=gpt is what?."
     )
     assert "Hint" not in in_plain_words(message, "Chat", ["a b=c", "plain"])
+
+
+PYTHON = re.compile(r"NoneType|Sequence|Literal|Traceback|expression|\[int|\[str|\b(dict|int|str|tuple|\w+Error)\b")
+
+
+def test_no_argument_is_refused_in_the_words_of_python() -> None:
+    library = testlibraries.TestLibrary.from_name("InferenceLibrary")
+    told = {}
+    for keyword in library.keywords:
+        for argument in filter(lambda each: each.type, keyword.args):
+            for value in ("a=b", "[1", '{"a"', "9" * 50, None, 3.5, b"x"):
+                try:
+                    argument.type.convert(value, argument.name, library.converters)
+                except (ValueError, OverflowError) as error:
+                    message = f"{type(error).__name__}: {error}"
+                    told[str(argument.type), str(value)] = in_plain_words(message, keyword.name)
+    assert len(told) > 100
+    assert {key: text for key, text in told.items() if PYTHON.search(text) or "expected" not in text} == {}
 
 
 EXPECTED = {
