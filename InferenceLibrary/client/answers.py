@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -185,6 +185,19 @@ class ModelListReply(Reply):
         return f"{len(self.models)} models: {', '.join(self.models)}"
 
     __repr__ = __str__
+
+
+_MOST_NAMES = 20
+
+
+def what_is_listed(names: Sequence[str], wanted: str) -> str:
+    """Return `the server lists a, b`, with the name that is nearest to the one that is not among them."""
+    import difflib
+
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    close = difflib.get_close_matches(wanted, names, n=1)
+    meant = f" Did you mean '{close[0]}'?" if close else ""
+    return f"the server lists {', '.join(names[:_MOST_NAMES])}{more}.{meant}"
 
 
 def headers_of(exchange: Exchange) -> dict[str, str]:

@@ -6,13 +6,14 @@ made again only by the policy of retries: a request that was sent may have been 
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from InferenceLibrary.client.answers import ModelListReply, Reply, headers_of, shorten
+from InferenceLibrary.client.answers import ModelListReply, Reply, headers_of, shorten, what_is_listed
 from InferenceLibrary.client.attempting import CANCELLED, AnswerReader, make_attempt, request_of
 from InferenceLibrary.client.connection import Dialer, login_of
 from InferenceLibrary.client.endings import improper_end, unusable
@@ -79,7 +80,9 @@ class Client:
         self.base_url = url
         self._dialer = Dialer(self.route)
         self.listed: tuple[str, ...] | None = None
-        """The ids of the model list, as it was read last; None when it was not."""
+        """The ids of the model list, as it was asked for last; None when it was not."""
+        self.seen_models: tuple[str, ...] = ()
+        """The ids of the model list that was seen last, at the start too."""
         if self.api_key:
             self.redact.add(self.api_key)
 
@@ -146,7 +149,7 @@ class Client:
         listed = ModelListReply(self.send("GET", MODELS, sending=sending).exchange, self.redact)
         if listed.models_or_none is None:
             raise self._error(listed.exchange, "a list of models in 'data'", shorten(listed.body))
-        self.listed = tuple(listed.models)
+        self.listed = self.seen_models = tuple(listed.models)
         return listed
 
     def send(self, method: str, path: str, body: Any = None, sending: Sending = ANY_STATUS) -> Reply:
@@ -301,12 +304,25 @@ class Client:
         reply = Reply(exchange, self.redact)
         got = f"{reply.status}: {reply.error or shorten(reply.body, 200) or 'an empty body'}"
         tries = f" in {len(reply.attempts)} attempts" if len(reply.attempts) > 1 else ""
-        return self._error(exchange, f"status {expected}", got + tries)
+        hint = self._unlisted(exchange) if reply.status in {400, 404, 422} else None
+        return self._error(exchange, f"status {expected}", got + tries, hint=hint)
 
-    def _error(self, exchange: Exchange, expected: str, got: str, patience: float = 0.0) -> RequestError:
+    def _unlisted(self, exchange: Exchange) -> str | None:
+        """What to do about a model that the server does not list, where its list is known."""
+        try:
+            asked = json.loads(exchange.request.body or b"{}").get("model")
+        except (ValueError, AttributeError):
+            return None
+        if not self.seen_models or not isinstance(asked, str) or asked in self.seen_models:
+            return None
+        return f"{what_is_listed(self.seen_models, asked)} Give one of these names with model=."
+
+    def _error(
+        self, exchange: Exchange, expected: str, got: str, patience: float = 0.0, hint: str | None = None
+    ) -> RequestError:
         answered = exchange.attempts[-1].error is None
         return RequestError(
-            self._describe(exchange, expected, got, patience),
+            self._describe(exchange, expected, got, patience, hint),
             status=exchange.status if answered else None,
             headers=self.redact.headers(headers_of(exchange)) if answered else {},
             body=self.redact(exchange.text) if answered else "",
@@ -315,16 +331,19 @@ class Client:
             exchange=exchange,
         )
 
-    def _describe(self, exchange: Exchange, expected: str, got: str, patience: float = 0.0) -> str:
+    def _describe(
+        self, exchange: Exchange, expected: str, got: str, patience: float = 0.0, hint: str | None = None
+    ) -> str:
         state, log = self.state(patience)
-        hint = "is a server running there? See Start Server and Connect To Server."
+        if "refused" in got and not state and hint is None and exchange.status is None:
+            hint = "is a server running there? See Start Server and Connect To Server."
         text = describe(
             f"{exchange.request.method} {exchange.request.url} of server '{self.name}' failed",
             expected=expected,
             got=got,
             after=exchange.elapsed,
             state=state,
-            hint=hint if "refused" in got and not state else None,
+            hint=hint,
             detail=("Last lines of the server's log", log) if log else None,
         )
         return self.redact(text)

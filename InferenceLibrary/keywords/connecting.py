@@ -112,6 +112,8 @@ class ConnectionKeywords(KeywordGroup):
             self._check_health(server, "Nobody answers as expected", Deadline(0.0))
             if model is None:
                 server.client.model = self._model_at(server, must=loaded.name == "openai")
+            else:
+                self._warn_of_another_model(server, model)
         self.context.servers.add(server, alias)
         self.log.info(f"Connected to {server}, model {server.model}.")
         return server
@@ -214,6 +216,16 @@ class ConnectionKeywords(KeywordGroup):
             first = first.partition(" Hint: ")[0]
             error.args = (f"{first} Hint: {GIVE_KEY}" + (f"\n{rest}" if rest else ""),)
             raise
+
+    def _warn_of_another_model(self, server: Any, model: str) -> None:
+        """Tell that the server's list lacks the model. Some serve what they do not list, so it is no error yet."""
+        from InferenceLibrary.client.answers import what_is_listed
+        from InferenceLibrary.protocol.paths import MODELS
+        from InferenceLibrary.servers.probes import LISTS_OTHERS, lists_model
+
+        if lists_model(server.client, MODELS).startswith(LISTS_OTHERS):
+            listed = what_is_listed(server.client.seen_models, model)
+            self.log.warn(f"Server '{server.name}' does not list the model '{model}': {listed}")
 
     def _check_health(self, server: Any, what: str, deadline: Deadline) -> None:
         from InferenceLibrary.deadline import wait_until

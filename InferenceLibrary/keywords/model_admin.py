@@ -266,7 +266,8 @@ class ModelAdminKeywords(CallGroup):
     def _change(self, path: str, body: dict[str, Any], options: dict[str, Any]) -> Reply:
         """Change what a server serves: the model list that was read before says nothing any more."""
         reply = self._post(path, body, options, None, named=False)
-        self._call(options).server.client.listed = None
+        client = self._call(options).server.client
+        client.listed, client.seen_models = None, ()
         return reply
 
     def _post(

@@ -105,9 +105,12 @@ def lists_model(client: Client, path: str, budget: float = PROBE_TIMEOUT) -> str
     if reply.status != 200:
         return f"status {reply.status}"
     data = reply.json.get("data") if isinstance(reply.json, dict) else None
-    names = [str(item.get("id")) for item in data if isinstance(item, dict)] if isinstance(data, list) else []
+    names = (
+        [str(item["id"]) for item in data if isinstance(item, dict) and "id" in item] if isinstance(data, list) else []
+    )
     if client.model is None and names:
         client.model = names[0]
+    client.seen_models = tuple(names)
     if client.model in names:
         return OK
     return f"{LISTS_OTHERS}{_few(names)}" if names else "a list without a model"

@@ -71,6 +71,40 @@ def test_a_refusal_names_status_and_reason(wire):
     assert "got 404: no such model (code 404)" in str(error)
 
 
+MODEL_LIST = '{"object": "list", "data": [{"id": "phi-4"}, {"id": "llama"}]}'
+
+
+@pytest.mark.parametrize(
+    ("status", "model", "hint"),
+    [
+        (
+            "404 Not Found",
+            "phi-5",
+            "Hint: the server lists phi-4, llama. Did you mean 'phi-4'? Give one of these names",
+        ),
+        ("400 Bad Request", "x", "Hint: the server lists phi-4, llama. Give one of these names with model=."),
+        ("404 Not Found", "phi-4", ""),
+        ("500 Internal Server Error", "phi-5", ""),
+    ],
+)
+def test_a_model_that_is_not_listed_is_told_with_those_that_are(wire, status, model, hint):
+    refusal = answer('{"error": {"message": "no such model"}}', status)
+    server = wire([answer(MODEL_LIST)], [refusal])
+    client = Client(server.url, model=model)
+    client.models()
+    with pytest.raises(RequestError) as caught:
+        client.chat(HELLO)
+    assert (hint in str(caught.value)) if hint else ("Hint" not in str(caught.value))
+
+
+def test_without_a_list_nothing_is_said_of_it(wire):
+    server = wire([answer('{"error": {"message": "no such model"}}', "404 Not Found")])
+    with pytest.raises(RequestError) as caught:
+        Client(server.url, model="phi-5").chat(HELLO)
+    assert "lists" not in str(caught.value)
+    assert len(server.requests) == 1
+
+
 def test_an_expected_refusal_is_a_reply(wire):
     server = wire([answer('{"detail": "bad"}', "422 Unprocessable Entity")])
     reply = Client(server.url).chat(HELLO, Sending(expected_status=Statuses(422)))

@@ -52,6 +52,23 @@ def test_a_chat_without_robot(lib: InferenceLibrary) -> None:
     assert "listening on" in lib.get_server_log()
 
 
+@pytest.mark.parametrize(("model", "warned"), [("fake-modl", True), ("fake-model", False)])
+def test_a_model_that_the_server_does_not_list_is_told_at_once(
+    lib: InferenceLibrary, monkeypatch: pytest.MonkeyPatch, model: str, warned: bool
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("InferenceLibrary.log.Log.warn", lambda _, line: told.append(line))
+    url = lib.start_server("simulator").base_url
+    lib.connect_to_server(url, alias="other", model=model)
+    listed = (
+        f"Server 'other' does not list the model '{model}': the server lists fake-model. Did you mean 'fake-model'?"
+    )
+    assert told == ([listed] if warned else [])
+    if warned:
+        with pytest.raises(RequestError, match="Hint: the server lists fake-model"):
+            lib.chat(FRANCE)
+
+
 def test_a_stream_without_robot(lib: InferenceLibrary) -> None:
     lib.start_server("simulator")
     stream = lib.stream_chat(FRANCE, include_usage=True)
