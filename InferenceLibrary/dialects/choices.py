@@ -26,7 +26,7 @@ _NAMES = (
     "created_at dimensions error_type error_code message_of_error param field value low high request_id template "
     "model_path nothing allow_headers index_of_choice prompt_logprobs prompt_ids answer_ids piece_ids "
     "running_usage strict description parameters cut hex8 hex16 hex24 hex32 last_fingerprint letters24 letters32 "
-    "uuid number number6 "
+    "uuid number number6 asked encoding last_timings response_call_id thinking last "
 )
 NAMES = frozenset(_NAMES.split())
 """What a template may name."""
@@ -39,11 +39,11 @@ ERRORS = (
 
 APIS = (
     "chat", "completions", "responses", "messages", "count_tokens", "embeddings", "rerank", "score", "tokenize",
-    "detokenize", "native",
+    "detokenize", "native", "native_embeddings",
 )  # fmt: skip
 
 ANSWERS = {
-    "chat": "answer choice message call logprob top usage chunk opening piece finish usage_chunk call_piece "
+    "chat": "answer choice message call logprob top usage chunk opening piece finish usage_chunk call_piece timings "
     "arguments_piece reasoning_piece",
     "completions": "answer choice logprobs usage chunk piece finish usage_chunk",
     "responses": "answer message part call usage reasoning tool",
@@ -51,7 +51,7 @@ ANSWERS = {
     "response.output_text.delta response.output_text.done response.content_part.done "
     "response.function_call_arguments.delta response.function_call_arguments.done response.output_item.done "
     "response.completed response.incomplete",
-    "messages": "answer text call thinking usage",
+    "messages": "answer text call call_start thinking usage",
     "message_events": "message_start ping content_block_start content_block_delta content_block_stop message_delta "
     "message_stop",
     "embeddings": "answer item usage",
@@ -96,6 +96,8 @@ class RouteChoice(Part, frozen=True):
     headers: dict[str, str] = {}
     error: str = ""
     """The error that the route answers with, in place of `body`."""
+    otherwise: str = ""
+    """The error that it answers with under other flags; empty: it is not there then."""
     when: Given = {}
     """Values of flags with which it is there."""
     unless: Given = {}
@@ -147,7 +149,7 @@ class FieldChoice(Part, frozen=True, rename={"low": "from", "high": "to"}):
 
 _Is = Literal[
     "absent", "null", "given", "empty", "text", "list", "object", "number", "integer", "boolean", "true", "false",
-    "not text", "not list", "not object", "not number", "not boolean", "not empty",
+    "broken JSON", "not text", "not list", "not object", "not number", "not boolean", "not empty",
 ]  # fmt: skip
 
 
@@ -221,6 +223,8 @@ class BodyChoice(Part, frozen=True):
     """Whether text after the JSON is ignored."""
     constants: bool = False
     """Whether NaN and Infinity are read."""
+    surrogates: bool = True
+    """Whether half of a character, which JSON can write and UTF-8 cannot, is taken."""
     null_is_empty: bool = False
     """Whether null counts as an empty object."""
     empty_is_object: bool = False
@@ -243,6 +247,10 @@ class ToolChoices(Part, frozen=True):
     content: Template = None
     """The content beside a call."""
     required_content: Template = None
+    cut: Literal["text", "nothing"] = "text"
+    """What is left of a call that the limit cuts."""
+    characters: float = 4
+    """Of the text of a call in each of its tokens."""
     piece: int = 6
     """Characters of the arguments in each piece of a stream."""
 
@@ -273,8 +281,12 @@ class OpenChoices(Part, frozen=True):
     """Whether chats and completions end with [DONE]."""
     routes: dict[str, RouteChoice] = {}
     """`GET /health` and the like; a path that ends with * takes all below it."""
+    prefix_flag: str = ""
+    """The flag with what stands before every path."""
     head: bool = False
     """Whether HEAD is answered where GET is."""
+    head_headers: dict[str, str] = {}
+    """Headers of answers to HEAD."""
     slash: int = 0
     """The status that leads from a path with a slash too many to the right one; 0: none does."""
     options: RouteChoice | None = None
@@ -302,12 +314,16 @@ class OpenChoices(Part, frozen=True):
     """Whether any name of a model is served."""
     most_tokens: list[Literal["zero is none", "negative is none", "zero is one"]] = []
     """What a limit of tokens stands for that is not positive."""
+    caches: bool = False
+    """Whether a prompt that was asked before is known but for its last token."""
+    stopped_reason: Literal["stop_sequence", "end_turn"] = "stop_sequence"
+    """Why a message ended at a stop sequence."""
     end_counts: bool = True
     """Whether the end is a token of its own, so that an answer as long as its limit is cut by it."""
     capped_status: Literal["incomplete", "completed"] = "incomplete"
     """The status of a response that its limit cut."""
-    finish_with_text: bool = False
-    """Whether the last piece of text bears the reason of the end."""
+    finish_with_text: Literal["never", "cut", "always"] = "never"
+    """Whether the last piece of text bears the reason of the end; cut: where no token of its own ends the answer."""
     stop_stays: bool = False
     """Whether a stop text stays in the answer."""
     several: bool = True
@@ -317,6 +333,7 @@ class OpenChoices(Part, frozen=True):
     tools: ToolChoices = ToolChoices()
     answers: dict[str, dict[str, Template]] = {}
     metrics: list[MetricChoice] = []
+    metrics_headers: dict[str, str] = {}
     metrics_type: str = "text/plain; version=0.0.4; charset=utf-8"
     variants: list[VariantChoice] = []
 

@@ -58,12 +58,15 @@ def _in_requests(choices: OpenChoices) -> _Found:
 
 def _in_routes(choices: OpenChoices) -> _Found:
     known = {*ERRORS, *choices.errors}
+    if choices.prefix_flag:
+        yield from _flags("prefix_flag", choices, {choices.prefix_flag: True})
     for path, route in choices.routes.items():
         if not re.fullmatch(r"[A-Z]+ /\S*", path):
             yield f"routes.{path}", f"expected a method and a path such as 'GET /health', got '{path}'"
         yield from _flags(f"routes.{path}", choices, route.when, route.unless)
-        if route.error and route.error not in known:
-            yield f"routes.{path}.error", _unknown(route.error, "an error", known)
+        for word in filter(None, (route.error, route.otherwise)):
+            if word not in known:
+                yield f"routes.{path}", _unknown(word, "an error", known)
         yield from _names_of(f"routes.{path}.body", route.body)
 
 

@@ -23,6 +23,7 @@ class Output:
     tool_calls: list[dict[str, Any]] = field(default_factory=list)
     tool_tokens: int = 0
     stopped_by: str = ""  # the stop string that ended it
+    end_tokens: int = 0  # tokens that say nothing: the end, where a server counts it
 
     @property
     def text(self) -> str:
@@ -31,7 +32,7 @@ class Output:
     @property
     def count(self) -> int:
         """Output tokens, for the usage."""
-        return len(self.tokens) + self.tool_tokens
+        return len(self.tokens) + self.tool_tokens + self.end_tokens
 
 
 class Engine:

@@ -108,12 +108,14 @@ def _whole(value: Any) -> int | None:
 
 def _logprobs(api: str, data: dict[str, Any]) -> int | None:
     if api == "chat":
-        wanted = data.get("logprobs")
-        if wanted is True or (type(wanted) is int and wanted > 0):
-            return max(0, _whole(data.get("top_logprobs")) or 0)
+        wanted, top = data.get("logprobs"), _whole(data.get("top_logprobs"))
+        if wanted is True or (isinstance(wanted, int | float) and wanted > 0):
+            # A count in place of true is the count of the likeliest tokens.
+            return max(0, top or (0 if wanted is True or wanted == 1 else int(wanted)))
         return None
     if api == "completions":
-        return _whole(data.get("logprobs"))
+        given = data.get("logprobs")
+        return int(given) if isinstance(given, int | float) else None
     include = data.get("include")
     if isinstance(include, list) and "message.output_text.logprobs" in include:
         return _whole(data.get("top_logprobs")) or 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from InferenceLibrary.dialects.choices import template_names
 from InferenceLibrary.simulator.answers.openai_answers import token_logprob
 from InferenceLibrary.simulator.answers.tokens import tokenize
 from InferenceLibrary.simulator.core.draft import DONE, Event
@@ -98,9 +99,10 @@ class Writer:
 
     def _logprobs(self, tokens: list[str], offset: int) -> Any:
         top = self._ask.logprobs
-        if top is None:
+        own = self._api == "completions" and "logprobs" in self._parts
+        if top is None or (not top and self._api == "completions" and not own):
             return ABSENT
-        if self._api == "completions" and "logprobs" in self._parts:
+        if own:
             made = [token_logprob(token, max(1, top)) for token in tokens]
             offsets = [offset + sum(map(len, tokens[:place])) for place in range(len(tokens))]
             likely = [{one["token"]: one["logprob"] for one in entry["top_logprobs"][:top]} for entry in made]
@@ -156,11 +158,16 @@ class Writer:
 
     def _pieces(self, index: int, output: Output, *, last: bool) -> Iterator[Event]:
         names = self._of(index, output)
-        ending = names.plus(last_fingerprint=self._choices.fingerprint if last else ABSENT)
+        ending = names.plus(
+            last_fingerprint=self._choices.fingerprint if last else ABSENT,
+            last_timings=fill(self._parts.get("timings", ABSENT), names) if last else ABSENT,
+        )
         offset = 0
         tokens = list(output.tokens)
         prompt = self._ask.prompts[index // self._ask.n] if self._ask.echo else ""
-        with_text = self._choices.finish_with_text and tokens and not output.tool_calls
+        word = self._choices.finish_with_text
+        cut = output.finish == "length" or bool(output.stopped_by)
+        with_text = tokens and not output.tool_calls and (word == "always" or (word == "cut" and cut))
         for number, token in enumerate(tokens):
             shown = prompt + token if not number else token
             is_last = bool(with_text) and number == len(tokens) - 1
@@ -183,6 +190,7 @@ class Writer:
                 yield Event(self._chunk("call_piece", more), "tool", tokens=max(1, output.tool_tokens))
                 continue
             parts = [text[start : start + size] for start in range(0, len(text), size)]
+            begun = "arguments" in template_names(self._parts["call_piece"])
             yield Event(self._chunk("call_piece", more.plus(arguments=parts[0] if parts else "")), "tool", tokens=1)
-            for part in parts:
+            for part in parts[1:] if begun else parts:
                 yield Event(self._chunk("arguments_piece", more.plus(arguments=part)), "tool", tokens=1)

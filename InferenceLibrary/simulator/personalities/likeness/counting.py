@@ -19,6 +19,7 @@ def counted(api: str, data: dict[str, Any], settings: Settings) -> dict[str, Any
     limits = [data.get(name) for name in _LIMITS.get(api, ["max_tokens", "max_completion_tokens"])]
     limit = max((one for one in limits if type(one) is int), default=None)
     found = {
+        "$always": True,
         "$prompt_tokens": tokens,
         "$context": settings.max_model_len,
         "$beyond": tokens - settings.max_model_len,

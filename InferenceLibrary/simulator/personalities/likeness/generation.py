@@ -16,10 +16,6 @@ if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.turn import Turn
 
 
-_CHARACTERS = 4
-"""Of the text of a call in each of its tokens."""
-
-
 def settle(ask: Ask, choices: OpenChoices) -> None:
     """Let a request ask for what the server makes of it."""
     if ask.max_tokens is not None and ask.max_tokens <= 0:
@@ -59,6 +55,8 @@ def outputs(generator: Generator, turn: Turn, ask: Ask, choices: OpenChoices) ->
             _stop(output, stops, stays=choices.stop_stays)
         _end(generator, ask, output, choices, limit)
         _tools(generator, turn, ask, output, choices, limit)
+        ended_itself = output.finish == "stop" and not output.stopped_by
+        output.end_tokens = int(choices.end_counts and ended_itself)
         made.append(output)
     ask.stop = stops
     return made
@@ -93,12 +91,12 @@ def _tools(generator: Generator, turn: Turn, ask: Ask, output: Output, choices: 
     if not output.tool_calls:
         return
     text = as_text(output.tool_calls)
-    cut = len(text) // _CHARACTERS > limit
+    cut = len(text) / choices.tools.characters > limit
     if cut or ask.tool_choice in ("none", "lost") or not ask.tools:
         if choices.tools.none == "call" and ask.tools and not cut:
             return
-        tokens = [] if ask.tool_choice == "lost" else tokenize(text)
-        output.tokens = tokens[:limit] if choices.tools.none == "text" or not cut else []
+        lost = ask.tool_choice == "lost" or (cut and choices.tools.cut == "nothing")
+        output.tokens = [] if lost else tokenize(text)[:limit]
         output.tool_calls, output.tool_tokens = [], 0
         output.finish = "length" if cut else "stop"
 

@@ -16,7 +16,7 @@ from InferenceLibrary.simulator.personalities.likeness.asks import ask_of, promp
 from InferenceLibrary.simulator.personalities.likeness.chats import Writer
 from InferenceLibrary.simulator.personalities.likeness.generation import outputs, settle
 from InferenceLibrary.simulator.personalities.likeness.server import LikenessBase
-from InferenceLibrary.simulator.personalities.likeness.templates import Names, fill, filled
+from InferenceLibrary.simulator.personalities.likeness.templates import ABSENT, Names, fill, filled
 from InferenceLibrary.simulator.personalities.likeness.typed import Message, Response
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class Likeness(LikenessBase):
         dialect = load_dialect(app.settings.personality).dialect
         assert dialect.choices is not None
         super().__init__(app, dialect.choices, dialect.version)
+        self._known: set[str] = set()
         words: dict[str, Handler] = {
             "health": self.healthy,
             "chat": lambda turn: self._generated(turn, "chat"),
@@ -71,6 +72,10 @@ class Likeness(LikenessBase):
         asked = data.get("model") or self.app.settings.names[0]
         ask = ask_of(api, data, str(asked))
         settle(ask, self.choices)
+        if self.choices.caches:
+            key = "\n".join(ask.prompts)
+            ask.cached_tokens = max(0, ask.prompt_tokens - 1) if key in self._known else 0
+            self._known.add(key)
         made = outputs(self.generator, turn, ask, self.choices)
         self.generator.note(turn, ask, made[0], "")
         names = self.names(turn, model=self._shown(data))
@@ -116,11 +121,21 @@ class Likeness(LikenessBase):
         settings = self.app.settings
         draft, turn.prompt_tokens = embed(data, settings, settings.names[0])
         items = []
+        encoding = data.get("encoding_format")
         for one in draft.body["data"]:
             items.append(
-                self._part("embeddings", "item", self.names(turn, index=one["index"], embedding=one["embedding"]))
+                self._part(
+                    "embeddings",
+                    "item",
+                    self.names(
+                        turn,
+                        index=one["index"],
+                        embedding=one["embedding"],
+                        encoding=encoding if encoding == "base64" else ABSENT,
+                    ),
+                )
             )
-        names = self.names(turn, data=items, model=self._shown(data))
+        names = self.names(turn, data=items, model=self._shown(data), asked=data.get("model") or self._shown(data))
         names.update(prompt_tokens=turn.prompt_tokens, total_tokens=turn.prompt_tokens)
         self._listed_answer(turn, "embeddings", names)
 
@@ -158,7 +173,7 @@ class Likeness(LikenessBase):
             )
             for one in found
         ]  # fmt: skip
-        names = self.names(turn, data=items, model=self._shown(data))
+        names = self.names(turn, data=items, model=self._shown(data), asked=data.get("model") or self._shown(data))
         names.update(prompt_tokens=turn.prompt_tokens, total_tokens=turn.prompt_tokens)
         self._listed_answer(turn, api, names)
 
@@ -214,4 +229,5 @@ class Likeness(LikenessBase):
             lines.append(f"# TYPE {family.name} {'untyped' if family.kind == 'unknown' else family.kind}")
             lines += [f"{fill(sample, names)} 0" for sample in family.samples or [family.name]]
         text = "\n".join([*lines, ""])
-        deliver(turn, Draft(content_type=self.choices.metrics_type, body=text.encode()))
+        headers = list(self.filled_headers(self.choices.metrics_headers, turn))
+        deliver(turn, Draft(content_type=self.choices.metrics_type, headers=headers, body=text.encode()))

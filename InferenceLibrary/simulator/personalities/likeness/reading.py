@@ -31,11 +31,21 @@ def body_of(request: Request, choice: BodyChoice) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise Refusal("not utf-8", f"The body is not UTF-8: {error.reason} at byte {error.start}") from None
     data = _json(text.removeprefix("\ufeff") if choice.byte_order_mark else text, choice)
+    if not choice.surrogates and _has_surrogate(data):
+        raise Refusal("not json", "The body holds half a character", value=0)
     if data is None and choice.null_is_empty:
         return {}
     if not isinstance(data, dict):
         raise Refusal("empty body" if data is None else "not an object", "The body must be a JSON object", value=data)
     return data
+
+
+def _has_surrogate(data: Any) -> bool:
+    try:
+        json.dumps(data, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _json(text: str, choice: BodyChoice) -> Any:
@@ -53,3 +63,11 @@ def _json(text: str, choice: BodyChoice) -> Any:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not a JSON value")
+
+
+def json_of(request: Request) -> Any:
+    """Return what was sent as JSON, None for nothing, or nothing that is JSON."""
+    try:
+        return json.loads(request.body or b"null")
+    except ValueError:
+        return None

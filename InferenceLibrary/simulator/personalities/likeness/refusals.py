@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -208,9 +209,18 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
     "integer": lambda value: type(value) is int,
     "boolean": lambda value: isinstance(value, bool),
+    "broken JSON": lambda value: isinstance(value, str) and not _is_json(value),
     "true": lambda value: value is True,
     "false": lambda value: value is False,
 }
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _like(value: Any, test: Test) -> bool:

@@ -51,11 +51,15 @@ class LikenessBase(OpenAI):
         for apis, fields in choices.fields.items():
             for api in apis.split():
                 self.fields.setdefault(api, {}).update(fields)
+        prefix = str(self.flags.get(choices.prefix_flag) or "")
         self.table: dict[str, dict[str, RouteChoice]] = {}
         for place, route in choices.routes.items():
             method, _, path = place.partition(" ")
+            path = prefix + path
             if self.holds(route.when, route.unless):
                 self.table.setdefault(path, {})[method] = route
+            elif route.otherwise:
+                self.table.setdefault(path, {})[method] = RouteChoice(error=route.otherwise)
         longest_first = sorted((path for path in self.table if "*" in path), key=len, reverse=True)
         self._patterns = [(path, re.compile(re.escape(path).replace(r"\*", ".+"))) for path in longest_first]
         self.generating = frozenset(
@@ -105,7 +109,8 @@ class LikenessBase(OpenAI):
         return Names(self.draws, known, more)
 
     def _headers(self, turn: Turn) -> tuple[tuple[str, str], ...]:
-        return self.filled_headers(self.choices.headers, turn)
+        more = self.choices.head_headers if turn.request.method == "HEAD" else {}
+        return self.filled_headers({**self.choices.headers, **more}, turn)
 
     def filled_headers(self, headers: Mapping[str, str], turn: Turn) -> tuple[tuple[str, str], ...]:
         """Return headers with the names in them filled in."""

@@ -59,7 +59,8 @@ class _Typed:
         found = {"name": function["name"], "arguments": function["arguments"], "input": _arguments(call)}
         call_id = fill(self.choices.ids.get("call", "call_${hex24}"), self.names)
         item = fill(self.choices.ids.get("call_item", "fc_${hex24}"), self.names)
-        return {**found, "call_id": call_id, "item_id": item}
+        response_call = fill(self.choices.ids.get("response_call", ""), self.names)
+        return {**found, "call_id": call_id, "item_id": item, "response_call_id": response_call}
 
 
 class Response(_Typed):
@@ -165,7 +166,7 @@ class Message(_Typed):
         super().__init__(choices, "messages", names, ask, output)
         stopped = bool(output.stopped_by)
         self.names.update(
-            stop_reason="stop_sequence" if stopped else _REASONS.get(output.finish, output.finish),
+            stop_reason=choices.stopped_reason if stopped else _REASONS.get(output.finish, output.finish),
             stop_sequence=output.stopped_by if stopped else ABSENT,
         )
 
@@ -195,7 +196,8 @@ class Message(_Typed):
             index += 1
         for call in self.output.tool_calls:
             known = {**self.call_names(call), "input": {}}
-            self.add("content_block_start", index=index, block=fill(self.parts.get("call"), self.names.plus(**known)))
+            template = self.parts.get("call_start", self.parts.get("call"))
+            self.add("content_block_start", index=index, block=fill(template, self.names.plus(**known)))
             for piece in self.pieces(known["arguments"]):
                 self.add(
                     "content_block_delta", 1, index=index, delta={"type": "input_json_delta", "partial_json": piece}
