@@ -24,7 +24,7 @@ choices:
   body: {content_types: json, trailing: true}
   done: false
   fingerprint: fp
-  finish_with_text: true
+  finish_with_text: always
   routes:
     GET /health: {does: health}
     GET /version: {body: {version: $version}}
