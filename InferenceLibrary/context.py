@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from InferenceLibrary.load.result import LoadResult
     from InferenceLibrary.load.run import InterruptedLoad
     from InferenceLibrary.monitor.memory import MemoryMonitor
+    from InferenceLibrary.monitor.metrics import MetricsMonitor
     from InferenceLibrary.onnx.benchmark_record import Benchmark
     from InferenceLibrary.onnx.model import OnnxModel
     from InferenceLibrary.programs.checks import ProgramUnderTest
@@ -268,6 +269,7 @@ class Context:
         """Calls under way."""
         self.terminals: Registry[Terminal] = self._registry("terminal", "use Start Terminal or Start Chat Terminal.")
         self.monitors: Registry[MemoryMonitor] = self._registry("memory monitor", "use Start Memory Monitor")
+        self.metric_monitors: Registry[MetricsMonitor] = self._registry("metrics monitor", "use Start Metrics Monitor.")
         self.measurements: Registry[Measurement] = self._registry("measurement", "use Measure Generation")
         self.loads: Registry[LoadResult | InterruptedLoad] = self._registry("load", "use Run Load")
         """Results of loads."""
@@ -286,6 +288,7 @@ class Context:
             self.calls.release,
             self.terminals.release,
             self.monitors.release,
+            self.metric_monitors.release,
             self.measurements.release,
             self.loads.release,
             self.programs.release,

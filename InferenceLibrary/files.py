@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from InferenceLibrary.errors import InferenceError, describe
 
@@ -37,6 +37,24 @@ def write_text(path: Path, text: str, *, errors: str = "strict") -> None:
         path.write_text(text, encoding="utf-8", errors=errors)
     except OSError as error:
         raise _unwritable(path, error) from None
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, Any]], as_json: str) -> None:
+    """Write rows as CSV, or what they are as JSON where the name ends with `.json`; the folder is made.
+
+    Raises:
+        InferenceError: It cannot be written.
+    """
+    make_folder(path.absolute().parent)
+    if path.suffix.lower() == ".json":
+        write_text(path, as_json)
+        return
+    with text_file(path) as file:
+        import csv
+
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 @contextlib.contextmanager

@@ -28,6 +28,7 @@ from InferenceLibrary.keywords.gpu import GpuKeywords
 from InferenceLibrary.keywords.lifecycle import LifecycleKeywords
 from InferenceLibrary.keywords.load_comparisons import LoadComparisonKeywords
 from InferenceLibrary.keywords.loads import LoadKeywords
+from InferenceLibrary.keywords.metric_monitors import MetricMonitorKeywords
 from InferenceLibrary.keywords.metrics import MetricKeywords
 from InferenceLibrary.keywords.model_admin import ModelAdminKeywords
 from InferenceLibrary.keywords.model_loading import ModelLoadingKeywords
@@ -96,6 +97,7 @@ class InferenceLibrary(
     SkipKeywords,
     SamplingKeywords,
     MetricKeywords,
+    MetricMonitorKeywords,
     ModelAdminKeywords,
     ServedKeywords,
     TypedApiKeywords,

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from InferenceLibrary.monitor.memory_record import MemoryRecord
 
 MemoryKind = Literal["pss", "rss", "uss", "gpu"]
-MeasuredResource = Literal["cpu", "threads", "handles"]
+MeasuredResource = Literal[
+    "cpu", "threads", "handles", "gpu_utilisation", "gpu_memory", "gpu_power", "gpu_temperature", "gpu_energy"
+]
+_RESOURCE_UNITS = {"gpu_utilisation": "%", "gpu_memory": "B", "gpu_power": "W", "gpu_energy": "J"}
 
 
 def bytes_of(limit: str) -> float:
@@ -277,13 +280,15 @@ class MonitorKeywords(KeywordGroup):
         *,
         monitor: Any = None,
     ) -> float:
-        """Return what a process tree used beside memory.
+        """Return what a process tree used beside memory, or what the GPUs of the machine did meanwhile.
 
         Args:
             resource: `cpu` (mean share of one core: 4.0 for four busy ones), `threads` or `handles` (the most that
-                were seen at once; handles are open files, sockets and pipes).
+                were seen at once; handles are open files, sockets and pipes). Of all NVIDIA GPUs together:
+                `gpu_utilisation` (mean share of the time), `gpu_memory` (most bytes in use), `gpu_power` (mean
+                watts), `gpu_temperature` (highest, degrees Celsius), `gpu_energy` (joules since the start).
             assertion_operator: Such as `<`.
-            assertion_expected: A number.
+            assertion_expected: A number, with a unit where there is one: `80 %`, `20 GB`.
             message: Replaces the text of the failure.
             monitor: As for [Get Measured Peak Memory].
 
@@ -304,15 +309,61 @@ class MonitorKeywords(KeywordGroup):
         record = self._memory_of(monitor)
         name = f"{resource} of '{record.name}'"
         value = record.used(resource)
-        return float(check_number(value, assertion_operator, assertion_expected, name, message=message))
+        unit = _RESOURCE_UNITS.get(resource, "")
+        return float(check_number(value, assertion_operator, assertion_expected, name, unit, message))
+
+    @keyword(tags=["monitor", "assertion"])
+    def gpu_should_have_been_used(self, *, least: str = "1 %", monitor: Any = None) -> None:
+        """Fail unless a GPU worked while a monitor watched; skip the test, saying why, where there is no GPU.
+
+        A server that silently computes on the CPU gives right answers, slowly.
+
+        Args:
+            least: The highest utilisation that was seen, of all GPUs together, must be so much.
+            monitor: As for [Get Measured Peak Memory].
+
+        Raises:
+            CheckFailure: No GPU worked so much.
+            MonitorError: The driver does not tell.
+            SkipExecution: There is no GPU here.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        On The Gpu
+            Start Server    simulator
+            Start Memory Monitor
+            Run Load    users=2    requests=20    max_tokens=8
+            Gpu Should Have Been Used    least=20 %
+        ```
+        """
+        record = self._memory_of(monitor)
+        if record.no_gpu:
+            raise SkipExecution(record.no_gpu)
+        share = to_quantity(least, "%")
+        seen = [value for _, value in record.gpu_series("utilisation")]
+        if not seen:
+            raise MonitorError(describe("Whether a GPU was used cannot be told", got="a driver without utilisation"))
+        held = f", {show(record.peak('gpu'), 'B')} of its memory held by the processes" if record.has("gpu") else ""
+        if max(seen) < share:
+            raise CheckFailure(
+                describe(
+                    f"The GPU did not work for '{record.name}'",
+                    expected=f"a utilisation of {show(share, '%')} at some time",
+                    got=f"{show(max(seen), '%')} at most{held}",
+                    state=f"{len(seen)} samples in {record.duration:.2f} s",
+                )
+            )
+        self.log.info(f"The GPU was used by {show(max(seen), '%')} at most while '{record.name}' was watched{held}.")
 
     @keyword(tags=["monitor"])
     def save_monitor_record(self, path: Path, *, monitor: Any = None) -> None:
         """Write the samples of a monitor to a file: CSV, or JSON where its name ends with `.json`.
 
         A row has `time` (seconds from the start), `processes`, `rss`, `pss`, `uss`, `gpu` (bytes), `cpu` (seconds so
-        far), `threads`, `handles`, `read` and `written` (bytes). What costs the server more is read less often: empty
-        between.
+        far), `threads`, `handles`, `read` and `written` (bytes), and of the GPUs `gpu_utilisation` (0 to 1),
+        `gpu_memory` (bytes), `gpu_power` (W), `gpu_temperature` (°C) and `gpu_energy` (J). What costs the server more
+        is read less often: empty between.
 
         Args:
             path: The file; its folder is made.
@@ -331,22 +382,11 @@ class MonitorKeywords(KeywordGroup):
             Save Monitor Record    ${OUTPUT_DIR}/memory.csv
         ```
         """
-        import csv
-        import io
-
-        from InferenceLibrary.files import make_folder, write_text
+        from InferenceLibrary.files import write_table
 
         record = self._memory_of(monitor)
         rows = record.rows()
-        make_folder(path.absolute().parent)
-        if path.suffix.lower() == ".json":
-            write_text(path, self.context.redactor(record.as_json()))
-        else:
-            table = io.StringIO(newline="")
-            writer = csv.DictWriter(table, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
-            write_text(path, table.getvalue())
+        write_table(path, rows, self.context.redactor(record.as_json()))
         self.log.file(f"{len(rows)} samples of '{record.name}'", path)
 
     @keyword(tags=["monitor", "skip"])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from InferenceLibrary.extras import install_command
+from InferenceLibrary.monitor.memory_record import GpuUsage
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,34 @@ class GpuMemory:
     def used(self) -> int:
         """Return the bytes in use on all GPUs, whoever holds them."""
         return sum(int(self._nvml.nvmlDeviceGetMemoryInfo(handle).used) for handle in self._handles)
+
+    def usage(self, when: float) -> GpuUsage:
+        """Return what all GPUs do now; what one of them does not tell is None.
+
+        Args:
+            when: Seconds on the monotonic clock.
+        """
+        nvml = self._nvml
+        shares = self._ask(lambda handle: nvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100)
+        used = self._ask(lambda handle: nvml.nvmlDeviceGetMemoryInfo(handle).used)
+        power = self._ask(lambda handle: nvml.nvmlDeviceGetPowerUsage(handle) / 1000)
+        heat = self._ask(lambda handle: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU))
+        energy = self._ask(lambda handle: nvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1000)
+        return GpuUsage(
+            when,
+            utilisation=sum(shares) / len(shares) if shares else None,
+            memory=sum(used) if used else None,
+            power=sum(power) if power else None,
+            temperature=max(heat) if heat else None,
+            energy=sum(energy) if energy else None,
+        )
+
+    def _ask(self, question: Callable[[Any], float]) -> list[float]:
+        """The answers of all GPUs; none where one does not support the question."""
+        try:
+            return [float(question(handle)) for handle in self._handles]
+        except self._nvml.NVMLError:
+            return []
 
     def close(self) -> None:
         """Release NVML. A second call does nothing."""

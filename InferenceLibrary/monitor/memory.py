@@ -11,10 +11,15 @@ from typing import Protocol
 
 from InferenceLibrary.errors import MonitorError, describe
 from InferenceLibrary.monitor.gpu import GpuMemory, open_gpus
+from InferenceLibrary.monitor.grid import on_grid
 from InferenceLibrary.monitor.memory_record import MemoryRecord, MemorySample
 
 SHORTEST_INTERVAL = 0.01
 """Seconds; more often than 100 times a second would measure the monitor."""
+
+
+_GPU_INTERVAL = 0.2
+"""Seconds between looks at what GPUs do: NVML averages over about as long."""
 
 
 class ProcessTree(Protocol):
@@ -78,6 +83,7 @@ class MemoryMonitor:
         self.pid = pid
         self._tree = tree or process_tree(pid)
         self._gpus: GpuMemory | None = None
+        self._next_gpus = 0.0
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._problem: Exception | None = None
@@ -90,7 +96,7 @@ class MemoryMonitor:
         Raises:
             MonitorError: The process does not exist.
         """
-        self._gpus, _reason = open_gpus()
+        self._gpus, self.record.no_gpu = open_gpus()
         self.record.started = time.monotonic()
         if not self._take():
             self._release()
@@ -150,21 +156,21 @@ class MemoryMonitor:
             self._release()
 
     def _watch(self) -> None:
-        interval = self.record.interval
-        due = self.record.started + interval
-        while not self._stop.wait(max(0.0, due - time.monotonic())):
-            with self._lock:
-                if self._stop.is_set():
-                    return
-                try:
-                    if not self._take():
-                        self.record.process_ended = time.monotonic() - self.record.started
-                        return
-                except (OSError, ValueError, RuntimeError) as error:
-                    self._problem = error
-                    return
-            behind = max(0.0, time.monotonic() - due)
-            due += interval * (1 + behind // interval)
+        on_grid(self._stop, self.record.started, self.record.interval, self._look)
+
+    def _look(self) -> bool:
+        """Take a sample; return whether there will be more."""
+        with self._lock:
+            if self._stop.is_set():
+                return False
+            try:
+                if not self._take():
+                    self.record.process_ended = time.monotonic() - self.record.started
+                    return False
+            except (OSError, ValueError, RuntimeError) as error:
+                self._problem = error
+                return False
+        return True
 
     def _take(self) -> bool:
         sample = self._tree.sample()
@@ -172,6 +178,9 @@ class MemoryMonitor:
             return False
         if self._gpus is not None:
             sample = replace(sample, gpu=self._gpus.held_by(self._tree.pids()))
+            if sample.time >= self._next_gpus or self._stop.is_set():
+                self._next_gpus = sample.time + _GPU_INTERVAL
+                sample = replace(sample, gpus=self._gpus.usage(sample.time))
         self.record.add(sample)
         return True
 

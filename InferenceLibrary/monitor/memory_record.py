@@ -20,7 +20,10 @@ from InferenceLibrary.errors import MonitorError, describe
 Kind = Literal["rss", "pss", "uss", "gpu"]
 KINDS: tuple[Kind, ...] = ("rss", "pss", "uss", "gpu")
 
-Resource = Literal["cpu", "threads", "handles"]
+Resource = Literal[
+    "cpu", "threads", "handles", "gpu_utilisation", "gpu_memory", "gpu_power", "gpu_temperature", "gpu_energy"
+]
+_GPU = ("utilisation", "memory", "power", "temperature", "energy")
 _FEWEST = 8
 """Samples from which growth is told."""
 
@@ -50,6 +53,29 @@ class ProcessUsage:
 
 
 @dataclass(frozen=True)
+class GpuUsage:
+    """What the GPUs of the machine do, at one moment, whoever uses them. What the driver does not tell is None.
+
+    NVML averages utilisation over 1/6 to 1 second, and power over one on newer GPUs.
+
+    Args:
+        time: Seconds on the monotonic clock.
+        utilisation: Share of the time in which something ran, 0 to 1, the mean of the GPUs.
+        memory: Bytes in use on all of them.
+        power: Watts of all of them.
+        temperature: Degrees Celsius of the hottest.
+        energy: Joules of all of them since the driver was loaded.
+    """
+
+    time: float
+    utilisation: float | None = None
+    memory: float | None = None
+    power: float | None = None
+    temperature: float | None = None
+    energy: float | None = None
+
+
+@dataclass(frozen=True)
 class MemorySample:
     """Memory of a process tree at one moment.
 
@@ -61,6 +87,7 @@ class MemorySample:
         uss: Bytes, the sum over the tree; None as for `pss`.
         gpu: Bytes on all GPUs that the tree holds; None without a GPU.
         usage: What it uses beside memory; about once a second, None between.
+        gpus: What the GPUs do; some times a second, None between and without a GPU.
     """
 
     time: float
@@ -70,6 +97,7 @@ class MemorySample:
     uss: int | None = None
     gpu: int | None = None
     usage: ProcessUsage | None = None
+    gpus: GpuUsage | None = None
 
     def get(self, kind: Kind) -> int | None:
         """Return one of the figures."""
@@ -88,6 +116,7 @@ class MemoryRecord:
         ended: When watching ended, None while it goes on.
         process_ended: Seconds after the start when the watched process was found gone, None while it lives.
         samples: In order of time; merged in pairs when they become many.
+        no_gpu: Why there is no GPU to watch; empty where there is one.
     """
 
     name: str
@@ -96,6 +125,7 @@ class MemoryRecord:
     ended: float | None = None
     process_ended: float | None = None
     samples: list[MemorySample] = field(default_factory=list)
+    no_gpu: str = ""
     count: int = 0
     _peaks: dict[Kind, int] = field(default_factory=dict, repr=False)
 
@@ -149,8 +179,23 @@ class MemoryRecord:
         pairs = itertools.pairwise(seen)
         return [(now, (cpu - was) / (now - before)) for (before, was), (now, cpu) in pairs if now > before]
 
+    def gpu_series(self, figure: str) -> list[tuple[float, float]]:
+        """Return (monotonic seconds, value) of a figure of `GpuUsage`, of the samples that have it."""
+        seen = [sample.gpus for sample in self.samples if sample.gpus is not None]
+        return [(one.time, value) for one in seen if (value := getattr(one, figure)) is not None]
+
+    def _gpu(self, figure: str) -> float | None:
+        values = [value for _, value in self.gpu_series(figure)]
+        if figure == "energy":
+            return values[-1] - values[0] if len(values) > 1 else None
+        if not values:
+            return None
+        return max(values) if figure in {"memory", "temperature"} else statistics.fmean(values)
+
     def used(self, resource: Resource) -> float:
         """Return the mean share of one core, or the most threads or open handles that were seen.
+
+        Of the GPUs: the mean utilisation and power, the most memory and temperature, and the energy meanwhile.
 
         Raises:
             MonitorError: It was not measured.
@@ -163,12 +208,15 @@ class MemoryRecord:
             values = [usage.threads for _, usage in usages]
         elif resource == "handles":
             values = [usage.handles for _, usage in usages if usage.handles is not None]
+        elif resource.startswith("gpu_"):
+            value = self._gpu(resource.removeprefix("gpu_"))
+            values = [] if value is None else [value]
         if not values:
             raise MonitorError(
                 describe(
                     f"The monitor of '{self.name}' has no figure of {resource}",
                     expected="two samples or more that have it",
-                    got=str(len(usages)),
+                    got=str(len(usages)) if not (self.no_gpu and resource.startswith("gpu_")) else self.no_gpu,
                 )
             )
         return max(values)
@@ -207,6 +255,7 @@ class MemoryRecord:
                 "processes": sample.processes,
                 **{name: sample.get(name) for name in KINDS},
                 **{name: getattr(sample.usage, name) if sample.usage is not None else None for name in names},
+                **{f"gpu_{name}": getattr(sample.gpus, name) if sample.gpus is not None else None for name in _GPU},
             }
             for sample in self.samples
         ]
@@ -239,6 +288,7 @@ def _merge(one: MemorySample, other: MemorySample) -> MemorySample:
         uss=_most(one.uss, other.uss),
         gpu=_most(one.gpu, other.gpu),
         usage=other.usage or one.usage,
+        gpus=other.gpus or one.gpus,
     )
 
 

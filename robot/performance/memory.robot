@@ -19,3 +19,10 @@ Memory Does Not Grow Under Load
     Get Measured Resource    handles    <    200
     Get Measured Resource    cpu    >    0
     Save Monitor Record    ${OUTPUT_DIR}/inference/memory-under-load.csv
+
+Metrics Agree With The Load
+    Start Metrics Monitor    vllm:num_requests_running    vllm:request_success_total    interval=100 ms
+    Run Load    users=8    requests=200    max_tokens=16
+    Stop Metrics Monitor    save_as=${OUTPUT_DIR}/inference/metrics-under-load.csv
+    Get Measured Metric    vllm:num_requests_running    <=    8
+    Get Measured Metric    vllm:request_success_total    ==    200    statistic=rise

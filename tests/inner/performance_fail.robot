@@ -259,6 +259,16 @@ Growth By A Typo
     END
     Memory Should Not Grow By More Than    ten %    monitor=${record}
 
+Metric That Is Too High
+    Start Metrics Monitor    vllm:num_requests_running    server=paced
+    Get Measured Metric    vllm:num_requests_running    <    0
+
+Metric By A Typo
+    Start Metrics Monitor    vllm:num_request_running    server=paced
+
+No Metrics Watched
+    Stop Metrics Monitor
+
 Too Many Threads
     Start Memory Monitor    server=paced
     Get Measured Resource    threads    <    1

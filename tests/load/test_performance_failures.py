@@ -75,6 +75,9 @@ MESSAGES = {
     "Growth Of Too Few Samples": r"Growth of the memory of 'paced' cannot be told: expected 8 samples or more of its RSS, got \d\. Hint: watch longer, or at a shorter interval",
     "Growth By A Typo": r"A limit of growth cannot be read: expected one such as 20 MB or 10 %, got 'ten %'\.",
     "Too Many Threads": rf"Threads of 'paced': expected < 1, got {NUMBER}\.",
+    "Metric That Is Too High": r"Max of vllm:num_requests_running of 'paced': expected < 0, got 0\.",
+    "Metric By A Typo": r"Unknown metric 'vllm:num_request_running': expected one of .* Hint: did you mean 'vllm:num_requests_running'\?",
+    "No Metrics Watched": r"No metrics monitor is open\. Hint: use Start Metrics Monitor\.?",
     "Stopped By A Timeout": r"Test timeout 500 milliseconds exceeded\.",
 }
 

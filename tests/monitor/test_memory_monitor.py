@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
+from fake_nvml import FakeNvml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -318,43 +319,6 @@ def test_missing_psutil_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(sys.modules, "psutil", None)
     with pytest.raises(MissingExtraError, match=r"Watching memory .* needs the package 'psutil'.*pip install psutil"):
         memory.process_tree(os.getpid())
-
-
-class FakeNvml:
-    """NVML with two GPUs, as nvidia-ml-py presents it."""
-
-    class NVMLError(Exception):
-        pass
-
-    def __init__(self, count: int = 2, broken: str = "") -> None:
-        self.count, self.broken, self.shut = count, broken, 0
-
-    def nvmlInit(self) -> None:  # noqa: N802 - the names of NVML
-        if self.broken == "init":
-            raise self.NVMLError("NVML Shared Library Not Found")
-
-    def nvmlShutdown(self) -> None:  # noqa: N802
-        self.shut += 1
-
-    def nvmlDeviceGetCount(self) -> int:  # noqa: N802
-        if self.broken == "count":
-            raise self.NVMLError("GPU is lost")
-        return self.count
-
-    def nvmlDeviceGetHandleByIndex(self, index: int) -> int:  # noqa: N802
-        return index
-
-    def nvmlDeviceGetName(self, index: int) -> str:  # noqa: N802
-        return f"Fake {index}"
-
-    def nvmlDeviceGetMemoryInfo(self, index: int) -> Any:  # noqa: N802
-        return type("Info", (), {"used": 100 * (index + 1)})
-
-    def nvmlDeviceGetComputeRunningProcesses(self, index: int) -> list[Any]:  # noqa: N802
-        if index == 1 and self.broken == "processes":
-            raise self.NVMLError("Not Supported")
-        usage = [(11, 30 + index), (12, 500), (13, None)]
-        return [type("Process", (), {"pid": pid, "usedGpuMemory": used}) for pid, used in usage]
 
 
 def test_gpu_memory_of_a_tree(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from InferenceLibrary.keywords.shared.shared_arguments import Shared
 from InferenceLibrary.types import JsonObject, Kinds, seconds
 
 if TYPE_CHECKING:
+    from InferenceLibrary.load.pictures import Curve
     from InferenceLibrary.load.plan import LoadPlan, Rate, Replay, Users
     from InferenceLibrary.load.result import LoadResult
     from InferenceLibrary.load.run import Progress
@@ -186,18 +187,36 @@ class LoadGroup(KeywordGroup):
             curves.append(Curve(f"{kind.upper()}, MB", points))
             busy = [(when - result.clock, share) for when, share in record.cpu_shares()]
             curves.append(Curve("CPU, cores", busy))
+            if gpu := [(when - result.clock, share * 100) for when, share in record.gpu_series("utilisation")]:
+                curves.append(Curve("GPU, %", gpu))
+        curves += self._metric_curves(result)
         if result.records:
             self.draw(f"load of {result.name}", timeline_picture(result, curves))
         told = [
             ("open requests", "", result.concurrency_over_time()),
             ("tokens/s", "tokens/s", tokens_over_time(result)),
         ]
-        told += [(curve.label.partition(",")[0], curve.label.rpartition(" ")[2], curve.points) for curve in curves]
+        told += [(curve.label.partition(", ")[0], curve.label.partition(", ")[2], curve.points) for curve in curves]
         self.keep_figures(
             f"load of {result.name}",
             result.summary()
             | {"curves": [{"name": name, "unit": unit, "points": points} for name, unit, points in told]},
         )
+
+    def _metric_curves(self, result: LoadResult) -> list[Curve]:
+        """What monitors of the server's metrics read meanwhile: of the metrics that a test named."""
+        from InferenceLibrary.load.pictures import Curve
+        from InferenceLibrary.monitor.metrics import COUNTERS
+
+        found = []
+        for monitor in self.context.metric_monitors:
+            if monitor.name != result.name or result.clock is None:
+                continue
+            record = monitor.snapshot()
+            for name in monitor.chosen:
+                points = [(when - result.clock, value) for when, value in record.curve(name)]
+                found.append(Curve(f"{name}{', /s' if name.endswith(COUNTERS) else ''}", points))
+        return found
 
     def keep_figures(self, name: str, figures: dict[str, Any]) -> None:
         """Write figures to a file beside the log, which links to it: reports read them again."""
