@@ -158,6 +158,24 @@ def test_a_paced_stream_waits_for_a_client_that_does_not_read(start_simulator):
     assert simulator.stats()["generated_tokens"] == count
 
 
+def test_whole_answers_wait_for_a_client_that_does_not_read(start_simulator):
+    count, size = 12, 100_000
+    simulator = start_simulator("--max-model-len", "200000")
+    asked = {"messages": [{"role": "user", "content": "x"}], "max_tokens": size, "ignore_eos": True}
+    body = json.dumps(asked).encode()
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n"
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.settimeout(60)
+        sock.connect(("127.0.0.1", simulator.port))
+        last = b"Connection: close\r\n"
+        for number in range(count):
+            more = last if number == count - 1 else b""
+            sock.sendall(head + more + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        found = b"".join(iter(lambda: sock.recv(65536), b""))
+    assert found.count(b'"completion_tokens":%d,' % size) == found.count(b"HTTP/1.1 200 OK") == count
+
+
 @pytest.mark.parametrize("count", [1023, 1024, 1025, 2500])
 def test_long_streams_are_whole(start_simulator, count):
     simulator = start_simulator("--max-model-len", "10000")

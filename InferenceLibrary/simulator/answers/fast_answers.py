@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from InferenceLibrary.simulator.answers.engine import Output
 from InferenceLibrary.simulator.answers.openai_answers import Shape, envelope, usage_of, whole_choice
 from InferenceLibrary.simulator.answers.openai_requests import Ask, is_strict
-from InferenceLibrary.simulator.core.delivery import head_bytes, seconds_now
+from InferenceLibrary.simulator.core.delivery import head_bytes, plain_head, seconds_now
 from InferenceLibrary.simulator.core.draft import DONE, EVENT_STREAM, Draft, chunk, to_json
 from InferenceLibrary.simulator.core.turn import Beats
 
@@ -32,7 +32,6 @@ _END = chunk(f"data: {DONE}\n\n".encode()) + b"0\r\n\r\n"
 _NO_USAGE = b',"usage":null}\n\n'
 # The same object with places for its numbers.
 _USAGE = re.sub(rb":\d", b":%d", to_json(usage_of(Ask("", [], 1), [Output(["a", "b"])])))
-_PLAIN = Draft()
 
 
 def _quote(tokens: list[str]) -> list[bytes]:
@@ -152,33 +151,24 @@ def fast_stream(
         yield before_tokens + closing
 
 
-_whole: dict[tuple[str, bool], tuple[bytes, bytes, bytes]] = {}
+_whole: dict[tuple[str, bool], bytes] = {}
 
 
-def _whole_choice(shape: Shape, complete: bool) -> tuple[bytes, bytes, bytes]:
-    """Return the only choice of a whole answer before its text, from there to its finish reason, and after that."""
+def _form(shape: Shape, complete: bool) -> bytes:
+    """Return a whole answer after its envelope, with places for the text, the finish reason and the usage."""
     kind = shape.prefix, complete
     if kind not in _whole:
-        made = whole_choice(shape, 0, Output([_MARK], _MARKED_END), Ask("", [], 0), "", complete=complete)
-        form = to_json([made])
-        before, rest = form.split(to_json(_MARK))
-        between, after = rest.split(_MARKED_END.encode())
-        _whole[kind] = before, between, after
+        choice = whole_choice(shape, 0, Output([_MARK], _MARKED_END), Ask("", [], 0), "", complete=complete)
+        choices = to_json([choice]).replace(to_json(_MARK), b"%b").replace(_MARKED_END.encode(), b"%b")
+        _whole[kind] = choices + b',"usage":' + _USAGE + b"}"
     return _whole[kind]
 
 
-def fast_whole(turn: Turn, shape: Shape, answer_id: str, ask: Ask, output: Output) -> Iterator[Step]:
-    """Yield the steps of a whole answer that is not paced: one write."""
-    before, between, after = _whole_choice(shape, is_strict(turn))
-    body = b'%b%b%b%b%b%b,"usage":%b}' % (
-        _begin(shape, answer_id, turn.model, chunk=False),
-        before,
-        encode_basestring(output.text).encode("utf-8", "replace"),
-        between,
-        output.finish.encode(),
-        after,
-        _usage(ask, output),
-    )
-    yield head_bytes(turn, _PLAIN, len(body)) + body
-    if output.count:
-        turn.sent_tokens(output.count)
+def fast_whole(turn: Turn, shape: Shape, answer_id: str, ask: Ask, output: Output) -> None:
+    """Send a whole answer that is not paced."""
+    made, asked = output.count, ask.prompt_tokens
+    text = encode_basestring(output.text).encode("utf-8", "replace")
+    body = _begin(shape, answer_id, turn.model, chunk=False) + _form(shape, is_strict(turn)) % (
+        text, output.finish.encode(), asked, made, asked + made, ask.cached_tokens
+    )  # fmt: skip
+    turn.answer(plain_head(turn, len(body)) + body, made)

@@ -156,7 +156,7 @@ class Generator:
                 turn.play(fast_stream(turn, shape, turn.id, ask, outputs[0], first, gaps), turn.started)
                 return
             if not ask.stream and not first and not gaps:
-                turn.play(fast_whole(turn, shape, turn.id, ask, outputs[0]), turn.started)
+                fast_whole(turn, shape, turn.id, ask, outputs[0])
                 return
         if ask.stream:
             draft = streamed_answer(shape, turn.id, turn.model, ask, outputs, first, gaps)

@@ -63,7 +63,16 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not a JSON value")
 
 
-_decode = json.JSONDecoder(parse_constant=_no_constant).decode
+_decoder = json.JSONDecoder(parse_constant=_no_constant)
+
+
+def _decode(text: str) -> Any:
+    if text.startswith("{"):
+        # Without a look for white space around it, which is seldom there.
+        data, end = _decoder.raw_decode(text)
+        if end == len(text):
+            return data
+    return _decoder.decode(text)
 
 
 def _without_surrogates(value: Any) -> Any:
@@ -95,6 +104,8 @@ def take(data: dict[str, Any], name: str, kinds: tuple[type, ...], default: Any 
         ApiError: 400; it is missing without a default, or of another kind.
     """
     value = data.get(name)
+    if type(value) in kinds:
+        return value
     if value is None:
         if default is _MISSING:
             raise ApiError(400, f"'{name}' is required", param=name)

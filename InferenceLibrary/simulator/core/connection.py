@@ -27,6 +27,8 @@ _LINGER_SECONDS = 1.0
 _LINGER_BYTES = 8 * 1024 * 1024
 # What a request says when it offers another protocol.
 _OFFER = frozenset({"upgrade", "http2-settings"})
+_header_names: dict[bytes, str] = {}
+_NAMES, _LONG_NAME = 200, 64
 _DIRECT_WRITES = sys.platform != "win32"
 
 
@@ -160,7 +162,7 @@ class Connection(asyncio.Protocol):
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        key = name.decode("latin-1").lower()
+        key = _header_names.get(name) or _header_name(name)
         text = value.decode("latin-1")
         if key in self._headers:
             text = f"{self._headers[key]}, {text}"
@@ -210,7 +212,7 @@ class Connection(asyncio.Protocol):
     def _request(self, body: bytes) -> Request:
         parser = self._parser
         return Request(
-            parser.get_method().decode("latin-1"),
+            "POST" if (method := parser.get_method()) == b"POST" else method.decode("latin-1"),
             self._target.decode("latin-1"),
             self._headers,
             body,
@@ -313,6 +315,14 @@ class Connection(asyncio.Protocol):
         if sock is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
+
+
+def _header_name(name: bytes) -> str:
+    """Return the name of a header in lower case, and remember it for the next request."""
+    key = name.decode("latin-1").lower()
+    if len(_header_names) < _NAMES and len(name) < _LONG_NAME:
+        _header_names[name] = key
+    return key
 
 
 def _words(text: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from time import monotonic
+from time import monotonic, time
 from typing import TYPE_CHECKING
 
 from InferenceLibrary.simulator.core.draft import Draft, Frame, Gap, chunk, event_bytes, to_json
@@ -17,12 +17,15 @@ def head_bytes(turn: Turn, draft: Draft, length: int | None) -> bytes:
     """Return status line and headers. `length` is the body's, None for a body without a known one."""
     lines = [status_line(draft.status), date_line()]
     if draft.content_type:
-        lines.append(f"content-type: {draft.content_type}\r\n")
+        lines.append("content-type: " + draft.content_type + "\r\n")
     if draft.framing == "chunked":
         lines.append("transfer-encoding: chunked\r\n")
     elif draft.content_length is not None or length is not None:
         lines.append(f"content-length: {length if draft.content_length is None else draft.content_length}\r\n")
-    lines.extend(f"{name}: {value}\r\n" for name, value in (*turn.app.answer_headers(turn), *draft.headers))
+    for name, value in turn.app.answer_headers(turn):
+        lines.append(f"{name}: {value}\r\n")
+    for name, value in draft.headers:
+        lines.append(f"{name}: {value}\r\n")
     if not turn.keep_alive or turn.app.draining:
         turn.keep_alive = False
         lines.append("connection: close\r\n")
@@ -30,6 +33,21 @@ def head_bytes(turn: Turn, draft: Draft, length: int | None) -> bytes:
         lines.append("connection: keep-alive\r\n")
     lines.append("\r\n")
     return "".join(lines).encode("latin-1", "replace")
+
+
+_plain = (0, b"")
+
+
+def plain_head(turn: Turn, length: int) -> bytes:
+    """Return the head of a whole answer in JSON with status 200; most of it is the same for a second."""
+    global _plain  # noqa: PLW0603 - one clock for the process
+    app = turn.app
+    if not turn.keep_alive or app.draining or turn.request.version != "1.1" or app.answer_headers(turn):
+        return head_bytes(turn, Draft(), length)
+    now = int(time())
+    if _plain[0] != now:
+        _plain = now, head_bytes(turn, Draft(), None)[:-2] + b"content-length: %d\r\n\r\n"
+    return _plain[1] % length
 
 
 def deliver(turn: Turn, draft: Draft) -> None:

@@ -54,12 +54,18 @@ class Ledger:
     def end(self, turn: Turn) -> None:
         if turn.counted:
             self.in_flight -= 1
-            setattr(self, turn.outcome, getattr(self, turn.outcome) + 1)
+            if turn.outcome == "completed":
+                self.completed += 1
+            elif turn.outcome == "failed":
+                self.failed += 1
+            else:
+                self.cancelled += 1
             self.generated_tokens += turn.tokens
             self.prompt_tokens += turn.prompt_tokens
         if self.recent.maxlen:
             # Bodies may be large: only the beginning is kept.
-            turn.request.keep_beginning(_KEPT_OF_BODY)
+            if turn.request.body_bytes > _KEPT_OF_BODY:
+                turn.request.keep_beginning(_KEPT_OF_BODY)
             turn.json = None
             self.recent.append(turn)
         if self._truth is not None and turn.counted:

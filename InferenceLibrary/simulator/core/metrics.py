@@ -43,6 +43,19 @@ _HISTOGRAMS = {
 }
 """By name what each says, and its limits; those of tokens go up to the context of the model."""
 
+_OF_REQUESTS = (
+    "e2e_request_latency_seconds",
+    "request_queue_time_seconds",
+    "request_inference_time_seconds",
+    "request_prompt_tokens",
+    "request_generation_tokens",
+    "max_num_generation_tokens",
+    "request_params_max_tokens",
+    "time_to_first_token_seconds",
+    "request_prefill_time_seconds",
+)
+"""Those of which each request has a value, whatever its tokens."""
+
 _GAUGES = {
     "num_requests_running": "Requests at work.",
     "num_requests_waiting": "Requests that wait for a place.",
@@ -139,7 +152,7 @@ class Metrics:
         self._labels = {"model_name": app.settings.names[0]}
         self._limits = limits_of_histograms(app.settings.max_model_len)
         self._histograms = {name: Histogram(limits) for name, limits in self._limits.items()}
-        self._noting = {name: histogram.note for name, histogram in self._histograms.items()}
+        self._noting = tuple(self._histograms[name].note for name in _OF_REQUESTS)
         self._noted = 0
         self._success: dict[str, int] = {}
         self._prompt_tokens = self._tokens = 0
@@ -176,23 +189,23 @@ class Metrics:
             return
         self._prompt_tokens += turn.prompt_tokens
         self._tokens += turn.tokens
-        found = self._noting
+        whole, queue, inference, prompt, generation, most, asked, first, prefill = self._noting
         received, started, now = turn.request.received, turn.started, monotonic()
         if turn.outcome == "completed":
             reason = turn.finish_reason or "stop"
             self._success[reason] = self._success.get(reason, 0) + 1
-            found["e2e_request_latency_seconds"](now - received)
+            whole(now - received)
             if started > received or not self.waits_only:
-                found["request_queue_time_seconds"](started - received)
-            found["request_inference_time_seconds"](now - started)
-            found["request_prompt_tokens"](turn.prompt_tokens)
-            found["request_generation_tokens"](turn.tokens)
-            found["max_num_generation_tokens"](turn.tokens)
+                queue(started - received)
+            inference(now - started)
+            prompt(turn.prompt_tokens)
+            generation(turn.tokens)
+            most(turn.tokens)
             if turn.max_tokens is not None:
-                found["request_params_max_tokens"](turn.max_tokens)
+                asked(turn.max_tokens)
         if turn.first_token:
-            found["time_to_first_token_seconds"](turn.first_token - received)
-            found["request_prefill_time_seconds"](turn.first_token - started)
+            first(turn.first_token - received)
+            prefill(turn.first_token - started)
             times = turn.token_times
             if times is not None and len(times) > 1:
                 self._note_gaps(times)
@@ -203,9 +216,10 @@ class Metrics:
 
     def _note_gaps(self, times: Sequence[float]) -> None:
         span, count = times[-1] - times[0], len(times) - 1
-        self._noting["request_decode_time_seconds"](span)
-        self._noting["request_time_per_output_token_seconds"](span / count)
-        gaps = self._histograms["inter_token_latency_seconds"]
+        found = self._histograms
+        found["request_decode_time_seconds"].note(span)
+        found["request_time_per_output_token_seconds"].note(span / count)
+        gaps = found["inter_token_latency_seconds"]
         if span == 0.0:
             gaps.add(0.0, count)
         else:

@@ -262,7 +262,7 @@ class Turn:
         self.tokens += count
         times = self.token_times
         if times is None:
-            self.token_times = array("d", (now,) * count)
+            self.token_times = array("d", (now,)) * count
         elif count == 1:
             times.append(now)
         else:
@@ -274,6 +274,17 @@ class Turn:
         if start is not None:
             self._due = start
         self._advance()
+
+    def answer(self, data: bytes, tokens: int) -> None:
+        """Write a whole answer that waits for nothing, as `play` would."""
+        connection = self.connection
+        if connection.write_paused:
+            self.play(iter((data, lambda turn: turn.sent_tokens(tokens))))
+            return
+        connection.send(data)
+        if tokens:
+            self.sent_tokens(tokens)
+        self.finish()
 
     @property
     def playing(self) -> bool:
