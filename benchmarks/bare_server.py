@@ -3,7 +3,8 @@
 One protocol, one heap, one timerfd; no parsing, no tokens, no usage, no counters: after the first bytes of a request it
 waits, then writes one constant chunk after another. Prints its port.
 
-    python benchmarks/bare_server.py FIRST GAP TOKENS    (seconds, seconds, tokens of a stream)
+    python benchmarks/bare_server.py FIRST GAP TOKENS    (seconds, seconds, tokens of a stream; without tokens it
+                                                          answers whole, at once)
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ EVENT = (
     b'"choices":[{"index":0,"delta":{"content":"token"},"finish_reason":null}],"usage":null}\n\n'
 )
 CHUNK = b"%x\r\n%b\r\n" % (len(EVENT), EVENT)
+BODY = b'{"id":"chatcmpl-0123456789abcdef","object":"chat.completion","choices":[],"usage":null}'
+WHOLE = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(BODY), BODY)
 END = b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"
 
 
@@ -37,6 +40,9 @@ class Stream(asyncio.Protocol):
         self.transport: asyncio.WriteTransport = transport
 
     def data_received(self, data: bytes) -> None:
+        if not self.pace.tokens:
+            self.transport.write(WHOLE)
+            return
         self.transport.write(HEAD)
         self.pace.begin(self.transport)
 
