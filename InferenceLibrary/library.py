@@ -48,7 +48,6 @@ from InferenceLibrary.keywords.sampling import SamplingKeywords
 from InferenceLibrary.keywords.screens import ScreenKeywords
 from InferenceLibrary.keywords.served import ServedKeywords
 from InferenceLibrary.keywords.server_logs import ServerLogKeywords, list_kept, mark_logs, tell_of_servers
-from InferenceLibrary.keywords.servers import ServerKeywords
 from InferenceLibrary.keywords.shared.argument_names import RefusedArguments, refusal
 from InferenceLibrary.keywords.shared.arguments import CONVERTERS as RESULT_CONVERTERS
 from InferenceLibrary.keywords.shared.light_converters import light
@@ -58,6 +57,7 @@ from InferenceLibrary.keywords.simulator_control import SimulatorControlKeywords
 from InferenceLibrary.keywords.skips import SkipKeywords
 from InferenceLibrary.keywords.stored_responses import StoredResponseKeywords
 from InferenceLibrary.keywords.streams import StreamKeywords
+from InferenceLibrary.keywords.targets import TargetKeywords
 from InferenceLibrary.keywords.terminal_chats import TerminalChatKeywords
 from InferenceLibrary.keywords.terminals import TerminalKeywords
 from InferenceLibrary.keywords.tools import ToolKeywords
@@ -81,7 +81,7 @@ DOC_FORMAT: Literal["MARKDOWN", "TEXT"] = "TEXT" if ROBOT_VERSION.startswith("7.
     converters=light(CONVERTERS | RESULT_CONVERTERS | CONTAINER_CONVERTERS | WIRE_CONVERTERS | JOB_CONVERTERS),
 )
 class InferenceLibrary(
-    ServerKeywords,
+    TargetKeywords,
     LifecycleKeywords,
     ServerLogKeywords,
     GpuKeywords,

@@ -8,11 +8,12 @@ from robot.api.deco import keyword
 
 from InferenceLibrary.client.answers import Reply, shorten
 from InferenceLibrary.client.streams import Stream
-from InferenceLibrary.errors import CheckFailure, refuse_empty
+from InferenceLibrary.errors import CheckFailure, describe, refuse_empty
 from InferenceLibrary.keywords.shared.arguments import revealed
 from InferenceLibrary.keywords.shared.calling import CallGroup, asked_in, exchange_of
 from InferenceLibrary.keywords.shared.shared_arguments import ROUTE, takes
 from InferenceLibrary.protocol.statuses import ANY, REFUSED, Statuses
+from InferenceLibrary.types import JsonObject
 
 Category = Literal["RATE_LIMIT", "SERVER_ERROR", "INVALID_REQ", "AUTH_ERROR", "PARSE_ERROR", "UNKNOWN"]
 
@@ -69,6 +70,88 @@ class FailureKeywords(CallGroup):
         reply = self._made(f"{method} {path}", call, lambda: call.server.client.send(method, path, sent, call.sending))
         self._judge(reply, status, error_code, error_type, error_param, None, error_message)
         return reply
+
+    @keyword(tags=["chat", "assertion"])
+    @takes(ROUTE)
+    def body_change_should_be_refused(
+        self,
+        method: str,
+        path: str,
+        body: JsonObject,
+        field: str,
+        value: Any = None,
+        *,
+        status: Statuses = REFUSED,
+        error_code: str | None = None,
+        error_type: str | None = None,
+        error_param: str | None = None,
+        error_message: str | None = None,
+        **options: Any,
+    ) -> Reply:
+        """Send a right body, which must be accepted, then one that differs in one field, which must be refused.
+
+        A refusal alone proves little: the route may be missing, the key or the model wrong. This one is for the change.
+
+        Args:
+            method: HTTP method.
+            path: Path below the server's address: `/v1/chat/completions`.
+            body: The right body.
+            field: The field that is changed, at the top of the body.
+            value: Its wrong value, as JSON, as text where it is not JSON, or as an object. None, the default: the field
+                is left out of the body; the text `null` stands for JSON's.
+            status: Status of the refusal: `400`, `4xx`, `400,422`.
+            error_code: Code of the error, as text, whether the server sends text or a number.
+            error_type: Type of the error: `invalid_request_error`.
+            error_param: Parameter that the error names.
+            error_message: Text that the message contains.
+
+        Returns:
+            The refusal, as from [Body Should Be Refused].
+
+        Raises:
+            RequestError: No answer in time.
+            CheckFailure: The right body was refused, the wrong one accepted, or refused otherwise than expected.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        Chats That Are Wrong In One Thing
+            Start Server    simulator
+            VAR    ${right}    {"model": "fake-model", "messages": [{"role": "user", "content": "Hello"}]}
+            Body Change Should Be Refused    POST    /v1/chat/completions    ${right}    messages    7
+            Body Change Should Be Refused    POST    /v1/chat/completions    ${right}    messages    status=400,422
+        ```
+        """
+        from InferenceLibrary.protocol.exchange import decode_json
+
+        right = revealed(self.context, body)
+        call = self._call(dict(options), success=ANY)
+        method = method.upper()
+        reply = self._made(f"{method} {path}", call, lambda: call.server.client.send(method, path, right, call.sending))
+        if not 200 <= reply.status < 300:
+            raise CheckFailure(
+                describe(
+                    f"{method} {path}: the right body is refused, so that a refusal of the changed one says nothing",
+                    expected="status 2xx",
+                    got=f"{reply.status}: {shorten(reply.body, 300)!r}",
+                )
+            )
+        changed = {name: kept for name, kept in right.items() if name != field}
+        if value is not None:
+            read = decode_json(value) if isinstance(value, str) else revealed(self.context, value)
+            changed[field] = value if read is None and value != "null" else read
+        refused: Reply = self.body_should_be_refused(
+            method,
+            path,
+            changed,
+            status=status,
+            error_code=error_code,
+            error_type=error_type,
+            error_param=error_param,
+            error_message=error_message,
+            **options,
+        )
+        return refused
 
     @keyword(tags=["chat", "assertion"])
     def error_should_be(

@@ -14,7 +14,7 @@ from robot.libraries.BuiltIn import BuiltIn
 
 from InferenceLibrary.errors import CheckFailure, ModelError, ProfileError, ServerError, describe
 from InferenceLibrary.keywords.models import Format, path_of
-from InferenceLibrary.keywords.shared.arguments import plain, plain_mapping
+from InferenceLibrary.keywords.shared.arguments import plain, plain_mapping, revealed
 from InferenceLibrary.keywords.shared.base import KeywordGroup
 from InferenceLibrary.programs.result import RunResult
 from InferenceLibrary.types import JsonObject, Texts
@@ -343,7 +343,11 @@ class ModelLoadingKeywords(KeywordGroup):
             raise SkipExecution(f"{SKIP_VARIABLE}=true skips all integration tests. Unset it to run them.")
         builtin = BuiltIn()
         target = resolve_target(
-            builtin.get_variable_value("${TARGET}"), builtin.get_variable_value("${MODEL}"), os.environ
+            builtin.get_variable_value("${TARGET}"),
+            builtin.get_variable_value("${MODEL}"),
+            os.environ,
+            profile=builtin.get_variable_value("${PROFILE}"),
+            options=builtin.get_variable_value("${TARGET_OPTIONS}"),
         )
         if target.is_url:
             raise SkipExecution(
@@ -351,7 +355,10 @@ class ModelLoadingKeywords(KeywordGroup):
                 "Set TARGET to a profile."
             )
         try:
-            return Loader(load_profile(_LOADING.get(target.name, target.name)))
+            stand_in = _LOADING.get(target.name)
+            if stand_in is not None:
+                return Loader(load_profile(stand_in))
+            return Loader(load_profile(target.name), (), revealed(self.context, target.options))
         except ProfileError as error:
             if "cannot be given a model" not in str(error):
                 raise

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from robot.api import SkipExecution
 from robot.api.deco import keyword
 from robot.api.types import Secret
-from robot.libraries.BuiltIn import BuiltIn
 
 from InferenceLibrary.context import RUN
 from InferenceLibrary.durations import milliseconds
-from InferenceLibrary.errors import CheckFailure, ServerError, TargetError, describe
+from InferenceLibrary.errors import CheckFailure, ServerError, describe
 from InferenceLibrary.keywords.connecting import ConnectionKeywords
 from InferenceLibrary.keywords.shared.arguments import plain, plain_mapping, revealed
 from InferenceLibrary.types import JsonObject, ReadyChecks, Texts, seconds
@@ -139,82 +136,6 @@ class ServerKeywords(ConnectionKeywords):
         if server.log_path is not None:
             self.log.file("Its log", server.log_path)
         return server
-
-    @keyword(tags=["server"])
-    def use_target(self) -> Any:
-        """Start or connect to what the suites test, as the variables say. Meant for `Suite Setup`.
-
-        `${TARGET}` is a profile's name (default `simulator`), a profile file, or a URL; a profile without `start` is
-        connected to by its `url`. `${PROFILE}` tells what kind of server answers at a URL (a name or a file, `openai`
-        by default), `${TARGET_OPTIONS}` gives a start the profile's options as a JSON object; `${MODEL}` is a model's
-        name, `${API_KEY}` a key, as text or as a Robot secret. What is not set is read from the environment:
-        `INFERENCE_TARGET`, `INFERENCE_PROFILE`, `INFERENCE_TARGET_OPTIONS`, `INFERENCE_API_KEY`; `VLLM_BACKEND_URL`
-        with `VLLM_MODEL_NAME`, `INFERENCE_SERVICE_URL` and `LLM_GATEWAY_URL`, each with the profile of that system;
-        `TEST_PORT`, `INTEGRATION_TEST_TIMEOUT`, `STREAM_TEST_TIMEOUT`.
-        `SKIP_INTEGRATION_TESTS=true` skips. The key is read here and not given as an argument, because Robot logs
-        arguments.
-
-        Returns:
-            The server, as from [Start Server].
-
-        Raises:
-            TargetError: A variable cannot be read.
-            ServerError: The target does not start or answer.
-
-        Example:
-        ```robotframework
-        *** Settings ***
-        Suite Setup    Use Target
-
-        *** Test Cases ***
-        Model List
-            ${models} =    List Models
-            Should Not Be Empty    ${models}
-        ```
-        """
-        from InferenceLibrary.servers.target import resolve_target
-
-        self.skip_if_integration_tests_are_off()
-        builtin = BuiltIn()
-        target = resolve_target(
-            builtin.get_variable_value("${TARGET}"),
-            builtin.get_variable_value("${MODEL}"),
-            os.environ,
-            profile=builtin.get_variable_value("${PROFILE}"),
-            options=builtin.get_variable_value("${TARGET_OPTIONS}"),
-        )
-        url, kind = self._where(target)
-        key = builtin.get_variable_value("${API_KEY}") or os.environ.get("INFERENCE_API_KEY")
-        secret = Secret(str(key)) if key and not isinstance(key, Secret) else key or None
-        if url is not None:
-            server = self._connect(url, None, target.model, self._key(secret), JsonObject(), kind, True)
-        else:
-            server = self.start_server(
-                target.name, port=target.port, model=target.model, api_key=secret, **target.options
-            )
-        limits = server.client.limits
-        server.client.limits = limits.replace(total=target.call_timeout or limits.total)
-        server.client.stream_limits = limits.replace(total=target.stream_timeout or target.call_timeout or limits.total)
-        self.log.info(f"Target '{target.name}' (from {target.origin}).")
-        builtin.set_suite_metadata("Target", f"{target.name} at {server.base_url}, model {server.model}")
-        return server
-
-    @staticmethod
-    def _where(target: Any) -> tuple[str | None, str]:
-        """Return the URL of a target that is connected to, and its profile; no URL where it is started."""
-        if target.is_url:
-            return target.name, target.profile
-        from InferenceLibrary.servers.profile import load_profile
-
-        profile = load_profile(target.name)
-        if profile.start is None and profile.url is None:
-            raise TargetError(
-                describe(
-                    f"The target '{target.name}' is not started, but connected to",
-                    expected="its URL as TARGET, with this profile as PROFILE, or a line `url:` in the profile",
-                )
-            )
-        return (profile.url if profile.start is None else None), target.name
 
     @keyword(tags=["server"])
     def get_server(self, *, server: Any = None) -> Any:
@@ -395,28 +316,3 @@ class ServerKeywords(ConnectionKeywords):
 
     def _key(self, secret: Secret | None) -> str | None:
         return None if secret is None else plain(self.context, secret)
-
-    @keyword(tags=["skip"])
-    def skip_if_integration_tests_are_off(self) -> None:
-        """Skip when the environment says `SKIP_INTEGRATION_TESTS=true`.
-
-        [Use Target] does it by itself; this is the `Suite Setup` of suites that need no server.
-
-        Raises:
-            TargetError: The variable is neither true nor false.
-
-        Example:
-        ```robotframework
-        *** Settings ***
-        Suite Setup    Skip If Integration Tests Are Off
-
-        *** Test Cases ***
-        A Model Made On The Spot
-            ${path} =    Create Onnx Model    mlp
-            Load Onnx Model    ${path}
-        ```
-        """
-        from InferenceLibrary.servers.target import SKIP_VARIABLE, is_skipped
-
-        if is_skipped(os.environ):
-            raise SkipExecution(f"{SKIP_VARIABLE}=true skips all integration tests. Unset it to run them.")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class SimulatorControlKeywords(KeywordGroup):
     """Faults, counters and settings of a simulator."""
 
-    @keyword(tags=["mock"])
+    @keyword(tags=["simulator"])
     def inject_fault(self, *faults: str, server: Any = None) -> list[str]:
         """Let a simulator do something wrong from its next request on, until the test or suite ends.
 
@@ -56,7 +56,7 @@ class SimulatorControlKeywords(KeywordGroup):
         self.log.info(f"{behaviour.server.name} has the faults {', '.join(found)}.")
         return found
 
-    @keyword(tags=["mock"])
+    @keyword(tags=["simulator"])
     def clear_faults(self, *, server: Any = None) -> None:
         """Let a simulator do nothing wrong any more, also not what it was started with, until the test or suite ends.
 
@@ -79,7 +79,7 @@ class SimulatorControlKeywords(KeywordGroup):
         behaviour.clear()
         self.log.info(f"{behaviour.server.name} has no faults.")
 
-    @keyword(tags=["mock"])
+    @keyword(tags=["simulator"])
     def change_server_configuration(self, *, server: Any = None, **settings: Any) -> dict[str, Any]:
         """Change how a simulator behaves from its next request on, until the test or suite ends.
 
@@ -114,7 +114,7 @@ class SimulatorControlKeywords(KeywordGroup):
         self.log.info(f"{behaviour.server.name} has {', '.join(f'{name}={value}' for name, value in written.items())}.")
         return after
 
-    @keyword(tags=["mock", "getter"])
+    @keyword(tags=["simulator", "getter"])
     def get_server_counters(
         self,
         name: str | None = None,

@@ -128,6 +128,7 @@ The Capital Of France Is Known
 An Unknown Model Is Refused
     [Tags]    rule:r1
     Skip Unless Server Supports    unknown model is refused
+    Chat    ${SHORT_PROMPT}    max_tokens=16
     ${reply} =    Chat    ${SHORT_PROMPT}    model=no-such-model    expected_status=404
     Should Contain    ${reply.error.message}    no-such-model
 
@@ -176,6 +177,7 @@ A Long Prompt Is Answered
     Prompt Should Be Answered    ${LONG_PROMPT}    ${LONG}
 
 An Unknown Path Is Not Found
+    Send Request    GET    /v1/models    expected_status=200
     Send Request    GET    /v1/no-such-path    expected_status=404
 
 

@@ -7,7 +7,7 @@ Variables        ../../resources/prompts.yaml
 Suite Setup      Use Target That Supports    fault injection
 Test Template    Break Should Be Noticed
 
-Test Tags        streaming    mock
+Test Tags        streaming    simulator
 
 
 *** Test Cases ***    FAULT    ERROR

@@ -8,10 +8,10 @@ Library          OperatingSystem
 Library          InferenceLibrary    rules=fail-tagged
 
 Suite Setup      Run Keywords
-...                  Skip If Integration Tests Are Off    AND
+...                  Skip Unless Target Is A Simulator    AND
 ...                  Skip Unless Container Engine Is Available    image=${SIMULATOR_IMAGE}    compose=True
 
-Test Tags        docker
+Test Tags        docker    simulator
 
 
 *** Variables ***

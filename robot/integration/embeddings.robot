@@ -55,12 +55,12 @@ A Body Without Input Is Refused
 An Unknown Encoding Is Refused
     Input Should Be Refused    input=x    encoding_format=morse
 
-A Number Is No Text
+A Number Is Not A Text
     Skip Unless Server Supports    odd bodies are a 4xx
     Input Should Be Refused    input=${7}
 
 A Wrong Index Of A Vector Is Found Out
-    [Tags]    mock
+    [Tags]    simulator
     Skip Unless Server Supports    fault injection
     VAR    &{headers}    X-Inference-Fault=embedding-index-wrong
     Run Keyword And Expect Error

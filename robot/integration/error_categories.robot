@@ -8,7 +8,7 @@ Variables        ../../resources/prompts.yaml
 Suite Setup      Use Target That Supports    fault injection
 Test Template    Failure Should Have Category
 
-Test Tags        errors    mock    covers:batch-categories
+Test Tags        errors    simulator    covers:batch-categories
 
 
 *** Test Cases ***    CALL    FAULT    CATEGORY

@@ -53,6 +53,7 @@ A Stream Comes Through To Its End
 
 A Model That Nobody Has Is Refused
     [Tags]    covers:service-gateway-bad-model
+    Chat    Hi    model=${MODEL}    max_tokens=16
     VAR    &{body}    model=no-such-model-at-all    messages=${MESSAGES}
     ${reply} =    Send Request    POST    /v1/chat/completions    ${body}
     # llm-gateway answers 502; its documents allow the others.
@@ -60,45 +61,45 @@ A Model That Nobody Has Is Refused
     Should Not Be Empty    ${reply.error.message}
 
 A Chat Without Messages Is Refused
-    Body Should Be Refused    {"model": "phi-4"}
+    Chat Should Be Refused    {"model": "${MODEL}"}
 
 A Chat Without A Model Is Refused
-    Body Should Be Refused    {"messages": [{"role": "user", "content": "Hi"}]}
+    Chat Should Be Refused    {"messages": [{"role": "user", "content": "Hi"}]}
 
-Messages That Are No List Are Refused
-    Body Should Be Refused    {"model": "phi-4", "messages": "Hi"}
+Messages That Are Not A List Are Refused
+    Chat Should Be Refused    {"model": "${MODEL}", "messages": "Hi"}
 
 Ten Requests At Once Come Through
-    ${replies} =    Call At Once    Chat    ${SHORT_PROMPT}    count=10    max_tokens=8
+    ${replies} =    Call At Once    Chat    ${SHORT_PROMPT}    count=10    max_tokens=16
     Length Should Be    ${replies}    10
 
 A Bare Model Reaches Its Upstream
-    [Tags]    mock
+    [Tags]    simulator
     Model Should Reach Upstream    phi-4    one
 
 A Model With Its Provider Reaches Its Upstream
-    [Tags]    mock
+    [Tags]    simulator
     Model Should Reach Upstream    inference:phi-4    one
 
 A Local Model Reaches Its Upstream
-    [Tags]    mock
+    [Tags]    simulator
     Model Should Reach Upstream    local:phi-4    one
 
 A Bare Model Reaches The Second Upstream
-    [Tags]    mock
+    [Tags]    simulator
     Model Should Reach Upstream    llama3    two
 
 A Model Behind A Slash Reaches The Second Upstream
-    [Tags]    mock
+    [Tags]    simulator
     Model Should Reach Upstream    ollama/llama3    two
 
 A Model Behind A Colon Reaches The Second Upstream
-    [Tags]    mock
+    [Tags]    simulator
     Model Should Reach Upstream    ollama:llama3    two
 
 A Stream Is Not Held Back
     [Documentation]    The first token is here long before the last one: the gateway passes on what it gets.
-    [Tags]    mock
+    [Tags]    simulator
     Skip Unless Server Supports    backends of our own
     Set Behaviour    one    inter_token_latency=50ms
     ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    model=phi-4
@@ -106,7 +107,7 @@ A Stream Is Not Held Back
     Should Be True    len({chunk.arrival for chunk in $stream.tokens}) > 2
 
 A Client That Leaves Ends The Work Of The Upstream
-    [Tags]    mock
+    [Tags]    simulator
     Skip Unless Server Supports    backends of our own
     ${before} =    Get Server Counters    cancelled    server=one
     Set Behaviour    one    mode=echo    inter_token_latency=40ms
@@ -116,7 +117,7 @@ A Client That Leaves Ends The Work Of The Upstream
     Get Server Counters    in_flight    ==    0    server=one    within=5 s
 
 An Upstream That Is Down Is A Provider Error
-    [Tags]    mock
+    [Tags]    simulator
     Skip Unless Server Supports    backends of our own
     Start Server    gateway    upstream=inference=${NOBODY};phi-4
     ${reply} =    Chat    Hi    model=phi-4    expected_status=502
@@ -126,7 +127,7 @@ An Upstream That Is Down Is A Provider Error
     Send Request    GET    /health/ready    expected_status=503
 
 An Upstream That Is Silent Is A Provider Error In Time
-    [Tags]    mock
+    [Tags]    simulator
     Skip Unless Server Supports    backends of our own
     ${silent} =    Get Server    server=one
     Set Behaviour    one    time_to_first_token=30s
@@ -135,14 +136,14 @@ An Upstream That Is Silent Is A Provider Error In Time
     Get Answer Value    ${reply}    error.code    ==    provider_timeout
 
 An Upstream That Is Full Says When To Come Again
-    [Tags]    mock
+    [Tags]    simulator
     Skip Unless Server Supports    backends of our own
     Set Behaviour    one    fault=status:code=503,retry_after=3
     ${reply} =    Chat    Hi    model=phi-4    expected_status=503
     Should Be Equal    ${reply.headers}[retry-after]    3
 
 A Stream That An Upstream Cuts Is Noticed
-    [Tags]    mock
+    [Tags]    simulator
     Skip Unless Server Supports    backends of our own
     Set Behaviour    one    fault=cut-after-events:events=3
     Run Keyword And Expect Error    *expected a stream with a proper end, got a connection that broke off*3 events*
@@ -152,9 +153,10 @@ A Stream That An Upstream Cuts Is Noticed
 *** Keywords ***
 Prepare
     [Documentation]    Meets the gateway; a stand-in gets two simulators as upstreams.
-    Skip If The Target Is Another    %{LLM_GATEWAY_URL=}    llm-gateway
+    Skip If Integration Tests Are Off
     VAR    ${upstreams}    ${None}
     IF    not '%{LLM_GATEWAY_URL=}'
+        Skip Unless Target Is A Simulator
         ${one} =    Start Server    simulator    model=phi-4    alias=one    arguments=--control-port=0
         ${two} =    Start Server    simulator    model=llama3    alias=two    arguments=--control-port=0
         VAR    @{upstreams}    inference=${one.base_url}    ollama=${two.base_url}
@@ -162,9 +164,10 @@ Prepare
     VAR    @{MESSAGES}    ${{{'role': 'user', 'content': 'Hi'}}}    scope=SUITE
     Use System    %{LLM_GATEWAY_URL=}    gateway    llm-gateway    model=${MODEL}    upstream=${upstreams}
 
-Body Should Be Refused
-    [Documentation]    Sends a wrong chat and expects 422.
+Chat Should Be Refused
+    [Documentation]    Sends a right chat, then a wrong one, and expects 422.
     [Arguments]    ${body}
+    Chat    Hi    model=${MODEL}    max_tokens=16
     ${reply} =    Send Request    POST    /v1/chat/completions    ${body}    expected_status=422
     Get Answer Value    ${reply}    detail    !=    ${EMPTY}
 

@@ -5,9 +5,11 @@ Documentation    HTTP to a runtime to a processor and back: a small language mod
 
 Library          InferenceLibrary    rules=fail-tagged
 
-Suite Setup      Run Keywords    Skip If Integration Tests Are Off    AND    Start Server    simulator-onnx
+Suite Setup      Run Keywords
+...                  Skip Unless Target Is A Simulator    AND
+...                  Start Server    simulator-onnx
 
-Test Tags        onnx    inference    mock
+Test Tags        onnx    inference    simulator
 
 
 *** Test Cases ***

@@ -35,7 +35,7 @@ A Start Waits For Checks Of One's Own
 It Ends Gracefully When Idle
     [Tags]    smoke
     ${server} =    Start One
-    ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=8
+    ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=16
     Should Not Be Empty    ${reply.text}
     Stop Server    graceful_within=30 s
     Server Should Not Have Leaked    server=${server}
@@ -50,10 +50,10 @@ Two Servers Share The Machine
     ${first} =    Start One    alias=first
     ${second} =    Start One    alias=second
     Should Not Be Equal    ${first.base_url}    ${second.base_url}
-    Chat    ${SHORT_PROMPT}    max_tokens=4    server=first
+    Chat    ${SHORT_PROMPT}    max_tokens=16    server=first
     Stop Server    server=first
     Server Should Be Healthy    server=second
-    Chat    ${SHORT_PROMPT}    max_tokens=4    server=second
+    Chat    ${SHORT_PROMPT}    max_tokens=16    server=second
 
 A Busy Port Is Refused With Its Reason
     [Tags]    covers:batch-port-in-use
@@ -75,12 +75,12 @@ An Unknown Argument Ends The Start At Once
 
 Nothing Answers While It Is Paused
     Start One
-    Chat    ${SHORT_PROMPT}    max_tokens=4
+    Chat    ${SHORT_PROMPT}    max_tokens=16
     Pause Server
     Run Keyword And Expect Error    *no answer within*    Chat    ${SHORT_PROMPT}    timeout=200 ms
     Resume Server
     Wait Until Server Is Ready    within=20 s
-    ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=4
+    ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=16
     Should Not Be Empty    ${reply.text}
 
 A Killed Server Is Told And Comes Again
@@ -91,7 +91,7 @@ A Killed Server Is Told And Comes Again
     Run Keyword And Expect Error    *its process ended with signal SIGKILL*    Chat    ${SHORT_PROMPT}
     Restart Server
     Should Be Equal    ${server.base_url}    ${before}
-    ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=4
+    ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=16
     Should Not Be Empty    ${reply.text}
 
 A Term During A Stream Ends Both
@@ -112,7 +112,7 @@ Its Log Is Kept And Searched
     Should Not Be Empty    ${log}
 
 A Crash Is Told By Code And Not Taken For An End
-    [Tags]    mock    covers:worker-death
+    [Tags]    simulator    covers:worker-death
     Skip Unless Server Supports    fault injection    server=${TARGET_SERVER}
     Start One    fault=crash-after:code=7
     Run Keyword And Expect Error    *its process ended with exit code 7*    Chat    ${SHORT_PROMPT}
@@ -120,7 +120,7 @@ A Crash Is Told By Code And Not Taken For An End
     Should Be True    $exit.max_rss > 1_000_000 and $exit.lifetime > 0
 
 A Server That Ignores Term Is Killed
-    [Tags]    mock
+    [Tags]    simulator
     Skip Unless Server Supports    fault injection    server=${TARGET_SERVER}
     ${server} =    Start One    fault=ignore-term
     Run Keyword And Expect Error    *did not stop gracefully*    Stop Server    graceful_within=100 ms
@@ -128,7 +128,7 @@ A Server That Ignores Term Is Killed
     Server Should Not Have Leaked    server=${server}
 
 Health That Never Comes Is Told With Its Stage
-    [Tags]    mock    covers:worker-ready-timeout
+    [Tags]    simulator    covers:worker-ready-timeout
     Skip Unless Server Supports    fault injection    server=${TARGET_SERVER}
     ${usual} =    Get Server Timing    healthy    server=${TARGET_SERVER}
     Run Keyword And Expect Error    *is not ready (healthy): expected 200*got status 503*

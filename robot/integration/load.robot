@@ -18,20 +18,20 @@ Ten Requests At Once Are Answered In Time
     ...    Chat
     ...    ${SHORT_PROMPT}
     ...    count=10
-    ...    max_tokens=8
+    ...    max_tokens=16
     ...    timeout=30 s
     ...    allow_failures=True
     All Requests Should Succeed    ${results}    within=30 s
 
 Ten Streams At Once Are Whole
-    ${streams} =    Call At Once    Stream Chat    ${SHORT_PROMPT}    count=10    max_tokens=8    timeout=30 s
+    ${streams} =    Call At Once    Stream Chat    ${SHORT_PROMPT}    count=10    max_tokens=16    timeout=30 s
     FOR    ${stream}    IN    @{streams}
         Stream Should End With Done    ${stream}
         Stream Should Have One Id    ${stream}
     END
 
 Answers Are Not Mixed Up
-    [Tags]    mock    covers:worker-concurrent
+    [Tags]    simulator    covers:worker-concurrent
     Use Shared Simulator    mode=echo    inter_token_latency=2ms
     VAR    @{prompts}    @{EMPTY}
     FOR    ${number}    IN RANGE    20
@@ -41,7 +41,7 @@ Answers Are Not Mixed Up
     Each Answer Should Belong To Its Request    ${replies}
 
 Streams Are Not Mixed Up
-    [Tags]    mock    covers:worker-concurrent
+    [Tags]    simulator    covers:worker-concurrent
     Use Shared Simulator    mode=echo    inter_token_latency=2ms
     VAR    @{prompts}    @{EMPTY}
     FOR    ${number}    IN RANGE    20
@@ -55,8 +55,8 @@ Short And Long Requests Share The Server
     ${results} =    Call At Once    Chat    ${prompts}    count=3    max_tokens=16    allow_failures=True
     All Requests Should Succeed    ${results}
 
-Some Failures Are Borne
-    [Tags]    mock    covers:service-pass-rate
+Some Failures Are Tolerated
+    [Tags]    simulator    covers:service-pass-rate
     Use Shared Simulator    fault=status:code=503,first=2
     ${results} =    Call At Once    Chat    ${SHORT_PROMPT}    count=10    allow_failures=True
     Success Rate Should Be At Least    ${results}    80 %
@@ -64,7 +64,7 @@ Some Failures Are Borne
     Run Keyword And Expect Error    *got 80 %*got 503*    All Requests Should Succeed    ${results}
 
 A Flood Is Answered Or Refused, Nothing Else
-    [Tags]    mock    covers:service-flood
+    [Tags]    simulator    covers:service-flood
     Use Shared Simulator    time_to_first_token=50ms    max_num_seqs=${2}    max_waiting_queue_length=${3}
     ${results} =    Call At Once    Chat    ${SHORT_PROMPT}    count=25    timeout=20 s    allow_failures=True
     Only These Statuses Should Occur    ${results}    200    429
@@ -74,7 +74,7 @@ A Flood Is Answered Or Refused, Nothing Else
     Should Not Be Empty    ${next.text}
 
 An Unexpected Status Is Found Out
-    [Tags]    mock
+    [Tags]    simulator
     Use Shared Simulator    fault=status:code=500,first=1
     ${results} =    Call At Once    Chat    ${SHORT_PROMPT}    count=5    allow_failures=True
     Run Keyword And Expect Error
@@ -90,7 +90,7 @@ Answers Pass At A Rate
     Pass Rate Should Be At Least    0.8    of 5    The Capital Should Be Known
 
 A Server Goes On After A Storm Of Cancelled Calls
-    [Tags]    mock
+    [Tags]    simulator
     Use Shared Simulator    time_to_first_token=300ms
     ${results} =    Call At Once    Chat    ${SHORT_PROMPT}    count=20    timeout=100 ms    allow_failures=True
     Length Should Be    ${results.failures}    20

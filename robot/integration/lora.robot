@@ -5,9 +5,11 @@ Documentation    Adapters that are loaded, asked for, listed and unloaded while 
 Resource         ../../resources/target.resource
 Variables        ../../resources/prompts.yaml
 
-Suite Setup      Use Target
+Suite Setup      Run Keywords
+...                  Skip Unless Target Is A Simulator    AND
+...                  Use Target
 
-Test Tags        lora    mock
+Test Tags        lora    simulator
 
 
 *** Test Cases ***
@@ -18,7 +20,7 @@ An Adapter Given At The Start Is Served
     Start Server    simulator    arguments=${adapters}
     ${models} =    List Models
     Should Contain    ${models}    adapter-1
-    ${reply} =    Chat    ${SHORT_PROMPT}    model=adapter-1    max_tokens=8
+    ${reply} =    Chat    ${SHORT_PROMPT}    model=adapter-1    max_tokens=16
     Should Be Equal    ${reply.model}    adapter-1
 
 An Adapter Is Loaded And Unloaded
@@ -26,7 +28,7 @@ An Adapter Is Loaded And Unloaded
     Load Adapter    pirate    /adapters/pirate
     ${models} =    List Models
     Should Contain    ${models}    pirate
-    ${reply} =    Chat    ${SHORT_PROMPT}    model=pirate    max_tokens=8
+    ${reply} =    Chat    ${SHORT_PROMPT}    model=pirate    max_tokens=16
     Should Not Be Empty    ${reply.text}
     Unload Adapter    pirate
     Chat    ${SHORT_PROMPT}    model=pirate    expected_status=404
@@ -38,8 +40,8 @@ An Unknown Adapter Cannot Be Unloaded
 Adapter And Base Are Served At Once
     Skip Unless Server Supports    adapters
     Load Adapter    second    /adapters/second
-    ${base} =    Chat    ${SHORT_PROMPT}    max_tokens=8
-    ${adapted} =    Chat    ${SHORT_PROMPT}    model=second    max_tokens=8
+    ${base} =    Chat    ${SHORT_PROMPT}    max_tokens=16
+    ${adapted} =    Chat    ${SHORT_PROMPT}    model=second    max_tokens=16
     Should Not Be Equal    ${base.model}    ${adapted.model}
     [Teardown]    Unload Adapter    second
 
@@ -49,7 +51,7 @@ A Server Sleeps And Wakes
     Start Server    simulator    arguments=--enable-sleep-mode    environment=${mode}
     Put Server To Sleep
     Wake Server Up
-    ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=8
+    ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=16
     Should Not Be Empty    ${reply.text}
 
 A Service Unloads A Model And Loads It Again
@@ -59,7 +61,7 @@ A Service Unloads A Model And Loads It Again
     Chat    ${SHORT_PROMPT}    expected_status=404
     ${reply} =    Load Served Model    phi-4
     Get Answer Value    ${reply}    status    ==    loaded
-    ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=8
+    ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=16
     Should Not Be Empty    ${reply.text}
     Load Served Model    nobody    expected_status=404
 

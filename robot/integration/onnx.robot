@@ -6,7 +6,7 @@ Documentation    ONNX models: made on the spot, loaded, run, compared, and on th
 Library          OperatingSystem
 Library          InferenceLibrary    rules=fail-tagged
 
-Suite Setup      Skip If Integration Tests Are Off
+Suite Setup      Skip Unless Target Is A Simulator
 
 Test Tags        onnx
 

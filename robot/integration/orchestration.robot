@@ -29,7 +29,7 @@ Readiness Says Which Models Are Loaded
     Get Answer Value    ${reply}    loaded_models    contains    ${MODEL}
 
 A Service Without Models Is Not Ready
-    [Tags]    mock    covers:service-no-models
+    [Tags]    simulator    covers:service-no-models
     Skip Unless Server Supports    fault injection
     Start Server    service    loaded_models=none
     ${reply} =    Send Request    GET    /health/ready    expected_status=503
@@ -82,7 +82,7 @@ Mode Pipeline Asks Several Models
 
 Critique Really Asks Two Models
     [Documentation]    The service itself says how many texts its models generated.
-    [Tags]    mock    covers:service-critique
+    [Tags]    simulator    covers:service-critique
     Skip Unless Server Supports    counters
     ${before} =    Get Generations
     ${reply} =    Chat    ${SHORT_PROMPT}    model=${MODEL}    extra={"orchestration_mode": "critique"}
@@ -93,7 +93,7 @@ Critique Really Asks Two Models
     END
 
 Too Few Models For A Mode Are Named
-    [Tags]    mock
+    [Tags]    simulator
     Skip Unless Server Supports    fault injection
     Start Server    service    loaded_models=phi-4
     ${reply} =    Chat    Hi    extra={"orchestration_mode": "critique"}    expected_status=400
@@ -129,18 +129,19 @@ A Temperature Above Two Is Refused
 A Negative Number Of Tokens Is Refused
     Request Should Get Status    {"max_tokens": -1}    422
 
-An Unknown Mode Is No Failure
+An Unknown Mode Does Not Fail
     Request Should Get Status    {"orchestration_mode": "chaos"}    200    400    422
 
-An Unknown Task Type Is No Failure
+An Unknown Task Type Does Not Fail
     Request Should Get Status    {"task_type": "cooking"}    200    400    422
 
 A Model That Is Not Loaded Is 404
+    Chat    Hi    model=${MODEL}    max_tokens=16
     ${reply} =    Chat    Hi    model=no-such-model    expected_status=404
     Get Answer Value    ${reply}    detail    contains    no-such-model
 
 Models Are Loaded And Unloaded
-    [Tags]    mock    covers:service-load-model
+    [Tags]    simulator    covers:service-load-model
     Skip Unless Server Supports    model loading
     Start Server    service
     ${full} =    Send Request    POST    /v1/models/qwen2.5-7b/load    expected_status=507
@@ -153,7 +154,7 @@ Models Are Loaded And Unloaded
     Send Request    POST    /v1/models/no-such-model/load    expected_status=404
 
 A Model's Context Is Configured
-    [Tags]    mock
+    [Tags]    simulator
     Skip Unless Server Supports    model loading
     ${changed} =    Send Request    PATCH    /v1/models/qwen2.5-7b/config    {"context_length": 64}
     Get Answer Value    ${changed}    updated_fields    ==    ["context_length"]
@@ -161,11 +162,11 @@ A Model's Context Is Configured
 
 Five Requests At Once Are Answered
     [Tags]    requires-model
-    ${replies} =    Call At Once    Chat    ${SHORT_PROMPT}    count=5    max_tokens=8
+    ${replies} =    Call At Once    Chat    ${SHORT_PROMPT}    count=5    max_tokens=16
     Length Should Be    ${replies}    5
 
 A Full Queue Says When To Come Again
-    [Tags]    mock    covers:service-flood
+    [Tags]    simulator    covers:service-flood
     Skip Unless Server Supports    fault injection
     Start Server    service    queue_max_size=1    time_to_first_token=200 ms
     ${results} =    Call At Once    Chat    ${SHORT_PROMPT}    count=5    allow_failures=True
@@ -177,7 +178,7 @@ A Full Queue Says When To Come Again
     END
 
 A Stream That Breaks Off Is Noticed
-    [Tags]    mock
+    [Tags]    simulator
     Skip Unless Server Supports    fault injection
     Run Keyword And Expect Error    *expected a stream with a proper end*after 3 events*
     ...    Stream Chat    Hi    model=${MODEL}    headers={"X-Inference-Fault": "cut-after-events:events=3"}
@@ -232,7 +233,8 @@ Request Should Get Status
     [Documentation]    Asks with odd keys and expects one of the statuses. Several are allowed where the documents of
     ...    inference-service leave it open.
     [Arguments]    ${extra}    @{statuses}
-    Chat    Hi    model=${MODEL}    max_tokens=5    extra=${extra}    expected_status=${statuses}
+    Chat    Hi    model=${MODEL}    max_tokens=16
+    Chat    Hi    model=${MODEL}    max_tokens=16    extra=${extra}    expected_status=${statuses}
 
 Get Generations
     [Documentation]    Returns how many texts each model of the service has generated so far.

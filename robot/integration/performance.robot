@@ -43,7 +43,7 @@ Each Generation Has A Time Limit
 The Configured Latencies Are What Is Measured
     [Documentation]    40 ms to the first token and 10 ms between tokens: 150 ms for 12 tokens, and never less.
     ...    Only the whole has a bound: a first token that is late on a busy machine shortens the gaps after it.
-    [Tags]    mock    covers:batch-latency-simulation
+    [Tags]    simulator    covers:batch-latency-simulation
     Skip Unless Server Supports    fault injection
     ${measurement} =    Measure Generation    ${LONG_PROMPT}    iterations=3    max_tokens=12    extra=${ALL_TOKENS}
     Should Be Equal As Integers    ${measurement.output_tokens}    36
@@ -53,7 +53,7 @@ The Configured Latencies Are What Is Measured
 
 A Slower Server Is Measured As Slower
     [Documentation]    Two servers in one run, so that the machine's own speed does not count.
-    [Tags]    mock
+    [Tags]    simulator
     Skip Unless Server Supports    fault injection
     ${fast} =    Measure Shortly
     Start Server    simulator    inter_token_latency=40 ms
@@ -63,7 +63,8 @@ A Slower Server Is Measured As Slower
 
 Memory Of The Whole Process Tree Is Watched
     [Documentation]    A shell that has started a process of 50 MB: the sum counts.
-    [Tags]    covers:mistral-memory
+    [Tags]    simulator    covers:mistral-memory
+    Skip Unless Target Is A Simulator
     VAR    ${big}    block = bytearray(b'x') * 50_000_000; print('ready', flush=True); input()
     ${process} =    Start Process    sh    -c    "$0" -c "$1"; true    ${{sys.executable}}    ${big}    stdin=PIPE
     Evaluate    $process.stdout.readline()

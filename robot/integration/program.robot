@@ -32,7 +32,7 @@ An Unknown Option Is Refused
     [Tags]    covers:mistral-bad-arguments
     Program Should Refuse Arguments    --no-such-option
 
-A Port That Is No Number Is Refused
+A Port That Is Not A Number Is Refused
     [Tags]    covers:mistral-bad-arguments
     Program Should Refuse Arguments    --port    not-a-number
 

@@ -34,7 +34,7 @@ Readiness Tells Of Every Component
 
 The Capital Of France Comes Through The Router
     [Tags]    smoke    covers:router-capital
-    ${reply} =    Chat    In one word, can you provide me the capital of France?    max_tokens=10    temperature=0.1
+    ${reply} =    Chat    In one word, can you provide me the capital of France?    max_tokens=16    temperature=0.1
     Answer Should Contain    ${reply}    Paris    ignore_case=True
     Should Not Be Empty    ${reply.finish_reason}
     Usage Should Add Up    ${reply}
@@ -48,10 +48,10 @@ A Key Is Taken From Its Own Header
     ${router} =    Get Server
     Connect To Server    ${router.base_url}    alias=stranger    profile=${router.profile.name}    model=${MODEL}
     VAR    &{headers}    X-API-Key=${KEY}
-    Chat    Hi    max_tokens=5    headers=${headers}
+    Chat    Hi    max_tokens=16    headers=${headers}
 
 Too Many Requests Are 429 And Told When To Come Again
-    [Tags]    mock    covers:router-limits
+    [Tags]    simulator    covers:router-limits
     Skip Unless Server Supports    backends of our own
     Start Router    rate_limit=1    rate_burst=2
     Chat    Hi
@@ -64,7 +64,7 @@ Too Many Requests Are 429 And Told When To Come Again
     Get Answer Value    ${reply}    limit_context.limit    ==    2
 
 A Retry Waits As Long As The Router Says
-    [Tags]    mock
+    [Tags]    simulator
     Skip Unless Server Supports    backends of our own
     Start Router    rate_limit=1    rate_burst=1
     Chat    Hi
@@ -91,11 +91,11 @@ A Stream Comes Through
     Should Not Be Empty    ${stream.headers}[x-routing-backend]
 
 Ten Requests At Once Come Through
-    ${replies} =    Call At Once    Chat    ${SHORT_PROMPT}    count=10    max_tokens=5
+    ${replies} =    Call At Once    Chat    ${SHORT_PROMPT}    count=10    max_tokens=16
     Length Should Be    ${replies}    10
 
 Weights Decide Which Backend Is Asked
-    [Tags]    mock    covers:router-routing
+    [Tags]    simulator    covers:router-routing
     Skip Unless Server Supports    backends of our own
     Start Router    one=300    seed=1
     ${asked} =    Ask Often    40
@@ -104,7 +104,7 @@ Weights Decide Which Backend Is Asked
     Should Be True    ${one} > ${two} > 0    one: ${one}, two: ${two}
 
 Another Backend Answers When One Is Down
-    [Tags]    mock    covers:router-failover
+    [Tags]    simulator    covers:router-failover
     Skip Unless Server Supports    backends of our own
     # No server listens on the port of the discard protocol.
     VAR    @{backends}    dead=http://127.0.0.1:9;weight=1    two=${BACKENDS}[two];weight=0
@@ -116,7 +116,7 @@ Another Backend Answers When One Is Down
     Get Answer Value    ${decisions}    count    ==    2
 
 A Degraded Backend Is Never Asked
-    [Tags]    mock
+    [Tags]    simulator
     Skip Unless Server Supports    backends of our own
     Start Router
     Send Request    POST    /v1/admin/routing/backends/one/degrade    {"reason": "test"}    expected_status=200
@@ -128,7 +128,7 @@ A Degraded Backend Is Never Asked
     Should Contain X Times    ${asked}    one    5
 
 What A Backend Refuses Is 502
-    [Tags]    mock    covers:router-errors
+    [Tags]    simulator    covers:router-errors
     Skip Unless Server Supports    backends of our own
     ${reply} =    Chat    Hi    model=no-such-model    expected_status=502
     Get Answer Value    ${reply}    code    ==    BACKEND_ERROR
@@ -136,7 +136,7 @@ What A Backend Refuses Is 502
 
 A Backend That Is Not There, Or Not In Time, Has A Code Of Its Own
     [Documentation]    On the router's own route; the OpenAI routes answer both with 502.
-    [Tags]    mock    covers:router-errors
+    [Tags]    simulator    covers:router-errors
     Skip Unless Server Supports    backends of our own
     # No server listens on the port of the discard protocol.
     Start Server    router    backend=dead=http://127.0.0.1:9    api_key=${KEY}
@@ -149,7 +149,7 @@ A Backend That Is Not There, Or Not In Time, Has A Code Of Its Own
     Inference Should Fail    502    BACKEND_ERROR
 
 A Router Without Backends Is Not Ready
-    [Tags]    mock
+    [Tags]    simulator
     Skip Unless Server Supports    backends of our own
     Start Server    router    api_key=${KEY}
     ${reply} =    Send Request    GET    /v1/status/readyz    expected_status=503
@@ -158,7 +158,7 @@ A Router Without Backends Is Not Ready
     Chat    Hi    expected_status=500
 
 A Stream That A Backend Cuts Is Noticed
-    [Tags]    mock
+    [Tags]    simulator
     Skip Unless Server Supports    backends of our own
     Set Behaviour    one    fault=cut-after-events:events=3
     Start Server    router    backend=one=${BACKENDS}[one]    api_key=${KEY}
@@ -174,7 +174,8 @@ Prepare
     IF    $url
         Use System    ${url}    router    api-router    model=${MODEL}    api_key=${KEY}
     ELSE
-        Skip If The Target Is Another    ${url}    api-router
+        Skip Unless Target Is A Simulator
+        Set Tags    simulator
         ${one} =    Start Server    simulator    model=gpt-4o    alias=one    arguments=--control-port=0
         ${two} =    Start Server    simulator    model=gpt-4o    alias=two
         VAR    &{BACKENDS}    one=${one.base_url}    two=${two.base_url}    scope=SUITE
@@ -201,7 +202,7 @@ Ask Often
     [Arguments]    ${count}
     VAR    @{asked}    @{EMPTY}
     FOR    ${_}    IN RANGE    ${count}
-        ${reply} =    Chat    Hi    max_tokens=1
+        ${reply} =    Chat    Hi    max_tokens=16
         Append To List    ${asked}    ${reply.headers}[x-routing-backend]
     END
     RETURN    ${asked}

@@ -1,7 +1,7 @@
 *** Settings ***
 Documentation    Whom a router refuses, and what: keys that are missing or unknown, exhausted budgets, wrong requests.
 ...
-...              Runs against the simulator in place of the API router, which needs no backend to refuse. ROUTER_URL
+...              Runs against the simulator in place of the API router, with a simulator as its backend. ROUTER_URL
 ...              names the real one, ROUTER_API_KEY a key for it, ROUTER_MODEL a model that it routes.
 
 Resource         ../../resources/systems.resource
@@ -48,23 +48,31 @@ A Body That Is Not JSON Is Refused
     Request Should Be Refused    400    INVALID_REQUEST    body={"model": "${MODEL}"
 
 An Exhausted Budget Is Refused
-    [Tags]    mock
+    [Tags]    simulator
     Key Should Be Exhausted    dev-exhausted-budget-key    BUDGET_EXCEEDED    budget
 
 An Exhausted Quota Is Refused
-    [Tags]    mock
+    [Tags]    simulator
     Key Should Be Exhausted    dev-exhausted-quota-key    QUOTA_EXCEEDED    daily_quota
 
 
 *** Keywords ***
 Meet The Router As A Stranger
     [Documentation]    Requests send the keys that the tests give them, and no other.
-    ${router} =    Use System    %{ROUTER_URL=}    router    api-router    model=${MODEL}    api_key=${KEY}
+    VAR    ${backend}    ${None}
+    IF    not '%{ROUTER_URL=}'
+        Skip Unless Target Is A Simulator
+        ${one} =    Start Server    simulator    model=${MODEL}
+        VAR    ${backend}    one=${one.base_url}
+    END
+    ${router} =    Use System    %{ROUTER_URL=}    router    api-router
+    ...    model=${MODEL}    api_key=${KEY}    backend=${backend}
     Connect To Server    ${router.base_url}    alias=stranger    profile=${router.profile.name}    model=${MODEL}
 
 Request Should Be Refused
     [Documentation]    The answer has this status, this code, and a text.
     [Arguments]    ${status}    ${code}    ${headers}=${GOOD_KEY}    ${body}=${GOOD_BODY}
+    Send Request    POST    /v1/chat/completions    ${GOOD_BODY}    headers=${GOOD_KEY}    expected_status=200
     ${reply} =    Send Request    POST    /v1/chat/completions    ${body}    headers=${headers}
     ...    expected_status=${status}
     Get Answer Value    ${reply}    code    ==    ${code}

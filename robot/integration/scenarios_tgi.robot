@@ -20,12 +20,12 @@ ${PERSON}
 *** Test Cases ***
 A List Of Prompts Has A Choice Each
     Skip Unless Server Supports    completions
-    ${reply} =    Complete    ["Say this is a test", "Say this is a joke"]    max_tokens=5
+    ${reply} =    Complete    ["Say this is a test", "Say this is a joke"]    max_tokens=16
     Choices Should Be    ${reply}    2
 
 A Stream Of Several Prompts Has Each Of Them
     Skip Unless Server Supports    completions
-    ${stream} =    Stream Completion    ["Say", "this", "is", "a test"]    max_tokens=5
+    ${stream} =    Stream Completion    ["Say", "this", "is", "a test"]    max_tokens=16
     Choices Should Be    ${stream}    4
 
 Answers That Run Together Are Equal
@@ -67,13 +67,14 @@ An Answer Ends At Its Limit And At A Stop Word
     Skip Unless Server Supports    ignore_eos
     Skip Unless Server Supports    stop texts
     Skip Unless Server Supports    known answers
-    ${reply} =    Complete    ${LONG_PROMPT}    max_tokens=4    extra={"ignore_eos": true}
-    Usage Should Be    ${reply}    completion=4
+    ${reply} =    Complete    ${LONG_PROMPT}    max_tokens=16    extra={"ignore_eos": true}
+    Usage Should Be    ${reply}    completion=16
     ${reply} =    Chat    ${CAPITAL_OF_FRANCE}    max_tokens=64    stop=France
     Finish Reason Should Be    ${reply}    stop
 
 An Error Says Its Kind
     Skip Unless Server Supports    unknown model is refused
+    Chat    ${SHORT_PROMPT}    max_tokens=16
     ${reply} =    Chat    ${SHORT_PROMPT}    model=no-such-model    expected_status=404
     Error Should Be    ${reply}    status=404    error_message=no-such-model
 

@@ -14,12 +14,13 @@ Test Tags        scenarios
 *** Test Cases ***
 The Counts Of An Answer Are Exact
     Skip Unless Server Supports    ignore_eos
-    ${reply} =    Chat    ${LONG_PROMPT}    max_tokens=5    extra={"ignore_eos": true}
-    Usage Should Be    ${reply}    completion=5
+    ${reply} =    Chat    ${LONG_PROMPT}    max_tokens=16    extra={"ignore_eos": true}
+    Usage Should Be    ${reply}    completion=16
     Usage Should Add Up    ${reply}
 
 Two Hundred Calls Are Cancelled
-    [Tags]    mock
+    [Tags]    simulator
+    Skip Unless Target Is A Simulator
     Start Server    simulator    inter_token_latency=50 ms
     Call At Once    Stream Chat    ${LONG_PROMPT}    count=200    max_tokens=200    cancel_after=1
     Server Should Be Idle    within=10 s
@@ -27,7 +28,8 @@ Two Hundred Calls Are Cancelled
     Get Server Counters    received    ==    200
 
 The Load Rises And Falls
-    [Tags]    mock
+    [Tags]    simulator
+    Skip Unless Target Is A Simulator
     Start Server    simulator    inter_token_latency=20 ms
     Start Call    Stream Chat    ${LONG_PROMPT}    max_tokens=900
     Get Metric    vllm:num_requests_running    ==    1    within=5 s
@@ -36,9 +38,9 @@ The Load Rises And Falls
 
 Several Prompts Are Answered In Order
     Skip Unless Server Supports    completions
-    ${reply} =    Complete    ["${CAPITAL_OF_FRANCE}", "${SHORT_PROMPT}", "${CAPITAL_OF_FRANCE}"]    max_tokens=8
+    ${reply} =    Complete    ["${CAPITAL_OF_FRANCE}", "${SHORT_PROMPT}", "${CAPITAL_OF_FRANCE}"]    max_tokens=16
     Choices Should Be    ${reply}    3
-    ${stream} =    Stream Completion    ["${CAPITAL_OF_FRANCE}", "${SHORT_PROMPT}"]    max_tokens=8
+    ${stream} =    Stream Completion    ["${CAPITAL_OF_FRANCE}", "${SHORT_PROMPT}"]    max_tokens=16
     Choices Should Be    ${stream}    2
 
 Each Chunk Is Of One Kind
@@ -55,14 +57,16 @@ Options Of Streams Are Refused Without A Stream
     Answer Should Keep The Rules    ${reply}    only=["C18", "R1"]
 
 An Engine That Dies Is Told In The Stream
-    [Tags]    mock
+    [Tags]    simulator
+    Skip Unless Target Is A Simulator
     Start Server    simulator
     Inject Fault    error-mid-stream
     ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    allow_broken=True    rules=off
     Stream Should End With Error    ${stream}    error_type=server_error
 
 A Response Is Kept And Cancelled
-    [Tags]    mock
+    [Tags]    simulator
+    Skip Unless Target Is A Simulator
     Start Server    simulator    time_to_first_token=5 s
     ${reply} =    Respond    ${CAPITAL_OF_FRANCE}    extra={"background": true}
     Get Answer Value    ${reply}    status    ==    queued
@@ -73,14 +77,15 @@ Calls Of Different Kinds Run At Once
     Skip Unless Server Supports    completions
     Skip Unless Server Supports    embeddings
     Start Call    Stream Chat    ${CAPITAL_OF_FRANCE}    max_tokens=16
-    Start Call    Complete    ${SHORT_PROMPT}    max_tokens=8
+    Start Call    Complete    ${SHORT_PROMPT}    max_tokens=16
     Start Call    Create Embeddings    ${SHORT_PROMPT}
     Start Call    List Models
     ${results} =    Wait For Calls
     All Requests Should Succeed    ${results}
 
 The Id Of A Request Comes Back
-    [Tags]    mock
+    [Tags]    simulator
+    Skip Unless Target Is A Simulator
     Start Server    simulator    arguments=--enable-request-id-headers
     ${reply} =    Chat    ${SHORT_PROMPT}    headers={"X-Request-Id": "my-id-1"}
     Get Header    ${reply}    X-Request-Id    ==    my-id-1

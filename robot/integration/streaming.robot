@@ -69,18 +69,18 @@ The First Token Comes Before The Last
     Length Should Be    ${stream.gaps}    ${chunks - 1}
 
 A Late First Token Is Measured
-    [Tags]    mock
+    [Tags]    simulator
     Skip Unless Server Supports    fault injection
     ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}
     ...    headers={"X-Inference-Fault": "stall:before=first-token,seconds=0.08"}
     Get Time To First Token    ${stream}    >=    80 ms
 
 A Stream That Is Closed In The Middle Is Noticed
-    [Tags]    mock
+    [Tags]    simulator
     Cut Should Be Noticed    close
 
 A Stream That Is Reset In The Middle Is Noticed
-    [Tags]    mock
+    [Tags]    simulator
     Cut Should Be Noticed    reset
 
 A Streamed Completion Says What A Reply Says
@@ -110,46 +110,46 @@ Five Streams In A Row Are Whole
         Stream Should End With Done    ${stream}
     END
 
-Comments Are Borne
-    [Tags]    mock
-    Oddity Should Be Borne    comments    any(line.startswith(b':') for line in $stream.raw.splitlines())
+Comments Are Tolerated
+    [Tags]    simulator
+    Oddity Should Be Tolerated    comments    any(line.startswith(b':') for line in $stream.raw.splitlines())
 
-A Missing Space Behind The Colon Is Borne
-    [Tags]    mock
-    Oddity Should Be Borne    no-space    b'data:{' in $stream.raw
+A Missing Space Behind The Colon Is Tolerated
+    [Tags]    simulator
+    Oddity Should Be Tolerated    no-space    b'data:{' in $stream.raw
 
-Lines That End With CR And LF Are Borne
-    [Tags]    mock
-    Oddity Should Be Borne    line-ends:kind=crlf    b'\\r\\n\\r\\n' in $stream.raw
+Lines That End With CR And LF Are Tolerated
+    [Tags]    simulator
+    Oddity Should Be Tolerated    line-ends:kind=crlf    b'\\r\\n\\r\\n' in $stream.raw
 
-Lines That End With CR Are Borne
-    [Tags]    mock
-    Oddity Should Be Borne    line-ends:kind=cr    b'\\r\\r' in $stream.raw
+Lines That End With CR Are Tolerated
+    [Tags]    simulator
+    Oddity Should Be Tolerated    line-ends:kind=cr    b'\\r\\r' in $stream.raw
 
-JSON In Several Data Lines Is Borne
-    [Tags]    mock
-    Oddity Should Be Borne    data-in-lines    $stream.raw.count(b'data:') > len($stream.chunks)
+JSON In Several Data Lines Is Tolerated
+    [Tags]    simulator
+    Oddity Should Be Tolerated    data-in-lines    $stream.raw.count(b'data:') > len($stream.chunks)
 
-A Byte Order Mark Is Borne
-    [Tags]    mock
-    Oddity Should Be Borne    byte-order-mark    $stream.raw.startswith(b'\\xef\\xbb\\xbf')
+A Byte Order Mark Is Tolerated
+    [Tags]    simulator
+    Oddity Should Be Tolerated    byte-order-mark    $stream.raw.startswith(b'\\xef\\xbb\\xbf')
 
-Events In Pieces Are Borne
-    [Tags]    mock
-    Oddity Should Be Borne    split-events:pieces=5,pause=0.01
+Events In Pieces Are Tolerated
+    [Tags]    simulator
+    Oddity Should Be Tolerated    split-events:pieces=5,pause=0.01
     ...    {size for _, size in $stream.reads} - {chunk.event.end for chunk in $stream.chunks}
 
-A Slow Drip Is Borne
-    [Tags]    mock
-    Oddity Should Be Borne    slow-drip:size=20,pause=0.0005    len($stream.reads) > len($stream.chunks)
+A Slow Drip Is Tolerated
+    [Tags]    simulator
+    Oddity Should Be Tolerated    slow-drip:size=20,pause=0.0005    len($stream.reads) > len($stream.chunks)
 
-A Stream In One Write Is Borne
-    [Tags]    mock
-    Oddity Should Be Borne    stall:before=event,event=3,seconds=0.05;buffered
+A Stream In One Write Is Tolerated
+    [Tags]    simulator
+    Oddity Should Be Tolerated    stall:before=event,event=3,seconds=0.05;buffered
     ...    len({chunk.arrival for chunk in $stream.chunks}) == 1
 
 A Stream Without Done Is Noticed
-    [Tags]    mock
+    [Tags]    simulator
     Skip Unless Server Supports    fault injection
     Use Rules    fail    leave_out=F8
     ${stream} =    Stream Chat    ${SHORT_PROMPT}    headers={"X-Inference-Fault": "missing-done"}
@@ -157,7 +157,7 @@ A Stream Without Done Is Noticed
 
 
 *** Keywords ***
-Oddity Should Be Borne
+Oddity Should Be Tolerated
     [Documentation]    A stream with this legal oddity says the same as one without. What is seen of it in the
     ...    bytes and reads tells that it was there.
     [Arguments]    ${oddity}    ${seen}

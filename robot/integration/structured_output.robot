@@ -38,7 +38,7 @@ A JSON Object Is JSON
     Answer Should Fit Schema    ${reply}    ${any_object}
 
 Free Text In Place Of JSON Is Found Out
-    [Tags]    mock
+    [Tags]    simulator
     Skip Unless Server Supports    fault injection
     Use Rules    fail    leave_out=N8
     VAR    &{fault}    X-Inference-Fault=ignores-response-format
@@ -67,7 +67,7 @@ One Of Several Stop Strings Is Enough
     Should Not Contain    ${reply.text}    is
 
 A Flushed Stop String Is Found Out
-    [Tags]    mock
+    [Tags]    simulator
     Skip Unless Server Supports    fault injection
     Use Rules    fail    leave_out=C20
     VAR    &{fault}    X-Inference-Fault=ignores-stop
@@ -87,8 +87,9 @@ Several Choices Are Streamed
 
 Two Prompts Are Completed Twice
     [Tags]    rule:x4
+    Skip Unless Server Supports    completions
     Skip Unless Server Supports    several choices
-    ${reply} =    Complete    ["one", "two"]    n=2    max_tokens=4
+    ${reply} =    Complete    ["one", "two"]    n=2    max_tokens=16
     Length Should Be    ${reply.texts}    4
 
 Log Probabilities Are Sound
@@ -103,7 +104,7 @@ Streamed Log Probabilities Are Sound
     Logprobs Should Be Sound    ${stream}    alternatives=2
 
 Wrong Log Probabilities Are Found Out
-    [Tags]    mock
+    [Tags]    simulator
     Skip Unless Server Supports    fault injection
     VAR    &{fault}    X-Inference-Fault=wrong-logprobs
     ${reply} =    Chat    ${CAPITAL_OF_FRANCE}    logprobs=2    headers=${fault}
@@ -118,9 +119,5 @@ A Seed Repeats An Answer
 Code Is Answered With Code
     [Tags]    requires-model    covers:service-code-task    covers:mistral-prompt-patterns
     Skip Unless Server Supports    code tasks
-    ${server} =    Get Server
-    IF    'scripted answers' in $server.profile.offers
-        Start Server    simulator    scenario=${CURDIR}/../../resources/answers.yaml
-    END
     ${reply} =    Ask For Code
     Get Answer Text    ${reply}    matches    ${PATTERN_CODE_PROMPT}

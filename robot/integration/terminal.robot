@@ -143,6 +143,7 @@ A Client In The Terminal Talks To The Server
     Leave Chat Terminal
 
 A Client Stops An Answer
+    [Tags]    simulator
     Skip Unless Server Supports    scripted answers
     Start Server    simulator    alias=slow    mode=echo    inter_token_latency=20 ms
     Start A Client
@@ -162,19 +163,23 @@ A Client Shows What The Server Refuses
 
 A Server That Cannot Be Reached Is Told
     [Documentation]    The chat says so, and goes on.
-    [Tags]    covers:mistral-tui-errors
+    [Tags]    simulator    covers:mistral-tui-errors
+    Skip Unless Target Is A Simulator
     Start A Client    http://127.0.0.1:9
     ${answer} =    Ask In Terminal    Is anybody there?
     Should Contain    ${answer.text}    cannot be reached
     Leave Chat Terminal
 
 A Wide Screen Shows What The Server Sent
+    [Tags]    simulator
     Screen Should Show What The Server Sent    columns=100
 
 A Narrow Screen Shows What The Server Sent
+    [Tags]    simulator
     Screen Should Show What The Server Sent    columns=40
 
 A Screen Of A Few Characters Shows What The Server Sent
+    [Tags]    simulator
     Screen Should Show What The Server Sent    columns=17
 
 The Chat Shows The Tokens That It Generates

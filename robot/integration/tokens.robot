@@ -59,36 +59,27 @@ No Tokens Are An Empty Text
     Should Be Empty    ${text}
 
 An Unknown Token Is Refused
-    Skip Unless Server Supports    detokenize
-    Skip Unless Server Supports    odd tokens are a 4xx
     VAR    @{tokens}    ${NO_TOKEN}
-    Detokenize    ${tokens}    expected_status=400
+    Tokens Should Be Refused    ${tokens}    odd tokens are a 4xx
 
 An Unknown Token Among Others Is Refused
-    Skip Unless Server Supports    detokenize
-    Skip Unless Server Supports    odd tokens are a 4xx
     ${tokens} =    Tokenize    ${SIMPLE_PROMPT}
     VAR    @{with_another}    @{tokens}    ${NO_TOKEN}
-    Detokenize    ${with_another}    expected_status=400
+    Tokens Should Be Refused    ${with_another}    odd tokens are a 4xx
 
 A Negative Token Is Refused
-    Skip Unless Server Supports    detokenize
-    Skip Unless Server Supports    odd tokens are a 4xx
-    Detokenize    [-1]    expected_status=400
+    Tokens Should Be Refused    [-1]    odd tokens are a 4xx
 
-A Word Is No Token
-    Skip Unless Server Supports    detokenize
-    Skip Unless Server Supports    odd tokens are a 4xx
-    Detokenize    []    extra={"tokens": ["one"]}    expected_status=400
+A Word Is Not A Token
+    Tokens Should Be Refused    ["one"]    odd tokens are a 4xx
 
 Missing Tokens Are Refused
-    Skip Unless Server Supports    detokenize
-    Skip Unless Server Supports    missing tokens are refused
-    Detokenize    []    extra={"tokens": null}    expected_status=400
+    Tokens Should Be Refused    null    missing tokens are refused
 
 An Unknown Model Has No Tokens
     Skip Unless Server Supports    detokenize
     Skip Unless Server Supports    unknown model is refused
+    Detokenize    []
     Detokenize    []    model=no-such-model    expected_status=404
 
 
@@ -101,3 +92,13 @@ Text Should Come Back
     ${tokens} =    Tokenize    ${text}    extra={"add_special_tokens": false}
     ${again} =    Detokenize    ${tokens}
     Should Be Equal    ${again}    ${text}
+
+Tokens Should Be Refused
+    [Documentation]    With 400 or 422, where the tokens of a text are taken.
+    [Arguments]    ${tokens}    ${needs}
+    Skip Unless Server Supports    detokenize
+    Skip Unless Server Supports    ${needs}
+    ${server} =    Get Server
+    ${right} =    Tokenize    ${SIMPLE_PROMPT}
+    VAR    &{body}    model=${server.model}    tokens=${right}
+    Body Change Should Be Refused    POST    /detokenize    ${body}    tokens    ${tokens}    status=400,422

@@ -62,40 +62,42 @@ The Result Of A Tool Is Taken
     Should Not Be Empty    ${answer.text}
 
 A Tool Without A Name Is Refused
-    VAR    ${nameless}    {"tools": [{"type": "function", "function": {"description": "none"}}]}
-    ${error} =    Chat    ${SHORT_PROMPT}    extra=${nameless}    expected_status=400
+    ${right} =    Get Right Chat
+    Chat    ${SHORT_PROMPT}    tools=${TOOLS}    max_tokens=16
+    ${error} =    Body Change Should Be Refused    POST    /v1/chat/completions    ${right}
+    ...    tools    [{"type": "function", "function": {"description": "none"}}]    status=400,422
     Error Should Be    ${error}    error_category=INVALID_REQ
 
 A Call Without An Index Is Found Out
-    [Tags]    mock
+    [Tags]    simulator
     Fault In Tool Calls Should Be Found    tool-index-missing    T1
 
 A Gap In The Indices Is Found Out
-    [Tags]    mock
+    [Tags]    simulator
     Fault In Tool Calls Should Be Found    tool-index-wrong    T4
 
 A Call Without A Name Is Found Out
-    [Tags]    mock
+    [Tags]    simulator
     Fault In Tool Calls Should Be Found    tool-name-missing    T2    T7
 
 A Call Without An Id Is Found Out
-    [Tags]    mock
+    [Tags]    simulator
     Fault In Tool Calls Should Be Found    tool-id-missing    T2
 
 An Id That Comes Again Is Found Out
-    [Tags]    mock
+    [Tags]    simulator
     Fault In Tool Calls Should Be Found    tool-id-repeated    T3
 
 Arguments That Are Not JSON Are Found Out
-    [Tags]    mock
+    [Tags]    simulator
     Fault In Tool Calls Should Be Found    tool-arguments-broken    T5
 
 Arguments That Do Not Fit Are Found Out
-    [Tags]    mock
+    [Tags]    simulator
     Fault In Tool Calls Should Be Found    tool-arguments-misfit    T5
 
 A Tool That Was Not Offered Is Found Out
-    [Tags]    mock
+    [Tags]    simulator
     Fault In Tool Calls Should Be Found    tool-name-unknown    T8    T7
 
 

@@ -18,16 +18,16 @@ A Message Without A Role    messages    ${{[{'content': 'no role'}]}}    odd bod
 A Negative Token Limit    max_tokens    ${-5}    odd bodies are a 4xx
 A Body That Is Not JSON
     [Tags]    rule:r5    rule:r8
-    [Template]    Body Should Be Refused
+    [Template]    Chat Should Be Refused
     {"messages":    unparsable JSON is a 400
 A Body That Is A List
-    [Template]    Body Should Be Refused
+    [Template]    Chat Should Be Refused
     \[]    odd bodies are a 4xx
 A Body That Is A Text
-    [Template]    Body Should Be Refused
+    [Template]    Chat Should Be Refused
     "text"    odd bodies are a 4xx
 A Body That Is A Number
-    [Template]    Body Should Be Refused
+    [Template]    Chat Should Be Refused
     7    odd bodies are a 4xx
 
 
@@ -37,9 +37,9 @@ Difference Should Be Refused
     [Arguments]    ${field}    ${value}    ${needs}=${EMPTY}
     IF    $needs    Skip Unless Server Supports    ${needs}
     ${right} =    Get Right Chat
-    Body Should Be Refused    ${{{**$right, $field: $value}}}
+    Chat Should Be Refused    ${{{**$right, $field: $value}}}
 
-Body Should Be Refused
+Chat Should Be Refused
     [Documentation]    With 400 or 422 and an error object, where a right body is answered before and after it.
     [Arguments]    ${body}    ${needs}=${EMPTY}
     IF    $needs    Skip Unless Server Supports    ${needs}

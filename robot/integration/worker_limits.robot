@@ -28,6 +28,7 @@ A Min P Below Zero    min_p    -0.1    range(0.0..=1.0)
 Value Should Be Refused
     [Documentation]    Sends a job with one wrong value, given as JSON, and expects its limit in the answer.
     [Arguments]    ${field}    ${value}    ${limit}
+    Execute Job    Hello    max_tokens=5
     VAR    ${wrong}    ${{{$field: json.loads($value)}}}
     VAR    ${body}    ${{{'job_id': 'job', 'prompt': 'Hello', 'max_tokens': 5, **$wrong}}}
     ${reply} =    Send Request    POST    /execute    ${body}    expected_status=400

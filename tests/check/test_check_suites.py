@@ -29,7 +29,7 @@ Fails
     Fail    It is so.
 
 Of The Simulator
-    [Tags]    smoke    mock
+    [Tags]    smoke    simulator
     Fail    This is not of the target.
 """
 

@@ -29,3 +29,28 @@ A Stream Keeps Its Limit
     [Tags]    limits
     Use Target
     Stream Chat    Hello    headers={"X-Inference-Fault": "stall:before=first-token"}
+
+Another Of Its Kind
+    [Tags]    limits    kind
+    ${server} =    Use Target
+    ${other} =    Start Server    ${server}    alias=other    time_to_first_token=1 ms
+    Log    other=${other.profile.name} model=${other.model} apart=${{$other.base_url != $server.base_url}}
+    Chat    Hello    server=other
+    Log    options=${{dict(sorted($other.asked.options.items()))}}
+    ${result} =    Run Program    --version
+    Log    program=${result.command}[0]
+    Start Chat Terminal
+    ${answer} =    Ask In Terminal    What is the capital of France?
+    Log    terminal=${answer.text}
+
+Only Of The Simulator
+    [Tags]    limits    kind
+    Skip Unless Target Is A Simulator
+
+A Server In The Place Of Its Name
+    [Tags]    limits    kind
+    ${target} =    Use Target
+    Run Keyword And Expect Error
+    ...    TARGET does not name a target: *got the Server*\${target} and \${TARGET} are one variable*
+    ...    Use Target
+    Log    ${target}

@@ -62,6 +62,42 @@ Body With Another Parameter
 Body With Another Message
     Body Should Be Refused    POST    /v1/embeddings    7    error_message=other
 
+Change Of A Body That Is Wrong Already
+    Body Change Should Be Refused    POST    /v1/embeddings    {"model": "no-such-model", "input": "x"}    input
+
+Change Of A Body On A Route That Is Not There
+    Body Change Should Be Refused    POST    /v1/no-such    {"model": "fake-model", "input": "x"}    input
+
+Change Of A Body That Is Accepted
+    Body Change Should Be Refused    POST    /v1/embeddings    {"model": "fake-model", "input": "x"}    input    other
+
+Change Of A Body To Null That Is Accepted
+    Body Change Should Be Refused    POST    /v1/embeddings    {"model": "fake-model", "input": "x"}    user    null
+
+Change Of A Body That Is Refused Otherwise
+    Body Change Should Be Refused
+    ...    POST
+    ...    /v1/embeddings
+    ...    {"model": "fake-model", "input": "x"}
+    ...    input
+    ...    status=422
+
+Change Of A Body With Another Code
+    Body Change Should Be Refused
+    ...    POST    /v1/embeddings    {"model": "fake-model", "input": "x"}    input    7    error_code=other
+
+Change Of A Body With Another Type
+    Body Change Should Be Refused
+    ...    POST    /v1/embeddings    {"model": "fake-model", "input": "x"}    input    7    error_type=other
+
+Change Of A Body With Another Parameter
+    Body Change Should Be Refused
+    ...    POST    /v1/embeddings    {"model": "fake-model", "input": "x"}    input    7    error_param=other
+
+Change Of A Body With Another Message
+    Body Change Should Be Refused
+    ...    POST    /v1/embeddings    {"model": "fake-model", "input": "x"}    input    7    error_message=other
+
 Request With Another Category
     ${error} =    Chat    Hello    model=nobody    expected_status=failure
     Error Should Be    ${error}    error_category=RATE_LIMIT

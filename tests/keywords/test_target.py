@@ -69,6 +69,38 @@ def test_options_go_with_a_start(tmp_path: Path) -> None:
     assert run(tmp_path / "taken", *options)["Use It"].status == "PASS"
 
 
+def test_another_of_its_kind_is_started_and_its_programs_are_run_as_the_run_says(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    shipped = ROOT / "InferenceLibrary" / "servers" / "profiles" / "simulator.yaml"
+    text = shipped.read_text(encoding="utf-8").replace("[inference-simulator,", '["{python}", -m, "{module}",')
+    text = text.replace("command: [inference-simulator]", 'command: ["{python}", -m, "{module}"]')
+    options = "  options:\n    module: {default: no_such_module}\n"
+    mine.write_text(text.replace("  options:\n", options, 1), encoding="utf-8")
+    given = '{"module": "InferenceLibrary.simulator", "scenario": "capitals", "mode": "echo"}'
+    variables = (f"TARGET:{mine}", "MODEL:other", f"TARGET_OPTIONS:{given}")
+    done = run(tmp_path / "out", "--include", "kind", *(part for one in variables for part in ("--variable", one)))
+    outcome = done["Another Of Its Kind"]
+    assert outcome.status == "PASS", outcome.message
+    said = "\n".join(outcome.log)
+    assert "other=mine model=other apart=True" in said
+    assert "'mode': 'echo'" in said
+    assert "'time_to_first_token': '1 ms'" in said
+    assert re.search(r"program=\S*python", said)
+    assert "terminal=The capital of France is Paris." in said
+    assert done["Only Of The Simulator"].status == "PASS"
+    assert done["A Server In The Place Of Its Name"].status == "PASS", done["A Server In The Place Of Its Name"].message
+
+
+def test_nothing_of_a_simulator_runs_for_another_target(tmp_path: Path, simulator: Any) -> None:
+    done = run(tmp_path, "--include", "kind", "--variable", f"TARGET:{simulator.base_url}")
+    outcome = done["Only Of The Simulator"]
+    assert (outcome.status, outcome.first_line) == (
+        "SKIP",
+        f"The target is {simulator.base_url}, and this test says nothing of it: it uses a simulator of its own, or no "
+        "server. Leave out TARGET to run it.",
+    )
+
+
 def test_vllm_url_and_model(tmp_path: Path, simulator: Any) -> None:
     environment = {"VLLM_BACKEND_URL": f"{simulator.base_url}/v1", "VLLM_MODEL_NAME": "second"}
     found = facts(run(tmp_path, "--exclude", "limits", **environment))
@@ -92,7 +124,7 @@ def test_variables_of_the_run_go_before_the_environment(tmp_path: Path, simulato
 def test_port_and_limits_take_effect(tmp_path: Path) -> None:
     port = free_port()
     environment = {"TEST_PORT": str(port), "INTEGRATION_TEST_TIMEOUT": "700ms", "STREAM_TEST_TIMEOUT": "0.5"}
-    done = run(tmp_path, **environment)
+    done = run(tmp_path, "--exclude", "kind", **environment)
     found = facts(done)
     assert found["url"] == f"http://127.0.0.1:{port}"
     assert (found["call"], found["stream"]) == ("0.7", "0.5")

@@ -17,7 +17,7 @@ from InferenceLibrary.report.check_results import TargetCheck, read_results
 SUITES = Path(__file__).resolve().parents[2] / "robot" / "integration"
 SMALL = Path(__file__).with_name("small_server.py")
 MISSING = "There is no such path"
-OF_THE_TARGET = ("--exclude", "mockORonnx")
+OF_THE_TARGET = ("--exclude", "simulatorORonnx")
 """What needs a simulator of its own, or no server at all, is no test of a target."""
 ABSENT = {
     "broken models", "cancellation", "containers", "embeddings", "gateway", "lifecycle", "lora", "messages", "metrics",
@@ -84,9 +84,15 @@ def passed_suites(folder: Path) -> set[str]:
     }
 
 
+def ends_by_tag(output: Path, tag: str) -> set[str]:
+    """How the tests with a tag ended."""
+    tests = [one for one in ElementTree.parse(output).iter("test") if tag in [part.text for part in one.iter("tag")]]
+    return {str(status.get("status")) for one in tests for status in one.iterfind("status")}
+
+
 def test_by_its_url_nothing_fails_and_no_other_server_is_touched(small: SmallServer, tmp_path: Path) -> None:
     small.requests.clear()
-    done = run_inner(SUITES, tmp_path, *OF_THE_TARGET, "--variable", f"TARGET:{small.url}")
+    done = run_inner(SUITES, tmp_path, "--variable", f"TARGET:{small.url}")
     judge(done)
     assert addresses(done) == {small.url}
     assert not (tmp_path / "inference" / "servers").exists(), "a server was started"
@@ -96,6 +102,7 @@ def test_by_its_url_nothing_fails_and_no_other_server_is_touched(small: SmallSer
     assert "| chat | offered | server | status 200, application/json |" in table
     assert f"| embeddings | not offered | server | status 404: {MISSING} |" in table
     asked = [path for path, _ in small.requests]
+    assert ends_by_tag(tmp_path / "output.xml", "simulator") == {"SKIP"}, "a simulator counts for the target"
     assert asked.count("/v1/embeddings") == asked.count("/tokenize") == 1, "one question decides"
 
 

@@ -110,6 +110,9 @@ def command_of(
 ) -> tuple[str, ...]:
     """Return the command line of a profile's `program` or `terminal` section, with its placeholders filled.
 
+    The current server's own model, address and start options fill them where it is of this profile, unless `options`
+    says otherwise.
+
     Raises:
         ProfileError: An option is unknown, missing or of the wrong type.
         ServerError: A program or file that an option names cannot be found.
@@ -128,14 +131,17 @@ def command_of(
         for name, option in (profile.start.options if profile.start else {}).items()
     }
     known |= getattr(part, "options", {})
-    _refuse_without_effect(profile, section, options or {})
+    given = dict(options or {})
+    _refuse_without_effect(profile, section, given)
     placeholders = {"model": profile.model or "", "host": "127.0.0.1", "port": "0"}
     current = context.servers.get() if len(context.servers) else None
     if current is not None and current.profile.name == profile.name:
         address = urlsplit(current.base_url)
         placeholders |= {"host": address.hostname or "127.0.0.1", "port": str(address.port or 80)}
         placeholders["model"] = current.model or placeholders["model"]
-    return tuple(build_command(part.command, known, options or {}, source=profile.name, placeholders=placeholders))
+        started = current.asked.options if current.asked is not None else {}
+        given = {name: value for name, value in started.items() if name in known} | given
+    return tuple(build_command(part.command, known, given, source=profile.name, placeholders=placeholders))
 
 
 def _refuse_without_effect(profile: Profile, section: str, given: Mapping[str, Any]) -> None:
