@@ -80,7 +80,7 @@ A Refusal Tells No Secrets
     Should Not Match Regexp    ${reply.body}    Traceback|File "/|/home/|\\.py:\\d+
 
 A Wrong Key Is Refused
-    [Tags]    simulator    covers:router-auth-simulator
+    [Tags]    simulator    covers:router-auth-mock
     Skip Unless Server Supports    fault injection
     Start Server    simulator    arguments=["--api-key", "right-key-1234"]    alias=locked
     ${error} =    Chat    ${SHORT_PROMPT}    expected_status=401
