@@ -92,7 +92,6 @@ class ConnectionKeywords(KeywordGroup):
         check: bool,
         route: Any = None,
     ) -> Any:
-        from InferenceLibrary.deadline import Deadline
         from InferenceLibrary.servers.profile import load_profile
         from InferenceLibrary.servers.server import connect
 
@@ -109,7 +108,7 @@ class ConnectionKeywords(KeywordGroup):
         )
         server.client.headers.update(plain_mapping(self.context, headers))
         if check:
-            self._check_health(server, "Nobody answers as expected", Deadline(0.0))
+            self._check_health(server, "Nobody answers as expected")
             if model is None:
                 server.client.model = self._model_at(server, must=loaded.name == "openai")
             else:
@@ -136,11 +135,9 @@ class ConnectionKeywords(KeywordGroup):
             Server Should Be Healthy
         ```
         """
-        from InferenceLibrary.deadline import Deadline
-
         found = self.context.servers.get(server)
         try:
-            self._check_health(found, f"Server '{found.name}' is not healthy", Deadline(0.0))
+            self._check_health(found, f"Server '{found.name}' is not healthy")
         except ServerError as error:
             raise CheckFailure(str(error)) from None
         self.log.info(f"Server {found} is healthy.")
@@ -227,17 +224,20 @@ class ConnectionKeywords(KeywordGroup):
             listed = what_is_listed(server.client.seen_models, model)
             self.log.warn(f"Server '{server.name}' does not list the model '{model}': {listed}")
 
-    def _check_health(self, server: Any, what: str, deadline: Deadline) -> None:
-        from InferenceLibrary.deadline import wait_until
+    def _check_health(self, server: Any, what: str, within: Deadline | None = None) -> None:
+        """Ask until the health is as expected, or once."""
+        from InferenceLibrary.deadline import Deadline, wait_until
+        from InferenceLibrary.servers.probes import ASKED_ONCE, share_of
 
         health = server.profile.ready.health
         last = [""]
+        deadline = within or Deadline(ASKED_ONCE)
 
         def healthy() -> bool:
-            last[0] = _probe(server, health, deadline.remaining)
+            last[0] = _probe(server, health, ASKED_ONCE if within is None else share_of(deadline.remaining))
             return last[0] == "ok" or server.state()[0] is not None
 
-        reached = wait_until(healthy, deadline)
+        reached = healthy() if within is None else wait_until(healthy, deadline)
         # The answer, or the silence, may have been theirs.
         _refuse_strangers(server)
         state, log = server.state()
@@ -286,16 +286,16 @@ def _what_to_do(server: Any, health: Any, seen: str) -> str:
     return "is it running there, and is the URL right?"
 
 
-def _probe(server: Any, health: Any, budget: float) -> str:
+def _probe(server: Any, health: Any, limit: float) -> str:
     """Ask for the health; the way over a proxy or with certificates of one's own only the client knows."""
     from InferenceLibrary.client.route import Route
     from InferenceLibrary.client.sending import ANY_STATUS
-    from InferenceLibrary.servers.probes import judge_health, probe, share_of
+    from InferenceLibrary.servers.probes import judge_health, probe
 
     if server.client.route == Route() or health is None:
-        return probe(server.base_url, health, budget)
+        return probe(server.base_url, health, limit)
     try:
-        limits = server.client.limits.replace(total=share_of(budget))
+        limits = server.client.limits.replace(total=limit)
         reply = server.client.send("GET", health.path, sending=ANY_STATUS._replace(limits=limits))
     except RequestError as error:
         return str(error).splitlines()[0]

@@ -21,6 +21,9 @@ GIVE_KEY = "give api_key=, or --variable API_KEY:... or INFERENCE_API_KEY where 
 """What to do about a 401 where no key was sent."""
 LISTS_OTHERS = "a list of "
 PROBE_TIMEOUT = 2.0
+"""Seconds of one question among several."""
+ASKED_ONCE = 10.0
+"""Seconds of a question that is not repeated: to a server that runs, which may be far or busy."""
 _LEAST = 0.1
 """Seconds of a question when the time is over: it is asked a last time."""
 _MOST_NAMES = 20
@@ -29,19 +32,18 @@ _WELL = {"ok", "healthy", "ready", "up", "running"}
 _FINAL_REFUSALS = {400, 401, 403, 404, 422}
 
 
-def probe(base_url: str, health: Health | None, budget: float = PROBE_TIMEOUT) -> str:
+def probe(base_url: str, health: Health | None, limit: float = PROBE_TIMEOUT) -> str:
     """Ask for the health. Over http.client, which costs no import.
 
     Args:
         base_url: The server's address.
         health: The request, and the answers that are accepted; None: a connection is enough.
-        budget: Seconds that it may take; never more than two.
+        limit: Seconds that it may take.
     """
     parts = urlsplit(base_url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     if health is None:
-        return connects(parts.hostname or "", port, budget)
-    limit = share_of(budget)
+        return connects(parts.hostname or "", port, limit)
     try:
         status, body = within(limit, partial(_ask_health, parts, port, health, limit))
     except (OSError, http.client.HTTPException, UnicodeError) as error:

@@ -313,7 +313,9 @@ def test_arrivals_are_those_of_the_reads(wire):
     )
     stream = Client(server.url).stream_chat(HELLO)
     assert stream.time_to_first_token >= 0.14, "the role chunk does not count"
-    assert [gap >= 0.14 for gap in stream.gaps] == [True]
+    assert len(stream.gaps) == 1
+    # A reader that is late for the first token sees a shorter gap, never an earlier end.
+    assert stream.time_to_first_token + stream.gaps[0] >= 0.29
     assert stream.chunks[-2].arrival == stream.chunks[-1].arrival, "two events of one read arrived together"
 
 

@@ -21,7 +21,7 @@ Wait For Text In The Scrollback
 
 Wait Until Terminal Is Stable
     Start Terminal    sh    -c    echo $$ > ${PIDS}/stable; ${CHANGES}
-    Limited    Wait Until Terminal Is Stable    within=1 min
+    Limited    Wait Until Terminal Is Stable    quiet=30 s    within=1 min
 
 Terminal Should Have Exited
     Start Terminal    sh    -c    trap '' HUP TERM INT; sleep 100 & echo $$ $! > ${PIDS}/exit; cat

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from inner_suites import InnerRun, marked_processes, run_inner
 from own_server import write_own_server
 from robot.api import SkipExecution
 from robot.api.types import Secret
+from wire_server import WireServer, answer
 
 from InferenceLibrary import InferenceLibrary
 from InferenceLibrary.errors import CheckFailure, RequestError, ServerError, StreamError, TargetError
@@ -122,6 +123,14 @@ def test_a_remote_server_is_let_go(lib: InferenceLibrary) -> None:
     lib.stop_server(server="remote")
     assert started.process.running
     assert lib.chat("Hello").status == 200, "the other one is the current one again"
+
+
+def test_a_server_that_is_far_has_its_time_to_answer(lib: InferenceLibrary, wire: Callable[..., WireServer]) -> None:
+    """Half a second is what a handshake with another continent takes."""
+    far = wire([0.5, answer("{}")])
+    lib.connect_to_server(far.url, model="m")
+    lib.server_should_be_healthy()
+    assert sum(asked.startswith(b"GET /health ") for asked in far.requests) == 2, "each asks once"
 
 
 def test_secrets_are_taken_in_headers_and_environment(lib: InferenceLibrary, tmp_path: Path) -> None:

@@ -377,7 +377,7 @@ def test_queue_and_429(start_simulator):
         "--max-waiting-queue-length",
         "2",
         "--time-to-first-token",
-        f"{(wait := patience(0.4)):.2f}s",
+        f"{(wait := min(patience(0.4), 6.0)):.2f}s",
         "--control-port",
         "0",
     )
