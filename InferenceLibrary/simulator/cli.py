@@ -24,6 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output has gone; Python would complain once more when it closes stdout.
         sys.stdout = None
         return 0
+    except KeyboardInterrupt:
+        # While it starts: once it serves, a signal is handled there.
+        return 130
 
 
 def _run(arguments: Sequence[str] | None) -> int:

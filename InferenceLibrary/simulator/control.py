@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
@@ -14,7 +15,7 @@ from InferenceLibrary.simulator.core.app import App
 from InferenceLibrary.simulator.core.connection import Connection
 from InferenceLibrary.simulator.core.delivery import deliver
 from InferenceLibrary.simulator.core.draft import Draft
-from InferenceLibrary.simulator.core.options import FIELDS, OptionError, convert, field_of
+from InferenceLibrary.simulator.core.options import FIELDS, OptionError, check_together, convert, field_of
 from InferenceLibrary.simulator.core.settings import Settings
 
 if TYPE_CHECKING:
@@ -97,6 +98,10 @@ class Control:
                 checked[field_of(flag)] = convert(flag, value, legacy=False, where=name)
             except OptionError as error:
                 raise ApiError(400, str(error)) from None
+        try:
+            check_together(replace(self._app.settings, **checked))
+        except OptionError as error:
+            raise ApiError(400, str(error)) from None
         for field, value in checked.items():
             setattr(self._app.settings, field, value)
         self.config(turn)

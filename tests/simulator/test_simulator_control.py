@@ -120,6 +120,7 @@ def test_large_bodies_are_not_kept(fresh):
         ("PATCH", "/config", {"port": 1}, 422, "cannot be changed"),
         ("PATCH", "/config", {"time-to-first-token": "5"}, 400, "has no unit"),
         ("PATCH", "/config", {"mode": "loud"}, 400, "'loud'"),
+        ("PATCH", "/config", {"time-to-first-token": "1s", "time-to-first-token-std-dev": "0.5s"}, 400, "30 %"),
         ("POST", "/faults", {"fault": "nothing"}, 400, "unknown fault"),
         ("POST", "/faults", {"fault": "never-listen"}, 422, "fault of the process"),
         ("POST", "/faults", {}, 400, "'fault' is required"),

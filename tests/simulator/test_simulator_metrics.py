@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
-from time import time
+from time import monotonic, time
 
 import pytest
 from machine import patience
@@ -44,6 +45,11 @@ SHOWN = {
 
 def page(simulator):
     return simulator.request("GET", "/metrics").body.decode()
+
+
+def metric(simulator, name):
+    text = simulator.request("GET", "/metrics").body.decode()
+    return sum(float(value) for value in re.findall(rf"^vllm:{name}\{{[^}}]*\}} (\S+)$", text, re.MULTILINE))
 
 
 @pytest.mark.parametrize("name", ["openai", "llm-d"])
@@ -140,6 +146,15 @@ def test_a_function_is_shown_as_a_number(start_simulator):
     assert shown.value("vllm:kv_cache_usage_perc") == 1
 
 
+@pytest.mark.parametrize("name", ["openai", "llm-d"])
+def test_every_metric_says_what_it_is(start_simulator, name):
+    simulator = start_simulator("--as", name)
+    simulator.chat("one")
+    heads = [line.split()[1:3] for line in page(simulator).splitlines() if line.startswith("#")]
+    told = {kind: {name for one, name in heads if one == kind} for kind in ("HELP", "TYPE")}
+    assert told["HELP"] == told["TYPE"] > {"vllm:num_requests_running", "vllm:prompt_tokens_total"}
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
@@ -187,3 +202,71 @@ def test_values_of_a_histogram_count_the_same_one_by_one_and_together():
     assert together.total == single.total == 12001
     assert together.sum == pytest.approx(single.sum)
     assert [one.value for one in together.samples({})][:4] == [one.value for one in single.samples({})][:4]
+
+
+def test_metrics_agree_with_what_was_served(start_simulator):
+    simulator = start_simulator("--mode", "echo", "--inter-token-latency", "20ms", "--time-to-first-token", "30ms")
+    begin = monotonic()
+    for _ in range(3):
+        simulator.chat("one two three", stream=True)
+    simulator.chat("one two", max_tokens=1)
+    elapsed = monotonic() - begin
+    simulator.chat(model="other")
+    assert metric(simulator, "request_success_total") == 4
+    assert metric(simulator, "prompt_tokens_total") == 11
+    assert metric(simulator, "generation_tokens_total") == 10
+    assert metric(simulator, "inter_token_latency_seconds_count") == 6
+    # A first token that is late shortens the gaps after it: no last token is early.
+    waited = metric(simulator, "time_to_first_token_seconds_sum") + metric(simulator, "inter_token_latency_seconds_sum")
+    assert 3 * 0.07 + 0.03 <= waited + 1e-3 <= elapsed
+    assert metric(simulator, "time_to_first_token_seconds_count") == 4
+    assert metric(simulator, "time_to_first_token_seconds_sum") >= 0.12
+    assert metric(simulator, "num_requests_running") == 0
+
+
+def test_metrics_of_a_whole_reply_are_those_of_its_tokens(start_simulator):
+    # The tokens of an answer in one piece are made one after another too, and as many at a time as there are choices.
+    simulator = start_simulator("--mode", "echo", "--inter-token-latency", "80ms", "--time-to-first-token", "200ms")
+    simulator.chat("one two three four five")
+    simulator.chat("one two three four five", n=2)
+    assert metric(simulator, "time_to_first_token_seconds_sum") == pytest.approx(0.4, abs=1e-6)
+    assert metric(simulator, "inter_token_latency_seconds_count") == 4 + 9
+    assert metric(simulator, "inter_token_latency_seconds_sum") == pytest.approx(0.64, abs=1e-6)
+    assert metric(simulator, "request_decode_time_seconds_sum") == pytest.approx(0.64, abs=1e-6)
+
+
+def test_an_adapter_that_waits_does_not_run(start_simulator):
+    simulator = start_simulator("--max-num-seqs", "1", "--time-to-first-token", f"{patience(2):.2f}s")
+    for name in ("la", "lb"):
+        simulator.request("POST", "/v1/load_lora_adapter", {"lora_name": name, "lora_path": f"/{name}"})
+    with ThreadPoolExecutor() as pool:
+        calls = [pool.submit(simulator.chat)]
+        while not metric(simulator, "num_requests_running"):
+            assert not calls[0].done()
+        calls += [pool.submit(simulator.chat, model=name) for name in ("la", "lb")]
+        while metric(simulator, "num_requests_waiting") < 2:
+            assert not calls[0].done()
+        shown = simulator.request("GET", "/metrics").body.decode()
+    assert 'running_lora_adapters="",waiting_lora_adapters="la,lb"' in shown
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_each_token_takes_as_long_as_the_load_of_its_moment(start_simulator, streamed):
+    # The first answer begins alone, and is slowed while there is a second, whose two gaps last five times as long.
+    gap = patience(0.02)
+    settings = {
+        "inter-token-latency": f"{gap:.3f}s",
+        "max-num-seqs": "2",
+        "time-factor-under-load": "5",
+        "mode": "echo",
+    }
+    simulator = start_simulator(*(word for name, value in settings.items() for word in (f"--{name}", value)))
+    with ThreadPoolExecutor() as pool:
+        call = pool.submit(simulator.chat, " ".join(["word"] * 41), stream=streamed)
+        while not metric(simulator, "num_requests_running"):
+            assert not call.done()
+        simulator.chat("one two three", stream=True)
+        call.result()
+    assert metric(simulator, "inter_token_latency_seconds_count") == 40 + 2
+    # Of the first answer's gaps at least one whole one passes meanwhile: four more than those of the second alone.
+    assert metric(simulator, "inter_token_latency_seconds_sum") > (42 + 8 + 3) * gap

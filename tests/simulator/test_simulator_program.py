@@ -99,6 +99,21 @@ def test_announces_its_port_once_it_accepts(start_simulator):
     assert simulator.lines == [f"listening on http://127.0.0.1:{simulator.port}\n"]
 
 
+def test_an_interrupted_start_ends_without_a_traceback(tmp_path):
+    scenario = tmp_path / "long.yaml"
+    scenario.write_text("rules:\n" + "  - {answer: {text: x}}\n" * 20_000)
+    command = [sys.executable, "-X", "importtime", "-m", "InferenceLibrary.simulator", "--scenario", str(scenario)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    # The parser is there: it reads the file from now on.
+    while "yaml.cyaml" not in process.stderr.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    out, said = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert "Traceback" not in said
+
+
 def test_port_in_use(start_simulator, run_cli):
     simulator = start_simulator()
     done = run_cli("--port", str(simulator.port))

@@ -60,7 +60,7 @@ def parse_options(
     for name, value in given.items():
         values[name] = convert(name, value, legacy=legacy, where=f"--{name}")
     settings = chosen(**{FIELDS[name].name: value for name, value in values.items()})
-    _check_together(settings)
+    check_together(settings)
     return settings
 
 
@@ -243,7 +243,12 @@ def _as_list(value: Any) -> list[str]:
     return [json.dumps(item) if isinstance(item, dict) else str(item) for item in items]
 
 
-def _check_together(settings: Settings) -> None:
+def check_together(settings: Settings) -> None:
+    """Refuse settings that do not go together.
+
+    Raises:
+        OptionError: Some do not; one line that names them.
+    """
     for base in ("time_to_first_token", "inter_token_latency", "kv_cache_transfer_latency"):
         mean, deviation = getattr(settings, base), getattr(settings, f"{base}_std_dev")
         if deviation > 0.3 * mean + 1e-12:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection
+from dataclasses import replace
 from time import time
 from typing import TYPE_CHECKING, Any
 
@@ -208,9 +209,9 @@ class Admin:
         Raises:
             ApiError: 400; one of them is unknown, cannot be changed, or is wrong.
         """
-        from InferenceLibrary.simulator.core.options import OptionError, convert, field_of
+        from InferenceLibrary.simulator.core.options import OptionError, check_together, convert, field_of
 
-        checked = {}
+        checked: dict[str, Any] = {}
         for name, value in changes.items():
             if name not in _CONFIGURABLE:
                 raise ApiError(400, f"'{name}' cannot be changed; {', '.join(_CONFIGURABLE)} can", param=name)
@@ -224,6 +225,10 @@ class Admin:
             wrong = [item for item in checked.get("failure_types", ()) if item not in FAILURES]
             if wrong:
                 raise ApiError(400, f"'{wrong[0]}' is not a failure type; {', '.join(FAILURES)} are", param=name)
+        try:
+            check_together(replace(self._app.settings, **checked))
+        except OptionError as error:
+            raise ApiError(400, str(error)) from None
         for field, value in checked.items():
             setattr(self._app.settings, field, value)
 

@@ -19,7 +19,7 @@ PERSONALITIES = {
     "worker": ("worker", "Worker", "worker-orcd: jobs by POST /execute, typed events"),
     "service": ("service", "Service", "inference-service: models to load, orchestration of several, a queue"),
     "gateway": ("gateway", "Gateway", "llm-gateway: routes by model to --upstream servers"),
-    "router": ("router", "Router", "the API router: keys, limits, budgets, weighted --backends with failover"),
+    "router": ("router", "Router", "the API router: keys, limits, budgets, weighted --backend servers with failover"),
     "mistralrs": ("mistralrs", "MistralRs", "mistral.rs: takes the command lines of mistralrs-server and mistralrs"),
 }
 REFERENCE = "openai"
