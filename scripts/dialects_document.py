@@ -28,10 +28,12 @@ behind it: `--dialect litellm+llama.cpp`. `rfinference dialects` lists them, `rf
 JSON Schema of such files.
 
 Recorded deviations are proven: `make prove-dialects` judges the recorded answers of the real server, and each deviation
-must be met and nothing else be found. Where a quirk is named, `inference-simulator --as
-NAME` (or `NAME@VERSION`, or a file) does the same, on the calls that the deviation names and no others: it is the
-reference with the quirks of that server. `--as llm-d` is a personality of its own, proven by playing the recorded
-requests to it.
+must be met and nothing else be found. `inference-simulator --as NAME` (or `NAME@VERSION`, or a file) stands in for the
+server. A dialect with `choices` says all that the references leave open, flags, routes, keys, what is refused and how,
+and the shape of each answer, and the stand-in plays it by them. Without them it is the reference with the quirks that
+are named, on the calls that their deviations name and no others. The recorded requests are played to the stand-ins for
+llm-d-inference-sim, vLLM and llama.cpp: their answers are the recorded ones, but for a list with a reason each, and the
+judge reports the deviations of the dialect, no others.
 
 A file of one's own has the same form, and may extend one of these:
 

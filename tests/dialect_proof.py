@@ -42,7 +42,14 @@ def problems(dialect: Dialect, records: Iterable[Recorded]) -> list[str]:
     return found
 
 
-STAND_INS = {"llm-d": ("--as", "llm-d", "--model", "tiny")}
+_TINY = ("--model", "MODEL", "--scenario", "tiny", "--max-model-len", "1024")
+"""The model of the recordings of real models."""
+STAND_INS = {
+    "llm-d": ("--as", "llm-d", "--model", "tiny"),
+    "vllm": ("--as", "vllm", *_TINY),
+    "llama.cpp": ("--as", "llama.cpp", *_TINY),
+    "llama.cpp-0.5": ("--as", "llama.cpp@b0", *_TINY),
+}
 """By name of a dialect the command line of the stand-in."""
 
 
@@ -54,10 +61,11 @@ def allowed(name: str) -> dict[str, str]:
 
 def unlike(dialect: Dialect, records: Sequence[Recorded], command: Sequence[str], *, whole: bool = True) -> list[str]:
     """Return where the stand-in is not like the recorded server, in its answers or in what the judge says of them."""
-    reasons = allowed(dialect.name)
+    reasons = allowed(dialect.file)
     used: set[str] = set()
     met: list[Deviation] = []
     waivers = [(each, each.waiver()) for each in dialect.deviations]
+    own = own_deviations(dialect)
     found: list[str] = []
     for one, got in played(records, command):
         differing = compared(one, got)
@@ -74,7 +82,7 @@ def unlike(dialect: Dialect, records: Sequence[Recorded], command: Sequence[str]
         found += [
             f"the stand-in {'does do so' if each.not_imitated else 'does not do so'}: {waiver}"
             for each, waiver in waivers
-            if (each in met) == bool(each.not_imitated)
+            if each in own and not each.unproven and (each in met) == bool(each.not_imitated)
         ]
     groups = {one.group for one in records}
     found += [

@@ -328,6 +328,18 @@ class OpenChoices(Part, frozen=True):
     """Whether a stop text stays in the answer."""
     several: bool = True
     """Whether `n` gives several choices."""
+    echoes: bool = True
+    """Whether `echo` repeats the prompt."""
+    usage_of_first: bool = False
+    """Whether the usage counts the first choice alone."""
+    usage_per_choice: bool = False
+    """Whether a stream of several choices tells a usage for each of them, as it ends."""
+    usual_top_logprobs: int = 0
+    """How many alternatives a chat has that asks for log probabilities without their number."""
+    response_formats: bool = True
+    """Whether a response is in the format that is asked for."""
+    null_events: bool = False
+    """Whether the stream of several completions begins with an event of null."""
     always_usage: bool = False
     """Whether a stream tells its usage unasked."""
     tools: ToolChoices = ToolChoices()

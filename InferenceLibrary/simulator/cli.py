@@ -194,7 +194,7 @@ def _print_help(words: Sequence[str]) -> int:
     for name, (_, _, text) in PERSONALITIES.items():
         print(f"  {name:<12} {text}")
     print("  mistralrs-server, mistralrs-bench: the other programs of mistral.rs")
-    print("  NAME or NAME@VERSION of a dialect, or its file: the reference with the quirks of that server")
+    print("  NAME or NAME@VERSION of a dialect, or its file: that server, by its choices or its quirks")
     print()
     print("  inference-simulator --as router --help    shows the flags of a personality")
     return 0

@@ -136,6 +136,7 @@ class Ask:
     echo_text: str = ""
     stream: bool = False
     include_usage: bool = False
+    continuous_usage: bool = False
     n: int = 1
     max_tokens: int | None = None
     stop: list[str] = field(default_factory=list)

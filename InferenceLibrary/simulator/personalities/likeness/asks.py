@@ -82,6 +82,7 @@ def ask_of(api: str, data: dict[str, Any], model: str) -> Ask:
     ask.stream = data.get("stream") is True
     options = data.get("stream_options")
     ask.include_usage = isinstance(options, dict) and options.get("include_usage") is True
+    ask.continuous_usage = isinstance(options, dict) and options.get("continuous_usage_stats") is True
     ask.n = _whole(data.get("n")) or 1
     names = {"chat": ("max_completion_tokens", "max_tokens"), "responses": ("max_output_tokens",)}
     for name in names.get(api, ("max_tokens",)):
@@ -115,7 +116,7 @@ def _logprobs(api: str, data: dict[str, Any]) -> int | None:
         return None
     if api == "completions":
         given = data.get("logprobs")
-        return int(given) if isinstance(given, int | float) else None
+        return int(given) if isinstance(given, int | float) and given >= 0 else None
     include = data.get("include")
     if isinstance(include, list) and "message.output_text.logprobs" in include:
         return _whole(data.get("top_logprobs")) or 0

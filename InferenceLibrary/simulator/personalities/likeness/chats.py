@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from InferenceLibrary.simulator.answers.openai_requests import Ask
 
 
-def counts(ask: Ask, outputs: list[Output]) -> dict[str, int]:
-    """Return the counts of tokens that templates name."""
-    made = sum(output.count for output in outputs)
+def counts(ask: Ask, outputs: list[Output], *, only_first: bool = False) -> dict[str, int]:
+    """Return the counts of tokens that templates name; of several choices the first alone, or all."""
+    made = sum(output.count for output in (outputs[:1] if only_first else outputs))
     return {
         "prompt_tokens": ask.prompt_tokens,
         "completion_tokens": made,
@@ -46,7 +46,7 @@ class Writer:
         self._parts = choices.answers.get(api, {})
         self._ask = ask
         self._outputs = outputs
-        names = names.plus(**counts(ask, outputs))
+        names = names.plus(**counts(ask, outputs, only_first=choices.usage_of_first))
         self._names = names.plus(usage=filled(self._parts.get("usage"), names))
 
     def whole(self) -> Any:
@@ -99,6 +99,8 @@ class Writer:
 
     def _logprobs(self, tokens: list[str], offset: int) -> Any:
         top = self._ask.logprobs
+        if top == 0 and self._api == "chat":
+            top = self._choices.usual_top_logprobs
         own = self._api == "completions" and "logprobs" in self._parts
         if top is None or (not top and self._api == "completions" and not own):
             return ABSENT
@@ -135,12 +137,16 @@ class Writer:
         ask = self._ask
         tells_usage = "usage_chunk" in self._parts and (ask.include_usage or self._choices.always_usage)
         found: list[Event] = []
+        if self._choices.null_events and self._api == "completions" and len(self._outputs) > 1:
+            found.append(Event(None, "null"))
         if "opening" in self._parts:
             for index, output in enumerate(self._outputs):
                 found.append(Event(self._chunk("opening", self._of(index, output)), "role"))
         for index, output in enumerate(self._outputs):
             last = index == len(self._outputs) - 1 and not tells_usage
             found += self._pieces(index, output, last=last)
+            if tells_usage and self._choices.usage_per_choice and index < len(self._outputs) - 1:
+                found.append(Event(self._chunk("usage_chunk", self._names), "usage"))
         if tells_usage:
             found.append(Event(self._chunk("usage_chunk", self._names), "usage"))
         if self._choices.done:
@@ -169,16 +175,27 @@ class Writer:
         cut = output.finish == "length" or bool(output.stopped_by)
         with_text = tokens and not output.tool_calls and (word == "always" or (word == "cut" and cut))
         for number, token in enumerate(tokens):
+            names["running_usage"] = self._running(number + 1)
             shown = prompt + token if not number else token
             is_last = bool(with_text) and number == len(tokens) - 1
             more = (ending if is_last else names).plus(
+                running_usage=names["running_usage"],
                 content=shown, text=shown, token=token, logprobs=self._logprobs([token], offset),
             )  # fmt: skip
             yield Event(self._chunk("finish" if is_last else "piece", more), "token", tokens=1)
             offset += len(token)
         yield from self._call_pieces(output, names)
         if not with_text and "finish" in self._parts:
-            yield Event(self._chunk("finish", ending.plus(logprobs=ABSENT)), "finish")
+            yield Event(
+                self._chunk("finish", ending.plus(logprobs=ABSENT, running_usage=self._running(output.count))), "finish"
+            )
+
+    def _running(self, count: int) -> Any:
+        """Return the usage of a piece, where each is to tell it."""
+        if not self._ask.continuous_usage:
+            return ABSENT
+        asked = self._ask.prompt_tokens
+        return {"prompt_tokens": asked, "total_tokens": asked + count, "completion_tokens": count}
 
     def _call_pieces(self, output: Output, names: Names) -> Iterator[Event]:
         size = self._choices.tools.piece

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.turn import Turn
 
 
-def settle(ask: Ask, choices: OpenChoices) -> None:
+_NO_TOOL = "I cannot look outside."
+
+
+def settle(ask: Ask, choices: OpenChoices, api: str) -> None:
     """Let a request ask for what the server makes of it."""
     if ask.max_tokens is not None and ask.max_tokens <= 0:
         words = choices.most_tokens
@@ -24,8 +27,11 @@ def settle(ask: Ask, choices: OpenChoices) -> None:
             ask.max_tokens = 1
         else:
             ask.max_tokens = None
+    if api == "responses" and not choices.response_formats:
+        ask.response_format = None
     if not choices.several:
         ask.n = 1
+    ask.echo = ask.echo and choices.echoes
     if ask.tool_choice == "odd":
         ask.tool_choice = choices.tools.odd
     if ask.tool_choice == "null":
@@ -82,10 +88,15 @@ def _tools(generator: Generator, turn: Turn, ask: Ask, output: Output, choices: 
     scripted = turn.scripted is not None and turn.scripted.answers
     draws = generator.engine.draws(ask, "tools" + ask.prompts[0], 0)
     wanted = ask.tools and (ask.tool_choice == "required" or isinstance(ask.tool_choice, dict))
-    if ask.response_format is not None and not wanted and not _is_json(output.text):
+    if ask.response_format is not None and not wanted and not _fits(output.text, ask.response_format):
         output.tool_calls, output.tool_tokens = [], 0
         format_answer(ask, output, draws, settings)
         return
+    offered = {tool["function"]["name"] for tool in ask.tools}
+    if ask.tools and any(call["function"]["name"] not in offered for call in output.tool_calls):
+        # The model knows another tool than those that are there.
+        output.tool_calls, output.tool_tokens, output.finish = [], 0, "stop"
+        output.tokens = tokenize(_NO_TOOL)
     if (wanted and not output.tool_calls) or (ask.tools and not scripted):
         call_tools(ask, output, draws, settings, f"{draws.bits():016x}")
     if not output.tool_calls:
@@ -115,8 +126,11 @@ def as_text(calls: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _is_json(text: str) -> bool:
+def _fits(text: str, schema: dict[str, Any]) -> bool:
+    """Whether a text is JSON that a schema takes."""
+    from InferenceLibrary.protocol.json_schema import schema_problem
+
     try:
-        return isinstance(json.loads(text), dict)
+        return schema_problem(json.loads(text), schema) is None
     except ValueError:
         return False

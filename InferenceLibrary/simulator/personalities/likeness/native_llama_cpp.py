@@ -207,7 +207,7 @@ class _Native:
         ask = ask_of("completions", {**data, "max_tokens": data.get("n_predict", data.get("max_tokens"))}, "")
         ask.prompts = [self._text_of(one) for one in prompts]
         ask.prompt_tokens = count_tokens(ask.prompts[0])
-        settle(ask, self._server.choices)
+        settle(ask, self._server.choices, "completions")
         self._server.app.ledger.begin(turn)
         if self._server.app.scenario is not None:
             turn.json = {**data, "prompt": ask.prompts[0]}

@@ -71,7 +71,7 @@ class Likeness(LikenessBase):
         data = self.read(turn, api)
         asked = data.get("model") or self.app.settings.names[0]
         ask = ask_of(api, data, str(asked))
-        settle(ask, self.choices)
+        settle(ask, self.choices, api)
         if self.choices.caches:
             key = "\n".join(ask.prompts)
             ask.cached_tokens = max(0, ask.prompt_tokens - 1) if key in self._known else 0
