@@ -6,7 +6,6 @@ import re
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, NoReturn
 from xml.etree import ElementTree
@@ -14,12 +13,12 @@ from xml.etree import ElementTree
 from InferenceLibrary.errors import InferenceError, describe
 from InferenceLibrary.foreign_text import limited, readable
 from InferenceLibrary.report import run_facts
+from InferenceLibrary.report.log_messages import LONGEST, Message, plain_text
 from InferenceLibrary.report.run_results import (
     Artifact,
     Counts,
     Figures,
     KeywordStep,
-    LogMessage,
     RunResults,
     TestResult,
     TestStatus,
@@ -29,8 +28,6 @@ from InferenceLibrary.report.suite_facts import SuiteFacts
 _SCHEMA = 5
 """The form of output.xml since Robot Framework 7.0."""
 _CHUNK = 1 << 18
-_LONGEST = 4_000
-"""Characters of a message, an argument or an error that are kept."""
 _LONGEST_TABLE = 1_000_000
 """Characters of metadata that are kept: the table of capabilities is such."""
 _MESSAGES = 40
@@ -38,8 +35,8 @@ _MESSAGES = 40
 _ARTIFACTS = 200
 _PROBLEMS = 200
 _STATUS: dict[str, TestStatus] = {"PASS": "passed", "FAIL": "failed", "SKIP": "skipped"}
-_TEXTS = {"msg", "arg", "meta", "tag", "status"}
-"""Elements whose text is read; that of the others is white space."""
+_ROOM = dict.fromkeys(("msg", "arg", "tag", "status"), LONGEST * 4) | {"meta": _LONGEST_TABLE}
+"""Elements whose text is read, and how many characters of it; that of the others is white space."""
 _BODY = {
     "kw",
     "for",
@@ -110,39 +107,6 @@ def read_output(path: Path) -> RunResults:
     return reader.results(cut)
 
 
-class _Html(HTMLParser):
-    """The text of a message in HTML, and the files that it links to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.parts: list[str] = []
-        self.files: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in {"br", "p", "pre", "tr", "li", "summary", "div", "hr"}:
-            self.parts.append("\n")
-        for name, value in attrs:
-            if name in {"href", "src"} and value and _is_beside(value):
-                self.files.append(value)
-
-    def handle_data(self, data: str) -> None:
-        self.parts.append(data)
-
-
-def plain_text(html: str) -> tuple[str, list[str]]:
-    """Return the text of HTML, and the relative paths that it links to, each once."""
-    reader = _Html()
-    reader.feed(html)
-    reader.close()
-    text = "\n".join(line.rstrip() for line in "".join(reader.parts).splitlines() if line.strip())
-    return text, list(dict.fromkeys(reader.files))
-
-
-def _is_beside(link: str) -> bool:
-    """Whether a link leads to a file below the output folder, and to nothing else."""
-    return not re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*:|[/\\#]", link) and ".." not in re.split(r"[/\\]", link)
-
-
 class _Suite:
     def __init__(self, name: str, path: str) -> None:
         self.name = name
@@ -158,11 +122,11 @@ class _Test:
         self.suite = suite
         self.meta: dict[str, str] = {}
         self.tags: list[str] = []
-        self.messages: deque[LogMessage] = deque(maxlen=_MESSAGES)
+        self.messages: deque[Message] = deque(maxlen=_MESSAGES)
         self.artifacts: dict[str, Artifact] = {}
         self.trace: list[KeywordStep] = []
         self.trace_depth = 0
-        self.last_info = ""
+        self.last_info: Message | None = None
 
 
 class _BodyItem:
@@ -182,7 +146,8 @@ class _OutputReader:
         self._tags: list[str] = []
         self._attributes: list[dict[str, str]] = []
         self._text: list[str] = []
-        self._length = 0
+        self._room = 0
+        """Characters of the present element that are still read."""
         self._suites: list[_Suite] = []
         self._steps: list[_BodyItem] = []
         self._test: _Test | None = None
@@ -212,7 +177,7 @@ class _OutputReader:
         self._tags.append(tag)
         self._attributes.append(attributes)
         self._text.clear()
-        self._length = 0
+        self._room = _ROOM.get(tag, 0)
         if tag == "suite" and self._parent() in {"suite", "robot"}:
             above = self._suites[-1].path + "." if self._suites else ""
             suite = _Suite(readable(attributes.get("name", "")), above + readable(attributes.get("name", "")))
@@ -227,17 +192,16 @@ class _OutputReader:
             self._steps.append(_BodyItem(readable(f"{owner}.{name}" if owner else name)))
 
     def data(self, text: str) -> None:
-        longest = _LONGEST_TABLE if self._tags and self._tags[-1] == "meta" else _LONGEST * 4
-        if self._length < longest and self._tags and self._tags[-1] in _TEXTS:
+        if self._room > 0:
             self._text.append(text)
-            self._length += len(text)
+            self._room -= len(text)
 
     def end(self, tag: str) -> None:
         attributes = self._attributes.pop()
         self._tags.pop()
-        text = readable("".join(self._text)) if tag in _TEXTS else ""
+        text = readable("".join(self._text)) if tag in _ROOM else ""
         self._text.clear()
-        self._length = 0
+        self._room = 0
         handler: Callable[[dict[str, str], str], None] | None = getattr(self, f"_end_{tag}", None)
         if handler is not None:
             handler(attributes, text)
@@ -289,21 +253,23 @@ class _OutputReader:
         return self._tags[-2] if len(self._tags) > 1 else ""
 
     def _end_msg(self, attributes: dict[str, str], text: str) -> None:
-        files: list[str] = []
-        if attributes.get("html") in {"true", "yes"}:
-            text, files = plain_text(text)
-        level, text = attributes.get("level", ""), limited(text, _LONGEST)
+        level = attributes.get("level", "")
+        message = Message(attributes.get("time", ""), level, text, attributes.get("html") in {"true", "yes"})
         if self._tags and self._tags[-1] == "errors":
-            self._trouble(f"{level}: {text}")
+            self._trouble(f"{level}: {message.read().text}")
         elif self._test is not None and level not in {"TRACE", "DEBUG"}:
             test = self._test
-            test.messages.append(LogMessage(attributes.get("time", ""), level, text))
-            caption = text.partition("\n")[0].partition(": ")[0]
-            for file in files:
-                if len(test.artifacts) < _ARTIFACTS:
-                    test.artifacts.setdefault(file, Artifact(file, limited(caption, 120)))
-            if level == "INFO" and not files and not text.startswith("${"):
-                test.last_info = text.partition("\n")[0]
+            test.messages.append(message)
+            if message.may_link:
+                text, files = plain_text(text)
+                caption = text.partition("\n")[0].partition(": ")[0]
+                for file in files:
+                    if len(test.artifacts) < _ARTIFACTS:
+                        test.artifacts.setdefault(file, Artifact(file, limited(caption, 120)))
+                if files:
+                    return
+            if level == "INFO" and not text.startswith("${"):
+                test.last_info = message
 
     def _end_arg(self, attributes: dict[str, str], text: str) -> None:
         if self._steps:
@@ -360,20 +326,21 @@ class _OutputReader:
 
     def _trouble(self, text: str) -> None:
         if len(self._problems) < _PROBLEMS:
-            self._problems.append(limited(text, _LONGEST))
+            self._problems.append(limited(text, LONGEST))
 
     def _finished(self, test: _Test, attributes: dict[str, str], message: str) -> TestResult:
         status = _STATUS.get(attributes.get("status", ""), "failed")
         failed = status == "failed"
         meta = test.meta
+        said = test.last_info.first_line() if test.last_info and not failed else ""
         return TestResult(
             name=test.name,
             status=status,
             duration=round(_seconds(attributes.get("elapsed")), 3),
             suite=test.suite,
             started=attributes.get("start", ""),
-            output=limited(test.last_info, 300) if status == "passed" else "",
-            error="" if status == "passed" else limited(message, _LONGEST),
+            output=limited(said, 300) if status == "passed" else "",
+            error="" if status == "passed" else limited(message, LONGEST),
             tags=test.tags,
             server=meta.get(run_facts.SERVER, ""),
             model=meta.get(run_facts.MODEL, ""),
@@ -382,7 +349,7 @@ class _OutputReader:
             rules_broken=run_facts.listed_words(meta.get(run_facts.RULES, "")),
             artifacts=list(test.artifacts.values()),
             trace=test.trace if failed else [],
-            evidence=list(test.messages) if failed else [],
+            evidence=[message.read() for message in test.messages] if failed else [],
         )
 
 

@@ -14,7 +14,8 @@ from report.outputs import HEAD, one_test, run_xml, time, write
 
 from InferenceLibrary.errors import InferenceError
 from InferenceLibrary.report import run_facts
-from InferenceLibrary.report.robot_output import find_output, plain_text, read_output
+from InferenceLibrary.report.log_messages import plain_text
+from InferenceLibrary.report.robot_output import find_output, read_output
 from InferenceLibrary.report.run_results import RunResults, run_json, run_schema
 
 KEYWORD = (
