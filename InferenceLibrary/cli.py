@@ -110,8 +110,17 @@ def _add_reports(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "sides; 1: a test fails on one; 2: nothing was compared.",
         allow_abbrev=False,
     )
-    from InferenceLibrary.report.command import add_report_options, add_verdict_options
+    merge = commands.add_parser(
+        "merge",
+        help="join a run with its reruns in other folders, so that all links of the log hold",
+        description="Joins a run with its reruns: the result of a test is that of the last run that has it, and the "
+        "files that the logs link to come along. Exit code 0: all tests pass at last; 1: some failed, or the runs "
+        "cannot be joined.",
+        allow_abbrev=False,
+    )
+    from InferenceLibrary.report.command import add_merge_options, add_report_options, add_verdict_options
 
+    add_merge_options(merge)
     add_report_options(report)
     add_verdict_options(verdict)
 

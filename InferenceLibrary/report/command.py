@@ -13,6 +13,7 @@ from InferenceLibrary.report.document import Document
 from InferenceLibrary.report.html import page
 from InferenceLibrary.report.markdown import markdown
 from InferenceLibrary.report.measured import with_measurements
+from InferenceLibrary.report.merging import merge_runs
 from InferenceLibrary.report.robot_output import find_output, read_output
 from InferenceLibrary.report.run_document import run_document
 from InferenceLibrary.report.run_results import RunResults, run_json, run_schema
@@ -37,6 +38,24 @@ def add_verdict_options(parser: argparse.ArgumentParser) -> None:
     )
     _add_outputs(parser, "verdict")
     parser.set_defaults(run=verdict)
+
+
+def add_merge_options(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `rfinference merge`."""
+    parser.add_argument(
+        "results", nargs="+", type=Path, metavar="RESULTS", help="the first run, then its reruns: folders or output.xml"
+    )
+    parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="where the joined run is written")
+    parser.set_defaults(run=merge, parser=parser)
+
+
+def merge(arguments: argparse.Namespace) -> int:
+    """Join a run with its reruns, their files too; return 0 when all tests pass at last, else 1."""
+    if len(arguments.results) < 2:
+        arguments.parser.error("give two or more results: the first run, then its reruns")
+    failed = merge_runs(arguments.results, arguments.output)
+    print(f"{arguments.output / 'log.html'}: {failed} {'test' if failed == 1 else 'tests'} failed at last")
+    return 1 if failed else 0
 
 
 def report(arguments: argparse.Namespace) -> int:

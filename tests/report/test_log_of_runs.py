@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 from inner_suites import run_text
+from report.outputs import one_test, run_xml, time, write
 
+from InferenceLibrary.cli import main
+from InferenceLibrary.report.merging import merge_runs
 from InferenceLibrary.report.robot_output import read_output
 
 HEAD = "*** Settings ***\nLibrary    InferenceLibrary\nSuite Setup    Start Server    simulator\n*** Test Cases ***\n"
@@ -31,6 +34,70 @@ def test_a_thousand_calls_make_less_than_a_megabyte_of_log(tmp_path: Path, keywo
         assert run.return_code == 0
         sizes[count] = (tmp_path / str(count) / "out" / "log.html").stat().st_size
     assert (sizes[151] - sizes[1]) / 150 < LARGEST
+
+
+def links_of(folder: Path) -> set[str]:
+    """Links of a log to files beside it."""
+    text = (folder / "output.xml").read_text(encoding="utf-8")
+    return {link for link in re.findall(r'(?:href|src)=(?:"|&quot;)([^"&]*)(?:"|&quot;)', text) if ":" not in link}
+
+
+@pytest.mark.slow
+def test_the_links_of_a_rerun_in_another_folder_hold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    suite = tmp_path / "suite.robot"
+    suite.write_text(
+        f"{HEAD}Once\n    Stream Chat    hi\nAgain\n    Stream Chat    hi\n    Should Be Equal    ${{WELL}}    yes\n",
+        encoding="utf-8",
+    )
+    first, rerun, joined = tmp_path / "first", tmp_path / "again", tmp_path / "joined"
+    for folder, *options in (
+        (first, "--variable", "WELL:no"),
+        (rerun, "--variable", "WELL:yes", "--rerunfailed", str(first / "output.xml")),
+    ):
+        command = [sys.executable, "-m", "robot", "--outputdir", str(folder), *map(str, options), str(suite)]
+        subprocess.run(command, capture_output=True, check=False)
+    assert main(["merge", str(first), str(rerun), "--output", str(joined)]) == 0
+    assert capsys.readouterr().out.strip() == f"{joined / 'log.html'}: 0 tests failed at last"
+    links = links_of(joined)
+    assert {link.partition("/")[0] for link in links} == {"first", "again"}
+    assert [link for link in links if not (joined / link).is_file()] == []
+    found = read_output(joined / "output.xml")
+    assert [(test.name, test.status) for test in found.tests] == [("Once", "passed"), ("Again", "passed")]
+
+
+def test_files_of_runs_are_brought_along_and_links_elsewhere_stay(tmp_path: Path) -> None:
+    write(tmp_path / "a" / "inference", "one", "a b&c.svg")
+    links = [
+        '&lt;img src="inference/a%20b&amp;amp;c.svg"&gt;',
+        '&lt;a href="inference/gone.svg"&gt;x&lt;/a&gt;',
+        '&lt;a href="https://x.example/inference/a"&gt;x&lt;/a&gt;',
+        '&lt;a href="../b/output.xml"&gt;x&lt;/a&gt;',
+    ]
+    body = f'<kw name="K" owner="L"><msg time="{time(0)}" level="INFO" html="true">{"".join(links)}</msg>'
+    body += f'<status status="PASS" start="{time(0)}" elapsed="1"/></kw>'
+    for name, status in (("a", "PASS"), ("b", "FAIL")):
+        write(tmp_path / name, run_xml(one_test("T", status, "broke", body)))
+    joined = tmp_path / "joined"
+    (joined / "a").mkdir(parents=True)
+    assert merge_runs([tmp_path / "b", tmp_path / "a"], joined) == 0
+    text = (joined / "output.xml").read_text(encoding="utf-8")
+    assert [link in text for link in links] == [False, True, True, True]
+    assert 'src="a-2/inference/a%20b&amp;amp;c.svg"' in text
+    assert (joined / "a-2" / "inference" / "a b&c.svg").read_text(encoding="utf-8") == "one"
+    assert list((joined / "a").iterdir()) == []
+
+
+def test_what_cannot_be_joined_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path / "a", run_xml(one_test("T")))
+    write(tmp_path / "b", run_xml(one_test("T"), suite="Other"))
+    (tmp_path / "empty").mkdir()
+    output = ["--output", str(tmp_path / "joined")]
+    assert main(["merge", str(tmp_path / "a"), str(tmp_path / "empty"), *output]) == 1
+    assert "holds no results: expected a folder with the output.xml" in capsys.readouterr().err
+    assert main(["merge", str(tmp_path / "a"), str(tmp_path / "b"), *output]) == 1
+    assert "The runs cannot be joined: expected a run and reruns of its tests" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["merge", str(tmp_path / "a"), *output])
 
 
 @pytest.mark.slow
