@@ -15,7 +15,7 @@ EXTRAS   ?= $(shell if command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L >/
 ARTIFACTS := --artifacts svg,png,txt,json,jsonl,log,cast,bin --artifactsinsubfolders
 
 .DEFAULT_GOAL := help
-.PHONY: help install package schemas report site test test-hybrid test-lowest test-all test-integration test-gpu test-performance test-parallel test-real test-slow test-containers lint format docs clean \
+.PHONY: help install package schemas report site test test-hybrid test-lowest test-all test-integration test-gpu test-performance test-parallel test-real test-slow test-containers audit lint format docs clean \
 	test-integration-up test-integration-down test-integration-logs bench bench-sse bench-client rulebook rulebook-mutants prove-dialects fault-reach bench-terminal bench-simulator bench-onnx bench-lifecycle bench-load
 
 help: ## list the targets
@@ -152,6 +152,9 @@ bench-load: $(STAMP) ## what the load client costs beside a reader in C, and how
 
 bench-client: $(STAMP) ## what a Chat call costs over a bare httpx call, and a test over one with one call
 	$(BIN)/python benchmarks/client.py
+
+audit: $(STAMP) ## ask for known vulnerabilities of what is installed; without the network it says that it was skipped
+	$(BIN)/python scripts/audit.py $(RESULTS)/audit/junit.xml
 
 lint: $(STAMP) ## formatting, lint and types
 	$(BIN)/ruff format --check .

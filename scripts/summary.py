@@ -14,6 +14,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 REPORTS = {
+    "audit": ("audit/junit.xml",),
     "test": ("pytest/junit.xml",),
     "test-lowest": ("pytest-lowest/junit.xml",),
     "test-slow": ("pytest-slow/junit.xml",),

@@ -15,7 +15,7 @@ _FIRST_LINE = 2_000
 """Characters of a message in which its first line is looked for."""
 
 
-class Message(NamedTuple):
+class RawMessage(NamedTuple):
     """A message as it stands in the file: most are never told, so markup is read only of those that are."""
 
     time: str

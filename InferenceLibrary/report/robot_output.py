@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 from InferenceLibrary.errors import InferenceError, describe
 from InferenceLibrary.foreign_text import limited, readable
 from InferenceLibrary.report import run_facts
-from InferenceLibrary.report.log_messages import LONGEST, Message, plain_text
+from InferenceLibrary.report.log_messages import LONGEST, RawMessage, plain_text
 from InferenceLibrary.report.run_results import (
     Artifact,
     Counts,
@@ -122,11 +122,11 @@ class _Test:
         self.suite = suite
         self.meta: dict[str, str] = {}
         self.tags: list[str] = []
-        self.messages: deque[Message] = deque(maxlen=_MESSAGES)
+        self.messages: deque[RawMessage] = deque(maxlen=_MESSAGES)
         self.artifacts: dict[str, Artifact] = {}
         self.trace: list[KeywordStep] = []
         self.trace_depth = 0
-        self.last_info: Message | None = None
+        self.last_info: RawMessage | None = None
 
 
 class _BodyItem:
@@ -254,7 +254,7 @@ class _OutputReader:
 
     def _end_msg(self, attributes: dict[str, str], text: str) -> None:
         level = attributes.get("level", "")
-        message = Message(attributes.get("time", ""), level, text, attributes.get("html") in {"true", "yes"})
+        message = RawMessage(attributes.get("time", ""), level, text, attributes.get("html") in {"true", "yes"})
         if self._tags and self._tags[-1] == "errors":
             self._trouble(f"{level}: {message.read().text}")
         elif self._test is not None and level not in {"TRACE", "DEBUG"}:

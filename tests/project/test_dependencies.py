@@ -30,6 +30,8 @@ NOT_IMPORTED = {
     "pytest-xdist": "pytest loads it",
     "robotframework-pabot": "a command",
     "robotframework-robocop": "a command",
+    "pip-audit": "a command",
+    "robotcode": "a command",
     "ruff": "a command",
     "types-pyyaml": "mypy reads it",
     "types-psutil": "mypy reads it",
