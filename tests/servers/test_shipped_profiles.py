@@ -7,7 +7,9 @@ import stat
 from pathlib import Path
 
 import pytest
+from recordings import recording
 
+from InferenceLibrary.dialects.files import shipped_dialects
 from InferenceLibrary.servers.command import build_command
 from InferenceLibrary.servers.profile import load_profile, profile_names
 from InferenceLibrary.servers.schema import key_descriptions, profile_schema
@@ -118,3 +120,15 @@ def test_the_schema_describes_every_key_that_has_a_text() -> None:
         for key, text in keys.items():
             if part in parts:
                 assert parts[part]["properties"][key]["description"] == text
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "unparsable JSON is a 400" in load_profile(name).lacks])
+def test_what_a_recorded_server_refuses_rightly_is_not_waived(name: str) -> None:
+    recorded = [one.recording for one in shipped_dialects() if one.name == load_profile(name).dialect and one.recording]
+    statuses = {
+        record.answer["status"]
+        for each in recorded
+        for record in recording(each)
+        if record.request.get("text") == "{" and record.request["path"] == "/v1/chat/completions"
+    }
+    assert statuses - {400, 401, 422}

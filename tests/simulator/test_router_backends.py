@@ -58,6 +58,14 @@ def test_failover(start_simulator, second, nobody):
     assert ask(router).headers["x-routing-decision"] == "FAILOVER"
 
 
+def test_the_answer_of_a_backend_of_the_first_era_is_read(start_simulator):
+    backend = status_server(200, b'{"text": "two words", "tokens_used": 2}')
+    router = start_simulator("--as", "router", "--backend", f"one={backend}")
+    answer = infer(router).json
+    assert answer["output"] == {"text": "two words"}
+    assert (answer["usage"]["tokens_input"], answer["usage"]["tokens_output"]) == (0, 2)
+
+
 @pytest.mark.parametrize("status", [500, 503, 429])
 def test_a_backend_in_trouble_is_left_for_another(start_simulator, second, status):
     router = start_simulator(

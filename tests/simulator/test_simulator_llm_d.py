@@ -234,8 +234,8 @@ def test_wrong_tokens_are_refused(simulator, wrong, status, param):
 
 def test_adapters_come_and_go(start_simulator):
     simulator = start_simulator("--lora-modules", '{"name": "a", "path": "/a"}', "--max-cpu-loras", "2")
-    ids = [(model["id"], model["parent"]) for model in simulator.request("GET", "/v1/models").json["data"]]
-    assert ids == [("fake-model", None), ("a", "fake-model")]
+    ids = [(one["id"], one["parent"], one["root"]) for one in simulator.request("GET", "/v1/models").json["data"]]
+    assert ids == [("fake-model", None, "fake-model"), ("a", "fake-model", "/a")]
     loaded = simulator.request("POST", "/v1/load_lora_adapter", {"lora_name": "b", "lora_path": "/b"})
     assert (loaded.status, loaded.body) == (200, b"")
     assert simulator.chat(model="b").json["model"] == "b"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from time import time_ns
 from typing import TYPE_CHECKING, Any
@@ -49,10 +48,6 @@ class LlmDAdmin:
         self._admin = admin
         self._image_rate = 0
         self._seed = time_ns()
-        self._paths: dict[str, str] = {}
-        for text in app.settings.lora_modules:
-            module = json.loads(text)
-            self._paths[module["name"]] = module.get("path", "")
         self.routes: dict[str, dict[str, Handler]] = {
             "/v1/models": {"GET": self.models},
             "/v1/load_lora_adapter": {"POST": self.load_lora},
@@ -87,15 +82,15 @@ class LlmDAdmin:
         first = self._app.settings.names[0]
         listed = self._admin.listed()
         for one in listed:
-            if one["id"] in self._paths and one["parent"] is not None:
-                one |= {"root": self._paths[one["id"]], "parent": first}
+            if one["parent"] is not None:
+                one["parent"] = first
         deliver(turn, Draft(body={"object": "list", "data": listed}))
 
     def load_lora(self, turn: Turn) -> None:
         data = requests.read(turn.request, {"lora_name": str, "lora_path": str})
         name = data.get("lora_name") or ""
         self._admin.loras[name] = self._app.settings.names[0]
-        self._paths[name] = data.get("lora_path") or name
+        self._admin.paths[name] = data.get("lora_path") or name
         deliver(turn, Draft(content_type=""))
 
     def unload_lora(self, turn: Turn) -> None:

@@ -31,7 +31,8 @@ _COMMANDS = (
     ("topk", " <int>", "Set top-k sampling value (>0)."),
     ("topp", " <float>", "Set top-p sampling value in (0.0 to 1.0)."),
 )
-_MODULE = "mistralrs_cli::commands::run::interactive"
+_MODULES = ("mistralrs_server::interactive_mode", "mistralrs_cli::commands::run::interactive")
+"""Who writes the log: of the older program, and of the newer one."""
 _IMAGE = re.compile(r"((?:https?://|file://)?\S+?\.(?:png|jpe?g|bmp|gif|webp)(?:\?\S+?)?)(?=\s|$)")
 _IMAGE_BEGINS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"RIFF")
 _LIMITS = {
@@ -58,12 +59,13 @@ class MistralChat(TerminalChat):
             settings, scenario, "/" if new else "\\", "CLI time to first token" if new else "Time to first token"
         )
         self._new = new
+        self._module = _MODULES[new]
         self._sees = sees
         self._sampling_values = dict(_DEFAULTS)
 
     def run(self) -> int:
         """Talk until the end of the input, Ctrl+C at the prompt or the exit command; return 0."""
-        log(f"Starting interactive loop with sampling params: {self._sampling_text()}", _MODULE)
+        log(f"Starting interactive loop with sampling params: {self._sampling_text()}", self._module)
         self._help(greeting=True)
         while True:
             try:
@@ -100,7 +102,7 @@ class MistralChat(TerminalChat):
             self._help()
         elif name == "clear" and not rest:
             self._messages.clear()
-            log("Cleared chat history.", _MODULE)
+            log("Cleared chat history.", self._module)
         elif name.startswith("system"):
             self._system_message(text)
         elif name in _DEFAULTS:
@@ -135,7 +137,7 @@ class MistralChat(TerminalChat):
             )
             return
         self._system = message
-        log(f"Set system message to `{message}`.", _MODULE)
+        log(f"Set system message to `{message}`.", self._module)
 
     def _set(self, name: str, text: str) -> None:
         kind = "int" if name == "topk" else "float"
@@ -152,11 +154,11 @@ class MistralChat(TerminalChat):
         if name == "temperature":
             self._temperature = value
         self._sampling_values[name] = f"{value:g}"
-        log(f"Set {shown} to {value:g}", _MODULE)
+        log(f"Set {shown} to {value:g}", self._module)
 
     def _adapter(self, text: str) -> None:
         if text == "none":
-            log("Using the base model.", _MODULE)
+            log("Using the base model.", self._module)
         elif text == "list":
             self._write("No LoRA adapters are loaded.\n")
         elif text:
@@ -175,10 +177,10 @@ class MistralChat(TerminalChat):
                 with path.open("rb") as file:
                     begin = file.read(4)
             except OSError as error:
-                log(f"Failed to read image from URL/path {name}: {error.strerror}", _MODULE, "ERROR")
+                log(f"Failed to read image from URL/path {name}: {error.strerror}", self._module, "ERROR")
                 return False
             if not begin.startswith(_IMAGE_BEGINS):
-                log(f"Failed to read image from URL/path {name}: no image format", _MODULE, "ERROR")
+                log(f"Failed to read image from URL/path {name}: no image format", self._module, "ERROR")
                 return False
         return True
 

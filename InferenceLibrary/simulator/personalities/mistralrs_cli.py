@@ -113,8 +113,6 @@ class _Run:
         source = self._source()
         if source is None:
             return fail("--model-id (-m) is required")
-        if not self._is_new and not self._is_bench:
-            log("mistralrs-server is deprecated. Please use `mistralrs serve` instead.", "mistralrs_server", "WARN")
         try:
             model = load_model(source)
         except LoadError as error:

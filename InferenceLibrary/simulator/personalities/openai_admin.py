@@ -49,9 +49,13 @@ class Admin:
         self._asleep = False
         self.vocabulary = Vocabulary()
         self.loras: dict[str, str] = {}
+        """Base model by adapter."""
+        self.paths: dict[str, str] = {}
+        """Where each adapter was loaded from."""
         for text in app.settings.lora_modules:
             module = json.loads(text)
             self.loras[module["name"]] = module.get("base_model_name") or app.settings.names[0]
+            self.paths[module["name"]] = module.get("path", "")
         app.on_ended.append(self._ended)
         app.admits = self.admits
         self.routes: dict[str, dict[str, Handler]] = {
@@ -94,19 +98,22 @@ class Admin:
             "max_model_len": settings.max_model_len,
         }
         data = [{"id": name, **shown, "root": settings.model, "parent": None} for name in settings.names]
-        data += [{"id": name, **shown, "root": name, "parent": base} for name, base in self.loras.items()]
+        data += [
+            {"id": name, **shown, "root": self.paths.get(name) or name, "parent": base}
+            for name, base in self.loras.items()
+        ]
         return data
 
     def load_lora(self, turn: Turn) -> None:
         data = read_json(turn.request)
         name = take(data, "lora_name", (str,))
-        take(data, "lora_path", (str,), "")
+        path = take(data, "lora_path", (str,), "")
         limit = self._app.settings.max_cpu_loras or max(self._app.settings.max_loras, len(self.loras) + 1)
         if not name:
             raise ApiError(400, "'lora_name' must not be empty", param="lora_name")
         if name not in self.loras and len(self.loras) >= limit:
             raise ApiError(400, f"No place for another adapter: {limit} are loaded", param="lora_name")
-        self.loras[name] = self._app.settings.names[0]
+        self.loras[name], self.paths[name] = self._app.settings.names[0], path
         deliver(turn, Draft())
 
     def unload_lora(self, turn: Turn) -> None:

@@ -168,10 +168,8 @@ class Router:
         body = {**parameters, "model": data["model"], "prompt": data["payload"]}
 
         def answered(attempt: Attempt, answer: UpstreamAnswer) -> None:
-            found = read_answer(answer.body)
-            choices = found.get("choices")
-            first = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
-            record = self._record(data["request_id"], turn, key, attempt, found.get("usage"))
+            text, usage = _said(read_answer(answer.body))
+            record = self._record(data["request_id"], turn, key, attempt, usage)
             shown = {
                 "tokens_input": record["tokens_input"],
                 "tokens_output": record["tokens_output"],
@@ -180,8 +178,7 @@ class Router:
                 "limit_state": record["limit_state"],
             }
             ids = {"trace_id": record["trace_id"], "span_id": record["span_id"]}
-            output = {"text": first.get("text", "")}
-            reply = {"request_id": data["request_id"], "output": output, "usage": shown, **ids}
+            reply = {"request_id": data["request_id"], "output": {"text": text}, "usage": shown, **ids}
             deliver(turn, Draft(body=reply, headers=[*headers, *attempt.headers], tokens=shown["tokens_output"]))
 
         def failed(kind: str, text: str) -> None:
@@ -220,6 +217,14 @@ class Router:
         if len(self.records) > _KEPT_RECORDS:
             self.records.popitem(last=False)
         return record
+
+
+def _said(answer: dict[str, Any]) -> tuple[str, Any]:
+    """Return the text and the usage of a backend: of the OpenAI API, or of the first era, `{text, tokens_used}`."""
+    choices = answer.get("choices")
+    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
+        return str(choices[0].get("text") or ""), answer.get("usage")
+    return str(answer.get("text") or ""), {"completion_tokens": answer.get("tokens_used")}
 
 
 class Attempt:
