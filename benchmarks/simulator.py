@@ -34,8 +34,6 @@ CORES = sorted(os.sched_getaffinity(0))
 SERVER_CORE, CLIENT_CORE = CORES[0], CORES[-1]
 TICK = os.sysconf("SC_CLK_TCK")
 YARDSTICK = "import asyncio, socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen()"
-
-
 REALTIME = "--realtime" in sys.argv
 
 
