@@ -27,6 +27,7 @@ import sys
 import time
 
 import keeper  # type: ignore[import-not-found]
+import limit_marks  # type: ignore[import-not-found]
 import process_tree  # type: ignore[import-not-found]
 import tree_file  # type: ignore[import-not-found]
 from words import CHANNEL, split, tell  # type: ignore[import-not-found]
@@ -138,6 +139,8 @@ class Guard:
                 if self.libc is not None:
                     # Should somebody kill the guard, the kernel ends the server.
                     self.libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+                    # Should somebody kill guard and keeper, this is what no descendant loses.
+                    limit_marks.put_on(0, settings["mark"].partition("=")[2])
                 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ):
                     signal.signal(number, signal.SIG_DFL)
                 signal.set_wakeup_fd(-1)

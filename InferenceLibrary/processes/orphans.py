@@ -5,9 +5,12 @@ It is started beside the runner, so it is kept small: it imports some modules of
 standard input. Lines are words, each ended by a null byte: `hold MARK FOLDER`, `lead MARK PID BEGAN`, `release MARK`.
 When the runner's end closes, whatever is held then is ended: HUP and TERM, a grace, KILL; folders are removed.
 
-What is ended is found by its session, where its environment can be read by its mark, and by descent; from time to time
-the watcher looks who descends from what is held, and remembers it. Out of reach is only what has lost all of these
-between two looks: a daemon that left its session, cleared its environment and forked twice within a tenth of a second.
+What is ended is found by its session, where its environment can be read by its mark, by descent, and on Linux by a
+limit that no process loses (`limit_marks.py`); from time to time the watcher looks who descends from what is held, and
+remembers it. Out of reach is only what has lost all of these between two looks. Where that limit cannot be set, that is
+a daemon that left its session, cleared its environment and forked twice within a tenth of a second; where it can, one
+that did so in the instant between the start of its program and its mark. Programs in terminals are marked before they
+run.
 """
 
 from __future__ import annotations
@@ -20,8 +23,9 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING or __name__ != "orphans":
-    from InferenceLibrary.processes import process_tree
+    from InferenceLibrary.processes import limit_marks, process_tree
 else:  # as the program: beside it on the path
+    import limit_marks  # type: ignore[import-not-found, no-redef]
     import process_tree  # type: ignore[import-not-found, no-redef]
 
 MARK = "INFERENCE_LIBRARY_STARTED"
@@ -60,6 +64,12 @@ def find(marks: list[str], leaders: dict[int, str]) -> list[process_tree.Process
     for pid, seen in everyone.items():
         if seen.lives and (pid in marked or (sessions and _session_of(pid) in sessions)):
             found[pid] = seen
+    first = min((int(began) for began in leaders.values() if began.isdigit()), default=None)
+    if process_tree.on_linux() and first is not None:
+        # Nobody older bears the mark.
+        younger = [pid for pid, seen in everyone.items() if seen.lives and int(seen.started) >= first]
+        for mark in marks:
+            found |= {pid: everyone[pid] for pid in limit_marks.bearers(mark, younger)}
     return _with_descendants(found, everyone)
 
 

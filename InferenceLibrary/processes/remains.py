@@ -1,8 +1,9 @@
 """What is left of a server whose guard is gone: found by several traces, since each can be missing, and ended.
 
-The traces: the numbers and start times that the guard wrote down, the mark in the environment, the server's log where
-it is open for writing, and descent from those. Out of reach is only what has lost all of them: a process born within
-the tenth of a second after the guard's last look, that has cleared its environment and closed its output.
+The traces: the numbers and start times that the guard wrote down, the mark in the environment and, on Linux, that in a
+limit which no process loses (`limit_marks.py`), the server's log where it is open for writing, and descent from those.
+Where that limit cannot be set, one thing is out of reach: a process born within the tenth of a second after the guard's
+last look, that has cleared its environment and closed its output.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from InferenceLibrary.deadline import wait_until
-from InferenceLibrary.processes import process_tree, tree_file
+from InferenceLibrary.processes import limit_marks, process_tree, tree_file
 from InferenceLibrary.processes.process_tree import ProcessInfo
 
 _KILL_BUDGET = 5.0
@@ -69,6 +70,8 @@ def find_remains(traces: Traces) -> list[ProcessInfo]:
     found = {pid: seen for pid, seen in everyone.items() if seen.lives and (pid, seen.started) in identities}
     for mark in traces.marks:
         found |= {seen.pid: seen for seen in process_tree.bearers(mark)}
+        others = [pid for pid, seen in everyone.items() if seen.lives and pid not in found]
+        found |= {pid: everyone[pid] for pid in limit_marks.bearers(mark.partition("=")[2], others)}
     for pid in process_tree.writers(str(path) for path in traces.logs):
         seen = everyone.get(pid)
         if seen is not None and seen.lives and pid not in traces.strangers:

@@ -2,7 +2,8 @@
 
 A program that is started in a session of its own can be found again with all that it started, also with background
 jobs that have a process group of their own, which a signal to the program's group would miss. On Linux and macOS a mark
-in the environment finds even those that left the session (daemons). Should this process die, the watcher ends them.
+in the environment finds even those that left the session (daemons), and on Linux a limit those that have cleared their
+environment too. Should this process die, the watcher ends them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from functools import cache
 from pathlib import Path
 
 from InferenceLibrary.deadline import wait_until
-from InferenceLibrary.processes import process_tree, watcher
+from InferenceLibrary.processes import limit_marks, process_tree, watcher
 
 _GRACE = 0.5
 """Seconds between the polite signal and the final one."""
@@ -59,6 +60,7 @@ class ProcessSession:
         """Tell the program's process, which leads the session."""
         seen = process_tree.look(pid)
         self._leader, self._began = pid, seen.started if seen is not None else ""
+        limit_marks.put_on_tree(pid, self._mark)
         watcher.tell(self._mark, pid, self._began)
 
     def members(self) -> list[Member]:
