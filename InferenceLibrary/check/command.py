@@ -28,7 +28,7 @@ from InferenceLibrary.check.judging import (
 from InferenceLibrary.check.keys import KEY_VARIABLE, with_keys
 from InferenceLibrary.check.plan import plan_lines
 from InferenceLibrary.check.proof import proof_section, prove
-from InferenceLibrary.check.suites import run_suites, suites_case, suites_code, suites_section
+from InferenceLibrary.check.suites import plan_line, run_suites, suites_case, suites_code, suites_section
 from InferenceLibrary.check.targets import CheckTarget, Opened, opened
 from InferenceLibrary.client.http import Client
 from InferenceLibrary.errors import InferenceError, TargetError, describe
@@ -104,9 +104,9 @@ def run(arguments: argparse.Namespace) -> int:
             raise TargetError("What is checked? Give a URL, or a profile: rfinference check http://host:port")
         if arguments.plan:
             calls = calls_for(key=any(one.api_key is not None for one in wanted))
-            print(
-                "\n".join(shown(line) for line in plan_lines([one.shown for one in wanted], calls, arguments.timeout))
-            )
+            plan = plan_lines([one.shown for one in wanted], calls, arguments.timeout)
+            plan += [plan_line(wanted, arguments.include)] if arguments.suites else []
+            print("\n".join(shown(line) for line in plan))
             return 0
         before = read_results(arguments.baseline) if arguments.baseline else None
         reference = Reference(arguments.reference) if arguments.reference else None

@@ -16,8 +16,17 @@ from InferenceLibrary.check.targets import CheckTarget
 from InferenceLibrary.report.check_results import FailedTest, SuitesResult
 from InferenceLibrary.report.document import Cell, Section, Tone, row, table
 from InferenceLibrary.report.junit import JUnitCase
+from InferenceLibrary.servers.profile import SHIPPED
+from InferenceLibrary.servers.target import PLAIN, URL_VARIABLES
 
 _ENDS = ("| PASS |", "| FAIL |", "| SKIP |")
+_NOT_OF_A_TARGET = "simulatorORonnx"
+"""Tags of tests that need a simulator of their own, or no server at all: they say nothing of a target."""
+_OF_OTHERS = {
+    *URL_VARIABLES, *("INFERENCE_API_KEY", "INFERENCE_TARGET_OPTIONS", "INFERENCE_PROFILE", "VLLM_MODEL_NAME"),
+    *("WORKER_TARGET", "ROUTER_URL", "ROUTER_API_KEY"),
+}  # fmt: skip
+"""Variables that would bring other servers into the run, or other keys."""
 _ERROR_CODES = 251
 """From here on a return code of Robot Framework is an error of its own, not a number of failed tests."""
 
@@ -29,6 +38,16 @@ def shipped_folders() -> tuple[Path, Path]:
     if (package / "suites").is_dir():
         return package / "suites", package / "resources"
     return package.parent / "robot", package.parent / "resources"
+
+
+def plan_line(targets: Sequence[CheckTarget], include: Sequence[str]) -> str:
+    """Say what the suites would do. What their tests send depends on what the target offers."""
+    from robot.api import TestSuite
+
+    suite = TestSuite.from_file_system(shipped_folders()[0] / "integration")
+    suite.configure(include_tags=list(include) or None, exclude_tags=_NOT_OF_A_TARGET)
+    each = "" if len(targets) == 1 else f" for each of {len(targets)} targets"
+    return f"The suites run beside it: {suite.test_count} tests at most{each}. Their requests are not counted."
 
 
 def run_suites(
@@ -55,16 +74,16 @@ def run_suites(
             results = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rfinference-")))
         else:
             results = folder / name
+            results.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "robot", "--outputdir", str(results), "--output", "output.xml"]
         command += ["--consolecolors", "off", "--consolewidth", "100", "--metadata", f"Target:{target.shown}"]
-        # What needs a simulator of its own, or no server at all, says nothing of the target.
-        command += ["--exclude", "simulatorORonnx", *(word for tag in include for word in ("--include", tag))]
+        command += ["--exclude", _NOT_OF_A_TARGET, *(word for tag in include for word in ("--include", tag))]
         command += ["--variable", f"MODEL:{target.model}"] if target.model else []
         command.append(str(suites or shipped_folders()[0] / "integration"))
         said: list[str] = []
         with subprocess.Popen(
             command,
-            env=_environment(target),
+            env=_environment(target, results),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -84,25 +103,30 @@ def run_suites(
         return _read(output, target.shown, log, redact)
 
 
-def _environment(target: CheckTarget) -> dict[str, str]:
+def _environment(target: CheckTarget, results: Path) -> dict[str, str]:
     """The environment of the run: the target's own values, and nobody else's."""
-    found = dict(os.environ)
-    for variable in ("INFERENCE_API_KEY", "INFERENCE_TARGET_OPTIONS", "INFERENCE_PROFILE"):
-        found.pop(variable, None)
+    found = {name: value for name, value in os.environ.items() if name not in _OF_OTHERS}
     found["INFERENCE_TARGET"] = target.name
     if target.api_key:
         found["INFERENCE_API_KEY"] = target.api_key
-    if target.is_url and target.dialect and _is_profile(target.dialect):
-        found["INFERENCE_PROFILE"] = target.dialect
+    if target.is_url and target.dialect:
+        found["INFERENCE_PROFILE"] = _profile_of(target.dialect, results)
     if not target.is_url and target.options:
         found["INFERENCE_TARGET_OPTIONS"] = json.dumps(dict(target.options))
     return found
 
 
-def _is_profile(name: str) -> bool:
+def _profile_of(dialect: str, results: Path) -> str:
+    """Return the profile of a dialect's name; else write one of a server of which only its dialect is known."""
     from InferenceLibrary.servers.profile import profile_names
 
-    return name in profile_names()
+    if dialect in profile_names():
+        return dialect
+    known = str(Path(dialect).absolute()) if Path(dialect).is_file() else dialect
+    text = (SHIPPED / f"{PLAIN}.yaml").read_text(encoding="utf-8")
+    path = results / "profile.yaml"
+    path.write_text(f"name: {PLAIN}\n{text}dialect: {json.dumps(known)}\n", encoding="utf-8")
+    return str(path)
 
 
 def _read(output: Path, target: str, log: str, redact: Callable[[str], str]) -> SuitesResult:

@@ -22,6 +22,7 @@ class OddServer:
     def __init__(self, habit: str = "", lives_for: int = 10**9) -> None:
         self.habit = habit
         self.left = lives_for
+        self._over = threading.Event()
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         owner = self
 
@@ -39,6 +40,7 @@ class OddServer:
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
 
     def close(self) -> None:
+        self._over.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -49,13 +51,22 @@ class OddServer:
         if self.habit == "closes" or self.left < 0:
             handler.close_connection = True
             return
+        if self.habit == "speaks otherwise":
+            handler.wfile.write(b"SSH-2.0-OpenSSH_9.9\r\n")
+            handler.close_connection = True
+            return
+        if self.habit == "silent":
+            self._over.wait()
+            return
         status, said, headers = self._said(handler.path, body)
         raw = said.encode() if isinstance(said, str) else json.dumps(said).encode()
         handler.send_response(status)
         for name, value in {"content-type": "application/json", "content-length": str(len(raw)), **headers}.items():
             handler.send_header(name, value)
         handler.end_headers()
-        handler.wfile.write(raw)
+        cut = self.habit == "stops in the middle"
+        handler.wfile.write(raw[: len(raw) // 2] if cut else raw)
+        handler.close_connection = handler.close_connection or cut
 
     def _said(self, path: str, body: bytes) -> tuple[int, Any, dict[str, str]]:
         match self.habit:

@@ -49,12 +49,15 @@ def results(folder: Path) -> CheckResults:
         ("key", "it wants a key: name its variable, --api-key-env"),
         ("503", "status 503: Loading model"),
         ("closes", "it does not answer"),
+        ("silent", "it does not answer"),
+        ("speaks otherwise", "it does not answer"),
+        ("stops in the middle", "it has no model list (status 200, then "),
     ],
 )
 def test_what_cannot_be_judged_is_2_and_one_line(
     serve: Serve, capsys: pytest.CaptureFixture[str], habit: str, said: str
 ) -> None:
-    assert main(["check", serve(habit).url]) == 2
+    assert main(["check", serve(habit).url, "--timeout", "0.5" if habit == "silent" else "60"]) == 2
     (line,) = capsys.readouterr().out.splitlines()
     assert "compat not judged, strict not judged" in line
     assert said in line

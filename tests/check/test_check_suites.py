@@ -10,10 +10,12 @@ import pytest
 from check.odd_server import OddServer
 
 from InferenceLibrary.check import suites
+from InferenceLibrary.check.targets import CheckTarget
 from InferenceLibrary.cli import main
 from InferenceLibrary.report.check_results import SuitesResult, read_results
 
 KEY = "sk-a-key-that-nobody-may-see"
+DIALECT = "name: mine\ntitle: Mine\nversion: '1'\ndeviations: [{rule: N7, reason: it counts the template}]\n"
 SUITE = """\
 *** Settings ***
 Library    InferenceLibrary    rules=off
@@ -27,6 +29,10 @@ Answers
 Fails
     [Tags]    broken
     Fail    It is so.
+
+Keeps The Rules
+    [Tags]    rules    rule:n7
+    ${reply} =    Chat    Hi    rules=fail
 
 Of The Simulator
     [Tags]    smoke    simulator
@@ -68,12 +74,45 @@ def test_suites_that_pass(server: OddServer, tmp_path: Path, capsys: pytest.Capt
 
 def test_a_test_that_fails_is_1_though_the_rules_are_kept(server: OddServer, tmp_path: Path) -> None:
     code, found = checked(server, tmp_path)
-    assert (code, found.passed, found.failed) == (1, 1, 1)
+    assert (code, found.passed, found.failed) == (1, 2, 1)
     assert [(one.test, one.message) for one in found.failures] == [("Integration.One.Fails", "It is so.")]
     (check,) = read_results(tmp_path / "check.json").targets
     assert check.compat == "pass"
     cases = ElementTree.parse(tmp_path / "junit.xml").getroot().iter("testcase")
     assert [case.get("name") for case in cases if case.find("failure") is not None] == ["suites"]
+
+
+def test_suites_waive_what_the_dialect_waives(server: OddServer, tmp_path: Path) -> None:
+    server.habit = "wrong usage"
+    words = ("--include", "rules")
+    assert checked(server, tmp_path / "plain", *words)[1].failed == 1
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(DIALECT, encoding="utf-8")
+    code, found = checked(server, tmp_path / "waived", *words, "--dialect", str(mine))
+    assert (code, found.passed, found.failed) == (0, 1, 0)
+
+
+def test_other_systems_and_keys_of_the_environment_are_not_met(
+    server: OddServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("WORKER_TARGET", "INFERENCE_SERVICE_URL", "LLM_GATEWAY_URL", "ROUTER_URL", "VLLM_BACKEND_URL"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("INFERENCE_API_KEY", KEY)
+    target = CheckTarget(server.url)
+    found = suites._environment(target, tmp_path)
+    assert found["INFERENCE_TARGET"] == server.url
+    assert "http://127.0.0.1:9" not in found.values()
+    assert "INFERENCE_API_KEY" not in found
+
+
+def test_the_plan_counts_the_tests_and_says_that_requests_are_not(
+    server: OddServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", server.url, "--plan", "--suites"]) == 0
+    assert "3 tests at most. Their requests are not counted." in capsys.readouterr().out.splitlines()[-1]
+    assert main(["check", server.url, server.url + "/", "--plan", "--suites", "--include", "smoke"]) == 0
+    assert "1 tests at most for each of 2 targets." in capsys.readouterr().out.splitlines()[-1]
+    assert server.requests == []
 
 
 def test_suites_that_run_nothing_are_not_judged(server: OddServer, tmp_path: Path) -> None:
