@@ -127,7 +127,8 @@ def _rule_result(rule: Rule, judgements: list[Judgement], breaches: Sequence[Bre
         state = "kept"
     else:
         state, reason = "not judged", _why_not(rule, judgements, spoken)
-    first = {breach.call: breach for breach in reversed(own)}
+    # Of each call the first breach that is held against the server; what is waived only where nothing is.
+    first = {breach.call: breach for breach in reversed(sorted(own, key=lambda one: bool(one.waived)))}
     return RuleResult(
         rule=rule.id,
         level=rule.level.value,
@@ -170,7 +171,7 @@ def _call_result(one: JudgedCall, found: Judged, evidence: str) -> CallResult:
     state: CallState = "kept"
     if exchange is None:
         state = "not asked"
-    elif answered is not None and answered.sort == "failed":
+    elif _fails(one, found):
         state = "failed"
     elif held:
         state = "broken"
@@ -206,7 +207,7 @@ def verdicts(findings: Findings, found: Judged) -> Verdicts:
         return Verdicts("not judged", "not judged", findings.cut_short)
     must = _ids(one for one in found.breaches if one.violation.rule.level is Level.MUST and not one.waived)
     every = _ids(found.breaches)
-    failed = [one.done.call.name for one in found.calls if one.done.answered and one.done.answered.sort == "failed"]
+    failed = [one.done.call.name for one in found.calls if _fails(one, found)]
     parts = [f"breaks {len(must)} must {_rules(must)}: {', '.join(must)}"] if must else []
     parts += [f"{len(failed)} calls failed: {', '.join(failed)}"] if failed else []
     if not parts:
@@ -215,6 +216,14 @@ def verdicts(findings: Findings, found: Judged) -> Verdicts:
     only = [name for name in every if name not in must]
     parts += [f"the reference also has {', '.join(only)}"] if only else []
     return Verdicts("fail" if must or failed else "pass", "fail" if every or failed else "pass", "; ".join(parts))
+
+
+def _fails(one: JudgedCall, found: Judged) -> bool:
+    """Whether a server failed at a call: not where it should have refused it, and that it fails instead is waived."""
+    if one.done.answered is None or one.done.answered.sort != "failed":
+        return False
+    name = one.done.call.name
+    return not (one.done.call.refusal and found.of_call(name, held=False) and not found.of_call(name, held=True))
 
 
 def _ids(breaches: Iterable[Breach]) -> list[str]:

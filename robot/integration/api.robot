@@ -129,7 +129,7 @@ An Unknown Model Is Refused
     [Tags]    rule:r1
     Skip Unless Server Supports    unknown model is refused
     Chat    ${SHORT_PROMPT}    max_tokens=16
-    ${reply} =    Chat    ${SHORT_PROMPT}    model=no-such-model    expected_status=404
+    ${reply} =    Chat    ${SHORT_PROMPT}    model=no-such-model    expected_status=[400, 404]
     Should Contain    ${reply.error.message}    no-such-model
 
 A Conversation Goes On

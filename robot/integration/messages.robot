@@ -47,11 +47,13 @@ Tokens Are Counted Without Generating
 
 The Token Limit Is Told
     [Tags]    rule:a11
+    Skip Unless Server Supports    message limits
     ${reply} =    Send Message    ${STORY_PROMPT}    max_tokens=16    temperature=0
     Finish Reason Should Be    ${reply}    max_tokens
 
 A Stop Sequence Ends A Message
     [Tags]    rule:a12
+    Skip Unless Server Supports    stop sequences in messages
     ${reply} =    Send Message    ${CAPITAL_OF_FRANCE}    stop=is    max_tokens=64    temperature=0
     Should Not Contain    ${reply.text}    is
 
