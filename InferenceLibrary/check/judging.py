@@ -128,7 +128,9 @@ def _rule_result(rule: Rule, judgements: list[Judgement], breaches: Sequence[Bre
     else:
         state, reason = "not judged", _why_not(rule, judgements, spoken)
     # Of each call the first breach that is held against the server; what is waived only where nothing is.
-    first = {breach.call: breach for breach in reversed(sorted(own, key=lambda one: bool(one.waived)))}
+    first: dict[str, Breach] = {}
+    for breach in sorted(own, key=lambda one: bool(one.waived)):
+        first.setdefault(breach.call, breach)
     return RuleResult(
         rule=rule.id,
         level=rule.level.value,
@@ -137,7 +139,7 @@ def _rule_result(rule: Rule, judgements: list[Judgement], breaches: Sequence[Bre
         source=rule.source,
         calls=calls,
         reason=reason,
-        breaches=[_breach(breach) for breach in reversed(first.values())],
+        breaches=[_breach(breach) for breach in first.values()],
     )
 
 

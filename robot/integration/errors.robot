@@ -77,7 +77,13 @@ Any Further Call Returns The Refusal That It Expects
 
 A Refusal Tells No Secrets
     ${right} =    Get Right Chat
-    ${reply} =    Body Change Should Be Refused    POST    /v1/chat/completions    ${right}    messages    7    status=4xx,5xx
+    ${reply} =    Body Change Should Be Refused
+    ...    POST
+    ...    /v1/chat/completions
+    ...    ${right}
+    ...    messages
+    ...    7
+    ...    status=4xx,5xx
     Should Not Match Regexp    ${reply.body}    Traceback|File "/|/home/|\\.py:\\d+
 
 A Wrong Key Is Refused

@@ -16,19 +16,15 @@ from InferenceLibrary import InferenceLibrary
 from InferenceLibrary.cli import main
 from InferenceLibrary.dialects.files import load_dialect
 from InferenceLibrary.report.check_results import read_results
+from InferenceLibrary.simulator import scenario
 
 pytestmark = pytest.mark.real
 
-BACKEND = """\
-description: Behind a gateway nothing may hang on luck.
-rules:
-  - match: {prompt: "(?i)capital of france", free_form: true}
-    answer: {text: "The capital of France is Paris."}
-  - match: {prompt: "(?i)repeat these words", free_form: true}
-    answer: {text: "one two three four five six seven eight"}
+LONG = """\
   - match: {prompt: "(?i)explain to a new colleague", free_form: true}
     answer: {text: "There is much to say of it, and so it is said at some length here, word after word, until it ends."}
 """
+"""Beside the answers that the simulator ships: nothing hangs on the luck of a random answer."""
 CONFIG = """\
 model_list:
 - {{model_name: one, litellm_params: {{model: openai/one, api_base: "{one}/v1", api_key: none}}}}
@@ -45,7 +41,8 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     folder = tmp_path_factory.mktemp("litellm")
     library = InferenceLibrary()
     library.context.output_dir = folder
-    (folder / "backend.yaml").write_text(BACKEND, encoding="utf-8")
+    shipped = (Path(scenario.__file__).parent / "scenarios" / "capitals.yaml").read_text(encoding="utf-8")
+    (folder / "backend.yaml").write_text(shipped + LONG, encoding="utf-8")
     try:
         backends = {
             name: library.start_server(
