@@ -23,6 +23,7 @@ from InferenceLibrary.keywords.concurrency import ConcurrencyKeywords
 from InferenceLibrary.keywords.containers import CONVERTERS as CONTAINER_CONVERTERS
 from InferenceLibrary.keywords.containers import ContainerKeywords
 from InferenceLibrary.keywords.embeddings import EmbeddingKeywords
+from InferenceLibrary.keywords.expected_latencies import ExpectedLatencyKeywords
 from InferenceLibrary.keywords.failures import FailureKeywords
 from InferenceLibrary.keywords.gpu import GpuKeywords
 from InferenceLibrary.keywords.lifecycle import LifecycleKeywords
@@ -119,6 +120,7 @@ class InferenceLibrary(
     PerformanceKeywords,
     LoadComparisonKeywords,
     LoadKeywords,
+    ExpectedLatencyKeywords,
     MonitorKeywords,
     OnnxSessionKeywords,
     OnnxRunKeywords,

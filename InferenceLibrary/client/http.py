@@ -221,7 +221,9 @@ class Client:
             arrived = f"{stream.broken} after {len(stream.chunks)} events ({said})"
             patience = _LAST_WORDS if _ended_by_connection(exchange) else 0.0
             raise StreamError(
-                self._describe(exchange, "a stream with a proper end", arrived, patience),
+                self._describe(
+                    exchange, "a stream with a proper end", arrived, patience, error=str(stream.error or "")
+                ),
                 event_index=len(stream.chunks),
                 stream=stream,
                 category=categorize(None, stream.error) if stream.error or stream.interrupted else PARSE_ERROR,
@@ -332,9 +334,22 @@ class Client:
         )
 
     def _describe(
-        self, exchange: Exchange, expected: str, got: str, patience: float = 0.0, hint: str | None = None
+        self,
+        exchange: Exchange,
+        expected: str,
+        got: str,
+        patience: float = 0.0,
+        hint: str | None = None,
+        error: str = "",
     ) -> str:
+        """What failed; `error` is what the server says of it in the middle of a stream."""
+        from InferenceLibrary.causes import find_cause, find_loss
+
         state, log = self.state(patience)
+        if hint is None and state:
+            hint = find_cause(log, state.rpartition("ended with ")[2])
+        elif hint is None:
+            hint = find_loss(got if exchange.status is not None and exchange.status >= 500 else error)
         if "refused" in got and not state and hint is None and exchange.status is None:
             hint = "is a server running there? See Start Server and Connect To Server."
         text = describe(

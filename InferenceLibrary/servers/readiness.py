@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from InferenceLibrary.causes import find_cause
 from InferenceLibrary.client.http import Client
 from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.durations import parse_duration
@@ -21,7 +22,6 @@ from InferenceLibrary.processes.listeners import held_by, strangers
 from InferenceLibrary.processes.output import LogFollower
 from InferenceLibrary.processes.program import Program
 from InferenceLibrary.redaction import Redactor
-from InferenceLibrary.servers.causes import find_cause
 from InferenceLibrary.servers.checks import Check, Facts, ask, facts_of, label, pause_of
 from InferenceLibrary.servers.probes import (
     GIVE_KEY,

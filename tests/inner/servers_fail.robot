@@ -91,6 +91,14 @@ Stream Stops In The Middle
     Start Server    simulator
     Stream Chat    What is the capital of France?    headers={"X-Inference-Fault": "cut-after-events:events=3"}
 
+Memory Runs Out In A Call
+    Start Server    simulator    fault=out-of-memory
+    Chat    hello
+
+Engine Dies And Says So
+    Start Server    simulator    fault=status:code=500,message=EngineCore encountered an issue. See stack trace above.
+    Chat    hello
+
 Server Dies In A Call
     Start Server    simulator    fault=crash-after:code=7,message=the engine died
     Chat    Hello

@@ -38,6 +38,8 @@ MESSAGES = {
     "Unknown Alias": r"No server 'second' is open: expected one of: \d+ = first \(first\)\. Hint: use Start Server or Connect To Server\.",
     "Not JSON": r"POST http://\S+/v1/chat/completions of server 'simulator' failed: expected a JSON object, got .* after \d+\.\d+ s\.",
     "Stream Stops In The Middle": r"POST http://\S+/v1/chat/completions of server 'simulator' failed: expected a stream with a proper end, got .* after 3 events \(.*\) after \d+\.\d+ s\.",
+    "Memory Runs Out In A Call": r"POST \S+ of server 'simulator' failed: expected an answer, got .*; its process ended with exit code 1\. Hint: memory ran out: .*",
+    "Engine Dies And Says So": r"POST \S+ of server 'simulator' failed: expected status 200, got 500: EngineCore encountered .* Hint: its engine died: .*",
     "Server Dies In A Call": r"POST http://\S+ of server 'simulator' failed: expected an answer, got a connection closed without an answer after \d+\.\d+ s; its process ended with exit code 7\.",
     "Listens On Another Port": r"Server 'mine' is not ready \(listening\): expected a listener on port (\d+), got connection refused after .*; process \d+ runs\. Hint: process \d+ listens on port \d+, not \1: use \{port\} in start\.command of the profile\.",
     "Health Path That Is None": r"Server 'mine' is not ready \(healthy\): expected 200 on GET /health, got status 404 after .*; process \d+ runs\. Hint: is ready\.health\.path of the profile right\?",

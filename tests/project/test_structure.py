@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "InferenceLibrary"
 
 RING_1 = {
+    "causes",
     "errors",
     "extras",
     "deadline",
@@ -47,7 +48,7 @@ RING_2 = {
     "terminal",
 }
 """I/O, no Robot: a Python API of its own."""
-RING_3 = {"check", "context", "keywords", "library", "log", "plain_words", "types"}
+RING_3 = {"check", "context", "keywords", "library", "log", "plain_words", "time_budgets", "types"}
 """The only place that knows Robot."""
 PROGRAMS = {"simulator", "cli", "doctor"}
 """Programs of their own. The simulator imports ring 1 only."""
