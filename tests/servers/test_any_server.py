@@ -11,6 +11,7 @@ import pytest
 from inner_suites import InnerRun, run_inner
 from servers.small_server import SmallServer
 
+from InferenceLibrary import InferenceLibrary
 from InferenceLibrary.cli import main
 from InferenceLibrary.report.check_results import TargetCheck, read_results
 
@@ -120,6 +121,21 @@ def test_under_a_shipped_name_it_is_asked_and_its_program_is_not_ours(small: Sma
 
 
 @pytest.mark.slow
+def test_health_is_asked_with_the_key(tmp_path: Path) -> None:
+    # By its URL alone a server is asked for its model list, which wants the key.
+    library = InferenceLibrary()
+    library.context.output_dir = tmp_path
+    key = "key-of-the-house"
+    try:
+        url = library.start_server("simulator", arguments=["--api-key", key]).base_url
+        given = ("--variable", f"TARGET:{url}", "--variable", f"API_KEY:{key}", "--test", "Health Is Answered")
+        done = run_inner(SUITES / "api.robot", tmp_path / "out", *given)
+    finally:
+        library.close()
+    assert {name: (one.status, one.message) for name, one in done.tests.items()} == {"Health Is Answered": ("PASS", "")}
+    assert key not in (tmp_path / "out" / "output.xml").read_text(encoding="utf-8")
+
+
 def test_by_a_file_it_is_started_and_started_again_for_its_life(
     small: SmallServer, profile: Path, tmp_path: Path
 ) -> None:
