@@ -172,6 +172,11 @@ No Log Probabilities
     ${reply} =    Chat    Hello
     Logprobs Should Be Sound    ${reply}
 
+Attempts Of A Failed Call
+    ${error} =    Chat    Hello    model=nobody    expected_status=failure
+    Attempts Should Be    ${error}    1
+    Attempts Should Be    ${error}    2
+
 Backoff Without Retries
     ${reply} =    Chat    Hello
     Backoff Should Follow The Policy    ${reply}

@@ -57,6 +57,7 @@ MESSAGES = {
     "Text Instead Of JSON": r"Answer: expected JSON, got 'The capital of France is Paris\.' \(Expecting value: .*\)\.",
     "JSON That Does Not Fit": r"Answer: expected JSON that fits the schema, got '\{.*\}': \$\.a '.*' is not of type 'integer'\.",
     "No Log Probabilities": r"Log probabilities: expected one for each token, got none\. Hint: ask with logprobs=1\.",
+    "Attempts Of A Failed Call": r"Expected 2 attempts, got 1:",
     "Backoff Without Retries": r"Backoff: expected at least two attempts, got 1:",
     "Backoff Of Another Policy": r"Backoff: wait 1: expected 0\.04 s, got 0\.01 s; wait 2: expected 0\.08 s, got 0\.02 s\. The attempts:",
     "Order Of Typed Events": r"Order: RS4: The sequence numbers of the events rise by one\. Got \d+ after \d+ in event \d+ at byte \d+\.",
