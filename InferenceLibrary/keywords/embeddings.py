@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from assertionengine import AssertionOperator
 from robot.api.deco import keyword
 
 from InferenceLibrary.client.answers import Reply
-from InferenceLibrary.errors import CheckFailure
+from InferenceLibrary.errors import CheckFailure, describe
 from InferenceLibrary.keywords.shared.assertions import check_number
 from InferenceLibrary.keywords.shared.calling import CallGroup, has_failed
 from InferenceLibrary.keywords.shared.shared_arguments import SENDING, takes
 from InferenceLibrary.protocol.paths import EMBEDDINGS, RERANK, SCORE
-from InferenceLibrary.types import Texts, to_texts
+from InferenceLibrary.types import Texts, shown_kind, to_texts
+
+if TYPE_CHECKING:
+    from InferenceLibrary.client.embeddings import Embeddings
 
 
 class EmbeddingKeywords(CallGroup):
@@ -117,6 +120,7 @@ class EmbeddingKeywords(CallGroup):
             Embeddings Should Agree    ${batch}    ${plain}    first=1    second=0    tolerance=0.001
         ```
         """
+        one, other = _made_of(one), _made_of(other)
         if first is None and second is None:
             vectors, others = one.vectors, other.vectors
         else:
@@ -154,6 +158,7 @@ class EmbeddingKeywords(CallGroup):
             Embeddings Should Have Unit Length    ${embeddings}
         ```
         """
+        embeddings = _made_of(embeddings)
         if not embeddings.vectors:
             raise CheckFailure("Lengths of embeddings: expected at least one vector, got none.")
         lengths = [math.hypot(*vector) for vector in embeddings.vectors]
@@ -203,6 +208,7 @@ class EmbeddingKeywords(CallGroup):
         """
         from InferenceLibrary.protocol.vectors import cosine
 
+        embeddings = _made_of(embeddings)
         try:
             value = cosine(embeddings.vectors[first], embeddings.vectors[second])
         except IndexError:
@@ -328,7 +334,16 @@ class EmbeddingKeywords(CallGroup):
         return [item["score"] for item in reply.json["data"]]
 
 
-def _vector(embeddings: Any, index: int) -> list[float]:
+def _made_of(value: Any) -> Embeddings:
+    """Return what `Create Embeddings` returned."""
+    from InferenceLibrary.client.embeddings import Embeddings
+
+    if not isinstance(value, Embeddings):
+        raise CheckFailure(describe("Embeddings", expected="what Create Embeddings returned", got=shown_kind(value)))
+    return value
+
+
+def _vector(embeddings: Embeddings, index: int) -> list[float]:
     try:
         found: list[float] = embeddings.vectors[index]
     except IndexError:

@@ -42,6 +42,13 @@ Results
 Statuses
     Only These Statuses Should Occur    ${5}    200
 
+Lengths Of A Text
+    Embeddings Should Have Unit Length    abc
+
+Embeddings That Agree With A Number
+    ${embeddings} =    Create Embeddings    a text
+    Embeddings Should Agree    ${embeddings}    ${5}
+
 Metrics From Before
     Metric Should Have Risen    abc    vllm:num_requests_running    by=1
 

@@ -120,6 +120,8 @@ EXPECTED = {
     "Prompts": "Argument 'messages': expected a text, or messages such as [{\"role\": \"user\", \"content\": \"Hi\"}], got '5' (integer).",
     "Results": "Results: expected what Call At Once or Wait For Calls returned, got the text 'abc'.",
     "Statuses": "Results: expected what Call At Once or Wait For Calls returned, got the number 5.",
+    "Lengths Of A Text": "Embeddings: expected what Create Embeddings returned, got the text 'abc'.",
+    "Embeddings That Agree With A Number": "Embeddings: expected what Create Embeddings returned, got the number 5.",
     "Metrics From Before": "Metrics from before: expected what Get Metrics returned, got the text 'abc'.",
     "Counters From Before": "Metrics from before: expected what Get Metrics returned, got None.",
     "Labels That Are Not There": (
