@@ -10,6 +10,7 @@ from typing import Any, Literal
 from robot.api import logger
 from robot.api.deco import library
 from robot.libraries.BuiltIn import BuiltIn, RobotNotRunningError
+from robot.running.arguments import ArgumentSpec
 from robot.version import VERSION as ROBOT_VERSION
 
 from InferenceLibrary.client.limits import Limits
@@ -220,6 +221,8 @@ class InferenceLibrary(
             rules=rules,
         )
         self._guard = ResultGuard(self.context, self.log)
+        self._declared: dict[str, ArgumentSpec] = {}
+        """Arguments of the keywords that were called, by name."""
         # A second Ctrl-C ends Robot without close().
         atexit.register(self.context.close)
 
@@ -269,10 +272,16 @@ class InferenceLibrary(
     def start_library_keyword(self, data: Any, implementation: Any, result: Any) -> None:
         own = implementation.owner.instance is self
         self._guard.enter(result, own)
-        value_of = BuiltIn().get_variable_value
-        if own and (reason := refusal(implementation.name, implementation.args, data.args, value_of)):
-            # The implementation is a copy of this call's own.
-            implementation.args = RefusedArguments(reason)
+        if not own:
+            return
+        # The implementation is a copy of this call's own.
+        reason = refusal(implementation.name, implementation.args, data.args, BuiltIn().get_variable_value)
+        name = implementation.name
+        if name not in self._declared:
+            from InferenceLibrary.keywords.shared.declared_arguments import DeclaredArguments
+
+            self._declared[name] = DeclaredArguments(implementation.args)
+        implementation.args = RefusedArguments(reason) if reason else self._declared[name]
 
     def end_library_keyword(self, data: Any, implementation: Any, result: Any) -> None:
         self._guard.leave(result)

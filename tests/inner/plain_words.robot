@@ -24,6 +24,12 @@ A Key In Plain Text
 A Number
     Chat    Hi    temperature=hot
 
+A Fraction Of A Count
+    Call At Once    Chat    Hi    count=1.5
+
+Neither True Nor False
+    Start Server    simulator    keep=flase
+
 A Time
     Chat    Hi    timeout=soon
 

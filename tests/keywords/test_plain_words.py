@@ -114,6 +114,8 @@ EXPECTED = {
     "Arguments Of A Tool": "'city' is not an argument of Tool Should Be Called: expected one of answer, name, arguments. Hint: text with an equals sign is written city\\=...",
     "A Key In Plain Text": "Argument 'api_key': expected a Robot secret, such as ${KEY: Secret}    %{MY_KEY}, got '***'.",
     "A Number": "Argument 'temperature': expected a number, got 'hot'.",
+    "A Fraction Of A Count": "Argument 'count': expected a whole number, got '1.5'.",
+    "Neither True Nor False": "Argument 'keep': expected True or False, got 'flase'.",
     "A Time": "Argument 'timeout': expected a time with a unit, such as 200 ms or 2 s, got 'soon'.",
     "An Answer": f"Argument 'answer': expected {ANSWER}, got 'text'.",
     "A Stream": "Argument 'stream': expected a stream of Stream Chat or Stream Completion, got None.",

@@ -14,6 +14,7 @@ from robot.running.model import Argument
 from robot.utils import escape
 
 from InferenceLibrary.keywords.shared.argument_names import refusal
+from InferenceLibrary.keywords.shared.declared_arguments import DeclaredArguments
 
 CALL = "call"
 """The tag of keywords that call a server."""
@@ -57,7 +58,7 @@ class CallingKeyword:
         Raises:
             DataError: A name is misspelt, there are too many or too few arguments, or one cannot be converted.
         """
-        spec: ArgumentSpec = PythonArgumentParser().parse(self._method, self.name)
+        spec: ArgumentSpec = DeclaredArguments(PythonArgumentParser().parse(self._method, self.name))
         written = [escape(value) if isinstance(value, str) else value for value in arguments]
         reason = refusal(self.name, spec, [*written, *(Argument(name, value) for name, value in named.items())])
         if reason is not None:

@@ -1,0 +1,69 @@
+"""Arguments of keywords, converted by their declared types alone.
+
+Robot Framework tries the type of a default where the declared type does not fit, and then takes a fraction for a whole
+number; a text that is neither true nor false stays a text, which counts as true. Either slip would go unnoticed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from robot.running.arguments import ArgumentSpec
+
+
+class DeclaredArguments(ArgumentSpec):  # type: ignore[misc]
+    """Stands in for the arguments of a keyword, and converts them more strictly."""
+
+    def __init__(self, spec: ArgumentSpec) -> None:
+        super().__init__(
+            spec.name,
+            spec.type,
+            spec.positional_only,
+            spec.positional_or_named,
+            spec.var_positional,
+            spec.named_only,
+            spec.var_named,
+            spec.defaults,
+            spec.embedded,
+            spec.types,
+            spec.return_type,
+        )
+        types: Mapping[str, Any] = self.types or {}
+        self._declared = ArgumentSpec(
+            spec.name,
+            spec.type,
+            spec.positional_only,
+            spec.positional_or_named,
+            spec.var_positional,
+            spec.named_only,
+            spec.var_named,
+            # None stays None where it is the default.
+            {name: default for name, default in spec.defaults.items() if name not in types or default is None},
+            spec.embedded,
+            spec.types,
+        )
+        self._truths = {
+            name
+            for name, info in types.items()
+            if any(one.type is bool for one in (info.nested if info.is_union else [info]))
+        }
+
+    def convert(self, positional: Any, named: Any, *options: Any, **more: Any) -> tuple[list[Any], list[Any]]:
+        """Convert by the declared types.
+
+        Raises:
+            ValueError: A value does not fit; with the words that Robot Framework has for it.
+        """
+        try:
+            positional, named = self._declared.convert(positional, named, *options, **more)
+        except OverflowError as error:
+            raise ValueError(f"A number is too large: {error}.") from None
+        if self._truths:
+            self._refuse_texts([*zip(self.positional, positional, strict=False), *named])
+        return positional, named
+
+    def _refuse_texts(self, given: Sequence[tuple[str, Any]]) -> None:
+        for name, value in given:
+            if name in self._truths and isinstance(value, str) and "{" not in value:
+                raise ValueError(f"Argument '{name}' got value '{value}' that cannot be converted to boolean.")
