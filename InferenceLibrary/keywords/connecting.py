@@ -215,7 +215,7 @@ class ConnectionKeywords(KeywordGroup):
             raise
 
     def _warn_of_another_model(self, server: Any, model: str) -> None:
-        """Tell that the server's list lacks the model. Some serve what they do not list, so it is no error yet."""
+        """Tell that the server's list lacks the model. Some serve what they do not list, so it is not an error yet."""
         from InferenceLibrary.client.answers import what_is_listed
         from InferenceLibrary.protocol.paths import MODELS
         from InferenceLibrary.servers.probes import LISTS_OTHERS, lists_model

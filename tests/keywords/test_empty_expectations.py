@@ -78,6 +78,11 @@ ELSEWHERE = {
     ("body_should_be_refused", "error_type"),
     ("body_should_be_refused", "error_param"),
     ("body_should_be_refused", "error_message"),
+    # It ends with Body Should Be Refused.
+    ("body_change_should_be_refused", "error_code"),
+    ("body_change_should_be_refused", "error_type"),
+    ("body_change_should_be_refused", "error_param"),
+    ("body_change_should_be_refused", "error_message"),
     # Compared as a whole: an empty one fails.
     ("finish_reason_should_be", "expected"),
     # It needs a screen: see the inner suite of terminals.
@@ -116,7 +121,7 @@ def test_an_empty_expectation_fails(lib: InferenceLibrary, case: tuple[str, str]
 
 
 LOGS = ("self.log.", "seen(", "hold(", "check_number(", "check_text(", "_judge(", "_check_screen(", "self._check(")
-LOGS += ("self._rate(", "_model_here(")
+LOGS += ("self._rate(", "_model_here(", "self.body_should_be_refused(")
 """What a check that passes tells its value by."""
 
 
