@@ -17,6 +17,11 @@ Too Slow
     Measure Generation    ${QUESTION}    iterations=2    warmup=0
     Measured Tokens Per Second Should Be At Least    1000
 
+Slower Than Expected Warns
+    Measure Generation    ${QUESTION}    iterations=2    warmup=0    server=paced
+    Measured Tokens Per Second Should Be At Least    1000    percentile=mean    below=warn
+    Fail    it was a warning
+
 Too Slow Inline
     Measure Generation    ${QUESTION}    iterations=1    warmup=0
     Get Measured Tokens Per Second    >    1000

@@ -14,6 +14,7 @@ NUMBER = r"\d+(\.\d+)?"
 
 MESSAGES = {
     "Too Slow": rf"Tokens per second of 'paced' \(p50 of 2 iterations\): expected at least 1000 tokens/s, got {NUMBER} tokens/s\.",
+    "Slower Than Expected Warns": r"it was a warning",
     "Too Slow Inline": rf"Tokens per second of 'paced' \(p50 of 1 iteration\): expected > 1000 tokens/s, got {NUMBER} tokens/s\.",
     "First Token Too Late": rf"Time to first token of 'paced' \(max of 2 iterations\): expected at most 20 ms, got {NUMBER} ms\.",
     "First Token Too Late Inline": rf"Time to first token of 'paced' \(p90 of 1 iteration\): expected < 20 ms, got {NUMBER} ms\.",
@@ -117,6 +118,11 @@ def test_the_iterations_stand_below(run: InnerRun) -> None:
     _, heading, *lines = run["Too Slow"].message.splitlines()
     assert re.fullmatch(r"Iterations \(\d+ tokens in all, counted by the server\):", heading)
     assert [line.split(":")[0].strip() for line in lines] == ["1", "2"]
+
+
+def test_a_slower_measurement_may_warn_in_place_of_failing(run: InnerRun) -> None:
+    [warning] = [line for line in run["Slower Than Expected Warns"].log if "expected at least 1000 tokens/s" in line]
+    assert warning.startswith("Tokens per second of 'paced' (mean of 2 iterations)")
 
 
 def test_a_timeout_leaves_nothing_behind(run: InnerRun) -> None:
