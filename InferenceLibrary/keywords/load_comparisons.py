@@ -11,6 +11,7 @@ from robot.api.deco import keyword
 from InferenceLibrary.errors import CheckFailure, MonitorError, describe
 from InferenceLibrary.keywords.shared.load_plans import LOAD, LoadGroup, plan_of, rate_of, schedule_of
 from InferenceLibrary.keywords.shared.shared_arguments import takes
+from InferenceLibrary.keywords.shared.test_facts import note_load
 
 if TYPE_CHECKING:
     from InferenceLibrary.load.compare import Comparison
@@ -87,6 +88,7 @@ class LoadComparisonKeywords(LoadGroup):
 
         def told(step: SweepStep) -> None:
             broken = "" if step.kept else "; " + "; ".join([*step.result.doubts[:1], *missed(step.result, wanted)])
+            note_load(self.context, found, step.result)
             self.log.progress(f"{step.result}{broken}")
 
         plan = plan_of(found, schedule, options)

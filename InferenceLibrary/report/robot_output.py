@@ -218,8 +218,10 @@ class _OutputReader:
             cut = f"{cut}; read are {len(self._tests)} tests{running}"
             for suite in reversed(self._suites):
                 self._leave(suite)
-            if not self._span[0] and self._tests:
-                self._span = _span_of(self._tests)
+        if not self._span[0] and self._tests:
+            # Of a cut run, or one that rebot has taken tests from.
+            began, lasted = _span_of(self._tests)
+            self._span = (began, self._span[1] or lasted)
         ends = [test.status for test in self._tests]
         versions = self._versions | ({run_facts.LIBRARY: self._facts.library} if self._facts.library else {})
         counts = Counts(len(ends), ends.count("passed"), ends.count("failed"), ends.count("skipped"))

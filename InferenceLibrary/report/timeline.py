@@ -12,7 +12,8 @@ from InferenceLibrary.report.run_results import RunResults
 
 _WIDTH, _LEFT, _ROW = 1000, 190, 26
 _MOST_SERVERS = 60
-_COLOURS = {"passed": "#1a7f37", "failed": "#b3261e", "skipped": "#8a8f98", "server": "#0072b2"}
+_COLOURS = {"passed": "var(--good)", "failed": "var(--bad)", "skipped": "var(--open)", "server": "var(--server)"}
+"""Colours of the page that it stands in, light or dark."""
 
 
 class Stretch(NamedTuple):
@@ -70,18 +71,18 @@ def timeline(results: RunResults) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img" '
         f'aria-label="Timeline of {span:.3g} seconds" font-family="system-ui, sans-serif" font-size="12">',
-        f'<rect width="{_WIDTH}" height="{height}" rx="6" fill="#fff" stroke="#d0d7de"/>',
+        f'<rect width="{_WIDTH}" height="{height}" rx="6" style="fill:var(--card);stroke:var(--line)"/>',
     ]
     parts += _ticks(span, scale, height)
     for at, row in enumerate(rows):
         text = limited(row, 26).partition("(")[0] if len(row) > 28 else row
-        parts.append(f'<text x="8" y="{_ROW * at + 22}" fill="#1f2328">{markup(text)}</text>')
+        parts.append(f'<text x="8" y="{_ROW * at + 22}" style="fill:var(--ink)">{markup(text)}</text>')
     for bar in found:
         x, y = _LEFT + bar.start * scale, _ROW * rows.index(bar.row) + 8
         wide = max((bar.end - bar.start) * scale, 1.5)
         parts.append(
-            f'<rect x="{x:.1f}" y="{y}" width="{wide:.1f}" height="{_ROW - 8}" fill="{_COLOURS[bar.sort]}" '
-            f'stroke="#fff" stroke-width=".5"><title>{markup(bar.title)}</title></rect>'
+            f'<rect x="{x:.1f}" y="{y}" width="{wide:.1f}" height="{_ROW - 8}" stroke-width=".5" '
+            f'style="fill:{_COLOURS[bar.sort]};stroke:var(--card)"><title>{markup(bar.title)}</title></rect>'
         )
     return "".join([*parts, "</svg>"])
 
@@ -92,8 +93,10 @@ def _ticks(span: float, scale: float, height: int) -> Sequence[str]:
     parts = []
     for at in range(int(span / step) + 1):
         x = _LEFT + at * step * scale
-        parts.append(f'<path d="M{x:.1f} 4V{height - 22}" stroke="#e4e8ec"/>')
-        parts.append(f'<text x="{x:.1f}" y="{height - 8}" fill="#59636e" text-anchor="middle">{at * step:.6g} s</text>')
+        parts.append(f'<path d="M{x:.1f} 4V{height - 22}" style="stroke:var(--grid)"/>')
+        parts.append(
+            f'<text x="{x:.1f}" y="{height - 8}" style="fill:var(--soft)" text-anchor="middle">{at * step:.6g} s</text>'
+        )
     return parts
 
 

@@ -110,6 +110,12 @@ def test_warnings_and_failed_suites_are_problems(tmp_path: Path) -> None:
     assert found.problems == ["Suite Root.Chat: Suite setup failed", "WARN: slow"]
 
 
+def test_a_run_that_rebot_took_tests_from_begins_with_its_first_test(tmp_path: Path) -> None:
+    text = run_xml(one_test("T", at=3)).replace(f'start="{time(0)}" elapsed="10.5"', 'elapsed="10.5"')
+    found = read_output(write(tmp_path, text))
+    assert (found.timestamp, found.duration) == (time(3), 10.5)
+
+
 def test_a_cut_output_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
     whole = run_xml(one_test("a", took=2) + one_test("b", at=3))
     cut = whole[: whole.index('name="b"') + 12]

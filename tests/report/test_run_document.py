@@ -231,3 +231,14 @@ def test_a_browser_shows_it_narrow_and_whole_and_fetches_nothing(results: Path) 
     assert seen["svgs"] >= 5
     assert seen["wide"] <= seen["inner"]
     assert seen["focus"] >= 5
+
+
+def test_the_timeline_has_the_colours_of_the_page_light_or_dark(results: Path) -> None:
+    run = read_output(results / "output.xml")
+    picture = timeline(run)
+    assert re.findall(r"#[0-9a-fA-F]{3,8}\b", picture) == []
+    named = set(re.findall(r"var\((--[a-z]+)\)", picture))
+    style = page(run_document(run)).partition("<body>")[0]
+    light, _, dark = style.partition("prefers-color-scheme: dark")
+    assert {name for name in named if f"{name}:" not in light or f"{name}:" not in dark} == set()
+    assert {"--good", "--bad", "--open", "--server", "--card"} <= named
