@@ -26,7 +26,8 @@ _NAMES = (
     "created_at dimensions error_type error_code message_of_error param field value low high request_id template "
     "model_path nothing allow_headers index_of_choice prompt_logprobs prompt_ids answer_ids piece_ids "
     "running_usage strict description parameters cut hex8 hex16 hex24 hex32 last_fingerprint letters24 letters32 "
-    "uuid number number6 asked encoding last_timings response_call_id thinking last "
+    "uuid number number6 asked encoding last_timings response_call_id thinking last right completed_at background "
+    "type "
 )
 NAMES = frozenset(_NAMES.split())
 """What a template may name."""
@@ -46,7 +47,7 @@ ANSWERS = {
     "chat": "answer choice message call logprob top usage chunk opening piece finish usage_chunk call_piece timings "
     "arguments_piece reasoning_piece",
     "completions": "answer choice logprobs usage chunk piece finish usage_chunk",
-    "responses": "answer message part call usage reasoning tool",
+    "responses": "answer message part call usage reasoning tool other_tool",
     "response_events": "response.created response.in_progress response.output_item.added response.content_part.added "
     "response.output_text.delta response.output_text.done response.content_part.done "
     "response.function_call_arguments.delta response.function_call_arguments.done response.output_item.done "
@@ -132,6 +133,8 @@ class FieldChoice(Part, frozen=True, rename={"low": "from", "high": "to"}):
     kind: Literal["integer", "number", "boolean", "text", "list", "object", "any"] = "any"
     takes: list[Literal["text", "boolean", "fraction", "number", "any"]] = []
     """Other kinds that are taken for it: numbers in texts, truth for 1, fractions that are cut; any: whatever it is."""
+    ignored: bool = False
+    """Whether it is not looked at, whatever it is."""
     nullable: bool = True
     """Whether null counts as not given."""
     required: bool = False
@@ -231,6 +234,17 @@ class BodyChoice(Part, frozen=True):
     """Whether no body counts as an empty object."""
 
 
+class PromptChoices(Part, frozen=True):
+    """Tokens of a prompt besides those of its texts."""
+
+    message: int = 8
+    """Of each message."""
+    opening: int = 7
+    """Of the beginning of the answer."""
+    tool: int = 60
+    """Of each tool that is offered."""
+
+
 class ToolChoices(Part, frozen=True):
     """What becomes of the calls of tools."""
 
@@ -277,6 +291,8 @@ class OpenChoices(Part, frozen=True):
     json_type: str = "application/json"
     stream_type: str = "text/event-stream"
     stream_headers: dict[str, str] = {}
+    api_stream_headers: dict[str, dict[str, str]] = {}
+    """The same for the streams of one API."""
     done: bool = True
     """Whether chats and completions end with [DONE]."""
     routes: dict[str, RouteChoice] = {}
@@ -287,8 +303,8 @@ class OpenChoices(Part, frozen=True):
     """Whether HEAD is answered where GET is."""
     head_headers: dict[str, str] = {}
     """Headers of answers to HEAD."""
-    slash: int = 0
-    """The status that leads from a path with a slash too many to the right one; 0: none does."""
+    redirects: dict[str, RouteChoice] = {}
+    """By method, or `*` for others: the answer that leads from a path with a slash too many to the right one."""
     options: RouteChoice | None = None
     """The answer to OPTIONS on any path; None: a method like others."""
     preflight: RouteChoice | None = None
@@ -310,10 +326,13 @@ class OpenChoices(Part, frozen=True):
     fingerprint: str = ""
     reads_model: Literal["served", "asked", "first"] = "served"
     """Which name an answer bears: that which is served, the one that was asked for, or always the first."""
+    model_suffix: str = ""
+    """What lists add to the name of a model, and requests may."""
     any_model: bool = False
     """Whether any name of a model is served."""
     most_tokens: list[Literal["zero is none", "negative is none", "zero is one"]] = []
     """What a limit of tokens stands for that is not positive."""
+    prompt: PromptChoices = PromptChoices()
     caches: bool = False
     """Whether a prompt that was asked before is known but for its last token."""
     stopped_reason: Literal["stop_sequence", "end_turn"] = "stop_sequence"
@@ -326,6 +345,12 @@ class OpenChoices(Part, frozen=True):
     """Whether the last piece of text bears the reason of the end; cut: where no token of its own ends the answer."""
     stop_stays: bool = False
     """Whether a stop text stays in the answer."""
+    cuts_prompts: bool = False
+    """Whether a prompt that is too long is cut."""
+    empty_finish: str = ""
+    """The reason of the end of an answer to no prompt at all; empty: as to any other."""
+    plain_numbers: bool = False
+    """Whether whole numbers are told without a fraction."""
     several: bool = True
     """Whether `n` gives several choices."""
     echoes: bool = True

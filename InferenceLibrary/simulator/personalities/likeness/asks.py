@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.simulator.answers.openai_requests import Ask
 from InferenceLibrary.simulator.answers.tokens import count_tokens
 
-_MESSAGE = 8
-"""Tokens of a message beside those of its text."""
-_OPENING = 7
-"""Tokens with which the answer is opened."""
-_TOOL = 60
-"""Tokens of a tool that is offered."""
+if TYPE_CHECKING:
+    from InferenceLibrary.dialects.choices import PromptChoices
 
 
 def text_of(content: Any) -> str:
@@ -48,12 +44,12 @@ def messages_of(api: str, data: dict[str, Any]) -> list[tuple[str, str]]:
     return found
 
 
-def prompt_tokens(api: str, data: dict[str, Any]) -> int:
+def prompt_tokens(api: str, data: dict[str, Any], prompt: PromptChoices) -> int:
     """Return how many tokens a request has."""
     if api in {"chat", "responses", "messages", "count_tokens"}:
         tools = data.get("tools")
-        offered = _TOOL * len(tools) if isinstance(tools, list) else 0
-        return sum(count_tokens(text) + _MESSAGE for _, text in messages_of(api, data)) + _OPENING + offered
+        offered = prompt.tool * len(tools) if isinstance(tools, list) else 0
+        return sum(count_tokens(text) + prompt.message for _, text in messages_of(api, data)) + prompt.opening + offered
     field = {"completions": "prompt", "embeddings": "input", "rerank": "documents"}.get(api, "prompt")
     return sum(_count(one) for one in _each(data.get(field)))
 
@@ -74,11 +70,11 @@ def _prompts(prompt: Any) -> list[str]:
     ]
 
 
-def ask_of(api: str, data: dict[str, Any], model: str) -> Ask:
+def ask_of(api: str, data: dict[str, Any], model: str, prompt: PromptChoices) -> Ask:
     """Return what a request asks for; what is not as it ought to be counts as not given."""
     prompts = prompt_of(api, data)
     users = [text for role, text in messages_of(api, data) if role == "user"]
-    ask = Ask(model, prompts, prompt_tokens(api, data), echo_text=users[-1] if users else prompts[-1])
+    ask = Ask(model, prompts, prompt_tokens(api, data, prompt), echo_text=users[-1] if users else prompts[-1])
     ask.stream = data.get("stream") is True
     options = data.get("stream_options")
     ask.include_usage = isinstance(options, dict) and options.get("include_usage") is True

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 from InferenceLibrary.simulator.personalities.likeness.asks import prompt_tokens
 
 if TYPE_CHECKING:
+    from InferenceLibrary.dialects.choices import PromptChoices
     from InferenceLibrary.simulator.core.settings import Settings
 
 _VOCABULARY = 100_000
 _LIMITS = {"responses": ["max_output_tokens"]}
 
 
-def counted(api: str, data: dict[str, Any], settings: Settings) -> dict[str, Any]:
+def counted(api: str, data: dict[str, Any], settings: Settings, prompt: PromptChoices) -> dict[str, Any]:
     """Return what is counted of a request, by the names that a dialect has for it."""
-    tokens = prompt_tokens(api, data)
+    tokens = prompt_tokens(api, data, prompt)
     limits = [data.get(name) for name in _LIMITS.get(api, ["max_tokens", "max_completion_tokens"])]
     limit = max((one for one in limits if type(one) is int), default=None)
     found = {

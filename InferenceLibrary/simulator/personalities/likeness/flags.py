@@ -35,6 +35,11 @@ def settings_of(dialect: str) -> type[Settings]:
 
     def take_over(settings: Settings) -> None:
         """Let the flags of the real program have their effect."""
+        if settings.scenario == choices.settings.get("scenario") and (
+            settings.mode != "random" or settings.dataset_path
+        ):
+            # Another way to answer was asked for.
+            settings.scenario = ""
         for name, target in leading.items():
             value = getattr(settings, name)
             if value not in {None, "", False} if not isinstance(value, list) else value:

@@ -45,9 +45,15 @@ def settle(ask: Ask, choices: OpenChoices, api: str) -> None:
 def outputs(generator: Generator, turn: Turn, ask: Ask, choices: OpenChoices) -> list[Output]:
     """Return the generated answers, one for each prompt and choice."""
     context = generator.app.settings.max_model_len
-    limit = max(1, context - ask.prompt_tokens)
+    if choices.cuts_prompts and ask.prompt_tokens >= context:
+        ask.prompt_tokens = context
+        limit = context
+    else:
+        limit = max(1, context - ask.prompt_tokens)
     if ask.max_tokens is not None:
         limit = min(limit, ask.max_tokens)
+    if choices.empty_finish and asks_nothing(turn.json):
+        return [Output([], choices.empty_finish)]
     stops, ask.stop = ask.stop, []
     script = turn.scripted
     made = []
@@ -66,6 +72,16 @@ def outputs(generator: Generator, turn: Turn, ask: Ask, choices: OpenChoices) ->
         made.append(output)
     ask.stop = stops
     return made
+
+
+def asks_nothing(data: Any) -> bool:
+    """Whether a request has no prompt: no text to go on with, or a last message without any part."""
+    if not isinstance(data, dict):
+        return False
+    messages = data.get("messages")
+    if messages is None:
+        return not data.get("prompt") and "input" not in data
+    return isinstance(messages, list) and bool(messages) and messages[-1].get("content") == []
 
 
 def _end(generator: Generator, ask: Ask, output: Output, choices: OpenChoices, limit: int) -> None:

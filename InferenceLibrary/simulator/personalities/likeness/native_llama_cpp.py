@@ -159,7 +159,10 @@ class _Native:
     def count_input(self, turn: Turn) -> None:
         api = "chat" if "/chat/" in turn.request.path else "responses"
         data = self._server.read(turn, api)
-        self._tell(turn, {"input_tokens": prompt_tokens(api, data), "object": "response.input_tokens"})
+        self._tell(
+            turn,
+            {"input_tokens": prompt_tokens(api, data, self._server.choices.prompt), "object": "response.input_tokens"},
+        )
 
     def tokens(self, turn: Turn) -> None:
         data = self._server.read(turn, "tokenize")
@@ -204,7 +207,12 @@ class _Native:
         prompt = data["prompt"]
         is_list = isinstance(prompt, list) and not any(type(one) is int for one in prompt)
         prompts = prompt if is_list else [prompt]
-        ask = ask_of("completions", {**data, "max_tokens": data.get("n_predict", data.get("max_tokens"))}, "")
+        ask = ask_of(
+            "completions",
+            {**data, "max_tokens": data.get("n_predict", data.get("max_tokens"))},
+            "",
+            self._server.choices.prompt,
+        )
         ask.prompts = [self._text_of(one) for one in prompts]
         ask.prompt_tokens = count_tokens(ask.prompts[0])
         settle(ask, self._server.choices, "completions")

@@ -56,7 +56,9 @@ class Likeness(LikenessBase):
         }
         if self.choices.native:
             module = importlib.import_module(f"InferenceLibrary.simulator.personalities.likeness.{self.choices.native}")
-            words |= module.words(self)
+            native = module.words(self)
+            self.native_words = frozenset(native)
+            words |= native
         self.words |= words
         unknown = sorted({one.does for one in self.choices.routes.values() if one.does} - set(self.words))
         if unknown:
@@ -70,7 +72,7 @@ class Likeness(LikenessBase):
     def _generated(self, turn: Turn, api: str) -> None:
         data = self.read(turn, api)
         asked = data.get("model") or self.app.settings.names[0]
-        ask = ask_of(api, data, str(asked))
+        ask = ask_of(api, data, str(asked), self.choices.prompt)
         settle(ask, self.choices, api)
         if self.choices.caches:
             key = "\n".join(ask.prompts)
@@ -101,17 +103,21 @@ class Likeness(LikenessBase):
         def build() -> Draft:
             if api in {"chat", "completions"}:
                 writer = Writer(self.choices, api, names, ask, made)
-                return self._streamed(writer.events()) if ask.stream else self.json(writer.whole(), tokens=count)
+                return self._streamed(api, writer.events()) if ask.stream else self.json(writer.whole(), tokens=count)
             if api == "responses":
                 response = Response(self.choices, names, ask, made[0], data)
-                return self._streamed(response.streamed()) if ask.stream else self.json(response.whole(), tokens=count)
+                return (
+                    self._streamed(api, response.streamed())
+                    if ask.stream
+                    else self.json(response.whole(), tokens=count)
+                )
             message = Message(self.choices, names, ask, made[0])
-            return self._streamed(message.streamed()) if ask.stream else self.json(message.whole(), tokens=count)
+            return self._streamed(api, message.streamed()) if ask.stream else self.json(message.whole(), tokens=count)
 
         return build
 
-    def _streamed(self, events: list[Event]) -> Draft:
-        headers = list(self.choices.stream_headers.items())
+    def _streamed(self, api: str, events: list[Event]) -> Draft:
+        headers = [*self.choices.stream_headers.items(), *self.choices.api_stream_headers.get(api, {}).items()]
         return Draft(content_type=self.choices.stream_type, headers=headers, events=events)
 
     # Vectors and ranks
@@ -119,6 +125,9 @@ class Likeness(LikenessBase):
     def embedded(self, turn: Turn) -> None:
         data = self.read(turn, "embeddings")
         settings = self.app.settings
+        if data.get("dimensions") == 0:
+            # A server that takes it takes it for none given.
+            del data["dimensions"]
         draft, turn.prompt_tokens = embed(data, settings, settings.names[0])
         items = []
         encoding = data.get("encoding_format")
@@ -181,11 +190,14 @@ class Likeness(LikenessBase):
 
     def counted(self, turn: Turn) -> None:
         data = self.read(turn, "count_tokens")
-        names = self.names(turn, prompt_tokens=prompt_tokens("count_tokens", data))
+        names = self.names(turn, prompt_tokens=prompt_tokens("count_tokens", data, self.choices.prompt))
         deliver(turn, self.json(self._part("count_tokens", "answer", names)))
 
     def listed(self, turn: Turn) -> None:
-        data = [self._model(turn, name) for name in (*self.app.settings.names, *self.admin.loras)]
+        data = [
+            self._model(turn, name + self.choices.model_suffix)
+            for name in (*self.app.settings.names, *self.admin.loras)
+        ]
         deliver(turn, self.json(self._part("models", "answer", self.names(turn, data=data))))
 
     def _model(self, turn: Turn, name: str) -> Any:

@@ -40,6 +40,9 @@ def checked(data: dict[str, Any], fields: Mapping[str, FieldChoice]) -> dict[str
     found = dict(data)
     for name, field in fields.items():
         value = data.get(name)
+        if field.ignored:
+            found.pop(name, None)
+            continue
         if value is None and (field.nullable or name not in data):
             found.pop(name, None)
             if field.required:
@@ -165,9 +168,14 @@ def refuse(
             where = next(iter(one.asks))
             raise Refusal(
                 one.error, f"'{where}' is not taken as it is", own_param=one.param, says=one.message,
-                field=one.param or where, streamed=bool(one.streamed) and data.get("stream") is True,
+                field=one.param or where, value=_value_at(where, data),
+                streamed=bool(one.streamed) and data.get("stream") is True,
                 **{name.lstrip("$"): value for name, value in counted.items()},
             )  # fmt: skip
+
+
+def _value_at(place: str, data: dict[str, Any]) -> Any:
+    return None if place.startswith("$") else next(iter(_values(data, place.split("."))), None)
 
 
 def _found(place: str, test: Test, data: Any, counted: Mapping[str, Any]) -> bool:

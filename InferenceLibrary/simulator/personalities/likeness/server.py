@@ -47,6 +47,7 @@ class LikenessBase(OpenAI):
                 choices = joined(choices, variant.choices)
         self.choices = choices
         self.words: dict[str, Handler] = {}
+        self.native_words: frozenset[str] = frozenset()
         self.fields: dict[str, dict[str, FieldChoice]] = {}
         for apis, fields in choices.fields.items():
             for api in apis.split():
@@ -104,6 +105,7 @@ class LikenessBase(OpenAI):
             known["origin"] = headers.get("origin", ABSENT)
             known["host"] = headers.get("host", "")
             known["path"], known["method"] = turn.request.path, turn.request.method
+            known["right"] = turn.request.path.replace("//", "/").rstrip("/")
             known["request_id"] = headers.get("x-request-id", ABSENT)
             known["allow_headers"] = headers.get("access-control-request-headers", ABSENT)
         return Names(self.draws, known, more)
@@ -170,6 +172,8 @@ class LikenessBase(OpenAI):
     def _api_of(self, path: str) -> str:
         methods = self.find(path)
         words = [route.does for route in methods.values()] if methods else []
+        if any(word in self.native_words for word in words):
+            return "native"
         return next((word for word in words if word in _APIS), "")
 
     # Routes
@@ -199,7 +203,7 @@ class LikenessBase(OpenAI):
             self._check_key(request)
         methods = self.find(request.path)
         if methods is None:
-            return self._elsewhere(request.path)
+            return self._elsewhere(request.method, request.path)
         method = "GET" if request.method == "HEAD" and choices.head else request.method
         if method not in methods:
             allowed = ", ".join(methods)
@@ -208,11 +212,12 @@ class LikenessBase(OpenAI):
             self._check_key(request)
         return methods[method]
 
-    def _elsewhere(self, path: str) -> RouteChoice:
-        right = path.rstrip("/") or "/"
-        if self.choices.slash and right != path and right in self.table:
-            where = {"location": "http://${host}" + right}
-            return RouteChoice(status=self.choices.slash, headers=where, content_type="")
+    def _elsewhere(self, method: str, path: str) -> RouteChoice:
+        right = path.replace("//", "/").rstrip("/") or "/"
+        redirects = self.choices.redirects
+        found = redirects.get(method) or redirects.get("*")
+        if found is not None and right != path and right in self.table and (path[-1] == "/" or "//" in redirects):
+            return redirects["//"] if path[-1] != "/" else found
         raise Refusal("no route", f"The path {path} does not exist")
 
     def _no_key_yet(self, request: Request) -> None:
@@ -278,15 +283,27 @@ class LikenessBase(OpenAI):
                 raise Refusal(self.choices.unknown_fields, f"Unexpected fields: {unknown}", value=unknown)
         data = checked(given, fields)
         self._check_model(data)
-        refuse({**given, **data}, self.choices.refuses, api, counted(api, data, self.app.settings), self.holds)
+        refuse(
+            {**given, **data},
+            self.choices.refuses,
+            api,
+            counted(api, data, self.app.settings, self.choices.prompt),
+            self.holds,
+        )
         return data
 
     def _check_model(self, data: dict[str, Any]) -> None:
         name = data.get("model")
+        if isinstance(name, str) and self.choices.model_suffix:
+            name = name.removesuffix(self.choices.model_suffix)
         if self.choices.any_model or name in {None, ""} or name in self.app.settings.names:
             return
         if name not in self.admin.loras:
             raise Refusal("model", f"The model `{name}` does not exist.", param="model", value=name, model=name)
+
+    def sent(self, turn: Turn) -> dict[str, Any]:
+        """Return the body of a route whose fields nobody looks at before."""
+        return body_of(turn.request, self.choices.body)
 
     def json_body(self, turn: Turn, api: str = "native") -> dict[str, Any]:
         """Return the body of a route that does not generate."""

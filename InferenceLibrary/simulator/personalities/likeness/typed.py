@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _ECHOED = {
     "instructions": "instructions", "metadata": "metadata", "previous_response_id": "previous_response_id",
     "temperature": "temperature", "top_p": "top_p", "text": "text_format", "service_tier": "service_tier",
-    "truncation": "truncation", "reasoning": "reasoning",
+    "truncation": "truncation", "reasoning": "reasoning", "background": "background",
 }  # fmt: skip
 _REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
 
@@ -70,7 +70,10 @@ class Response(_Typed):
         super().__init__(choices, "responses", names, ask, output)
         self.capped = output.finish == "length"
         for field, name in _ECHOED.items():
-            self.names[name] = data.get(field, ABSENT)
+            value = data.get(field, ABSENT)
+            is_whole = choices.plain_numbers and isinstance(value, float) and value.is_integer()
+            self.names[name] = int(value) if is_whole else value
+        self.names["completed_at"] = self.names["created"]
         self.names.update(
             parallel=ask.parallel_tool_calls,
             max_tokens=ABSENT if ask.max_tokens is None else ask.max_tokens,
@@ -88,7 +91,12 @@ class Response(_Typed):
         for tool in given:
             known = {"description": None, "parameters": None, "strict": None, **tool}
             is_function = tool.get("type") == "function"
-            found.append(fill(self.parts["tool"], self.names.plus(**known)) if is_function else tool)
+            if is_function:
+                found.append(fill(self.parts["tool"], self.names.plus(**known)))
+            elif "other_tool" in self.parts:
+                found.append(fill(self.parts["other_tool"], self.names.plus(**known)))
+            else:
+                found.append(tool)
         return found
 
     def _message(self, status: str) -> Any:
@@ -119,7 +127,7 @@ class Response(_Typed):
     def streamed(self) -> list[Event]:
         """Return the response as typed events."""
         self.names["item_id"] = fill(self.choices.ids.get("item", "msg_${hex24}"), self.names)
-        opening = self._answer([], "in_progress", usage=None, incomplete=None)
+        opening = self._answer([], "in_progress", usage=None, incomplete=None, completed_at=None)
         self.add("response.created", response=opening)
         self.add("response.in_progress", response=opening)
         items: list[Any] = []
