@@ -27,13 +27,13 @@ _NAMES = (
     "model_path nothing allow_headers index_of_choice prompt_logprobs prompt_ids answer_ids piece_ids "
     "running_usage strict description parameters cut hex8 hex16 hex24 hex32 last_fingerprint letters24 letters32 "
     "uuid number number6 asked encoding last_timings response_call_id thinking last right completed_at background "
-    "type "
+    "type entries function_call if_origin "
 )
 NAMES = frozenset(_NAMES.split())
 """What a template may name."""
 
 ERRORS = (
-    "no route", "wrong method", "no key", "wrong key", "content type", "empty body", "not utf-8", "not json",
+    "no route", "wrong method", "no key", "wrong key", "content type", "empty body", "not utf-8", "not json", "half character",
     "not an object", "missing", "type", "range", "model", "too long", "other",
 )  # fmt: skip
 """The errors that the stand-in asks for by itself; a dialect adds those that its `refuses` name."""
@@ -44,7 +44,7 @@ APIS = (
 )  # fmt: skip
 
 ANSWERS = {
-    "chat": "answer choice message call logprob top usage chunk opening piece finish usage_chunk call_piece timings "
+    "chat": "answer choice message call logprobs logprob top usage chunk opening piece finish usage_chunk call_piece timings "
     "arguments_piece reasoning_piece",
     "completions": "answer choice logprobs usage chunk piece finish usage_chunk",
     "responses": "answer message part call usage reasoning tool other_tool",
@@ -187,6 +187,8 @@ class RefusalChoice(Part, frozen=True, rename={"asks": "if"}):
     message: str = ""
     streamed: bool | None = None
     """Whether the refusal comes as the only event of a stream with status 200, where one is asked for."""
+    silent: bool = False
+    """Whether it comes as a stream without any event, where one is asked for."""
     when: Given = {}
     unless: Given = {}
 
@@ -248,6 +250,8 @@ class PromptChoices(Part, frozen=True):
 class ToolChoices(Part, frozen=True):
     """What becomes of the calls of tools."""
 
+    auto: Literal["call", "text"] = "call"
+    """What becomes of a call that the model makes by itself."""
     none: Literal["text", "answer", "call"] = "answer"
     """`tool_choice: none`: the call as text, an answer without it, or the call all the same."""
     required: Literal["call", "auto"] = "call"
@@ -288,6 +292,8 @@ class OpenChoices(Part, frozen=True):
     """The module of the stand-in with the routes that only this server has."""
     headers: dict[str, str] = {}
     """Headers of every answer; templates."""
+    ok_headers: dict[str, str] = {}
+    """Headers of answers below 400 that a route of its own gives; templates."""
     json_type: str = "application/json"
     stream_type: str = "text/event-stream"
     stream_headers: dict[str, str] = {}
@@ -311,6 +317,8 @@ class OpenChoices(Part, frozen=True):
     """The answer to OPTIONS that asks for another origin."""
     origin: RouteChoice | None = None
     """The answer to any request of a foreign origin."""
+    request_id: RouteChoice | None = None
+    """The answer to a request whose X-Request-Id is not a UUID; None: any is taken."""
     key: KeyChoice = KeyChoice()
     body: BodyChoice = BodyChoice()
     shapes: dict[str, ShapeChoice] = {}
@@ -357,6 +365,8 @@ class OpenChoices(Part, frozen=True):
     """Whether `echo` repeats the prompt."""
     usage_of_first: bool = False
     """Whether the usage counts the first choice alone."""
+    logprobs_need_top: bool = False
+    """Whether a chat gives log probabilities only where the number of alternatives is asked for; zero gives one."""
     usage_per_choice: bool = False
     """Whether a stream of several choices tells a usage for each of them, as it ends."""
     usual_top_logprobs: int = 0

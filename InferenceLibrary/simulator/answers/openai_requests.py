@@ -144,6 +144,7 @@ class Ask:
     temperature: float | None = None
     ignore_eos: bool = False
     logprobs: int | None = None  # top alternatives asked for
+    top_given: bool = False  # whether their number was given
     echo: bool = False
     response_format: dict[str, Any] | None = None
     tools: list[dict[str, Any]] = field(default_factory=list)

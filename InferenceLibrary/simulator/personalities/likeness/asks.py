@@ -92,6 +92,7 @@ def ask_of(api: str, data: dict[str, Any], model: str, prompt: PromptChoices) ->
     ask.ignore_eos = data.get("ignore_eos") is True
     ask.echo = api == "completions" and data.get("echo") is True
     ask.logprobs = _logprobs(api, data)
+    ask.top_given = data.get("top_logprobs") is not None
     ask.response_format = _format(data)
     ask.tools = _tools(api, data)
     ask.tool_choice = _choice(api, data)

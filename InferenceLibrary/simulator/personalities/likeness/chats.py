@@ -70,6 +70,8 @@ class Writer:
         names["text"] = names["content"] = text
         if output.tool_calls:
             names["content"] = self._beside_a_call()
+            called = output.tool_calls[0]["function"]
+            names["function_call"] = {"name": called["name"], "arguments": called["arguments"]}
         return fill(self._parts.get("choice"), names.plus(message=fill(self._parts.get("message"), names)))
 
     def _beside_a_call(self) -> Any:
@@ -123,6 +125,8 @@ class Writer:
             entry = token_logprob(token, top)
             tops = [fill(parts.get("top"), self._scored(one)) for one in entry["top_logprobs"]]
             content.append(fill(parts["logprob"], self._scored(entry).plus(top=tops)))
+        if "logprobs" in parts:
+            return fill(parts["logprobs"], self._names.plus(entries=content))
         return {"content": content}
 
     def _scored(self, entry: dict[str, Any]) -> Names:
@@ -202,7 +206,8 @@ class Writer:
         for place, call in enumerate(output.tool_calls):
             function = call["function"]
             text = function["arguments"]
-            more = names.plus(call_id=self._call_id(names), name=function["name"], arguments=text, index=place)
+            more = names.plus(name=function["name"], arguments=text, index=place)
+            more["call_id"] = self._call_id(more)
             if "arguments_piece" not in self._parts:
                 yield Event(self._chunk("call_piece", more), "tool", tokens=max(1, output.tool_tokens))
                 continue

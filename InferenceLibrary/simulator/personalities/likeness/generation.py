@@ -32,6 +32,8 @@ def settle(ask: Ask, choices: OpenChoices, api: str) -> None:
     if not choices.several:
         ask.n = 1
     ask.echo = ask.echo and choices.echoes
+    if api == "chat" and choices.logprobs_need_top and ask.logprobs is not None:
+        ask.logprobs = max(1, ask.logprobs) if ask.top_given else None
     if ask.tool_choice == "odd":
         ask.tool_choice = choices.tools.odd
     if ask.tool_choice == "null":
@@ -119,7 +121,8 @@ def _tools(generator: Generator, turn: Turn, ask: Ask, output: Output, choices: 
         return
     text = as_text(output.tool_calls)
     cut = len(text) / choices.tools.characters > limit
-    if cut or ask.tool_choice in ("none", "lost") or not ask.tools:
+    by_itself = choices.tools.auto == "text" and ask.tool_choice == "auto"
+    if cut or by_itself or ask.tool_choice in ("none", "lost") or not ask.tools:
         if choices.tools.none == "call" and ask.tools and not cut:
             return
         lost = ask.tool_choice == "lost" or (cut and choices.tools.cut == "nothing")

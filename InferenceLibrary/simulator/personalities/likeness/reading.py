@@ -32,7 +32,7 @@ def body_of(request: Request, choice: BodyChoice) -> dict[str, Any]:
         raise Refusal("not utf-8", f"The body is not UTF-8: {error.reason} at byte {error.start}") from None
     data = _json(text.removeprefix("\ufeff") if choice.byte_order_mark else text, choice)
     if not choice.surrogates and _has_surrogate(data):
-        raise Refusal("not json", "The body holds half a character", value=0)
+        raise Refusal("half character", "The body holds half a character", value=0)
     if data is None and choice.null_is_empty:
         return {}
     if not isinstance(data, dict):

@@ -21,11 +21,12 @@ _TRUTHS = {"true": True, "false": False, "yes": True, "no": False, "on": True, "
 class Refusal(ApiError):
     """A request is refused by an error of the dialect. `values` are what its templates may name."""
 
-    def __init__(self, name: str, message: str, *, streamed: bool = False, **values: Any) -> None:
+    def __init__(self, name: str, message: str, *, streamed: bool = False, silent: bool = False, **values: Any) -> None:
         super().__init__(400, message, param=values.get("param"))
         self.name = name
         self.values = values
         self.streamed = streamed
+        self.silent = silent
 
 
 # Fields
@@ -169,7 +170,7 @@ def refuse(
             raise Refusal(
                 one.error, f"'{where}' is not taken as it is", own_param=one.param, says=one.message,
                 field=one.param or where, value=_value_at(where, data),
-                streamed=bool(one.streamed) and data.get("stream") is True,
+                streamed=bool(one.streamed or one.silent) and data.get("stream") is True, silent=one.silent,
                 **{name.lstrip("$"): value for name, value in counted.items()},
             )  # fmt: skip
 

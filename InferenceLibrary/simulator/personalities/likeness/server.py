@@ -27,9 +27,11 @@ if TYPE_CHECKING:
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _ERROR = ErrorChoice(status=500)
 _SHAPE = ShapeChoice(body={"error": {"message": "$message_of_error", "type": "$error_type|null"}})
+_ANY = "00000000-0000-0000-0000-000000000000"
+_UUID = re.compile(r"[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 GENERATING = frozenset({"chat", "completions", "responses", "messages", "embeddings", "rerank", "score"})
 """What is counted, and gets faults."""
-_APIS = GENERATING | {"count_tokens", "tokenize", "detokenize"}
+_APIS = GENERATING | {"count_tokens", "tokenize", "detokenize", "models"}
 
 
 class LikenessBase(OpenAI):
@@ -103,6 +105,7 @@ class LikenessBase(OpenAI):
         if turn is not None:
             headers = turn.request.headers
             known["origin"] = headers.get("origin", ABSENT)
+            known["if_origin"] = "true" if "origin" in headers else ABSENT
             known["host"] = headers.get("host", "")
             known["path"], known["method"] = turn.request.path, turn.request.method
             known["right"] = turn.request.path.replace("//", "/").rstrip("/")
@@ -112,6 +115,8 @@ class LikenessBase(OpenAI):
 
     def _headers(self, turn: Turn) -> tuple[tuple[str, str], ...]:
         more = self.choices.head_headers if turn.request.method == "HEAD" else {}
+        if self.choices.ok_headers and turn.status < 300 and self._api_of(turn.request.path):
+            more = {**more, **self.choices.ok_headers}
         return self.filled_headers({**self.choices.headers, **more}, turn)
 
     def filled_headers(self, headers: Mapping[str, str], turn: Turn) -> tuple[tuple[str, str], ...]:
@@ -154,10 +159,11 @@ class LikenessBase(OpenAI):
         shape = self.choices.shapes.get(choice.shape, _SHAPE)
         body = fill(shape.body, names)
         if isinstance(error, Refusal) and error.streamed:
-            events = [Event(body, "error")]
-            if self.choices.done:
+            events = [] if error.silent else [Event(body, "error")]
+            if self.choices.done and not error.silent:
                 events.append(Event(DONE, "done"))
-            return Draft(content_type=self.choices.stream_type, events=events)
+            headers = list(self.choices.stream_headers.items())
+            return Draft(content_type=self.choices.stream_type, headers=headers, events=events)
         kind = self.choices.json_type if shape.content_type is None else shape.content_type
         headers = [(key, str(fill(value, names))) for key, value in choice.headers.items()]
         return Draft(status, kind, headers, body.encode() if isinstance(body, str) else body)
@@ -199,6 +205,8 @@ class LikenessBase(OpenAI):
                 return choices.preflight
             if choices.options is not None:
                 return choices.options
+        if choices.request_id is not None and not _UUID.fullmatch(request.headers.get("x-request-id", _ANY)):
+            return choices.request_id
         if choices.key.first:
             self._check_key(request)
         methods = self.find(request.path)
