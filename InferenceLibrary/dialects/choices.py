@@ -33,8 +33,8 @@ NAMES = frozenset(_NAMES.split())
 """What a template may name."""
 
 ERRORS = (
-    "no route", "wrong method", "no key", "wrong key", "content type", "empty body", "not utf-8", "not json", "half character",
-    "not an object", "missing", "type", "range", "model", "too long", "other",
+    "no route", "wrong method", "no key", "wrong key", "content type", "empty body", "not utf-8", "not json",
+    "half character", "not an object", "missing", "type", "range", "model", "too long", "other",
 )  # fmt: skip
 """The errors that the stand-in asks for by itself; a dialect adds those that its `refuses` name."""
 
@@ -44,8 +44,8 @@ APIS = (
 )  # fmt: skip
 
 ANSWERS = {
-    "chat": "answer choice message call logprobs logprob top usage chunk opening piece finish usage_chunk call_piece timings "
-    "arguments_piece reasoning_piece",
+    "chat": "answer choice message call logprobs logprob top usage chunk opening piece finish usage_chunk call_piece "
+    "arguments_piece timings",
     "completions": "answer choice logprobs usage chunk piece finish usage_chunk",
     "responses": "answer message part call usage reasoning tool other_tool",
     "response_events": "response.created response.in_progress response.output_item.added response.content_part.added "

@@ -47,11 +47,11 @@ def test_a_wrong_word_is_told(tmp_path: Path, choices: str, said: str) -> None:
 
 def test_a_range_holds_only_the_choices_that_differ(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(
-        f"{HEAD}choices: {{headers: {{a: x, b: y}}, errors: {{type: {{status: 400, type: Bad}}}}, slash: 307}}\n"
+        f"{HEAD}choices: {{headers: {{a: x, b: y}}, errors: {{type: {{status: 400, type: Bad}}}}, several: false}}\n"
     )
     older = tmp_path / "older.yaml"
     older.write_text(f"{HEAD}extends: mine\nchoices: {{headers: {{b: z}}, errors: {{type: {{status: 500}}}}}}\n")
     choices = load_dialect(str(older)).dialect.choices
     assert choices is not None
     assert choices.headers == {"a": "x", "b": "z"}
-    assert (choices.errors["type"].status, choices.errors["type"].type, choices.slash) == (500, "Bad", 307)
+    assert (choices.errors["type"].status, choices.errors["type"].type, choices.several) == (500, "Bad", False)

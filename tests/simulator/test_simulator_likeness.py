@@ -19,7 +19,7 @@ choices:
   flags: {tools: {kind: bool}, old: {kind: bool}, alias: {sets: served-model-name}}
   headers: {x-mine: 'v${version}'}
   json_type: application/json; charset=utf-8
-  slash: 307
+  redirects: {'*': {status: 307, content_type: '', headers: {location: 'http://${host}${right}'}}}
   key: {guarded: '^/v1', open: [/v1/free], headers: [api-key]}
   body: {content_types: json, trailing: true}
   done: false
