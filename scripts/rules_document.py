@@ -66,7 +66,8 @@ The import setting `rules`, `Use Rules` for the rest of a test or suite, and `ru
 | `off` | calls are not judged | calls are not judged |
 
 The suites of this project run with `fail-tagged`, so that a server that breaks a rule fails one test and not a hundred.
-At the simulator, and at whatever else offers `fault injection`, `fail-tagged` counts as `fail`: every test fails.
+At the simulator, and at whatever else offers `fault injection`, `fail-tagged` is `fail-should`: every test fails,
+unless the rule is a should rule that rests on times, which a busy machine breaks too.
 A test that provokes a breach names it: `Use Rules    fail    leave_out=F8`. What is left out is told as waived.
 
 ## Rules of your own

@@ -10,17 +10,21 @@ from typing import TYPE_CHECKING, Any, Literal
 from assertionengine import AssertionOperator
 from robot.api.deco import keyword
 
+from InferenceLibrary.durations import parse_duration
 from InferenceLibrary.errors import ProgramError, TargetError, describe
 from InferenceLibrary.keywords.shared.arguments import command_of, plain, plain_mapping, profile_or_current
 from InferenceLibrary.keywords.shared.assertions import check_number, check_text
 from InferenceLibrary.keywords.shared.base import KeywordGroup
 from InferenceLibrary.programs.result import RunResult
-from InferenceLibrary.types import JsonObject
+from InferenceLibrary.types import JsonObject, seconds
 
 if TYPE_CHECKING:
     from InferenceLibrary.programs.checks import ProgramUnderTest
 
 OutputStream = Literal["stdout", "stderr"]
+
+_PATIENCE = 10.0
+"""Seconds that a program may take of which no profile tells more."""
 
 
 class ProgramKeywords(KeywordGroup):
@@ -84,7 +88,7 @@ class ProgramKeywords(KeywordGroup):
     def run_program(
         self,
         *command: Any,
-        timeout: timedelta = timedelta(seconds=10),
+        timeout: timedelta | None = None,
         environment: JsonObject | None = None,
         cwd: Path | None = None,
         stdin: str | None = None,
@@ -98,7 +102,7 @@ class ProgramKeywords(KeywordGroup):
         Args:
             command: The program and its arguments. When the first one begins with `-`, or none is given, the program
                 is the one under test ([Use Program]).
-            timeout: How long it may take.
+            timeout: How long it may take; 10 s by default, and for the program under test what its profile says.
             environment: Variables set beside those of this process, as a JSON object.
             cwd: Its working directory.
             stdin: Text on its standard input, which is empty by default.
@@ -120,9 +124,14 @@ class ProgramKeywords(KeywordGroup):
         ```
         """
         arguments = [plain(self.context, part) for part in command]
+        patience = seconds(timeout)
         if not arguments or arguments[0].startswith("-"):
-            arguments = [*self._program().command, *arguments]
-        return self._run(arguments, timeout, env=plain_mapping(self.context, environment), cwd=cwd, stdin=stdin)
+            program = self._program()
+            arguments = [*program.command, *arguments]
+            patience = patience or program.timeout
+        return self._run(
+            arguments, patience or _PATIENCE, env=plain_mapping(self.context, environment), cwd=cwd, stdin=stdin
+        )
 
     @keyword(tags=["program", "assertion"])
     def program_should_exist(self, program: str | None = None) -> str:
@@ -151,14 +160,12 @@ class ProgramKeywords(KeywordGroup):
         return str(path)
 
     @keyword(tags=["program", "assertion"])
-    def program_version_should_match(
-        self, pattern: str | None = None, *, timeout: timedelta = timedelta(seconds=10)
-    ) -> str:
+    def program_version_should_match(self, pattern: str | None = None, *, timeout: timedelta | None = None) -> str:
         """Check the version that the program under test prints, and return it.
 
         Args:
             pattern: Regular expression that is searched in the text; by default the profile's, else any version number.
-            timeout: How long the program may take.
+            timeout: How long the program may take; what its profile says by default, else 10 s.
 
         Raises:
             CheckFailure: The exit code is not 0, or the text does not match on the stream where it belongs.
@@ -183,7 +190,7 @@ class ProgramKeywords(KeywordGroup):
         *words: str,
         matching: str | None = None,
         ignore_case: bool = False,
-        timeout: timedelta = timedelta(seconds=10),
+        timeout: timedelta | None = None,
     ) -> str:
         """Check that the help of the program under test mentions every word, and return the help.
 
@@ -191,7 +198,7 @@ class ProgramKeywords(KeywordGroup):
             words: Texts that must occur, such as options, each as it stands; not empty.
             matching: Regular expression in their place; `^` and `$` stand for the ends of a line.
             ignore_case: Whether upper and lower case are the same.
-            timeout: How long the program may take.
+            timeout: How long the program may take; what its profile says by default, else 10 s.
 
         Raises:
             CheckFailure: The exit code is not 0; a word is missing, with the nearest lines; nothing is looked for, an
@@ -219,7 +226,7 @@ class ProgramKeywords(KeywordGroup):
         *words: str,
         matching: str | None = None,
         ignore_case: bool = False,
-        timeout: timedelta = timedelta(seconds=10),
+        timeout: timedelta | None = None,
     ) -> str:
         """Check that the help of the program under test mentions none of several words, and return the help.
 
@@ -227,7 +234,7 @@ class ProgramKeywords(KeywordGroup):
             words: Texts that must not occur, such as options that were taken out, each as it stands; not empty.
             matching: Regular expression in their place; `^` and `$` stand for the ends of a line.
             ignore_case: Whether upper and lower case are the same.
-            timeout: How long the program may take.
+            timeout: How long the program may take; what its profile says by default, else 10 s.
 
         Raises:
             CheckFailure: The exit code is not 0, or there is no help; a word is there, with its lines; nothing is
@@ -255,7 +262,7 @@ class ProgramKeywords(KeywordGroup):
         exit_code: int | None = None,
         contains: str | None = None,
         stream: OutputStream | None = None,
-        timeout: timedelta = timedelta(seconds=5),
+        timeout: timedelta | None = None,
     ) -> RunResult:
         """Check that the program under test refuses arguments in a way that helps, and return how it did.
 
@@ -267,7 +274,7 @@ class ProgramKeywords(KeywordGroup):
             exit_code: The exit code that is right; by default the profile's, else any but 0.
             contains: Text that the message must hold; by default any one of the arguments.
             stream: Where the message must stand; by default where the profile says, else on `stderr`.
-            timeout: How long the program may take.
+            timeout: How long the program may take; what its profile says by default, else 10 s.
 
         Raises:
             CheckFailure: One of this does not hold; with the program's output.
@@ -393,18 +400,20 @@ class ProgramKeywords(KeywordGroup):
             else Report(("--version",)),
             help=Report(tuple(usage.arguments), usage.stream, usage.pattern) if usage else Report(("--help",)),
             bad_argument=Refusal(tuple(refusal.exit_codes), refusal.stream),
+            subcommand=tuple(part.subcommand),
+            timeout=parse_duration(part.timeout),
         )
 
-    def _runner(self, program: ProgramUnderTest, timeout: timedelta) -> Any:
+    def _runner(self, program: ProgramUnderTest, timeout: timedelta | None) -> Any:
         def run(arguments: Sequence[str]) -> RunResult:
-            return self._run([*program.command, *arguments], timeout)
+            return self._run([*program.command, *arguments], seconds(timeout) or program.timeout)
 
         return run
 
-    def _run(self, command: Sequence[str], timeout: timedelta, **options: Any) -> RunResult:
+    def _run(self, command: Sequence[str], timeout: float, **options: Any) -> RunResult:
         from InferenceLibrary.programs.run import run_program
 
-        result = run_program(command, timeout=timeout.total_seconds(), redactor=self.context.redactor, **options)
+        result = run_program(command, timeout=timeout, redactor=self.context.redactor, **options)
         self.log.info(str(result))
         for name in ("stdout", "stderr"):
             if result.stream(name).strip():

@@ -28,8 +28,8 @@ class RuleKeywords(KeywordGroup):
         Args:
             rules: `warn`: a broken must rule is a warning, once a server; `fail`: it fails the call; `fail-should`: a
                 broken should rule does too; `fail-tagged`: a broken must rule fails the calls of tests with its tag,
-                such as `rule:C6`, and is a warning in others (at a server that offers `fault injection` every call
-                fails); `off`: calls are not judged.
+                such as `rule:C6`, and is a warning in others (a server that offers `fault injection` is held to
+                `fail-should`); `off`: calls are not judged.
             files: Python files with rules of one's own.
             leave_out: Ids of rules that are told, and not held against the server: `F10`, or `["F10", "W1"]`.
 

@@ -10,7 +10,13 @@ from assertionengine import AssertionOperator
 from robot.api.deco import keyword
 
 from InferenceLibrary.errors import CheckFailure, TerminalError, describe
-from InferenceLibrary.keywords.shared.arguments import command_of, plain, plain_mapping, profile_or_current
+from InferenceLibrary.keywords.shared.arguments import (
+    command_of,
+    placeholders_of,
+    plain,
+    plain_mapping,
+    profile_or_current,
+)
 from InferenceLibrary.keywords.shared.assertions import check_number
 from InferenceLibrary.keywords.shared.terminal_base import TerminalGroup, check_exit
 from InferenceLibrary.terminal.answer import TerminalAnswer
@@ -57,7 +63,7 @@ class TerminalChatKeywords(TerminalGroup):
             continuation: What is typed before Enter to go on on the next line, for questions of several lines.
             columns: Width of the screen in cells.
             rows: Height of the screen in cells.
-            environment: Variables set beside those of this process, as a JSON object.
+            environment: Variables set beside those of this process and of the profile, as a JSON object.
             cwd: The program's working directory.
             alias: A name for the `terminal` argument of other keywords.
             timeout: How long the first prompt may take: the program may load a model before it.
@@ -80,7 +86,7 @@ class TerminalChatKeywords(TerminalGroup):
         """
         from InferenceLibrary.terminal.chat import ChatStyle, ChatTerminal
 
-        words, style = self._chat(command, profile, options)
+        words, style, variables = self._chat(command, profile, options)
         words += tuple(arguments or ())
         changes = {
             "prompt": prompt, "answer_end": answer_end, "quit_command": quit_command, "continuation": continuation
@@ -94,7 +100,7 @@ class TerminalChatKeywords(TerminalGroup):
                 timeout=timeout.total_seconds(),
                 columns=columns,
                 rows=rows,
-                env=plain_mapping(self.context, environment),
+                env={**variables, **plain_mapping(self.context, environment)},
                 cwd=cwd,
                 recording=recording,
                 redactor=self.context.redactor,
@@ -330,16 +336,17 @@ class TerminalChatKeywords(TerminalGroup):
 
     def _chat(
         self, command: tuple[Any, ...], profile: str | None, options: JsonObject | None
-    ) -> tuple[tuple[str, ...], ChatStyle]:
+    ) -> tuple[tuple[str, ...], ChatStyle, dict[str, str]]:
+        from InferenceLibrary.servers.command import filled
         from InferenceLibrary.terminal.chat import ChatStyle
 
         if command:
-            return tuple(plain(self.context, part) for part in command), ChatStyle()
+            return tuple(plain(self.context, part) for part in command), ChatStyle(), {}
         found = profile_or_current(self.context, profile)
         words = command_of(self.context, found, "terminal", options)
         part = found.terminal
         assert part is not None  # command_of has refused a profile without it
-        return words, ChatStyle(
+        style = ChatStyle(
             prompt=part.prompt,
             answer_end=part.answer_end,
             quit_command=part.quit_command,
@@ -348,3 +355,5 @@ class TerminalChatKeywords(TerminalGroup):
             continuation=part.continuation,
             commands=part.commands,
         )
+        placeholders = placeholders_of(self.context, found)
+        return words, style, {name: filled(value, placeholders) for name, value in part.environment.items()}

@@ -42,6 +42,10 @@ class ProgramUnderTest:
     version: Report = field(default_factory=lambda: Report(("--version",)))
     help: Report = field(default_factory=lambda: Report(("--help",)))
     bad_argument: Refusal = field(default_factory=Refusal)
+    subcommand: tuple[str, ...] = ()
+    """Words that come before the arguments that it must refuse, such as `serve`."""
+    timeout: float = 10.0
+    """Seconds that one run may take."""
 
     @property
     def name(self) -> str:
@@ -155,7 +159,7 @@ def check_refusal(
         CheckFailure: One of this does not hold, or `contains` is empty.
     """
     refuse_empty("the message", contains)
-    result = run(arguments)
+    result = run([*program.subcommand, *arguments])
     codes = tuple(exit_codes) or program.bad_argument.exit_codes
     where = stream or program.bad_argument.stream
     what = f"{program.name} {' '.join(result.command[1:])}".rstrip()
@@ -169,7 +173,7 @@ def check_refusal(
             f"{what} was refused with another exit code", f"{_any_of(codes)}", f"{result.exit_code}", result, shown
         )
     message, other = result.stream(where), result.stream(STREAMS[1 - STREAMS.index(where)])
-    named = [contains] if contains is not None else [word for word in result.command[1:] if word]
+    named = [contains] if contains is not None else [word for word in arguments if word]
     if not message.strip():
         got = "nothing there, but text on the other stream" if other.strip() else "nothing on any stream"
         raise _failure(f"{what} was refused without a message on {where}", f"text on {where}", got, result, shown)

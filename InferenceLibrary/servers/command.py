@@ -15,7 +15,7 @@ from typing import Any
 from InferenceLibrary.durations import parse_duration
 from InferenceLibrary.errors import ProfileError, ServerError, describe
 from InferenceLibrary.processes.find import find_program
-from InferenceLibrary.servers.profile import Option
+from InferenceLibrary.servers.sections import Option
 
 MODEL_FOLDER = "TEST_MODEL_PATH"
 """Environment variable with the folder below which relative model files are looked up."""
@@ -32,6 +32,7 @@ def build_command(
     flags: bool = True,
     also_allowed: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
+    alternatives: Sequence[Sequence[str]] = (),
 ) -> list[str]:
     """Return the arguments that start a program.
 
@@ -45,9 +46,10 @@ def build_command(
         flags: Whether options with a flag are put on the command line; without, they only fill placeholders.
         also_allowed: Names that the caller takes beside the options, for the error about an unknown one.
         environment: Where options' variables are read; the process's own by default.
+        alternatives: Groups of options of which exactly one is given.
 
     Raises:
-        ProfileError: An option is unknown, missing, or has a value of the wrong type.
+        ProfileError: An option is unknown, missing, given beside its alternative, or has a value of the wrong type.
         ProgramError: A program cannot be found, or cannot be run.
         ServerError: A file that an option names cannot be found.
     """
@@ -61,8 +63,11 @@ def build_command(
                 f"Profile '{source}' has no option '{name}': expected one of {', '.join(allowed) or 'none'}.{meant}"
             )
     values = dict(placeholders) | {"python": sys.executable}
+    displaced = {name for group in alternatives for name in _displaced(group, options, given, environment, source)}
     flagged: list[str] = []
     for name, option in options.items():
+        if name in displaced:
+            continue
         on_line = flags and option.flag is not None
         if not on_line and f"{{{name}}}" not in " ".join(command):
             continue
@@ -87,6 +92,39 @@ def build_command(
     argv = [_fill(part, values) for part in command]
     argv[0] = str(find_program(argv[0], env=environment))
     return argv + flagged + list(arguments)
+
+
+def _displaced(
+    group: Sequence[str],
+    options: Mapping[str, Option],
+    given: Mapping[str, Any],
+    environment: Mapping[str, str],
+    source: str,
+) -> set[str]:
+    """Return the options of a group in whose place another one is given, by the start or by the environment."""
+    named = [name for name in group if given.get(name) not in (None, "")]
+    if len(named) > 1:
+        raise ProfileError(f"Profile '{source}' takes one of the options {_any(group)}, got {_both(named)}.")
+    if not named:
+        named = [name for name in group if environment.get(options[name].environment or "")][:1]
+    if not named:
+        named = [name for name in group if options[name].default is not None][:1]
+    if not named:
+        ways = [_ways(name, options[name]) for name in group]
+        hints = " ".join(dict.fromkeys(options[name].hint for name in group if options[name].hint))
+        hint = f" Hint: {hints}" if hints else ""
+        raise ProfileError(
+            f"Profile '{source}' needs one of the options {_any(group)}: give {' or '.join(ways)}.{hint}"
+        )
+    return set(group) - set(named)
+
+
+def _any(names: Sequence[str]) -> str:
+    return " or ".join(f"'{name}'" for name in names)
+
+
+def _both(names: Sequence[str]) -> str:
+    return " and ".join(f"'{name}'" for name in names)
 
 
 def _items(option: Option, value: Any) -> list[Any]:
@@ -142,19 +180,29 @@ def _found_file(name: str, option: Option, text: str, environment: Mapping[str, 
 
 
 def _missing(source: str, name: str, option: Option) -> str:
-    ways = [f"{name}=..."]
-    if option.environment:
-        ways.append(f"the environment variable {option.environment}")
     hint = f" Hint: {option.hint}" if option.hint else ""
-    return (
-        f"Profile '{source}' needs the option '{name}' ({option.help or option.type}): give {' or '.join(ways)}.{hint}"
-    )
+    needed = f"Profile '{source}' needs the option '{name}' ({option.help or option.type})"
+    return f"{needed}: give {_ways(name, option)}.{hint}"
+
+
+def _ways(name: str, option: Option) -> str:
+    variable = f" or the environment variable {option.environment}" if option.environment else ""
+    return f"{name}=...{variable}"
+
+
+_BRACES = str.maketrans("{}", "\ue000\ue001")
+_BRACES_AGAIN = str.maketrans("\ue000\ue001", "{}")
+
+
+def literal(text: str) -> str:
+    """Return a text whose braces are not placeholders, for a place in a command or a variable that is filled later."""
+    return text.translate(_BRACES)
 
 
 def _fill(part: str, values: Mapping[str, str]) -> str:
-    return re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], ""), part)
+    return re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], ""), part).translate(_BRACES_AGAIN)
 
 
 def filled(text: str, placeholders: Mapping[str, str]) -> str:
     """Fill what is known; other braces belong to the value."""
-    return re.sub(r"\{(\w+)\}", lambda match: placeholders.get(match[1], match[0]), text)
+    return re.sub(r"\{(\w+)\}", lambda match: placeholders.get(match[1], match[0]), text).translate(_BRACES_AGAIN)

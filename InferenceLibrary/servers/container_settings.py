@@ -20,7 +20,8 @@ from InferenceLibrary.errors import ServerError, describe
 from InferenceLibrary.processes.owner import labels
 from InferenceLibrary.processes.ports import LOOPBACK
 from InferenceLibrary.servers.checks import Check
-from InferenceLibrary.servers.profile import Health, Profile
+from InferenceLibrary.servers.profile import Profile
+from InferenceLibrary.servers.sections import Health
 
 _OURS = {
     "command": "command", "detach": None, "environment": "environment", "image": "image", "name": "alias",

@@ -18,7 +18,8 @@ from InferenceLibrary.modelfiles.info import SUFFIXES
 from InferenceLibrary.programs.result import RunResult
 
 if TYPE_CHECKING:
-    from InferenceLibrary.servers.profile import Option, Profile
+    from InferenceLibrary.servers.profile import Profile
+    from InferenceLibrary.servers.sections import Option
 
 FILE, FOLDER, PATH, FILENAME, DRY_RUN = "model_file", "model_folder", "model_path", "model_filename", "dry_run"
 _SHOWN_LINES = 12
@@ -131,6 +132,7 @@ class Loader:
             self.options(model, dry_run=dry_run),
             source=self.profile.name,
             placeholders={"port": str(port), "host": LOOPBACK, "model": self.profile.model or ""},
+            alternatives=self.profile.start.alternatives,
         )
 
     @property

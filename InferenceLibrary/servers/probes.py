@@ -13,7 +13,7 @@ from InferenceLibrary.client.http import Client
 from InferenceLibrary.client.sending import ANY_STATUS, Sending
 from InferenceLibrary.errors import RequestError, StreamError
 from InferenceLibrary.servers.limited import within
-from InferenceLibrary.servers.profile import Health
+from InferenceLibrary.servers.sections import Health
 
 OK = "ok"
 NO_HOST = "no such host name"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -19,9 +19,22 @@ from InferenceLibrary.errors import ProfileError
 from InferenceLibrary.protocol.capabilities import CAPABILITIES, unknown_capability
 from InferenceLibrary.protocol.rules.rule import Reference
 from InferenceLibrary.protocol.rules.verdicts import Waiver
-from InferenceLibrary.servers.ready_check import ReadyCheck, ready_check_problem
+from InferenceLibrary.servers.command import literal
+from InferenceLibrary.servers.ready_check import ready_check_problem
+from InferenceLibrary.servers.sections import (
+    Hint,
+    MetricsSection,
+    ModelRoutes,
+    Option,
+    Part,
+    ProgramSection,
+    Ready,
+    Start,
+    Stop,
+    TerminalSection,
+)
 from InferenceLibrary.sizes import parse_bytes
-from InferenceLibrary.typed_yaml import DURATION, locator, parse_yaml
+from InferenceLibrary.typed_yaml import locator, parse_yaml
 
 Place = Callable[[str], str]
 """Tells where a key stands, for errors: file, line and key."""
@@ -30,189 +43,7 @@ SHIPPED = Path(__file__).parent / "profiles"
 """Where the profiles lie that come with the library."""
 
 
-class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Base of all parts of a profile."""
-
-
-class Option(_Part, frozen=True):
-    """An option that `Start Server` takes for this kind of server."""
-
-    help: str = ""
-    type: Literal["text", "integer", "number", "duration", "switch", "list", "path", "model-file", "program"] = "text"
-    """`switch` adds the flag alone, `list` repeats it; `model-file` is looked up below `TEST_MODEL_PATH`, `program`
-    beside the running Python and on the PATH."""
-    flag: str | None = None
-    """How it is put on the command line; without one it only fills its `{placeholder}`."""
-    format: str = "{value}"
-    """How the value is written: `{value}`; for durations also `{milliseconds}`."""
-    default: str | int | float | bool | list[str] | None = None
-    environment: str | None = None
-    """Variable that is read when the option is not given."""
-    required: bool = False
-    hint: str = ""
-    """What to do when it is missing or cannot be found."""
-
-
-class Gpu(_Part, frozen=True):
-    """What GPUs must be like before the server starts, and are again after it has ended."""
-
-    most_used: str = "1 GB"
-    """Memory in use on each GPU, at most; drivers and desktops hold some hundred megabytes."""
-    wait: DURATION = "30s"
-    """How long the memory of a server that has just ended may take to come free."""
-
-
-class Start(_Part, frozen=True):
-    """How the process is started."""
-
-    command: Annotated[list[str], msgspec.Meta(min_length=1)]
-    """Arguments with placeholders: `{port}`, `{host}`, `{model}`, `{python}`, `{profile_dir}`, every option by name."""
-    environment: dict[str, str] = {}
-    """Variables set for the process; `{port}`, `{host}` and `{model}` are filled."""
-    announcement: str | None = None
-    """Pattern of the line that tells where the server listens; its group `url` or `port` is read and port 0 is passed.
-    Without one, a free port is chosen and passed."""
-    restart: bool = False
-    """Whether the program is started again whenever it ends by itself, as a forwarder that drops. Its port is chosen
-    and passed, so that it stays; an announcement then only tells that it listens."""
-    daemon: bool = False
-    """Whether the program puts itself into the background: when it ends with 0, what it left behind is the server.
-    Linux only."""
-    gpu: Gpu | None = None
-    """Refuse to start where GPU memory is held by others. None: do not look."""
-    options: dict[str, Option] = {}
-
-
-class Health(_Part, frozen=True):
-    """The request that tells whether the server is up."""
-
-    path: str = "/health"
-    statuses: list[int] = msgspec.field(default_factory=lambda: [200])
-    bodies: list[Literal["any", "empty", "ok", "status"]] = msgspec.field(default_factory=lambda: ["any"])
-    """Accepted bodies: `empty`; the text `ok` in any case; a JSON object whose `status` is `ok`, `healthy`, `ready`,
-    `up` or `running`; or any."""
-
-
-class Budgets(_Part, frozen=True):
-    """How long each stage of a start may take, counted from the end of the one before; by default what is left of
-    `timeout`."""
-
-    listening: DURATION | None = None
-    """Until the port accepts connections, or is announced."""
-    healthy: DURATION | None = None
-    """Until the health route answers as expected; loading a model falls into this stage or the one before."""
-    model_listed: DURATION | None = None
-    """Until the model list names the model."""
-    checks_passed: DURATION | None = None
-    """Until all checks of one's own have passed."""
-    first_token: DURATION | None = None
-    """Until a token has been generated."""
-
-
-class Ready(_Part, frozen=True):
-    """When the server counts as ready."""
-
-    health: Health | None = Health()
-    """None: no health route; listening is enough."""
-    first_token: Literal["chat", "completion", "none"] = "chat"
-    """The generation that must give a token before the server counts as ready; servers that list a model or answer
-    health checks may still be minutes away from it."""
-    model_list: str | None = None
-    """Path of the model list that must name the model, such as `/v1/models`. None: the list is not asked."""
-    checks: list[ReadyCheck] = []
-    """Checks of one's own, asked one after the other before the first token, each until it passes."""
-    timeout: DURATION = "60s"
-    """How long the whole start may take."""
-    budgets: Budgets = Budgets()
-
-
-class Stop(_Part, frozen=True):
-    """How the process is ended: a signal, a grace, then KILL for all that it started."""
-
-    grace: DURATION = "10s"
-    """How long the signal may take."""
-    signal: Literal["TERM", "INT", "QUIT", "HUP"] = "TERM"
-    to: Literal["group", "server"] = "group"
-    """Who gets the signal: the server's process group, as from a terminal, or the server alone, as in a container."""
-
-
-class Probe(_Part, frozen=True):
-    """One way to run the program that must succeed, and what it prints where."""
-
-    arguments: list[str]
-    stream: Literal["stdout", "stderr"] = "stdout"
-    pattern: str = "."
-
-
-class BadArgument(_Part, frozen=True):
-    """What the program does with arguments that it does not know."""
-
-    exit_codes: list[int] = msgspec.field(default_factory=lambda: [1, 2])
-    stream: Literal["stdout", "stderr"] = "stderr"
-
-
-class ProgramSection(_Part, frozen=True):
-    """How the program behaves on a command line."""
-
-    command: Annotated[list[str], msgspec.Meta(min_length=1)]
-    version: Probe | None = None
-    help: Probe | None = None
-    bad_argument: BadArgument = BadArgument()
-
-
-class TerminalSection(_Part, frozen=True):
-    """How the program is used as a chat in a terminal."""
-
-    command: Annotated[list[str], msgspec.Meta(min_length=1)]
-    prompt: str
-    """Pattern of the line at which it waits for input."""
-    answer_end: str | None = None
-    """Pattern of the text that closes an answer (a line of statistics); None: the next prompt does."""
-    quit_command: str = "/exit"
-    quit_keys: tuple[str, ...] = ("Ctrl+D",)
-    """Keys that leave at the prompt."""
-    interrupt_keys: tuple[str, ...] = ("Ctrl+C",)
-    """Keys that stop an answer."""
-    interrupt_exit_code: int = 0
-    """Exit code when they are pressed at the prompt."""
-    continuation: str | None = None
-    """What is typed before Enter to go on on the next line; None: a question has one line."""
-    commands: dict[str, str] = {}
-    """What is typed for which purpose: `help`, `clear`, `regenerate`, `model` and the like."""
-    options: dict[str, Option] = {}
-
-
-class MetricsSection(_Part, frozen=True):
-    """Prometheus metrics, and which of them say what. A name that is not given is not known of this server."""
-
-    path: str = "/metrics"
-    running: list[str] = []
-    """Requests at work or waiting; all zero: the server is idle."""
-    requests: str | None = None
-    """Counter of requests that ended well."""
-    prompt_tokens: str | None = None
-    """Counter of prompt tokens."""
-    generation_tokens: str | None = None
-    """Counter of generated tokens."""
-
-
-class ModelRoutes(_Part, frozen=True):
-    """Where models are loaded and unloaded, by POST. `{model}` stands for the model's id."""
-
-    load: str = "/v1/models/{model}/load"
-    unload: str = "/v1/models/{model}/unload"
-    body_key: str | None = None
-    """Key of the body that carries the model's id; None: the path alone names it."""
-
-
-class Hint(_Part, frozen=True):
-    """A cause that is known by the words in the log."""
-
-    pattern: str
-    hint: str
-
-
-class Profile(_Part, frozen=True):
+class Profile(Part, frozen=True):
     """A kind of server."""
 
     title: str
@@ -234,13 +65,13 @@ class Profile(_Part, frozen=True):
     dialect: str | None = None
     """The dialect of the server, whose deviations are waived and whose capabilities hold: a name as in
     docs/dialects.md, with a version as in `vllm@0.32.0` or without, or the path of a file. None: it has none."""
-    waives: list[WaivedRule] = []
+    waives: list[WaivedRule] = msgspec.field(default_factory=list)
     """Further rules of the wire that are not held against it."""
-    offers: list[str] = []
+    offers: list[str] = msgspec.field(default_factory=list)
     """Capabilities that it has and no request finds out."""
-    lacks: dict[str, str] = {}
+    lacks: dict[str, str] = msgspec.field(default_factory=dict)
     """Capability to reason: what `Skip Unless Server Supports` skips."""
-    hints: list[Hint] = []
+    hints: list[Hint] = msgspec.field(default_factory=list)
     name: str = ""
     """How messages call it; the file's name without suffix by default."""
 
@@ -291,16 +122,20 @@ def _parsed(path: Path, text: str) -> Profile:
 def _in_its_folder(profile: Profile, folder: str) -> Profile:
     """Return a profile whose commands have the file's folder for `{profile_dir}`: what they run may lie beside it."""
 
+    # Braces in the folder's name are not placeholders.
+    kept = literal(folder)
+
     def put(text: str) -> str:
-        return text.replace("{profile_dir}", folder)
+        return text.replace("{profile_dir}", kept)
 
     parts: dict[str, Any] = {}
     for name, section in (("start", profile.start), ("program", profile.program), ("terminal", profile.terminal)):
         if section is not None:
             parts[name] = msgspec.structs.replace(section, command=[put(part) for part in section.command])
-    if profile.start is not None:
-        variables = {name: put(value) for name, value in profile.start.environment.items()}
-        parts["start"] = msgspec.structs.replace(parts["start"], environment=variables)
+    for name, section in (("start", profile.start), ("terminal", profile.terminal)):
+        if section is not None:
+            variables = {variable: put(value) for variable, value in section.environment.items()}
+            parts[name] = msgspec.structs.replace(parts[name], environment=variables)
     return msgspec.structs.replace(profile, **parts)
 
 
@@ -345,6 +180,7 @@ def _check(profile: Profile, place: Place) -> None:
     options: dict[str, Option] = {}
     if profile.start is not None:
         options = profile.start.options
+        _check_alternatives(profile.start, place)
         commands.append(("start.command", profile.start.command, options))
         if profile.start.announcement is not None:
             patterns.append(("start.announcement", profile.start.announcement))
@@ -377,8 +213,23 @@ def _check(profile: Profile, place: Place) -> None:
                     )
 
 
+def _check_alternatives(start: Start, place: Place) -> None:
+    """Refuse groups of options that are not options, or of which one is always needed."""
+    for index, group in enumerate(start.alternatives):
+        for name in group:
+            at = place(f"start.alternatives[{index}]")
+            if name not in start.options:
+                close = difflib.get_close_matches(name, start.options, n=1)
+                meant = f" Did you mean '{close[0]}'?" if close else ""
+                raise ProfileError(f"{at}: '{name}' is not one of the options of the start.{meant}")
+            if start.options[name].required:
+                raise ProfileError(f"{at}: the option '{name}' is required, so that no other can stand in its place.")
+
+
 def _check_readiness(profile: Profile, place: Place) -> None:
     durations = [("ready.timeout", profile.ready.timeout), ("stop.grace", profile.stop.grace)]
+    if profile.program is not None:
+        durations.append(("program.timeout", profile.program.timeout))
     stages = msgspec.structs.asdict(profile.ready.budgets)
     durations += [(f"ready.budgets.{stage}", budget) for stage, budget in stages.items() if budget is not None]
     if profile.start is not None and profile.start.gpu is not None:

@@ -12,7 +12,7 @@ import msgspec
 from InferenceLibrary.dialects import dialect as dialect_module
 from InferenceLibrary.dialects.dialect import Dialect
 from InferenceLibrary.servers import profile as profile_module
-from InferenceLibrary.servers import ready_check
+from InferenceLibrary.servers import ready_check, sections
 from InferenceLibrary.servers.profile import Profile
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -47,7 +47,7 @@ def _schema(kind: type[Any], title: str) -> dict[str, Any]:
 def key_descriptions() -> dict[str, dict[str, str]]:
     """Return what is written below each field of the types, by type and key."""
     found: dict[str, dict[str, str]] = {}
-    sources = [inspect.getsource(module) for module in (profile_module, ready_check, dialect_module)]
+    sources = [inspect.getsource(module) for module in (profile_module, sections, ready_check, dialect_module)]
     for node in ast.parse("\n".join(sources)).body:
         if not isinstance(node, ast.ClassDef):
             continue

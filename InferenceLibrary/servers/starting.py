@@ -220,6 +220,7 @@ def _start_once(
         placeholders=placeholders,
         arguments=settings.arguments,
         also_allowed=settings.also_allowed,
+        alternatives=profile.start.alternatives,
     )
     if settings.api_key:
         redact.add(settings.api_key)

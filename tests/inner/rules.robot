@@ -72,6 +72,10 @@ At A Server Of Ours Each Test Fails
     Use Rules    fail-tagged
     Chat    Hello    headers=${OTHER_ROLE}
 
+At A Server Of Ours A Broken Should Rule Fails Too
+    Use Rules    fail-tagged
+    Stream Chat    Hello    headers={"X-Inference-Fault": "wrong-created"}
+
 At Another Server A Test Of Another Rule Warns
     [Tags]    rule:c6
     Meet As Another Server

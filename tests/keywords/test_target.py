@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from inner_suites import InnerRun, run_inner
 from robot.api.types import Secret
 
 from InferenceLibrary import InferenceLibrary
-from InferenceLibrary.errors import CheckFailure, ServerError
+from InferenceLibrary.errors import CheckFailure, ProgramError, ServerError
 from InferenceLibrary.processes.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -89,6 +90,37 @@ def test_another_of_its_kind_is_started_and_its_programs_are_run_as_the_run_says
     assert "terminal=The capital of France is Paris." in said
     assert done["Only Of The Simulator"].status == "PASS"
     assert done["A Server In The Place Of Its Name"].status == "PASS", done["A Server In The Place Of Its Name"].message
+
+
+def test_a_profile_says_what_its_terminal_finds_in_its_environment_and_how_long_its_program_may_take(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        """title: mine
+name: simulator
+program: {command: ["{python}", -c, "import time; time.sleep(60)"], timeout: 100ms}
+terminal:
+  command: [sh, -c, 'echo "shown $SHOWN"; printf "> "; read end']
+  prompt: '^> '
+  environment: {SHOWN: "{host} {model}"}
+start: {command: ["{python}"]}
+""",
+        encoding="utf-8",
+    )
+    library = InferenceLibrary()
+    library.context.output_dir = tmp_path
+    try:
+        library.start_server("simulator", model="other")
+        library.start_chat_terminal(profile=str(file))
+        library.terminal_should_contain("shown 127.0.0.1 other")
+        library.use_program(profile=str(file))
+        with pytest.raises(ProgramError, match=r"expected its end within 0\.1 s"):
+            library.run_program()
+        with pytest.raises(ProgramError, match=r"expected its end within 0\.2 s"):
+            library.run_program(timeout=timedelta(seconds=0.2))
+    finally:
+        library.close()
 
 
 def test_nothing_of_a_simulator_runs_for_another_target(tmp_path: Path, simulator: Any) -> None:

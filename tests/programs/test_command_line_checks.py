@@ -147,3 +147,11 @@ def test_refusal_may_be_described_by_the_test() -> None:
     check_refusal(
         SERVER, gives("no such thing", exit_code=9), ["--x"], exit_codes=[9], contains="thing", stream="stdout"
     )
+
+
+def test_bad_arguments_come_after_the_subcommand_which_is_not_what_is_wrong() -> None:
+    program = ProgramUnderTest(("server",), bad_argument=Refusal((2,)), subcommand=("serve",))
+    run = gives(stderr="usage: server serve\nno such option --bogus", exit_code=2)
+    assert check_refusal(program, run, ["--bogus"]).command == ("server", "serve", "--bogus")
+    with pytest.raises(CheckFailure, match="server serve --bogus was refused without naming what is wrong"):
+        check_refusal(program, gives(stderr="usage: server serve", exit_code=2), ["--bogus"])

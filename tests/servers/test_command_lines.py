@@ -12,7 +12,7 @@ import pytest
 
 from InferenceLibrary.errors import ProfileError, ProgramError, ServerError
 from InferenceLibrary.servers.command import build_command
-from InferenceLibrary.servers.profile import Option
+from InferenceLibrary.servers.sections import Option
 
 PYTHON = str(Path(sys.executable).absolute())
 
@@ -228,3 +228,51 @@ def test_a_program_beside_the_running_python_goes_before_the_path(
     assert build_command(["serve"], {}, {}, source="mine", placeholders={}) == [str(tmp_path / "path" / "serve")]
     monkeypatch.setattr(sys, "executable", str(tmp_path / "beside" / "python"))
     assert build_command(["serve"], {}, {}, source="mine", placeholders={}) == [str(tmp_path / "beside" / "serve")]
+
+
+EITHER = {
+    "path": Option(flag="-m", environment="MY_PATH", hint="Name a folder."),
+    "file": Option(flag="-f", environment="MY_FILE", help="a file"),
+}
+
+
+def either(given: dict[str, Any], environment: dict[str, str], options: dict[str, Option] | None = None) -> list[str]:
+    return build_command(
+        ["{python}"], options or EITHER, given, source="mine", placeholders={}, environment=environment,
+        alternatives=[("path", "file")],
+    )[1:]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "environment", "words"),
+    [
+        ({"path": "a"}, {}, ["-m", "a"]),
+        ({"file": "b"}, {"MY_PATH": "a"}, ["-f", "b"]),
+        ({"path": "", "file": "b"}, {}, ["-f", "b"]),
+        ({}, {"MY_FILE": "b"}, ["-f", "b"]),
+        ({}, {"MY_PATH": "a", "MY_FILE": "b"}, ["-m", "a"]),
+    ],
+)
+def test_one_of_two_options_displaces_the_other(
+    given: dict[str, Any], environment: dict[str, str], words: list[str]
+) -> None:
+    assert either(given, environment) == words
+
+
+def test_a_default_counts_where_nothing_is_given() -> None:
+    options = EITHER | {"file": Option(flag="-f", default="d")}
+    assert either({}, {}, options) == ["-f", "d"]
+    assert either({"path": "a"}, {}, options) == ["-m", "a"]
+
+
+def test_both_of_two_options_or_none_are_refused() -> None:
+    with pytest.raises(
+        ProfileError, match=r"'mine' takes one of the options 'path' or 'file', got 'path' and 'file'\."
+    ):
+        either({"path": "a", "file": "b"}, {})
+    with pytest.raises(ProfileError) as refused:
+        either({}, {})
+    assert str(refused.value) == (
+        "Profile 'mine' needs one of the options 'path' or 'file': give path=... or the environment variable MY_PATH "
+        "or file=... or the environment variable MY_FILE. Hint: Name a folder."
+    )

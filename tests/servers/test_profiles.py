@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from InferenceLibrary.errors import ProfileError
+from InferenceLibrary.servers.command import build_command, filled
 from InferenceLibrary.servers.profile import SHIPPED, load_profile, profile_names
 
 
@@ -69,6 +70,19 @@ START = "title: x\nstart:\n  command: [a]\n"
         ("title: x\nready: {health: {path: health}}", "key 'ready.health.path': expected a path such as /health, got"),
         ("title: x\nhints: [{pattern: '(', hint: h}]", "key 'hints[0].pattern': not a regular expression: missing )"),
         (START + "  announcement: '['", "key 'start.announcement': not a regular expression"),
+        (
+            START + "  options: {file: {}}\n  alternatives: [[file, foldr]]",
+            "key 'start.alternatives[0]': 'foldr' is not one of the options of the start.",
+        ),
+        (
+            START + "  options: {file: {}, folder: {required: true}}\n  alternatives: [[file, folder]]",
+            "key 'start.alternatives[0]': the option 'folder' is required, so that no other can stand in its place.",
+        ),
+        (
+            START + "  options: {file: {}}\n  alternatives: [[file]]",
+            "key 'start.alternatives[0]': expected `array` of length >= 2.",
+        ),
+        ("title: x\nprogram: {command: [a], timeout: '5'}", "key 'program.timeout': expected a duration"),
         (START + "  announcement: 'on (.*)'", "key 'start.announcement': expected a group that holds the address"),
         ("title: x\nterminal: {command: [a], prompt: '*'}", "key 'terminal.prompt': not a regular expression"),
         ("title: x\nterminal: {command: [a], prompt: a, answer_end: '*'}", "key 'terminal.answer_end': not a regular"),
@@ -188,3 +202,19 @@ terminal: {command: ["{profile_dir}/chat", "{profile_dir}"], prompt: '>'}
     assert profile.program.command == [f"{folder}/tool"]
     assert profile.terminal is not None
     assert profile.terminal.command == [f"{folder}/chat", str(folder)]
+
+
+def test_braces_in_the_folder_of_a_profile_are_not_placeholders(tmp_path: Path) -> None:
+    folder = tmp_path / "a {port} and {model}"
+    folder.mkdir()
+    file = folder / "mine.yaml"
+    text = """title: mine
+start: {command: ["{python}", "{profile_dir}/{model}.py"], environment: {CONFIG: "{profile_dir}/{port}.json"}}
+"""
+    file.write_text(text, encoding="utf-8")
+    start = load_profile(str(file)).start
+    assert start is not None
+    filling = {"port": "80", "model": "m"}
+    argv = build_command(start.command, {}, {}, source="mine", placeholders=filling)
+    assert argv[1:] == [f"{folder}/m.py"]
+    assert filled(start.environment["CONFIG"], filling) == f"{folder}/80.json"

@@ -19,7 +19,9 @@ from InferenceLibrary.terminal.answer import TerminalAnswer
 from InferenceLibrary.types import shown_kind
 
 if TYPE_CHECKING:
-    from InferenceLibrary.servers.profile import Option, Profile
+    from InferenceLibrary.servers.profile import Profile
+    from InferenceLibrary.servers.sections import Option
+    from InferenceLibrary.servers.server import Server
 
 _SHOWN = 60
 
@@ -133,15 +135,27 @@ def command_of(
     known |= getattr(part, "options", {})
     given = dict(options or {})
     _refuse_without_effect(profile, section, given)
-    placeholders = {"model": profile.model or "", "host": "127.0.0.1", "port": "0"}
-    current = context.servers.get() if len(context.servers) else None
-    if current is not None and current.profile.name == profile.name:
-        address = urlsplit(current.base_url)
-        placeholders |= {"host": address.hostname or "127.0.0.1", "port": str(address.port or 80)}
-        placeholders["model"] = current.model or placeholders["model"]
-        started = current.asked.options if current.asked is not None else {}
-        given = {name: value for name, value in started.items() if name in known} | given
+    started = _current(context, profile)
+    if started is not None and started.asked is not None:
+        given = {name: value for name, value in started.asked.options.items() if name in known} | given
+    placeholders = placeholders_of(context, profile)
     return tuple(build_command(part.command, known, given, source=profile.name, placeholders=placeholders))
+
+
+def placeholders_of(context: Context, profile: Profile) -> dict[str, str]:
+    """Return what fills `{model}`, `{host}` and `{port}`: the current server's own where it is of this profile."""
+    found = {"model": profile.model or "", "host": "127.0.0.1", "port": "0"}
+    current = _current(context, profile)
+    if current is not None:
+        address = urlsplit(current.base_url)
+        found |= {"host": address.hostname or "127.0.0.1", "port": str(address.port or 80)}
+        found["model"] = current.model or found["model"]
+    return found
+
+
+def _current(context: Context, profile: Profile) -> Server | None:
+    current = context.servers.get() if len(context.servers) else None
+    return current if current is not None and current.profile.name == profile.name else None
 
 
 def _refuse_without_effect(profile: Profile, section: str, given: Mapping[str, Any]) -> None:
