@@ -26,7 +26,7 @@ from InferenceLibrary.servers.sections import (
     MetricsSection,
     ModelRoutes,
     Option,
-    Part,
+    ProfilePart,
     ProgramSection,
     Ready,
     Start,
@@ -43,7 +43,7 @@ SHIPPED = Path(__file__).parent / "profiles"
 """Where the profiles lie that come with the library."""
 
 
-class Profile(Part, frozen=True):
+class Profile(ProfilePart, frozen=True):
     """A kind of server."""
 
     title: str

@@ -10,11 +10,11 @@ from InferenceLibrary.servers.ready_check import ReadyCheck
 from InferenceLibrary.typed_yaml import DURATION
 
 
-class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ProfilePart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Base of all parts of a profile."""
 
 
-class Option(Part, frozen=True):
+class Option(ProfilePart, frozen=True):
     """An option that `Start Server` takes for this kind of server."""
 
     help: str = ""
@@ -33,7 +33,7 @@ class Option(Part, frozen=True):
     """What to do when it is missing or cannot be found."""
 
 
-class Gpu(Part, frozen=True):
+class Gpu(ProfilePart, frozen=True):
     """What GPUs must be like before the server starts, and are again after it has ended."""
 
     most_used: str = "1 GB"
@@ -42,7 +42,7 @@ class Gpu(Part, frozen=True):
     """How long the memory of a server that has just ended may take to come free."""
 
 
-class Start(Part, frozen=True):
+class Start(ProfilePart, frozen=True):
     """How the process is started."""
 
     command: Annotated[list[str], msgspec.Meta(min_length=1)]
@@ -66,7 +66,7 @@ class Start(Part, frozen=True):
     start gives one, the environment and the defaults of the others do not count."""
 
 
-class Health(Part, frozen=True):
+class Health(ProfilePart, frozen=True):
     """The request that tells whether the server is up."""
 
     path: str = "/health"
@@ -76,7 +76,7 @@ class Health(Part, frozen=True):
     `up` or `running`; or any."""
 
 
-class Budgets(Part, frozen=True):
+class Budgets(ProfilePart, frozen=True):
     """How long each stage of a start may take, counted from the end of the one before; by default what is left of
     `timeout`."""
 
@@ -92,7 +92,7 @@ class Budgets(Part, frozen=True):
     """Until a token has been generated."""
 
 
-class Ready(Part, frozen=True):
+class Ready(ProfilePart, frozen=True):
     """When the server counts as ready."""
 
     health: Health | None = Health()
@@ -109,7 +109,7 @@ class Ready(Part, frozen=True):
     budgets: Budgets = Budgets()
 
 
-class Stop(Part, frozen=True):
+class Stop(ProfilePart, frozen=True):
     """How the process is ended: a signal, a grace, then KILL for all that it started."""
 
     grace: DURATION = "10s"
@@ -119,7 +119,7 @@ class Stop(Part, frozen=True):
     """Who gets the signal: the server's process group, as from a terminal, or the server alone, as in a container."""
 
 
-class Probe(Part, frozen=True):
+class Probe(ProfilePart, frozen=True):
     """One way to run the program that must succeed, and what it prints where."""
 
     arguments: list[str]
@@ -127,14 +127,14 @@ class Probe(Part, frozen=True):
     pattern: str = "."
 
 
-class BadArgument(Part, frozen=True):
+class BadArgument(ProfilePart, frozen=True):
     """What the program does with arguments that it does not know."""
 
     exit_codes: list[int] = msgspec.field(default_factory=lambda: [1, 2])
     stream: Literal["stdout", "stderr"] = "stderr"
 
 
-class ProgramSection(Part, frozen=True):
+class ProgramSection(ProfilePart, frozen=True):
     """How the program behaves on a command line."""
 
     command: Annotated[list[str], msgspec.Meta(min_length=1)]
@@ -147,7 +147,7 @@ class ProgramSection(Part, frozen=True):
     bad_argument: BadArgument = BadArgument()
 
 
-class TerminalSection(Part, frozen=True):
+class TerminalSection(ProfilePart, frozen=True):
     """How the program is used as a chat in a terminal."""
 
     command: Annotated[list[str], msgspec.Meta(min_length=1)]
@@ -171,7 +171,7 @@ class TerminalSection(Part, frozen=True):
     options: dict[str, Option] = {}
 
 
-class MetricsSection(Part, frozen=True):
+class MetricsSection(ProfilePart, frozen=True):
     """Prometheus metrics, and which of them say what. A name that is not given is not known of this server."""
 
     path: str = "/metrics"
@@ -185,7 +185,7 @@ class MetricsSection(Part, frozen=True):
     """Counter of generated tokens."""
 
 
-class ModelRoutes(Part, frozen=True):
+class ModelRoutes(ProfilePart, frozen=True):
     """Where models are loaded and unloaded, by POST. `{model}` stands for the model's id."""
 
     load: str = "/v1/models/{model}/load"
@@ -194,7 +194,7 @@ class ModelRoutes(Part, frozen=True):
     """Key of the body that carries the model's id; None: the path alone names it."""
 
 
-class Hint(Part, frozen=True):
+class Hint(ProfilePart, frozen=True):
     """A cause that is known by the words in the log."""
 
     pattern: str

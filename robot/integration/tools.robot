@@ -63,7 +63,7 @@ The Result Of A Tool Is Taken
 
 A Tool Without A Name Is Refused
     ${right} =    Get Right Chat
-    Chat    ${SHORT_PROMPT}    tools=${TOOLS}    max_tokens=16
+    Chat    ${SHORT_PROMPT}    tools=${TOOLS}    max_tokens=64
     ${error} =    Body Change Should Be Refused    POST    /v1/chat/completions    ${right}
     ...    tools    [{"type": "function", "function": {"description": "none"}}]    status=400,422
     Error Should Be    ${error}    error_category=INVALID_REQ
