@@ -27,7 +27,7 @@ _NAMES = (
     "model_path nothing allow_headers index_of_choice prompt_logprobs prompt_ids answer_ids piece_ids "
     "running_usage strict description parameters cut hex8 hex16 hex24 hex32 last_fingerprint letters24 letters32 "
     "uuid number number6 asked encoding last_timings response_call_id thinking last right completed_at background "
-    "type entries function_call if_origin "
+    "type entries function_call if_origin reason "
 )
 NAMES = frozenset(_NAMES.split())
 """What a template may name."""
@@ -299,6 +299,10 @@ class OpenChoices(Part, frozen=True):
     stream_headers: dict[str, str] = {}
     api_stream_headers: dict[str, dict[str, str]] = {}
     """The same for the streams of one API."""
+    event_names: bool = True
+    """Whether typed events are named in a line of their own."""
+    streams_by_default: list[str] = []
+    """The APIs that stream unless they are asked not to."""
     done: bool = True
     """Whether chats and completions end with [DONE]."""
     routes: dict[str, RouteChoice] = {}
@@ -371,6 +375,8 @@ class OpenChoices(Part, frozen=True):
     """Whether a stream of several choices tells a usage for each of them, as it ends."""
     usual_top_logprobs: int = 0
     """How many alternatives a chat has that asks for log probabilities without their number."""
+    formats: bool = True
+    """Whether a chat or completion is in the format that is asked for."""
     response_formats: bool = True
     """Whether a response is in the format that is asked for."""
     null_events: bool = False

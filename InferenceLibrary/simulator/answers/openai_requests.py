@@ -135,6 +135,7 @@ class Ask:
     prompt_tokens: int
     echo_text: str = ""
     stream: bool = False
+    stream_given: bool = False
     include_usage: bool = False
     continuous_usage: bool = False
     n: int = 1

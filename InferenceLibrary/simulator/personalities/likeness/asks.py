@@ -76,6 +76,7 @@ def ask_of(api: str, data: dict[str, Any], model: str, prompt: PromptChoices) ->
     users = [text for role, text in messages_of(api, data) if role == "user"]
     ask = Ask(model, prompts, prompt_tokens(api, data, prompt), echo_text=users[-1] if users else prompts[-1])
     ask.stream = data.get("stream") is True
+    ask.stream_given = data.get("stream") is not None
     options = data.get("stream_options")
     ask.include_usage = isinstance(options, dict) and options.get("include_usage") is True
     ask.continuous_usage = isinstance(options, dict) and options.get("continuous_usage_stats") is True

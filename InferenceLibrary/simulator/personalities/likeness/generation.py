@@ -27,8 +27,10 @@ def settle(ask: Ask, choices: OpenChoices, api: str) -> None:
             ask.max_tokens = 1
         else:
             ask.max_tokens = None
-    if api == "responses" and not choices.response_formats:
+    if not (choices.response_formats if api == "responses" else choices.formats):
         ask.response_format = None
+    if api in choices.streams_by_default and not ask.stream_given:
+        ask.stream = True
     if not choices.several:
         ask.n = 1
     ask.echo = ask.echo and choices.echoes

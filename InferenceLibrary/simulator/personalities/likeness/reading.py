@@ -21,7 +21,11 @@ def body_of(request: Request, choice: BodyChoice) -> dict[str, Any]:
     """
     kind = request.headers.get("content-type", "")
     if not re.search(choice.content_types, kind):
-        raise Refusal("content type", f"The content type must be application/json, not '{kind}'", value=kind)
+        raise Refusal(
+            "content type",
+            f"The content type must be application/json, not '{kind}'",
+            value=request.body.decode("utf-8", "replace"),
+        )
     if not request.body:
         if choice.empty_is_object:
             return {}
@@ -58,7 +62,8 @@ def _json(text: str, choice: BodyChoice) -> Any:
         raise Refusal("not json", "The body is nested too deeply", value=0) from None
     except ValueError as error:
         place = getattr(error, "pos", 0)
-        raise Refusal("not json", f"The body is not JSON: {error}", value=place) from None
+        reason = str(getattr(error, "msg", error))
+        raise Refusal("not json", f"The body is not JSON: {error}", value=place, reason=reason) from None
 
 
 def _no_constant(name: str) -> None:

@@ -288,7 +288,8 @@ class LikenessBase(OpenAI):
         if self.choices.unknown_fields and api in {"chat", "completions", "responses"}:
             unknown = sorted(set(given) - set(fields))
             if unknown:
-                raise Refusal(self.choices.unknown_fields, f"Unexpected fields: {unknown}", value=unknown)
+                names = ", ".join(map(repr, unknown))
+                raise Refusal(self.choices.unknown_fields, f"Unexpected fields: {names}", value=f"{{{names}}}")
         data = checked(given, fields)
         self._check_model(data)
         refuse(

@@ -46,7 +46,8 @@ class _Typed:
         """Send an event."""
         if name in self.told:
             data = fill(self.told[name], self.names.plus(number=len(self.events), **more))
-            self.events.append(Event(data, name, tokens=tokens, name=name))
+            shown = name if self.choices.event_names else ""
+            self.events.append(Event(data, name, tokens=tokens, name=shown))
 
     def pieces(self, text: str) -> list[str]:
         """Return the pieces in which arguments are streamed."""
