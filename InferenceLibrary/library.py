@@ -275,7 +275,10 @@ class InferenceLibrary(
         if not own:
             return
         # The implementation is a copy of this call's own.
-        reason = refusal(implementation.name, implementation.args, data.args, BuiltIn().get_variable_value)
+        running = BuiltIn()
+        # In a dry run no variable has its value: `&{options}` would be those of Robot Framework itself.
+        known = {} if running.dry_run_active else {"value_of": running.get_variable_value}
+        reason = refusal(implementation.name, implementation.args, data.args, **known)
         name = implementation.name
         if name not in self._declared:
             from InferenceLibrary.keywords.shared.declared_arguments import DeclaredArguments

@@ -48,6 +48,31 @@ def test_half_a_character_is_sent_as_its_escape(client: Connect) -> None:
     assert json.loads(body)["messages"][0]["content"] == "\ud83d"
 
 
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (object(), "Object of type object is not JSON serializable"),
+        ({1, 2}, "Object of type set is not JSON serializable"),
+        (b"a", "Object of type bytes is not JSON serializable"),
+        ({(1, 2): 3}, "keys must be str, int, float, bool or None, not tuple"),
+    ],
+)
+def test_what_json_does_not_have_is_not_sent(client: Connect, value: object, reason: str) -> None:
+    caller, server = client(answer("{}"))
+    with pytest.raises(ValueError, match="Expected a body of texts") as error:
+        caller.send("POST", "/", body={"a": value})
+    assert str(error.value).endswith(f"got one that cannot be written as JSON ({reason}).")
+    assert server.requests == []
+
+
+def test_what_holds_itself_is_not_sent(client: Connect) -> None:
+    caller, _ = client(answer("{}"))
+    body: dict[str, object] = {}
+    body["a"] = body
+    with pytest.raises(ValueError, match=r"cannot be written as JSON \(Circular reference detected\)"):
+        caller.send("POST", "/", body=body)
+
+
 def test_other_text_is_sent_as_it_is(client: Connect) -> None:
     caller, server = client(answer('{"choices": [{}]}'))
     caller.chat([{"role": "user", "content": "漢"}])

@@ -1,7 +1,10 @@
 """Typos in the names of arguments: Robot takes them for text, the library says what was meant, for every keyword."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from inner_suites import InnerRun, run_inner
@@ -101,3 +104,15 @@ def test_names_given_with_their_values_are_compared_too() -> None:
 )
 def test_what_variables_hold_is_left_to_robot(arguments: list[str]) -> None:
     assert refusal("Chat", dict(specs())["Chat"], arguments) is None
+
+
+def test_a_dry_run_of_the_suites_refuses_nothing() -> None:
+    """No variable has its value then: `&{options}` of a keyword would be Robot Framework's own `&{OPTIONS}`."""
+    quiet = ("--output", "NONE", "--log", "NONE", "--report", "NONE")
+    suites = Path(__file__).parents[2] / "robot"
+    run = subprocess.run(
+        [sys.executable, "-m", "robot", "--dryrun", *quiet, suites], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stdout[-4000:]
+    counts = re.findall(r"^(\d+) tests, \1 passed, 0 failed$", run.stdout, re.MULTILINE)
+    assert int(counts[-1]) > 400
