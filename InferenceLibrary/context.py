@@ -244,6 +244,8 @@ class Context:
         self.output_dir = Path("results").absolute()
         """`${OUTPUT_DIR}` in a Robot run."""
         self.redactor = Redactor()
+        self.told_at = 0.0
+        """When something was told on the console last, on the monotonic clock."""
         self.current_test = ""
         self.current_tags: Collection[str] = ()
         """Tags of the present test."""

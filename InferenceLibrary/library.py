@@ -15,6 +15,7 @@ from robot.version import VERSION as ROBOT_VERSION
 
 from InferenceLibrary.client.limits import Limits
 from InferenceLibrary.context import Context, TestNotes
+from InferenceLibrary.heartbeat import Heartbeat
 from InferenceLibrary.keywords.answer_parts import AnswerPartKeywords
 from InferenceLibrary.keywords.answers import AnswerKeywords
 from InferenceLibrary.keywords.background_calls import BackgroundCallKeywords
@@ -221,6 +222,7 @@ class InferenceLibrary(
             rules=rules,
         )
         self._guard = ResultGuard(self.context, self.log)
+        self._heartbeat = Heartbeat(self.log.console, lambda: self.context.told_at)
         self._declared: dict[str, ArgumentSpec] = {}
         """Arguments of the keywords that were called, by name."""
         # A second Ctrl-C ends Robot without close().
@@ -274,6 +276,7 @@ class InferenceLibrary(
         self._guard.enter(result, own)
         if not own:
             return
+        self._heartbeat.begin(implementation.name)
         # The implementation is a copy of this call's own.
         running = BuiltIn()
         # In a dry run no variable has its value: `&{options}` would be those of Robot Framework itself.
@@ -287,6 +290,8 @@ class InferenceLibrary(
         implementation.args = RefusedArguments(reason) if reason else self._declared[name]
 
     def end_library_keyword(self, data: Any, implementation: Any, result: Any) -> None:
+        if implementation.owner.instance is self:
+            self._heartbeat.end()
         self._guard.leave(result)
 
     def end_body_item(self, data: Any, result: Any) -> None:
@@ -299,6 +304,7 @@ class InferenceLibrary(
     message = log_message
 
     def close(self) -> None:
+        self._heartbeat.close()
         list_kept(self.context)
         list_broken_rules(self.context)
         self._report(self.context.close())

@@ -6,6 +6,7 @@ Robot drops messages from other threads than the main one, so workers return rec
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ class Log:
 
     def console(self, line: str) -> None:
         """Write a line to the console of the run."""
+        self._context.told_at = time.monotonic()
         logger.console(limited(self.safe(line)))
 
     def progress(self, line: str) -> None:

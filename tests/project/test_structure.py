@@ -48,7 +48,7 @@ RING_2 = {
     "terminal",
 }
 """I/O, no Robot: a Python API of its own."""
-RING_3 = {"check", "context", "keywords", "library", "log", "plain_words", "time_budgets", "types"}
+RING_3 = {"check", "context", "heartbeat", "keywords", "library", "log", "plain_words", "time_budgets", "types"}
 """The only place that knows Robot."""
 PROGRAMS = {"simulator", "cli", "doctor"}
 """Programs of their own. The simulator imports ring 1 only."""
