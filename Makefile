@@ -7,6 +7,8 @@ LOWEST   := .venv-lowest
 FAST     := not slow and not real and not docker and not gpu
 STAMP    := $(VENV)/.installed
 RESULTS  := results
+# Who waits in front of a terminal sees what is installed.
+QUIET    := $(shell test -t 2 || echo --quiet)
 PORT     ?= 8100
 # The GPU build of onnxruntime only where a GPU is: it is large, and falls back to the CPU without a word elsewhere.
 EXTRAS   ?= $(shell if command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L >/dev/null 2>&1; \
@@ -26,7 +28,7 @@ $(STAMP): pyproject.toml
 		{ echo "Python 3.11 or later is needed; say which: make PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRAS)]' --group dev
+	$(BIN)/python -m pip install $(QUIET) --editable '.[$(EXTRAS)]' --group dev
 	@touch $@
 
 install: $(STAMP) ## make .venv with the library, its extras and the tools of development

@@ -51,6 +51,8 @@ FLAGS = (
 # Most of the archive is a git pack, test vocabularies and documents; a build does not need them.
 LEFT_OUT = ("benches", "conversion", "docs", "examples", "gguf-py", "media", "models", "tests")
 
+ENOUGH_STEPS = 10
+"""Steps of a build from which the time of the others is told."""
 FAILED = 1
 NOT_BUILT = 3
 CANNOT_BUILD = 77
@@ -115,6 +117,13 @@ def only_one(root: Path) -> Iterator[None]:
         yield
 
 
+def time_left(first: int, done: int, of: int, seconds: float) -> str:
+    """Return what is left of a build, as far as it can be told from the steps since `first`, which took `seconds`."""
+    if done - first < ENOUGH_STEPS or done >= of:
+        return ""
+    return f", about {seconds / (done - first) * (of - done):.0f} s left"
+
+
 class Runner:
     """Runs the build's commands, keeps their output in a log, and leaves none of them behind."""
 
@@ -130,6 +139,7 @@ class Runner:
     def run(self, command: list[str], *, hint: str, environment: dict[str, str] | None = None) -> None:
         """Run one command; show ninja's progress every ten seconds; raise BuildError with the log's tail."""
         shown = 0.0
+        first: tuple[int, float] | None = None
         with self.log.open("a", encoding="utf-8") as log:
             log.write(f"\n$ {' '.join(command)}\n")
             log.flush()
@@ -148,9 +158,12 @@ class Runner:
                 for line in process.stdout:
                     log.write(line)
                     step = re.match(r"\[(\d+)/(\d+)\]", line)
-                    if step and (time.monotonic() - shown >= 10 or step[1] == step[2]):
+                    if step and first is None:
+                        first = (int(step[1]), time.monotonic())
+                    if step and first and (time.monotonic() - shown >= 10 or step[1] == step[2]):
                         shown = time.monotonic()
-                        say(f"[{step[1]}/{step[2]}] after {self.elapsed():.0f} s")
+                        left = time_left(first[0], int(step[1]), int(step[2]), shown - first[1])
+                        say(f"[{step[1]}/{step[2]}] after {self.elapsed():.0f} s{left}")
                 code = process.wait()
             finally:
                 if process.poll() is None:
@@ -248,17 +261,28 @@ def fetch_sources(runner: Runner, work: Path) -> Path:
 
 
 def build(final: Path, jobs: int) -> None:
-    """Build into a directory beside `final` and move it there when every binary has run once."""
+    """Build into a directory beside `final` and move it there when every binary has run once.
+
+    What a build that was stopped has compiled stays there, and the next one goes on with it.
+    """
     work = final.with_name(f"{final.name}.building")
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
+    unpacked = work / "unpacked"
+    goes_on = unpacked.is_file()
+    if not goes_on:
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
     log = final.with_name(f"{final.name}.log")
     log.unlink(missing_ok=True)
     runner = Runner(log, work)
     try:
         ensure_compiler(runner)
         cmake, ninja = find_tools(runner, work)
-        sources = fetch_sources(runner, work)
+        if goes_on:
+            sources = Path(unpacked.read_text(encoding="utf-8"))
+            say(f"going on with the build that was stopped, in {work}")
+        else:
+            sources = fetch_sources(runner, work)
+            unpacked.write_text(str(sources), encoding="utf-8")
         say(f"building {', '.join(TARGETS)} with {jobs} jobs: about five minutes on two cores. Log: {log}")
         tree, staged = work / "tree", work / "staged"
         runner.run(
@@ -286,9 +310,11 @@ def build(final: Path, jobs: int) -> None:
         runner.run([str(staged / "bin" / "llama-server"), "--version"], hint="the binary does not run on this machine")
         shutil.rmtree(final, ignore_errors=True)
         staged.rename(final)
+        shutil.rmtree(work, ignore_errors=True)
         say(f"built in {runner.elapsed():.0f} s")
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        if not unpacked.is_file():
+            shutil.rmtree(work, ignore_errors=True)
 
 
 def stop(number: int, _frame: object) -> NoReturn:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,13 +40,74 @@ def entries(cache: Path) -> list[str]:
     return [entry.name for entry in (cache / "inferencelibrary" / "llama.cpp").glob("*") if entry.suffix == ""]
 
 
-def place_build(cache: Path) -> Path:
-    """Put a finished build into the cache without building one."""
+def script() -> Any:
+    """The script as a module."""
     sys.path.insert(0, str(SCRIPT.parent))
     try:
         import build_llamacpp  # type: ignore[import-not-found]
     finally:
         sys.path.pop(0)
+    return build_llamacpp
+
+
+CMAKE = """#!/bin/sh
+case "$1" in
+    --version) echo cmake version 3.25.1; exit ;;
+    --build) ;;
+    *) exit ;;
+esac
+if [ -e "$2/half" ]; then
+    echo "[38/40] the rest"
+    mkdir -p "$2/bin"
+    for name in llama-server llama-cli llama-bench llama-tokenize; do cp "$0" "$2/bin/$name"; done
+    echo "[40/40] all"
+    exit
+fi
+mkdir -p "$2"
+echo "[1/40] one"
+: > "$2/half"
+kill -TERM "$PPID"
+sleep 30
+"""
+"""Builds half, and is stopped; then builds the rest."""
+
+
+def test_a_stopped_build_goes_on(tmp_path: Path) -> None:
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("cc", "c++", "ninja"):
+        (tools / name).symlink_to("/bin/true")
+    for name in ("sh", "mkdir", "cp", "sleep"):
+        (tools / name).symlink_to(f"/bin/{name}")
+    (tools / "cmake").write_text(CMAKE)
+    (tools / "cmake").chmod(0o755)
+    final = tmp_path / "inferencelibrary" / "llama.cpp" / script().build_name()
+    work = final.with_name(f"{final.name}.building")
+    work.mkdir(parents=True)
+    (work / "unpacked").write_text(str(work / "sources"))
+    stopped = run(tmp_path, PATH=str(tools), CC="", CXX="")
+    assert stopped.returncode == 128 + signal.SIGTERM
+    assert (work / "tree" / "half").is_file()
+    assert not final.exists()
+    done = run(tmp_path, PATH=str(tools), CC="", CXX="")
+    assert (done.returncode, done.stdout.strip()) == (0, str(final / "bin"))
+    assert f"going on with the build that was stopped, in {work}" in done.stderr
+    assert "[40/40] after" in done.stderr
+    assert not work.exists()
+
+
+@pytest.mark.parametrize(
+    ("first", "done", "seconds", "told"),
+    [(1, 5, 4.0, ""), (1, 21, 10.0, ", about 40 s left"), (81, 91, 10.0, ", about 10 s left"), (1, 101, 9.0, "")],
+    ids=["too early", "a fifth", "gone on", "at the end"],
+)
+def test_the_time_that_is_left_is_that_of_the_steps_so_far(first: int, done: int, seconds: float, told: str) -> None:
+    assert script().time_left(first, done, 101, seconds) == told
+
+
+def place_build(cache: Path) -> Path:
+    """Put a finished build into the cache without building one."""
+    build_llamacpp = script()
     directory = cache / "inferencelibrary" / "llama.cpp" / build_llamacpp.build_name() / "bin"
     directory.mkdir(parents=True)
     for target in TARGETS:
