@@ -156,8 +156,9 @@ def to_quantity(value: Any, unit: str) -> float:
             number = float(text.removesuffix(unit).strip() if unit else text)
     except (ValueError, KeyError, OverflowError):
         raise ValueError(f"Expected {kind}, got '{text}'.") from None
-    if math.isnan(number):
-        # Every comparison with it is false, and `!=` would always hold.
+    if math.isnan(number) or (unit and math.isinf(number)):
+        # Every comparison with NaN is false, so `!=` would always hold; and any time or size is below infinity. A metric
+        # has no unit, and may be infinite.
         raise ValueError(f"Expected {kind}, got '{text}'.")
     return number
 

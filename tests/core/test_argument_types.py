@@ -139,6 +139,7 @@ def test_no_text_makes_a_converter_raise_anything_else(convert: Any, start: str,
         ("42", "tokens/s", 42),
         ("-1.5", "", -1.5),
         (True, "", 1),
+        ("+Inf", "", float("inf")),
     ],
 )
 def test_quantities(value: Any, unit: str, expected: float) -> None:
@@ -157,6 +158,11 @@ def test_quantities(value: Any, unit: str, expected: float) -> None:
         ("many", "", "Expected a number, got 'many'."),
         ("nan", "", "Expected a number, got 'nan'."),
         (float("nan"), "s", "Expected a time with a unit, such as 200 ms or 2 s, got 'nan'."),
+        ("inf", "s", "Expected a time with a unit, such as 200 ms or 2 s, got 'inf'."),
+        ("1e999 s", "s", "Expected a time with a unit, such as 200 ms or 2 s, got '1e999 s'."),
+        ("1e400 MB", "B", "Expected bytes with a unit of"),
+        ("inf", "tokens/s", "Expected a number of tokens/s, got 'inf'."),
+        ("inf %", "%", "Expected a share, such as 10 % or 0.1, got 'inf %'."),
         (None, "", "Expected a number, got 'None'."),
     ],
 )

@@ -49,7 +49,7 @@ MESSAGES = {
     "Rise By Nothing Of A Name That Is Not There": r"Metric vllm:no_such_total: there is no sample of it\..*",
     "Rise By Nothing While A Request Is Under Way": r"Metric vllm:request_success_total: expected a rise by 0, got 1 \(from \d+\)\.",
     "Rise With Other Labels": r"Metric vllm:request_success_total: (expected a rise by 1, got 0|there is no sample of it with the labels).*",
-    "Rise By A Fraction": r"Metric vllm:request_success_total: expected a rise by nan, got 1 \(from \d+\)\.",
+    "Rise By A Fraction": r"Metric vllm:request_success_total: expected a rise by 0\.5, got 1 \(from \d+\)\.",
     "Counters Without Any Answer": r"Counters: expected at least one answer to hold them against, got none\.",
     "Counters With One Answer Too Few": r"Counters: expected a rise of vllm:request_success_total by 1, got 2; .* for 1 answers\.",
     "Counters With An Answer Without Usage": r"Counters: expected usage in every answer\. Hint: stream with include_usage=True\.",

@@ -1,4 +1,4 @@
-"""Arguments take their declared types only: no fraction for a whole number, no text for true or false."""
+"""Arguments take their declared types only: no fraction for a whole number, no text for true or false, no NaN."""
 
 from __future__ import annotations
 
@@ -53,6 +53,17 @@ def test_a_fraction_is_refused_where_a_whole_number_is_declared() -> None:
             with pytest.raises(
                 ValueError, match=rf"Argument '{name}' got value .* that cannot be converted to integer"
             ):
+                converted(keyword, name, value)
+
+
+def test_what_is_not_finite_is_refused_where_a_number_is_declared() -> None:
+    """With an infinite tolerance a check holds everything to be equal."""
+    found = arguments_of(float)
+    assert len(found) > 40
+    for keyword, name in found:
+        assert converted(keyword, name, "0.5") == 0.5
+        for value in ("nan", "inf", "-Infinity", "1e999", float("inf"), float("nan")):
+            with pytest.raises(ValueError, match=rf"Argument '{name}' got value .* that cannot be converted to float"):
                 converted(keyword, name, value)
 
 

@@ -1,12 +1,14 @@
 """Arguments of keywords, converted by their declared types alone.
 
 Robot Framework tries the type of a default where the declared type does not fit, and then takes a fraction for a whole
-number; a text that is neither true nor false stays a text, which counts as true. Either slip would go unnoticed.
+number; a text that is neither true nor false stays a text, which counts as true; and NaN and infinity count as numbers,
+with which a check can hold everything to be right. Each slip would go unnoticed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 from typing import Any
 
 from robot.running.arguments import ArgumentSpec
@@ -43,11 +45,14 @@ class DeclaredArguments(ArgumentSpec):  # type: ignore[misc]
             spec.embedded,
             spec.types,
         )
-        self._truths = {
-            name
-            for name, info in types.items()
-            if any(one.type is bool for one in (info.nested if info.is_union else [info]))
-        }
+        self._truths, self._numbers = (
+            {
+                name
+                for name, info in types.items()
+                if any(one.type is kind for one in (info.nested if info.is_union else [info]))
+            }
+            for kind in (bool, float)
+        )
 
     def convert(self, positional: Any, named: Any, *options: Any, **more: Any) -> tuple[list[Any], list[Any]]:
         """Convert by the declared types.
@@ -59,11 +64,17 @@ class DeclaredArguments(ArgumentSpec):  # type: ignore[misc]
             positional, named = self._declared.convert(positional, named, *options, **more)
         except OverflowError as error:
             raise ValueError(f"A number is too large: {error}.") from None
-        if self._truths:
-            self._refuse_texts([*zip(self.positional, positional, strict=False), *named])
+        if self._truths or self._numbers:
+            for name, value in [*zip(self.positional, positional, strict=False), *named]:
+                self._check(name, value)
         return positional, named
 
-    def _refuse_texts(self, given: Sequence[tuple[str, Any]]) -> None:
-        for name, value in given:
-            if name in self._truths and isinstance(value, str) and "{" not in value:
-                raise ValueError(f"Argument '{name}' got value '{value}' that cannot be converted to boolean.")
+    def _check(self, name: str, value: Any) -> None:
+        wanted = ""
+        # A variable in a dry run is a text.
+        if name in self._truths and isinstance(value, str) and "{" not in value:
+            wanted = "boolean"
+        elif name in self._numbers and isinstance(value, float) and not math.isfinite(value):
+            wanted = "float"
+        if wanted:
+            raise ValueError(f"Argument '{name}' got value '{value}' that cannot be converted to {wanted}.")
