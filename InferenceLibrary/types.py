@@ -157,8 +157,8 @@ def to_quantity(value: Any, unit: str) -> float:
     except (ValueError, KeyError, OverflowError):
         raise ValueError(f"Expected {kind}, got '{text}'.") from None
     if math.isnan(number) or (unit and math.isinf(number)):
-        # Every comparison with NaN is false, so `!=` would always hold; and any time or size is below infinity. A metric
-        # has no unit, and may be infinite.
+        # Every comparison with NaN is false, so `!=` would always hold; and any time or size is below infinity.
+        # A metric has no unit, and may be infinite.
         raise ValueError(f"Expected {kind}, got '{text}'.")
     return number
 
