@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -12,9 +13,11 @@ from inner_suites import run_text
 from report.outputs import one_test, run_xml, time, write
 
 from InferenceLibrary.cli import main
+from InferenceLibrary.report.measured import with_measurements
 from InferenceLibrary.report.merging import merge_runs
 from InferenceLibrary.report.robot_output import read_output
 
+ROOT = Path(__file__).resolve().parents[2]
 HEAD = "*** Settings ***\nLibrary    InferenceLibrary\nSuite Setup    Start Server    simulator\n*** Test Cases ***\n"
 CALLS = """Calls
     FOR    ${i}    IN RANGE    %d
@@ -126,3 +129,35 @@ def test_the_links_of_a_merged_rerun_hold(tmp_path: Path) -> None:
     assert [file for file in files if not (out / file).is_file()] == []
     found = read_output(out / "output.xml")
     assert (found.summary.total, found.summary.passed) == (2, 2)
+
+
+ARTIFACTS = ("--artifacts", "svg,png,txt,json,jsonl,log,cast,bin", "--artifactsinsubfolders")
+"""As docs/running.md has them."""
+
+
+@pytest.mark.slow
+def test_links_and_measurements_of_two_processes_are_those_of_one_log(tmp_path: Path) -> None:
+    suites = tmp_path / "suites"
+    for name in ("one", "two"):
+        test = f"In {name.title()}\n    Stream Chat    hi\n    Measure Generation    hi    iterations=2\n"
+        write(suites, HEAD + test, f"{name}.robot")
+    out = tmp_path / "out"
+    pabot = [sys.executable, "-m", "pabot.pabot", "--processes", "2", "--pabotlibport", "0", *ARTIFACTS]
+    done = subprocess.run(
+        [*pabot, "--outputdir", str(out), str(suites)],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert " ".join(ARTIFACTS) in (ROOT / "docs" / "running.md").read_text(encoding="utf-8")
+    links = links_of(out)
+    assert len(links) >= 4
+    assert [link for link in links if not (out / link).is_file()] == []
+    found = with_measurements(read_output(out / "output.xml"), out)
+    assert found.problems == []
+    assert sorted(one.test for one in found.measurements) == ["Suites.One.In One", "Suites.Two.In Two"]
+    assert [one.file for one in found.measurements if not (out / one.file).is_file()] == []
+    assert len({test.worker for test in found.tests}) == 2
+    assert {rule.state for rule in found.rules} == {"kept"}
