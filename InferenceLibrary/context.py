@@ -252,6 +252,8 @@ class Context:
         self.stopped_servers: deque[Server] = deque(maxlen=32)
         """Servers that a keyword stopped, the last one at the end: they can still be asked how they ended."""
         self.notes = TestNotes()
+        self.server_versions: dict[str, str] = {}
+        """Name of a server to the version that its answers tell."""
         self.server_lives: list[tuple[str, float, float, str, str]] = []
         """Servers that were closed since the last suite ended: name, from when to when (Unix time), URL and model."""
         self._known_servers: KnownServers | None = None

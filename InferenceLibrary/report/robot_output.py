@@ -345,6 +345,7 @@ class _OutputReader:
             error="" if status == "passed" else limited(message, LONGEST),
             tags=test.tags,
             server=meta.get(run_facts.SERVER, ""),
+            version=meta.get(run_facts.VERSION, ""),
             model=meta.get(run_facts.MODEL, ""),
             calls=int(meta[run_facts.CALLS]) if meta.get(run_facts.CALLS, "").isdecimal() else 0,
             figures=_figures(meta),

@@ -104,6 +104,7 @@ def _facts(results: RunResults) -> list[tuple[str, str]]:
     facts += list(results.versions.items())
     for name, words in (
         ("Servers", _distinct(test.server for test in results.tests)),
+        ("Versions of servers", _distinct(test.version for test in results.tests)),
         ("Models", _distinct(test.model for test in results.tests)),
     ):
         if words:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from InferenceLibrary.stats import median
 
 SERVER = "Server"
+VERSION = "Version"
 MODEL = "Model"
 CALLS = "Calls"
 TTFT = "TTFT"
@@ -29,7 +30,8 @@ LIBRARY = "InferenceLibrary"
 _FIGURE = re.compile(r"([0-9.e+]+)(?: ms)?(?: \(median of (\d+)\))?")
 _PARTS = re.compile(r"\d+|\D+")
 _LIFE = re.compile(
-    r"- (?P<name>.*?): (?P<started>\S+) to (?P<ended>\S+)(?:, at (?P<url>\S+))?(?:, model (?P<model>.*))?"
+    r"- (?P<name>.*?): (?P<started>\S+) to (?P<ended>\S+)(?:, at (?P<url>\S+))?"
+    r"(?:, version (?P<version>\S+))?(?:, model (?P<model>.*))?"
 )
 
 
@@ -41,6 +43,7 @@ class Life(NamedTuple):
     ended: str
     url: str = ""
     model: str = ""
+    version: str = ""
 
 
 class Offered(NamedTuple):
@@ -124,4 +127,5 @@ def _median_text(values: Sequence[float], unit: str) -> str:
 def _life_text(life: Life) -> str:
     at = f", at {life.url}" if life.url else ""
     model = f", model {' '.join(life.model.split())}" if life.model else ""
-    return f"- {' '.join(life.name.split())}: {life.started} to {life.ended}{at}{model}"
+    version = f", version {life.version}" if life.version else ""
+    return f"- {' '.join(life.name.split())}: {life.started} to {life.ended}{at}{version}{model}"

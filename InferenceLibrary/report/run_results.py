@@ -82,6 +82,8 @@ class TestResult(_RunPart, frozen=True):
     """Why it failed or was skipped."""
     tags: list[str] = []
     server: str = ""
+    version: str = ""
+    """Of the server, where its answers tell it."""
     model: str = ""
     calls: int = 0
     figures: Figures | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,8 @@ Loads
     Stop Memory Monitor
 
 With Its Own Server
-    Start Server    simulator    alias=two
+    VAR    @{AS_LLAMA}    --as    llama.cpp
+    Start Server    simulator    alias=two    arguments=${AS_LLAMA}
     Chat    hi
 """
 
@@ -73,6 +75,16 @@ def test_tests_bear_what_they_asked_and_measured(results: RunResults) -> None:
     assert "F8" in tests["Breaks A Rule"].rules_broken
     assert (tests["Fails"].status, tests["Fails"].calls) == ("failed", 1)
     assert (tests["Asks Nothing"].server, tests["Asks Nothing"].calls) == ("", 0)
+
+
+def test_versions_are_those_that_answers_tell(results: RunResults) -> None:
+    first, second = results.servers
+    assert first.version == ""
+    assert re.fullmatch(r"b\d+-\w+", second.version)
+    if DOC_FORMAT == "MARKDOWN":
+        assert {test.name: test.version for test in results.tests if test.version} == {
+            "With Its Own Server": second.version
+        }
 
 
 def test_a_failure_keeps_the_request_and_the_answer(results: RunResults) -> None:

@@ -194,7 +194,15 @@ NAMES = st.text(min_size=1).map(lambda text: " ".join(text.split())).filter(lamb
 
 @given(
     st.lists(
-        st.builds(run_facts.Life, NAMES, st.just(time(1)), st.just(time(2)), st.sampled_from(["", "http://a"]), NAMES)
+        st.builds(
+            run_facts.Life,
+            NAMES,
+            st.just(time(1)),
+            st.just(time(2)),
+            st.sampled_from(["", "http://a"]),
+            NAMES,
+            st.sampled_from(["", "b1-a"]),
+        )
     )
 )
 def test_lives_are_read_as_they_were_written(written: list[run_facts.Life]) -> None:

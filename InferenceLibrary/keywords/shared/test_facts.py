@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,11 @@ from typing import TYPE_CHECKING, Any
 from InferenceLibrary.context import Context
 from InferenceLibrary.log import Log
 from InferenceLibrary.version import __version__
+
+_HEAD = 4_096
+"""Bytes of an answer in which its version is looked for."""
+_FINGERPRINT = re.compile(rb'"system_fingerprint"\s*:\s*"([\w.+-]*\d[\w.+-]*)"')
+_VERSION = re.compile(rb'"version"\s*:\s*"([\w.+-]*\d[\w.+-]*)"')
 
 if TYPE_CHECKING:
     from InferenceLibrary.client.streams import Stream
@@ -26,6 +32,8 @@ def note_call(context: Context, server: Server, exchange: Exchange) -> None:
     notes = context.notes
     notes.calls += 1
     notes.servers[server.name] = exchange.header("server") or notes.servers.get(server.name, "")
+    if (version := _version_in(exchange)) is not None:
+        context.server_versions[server.name] = version
     if server.model:
         notes.models[server.model] = None
 
@@ -72,6 +80,9 @@ def tell_of_test(context: Context, result: Any) -> None:
     servers = [f"{name} ({said})" if said else name for name, said in notes.servers.items()]
     facts = {
         run_facts.SERVER: ", ".join(servers),
+        run_facts.VERSION: ", ".join(
+            version for name in notes.servers if (version := context.server_versions.get(name)) is not None
+        ),
         run_facts.MODEL: ", ".join(notes.models),
         run_facts.CALLS: str(notes.calls),
         run_facts.TTFT: run_facts.ttft_text(notes.first_tokens) if notes.first_tokens else "",
@@ -90,7 +101,7 @@ def tell_of_suite(context: Context, result: Any, worker: str | None) -> None:
         run_facts.LIBRARY: __version__,
         run_facts.WORKER: worker or "",
         run_facts.LIVES: run_facts.lives_text(
-            [run_facts.Life(name, _iso(began), _iso(ended), url, model)
+            [run_facts.Life(name, _iso(began), _iso(ended), url, model, context.server_versions.get(name, ""))
              for name, began, ended, url, model in context.server_lives]
         ),
     }  # fmt: skip
@@ -110,6 +121,13 @@ def _note_times(context: Context, generations: Iterable[Generation]) -> None:
         context.notes.first_tokens.append(generation.time_to_first_token)
         if generation.tokens_per_second is not None:
             context.notes.rates.append(generation.tokens_per_second)
+
+
+def _version_in(exchange: Exchange) -> str | None:
+    """The version of the server, where this answer tells it: llama.cpp names its build as `system_fingerprint`."""
+    pattern = _VERSION if exchange.request.path.endswith("/version") else _FINGERPRINT
+    found = pattern.search(exchange.body[:_HEAD])
+    return found[1].decode("ascii") if found else None
 
 
 def _iso(moment: float) -> str:
