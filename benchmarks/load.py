@@ -1,4 +1,4 @@
-"""Measure the load client: CPU a token event and events a CPU second beside a reader in C, and its truth.
+"""Measure the load client: CPU a token event and events a CPU second beside a reader in C, its truth, and its costs.
 
     python benchmarks/load.py [--rounds 3] [--streams 256]
 
@@ -9,17 +9,19 @@ hold on any machine; errors of times are milliseconds and count in quiet rounds 
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from bars import Bars
-from simulator import CLIENT_CORE, Server, isolate, percentile
+from load_truth import ROOM, STREAMS, monitor_cost, spread, stall_is_told, summary_cost, time_to_first_request, truth
+from simulator import CLIENT_CORE, Server, isolate
 
 from InferenceLibrary.load.plan import LoadPlan, Users
 from InferenceLibrary.load.requests import Kind, Prompts
@@ -30,7 +32,6 @@ from InferenceLibrary.load.wording import Wording
 TOKENS = 100
 FIRST, GAP = 0.2, 0.02
 PACED = ("--time-to-first-token", f"{FIRST}s", "--inter-token-latency", f"{GAP}s")
-_ROOM = ("--max-num-seqs", "2000")
 
 
 def build_reader(folder: Path) -> Path:
@@ -44,11 +45,11 @@ def build_reader(folder: Path) -> Path:
     return program
 
 
-def plan_for(server: Server, streams: int, each: int, ramp: float) -> LoadPlan:
+def plan_for(url: str, streams: int, each: int, ramp: float) -> LoadPlan:
     extra = {"ignore_eos": True, "min_tokens": TOKENS}
     kind = Kind.chat(model="fake-model", max_tokens=TOKENS, extra=extra)
     return LoadPlan(
-        f"http://127.0.0.1:{server.port}", Users(streams, ramp=ramp), (kind,), Prompts(tokens=10),
+        url, Users(streams, ramp=ramp), (kind,), Prompts(tokens=10),
         requests=streams * each, judged=0,
     )  # fmt: skip
 
@@ -71,8 +72,8 @@ def reference(reader: Path, server: Server, plan: LoadPlan, each: int) -> tuple[
 
 
 def compared(reader: Path, streams: int, each: int, arguments: tuple[str, ...], ramp: float) -> dict[str, float]:
-    server = Server(*_ROOM, *arguments)
-    plan = plan_for(server, streams, each, ramp)
+    server = Server(*ROOM, *arguments)
+    plan = plan_for(f"http://127.0.0.1:{server.port}", streams, each, ramp)
     _, cpu, events = ours(plan)
     bare, bare_events = reference(reader, server, plan, each)
     server.close()
@@ -84,31 +85,91 @@ def compared(reader: Path, streams: int, each: int, arguments: tuple[str, ...], 
     }
 
 
-def truth(streams: int) -> Mapping[str, float]:
-    """What our client says against what the server noted that it did."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "truth.jsonl"
-        server = Server(*_ROOM, *PACED, "--truth-file", str(path))
-        result, _, _ = ours(plan_for(server, streams, 2, FIRST + GAP * TOKENS))
-        server.close()
-        records = [json.loads(line) for line in path.read_text().splitlines()]
-    sent = sorted(record["tokens"][0] - record["received"] for record in records)
-    seen = sorted(one.first_token for one in result.records if one.first_token is not None)
-    gaps = sorted(result.values("gap"))
-    return {
-        "TTFT error p50": percentile(seen, 50) - percentile(sent, 50),
-        "TTFT error p99": percentile(seen, 99) - percentile(sent, 99),
-        "gap p1 early by": GAP - percentile(gaps, 1),
-        "gap p99 late by": percentile(gaps, 99) - GAP,
-        "send lateness p99": result.lateness_p99,
-    }
-
-
-TIMES = {
+ERRORS = {
     "TTFT error p50": ("<=", 0.0005),
     "TTFT error p99": ("<=", 0.001),
+    "gap p1 error": ("<=", 0.0005),
+    "gap p99 error": ("<=", 0.0005),
     "send lateness p99": ("<=", 0.001),
 }
+EVEN: dict[str, Any] = {"poisson": False, "rate": 50, "requests": 150}
+SATURATED = {"TTFT error p99": ("<=", 0.002)}
+
+
+def true_times(bars: Bars, tries: int) -> None:
+    """Hold what the client says of times to what the server did, at some to many streams and saturated."""
+    for streams in STREAMS:
+        plan = plan_for("http://127.0.0.1:1", streams, 2 if streams > 1 else 4, FIRST + GAP * TOKENS)
+        found = judged(bars, f"{streams} streams", lambda plan=plan: truth(PACED, plan), ERRORS, tries)
+        bars.at_most(f"{streams} streams: gaps lost", max(one["gaps lost"] for one in found), 0)
+        bars.at_most(
+            f"{streams} streams: load not delivered", statistics.median(one["undelivered"] for one in found), 0.01
+        )
+    plan = plan_for("http://127.0.0.1:1", 64, 30, 0.0)
+    judged(bars, "saturated", lambda: truth((), plan), SATURATED, tries)
+
+
+def judged(
+    bars: Bars,
+    where: str,
+    measure: Callable[[], Mapping[str, float]],
+    limits: Mapping[str, tuple[str, float]],
+    tries: int,
+) -> list[Mapping[str, float]]:
+    """Judge times in quiet rounds under names that say where."""
+    found: list[Mapping[str, float]] = []
+
+    def named() -> Mapping[str, float]:
+        found.append(measure())
+        return {f"{where}: {key}": value for key, value in found[-1].items()}
+
+    bars.times(named, {f"{where}: {key}": limit for key, limit in limits.items()}, tries)
+    return found
+
+
+def arrivals(bars: Bars, tries: int) -> None:
+    """Hold schedules to what they promise, whatever the number of workers."""
+    server = Server(*ROOM)
+    plan = plan_for("http://127.0.0.1:1", 1, 1, 0.0)
+    plan = replace(plan, kinds=(Kind.chat(model="fake-model", max_tokens=1, stream=False),))
+    for workers in (1, 4, 8):
+        found = spread(server.port, plan, workers, poisson=True, rate=200, requests=1600)
+        bars.at_least(f"Poisson, {workers} workers: dispersion", found["dispersion"], 0.6)
+        bars.at_most(f"Poisson, {workers} workers: dispersion", found["dispersion"], 1.5)
+        bars.at_most(f"Poisson, {workers} workers: autocorrelation", found["autocorrelation"], 0.1)
+        bars.at_most(f"Poisson, {workers} workers: load not delivered", found["undelivered"], 0.01)
+    if tries:
+        bars.times(
+            lambda: {"constant: deviation of gaps of 20 ms": spread(server.port, plan, 1, **EVEN)["deviation"]},
+            {"constant: deviation of gaps of 20 ms": ("<=", 0.05 * 0.02)},
+            tries,
+        )
+    told = all(stall_is_told(plan, server.port) for _ in range(3))
+    bars.at_least("stalls of 30 ms that were flagged", float(told), 1)
+    server.close()
+
+
+def costs_beside(bars: Bars, tries: int) -> None:
+    """Hold what a load costs before and after it, and what a monitor costs beside it."""
+    server = Server(*ROOM)
+    plan = plan_for("http://127.0.0.1:1", 1, 1, 0.0)
+    bars.times(
+        lambda: {"time to the first request": time_to_first_request(plan, server.port)},
+        {"time to the first request": ("<=", 0.3)},
+        tries,
+    )
+    server.close()
+    sizes: list[float] = []
+
+    def summarised() -> dict[str, float]:
+        took, size = summary_cost()
+        sizes.append(size)
+        return {"100,000 records summarised": took}
+
+    bars.times(summarised, {"100,000 records summarised": ("<=", 2.0)}, tries)
+    bars.at_most("100,000 records with their summary", max(sizes), 200, "MB")
+    # Ten of them a second are 0.02 % of a core.
+    bars.times(lambda: {"a monitor's sample": monitor_cost()}, {"a monitor's sample": ("<=", 0.00002)}, tries)
 
 
 def main() -> int:
@@ -132,9 +193,10 @@ def main() -> int:
     bars.at_most("CPU a token event over the reader in C, paced", statistics.median(one["ratio"] for one in paced), 2.5)
     share = statistics.median(1 / one["ratio"] for one in burst)
     bars.at_least("events a CPU second, share of the reader in C, burst", share, 0.09)
+    arrivals(bars, options.tries)
     if options.tries:
-        for figures in bars.times(lambda: truth(options.streams), TIMES, options.tries):
-            print("  ".join(f"{key} {value * 1000:.3f} ms" for key, value in figures.items()))
+        true_times(bars, options.tries)
+        costs_beside(bars, options.tries)
     return bars.exit_code()
 
 
