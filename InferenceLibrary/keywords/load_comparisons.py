@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from robot.api.deco import keyword
 
 from InferenceLibrary.errors import CheckFailure, MonitorError, describe
+from InferenceLibrary.keywords.shared.assertions import show
 from InferenceLibrary.keywords.shared.load_plans import LOAD, LoadGroup, plan_of, rate_of, schedule_of
 from InferenceLibrary.keywords.shared.shared_arguments import takes
 from InferenceLibrary.keywords.shared.test_facts import note_load
@@ -123,7 +124,7 @@ class LoadComparisonKeywords(LoadGroup):
         self,
         baseline: Path,
         *,
-        tolerance: float = 0.1,
+        tolerance: str | float = 0.1,
         percentile: float = 50,
         figures: str = "ttft,latency,rate",
         undecided: bool = False,
@@ -138,7 +139,7 @@ class LoadComparisonKeywords(LoadGroup):
 
         Args:
             baseline: The folder that [Run Load] had as `save_as`, or its `summary.json`.
-            tolerance: Share by which a figure may be worse.
+            tolerance: Share by which a figure may be worse: `10 %` or 0.1.
             percentile: Which percentile is compared, 0 to 100.
             figures: Which figures, by the names of [Load Should Meet] without a percentile, separated by commas.
             undecided: Whether a figure of which the samples cannot tell passes.
@@ -159,7 +160,7 @@ class LoadComparisonKeywords(LoadGroup):
             Start Server    simulator    time_to_first_token=20 ms
             Run Load    users=1    requests=20    save_as=${OUTPUT_DIR}/baseline
             Run Load    users=1    requests=20
-            Compare With Baseline    ${OUTPUT_DIR}/baseline    tolerance=0.8    figures=ttft
+            Compare With Baseline    ${OUTPUT_DIR}/baseline    tolerance=80 %    figures=ttft
         ```
         """
         from InferenceLibrary.load.compare import compare_summaries, other_machine
@@ -175,7 +176,9 @@ class LoadComparisonKeywords(LoadGroup):
             self.log.warn(f"The baseline '{baseline}' is of another machine: {'; '.join(differences)}")
         if now["load"] != before["load"]:
             self.log.warn(f"The baseline '{baseline}' is of another load: {now['load']} for {before['load']}")
-        compared = compare_summaries(now, before, tolerance=tolerance, rank=percentile, figures=_names(figures))
+        compared = compare_summaries(
+            now, before, tolerance=share_of(tolerance), rank=percentile, figures=_names(figures)
+        )
         self._judge_comparisons(f"'{found.name}' and its baseline", compared, undecided)
         return compared
 
@@ -189,7 +192,7 @@ class LoadComparisonKeywords(LoadGroup):
         users: int | None = None,
         rate: str | None = None,
         rounds: int = 6,
-        tolerance: float = 0.1,
+        tolerance: str | float = 0.1,
         percentile: float = 50,
         figures: str = "ttft,latency,rate",
         **options: Any,
@@ -207,7 +210,7 @@ class LoadComparisonKeywords(LoadGroup):
             users: Number of users at the same time.
             rate: Requests a second, such as `5/s`; in place of `users`.
             rounds: How often each is loaded, 6 or more.
-            tolerance: Share by which they may differ and still be the same.
+            tolerance: Share by which they may differ and still be the same: `10 %` or 0.1.
             percentile: Which percentile is compared, 0 to 100.
             figures: Which figures, by the names of [Load Should Meet] without a percentile, separated by commas.
 
@@ -232,6 +235,7 @@ class LoadComparisonKeywords(LoadGroup):
         from InferenceLibrary.load.figures import figure_of
         from InferenceLibrary.load.run import run
 
+        share = share_of(tolerance)
         both = [self.context.servers.get(one) for one in (first, second)]
         schedule = schedule_of(users, rate, bool(options.get("poisson")))
         if rounds < ROUNDS:
@@ -256,8 +260,7 @@ class LoadComparisonKeywords(LoadGroup):
                 for name in names:
                     values[name, place].append(found.values(name))
         compared = [
-            compare_rounds(name, values[name, 1], values[name, 0], rank=percentile, tolerance=tolerance)
-            for name in names
+            compare_rounds(name, values[name, 1], values[name, 0], rank=percentile, tolerance=share) for name in names
         ]
         title = f"{both[1].name} for {both[0].name}"
         for one in compared:
@@ -274,7 +277,7 @@ class LoadComparisonKeywords(LoadGroup):
             raise CheckFailure(
                 describe(
                     f"Load of {title}",
-                    expected=f"no figure more than {worse[0].tolerance:.3g} worse",
+                    expected=f"no figure more than {show(worse[0].tolerance, '%')} worse",
                     got=f"{', '.join(one.figure for one in worse)} worse",
                     detail=("Figures", [str(one) for one in compared]),
                 )
@@ -283,7 +286,7 @@ class LoadComparisonKeywords(LoadGroup):
             raise CheckFailure(
                 describe(
                     f"Load of {title} cannot be told apart",
-                    expected=f"intervals within or beyond {open_ones[0].tolerance:.3g}",
+                    expected=f"intervals within or beyond {show(open_ones[0].tolerance, '%')}",
                     got=f"{', '.join(one.figure for one in open_ones)} in between",
                     hint="run more requests, tolerate more, or let it pass with undecided=True",
                     detail=("Figures", [str(one) for one in compared]),
@@ -293,3 +296,22 @@ class LoadComparisonKeywords(LoadGroup):
 
 def _names(figures: str) -> list[str]:
     return [name.strip() for name in figures.split(",") if name.strip()]
+
+
+def share_of(tolerance: str | float) -> float:
+    """Return what `10 %` or 0.1 means.
+
+    Raises:
+        MonitorError: It is not a share, or below zero.
+    """
+    from InferenceLibrary.types import to_quantity
+
+    try:
+        share = to_quantity(tolerance, "%")
+    except ValueError:
+        share = -1.0
+    if share < 0:
+        raise MonitorError(
+            describe("A tolerance cannot be read", expected="a share, such as 10 % or 0.1", got=f"'{tolerance}'")
+        )
+    return share

@@ -102,6 +102,7 @@ class LoadKeywords(LoadGroup):
             check_names(conditions)
             watch = stopped_by(conditions)
         result = self.interruptible(lambda: run(plan, self.progress_of(found.name), watch), alias)
+        result.server_ended = self.end_of(found)
         self.context.loads.add(result, alias)
         note_load(self.context, found, result)
         self.told(result)

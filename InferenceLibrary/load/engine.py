@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import os
 import socket
 import struct
 import time
@@ -252,7 +253,7 @@ class LoadEngine:
         if connection.connected == CONNECTING:
             problem = connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if problem:
-                self._broken(connection, OSError(problem, "connect"))
+                self._broken(connection, OSError(problem, os.strerror(problem)))
                 return
             if connection.tls is None:
                 connection.connected = _clock() - connection.sent

@@ -73,6 +73,7 @@ class LoadResult:
         foreign: Share of the machine that others took, 0 to 1; None where that is not known.
         clock: The beginning of the load on the monotonic clock, which monitors have too; None: it is not known.
         stopped: Why it ended early, by a condition of the test; None: it did not.
+        server_ended: How the server's process ended meanwhile, and what that hints at; None: it lives, or is not ours.
     """
 
     plan: LoadPlan
@@ -83,6 +84,7 @@ class LoadResult:
     foreign: float | None
     clock: float | None = None
     stopped: str | None = None
+    server_ended: str | None = None
 
     @property
     def name(self) -> str:
@@ -290,7 +292,7 @@ class LoadResult:
     @cached_property
     def remarks(self) -> list[str]:
         """What a reader must know of the figures, beside `doubts`."""
-        found = []
+        found = [f"the server died: {self.server_ended}"] if self.server_ended else []
         if self.delivered < _DELIVERED:
             found.append(f"{self.delivered:.1%} of the asked load was delivered")
         if stalls := [one for facts in self.workers for one in facts.stalls]:

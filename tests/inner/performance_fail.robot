@@ -129,6 +129,47 @@ Load With Failures
     Run Load    users=1    requests=3    server=${lump}
     Load Should Meet    failures == 0
 
+Load Of A Server That Dies
+    Start Server    simulator    fault=out-of-memory:requests=6    alias=dying
+    Run Load    users=2    requests=20    max_tokens=4    server=dying
+    Load Should Meet    failures == 0
+
+Load Of A Server That Refuses
+    ${refusing} =    Connect To Server    http://127.0.0.1:9    check=False
+    Run Load    users=1    requests=3    server=${refusing}
+    Load Should Meet    failures == 0
+
+Load Of Errors Only
+    Start Server    simulator    fault=status:code=503    alias=erring
+    Run Load    users=1    requests=3    server=erring
+    Load Should Meet    error_rate <= 1 %
+
+Load Of A Server That Stalls
+    Start Server    simulator    fault=stall    alias=stalling
+    Run Load    users=2    requests=2    max_tokens=8    silence_timeout=300 ms    server=stalling
+    Load Should Meet    failures == 0
+
+Load In One Chunk
+    ${lump} =    Connect To Server    ${ONE_CHUNK}    check=False
+    Run Load    users=1    requests=3    judged=0    server=${lump}
+    Get Load Figure    rate_p50    >    1
+
+Load Without Usage
+    ${lump} =    Connect To Server    ${ONE_CHUNK}    check=False
+    Run Load    users=1    requests=3    judged=0    server=${lump}
+    Load Should Meet    output_tokens >= 100
+
+Compared By No Tolerance
+    Compare Servers    fast    paced    users=1    requests=4    tolerance=ten
+
+Baseline Of Another Machine
+    Run Load    users=1    requests=8    max_tokens=2    server=paced    save_as=${OUTPUT_DIR}/other
+    Evaluate
+    ...    (lambda p: p.write_text(re.sub('"cpu": "[^"]*"', '"cpu": "abacus"', p.read_text())))(pathlib.Path(r"${OUTPUT_DIR}/other/summary.json"))
+    ...    modules=re, pathlib
+    Run Keyword And Ignore Error    Compare With Baseline    ${OUTPUT_DIR}/other    tolerance=100 %
+    Fail    it was a warning
+
 Load That Nobody Can Trust
     ${result} =    Run Load    users=1    requests=2    max_tokens=4    server=paced
     Evaluate    $result.doubts.append("the client was slow")

@@ -52,6 +52,8 @@ LOAD = (
     ),
     Shared("judged", float, "Share of the answers, 0 to 1, that are judged.", 1.0),
     Shared("workers", int, "Number of processes that send.", 1),
+    Shared("timeout", timedelta, "Time limit of each request.", timedelta(minutes=5)),
+    Shared("silence_timeout", timedelta, "Longest silence inside an answer.", timedelta(minutes=1)),
     Shared("seed", int, "Of prompts, arrivals and shares.", 0),
 )
 """What every load is made of, beside its schedule."""
@@ -135,6 +137,8 @@ def plan_of(found: Server, schedule: Users | Rate | Replay, options: dict[str, A
         judged=given["judged"],
         waivers=tuple(found.profile.waivers),
         models=found.client.listed,
+        timeout=given["timeout"].total_seconds(),
+        idle=given["silence_timeout"].total_seconds(),
         workers=given["workers"],
         seed=given["seed"],
         name=found.name,
@@ -160,6 +164,17 @@ class LoadGroup(KeywordGroup):
                 load.kept_in, load.redact = self.load_folder(load.name), self.context.redactor
                 self.context.loads.add(load, alias)
             raise
+
+    @staticmethod
+    def end_of(found: Server) -> str | None:
+        """How the process of a server ended, with what its last words hint at; None while it lives or is not ours."""
+        from InferenceLibrary.causes import find_cause
+
+        state, log = found.state()
+        if state is None:
+            return None
+        hint = find_cause(log, state.rpartition("ended with ")[2])
+        return f"{state}{f' ({hint})' if hint else ''}"
 
     def load(self, ref: Any) -> LoadResult:
         """Return a result by its alias, handle or object; of an interrupted load what it measured."""
