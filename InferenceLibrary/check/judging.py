@@ -63,7 +63,6 @@ class Judged(NamedTuple):
 
 def judged(findings: Findings, reference: Reference, waivers: Sequence[Waiver]) -> Judged:
     """Ask the rulebook about each call, and about all of them together."""
-    today = date.today()
     known = Known(models=findings.models, key=findings.key, reference=reference)
     calls = [
         JudgedCall(done, judge(done.exchange, known) if done.exchange is not None and _can_be_judged(done) else None)
@@ -83,9 +82,7 @@ def judged(findings: Findings, reference: Reference, waivers: Sequence[Waiver]) 
     stale = tuple(str(waiver) for waiver in waivers if not any(waiver.covers(violation) for _, violation in found))
     used = [one for one in waivers if any(one.covers(violation) for _, violation in found)]
     notices = tuple(f"unproven waiver: {one}" for one in used if one.unproven)
-    notices += tuple(
-        f"waiver past its date, {one.until}: {one}" for one in used if one.until is not None and one.until < today
-    )
+    notices += tuple(f"waiver past its date, {one.until}: {one}" for one in used if one.has_ended(date.today()))
     return Judged(tuple(calls), together, breaches, stale, notices)
 
 

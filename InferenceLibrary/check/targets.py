@@ -75,17 +75,18 @@ def opened(wanted: CheckTarget, redact: Redactor, report: Callable[[str], None])
     """Start or connect to a target; a server that was started is stopped at the end.
 
     Raises:
-        TargetError: It is neither a URL nor a profile that can be started.
+        TargetError: It is neither a URL nor a profile that can be started or tells a URL.
         ProfileError: The profile, or the dialect, does not exist.
         ServerError: It does not start.
     """
     if wanted.dialect is not None:
         # What is misspelt is told before a server is started for it.
         load_dialect(wanted.dialect)
-    if wanted.is_url:
-        profile = load_profile(PLAIN)
+    profile = load_profile(PLAIN if wanted.is_url else wanted.name)
+    url = wanted.name if wanted.is_url else profile.url if profile.start is None else None
+    if url is not None:
         server = connect(
-            wanted.name,
+            url,
             profile,
             name=wanted.shown,
             model=wanted.model,
@@ -95,12 +96,11 @@ def opened(wanted: CheckTarget, redact: Redactor, report: Callable[[str], None])
         )
         yield _known(server, profile, wanted.dialect)
         return
-    profile = load_profile(wanted.name)
     if profile.start is None:
         raise TargetError(
             describe(
                 f"'{wanted.name}' is not started, but connected to",
-                expected="its URL",
+                expected="its URL, or a line `url:` in the profile",
                 hint=f"rfinference check http://host:port --dialect {wanted.name}",
             )
         )
@@ -128,11 +128,16 @@ def opened(wanted: CheckTarget, redact: Redactor, report: Callable[[str], None])
 def _known(server: Server, profile: Profile, wanted: str | None) -> Opened:
     """Return the target with what is known of it: by the dialect that is asked for, else by its profile."""
     own = profile.name if profile.waives else ""
+    ended = profile.ended_waivers
     if wanted is None and profile.dialect is None:
-        return Opened(server, profile.reference, own, profile.waivers, profile.lacks)
+        return Opened(server, profile.reference, own, profile.waivers, profile.lacks, _told(ended))
     chosen = dialect_of(server.client, wanted or profile.dialect or "")
-    waivers = profile.own_waivers + chosen.dialect.waivers
+    waivers = profile.own_waivers + chosen.waivers
     lacks = {**chosen.dialect.lacks, **profile.lacks}
-    notices = (chosen.notice,) if chosen.notice else ()
+    notices = ((chosen.notice,) if chosen.notice else ()) + _told(ended + chosen.ended)
     name = f"{chosen.dialect.name} {chosen.dialect.version}"
     return Opened(server, chosen.dialect.reference, name, waivers, lacks, notices)
+
+
+def _told(ended: tuple[Waiver, ...]) -> tuple[str, ...]:
+    return tuple(f"waiver past its date, {one.until}, and no longer applied: {one}" for one in ended)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from datetime import date
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +14,7 @@ import msgspec
 
 from InferenceLibrary.dialects.dialect import Dialect, parse_dialect, version_key
 from InferenceLibrary.errors import ProfileError
+from InferenceLibrary.protocol.rules.verdicts import Waiver
 
 SHIPPED = Path(__file__).parent / "shipped"
 """Where the dialects lie that come with the library."""
@@ -26,6 +28,16 @@ class Chosen(NamedTuple):
     """What is to be told of the choice; empty where the version is one that the dialect knows."""
     shipped: bool = True
     """Whether it comes with the library."""
+
+    @property
+    def waivers(self) -> tuple[Waiver, ...]:
+        """What is not held against the server. One's own waivers end with their date; of the library's it is told."""
+        return tuple(one for one in self.dialect.waivers if self.shipped or not one.has_ended(date.today()))
+
+    @property
+    def ended(self) -> tuple[Waiver, ...]:
+        """Waivers of one's own that are past their date, and so held against the server again."""
+        return () if self.shipped else tuple(one for one in self.dialect.waivers if one.has_ended(date.today()))
 
 
 def dialect_names() -> list[str]:

@@ -279,6 +279,30 @@ class ServerKeywords(ConnectionKeywords):
 
         skip_unless_offered(self.context, self.context.servers.get(server), feature)
 
+    @keyword(tags=["server", "assertion"])
+    def server_should_support(self, *features: str, server: Any = None) -> None:
+        """Check that the server offers each of several capabilities, where [Skip Unless Server Supports] would skip.
+
+        Args:
+            features: Capabilities of the list in docs/capabilities.md, such as `embeddings`.
+            server: Alias, handle or object; None for the current one.
+
+        Raises:
+            CheckFailure: It does not offer one of them, or nobody says that it does; each is named with the evidence.
+            ValueError: A word is not a capability; the message tells the nearest.
+
+        Example:
+        ```robotframework
+        *** Test Cases ***
+        What We Promise Is There
+            Start Server    simulator
+            Server Should Support    chat    streams    json schema
+        ```
+        """
+        from InferenceLibrary.keywords.shared.capabilities import refuse_unless_offered
+
+        refuse_unless_offered(self.context, self.context.servers.get(server), features)
+
     def _judge_end(self, found: Any, before: str | None, graceful: bool, patience: timedelta, took: float) -> None:
         if found.process is None:
             raise ServerError(

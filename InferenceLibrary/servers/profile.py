@@ -78,12 +78,17 @@ class Profile(ProfilePart, frozen=True):
     @property
     def waivers(self) -> tuple[Waiver, ...]:
         """What is not held against it: its own waivers, and those of its dialect."""
-        return self.own_waivers + (() if self.dialect is None else load_dialect(self.dialect).dialect.waivers)
+        return self.own_waivers + (() if self.dialect is None else load_dialect(self.dialect).waivers)
 
     @property
     def own_waivers(self) -> tuple[Waiver, ...]:
         """Its own waivers that have not ended."""
-        return tuple(one.waiver() for one in self.waives if one.until is None or one.until >= date.today())
+        return tuple(one for one in (waived.waiver() for waived in self.waives) if not one.has_ended(date.today()))
+
+    @property
+    def ended_waivers(self) -> tuple[Waiver, ...]:
+        """Its own waivers that are past their date, and so held against it again."""
+        return tuple(one for one in (waived.waiver() for waived in self.waives) if one.has_ended(date.today()))
 
 
 def profile_names() -> list[str]:

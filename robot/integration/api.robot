@@ -18,6 +18,16 @@ Health Is Answered
     ${reply} =    Send Request    GET    ${HEALTH_PATH}    expected_status=200
     Get Elapsed Time    ${reply}    <    5 s
 
+The Strict Stand-In Offers All That The Suites Ask For
+    [Documentation]    What it does not offer any more would be skipped, and nobody would notice.
+    Skip Unless Target Is A Simulator
+    ${server} =    Get Server
+    Skip If    $server.profile.dialect is not None    A dialect does not offer all of this.
+    Server Should Support    models    model details    chat    completions    responses    messages    count tokens
+    ...    embeddings    rerank    rerank v2    score    tokenize    detokenize    metrics    streams    tool calls
+    ...    named tools    several choices    log probabilities    stop texts    unknown model is refused    text parts
+    ...    documents in rankings    ignore_eos    seed    dimensions    json object    json schema    base64 embeddings
+
 Models Are Listed
     [Tags]    smoke    covers:mistral-models    rule:m1
     Skip If    $KEY_IS_NEEDED    RequestsLibrary writes the keys that it sends into the log; List Models does not.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -13,6 +14,7 @@ import pytest
 from check.odd_server import OddServer
 
 from InferenceLibrary.cli import main
+from InferenceLibrary.dialects.files import load_dialect
 from InferenceLibrary.protocol.rules.rule import REGISTRY
 from InferenceLibrary.report.check_results import CheckResults, read_results, schema
 from InferenceLibrary.servers.probing.calls import CALLS, REACH, calls_for
@@ -149,6 +151,49 @@ def test_a_waived_rule_passes_compat_and_not_strict(serve: Serve, tmp_path: Path
     (rule,) = (one for one in target.rules if one.rule == "N7")
     assert (rule.state, rule.reason, target.strict) == ("waived", "counts the template", "fail")
     assert target.stale == ["F8: no longer so"]
+
+
+PAST, TODAY = "2020-02-02", date.today().isoformat()
+
+
+@pytest.mark.parametrize(
+    ("until", "code", "state", "notices"),
+    [
+        (TODAY, 0, "waived", []),
+        (PAST, 1, "broken", [f"waiver past its date, {PAST}, and no longer applied: N7: counts the template"]),
+    ],
+    ids=["on its last day", "after it"],
+)
+@pytest.mark.parametrize("where", ["dialect", "profile"])
+def test_a_waiver_of_ones_own_ends_with_its_date(
+    serve: Serve, tmp_path: Path, where: str, until: str, code: int, state: str, notices: list[str]
+) -> None:
+    url = serve("wrong usage").url
+    waived = f"- {{rule: N7, reason: counts the template, until: {until}}}\n"
+    mine = tmp_path / "mine.yaml"
+    texts = {
+        "dialect": f"name: mine\ntitle: Mine\nversion: '1'\ndeviations:\n{waived}",
+        "profile": f"title: Mine\nurl: {url}\nready: {{first_token: none}}\nwaives:\n{waived}",
+    }
+    mine.write_text(texts[where])
+    words = [url, "--dialect", str(mine)] if where == "dialect" else [str(mine)]
+    assert main(["check", *words, "--output", str(tmp_path / "out")]) == code
+    (target,) = results(tmp_path / "out").targets
+    (rule,) = (one for one in target.rules if one.rule == "N7")
+    assert (rule.state, [one for one in target.notices if "date" in one]) == (state, notices)
+
+
+def test_a_shipped_waiver_past_its_date_is_applied_and_told(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(f"name: mine\ntitle: Mine\nversion: '1'\ndeviations:\n- {{rule: N7, reason: so, until: {PAST}}}\n")
+    shipped = load_dialect(str(mine))._replace(shipped=True)
+    monkeypatch.setattr("InferenceLibrary.check.targets.dialect_of", lambda client, wanted: shipped)
+    out = tmp_path / "out"
+    assert main(["check", serve("wrong usage").url, "--dialect", str(mine), "--output", str(out)]) == 0
+    (target,) = results(out).targets
+    assert f"waiver past its date, {PAST}: N7: so" in target.notices
 
 
 def test_a_baseline_fails_on_what_got_worse_only(serve: Serve, tmp_path: Path) -> None:

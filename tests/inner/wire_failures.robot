@@ -62,6 +62,12 @@ Body With Another Parameter
 Body With Another Message
     Body Should Be Refused    POST    /v1/embeddings    7    error_message=other
 
+Capabilities That Are Not All There
+    Server Should Support    chat    regeneration in the terminal    adapters
+
+Capabilities That Nobody Names
+    Server Should Support
+
 Change Of A Body That Is Wrong Already
     Body Change Should Be Refused    POST    /v1/embeddings    {"model": "no-such-model", "input": "x"}    input
 

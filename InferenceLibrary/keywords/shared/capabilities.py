@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from robot.api import SkipExecution
 
+from InferenceLibrary.errors import CheckFailure, describe
 from InferenceLibrary.foreign_text import readable
 from InferenceLibrary.log import Log
 
@@ -52,6 +54,27 @@ def skip_unless_offered(context: Context, server: Server, word: str) -> None:
         return
     state = "refuses" if offer.state is State.REFUSED else "does not offer"
     raise SkipExecution(context.redactor(f"{server.name} {state} '{offer.name}': {offer.evidence}."))
+
+
+def refuse_unless_offered(context: Context, server: Server, words: Sequence[str]) -> None:
+    """Fail where a server does not offer all of this, or nothing could show that it does.
+
+    Raises:
+        CheckFailure: It does not; each that is missing is named with what was seen.
+        ValueError: A word is not a capability, or there is none.
+    """
+    from InferenceLibrary.protocol.capabilities import State
+
+    if not words:
+        raise ValueError("Expected one capability or more, got none.")
+    offers = [found_out(context, server, word) for word in words]
+    missing = [offer for offer in offers if offer.state is not State.OFFERED]
+    if missing:
+        told = "; ".join(f"'{offer.name}' {offer.state} ({offer.evidence})" for offer in missing)
+        raise CheckFailure(
+            context.redactor(describe(f"{server.name} does not support all of this", expected="each offered", got=told))
+        )
+    Log(context).info(f"{server.name} offers {', '.join(offer.name for offer in offers)}.")
 
 
 def show_capabilities(context: Context, suite: Any) -> None:

@@ -54,6 +54,10 @@ class Waiver(NamedTuple):
             and (self.when is None or self.when.hold(violation.call))
         )
 
+    def has_ended(self, today: date) -> bool:
+        """Whether its last day is over."""
+        return self.until is not None and self.until < today
+
     def __str__(self) -> str:
         """The rule, with all that makes it narrow, and the reason."""
         narrow = [self.kind or "", ", ".join(sorted(self.apis)), str(self.when or "")]
