@@ -27,7 +27,7 @@ _NAMES = (
     "model_path nothing allow_headers index_of_choice prompt_logprobs prompt_ids answer_ids piece_ids "
     "running_usage strict description parameters cut hex8 hex16 hex24 hex32 last_fingerprint letters24 letters32 "
     "uuid number number6 asked encoding last_timings response_call_id thinking last right completed_at background "
-    "type entries function_call if_origin reason "
+    "type entries function_call if_origin reason allow found expected places "
 )
 NAMES = frozenset(_NAMES.split())
 """What a template may name."""
@@ -148,6 +148,8 @@ class FieldChoice(Part, frozen=True, rename={"low": "from", "high": "to"}):
     outside: str = "range"
     """The error for a value that is too low, too high or not one of those allowed."""
     missing: str = "missing"
+    expected: str = ""
+    """What errors call the kind."""
 
 
 _Is = Literal[
@@ -189,6 +191,8 @@ class RefusalChoice(Part, frozen=True, rename={"asks": "if"}):
     """Whether the refusal comes as the only event of a stream with status 200, where one is asked for."""
     silent: bool = False
     """Whether it comes as a stream without any event, where one is asked for."""
+    labelled: bool = False
+    """Whether it is called a stream, where one is asked for, though it is none."""
     when: Given = {}
     unless: Given = {}
 
@@ -284,6 +288,10 @@ class VariantChoice(Part, frozen=True):
 class OpenChoices(Part, frozen=True):
     """All that is open in the references."""
 
+    stands_on: str = ""
+    """The file of the server behind a gateway: what is not told here is as there, but for routes and flags."""
+    labels_errors: bool = False
+    """Whether errors of the server behind are called streams, where one is asked for."""
     settings: dict[str, str | int | float | bool | list[str]] = {}
     """Other defaults of flags of the stand-in, by their names."""
     flags: dict[str, FlagChoice] = {}
@@ -294,6 +302,8 @@ class OpenChoices(Part, frozen=True):
     """Headers of every answer; templates."""
     ok_headers: dict[str, str] = {}
     """Headers of answers below 400 that a route of its own gives; templates."""
+    known_headers: dict[str, str] = {}
+    """Headers of every answer on a path that is there, but to OPTIONS; templates."""
     json_type: str = "application/json"
     stream_type: str = "text/event-stream"
     stream_headers: dict[str, str] = {}
@@ -316,7 +326,7 @@ class OpenChoices(Part, frozen=True):
     redirects: dict[str, RouteChoice] = {}
     """By method, or `*` for others: the answer that leads from a path with a slash too many to the right one."""
     options: RouteChoice | None = None
-    """The answer to OPTIONS on any path; None: a method like others."""
+    """The answer to OPTIONS on any path, or if it has `otherwise`, on any that is there; None: a method like others."""
     preflight: RouteChoice | None = None
     """The answer to OPTIONS that asks for another origin."""
     origin: RouteChoice | None = None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from InferenceLibrary.dialects.choices import OpenChoices, joined
+from InferenceLibrary.dialects.standing import standing
 from InferenceLibrary.dialects.words import wrong_word
 from InferenceLibrary.errors import ProfileError
 from InferenceLibrary.protocol.capabilities import CAPABILITIES, nearest_capability
@@ -200,6 +201,9 @@ def parse_dialect(text: str, source: str, below: Callable[[str], Dialect]) -> Di
     check_waived(dialect.deviations, "deviations", place)
     _check_words(dialect, place)
     _check_versions(dialect, place)
+    behind = below(dialect.choices.stands_on).choices if dialect.choices and dialect.choices.stands_on else None
+    if dialect.choices is not None and behind is not None:
+        dialect = msgspec.structs.replace(dialect, choices=standing(behind, dialect.choices))
     if dialect.choices is not None and dialect.extends is None:
         check_choices(dialect.choices, place)
     if dialect.extends is None:

@@ -221,3 +221,13 @@ def test_a_dialect_that_does_what_nobody_can_is_told(tmp_path: Path) -> None:
     path.write_text("name: mine\ntitle: Mine\nversion: '1'\nchoices: {routes: {GET /a: {does: magic}}}\n")
     with pytest.raises(ValueError, match="the stand-in cannot do 'magic'"), served(["--as", str(path)], {}):
         pass
+
+
+@pytest.mark.parametrize("name", ["llama.cpp", "vllm"])
+def test_a_streamed_response_may_call_a_tool(name: str) -> None:
+    tool = {"type": "function", "name": "get_weather", "parameters": {"type": "object", "properties": {}}}
+    body = {"input": "What is the weather in Paris?", "tools": [tool], "stream": True}
+    with served(("--as", name), {}) as port:
+        status, _, text = ask(port, "POST", "/v1/responses", body)
+    assert status == 200
+    assert "response.function_call_arguments.delta" in text

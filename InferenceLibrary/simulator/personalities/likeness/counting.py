@@ -22,6 +22,7 @@ def counted(api: str, data: dict[str, Any], settings: Settings, prompt: PromptCh
     found = {
         "$always": True,
         "$prompt_tokens": tokens,
+        "$places": settings.max_num_seqs,
         "$context": settings.max_model_len,
         "$beyond": tokens - settings.max_model_len,
         "$over_limit": (limit or 0) - settings.max_model_len,

@@ -21,12 +21,16 @@ _TRUTHS = {"true": True, "false": False, "yes": True, "no": False, "on": True, "
 class Refusal(ApiError):
     """A request is refused by an error of the dialect. `values` are what its templates may name."""
 
-    def __init__(self, name: str, message: str, *, streamed: bool = False, silent: bool = False, **values: Any) -> None:
+    def __init__(
+        self, name: str, message: str, *, streamed: bool = False, silent: bool = False, labelled: bool = False,
+        **values: Any,
+    ) -> None:  # fmt: skip
         super().__init__(400, message, param=values.get("param"))
         self.name = name
         self.values = values
         self.streamed = streamed
         self.silent = silent
+        self.labelled = labelled
 
 
 # Fields
@@ -56,12 +60,13 @@ def checked(data: dict[str, Any], fields: Mapping[str, FieldChoice]) -> dict[str
                 continue
             raise Refusal(
                 field.wrong, f"'{name}' must be of kind {field.kind}, got {_short(value)}",
-                param=name, field=name, value=value,
+                param=name, field=name, value=value, found=_in_serde(value), expected=field.expected or field.kind,
             )  # fmt: skip
         if not _in_range(read, field):
             raise Refusal(
                 field.outside, f"'{name}' is out of its range: got {_short(value)}",
-                param=name, field=name, value=value, low=field.low, high=field.high,
+                param=name, field=name, value=value, low=field.low, high=field.high, found=_in_serde(value),
+                expected=field.expected or field.kind,
             )  # fmt: skip
         found[name] = read
     return found
@@ -171,6 +176,7 @@ def refuse(
                 one.error, f"'{where}' is not taken as it is", own_param=one.param, says=one.message,
                 field=one.param or where, value=_value_at(where, data),
                 streamed=bool(one.streamed or one.silent) and data.get("stream") is True, silent=one.silent,
+                labelled=one.labelled and data.get("stream") is True,
                 **{name.lstrip("$"): value for name, value in counted.items()},
             )  # fmt: skip
 
@@ -252,6 +258,15 @@ def _is(value: Any, kind: str) -> bool:
         return _KINDS[kind](value)
     # "not text": it is there, and something else.
     return value is not _NOT_THERE and not _KINDS[kind.removeprefix("not ")](value)
+
+
+def _in_serde(value: Any) -> str:
+    """Return a value as Rust's serde tells it."""
+    if value is None or isinstance(value, list | dict):
+        return "null" if value is None else "sequence" if isinstance(value, list) else "map"
+    text = json.dumps(value)
+    kinds = {str: "string {}", bool: "boolean `{}`", int: "integer `{}`", float: "floating point `{}`"}
+    return kinds[type(value)].format(text)
 
 
 def _short(value: Any) -> str:

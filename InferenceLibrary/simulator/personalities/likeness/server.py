@@ -117,6 +117,8 @@ class LikenessBase(OpenAI):
         more = self.choices.head_headers if turn.request.method == "HEAD" else {}
         if self.choices.ok_headers and turn.status < 300 and self._api_of(turn.request.path):
             more = {**more, **self.choices.ok_headers}
+        if turn.request.method != "OPTIONS" and self.choices.known_headers and self.find(turn.request.path) is not None:
+            more = {**more, **self.choices.known_headers}
         return self.filled_headers({**self.choices.headers, **more}, turn)
 
     def filled_headers(self, headers: Mapping[str, str], turn: Turn) -> tuple[tuple[str, str], ...]:
@@ -145,7 +147,7 @@ class LikenessBase(OpenAI):
         own = isinstance(error, Refusal)
         status = choice.status if own or name in self.choices.errors else error.status
         values = error.values if isinstance(error, Refusal) else {"param": error.param}
-        names = self.names(None, **{**values, "path": path, "status": status})
+        names = self.names(None, **{**values, "path": path, "last": path.rpartition("/")[2], "status": status})
         words = values.get("says") or choice.message
         message = fill(words, names) if words else error.message
         param = values.get("own_param")
@@ -165,6 +167,8 @@ class LikenessBase(OpenAI):
             headers = list(self.choices.stream_headers.items())
             return Draft(content_type=self.choices.stream_type, headers=headers, events=events)
         kind = self.choices.json_type if shape.content_type is None else shape.content_type
+        if isinstance(error, Refusal) and error.labelled:
+            kind = self.choices.stream_type
         headers = [(key, str(fill(value, names))) for key, value in choice.headers.items()]
         return Draft(status, kind, headers, body.encode() if isinstance(body, str) else body)
 
@@ -203,7 +207,7 @@ class LikenessBase(OpenAI):
         if request.method == "OPTIONS":
             if choices.preflight is not None and "access-control-request-method" in request.headers:
                 return choices.preflight
-            if choices.options is not None:
+            if choices.options is not None and not (choices.options.otherwise and self.find(request.path) is None):
                 return choices.options
         if choices.request_id is not None and not _UUID.fullmatch(request.headers.get("x-request-id", _ANY)):
             return choices.request_id
@@ -214,8 +218,10 @@ class LikenessBase(OpenAI):
             return self._elsewhere(request.method, request.path)
         method = "GET" if request.method == "HEAD" and choices.head else request.method
         if method not in methods:
-            allowed = ", ".join(methods)
-            raise Refusal("wrong method", f"{request.path} takes no {request.method}", value=allowed)
+            allow = ",".join("GET,HEAD" if one == "GET" and choices.head else one for one in methods)
+            raise Refusal(
+                "wrong method", f"{request.path} takes no {request.method}", value=", ".join(methods), allow=allow
+            )
         if not choices.key.first:
             self._check_key(request)
         return methods[method]

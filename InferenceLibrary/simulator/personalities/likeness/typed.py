@@ -42,12 +42,12 @@ class _Typed:
         self.names["usage"] = filled(self.parts.get("usage"), self.names)
         self.events: list[Event] = []
 
-    def add(self, name: str, tokens: int = 0, **more: Any) -> None:
+    def add(self, event: str, tokens: int = 0, /, **more: Any) -> None:
         """Send an event."""
-        if name in self.told:
-            data = fill(self.told[name], self.names.plus(number=len(self.events), **more))
-            shown = name if self.choices.event_names else ""
-            self.events.append(Event(data, name, tokens=tokens, name=shown))
+        if event in self.told:
+            data = fill(self.told[event], self.names.plus(number=len(self.events), **more))
+            shown = event if self.choices.event_names else ""
+            self.events.append(Event(data, event, tokens=tokens, name=shown))
 
     def pieces(self, text: str) -> list[str]:
         """Return the pieces in which arguments are streamed."""
