@@ -72,7 +72,7 @@ class Server:
 
     def call(self, call: PlainCall) -> int | None:
         """Make a call; return its status."""
-        headers = {"content-type": call.content_type, "x-request-id": call.name}
+        headers = {"content-type": call.content_type, "x-request-id": call.name, **dict(call.headers)}
         if self._key is not None and call.server != "keyed":
             headers[self._key[0]] = self._key[1]
         return record(self.port, call.method, call.path, bytes_of(call, self.model), headers).status

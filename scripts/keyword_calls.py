@@ -85,7 +85,7 @@ class Caller:
             last: The id for `{id}` in the path.
             limit: Seconds that the call may last; those of the library by default.
         """
-        headers = {"content-type": call.content_type, "x-request-id": call.name}
+        headers = {"content-type": call.content_type, "x-request-id": call.name, **dict(call.headers)}
         if fault:
             headers["x-inference-fault"] = fault
         options: dict[str, Any] = {"server": call.server, "rules": rules, "headers": JsonObject(headers)}

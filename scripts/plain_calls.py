@@ -38,6 +38,9 @@ FORMAT = {"type": "json_schema", "json_schema": {"name": "place", "schema": SCHE
 TEXT_FORMAT = {"type": "json_schema", "name": "place", "schema": SCHEMA}
 THINKING: dict[str, Any] = {"max_tokens": 2000, "thinking": {"type": "enabled", "budget_tokens": 1024}}
 
+OFFER = (("connection", "upgrade, http2-settings"), ("upgrade", "h2c"), ("http2-settings", "AAEAAEAAAAIAAAAB"))
+"""Headers of clients that would rather speak HTTP/2."""
+
 CHAT, COMPLETIONS, RESPONSES = "/v1/chat/completions", "/v1/completions", "/v1/responses"
 MESSAGES, EMBEDDINGS, RERANK, SCORE = "/v1/messages", "/v1/embeddings", "/v1/rerank", "/v1/score"
 
@@ -73,6 +76,7 @@ class PlainCall:
     """What is asked: an object for JSON, or bytes as they are sent."""
     content_type: str = "application/json"
     server: str = "openai"
+    headers: tuple[tuple[str, str], ...] = ()
 
     @property
     def method(self) -> str:
@@ -100,6 +104,7 @@ METRICS = PlainCall("metrics", "other", "/metrics")
 """Asked for before a call, and once more after it."""
 CALLS = [
     *_both("chat", "chat", CHAT, {"messages": ASKED}, **USAGE),
+    PlainCall("chat with an offer", "chat", CHAT, {"messages": ASKED}, headers=OFFER),
     *_both("chat greedy", "chat", CHAT, {"messages": ASKED, **GREEDY}),
     *_both("chat logprobs", "chat", CHAT, {"messages": ASKED, "n": 2, "max_tokens": 3, **LOGPROBS}),
     *_both("chat stop", "chat", CHAT, {"messages": ASKED, "stop": [" three four"]}),

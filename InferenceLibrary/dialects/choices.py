@@ -238,6 +238,8 @@ class BodyChoice(Part, frozen=True):
     """Whether null counts as an empty object."""
     empty_is_object: bool = False
     """Whether no body counts as an empty object."""
+    lost_by_offers: bool = False
+    """Whether the body of a request that offers another protocol is lost."""
 
 
 class PromptChoices(Part, frozen=True):

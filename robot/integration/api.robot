@@ -43,6 +43,19 @@ Models Are Listed
     ${server} =    Get Server
     Should Contain    ${ids}    ${server.model}    Models: expected ${server.model}, got ${ids}.    False
 
+An Offer Of Another Protocol Is No Reason To Refuse
+    [Documentation]    Clients on the JDK's HTTP client offer HTTP/2 with each request, as RFC 9110, 7.8 has it.
+    [Tags]    rule:f13
+    Chat    ${CAPITAL_OF_FRANCE}    max_tokens=32    temperature=0
+    ${reply} =    Chat
+    ...    ${CAPITAL_OF_FRANCE}
+    ...    max_tokens=32
+    ...    temperature=0
+    ...    headers={"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAEAAEAAAAIAAAAB"}
+    ...    expected_status=any
+    # A dialect may waive the rule, which decides here.
+    Log    ${reply.status}
+
 A Model Is Told By Its Id
     [Tags]    rule:m4
     Skip Unless Server Supports    model details

@@ -40,7 +40,7 @@ def test_each_recording_has_its_dialect() -> None:
 def test_what_no_recording_shows_is_unproven() -> None:
     router = load_dialect("router").dialect
     assert [waiver.unproven for waiver in router.waivers] == [True] * len(router.deviations)
-    assert not any(waiver.unproven for waiver in load_dialect("vllm").dialect.waivers)
+    assert not any(waiver.unproven for waiver in load_dialect("ollama").dialect.waivers)
 
 
 @pytest.mark.parametrize(
@@ -96,8 +96,8 @@ def test_the_version_decides(wanted: str, file: str, notice: str) -> None:
     chosen = load_dialect(wanted)
     assert (chosen.dialect.file, notice in chosen.notice, bool(notice)) == (file, True, bool(chosen.notice))
     unproven = {waiver.rule for waiver in chosen.dialect.waivers if waiver.unproven}
-    # No recording asks llama.cpp for a response in a format.
-    rest = {"RS17"} if chosen.dialect.name == "llama.cpp" else set()
+    # No recording asks llama.cpp for a response in a format, or vLLM with an offer of another protocol.
+    rest = {"llama.cpp": {"RS17"}, "vllm": {"F13"}}[chosen.dialect.name]
     assert unproven == ({waiver.rule for waiver in chosen.dialect.waivers} if "unproven" in notice else rest)
 
 

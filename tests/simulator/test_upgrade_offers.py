@@ -23,6 +23,12 @@ STAND_INS = [
 ]
 
 
+REFUSING = {
+    f"{one.name}@{one.version}" for one in shipped_dialects() if any(each.rule == "F13" for each in one.deviations)
+}
+"""Those whose server refuses it, which they do as well."""
+
+
 @pytest.mark.parametrize("name", STAND_INS)
 def test_the_first_request_of_a_java_client_is_answered(start_simulator, backend, name):
     words = {
@@ -32,6 +38,9 @@ def test_the_first_request_of_a_java_client_is_answered(start_simulator, backend
     }
     simulator = start_simulator("--as", name, *words.get(name, ()))
     answer = one_answer(simulator, java_request("phi-4" if name == "service" else "fake-model"))
+    if name in REFUSING:
+        assert answer.status == 400
+        return
     assert answer.status == 200, answer.raw
     assert answer.json["choices"][0]["message"]["role"] == "assistant"
 
@@ -84,3 +93,22 @@ def test_the_client_is_told_to_go_on_with_its_body(simulator):
         assert sock.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
         sock.sendall(body)
         assert read_all(sock).startswith(b"HTTP/1.1 200 OK")
+
+
+def test_a_server_may_take_it_for_a_reason_to_refuse(start_simulator):
+    simulator = start_simulator("--mode", "echo", "--control-port", "0", "--fault", "offer-refused:how=drop")
+    dropped = one_answer(simulator, java_request())
+    assert (dropped.status, simulator.chat().status) == (400, 200)
+    simulator.control("DELETE", "/faults")
+    simulator.control("POST", "/faults", {"fault": "offer-refused"})
+    refused = one_answer(simulator, java_request())
+    assert (refused.status, refused.json["error"]["message"]) == (400, "Protocol upgrades are not supported")
+    simulator.control("DELETE", "/faults")
+    simulator.control("POST", "/faults", {"fault": "offer-refused:how=hang"})
+    with simulator.connect() as sock:
+        sock.sendall(java_request())
+        sock.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            sock.recv(1)
+    assert simulator.chat().status == 200
+    assert [one["struck"] for one in simulator.stats()["faults"]] == [1]

@@ -110,6 +110,38 @@ def _asked(exchange: Exchange) -> tuple[Any, ...]:
     return exchange.request.path, headers, exchange.request.body
 
 
+@rule(
+    "F13",
+    Level.MUST,
+    "A request that offers another protocol is answered as one that offers none.",
+    source="RFC 9110, 7.8; clients on the JDK's HttpClient, which offers h2c with each request; read 2026-11",
+    kinds=("refused", "no answer"),
+    view=Called,
+    needs=(Held.REQUEST,),
+    several=True,
+)
+def offers_are_ignored(views: list[Called], known: Known) -> Iterator[Found]:
+    answered = {_asked(view.exchange) for view in views if _succeeded(view.exchange) and not _offered(view.exchange)}
+    compared = False
+    for number, view in enumerate(views):
+        exchange = view.exchange
+        offered, status = _offered(exchange), exchange.status
+        if not offered or _asked(exchange) not in answered or exchange.ending is Ending.CANCELLED:
+            continue
+        compared = True
+        if status is None:
+            yield Found("no answer", f"{exchange.problem or 'no answer'} to an offer of {offered}", exchange=number)
+        elif status >= 400 and status not in (429, *BUSY):
+            yield Found("refused", f"status {status} for an offer of {offered}", exchange=number)
+    if not compared:
+        raise NotJudged("no request that was answered was made once more with an offer of another protocol")
+
+
+def _offered(exchange: Exchange) -> str:
+    """The protocol that a request offers to change to."""
+    return next((value for name, value in exchange.request.headers if name == "upgrade"), "")
+
+
 def _is_good(view: Called) -> bool:
     """Whether a request has what its API asks for."""
     key = {Api.COMPLETIONS: "prompt", Api.RESPONSES: "input", Api.EMBEDDINGS: "input"}.get(view.api, "messages")

@@ -25,6 +25,8 @@ SHORT = 16
 """Tokens: the least that every server takes as a limit."""
 TEXT = "one two three four five six seven eight"
 _ASKED = [{"role": "user", "content": f"Repeat these words and say nothing else: {TEXT}"}]
+_OFFER = {"connection": "upgrade, http2-settings", "upgrade": "h2c", "http2-settings": "AAEAAEAAAAIAAAAB"}
+"""What clients on the JDK's HTTP client send with each request."""
 _LONG = [
     {
         "role": "user",
@@ -75,6 +77,8 @@ REACH = (
 CALLS = (
     CheckCall("one model", "model details", _model_path, needs="models"),
     CheckCall("chat", "chat", CHAT, {"messages": _ASKED, **_CHAT, "temperature": 0}, generates=32, ability="repeats"),
+    CheckCall("chat with an offer of HTTP/2", "chat", CHAT, {"messages": _ASKED, **_CHAT, "temperature": 0},
+              needs="chat", generates=32, headers=_OFFER),
     CheckCall(
         "chat, streamed", "streams", CHAT,
         {"messages": _ASKED, **_CHAT, "temperature": 0, "stream": True}, needs="chat", generates=32,

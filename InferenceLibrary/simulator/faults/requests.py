@@ -8,6 +8,7 @@ from InferenceLibrary.simulator.answers.openai_requests import read_json
 from InferenceLibrary.simulator.core.api_errors import ApiError
 from InferenceLibrary.simulator.core.delivery import deliver
 from InferenceLibrary.simulator.core.draft import DONE, EVENT_STREAM, Draft, Event
+from InferenceLibrary.simulator.core.endings import ENDINGS
 from InferenceLibrary.simulator.faults.kinds import FaultKind, Parameter, Values, define
 
 if TYPE_CHECKING:
@@ -316,6 +317,28 @@ def first_request_hangs_answer(turn: Turn, _values: Values) -> bool:
     if turn.app.ledger.received > 1:
         return False
     turn.play(iter([hang]))
+    return True
+
+
+offer_refused = define(
+    "offer-refused",
+    "refuses a request that offers another protocol, drops its body, or never answers it",
+    breaks=("F13",),
+    how=Parameter("refuse|drop|hang", "refuse", "refuse (400), drop (the body, as if there were none) or hang"),
+)
+
+
+@offer_refused.answer
+def offer_refused_answer(turn: Turn, values: Values) -> bool:
+    if "upgrade" not in turn.request.headers:
+        return False
+    if values["how"] == "drop":
+        turn.request.body, turn.json = b"", None
+        return False
+    if values["how"] == "hang":
+        turn.play(iter([ENDINGS["hang"]]))
+    else:
+        turn.app.fail(turn, ApiError(400, "Protocol upgrades are not supported"))
     return True
 
 

@@ -154,6 +154,33 @@ def test_the_next_request_is_served_after_a_refusal() -> None:
     assert "R8" in judge_several([refused(), answer(CHAT, {"model": "m"}, REFUSAL, status=500)]).not_judged
 
 
+def offering(call: Exchange) -> Exchange:
+    call.request = call.request._replace(headers=(*call.request.headers, ("upgrade", "h2c")))
+    return call
+
+
+def test_an_offer_of_another_protocol_is_ignored() -> None:
+    assert "F13" in judge_several([whole(), offering(whole())]).kept
+    assert found(whole(), offering(refused_as(CERTAIN))) == {("F13", "refused", 1)}
+    assert found(offering(refused_as(CERTAIN)), whole()) == {("F13", "refused", 0)}
+    silent = offering(whole())
+    silent.status, silent.problem, silent.ending = None, "no answer within 5 s", Ending.NO_ANSWER
+    assert found(whole(), silent) == {("F13", "no answer", 1)}
+    # Nothing tells that the same request is served without the offer, or it is refused for another reason.
+    for calls in (
+        [whole(), offering(refused_as({**CERTAIN, "seed": 1}))],
+        [offering(whole()), refused_as(CERTAIN)],
+        [whole(), whole()],
+    ):
+        assert "F13" in judge_several(calls).not_judged
+    busy = offering(answer(CHAT, CERTAIN, REFUSAL, status=503))
+    assert "F13" in judge_several([whole(), busy]).kept
+
+
+def refused_as(asked: Any) -> Exchange:
+    return answer(CHAT, asked, REFUSAL, status=400)
+
+
 def test_the_metrics_count_each_answer() -> None:
     assert "R9" in judge_several([metrics(1), whole(), metrics(2)]).kept
     assert found(metrics(1), whole(), metrics(1)) == {("R9", "not counted", 2)}

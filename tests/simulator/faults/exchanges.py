@@ -27,6 +27,7 @@ KNOWN = {
 
 def play(port: int, call: PlainCall, fault: str = "") -> tuple[Exchange, Judgement]:
     """Make one call, with a fault if one is given; return its record and what the rules say."""
-    headers = {"content-type": call.content_type, **({"x-inference-fault": fault} if fault else {})}
+    asked = {"x-inference-fault": fault} if fault else {}
+    headers = {"content-type": call.content_type, **dict(call.headers), **asked}
     exchange = record(port, call.method, call.path, bytes_of(call, "fake-model"), headers)
     return exchange, judge(exchange, KNOWN[call.server])

@@ -23,6 +23,7 @@ ELSEWHERE = {
     "stuck-after-error",
     "metrics-frozen",
     "first-request-hangs",
+    "offer-refused",
     "exit-at-start",
     "never-listen",
     "never-ready",

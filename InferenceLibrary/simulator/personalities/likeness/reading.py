@@ -26,7 +26,7 @@ def body_of(request: Request, choice: BodyChoice) -> dict[str, Any]:
             f"The content type must be application/json, not '{kind}'",
             value=request.body.decode("utf-8", "replace"),
         )
-    if not request.body:
+    if not request.body or (choice.lost_by_offers and "upgrade" in request.headers):
         if choice.empty_is_object:
             return {}
         raise Refusal("empty body", "The body is empty")
