@@ -257,6 +257,7 @@ def _suites(target: Path | None) -> int:
     leave_out = shutil.ignore_patterns("__pycache__")
     shutil.copytree(suites, target / "robot", ignore=leave_out)
     shutil.copytree(shared, target / "resources", ignore=leave_out)
+    shutil.copy(shared.with_name("robot.toml"), target)
     print(target / "robot")
     return 0
 

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import jsonschema
@@ -55,6 +56,8 @@ def test_the_suites_are_found_and_copied(tmp_path: Path, capsys: pytest.CaptureF
     assert main(["suites", "--copy", str(tmp_path / "mine")]) == 0
     assert (tmp_path / "mine" / "robot" / "integration" / "streaming.robot").is_file()
     assert (tmp_path / "mine" / "resources" / "target.resource").is_file()
+    for profile in tomllib.loads((tmp_path / "mine" / "robot.toml").read_text(encoding="utf-8"))["profiles"]:
+        assert (tmp_path / "mine" / "robot" / "args" / f"{profile}.args").is_file()
     capsys.readouterr()
     assert main(["suites", "--copy", str(tmp_path / "mine")]) == 1
     assert "is there already" in capsys.readouterr().err
@@ -146,4 +149,6 @@ def test_the_wheel_works_in_a_clean_environment(tmp_path: Path) -> None:
     run(programs / "robot", "--outputdir", "out", "--include", "smoke", "--suite", "streaming", integration)
     assert "passed: " in run(programs / "rfinference", "report", "out", "--html", "report.html").splitlines()[-1]
     assert run(programs / "rfinference", "verdict", "out", "out")
+    run(programs / "rfinference", "suites", "--copy", "mine")
+    assert (tmp_path / "mine" / "robot.toml").is_file()
     assert run(programs / "rfinference", "check", "simulator", "--plan")
