@@ -22,7 +22,6 @@ import tempfile
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 from pathlib import Path
-from typing import NamedTuple
 from zlib import crc32
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -30,6 +29,7 @@ from keyword_calls import Caller, Outcome
 from plain_calls import CALLS, SERVERS, PlainCall
 from recorded_calls import LIMIT, record
 
+from InferenceLibrary.check.noticing import Seen, Tally, gaps_of, seen_of
 from InferenceLibrary.protocol.rules.rule import REGISTRY, Level
 from InferenceLibrary.protocol.rules.verdicts import Severity
 from InferenceLibrary.simulator.faults.catalogue import KINDS, header_faults, reach
@@ -53,15 +53,6 @@ VARIANTS = {
     "tool-index-wrong": ("kind=same",),
     "usage-zero": ("of=completion",),
 }
-
-
-class Seen(NamedTuple):
-    """What one call showed of a fault."""
-
-    rules: tuple[str, ...]
-    """Rules that its failure names, and that of the faultless call does not."""
-    failed: str
-    """Why the call fails whatever the rules say; empty when it does not, or does so without the fault too."""
 
 
 class Server:
@@ -143,8 +134,7 @@ class Proof:
 
     def _seen(self, name: str, outcome: Outcome) -> Seen:
         clean = self.clean[name]
-        failed = outcome.failed if outcome.failed != clean.failed else ""
-        return Seen(tuple(sorted(outcome.rules - clean.rules)), failed)
+        return seen_of(outcome.rules, outcome.failed, clean.rules, clean.failed)
 
     def _make(
         self,
@@ -194,18 +184,6 @@ def sampled(names: list[str]) -> list[FaultKind]:
     return [kind for kind in wanted if os.environ.get("ALL") == "1" or crc32(kind.name.encode()) % DAYS == today]
 
 
-def gaps_of(kind: FaultKind, seen: list[Seen]) -> list[str]:
-    """What is missing in the proof of one fault."""
-    if not seen:
-        return ["strikes none of the calls"]
-    noticed = {rule for one in seen for rule in one.rules}
-    if kind.nature == "legal":
-        return [f"{rule} alarms on what is legal" for rule in sorted(noticed)]
-    gaps = [] if noticed or any(one.failed for one in seen) else ["noticed by no call"]
-    wanted = {rule for rule in kind.breaks if rule in REGISTRY}
-    return gaps + [f"{rule} does not notice it" for rule in sorted(wanted - noticed)]
-
-
 def main(names: list[str]) -> int:
     """Print one line for each rule and fault; return 1 when there is a gap."""
     with tempfile.TemporaryDirectory() as output:
@@ -217,8 +195,7 @@ def main(names: list[str]) -> int:
 
 
 def _prove(proof: Proof, names: list[str]) -> int:
-    by_rule: dict[str, set[str]] = {}
-    alone: dict[str, set[str]] = {}
+    tally = Tally()
     milder: list[str] = []
     proof.ask_clean()
     gaps = [
@@ -232,23 +209,21 @@ def _prove(proof: Proof, names: list[str]) -> int:
     for kind in kinds:
         rules = severity_of(kind)
         seen = proof.play(kind, rules)
-        if rules == "fail" and seen and gaps_of(kind, seen):
+        if rules == "fail" and seen and gaps_of(kind.nature, kind.breaks, seen):
             # Some ways of breaking a rule that must be kept are tolerated.
             rules = "fail-should"
             seen += proof.play(kind, rules)
         if rules == "fail-should" and kind.nature == "wire":
             milder.append(kind.name)
         tell(kind, seen)
-        for one in seen:
-            for rule in one.rules:
-                by_rule.setdefault(rule, set()).add(kind.name)
-            if len(one.rules) == 1:
-                alone.setdefault(one.rules[0], set()).add(kind.name)
-        gaps += [f"{kind.name}: {gap}" for gap in gaps_of(kind, seen)]
+        tally.add(kind.name, seen)
+        gaps += [f"{kind.name}: {gap}" for gap in gaps_of(kind.nature, kind.breaks, seen)]
     if os.environ.get("ALL") == "1" and not names:
-        gaps += [f"{rule}: no fault breaks it" for rule in REGISTRY if rule not in by_rule]
-        print(f"\nBroken alone by no fault: {', '.join(rule for rule in REGISTRY if rule not in alone) or 'none'}")
-    print(f"\n{len(kinds)} of {len(KINDS)} faults, {len(by_rule)} of {len(REGISTRY)} rules, {len(CALLS)} calls")
+        gaps += [f"{rule}: no fault breaks it" for rule in REGISTRY if rule not in tally.by_rule]
+        print(
+            f"\nBroken alone by no fault: {', '.join(rule for rule in REGISTRY if rule not in tally.alone) or 'none'}"
+        )
+    print(f"\n{len(kinds)} of {len(KINDS)} faults, {len(tally.by_rule)} of {len(REGISTRY)} rules, {len(CALLS)} calls")
     print(f"Played under rules=fail-should: {', '.join(milder) or 'none'}")
     for gap in gaps:
         print(f"GAP  {gap}")

@@ -10,8 +10,9 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from InferenceLibrary.check.noticing import LEGAL, Seen, Tally, is_noticed, rules_of, seen_of
 from InferenceLibrary.check.targets import CheckTarget, opened
 from InferenceLibrary.client.http import Client
 from InferenceLibrary.protocol.exchange import Exchange
@@ -34,18 +35,6 @@ _HERE = "openai"
 """The personality that is asked."""
 
 
-class Shown(NamedTuple):
-    """What one fault showed."""
-
-    fault: str
-    rules: frozenset[str]
-    """Rules that break with it, and do not without it."""
-    alone: frozenset[str]
-    """Those of them that broke alone in some call."""
-    failed: bool
-    """Whether a call failed with it whatever the rules say."""
-
-
 def prove(names: Sequence[str] = (), tell: Callable[[str], None] = lambda line: None) -> ProofResult:
     """Play the faults; return what was noticed.
 
@@ -57,32 +46,31 @@ def prove(names: Sequence[str] = (), tell: Callable[[str], None] = lambda line: 
     faults = [one for one in known if _can_be_played(one) and (not names or one["name"] in names)]
     with opened(CheckTarget("simulator", options={"mode": "echo"}, timeout=_LIMIT), Redactor(), tell) as target:
         playing = _Playing(target.server.client, target.server.client.model or "")
-        seen: list[tuple[dict[str, Any], Shown]] = []
+        tally = Tally()
+        played: list[tuple[str, str, list[Seen]]] = []
         for number, fault in enumerate(faults, start=1):
-            shown = playing.play(fault["name"], set(fault["strikes"][_HERE]))
-            seen.append((fault, shown))
-            tell(f"[{number}/{len(faults)}] {shown.fault}: {', '.join(sorted(shown.rules)) or _without_rules(shown)}")
-    wire = [shown for fault, shown in seen if fault["nature"] == "wire"]
-    legal = [shown for fault, shown in seen if fault["nature"] == "legal"]
-    red = {rule for one in wire for rule in one.rules}
+            name, seen = fault["name"], playing.play(fault["name"], set(fault["strikes"][_HERE]))
+            played.append((name, fault["nature"], seen))
+            if fault["nature"] != LEGAL:
+                tally.add(name, seen)
+            told = ", ".join(sorted(rules_of(seen))) or ("the call fails" if is_noticed(seen) else "not noticed")
+            tell(f"[{number}/{len(faults)}] {name}: {told}")
+    wire = [(name, seen) for name, nature, seen in played if nature != LEGAL]
+    legal = [(name, seen) for name, nature, seen in played if nature == LEGAL]
     return ProofResult(
         faults=len(wire),
-        missed=[one.fault for one in wire if not one.rules and not one.failed],
+        missed=[name for name, seen in wire if not is_noticed(seen)],
         oddities=len(legal),
-        alarms=[f"{one.fault}: {', '.join(sorted(one.rules)) or 'the call fails'}" for one in legal if _alarms(one)],
+        alarms=[
+            f"{name}: {', '.join(sorted(rules_of(seen))) or 'the call fails'}"
+            for name, seen in legal
+            if is_noticed(seen)
+        ],
         rules=len(REGISTRY),
-        red=[name for name in REGISTRY if name in red],
-        alone=[name for name in REGISTRY if any(name in one.alone for one in wire)],
+        red=[name for name in REGISTRY if name in tally.by_rule],
+        alone=[name for name in REGISTRY if name in tally.alone],
         not_played=[one["name"] for one in known if not _can_be_played(one)],
     )
-
-
-def _alarms(one: Shown) -> bool:
-    return bool(one.rules) or one.failed
-
-
-def _without_rules(shown: Shown) -> str:
-    return "the call fails" if shown.failed else "not noticed"
 
 
 def catalogue() -> list[dict[str, Any]]:
@@ -110,10 +98,9 @@ class _Playing:
         self._broken = {name: self._rules(one) for name, one in self._clean.items()}
         self._together = set(judge_several([*self._clean.values(), *again], self._known).broken)
 
-    def play(self, fault: str, strikes: set[str]) -> Shown:
-        rules: set[str] = set()
-        alone: set[str] = set()
-        failed = False
+    def play(self, fault: str, strikes: set[str]) -> list[Seen]:
+        """Return what each call showed that the fault can strike, and all of them together."""
+        seen: list[Seen] = []
         answers: list[Exchange] = []
         for call in self._calls:
             if self._forms[call.name] not in strikes:
@@ -122,12 +109,10 @@ class _Playing:
             if exchange.status == 400 and b"X-Inference-Fault" in exchange.body:
                 continue
             answers.append(exchange)
-            found = self._rules(exchange) - self._broken[call.name]
-            rules |= found
-            alone |= found if len(found) == 1 else set()
-            failed = failed or self._fails(exchange, self._clean[call.name])
-        found = set(judge_several([*self._clean.values(), *answers], self._known).broken) - self._together
-        return Shown(fault, frozenset(rules | found), frozenset(alone | (found if len(found) == 1 else set())), failed)
+            failed = "the call fails" if self._fails(exchange, self._clean[call.name]) else ""
+            seen.append(seen_of(self._rules(exchange), failed, self._broken[call.name]))
+        together = judge_several([*self._clean.values(), *answers], self._known).broken
+        return [*seen, seen_of(together, "", self._together)]
 
     def _rules(self, exchange: Exchange) -> set[str]:
         return set(judge(exchange, self._known).broken) if exchange.status is not None else set()
