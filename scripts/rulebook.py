@@ -29,7 +29,7 @@ from keyword_calls import Caller, Outcome
 from plain_calls import CALLS, SERVERS, PlainCall
 from recorded_calls import LIMIT, record
 
-from InferenceLibrary.check.noticing import Seen, Tally, gaps_of, seen_of
+from InferenceLibrary.check.noticing import Shown, ProofTally, gaps_of, seen_of
 from InferenceLibrary.protocol.rules.rule import REGISTRY, Level
 from InferenceLibrary.protocol.rules.verdicts import Severity
 from InferenceLibrary.simulator.faults.catalogue import KINDS, header_faults, reach
@@ -108,10 +108,10 @@ class Proof:
             self.clean |= self._make(server, _calls_of(server), (), "", "fail-should", None)
             server.struck()
 
-    def play(self, kind: FaultKind, rules: Severity) -> list[Seen]:
+    def play(self, kind: FaultKind, rules: Severity) -> list[Shown]:
         """Make the calls that a fault can change, and those beside them; return what they show."""
         names, limit = SHOWN_ON.get(kind.name, (None, None))
-        seen: list[Seen] = []
+        seen: list[Shown] = []
         for form in (kind.name, *(f"{kind.name}:{variant}" for variant in VARIANTS.get(kind.name, ()))):
             for server in self._servers:
                 calls = [call for call in _calls_of(server) if names is None or call.name in names]
@@ -132,7 +132,7 @@ class Proof:
         for server in self._servers:
             server.close()
 
-    def _seen(self, name: str, outcome: Outcome) -> Seen:
+    def _seen(self, name: str, outcome: Outcome) -> Shown:
         clean = self.clean[name]
         return seen_of(outcome.rules, outcome.failed, clean.rules, clean.failed)
 
@@ -195,7 +195,7 @@ def main(names: list[str]) -> int:
 
 
 def _prove(proof: Proof, names: list[str]) -> int:
-    tally = Tally()
+    tally = ProofTally()
     milder: list[str] = []
     proof.ask_clean()
     gaps = [
@@ -234,7 +234,7 @@ def is_must(rule: str) -> bool:
     return REGISTRY[rule].level is Level.MUST
 
 
-def tell(kind: FaultKind, seen: Iterable[Seen]) -> None:
+def tell(kind: FaultKind, seen: Iterable[Shown]) -> None:
     """Print what noticed a fault."""
     counts: dict[str, list[int]] = {}
     failed: dict[str, int] = {}

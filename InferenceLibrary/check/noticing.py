@@ -14,7 +14,7 @@ LEGAL = "legal"
 """The nature of a fault that is none: nothing may break."""
 
 
-class Seen(NamedTuple):
+class Shown(NamedTuple):
     """What one call showed of a fault."""
 
     rules: tuple[str, ...]
@@ -23,22 +23,22 @@ class Seen(NamedTuple):
     """Why the call fails whatever the rules say; empty when it does not, or does so without the fault too."""
 
 
-def seen_of(rules: Collection[str], failed: str, clean_rules: Collection[str], clean_failed: str = "") -> Seen:
+def seen_of(rules: Collection[str], failed: str, clean_rules: Collection[str], clean_failed: str = "") -> Shown:
     """Return what a call with a fault shows that the same call without it does not."""
-    return Seen(tuple(sorted(set(rules) - set(clean_rules))), failed if failed != clean_failed else "")
+    return Shown(tuple(sorted(set(rules) - set(clean_rules))), failed if failed != clean_failed else "")
 
 
-def rules_of(seen: Iterable[Seen]) -> set[str]:
+def rules_of(seen: Iterable[Shown]) -> set[str]:
     """The rules that broke in any call."""
     return {rule for one in seen for rule in one.rules}
 
 
-def is_noticed(seen: Sequence[Seen]) -> bool:
+def is_noticed(seen: Sequence[Shown]) -> bool:
     """Whether a rule broke, or a call failed."""
     return any(one.rules or one.failed for one in seen)
 
 
-def gaps_of(nature: str, breaks: Iterable[str], seen: Sequence[Seen]) -> list[str]:
+def gaps_of(nature: str, breaks: Iterable[str], seen: Sequence[Shown]) -> list[str]:
     """What is missing in the proof of one fault.
 
     Args:
@@ -58,7 +58,7 @@ def gaps_of(nature: str, breaks: Iterable[str], seen: Sequence[Seen]) -> list[st
     ]
 
 
-class Tally:
+class ProofTally:
     """What all faults showed, by rule."""
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class Tally:
         self.alone: dict[str, set[str]] = {}
         """Rule to the faults that break it alone in some call."""
 
-    def add(self, fault: str, seen: Iterable[Seen]) -> None:
+    def add(self, fault: str, seen: Iterable[Shown]) -> None:
         """Add what a fault of the wire showed."""
         for one in seen:
             for rule in one.rules:

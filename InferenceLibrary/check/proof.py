@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from InferenceLibrary.check.noticing import LEGAL, Seen, Tally, is_noticed, rules_of, seen_of
+from InferenceLibrary.check.noticing import LEGAL, Shown, ProofTally, is_noticed, rules_of, seen_of
 from InferenceLibrary.check.targets import CheckTarget, opened
 from InferenceLibrary.client.http import Client
 from InferenceLibrary.protocol.exchange import Exchange
@@ -46,8 +46,8 @@ def prove(names: Sequence[str] = (), tell: Callable[[str], None] = lambda line: 
     faults = [one for one in known if _can_be_played(one) and (not names or one["name"] in names)]
     with opened(CheckTarget("simulator", options={"mode": "echo"}, timeout=_LIMIT), Redactor(), tell) as target:
         playing = _Playing(target.server.client, target.server.client.model or "")
-        tally = Tally()
-        played: list[tuple[str, str, list[Seen]]] = []
+        tally = ProofTally()
+        played: list[tuple[str, str, list[Shown]]] = []
         for number, fault in enumerate(faults, start=1):
             name, seen = fault["name"], playing.play(fault["name"], set(fault["strikes"][_HERE]))
             played.append((name, fault["nature"], seen))
@@ -98,9 +98,9 @@ class _Playing:
         self._broken = {name: self._rules(one) for name, one in self._clean.items()}
         self._together = set(judge_several([*self._clean.values(), *again], self._known).broken)
 
-    def play(self, fault: str, strikes: set[str]) -> list[Seen]:
+    def play(self, fault: str, strikes: set[str]) -> list[Shown]:
         """Return what each call showed that the fault can strike, and all of them together."""
-        seen: list[Seen] = []
+        seen: list[Shown] = []
         answers: list[Exchange] = []
         for call in self._calls:
             if self._forms[call.name] not in strikes:
