@@ -29,7 +29,7 @@ from keyword_calls import Caller, Outcome
 from plain_calls import CALLS, SERVERS, PlainCall
 from recorded_calls import LIMIT, record
 
-from InferenceLibrary.check.noticing import Shown, ProofTally, gaps_of, seen_of
+from InferenceLibrary.check.noticing import ProofTally, Shown, gaps_of, seen_of
 from InferenceLibrary.protocol.rules.rule import REGISTRY, Level
 from InferenceLibrary.protocol.rules.verdicts import Severity
 from InferenceLibrary.simulator.faults.catalogue import KINDS, header_faults, reach

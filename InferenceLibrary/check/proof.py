@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from InferenceLibrary.check.noticing import LEGAL, Shown, ProofTally, is_noticed, rules_of, seen_of
+from InferenceLibrary.check.noticing import LEGAL, ProofTally, Shown, is_noticed, rules_of, seen_of
 from InferenceLibrary.check.targets import CheckTarget, opened
 from InferenceLibrary.client.http import Client
 from InferenceLibrary.protocol.exchange import Exchange
