@@ -32,6 +32,8 @@ def test_the_older_terminal(mistralrs: Run, models: Path) -> None:
     done = mistralrs("-i", "gguf", *model_words(models), "--mode", "echo", text="\n".join(typed))
     assert (done.returncode, done.stderr) == (0, "")
     welcome, *answers = done.stdout.split("\n> ")
+    assert " mistralrs_server::interactive_mode: Starting interactive loop" in welcome
+    assert "deprecated" not in welcome
     assert "=" * 20 + "\nWelcome to interactive mode! Because this model is a text model" in welcome
     assert "- `\\system <system message here>`: " in welcome
     assert re.fullmatch(

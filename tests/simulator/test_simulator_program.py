@@ -87,6 +87,27 @@ def test_list_flag_takes_words_up_to_the_next_flag(start_simulator):
     assert [model["id"] for model in simulator.request("GET", "/v1/models").json["data"]] == ["a", "b", "d"]
 
 
+def test_switches_are_turned_off_and_images_asked_for_as_upstream_does(start_simulator):
+    words = ["--enforce-eager", "--no-enforce-eager", "--no-omni", "--enable-kvcache", "false", "--log-http", "true"]
+    simulator = start_simulator(*words, "--image-emission-rate", "10", "--time-to-generate-image", "1s")
+    shown = simulator.request("GET", "/admin/config").json
+    names = ("enforce-eager", "omni", "enable-kvcache", "log-http", "image-emission-rate")
+    assert [shown[name] for name in names] == [False, False, False, True, 10]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--no-port"], "unknown flag: --no-port"),
+        (["--no-omni=false"], "unknown flag: --no-omni"),
+        (["--enable-kvcache", "perhaps"], "unexpected argument 'perhaps'"),
+    ],
+)
+def test_what_is_no_switch_is_not_turned_off(run_cli, words, said):
+    done = run_cli(*words)
+    assert (done.returncode, said in done.stderr) == (2, True)
+
+
 def test_legacy_durations(start_simulator):
     simulator = start_simulator("--time-to-first-token", "150", "--legacy-durations")
     begin = monotonic()
