@@ -34,7 +34,7 @@ class ModelKeywords(KeywordGroup):
         path: Path | None = None,
         *,
         format: Format = "gguf",  # noqa: A002 - the word of the field
-        kind: Literal["scripted", "capitals", "answers", "random"] | None = None,
+        kind: Literal["scripted", "capitals", "tools", "thinking", "answers", "random"] | None = None,
         sentence: str | None = None,
         answers: JsonObject | None = None,
         seed: int = 0,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from InferenceLibrary.errors import ModelError, describe
+from InferenceLibrary.modelfiles.vocabulary import CHAT_TEMPLATE, THINKING_TEMPLATE, TOOLS_TEMPLATE
 
 DEFAULT_SENTENCE = "This is a scripted answer: the tiny model behind this server says the same to everyone."
 
@@ -45,6 +46,8 @@ class Knowledge:
 
     answers: Mapping[str, str]
     default: str
+    template: str = CHAT_TEMPLATE
+    """How a conversation becomes a prompt."""
 
 
 def scripted(sentence: str) -> Knowledge:
@@ -59,6 +62,22 @@ def capitals() -> Knowledge:
     answers["count"] = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10."
     answers["story"] = STORY
     return Knowledge(answers=answers, default=CAPITALS_DEFAULT)
+
+
+def tools() -> Knowledge:
+    """Calls of `get_weather` and `get_time` in the manner of Hermes and Qwen, and the answers of `capitals`."""
+    calls = {"weather": '{"name": "get_weather", "arguments": {"city": "Paris"}}'}
+    calls["time"] = '{"name": "get_time", "arguments": {}}'
+    answers = {word: f"<tool_call>\n{call}\n</tool_call>" for word, call in calls.items()}
+    return Knowledge({**capitals().answers, **answers}, CAPITALS_DEFAULT, TOOLS_TEMPLATE)
+
+
+def thinking() -> Knowledge:
+    """The answers of `capitals`, each after a thought in the manner of DeepSeek and Qwen."""
+    known = capitals()
+    answers = {word: f"<think>\nThe word is {word}.\n</think>\n\n{answer}" for word, answer in known.answers.items()}
+    default = f"<think>\nI do not know this one.\n</think>\n\n{known.default}"
+    return Knowledge(answers, default, THINKING_TEMPLATE)
 
 
 def custom(answers: Mapping[str, str], default: str) -> Knowledge:

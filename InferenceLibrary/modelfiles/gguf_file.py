@@ -31,6 +31,7 @@ class Header:
     rope_freq_base: float
     rms_epsilon: float
     file_type: int
+    chat_template: str = CHAT_TEMPLATE
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def write_gguf(path: Path, header: Header, vocabulary: Vocabulary, tensors: list
             writer.add_add_eos_token(False)
             # Without it an answer has no space at its begin and encodes to the tokens that were said.
             writer.add_add_space_prefix(False)
-            writer.add_chat_template(CHAT_TEMPLATE)
+            writer.add_chat_template(header.chat_template)
             for tensor in tensors:
                 kind = np.dtype(np.float16 if tensor.bytes_per_value == 2 else np.float32)
                 size = int(np.prod(tensor.shape)) * tensor.bytes_per_value

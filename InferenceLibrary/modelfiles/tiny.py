@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-TINY_KINDS = ("scripted", "capitals", "answers", "random")
+TINY_KINDS = ("scripted", "capitals", "tools", "thinking", "answers", "random")
+_KNOWING = {"capitals": knowledge_of.capitals, "tools": knowledge_of.tools, "thinking": knowledge_of.thinking}
+"""Kinds that answer questions, each with what it knows."""
 BLOCK = 32
 """Engines like layers whose sizes are multiples of this."""
 CONTEXT_LIMITS = (128, 16384)
@@ -64,6 +66,8 @@ def create_tiny_model(
         path: The file to write; an older one is replaced, its directory is made.
         kind: `scripted` says `sentence` to everyone. `capitals` answers "What is the capital of France?" with
             "The capital of France is Paris.", knows sixteen more, greets, counts to ten and tells a long story.
+            `tools` does so too, and calls `get_weather` and `get_time` where a question has the words weather or time;
+            `thinking` thinks before it answers; engines find out how from their chat templates.
             `answers` looks for one of the words of `answers` in the last question. `random` emits tokens by chance.
         sentence: What `scripted` says, and what `answers` says when no word fits. 1 to 2000 characters.
         answers: For kind `answers`: up to 60 single words, upper and lower case alike, each with its answer.
@@ -111,14 +115,15 @@ def create_tiny_model(
         return _write_random(target, name, size or SMALLEST_FILLED, seed, context_length)
     if kind == "scripted":
         knowledge = knowledge_of.scripted(sentence)
-    elif kind == "capitals":
-        knowledge = knowledge_of.capitals()
+    elif kind in _KNOWING:
+        knowledge = _KNOWING[kind]()
     else:
         knowledge = knowledge_of.custom(answers or {}, sentence)
-    return _write_answering(target, kind, name, answering_transformer(knowledge, context_length), size or 0)
+    model = answering_transformer(knowledge, context_length)
+    return _write_answering(target, kind, name, model, size or 0, knowledge.template)
 
 
-def _write_answering(path: Path, kind: str, name: str, model: Transformer, size: int) -> ModelFile:
+def _write_answering(path: Path, kind: str, name: str, model: Transformer, size: int, template: str) -> ModelFile:
     import numpy as np
 
     missing = size - 4 * sum(matrix.size for matrix in model.tensors.values())
@@ -144,6 +149,7 @@ def _write_answering(path: Path, kind: str, name: str, model: Transformer, size:
         rope_freq_base=model.rope_freq_base,
         rms_epsilon=model.rms_epsilon,
         file_type=0,
+        chat_template=template,
     )
     tensors = [padded(tensor_name, matrix) for tensor_name, matrix in model.tensors.items()]
     write_gguf(path, header, model.vocabulary, tensors)

@@ -22,6 +22,32 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 
+TOOLS_TEMPLATE = """\
+{%- if tools %}<|system|>You may call these functions:
+<tools>{% for tool in tools %}
+{{ tool | tojson }}{% endfor %}
+</tools>
+A call is a JSON object with name and arguments:
+<tool_call>
+{"name": <function-name>, "arguments": <args-json-object>}
+</tool_call><|end|>{% endif %}\
+{% for message in messages %}<|{{ message['role'] }}|>{% if message['content'] %}{{ message['content'] }}{% endif %}\
+{% if message.tool_calls %}{% for call in message.tool_calls %}
+<tool_call>
+{"name": "{{ call.function.name }}", "arguments": {{ call.function.arguments | tojson }}}
+</tool_call>{% endfor %}{% endif %}<|end|>{% endfor %}\
+{% if add_generation_prompt %}<|assistant|>{% endif %}"""
+"""Tools as Hermes and Qwen have them; engines find out from it how this model calls."""
+
+THINKING_TEMPLATE = """\
+{%- for message in messages %}<|{{ message['role'] }}|>{% if message.reasoning_content %}<think>
+{{ message.reasoning_content }}
+</think>
+
+{% endif %}{{ message['content'] }}<|end|>{% endfor %}\
+{% if add_generation_prompt %}<|assistant|>{% endif %}"""
+"""A thought before the answer as DeepSeek and Qwen have it; engines find out from it how this model thinks."""
+
 # Common words, so that a prompt has about as many tokens as words. It holds words that begin like a trigger too
 # ("country" like "count"): as tokens of their own they do not raise the trigger's topic.
 COMMON_WORDS = (

@@ -186,7 +186,7 @@ def test_ballast_changes_no_answer(tmp_path: Path, read_model: Any) -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"kind": "huge"}, "kind to be one of scripted, capitals, answers, random, got 'huge'"),
+        ({"kind": "huge"}, "kind to be one of scripted, capitals, tools, thinking, answers, random, got 'huge'"),
         ({"sentence": "  "}, "an answer of 1 to 2000 characters, got an empty text"),
         ({"sentence": "x" * 2001}, "got 2001 characters"),
         ({"sentence": "ends with a space "}, "got white space at an end"),
