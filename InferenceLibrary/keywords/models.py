@@ -52,6 +52,7 @@ class ModelKeywords(KeywordGroup):
                 suite ends.
             format: `gguf`, `safetensors` or `ggml`.
             kind: For GGUF: `scripted` (the default) says one sentence to everyone, `capitals` knows some capitals,
+                `tools` calls `get_weather` and `get_time` besides, `thinking` thinks before it answers,
                 `answers` looks for words of the question, `random` emits tokens by chance. Others are `random`.
             sentence: What `scripted` says, and `answers` where no word fits.
             answers: For `answers`: a JSON object from a word to what is said when the question has it.

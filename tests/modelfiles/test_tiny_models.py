@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,23 @@ def test_the_file_parses_and_says_what_was_asked_for(kind: str, tmp_path: Path) 
     assert kind == "random" or len(field["tokenizer.ggml.tokens"]) > 2000
     assert sum(int(tensor.n_elements) for tensor in reader.tensors) == made.parameters
     assert made.size == made.path.stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("kind", "question", "said"),
+    [
+        ("tools", "What is the weather?", '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Paris"}}\n</tool_call>'),
+        ("tools", "What is the capital of Spain?", "The capital of Spain is Madrid."),
+        ("thinking", "Spain", "<think>\nThe word is Spain.\n</think>\n\nThe capital of Spain is Madrid."),
+    ],
+)  # fmt: skip
+def test_models_that_call_tools_or_think(
+    kind: str, question: str, said: str, tmp_path: Path, read_model: Callable[[Path], Any]
+) -> None:
+    made = create_tiny_model(tmp_path / "m.gguf", kind)
+    assert read_model(made.path).answer(("user", question)) == said
+    template = GGUFReader(made.path).fields["tokenizer.chat_template"].contents()
+    assert {"tools": "<tool_call>", "thinking": "<think>"}[kind] in template
 
 
 @pytest.mark.parametrize("country", CAPITALS)
