@@ -123,6 +123,10 @@ def _few(names: Sequence[str]) -> str:
     return ", ".join(names[:_MOST_NAMES]) + more
 
 
+_TOKENS = (1, 32)
+"""Most tokens of the question for a first one: of a model that thinks, the first tokens are marks that nobody sees."""
+
+
 def generate_one(client: Client, kind: str, budget: float) -> str:
     """Ask for one token, by a streamed `chat` or `completion`."""
     return ask_token(client, kind, budget)[0]
@@ -132,13 +136,16 @@ def ask_token(client: Client, kind: str, budget: float) -> tuple[str, bool]:
     """Ask for one token; return what was seen, and whether it is a refusal that time will not change."""
     limits = client.limits.replace(total=max(budget, _LEAST))
     sending = Sending(limits=limits, allow_broken=True)
-    try:
-        if kind == "chat":
-            stream = client.stream_chat([{"role": "user", "content": "Hi"}], sending, max_tokens=1)
-        else:
-            stream = client.stream_completion("Hi", sending, max_tokens=1)
-    except (RequestError, StreamError) as error:
-        return str(error).splitlines()[0], getattr(error, "status", None) in _FINAL_REFUSALS
+    for most in _TOKENS:
+        try:
+            if kind == "chat":
+                stream = client.stream_chat([{"role": "user", "content": "Hi"}], sending, max_tokens=most)
+            else:
+                stream = client.stream_completion("Hi", sending, max_tokens=most)
+        except (RequestError, StreamError) as error:
+            return str(error).splitlines()[0], getattr(error, "status", None) in _FINAL_REFUSALS
+        if stream.tokens or stream.finish_reason != "length":
+            break
     return (OK if stream.tokens else f"a stream without a token: {stream}"), False
 
 

@@ -46,7 +46,7 @@ def test_the_file_parses_and_says_what_was_asked_for(kind: str, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("kind", "question", "said"),
     [
-        ("tools", "What is the weather?", '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Paris"}}\n</tool_call>'),
+        ("tools", "The weather?", '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Paris"}}\n</tool_call>'),
         ("tools", "What is the capital of Spain?", "The capital of Spain is Madrid."),
         ("thinking", "Spain", "<think>\nThe word is Spain.\n</think>\n\nThe capital of Spain is Madrid."),
     ],

@@ -7,10 +7,12 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from machine import patience
 from own_server import write_own_server
+from servers.small_server import SmallServer, chat
 from wire_server import HOLD, Step, WireServer, answer
 
 from InferenceLibrary.client.http import Client
@@ -19,6 +21,7 @@ from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.errors import ProfileError, RequestError, ServerError
 from InferenceLibrary.processes.ports import free_port, is_free
 from InferenceLibrary.redaction import Redactor
+from InferenceLibrary.servers.probes import OK
 from InferenceLibrary.servers.profile import Health, Profile, load_profile
 from InferenceLibrary.servers.readiness import generate_one, probe
 from InferenceLibrary.servers.server import Server, connect
@@ -300,6 +303,12 @@ def test_a_probe_asks_below_the_path_of_the_address(wire: Callable[..., WireServ
     assert server.requests[0].startswith(b"GET /prefix/health ")
 
 
+NOTHING_SHOWN = (
+    'data: {"id": "1", "choices": [{"index": 0, "delta": {"role": "assistant"}, "finish_reason": null}]}\n\n'
+    'data: {"id": "1", "choices": [{"index": 0, "delta": {}, "finish_reason": "length"}]}\n\ndata: [DONE]\n\n'
+)
+
+
 @pytest.mark.parametrize("kind", ["chat", "completion"])
 def test_a_stream_without_a_token_is_not_ready(wire: Callable[..., WireServer], kind: str) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
@@ -307,6 +316,21 @@ def test_a_stream_without_a_token_is_not_ready(wire: Callable[..., WireServer], 
     client = Client(server.url)
     assert generate_one(client, kind, 5).startswith("a stream without a token: 200 in ")
     assert f"/v1/{'chat/completions' if kind == 'chat' else 'completions'} ".encode() in server.requests[0]
+
+
+def test_a_model_whose_first_token_is_a_mark_is_asked_for_more() -> None:
+    asked: list[int] = []
+
+    def think(body: Any) -> tuple[int, Any]:
+        asked.append(body["max_tokens"])
+        return chat(body) if asked[1:] else (200, NOTHING_SHOWN)
+
+    small = SmallServer({"/v1/chat/completions": think}).begin()
+    try:
+        assert generate_one(Client(small.url, model="small"), "chat", 5) == OK
+    finally:
+        small.close()
+    assert asked == [1, 32]
 
 
 def test_a_handshake_that_never_ends_is_bounded(wire: Callable[..., WireServer]) -> None:
