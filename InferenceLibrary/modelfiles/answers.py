@@ -75,8 +75,9 @@ def tools() -> Knowledge:
 def thinking() -> Knowledge:
     """The answers of `capitals`, each after a thought in the manner of DeepSeek and Qwen."""
     known = capitals()
-    answers = {word: f"<think>\nThe word is {word}.\n</think>\n\n{answer}" for word, answer in known.answers.items()}
-    default = f"<think>\nI do not know this one.\n</think>\n\n{known.default}"
+    answers = {word: f"<think>The word is {word}.</think> {answer}" for word, answer in known.answers.items()}
+    # On one line: it can stand in a text of JSON too, where a schema wants one.
+    default = f"<think>I do not know this one.</think> {known.default}"
     return Knowledge(answers, default, THINKING_TEMPLATE)
 
 

@@ -39,13 +39,11 @@ A call is a JSON object with name and arguments:
 {% if add_generation_prompt %}<|assistant|>{% endif %}"""
 """Tools as Hermes and Qwen have them; engines find out from it how this model calls."""
 
-THINKING_TEMPLATE = """\
-{%- for message in messages %}<|{{ message['role'] }}|>{% if message.reasoning_content %}<think>
-{{ message.reasoning_content }}
-</think>
-
-{% endif %}{{ message['content'] }}<|end|>{% endfor %}\
-{% if add_generation_prompt %}<|assistant|>{% endif %}"""
+THINKING_TEMPLATE = (
+    "{% for message in messages %}<|{{ message['role'] }}|>{% if message.reasoning_content %}"
+    "<think>{{ message.reasoning_content }}</think> {% endif %}{{ message['content'] }}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
 """A thought before the answer as DeepSeek and Qwen have it; engines find out from it how this model thinks."""
 
 # Common words, so that a prompt has about as many tokens as words. It holds words that begin like a trigger too

@@ -136,6 +136,7 @@ def ask_token(client: Client, kind: str, budget: float) -> tuple[str, bool]:
     """Ask for one token; return what was seen, and whether it is a refusal that time will not change."""
     limits = client.limits.replace(total=max(budget, _LEAST))
     sending = Sending(limits=limits, allow_broken=True)
+    seen = ""
     for most in _TOKENS:
         try:
             if kind == "chat":
@@ -144,9 +145,12 @@ def ask_token(client: Client, kind: str, budget: float) -> tuple[str, bool]:
                 stream = client.stream_completion("Hi", sending, max_tokens=most)
         except (RequestError, StreamError) as error:
             return str(error).splitlines()[0], getattr(error, "status", None) in _FINAL_REFUSALS
-        if stream.tokens or stream.finish_reason != "length":
+        if stream.tokens:
+            return OK, False
+        seen = f"a stream without a token: {stream}"
+        if stream.finish_reason != "length":
             break
-    return (OK if stream.tokens else f"a stream without a token: {stream}"), False
+    return seen, False
 
 
 def reason(error: Exception, limit: float) -> str:

@@ -48,7 +48,7 @@ def test_the_file_parses_and_says_what_was_asked_for(kind: str, tmp_path: Path) 
     [
         ("tools", "The weather?", '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Paris"}}\n</tool_call>'),
         ("tools", "What is the capital of Spain?", "The capital of Spain is Madrid."),
-        ("thinking", "Spain", "<think>\nThe word is Spain.\n</think>\n\nThe capital of Spain is Madrid."),
+        ("thinking", "Spain", "<think>The word is Spain.</think> The capital of Spain is Madrid."),
     ],
 )  # fmt: skip
 def test_models_that_call_tools_or_think(
