@@ -15,7 +15,8 @@ import pytest
 from InferenceLibrary.modelfiles.tiny import create_tiny_model
 from InferenceLibrary.processes.ports import free_port
 from InferenceLibrary.redaction import Redactor
-from InferenceLibrary.servers.profile import Health, load_profile
+from InferenceLibrary.servers.profile import load_profile
+from InferenceLibrary.servers.sections import Health
 from InferenceLibrary.servers.starting import StartSettings, start
 
 pytestmark = pytest.mark.real

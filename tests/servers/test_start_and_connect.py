@@ -22,8 +22,9 @@ from InferenceLibrary.errors import ProfileError, RequestError, ServerError
 from InferenceLibrary.processes.ports import free_port, is_free
 from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.servers.probes import OK
-from InferenceLibrary.servers.profile import Health, Profile, load_profile
+from InferenceLibrary.servers.profile import Profile, load_profile
 from InferenceLibrary.servers.readiness import generate_one, probe
+from InferenceLibrary.servers.sections import Health
 from InferenceLibrary.servers.server import Server, connect
 from InferenceLibrary.servers.starting import StartSettings, start
 

@@ -23,7 +23,8 @@ from InferenceLibrary.processes.ports import FIRST, LAST, free_port, is_free, re
 from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.servers import readiness, starting
 from InferenceLibrary.servers.probes import judge_health, lists_model
-from InferenceLibrary.servers.profile import Health, load_profile
+from InferenceLibrary.servers.profile import load_profile
+from InferenceLibrary.servers.sections import Health
 from InferenceLibrary.servers.server import Server, connect
 from InferenceLibrary.servers.starting import StartSettings, start
 
