@@ -10,11 +10,18 @@ Test Template    Difference Should Be Refused
 Test Tags        api    covers:router-validation
 
 
+*** Variables ***
+@{NO_MESSAGES}     @{EMPTY}
+# What is not said to be JSON may be taken all the same: a rule that should be kept tells of it.
+@{TAKEN_OR_NOT}    200    400    415    422
+
+
 *** Test Cases ***    FIELD    VALUE    NEEDS
 Messages That Are A Number    messages    ${7}    odd bodies are a 4xx
 A Temperature That Is A Word    temperature    hot
 A Token Limit That Is A Word    max_tokens    many
 A Message Without A Role    messages    ${{[{'content': 'no role'}]}}    odd bodies are a 4xx
+No Messages    messages    ${NO_MESSAGES}    empty messages are refused
 A Negative Token Limit    max_tokens    ${-5}    odd bodies are a 4xx
 A Body That Is Not JSON
     [Tags]    rule:r5    rule:r8
@@ -29,6 +36,17 @@ A Body That Is A Text
 A Body That Is A Number
     [Template]    Chat Should Be Refused
     7    odd bodies are a 4xx
+A Body That Is Not Said To Be JSON
+    [Tags]    rule:r6
+    [Template]    None
+    ${right} =    Get Right Chat
+    Send Request    POST    /v1/chat/completions    ${right}    expected_status=200
+    ${reply} =    Send Request
+    ...    POST    /v1/chat/completions    ${right}    headers={"Content-Type": "text/plain"}
+    ...    expected_status=${TAKEN_OR_NOT}
+    IF    ${reply.status} > 200
+        Error Should Be    ${reply}    status=400,415,422
+    END
 
 
 *** Keywords ***

@@ -210,3 +210,13 @@ def test_a_fault_that_does_not_exist_is_refused_at_the_start(tmp_path: Path, mon
     assert done.stderr.startswith(
         "inference-simulator: error: INFERENCE_SIMULATOR_FAULT: unknown fault 'no-such-fault'"
     )
+
+
+@pytest.mark.slow
+def test_our_suites_notice_what_would_only_be_skipped(tmp_path: Path) -> None:
+    """A probe finds out that these are not offered any more: the suite fails, and does not skip the tests of them."""
+    suite = Path(__file__).resolve().parents[2] / "robot" / "integration" / "api.robot"
+    words = ["mutate", str(suite), "--faults", "ignores-n,logprobs-missing", "--output", str(tmp_path)]
+    assert main([*words, "--robot=--exclude=simulator"]) == 0
+    test = "The Strict Stand-In Offers All That The Suites Ask For"
+    assert [(one.state, one.test) for one in results(tmp_path).faults] == [("noticed", test)] * 2
