@@ -18,7 +18,7 @@ ARTIFACTS := --artifacts svg,png,txt,json,jsonl,log,cast,bin --artifactsinsubfol
 
 .DEFAULT_GOAL := help
 .PHONY: help install package schemas report site test test-hybrid test-lowest test-all test-integration test-gpu test-performance test-parallel test-real test-slow test-containers audit lint format docs clean \
-	test-integration-up test-integration-down test-integration-logs bench bench-sse bench-client rulebook rulebook-mutants prove-dialects fault-reach bench-terminal bench-simulator bench-onnx bench-lifecycle bench-load
+	test-integration-up test-integration-down test-integration-logs bench bench-sse bench-client rulebook rulebook-mutants prove-dialects fault-reach bench-terminal bench-simulator bench-onnx bench-lifecycle bench-load bench-load-peers
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 26
@@ -151,6 +151,9 @@ bench-lifecycle: $(STAMP) ## what the guard costs, and what is left of killed ru
 
 bench-load: $(STAMP) ## what the load client costs beside a reader in C, and how true its times are
 	$(BIN)/python benchmarks/load.py
+
+bench-load-peers: $(STAMP) ## what the load clients of others cost beside ours: installs them into the cache, writes a table
+	$(BIN)/python benchmarks/load_peers.py
 
 bench-client: $(STAMP) ## what a Chat call costs over a bare httpx call, and a test over one with one call
 	$(BIN)/python benchmarks/client.py

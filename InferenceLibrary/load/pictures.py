@@ -38,6 +38,8 @@ _ROWS = 120
 """Requests that a waterfall shows; of more, evenly chosen ones."""
 _BINS = 120
 _POINTS = 200
+_LONGEST_BESIDE = 16
+"""Characters of a name that is written along its panel."""
 
 
 class Curve(NamedTuple):
@@ -206,7 +208,11 @@ def tokens_over_time(result: LoadResult) -> list[Point]:
 def _panel(curve: Curve, times: Axis, top: float, height: float, colour: str, *, steps: bool) -> list[str]:
     most = max([value for _, value in curve.points] + ([curve.limit] if curve.limit else []))
     scale = Axis.around(0, most, top + height, top, 3, grow=True)
-    parts = draw_grid(scale, curve.label, top, [f"{tick:.6g}" for tick in scale.ticks])
+    # A long name does not fit beside its panel.
+    long = len(curve.label) > _LONGEST_BESIDE
+    parts = draw_grid(scale, "" if long else curve.label, top, [f"{tick:.6g}" for tick in scale.ticks])
+    if long:
+        parts.append(draw_text(LEFT, top - 7, curve.label, size=11, fill=SOFT))
     points = _columns([(times(x), scale(y)) for x, y in curve.points])
     if steps:
         points = [

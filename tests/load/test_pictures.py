@@ -70,6 +70,14 @@ def test_the_time_line_shows_requests_tokens_and_curves() -> None:
     assert len(strokes(picture, LIMIT)) == 1, "the limit of the memory alone: nothing failed"
 
 
+def test_a_long_name_stands_above_its_panel() -> None:
+    points = [(0.0, 1.0), (1.0, 2.0)]
+    picture = timeline_picture(load(), [Curve("vllm:num_requests_running", points), Curve("CPU, cores", points)])
+    found = {item.text: item.get("transform") for item in ET.fromstring(picture).iter(f"{SVG}text")}
+    assert found["vllm:num_requests_running"] is None
+    assert (found["CPU, cores"] or "").startswith("rotate(-90")
+
+
 def test_failed_requests_are_marked_and_have_no_tokens() -> None:
     picture = timeline_picture(load(error="status 500"))
     assert len(re.findall("M", strokes(picture, LIMIT)[0])) == 5

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _ONE_RATE = r"(\d+(?:\.\d+)?)\s*(?:/\s*s)?"
 _RATE = rf"{_ONE_RATE}(?:\s+to\s+{_ONE_RATE})?"
 
+_FEW_POINTS = 10
 LOAD = (
     Shared("poisson", bool, "Random gaps between the requests of a rate, in place of even ones.", False),
     Shared("requests", int | None, "Number of requests that count."),
@@ -197,9 +198,11 @@ class LoadGroup(KeywordGroup):
             if monitor.name != result.name or result.clock is None:
                 continue
             record = monitor.snapshot()
-            kind = record.best_kind()
-            points = [(when - result.clock, value / 1e6) for when, value in record.series(kind)]
-            curves.append(Curve(f"{kind.upper()}, MB", points))
+            kind, points = record.best_kind(), record.series(record.best_kind())
+            if sum(when >= result.clock for when, _ in points) < _FEW_POINTS:
+                # PSS is read seldom: a short load has but a few of them.
+                kind, points = "rss", record.series("rss")
+            curves.append(Curve(f"{kind.upper()}, MB", [(when - result.clock, value / 1e6) for when, value in points]))
             busy = [(when - result.clock, share) for when, share in record.cpu_shares()]
             curves.append(Curve("CPU, cores", busy))
             if gpu := [(when - result.clock, share * 100) for when, share in record.gpu_series("utilisation")]:
