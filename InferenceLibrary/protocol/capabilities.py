@@ -157,6 +157,12 @@ _ALL = (
     Capability("odd tokens are a 4xx", _F, "Tokens that do not exist are the client's fault.", assumed=True),
     Capability("missing tokens are refused", _F, "A detokenization without tokens is refused.", assumed=True),
     Capability("exact token counts", _F, "A job gives as many tokens as it asks for.", assumed=True),
+    Capability(
+        "unknown arguments end the start",
+        _F,
+        "A program does not start with an argument that it does not know.",
+        assumed=True,
+    ),
     Capability("worker id", _F, "A worker's health shows its id.", assumed=True),
     Capability(
         "known answers",

@@ -70,6 +70,7 @@ A Port Of Choice Is Free Again After The End
 
 An Unknown Argument Ends The Start At Once
     [Tags]    covers:worker-spawn-failure
+    Skip Unless Server Supports    unknown arguments end the start
     Run Keyword And Expect Error    *ended before it was ready:*got exit code*
     ...    Start One    arguments=--no-such-argument    timeout=60 s
 
