@@ -27,7 +27,7 @@ _NAMES = (
     "model_path nothing allow_headers index_of_choice prompt_logprobs prompt_ids answer_ids piece_ids "
     "running_usage strict description parameters cut hex8 hex16 hex24 hex32 last_fingerprint letters24 letters32 "
     "uuid number number6 asked encoding last_timings response_call_id thinking last right completed_at background "
-    "type entries function_call if_origin reason allow found expected places "
+    "type entries function_call if_origin reason allow found expected places null_in_whole "
 )
 NAMES = frozenset(_NAMES.split())
 """What a template may name."""
@@ -125,6 +125,8 @@ class ErrorChoice(Part, frozen=True):
     message: str = ""
     """The words, a template; empty: those of the stand-in."""
     headers: dict[str, str] = {}
+    bare: bool = False
+    """Whether it lacks the headers that every answer has."""
 
 
 class FieldChoice(Part, frozen=True, rename={"low": "from", "high": "to"}):
@@ -292,6 +294,8 @@ class OpenChoices(Part, frozen=True):
 
     stands_on: str = ""
     """The file of the server behind a gateway: what is not told here is as there, but for routes and flags."""
+    refuses_alone: bool = False
+    """Whether the refusals of the server behind do not count, but for its fields."""
     labels_errors: bool = False
     """Whether errors of the server behind are called streams, where one is asked for."""
     settings: dict[str, str | int | float | bool | list[str]] = {}
@@ -310,9 +314,13 @@ class OpenChoices(Part, frozen=True):
     stream_type: str = "text/event-stream"
     stream_headers: dict[str, str] = {}
     api_stream_headers: dict[str, dict[str, str]] = {}
-    """The same for the streams of one API."""
+    """The same for the streams of one API; templates."""
+    api_headers: dict[str, dict[str, str]] = {}
+    """The same for its answers in one piece; templates."""
     event_names: bool = True
     """Whether typed events are named in a line of their own."""
+    plain_responses: bool = False
+    """Whether the events of responses are not named, and end with [DONE]."""
     streams_by_default: list[str] = []
     """The APIs that stream unless they are asked not to."""
     done: bool = True

@@ -9,6 +9,7 @@ from InferenceLibrary.dialects.choices import OpenChoices, joined
 _OF_THE_FRONT = frozenset({
     "flags", "native", "headers", "ok_headers", "head_headers", "routes", "prefix_flag", "head", "redirects", "options",
     "preflight", "origin", "request_id", "key", "body", "metrics", "metrics_headers", "metrics_type", "variants",
+    "any_model",
 })  # fmt: skip
 
 
@@ -23,4 +24,5 @@ def standing(behind: OpenChoices, front: OpenChoices) -> OpenChoices:
     passed = [
         msgspec.structs.replace(one, labelled=front.labels_errors, unless={}) for one in behind.refuses if not one.when
     ]
-    return msgspec.structs.replace(joined(kept, front), refuses=[*front.refuses, *passed])
+    refuses = front.refuses if front.refuses_alone else [*front.refuses, *passed]
+    return msgspec.structs.replace(joined(kept, front), refuses=refuses)

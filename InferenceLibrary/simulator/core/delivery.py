@@ -22,7 +22,7 @@ def head_bytes(turn: Turn, draft: Draft, length: int | None) -> bytes:
         lines.append("transfer-encoding: chunked\r\n")
     elif draft.content_length is not None or length is not None:
         lines.append(f"content-length: {length if draft.content_length is None else draft.content_length}\r\n")
-    for name, value in turn.app.answer_headers(turn):
+    for name, value in () if draft.bare else turn.app.answer_headers(turn):
         lines.append(f"{name}: {value}\r\n")
     for name, value in draft.headers:
         lines.append(f"{name}: {value}\r\n")

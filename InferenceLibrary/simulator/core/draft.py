@@ -62,6 +62,7 @@ class Draft:
     moments: list[float] = field(default_factory=list)  # seconds of `delay` after which each token of a body was made
     framing: str = ""  # "chunked", "length" or "close"; chosen by the content when empty
     content_length: int | None = None  # a wrong one, told instead of the true one
+    bare: bool = False  # without the headers that every answer bears
 
     def pace(self, first: float, gaps: list[float] | float, steps: int) -> None:
         """Send the body after the time in which its tokens are made, `steps` at each of several choices at once."""

@@ -114,20 +114,26 @@ class Writer:
                 self._parts["logprobs"],
                 self._names.plus(
                     tokens=tokens, token_logprobs=[entry["logprob"] for entry in made], top_logprobs=likely,
-                    text_offset=offsets,
+                    text_offset=offsets, entries=self._entries(tokens, top),
                 ),
             )  # fmt: skip
         parts = self._choices.answers.get("chat", {})
         if "logprob" not in parts:
             return ABSENT
+        content = self._entries(tokens, top)
+        if "logprobs" in parts:
+            return fill(parts["logprobs"], self._names.plus(entries=content))
+        return {"content": content}
+
+    def _entries(self, tokens: list[str], top: int) -> list[Any]:
+        """Return the log probabilities as a chat tells them."""
+        parts = self._choices.answers.get("chat", {})
         content = []
         for token in tokens:
             entry = token_logprob(token, top)
             tops = [fill(parts.get("top"), self._scored(one)) for one in entry["top_logprobs"]]
-            content.append(fill(parts["logprob"], self._scored(entry).plus(top=tops)))
-        if "logprobs" in parts:
-            return fill(parts["logprobs"], self._names.plus(entries=content))
-        return {"content": content}
+            content.append(fill(parts.get("logprob"), self._scored(entry).plus(top=tops)))
+        return content
 
     def _scored(self, entry: dict[str, Any]) -> Names:
         return self._names.plus(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.simulator.personalities.likeness.asks import prompt_tokens
@@ -30,6 +31,7 @@ def counted(api: str, data: dict[str, Any], settings: Settings, prompt: PromptCh
         "$bad_token_bias": _is_bad(data.get("logit_bias")),
         "$mixed_prompt": _is_mixed(data.get("prompt")),
         "$min_over": limit is not None and type(data.get("min_tokens")) is int and data["min_tokens"] > limit,
+        "$not_finite": any(isinstance(one, float) and not isfinite(one) for one in data.values()),
         "$thinking_over": _thinks_too_long(data, limit),
     }
     choice = data.get("tool_choice")

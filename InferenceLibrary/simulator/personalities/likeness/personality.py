@@ -28,6 +28,10 @@ _IDS = {"chat": "chatcmpl-", "completions": "cmpl-", "responses": "resp_", "mess
         "rerank": "rerank-", "score": "score-"}  # fmt: skip
 
 
+def _filled(headers: dict[str, str], names: Names) -> list[tuple[str, str]]:
+    return [(name, str(fill(value, names))) for name, value in headers.items()]
+
+
 class Likeness(LikenessBase):
     """A server of a dialect."""
 
@@ -100,24 +104,23 @@ class Likeness(LikenessBase):
     ) -> Callable[[], Draft]:
         count = sum(output.count for output in made)
 
+        def whole(body: Any) -> Draft:
+            return self.json(body, tokens=count, headers=_filled(self.choices.api_headers.get(api, {}), names))
+
         def build() -> Draft:
             if api in {"chat", "completions"}:
                 writer = Writer(self.choices, api, names, ask, made)
-                return self._streamed(api, writer.events()) if ask.stream else self.json(writer.whole(), tokens=count)
+                return self._streamed(api, writer.events(), names) if ask.stream else whole(writer.whole())
             if api == "responses":
                 response = Response(self.choices, names, ask, made[0], data)
-                return (
-                    self._streamed(api, response.streamed())
-                    if ask.stream
-                    else self.json(response.whole(), tokens=count)
-                )
+                return self._streamed(api, response.streamed(), names) if ask.stream else whole(response.whole())
             message = Message(self.choices, names, ask, made[0])
-            return self._streamed(api, message.streamed()) if ask.stream else self.json(message.whole(), tokens=count)
+            return self._streamed(api, message.streamed(), names) if ask.stream else whole(message.whole())
 
         return build
 
-    def _streamed(self, api: str, events: list[Event]) -> Draft:
-        headers = [*self.choices.stream_headers.items(), *self.choices.api_stream_headers.get(api, {}).items()]
+    def _streamed(self, api: str, events: list[Event], names: Names) -> Draft:
+        headers = _filled({**self.choices.stream_headers, **self.choices.api_stream_headers.get(api, {})}, names)
         return Draft(content_type=self.choices.stream_type, headers=headers, events=events)
 
     # Vectors and ranks

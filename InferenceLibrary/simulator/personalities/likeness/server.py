@@ -170,7 +170,7 @@ class LikenessBase(OpenAI):
         if isinstance(error, Refusal) and error.labelled:
             kind = self.choices.stream_type
         headers = [(key, str(fill(value, names))) for key, value in choice.headers.items()]
-        return Draft(status, kind, headers, body.encode() if isinstance(body, str) else body)
+        return Draft(status, kind, headers, body.encode() if isinstance(body, str) else body, bare=choice.bare)
 
     def _error_choice(self, api: str, name: str) -> ErrorChoice:
         errors = self.choices.errors

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.simulator.core.draft import Event
+from InferenceLibrary.simulator.core.draft import DONE, Event
 from InferenceLibrary.simulator.personalities.likeness.chats import counts
 from InferenceLibrary.simulator.personalities.likeness.templates import ABSENT, Names, fill, filled
 
@@ -46,7 +46,8 @@ class _Typed:
         """Send an event."""
         if event in self.told:
             data = fill(self.told[event], self.names.plus(number=len(self.events), **more))
-            shown = event if self.choices.event_names else ""
+            plain = self.choices.plain_responses and event.startswith("response.")
+            shown = event if self.choices.event_names and not plain else ""
             self.events.append(Event(data, event, tokens=tokens, name=shown))
 
     def pieces(self, text: str) -> list[str]:
@@ -107,6 +108,7 @@ class Response(_Typed):
 
     def whole(self) -> Any:
         """Return the response in one piece."""
+        self.names["null_in_whole"] = None
         self.names["item_id"] = fill(self.choices.ids.get("item", "msg_${hex24}"), self.names)
         return self._answer(self._items("completed"), "completed")
 
@@ -141,6 +143,8 @@ class Response(_Typed):
         final = self._answer(items, "completed")
         ending = "response.incomplete" if self.capped and self._tells_incomplete() else "response.completed"
         self.add(ending, response=final, output=items)
+        if self.choices.plain_responses:
+            self.events.append(Event(DONE, "done"))
         return self.events
 
     def _stream_message(self, message: Any, part: Any) -> None:
