@@ -72,8 +72,6 @@ class LoadResult:
         machine: On what machine.
         foreign: Share of the machine that others took, 0 to 1; None where that is not known.
         clock: The beginning of the load on the monotonic clock, which monitors have too; None: it is not known.
-        stopped: Why it ended early, by a condition of the test; None: it did not.
-        server_ended: How the server's process ended meanwhile, and what that hints at; None: it lives, or is not ours.
     """
 
     plan: LoadPlan
@@ -84,7 +82,9 @@ class LoadResult:
     foreign: float | None
     clock: float | None = None
     stopped: str | None = None
+    """Why it ended early, by a condition of the test; None: it did not."""
     server_ended: str | None = None
+    """How the server's process ended meanwhile, and what that hints at; None: it lives, or is not ours."""
 
     @property
     def name(self) -> str:

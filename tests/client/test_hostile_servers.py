@@ -75,7 +75,7 @@ def test_a_hostile_answer_ends_in_one_error(wire, script, told):
 )
 def test_a_hostile_stream_ends_in_one_error(wire, script, told):
     with pytest.raises(StreamError) as caught:
-        Client(wire(script).url, limits=SMALL._replace(total=1.0)).stream_chat(HELLO)
+        Client(wire(script).url, limits=SMALL.replace(total=1.0)).stream_chat(HELLO)
     assert told in first_line(caught.value)
     assert caught.value.stream is not None
 

@@ -44,7 +44,7 @@ MESSAGES = {
     "Wrong Architecture": r"Architecture of model\.gguf: 'llama' \(str\) should be 'qwen2' \(str\)",
     "Unknown In This Format": r"The context length of model\.ggml is not known: expected 0, got a file without it\.",
     "An Assertion Without A Field": r"An assertion about a model needs a field: got none\.",
-    "A Field That Is None": r".*Argument 'field': expected one of '.*'layers'.* got 'layer'\.",
+    "A Field That Is None": r".*Argument 'field': expected one of '.*'layers'.* got 'layer'\. Did you mean 'layers'\?",
     "Not A Model": r"The model is not clear: expected a path, or what Create Tiny Model returned, got 42\.",
     "Unknown Kind": r"Broken model cannot be made: expected kind to be one of truncated, .*, unreadable, got 'rotten'\.",
     "No Version To Get Wrong": r"Broken model cannot be made: expected kind to be one of truncated, .*, got 'wrong-version'\.",
