@@ -109,6 +109,7 @@ def _check(settings: Settings) -> None:
     if not settings.host.strip():
         raise OptionError("--host: is empty; 127.0.0.1 is this machine alone, 0.0.0.0 all its addresses")
     _check_texts(settings)
+    _check_workers(settings)
     try:
         settings.check()
     except ValueError as error:
@@ -129,7 +130,22 @@ def _check(settings: Settings) -> None:
             raise OptionError(f"--scenario: {error}") from None
 
 
+def _check_workers(settings: Settings) -> None:
+    """Refuse what several processes cannot serve together."""
+    if settings.workers == 1:
+        return
+    from InferenceLibrary.simulator.core.options import OptionError
+    from InferenceLibrary.simulator.workers.fitness import why_not
+
+    if problem := why_not(settings):
+        raise OptionError(f"--workers: {problem}")
+
+
 def _serve(settings: Settings, announcement: str = "listening on {url}") -> int:
+    if settings.workers > 1:
+        from InferenceLibrary.simulator.workers.parent import Workers
+
+        return Workers(settings, announcement).run()
     from InferenceLibrary.simulator.server import Server
 
     return Server(settings, announcement).run()

@@ -49,6 +49,20 @@ CHANGEABLE = (
 )
 
 
+CONTROL_ROUTES = {
+    "/health": {"GET": "health"},
+    "/config": {"GET": "config", "PATCH": "change_config"},
+    "/stats": {"GET": "stats"},
+    "/stats/reset": {"POST": "reset_stats"},
+    "/faults": {"GET": "list_faults", "POST": "add_faults", "DELETE": "clear_faults"},
+    "/requests": {"GET": "requests", "DELETE": "clear_requests"},
+    "/scenario": {"GET": "scenario", "PUT": "load_scenario", "DELETE": "clear_scenario"},
+    "/reset": {"POST": "reset"},
+    "/listening": {"GET": "listening", "PUT": "set_listening"},
+}
+"""The API: the methods of each path, and who handles them."""
+
+
 class Control:
     """Routes of the control port. Errors have one key, `error`, with a text, as vllm-vcr has them."""
 
@@ -58,20 +72,9 @@ class Control:
     def __init__(self, app: App, host: Host) -> None:
         self._app = app
         self._host = host
-        routes: dict[str, dict[str, Handler]] = {
-            "/health": {"GET": lambda turn: deliver(turn, Draft(body={"status": "ok"}))},
-            "/config": {"GET": self.config, "PATCH": self.change_config},
-            "/stats": {"GET": self.stats},
-            "/stats/reset": {"POST": self.reset_stats},
-            "/faults": {"GET": self.list_faults, "POST": self.add_faults, "DELETE": self.clear_faults},
-            "/requests": {"GET": self.requests, "DELETE": self.clear_requests},
-            "/scenario": {"GET": self.scenario, "PUT": self.load_scenario, "DELETE": self.clear_scenario},
-            "/reset": {"POST": self.reset},
-            "/listening": {"GET": self.listening, "PUT": self.set_listening},
-        }
-        self.routes = {
-            path: {method: _from_here(handler) for method, handler in methods.items()}
-            for path, methods in routes.items()
+        self.routes: dict[str, dict[str, Handler]] = {
+            path: {method: from_here(getattr(self, name)) for method, name in methods.items()}
+            for path, methods in CONTROL_ROUTES.items()
         }
 
     def error(self, error: ApiError, _path: str = "") -> Draft:
@@ -79,6 +82,9 @@ class Control:
 
     def before(self, _turn: Turn) -> bool:
         return False
+
+    def health(self, turn: Turn) -> None:
+        deliver(turn, Draft(body={"status": "ok"}))
 
     def config(self, turn: Turn) -> None:
         settings = self._app.settings
@@ -132,6 +138,8 @@ class Control:
         of_process = next((item.kind.name for item in faults if item.kind.of_process and not item.kind.on_answer), None)
         if of_process:
             raise ApiError(422, f"'{of_process}' is a fault of the process: give it on the command line")
+        for fault in faults:
+            fault.count = self._app.new_count()
         self._app.faults = [*self._app.faults, *faults]
         self.list_faults(turn)
 
@@ -202,7 +210,7 @@ class Control:
         deliver(turn, Draft(body={"listening": wanted}))
 
 
-def _from_here(handler: Handler) -> Handler:
+def from_here(handler: Handler) -> Handler:
     """Let only programs of this machine call: a page in a browser could send its requests here too."""
 
     def guarded(turn: Turn) -> None:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 _BACKLOG = 4096
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """Return a listening socket.
+def bind(host: str, port: int, *, shared: bool = False, listens: bool = True) -> socket.socket:
+    """Return a listening socket; a shared one shares its port with others of its kind.
 
     Raises:
         StartError: The address is in use, or is none.
@@ -38,8 +38,11 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         if os.name != "nt":
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.bind((host, port))
-        sock.listen(_BACKLOG)
+        if listens:
+            sock.listen(_BACKLOG)
     except OSError as error:
         sock.close()
         reason = "address already in use" if error.errno == errno.EADDRINUSE else (error.strerror or str(error)).lower()
@@ -96,9 +99,7 @@ class Server:
         process_faults = self._process_faults()
         if process_faults is not None:
             process_faults.before_start()
-        sock = (
-            None if process_faults is not None and process_faults.never_listens else bind(settings.host, settings.port)
-        )
+        sock = None if process_faults is not None and process_faults.never_listens else self.bind(settings.port)
         tls = self._tls()
         self.loop = new_event_loop(tls=tls is not None)
         try:
@@ -126,6 +127,14 @@ class Server:
             if self._truth is not None:
                 self._truth.close()
         return self.exit_code
+
+    def bind(self, port: int) -> socket.socket:
+        """Return a socket that listens on the port.
+
+        Raises:
+            StartError: It is in use, or the address is none.
+        """
+        return bind(self.settings.host, port)
 
     def _read_faults(self, text: str, path: str) -> list[Fault]:
         """Return the faults that a header asks for; the catalogue is read when the first one is asked for."""
@@ -190,6 +199,10 @@ class Server:
     def _listen(self, sock: socket.socket, tls: Any = None) -> None:
         self.port = sock.getsockname()[1]
         self._serve_on(sock, tls)
+        self._tell(sock, tls)
+
+    def _tell(self, sock: socket.socket, tls: Any) -> None:
+        """Open the control port, and say where the server is."""
         url = url_of(sock) if tls is None else url_of(sock).replace("http:", "https:", 1)
         lines = [self._announcement.format(url=url)]
         if self.settings.control_port is not None:
@@ -222,7 +235,7 @@ class Server:
             self._listener.close()
             self._listener = None
         elif not refuse and self._listener is None:
-            self._serve_on(bind(self.settings.host, self.port), self._tls())
+            self._serve_on(self.bind(self.port), self._tls())
 
     @property
     def listening(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from collections import deque
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.turn import AskedFault, Handler, Line, Personality
 
 FAULT_HEADER = "x-inference-fault"
+
+
+def _id_base(*seed: object) -> str:
+    base = f"{Draws('id', *seed).bits():016x}"
+    return f"{base[:8]}-{base[8:12]}-{base[12:]}"
 
 
 class App:
@@ -75,10 +81,11 @@ class App:
         if pod["x-inference-pod"]:
             self._pod_headers.append(("x-inference-port", str(settings.port)))
         self._ids = 0
+        self.new_count: Callable[[], Callable[[], int]] = lambda: itertools.count(1).__next__
+        """Makes what counts the requests of a new fault."""
         seed = os.urandom(8).hex() if settings.seed is None else settings.seed
         self.chance = Draws("chance", seed)
-        base = f"{Draws('id', seed).bits():016x}"
-        self._id_base = f"{base[:8]}-{base[8:12]}-{base[12:]}"
+        self._id_base = _id_base(seed)
         self._log = settings.log_http or settings.v >= 4
         self.personality: Personality
         # Models that answer by inference, and how their threads reach the event loop.
@@ -89,6 +96,11 @@ class App:
         # What a personality may do in its own way: ask for the key, and read a request before a script does.
         self.check_key: Callable[[Request], None] = self._check_key
         self.read_first: Callable[[Turn], None] | None = None
+
+    def number(self, place: int) -> None:
+        """Make ids that differ from those of the other processes which serve under the same seed."""
+        if self.settings.seed is not None and place:
+            self._id_base = _id_base(self.settings.seed, place)
 
     def new_id(self, prefix: str) -> str:
         """Return an id that no other answer of this server has; the same in the same order under a seed."""

@@ -41,6 +41,7 @@ class Settings:
     self_signed_certs: bool = flag("bool", False, "HTTPS with a certificate made at the start (needs openssl)")
     max_request_body_size_mb: int = flag("int", 4, "larger bodies are answered 413", low=1, high=512)
     startup_duration: float = flag("duration", 0.0, "/health/ready is 503 until this time is over")
+    workers: int = flag("int", 1, "processes that serve on the port as one server", low=1, high=64)
     drain_timeout: float = flag("duration", 30.0, "longest wait for open answers after TERM")
     log_http: bool = flag("bool", False, "log one line a request on stderr")
     v: int = flag("int", 0, "verbosity; 4 and above logs requests", low=0)

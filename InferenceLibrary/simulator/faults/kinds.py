@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -113,13 +114,14 @@ def define(
 class Fault:
     """A fault as it was asked for. It counts what it matched, to strike the right requests, and what it changed."""
 
-    __slots__ = ("_seen", "kind", "matched", "struck", "text", "values")
+    __slots__ = ("count", "kind", "matched", "struck", "text", "values")
 
     def __init__(self, kind: FaultKind, values: Values, text: str) -> None:
         self.kind = kind
         self.values = values
         self.text = text
-        self._seen = 0
+        self.count: Callable[[], int] = itertools.count(1).__next__
+        """Counts the requests that the fault could strike; shared where several processes serve."""
         self.matched = 0
         self.struck = 0
 
@@ -172,8 +174,7 @@ class Fault:
 
     def _due(self, chance: Draws | None) -> bool:
         values = self.values
-        self._seen += 1
-        place = self._seen - values["after"]
+        place = self.count() - values["after"]
         if place <= 0 or (values["first"] is not None and place > values["first"]):
             return False
         if (place - 1) % values["every"]:
