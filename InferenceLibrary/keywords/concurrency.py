@@ -44,7 +44,18 @@ def _results(value: Any) -> Any:
         raise CheckFailure(
             describe("Results", expected="what Call At Once or Wait For Calls returned", got=shown_kind(value))
         )
-    return value if isinstance(value, Results) else Results(list(value), [], 0.0)
+    if isinstance(value, Results):
+        return value
+    if None in value:
+        raise CheckFailure(
+            describe(
+                "Results",
+                expected="what calls returned",
+                got=f"None in place {value.index(None)}",
+                hint="is a variable unset?",
+            )
+        )
+    return Results(list(value), [], 0.0)
 
 
 def _percent(rate: str) -> float:

@@ -42,7 +42,8 @@ class FailureKeywords(CallGroup):
             method: HTTP method.
             path: Path below the server's address: `/v1/chat/completions`.
             body: Text that is sent as it is; a dictionary or list variable is sent as JSON.
-            status: Status of the refusal: `400`, `4xx`, `400,422`.
+            status: Status of the refusal: `400`, `4xx`, `400,422`. By default one that tells of a wrong body: 400, 413,
+                415 or 422. A missing route (404, 405) or key (401, 403) says nothing of the body.
             error_code: Code of the error, as text, whether the server sends text or a number.
             error_type: Type of the error: `invalid_request_error`.
             error_param: Parameter that the error names.

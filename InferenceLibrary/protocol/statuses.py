@@ -56,7 +56,8 @@ def is_success(status: int | None) -> bool:
 
 OK = Statuses(200)
 ANY = Statuses("any")
-REFUSED = Statuses("4xx")
+REFUSED = Statuses(400, 413, 415, 422)
+"""What a wrong body is refused with: 404 and 405 tell of a missing route, 401 and 403 of a key, none of the body."""
 
 
 def read_statuses(value: Statuses | str | int | Sequence[str | int]) -> Statuses:

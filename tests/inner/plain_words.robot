@@ -45,6 +45,11 @@ Prompts
 Results
     All Requests Should Succeed    abc
 
+Results With A Gap
+    ${reply} =    Chat    Hi
+    VAR    @{results}    ${reply}    ${None}
+    All Requests Should Succeed    ${results}
+
 Statuses
     Only These Statuses Should Occur    ${5}    200
 

@@ -50,6 +50,14 @@ Body That Is Accepted
 Body That Is Refused Otherwise
     Body Should Be Refused    POST    /v1/embeddings    7    status=422
 
+Body At A Route That Is Not There
+    Body Should Be Refused    POST    /v1/no-such    7    status=404
+    Body Should Be Refused    POST    /v1/no-such    7
+
+Body At A Route Of Another Method
+    Body Should Be Refused    PUT    /v1/chat/completions    7    status=4xx
+    Body Should Be Refused    PUT    /v1/chat/completions    7
+
 Body With Another Code
     Body Should Be Refused    POST    /v1/embeddings    7    error_code=other
 

@@ -121,6 +121,7 @@ EXPECTED = {
     "A Stream": "Argument 'stream': expected a stream of Stream Chat or Stream Completion, got None.",
     "Prompts": "Argument 'messages': expected a text, or messages such as [{\"role\": \"user\", \"content\": \"Hi\"}], got '5' (integer).",
     "Results": "Results: expected what Call At Once or Wait For Calls returned, got the text 'abc'.",
+    "Results With A Gap": "Results: expected what calls returned, got None in place 1. Hint: is a variable unset?",
     "Statuses": "Results: expected what Call At Once or Wait For Calls returned, got the number 5.",
     "Lengths Of A Text": "Embeddings: expected what Create Embeddings returned, got the text 'abc'.",
     "Embeddings That Agree With A Number": "Embeddings: expected what Create Embeddings returned, got the number 5.",
