@@ -76,6 +76,13 @@ Capabilities That Are Not All There
 Capabilities That Nobody Names
     Server Should Support
 
+Capability That Is Misspelt
+    Server Should Support    chat    embedings
+
+Capability Of Which Nobody Knows
+    Connect To Server    http://127.0.0.1:9    check=False
+    Server Should Support    embeddings
+
 Change Of A Body That Is Wrong Already
     Body Change Should Be Refused    POST    /v1/embeddings    {"model": "no-such-model", "input": "x"}    input
 

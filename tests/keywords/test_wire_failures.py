@@ -28,6 +28,8 @@ MESSAGES = {
     "Body That Is Accepted": r"Error: expected status 400 or 413 or 415 or 422, got 200: .* for POST /v1/embeddings with \{.*\}\.",
     "Body That Is Refused Otherwise": r"Error: expected status 422, got 400: .* for POST /v1/embeddings with 7\.",
     "Capabilities That Are Not All There": r"simulator does not support all of this: expected each offered, got 'regeneration in the terminal' not offered \(.*\)\.",
+    "Capability That Is Misspelt": r"Server Should Support: 'embedings' is not a capability\. Did you mean 'embeddings'\? .*",
+    "Capability Of Which Nobody Knows": r"http://127\.0\.0\.1:9 does not support all of this: expected each offered, got 'embeddings' unknown \(no answer: .*\)\.",
     "Capabilities That Nobody Names": r"Server Should Support: expected one capability or more, got none\.",
     "Change Of A Body That Is Wrong Already": r"POST /v1/embeddings: the right body is refused, so that a refusal of the changed one says nothing: expected status 2xx, got 404: .*",
     "Change Of A Body On A Route That Is Not There": r"POST /v1/no-such: the right body is refused, .*: expected status 2xx, got 404: .*",
