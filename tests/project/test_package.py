@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from InferenceLibrary.cli import main
+from InferenceLibrary.report.check_results import read_results
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -152,3 +153,7 @@ def test_the_wheel_works_in_a_clean_environment(tmp_path: Path) -> None:
     run(programs / "rfinference", "suites", "--copy", "mine")
     assert (tmp_path / "mine" / "robot.toml").is_file()
     assert run(programs / "rfinference", "check", "simulator", "--plan")
+    run(programs / "rfinference", "check", "simulator", "--suites", "--include", "smokeANDapi", "--output", "checked")
+    (ran,) = read_results(tmp_path / "checked" / "check.json").suites
+    assert (ran.error, ran.failures) == ("", [])
+    assert ran.passed >= 3
