@@ -68,7 +68,7 @@ Completion Is Answered
     Skip Unless Server Supports    completions
     ${reply} =    Complete    Once upon a time    max_tokens=16
     Get Answer Value    ${reply}    object    ==    text_completion
-    Should Not Be Empty    ${reply.text}
+    Should Not Be Empty    ${reply.text}    Answer: expected a text, got none: ${reply}.
     Should Not Be Empty    ${reply.id}
 
 A Completion Begins With Its Prompt When So Asked
@@ -77,7 +77,7 @@ A Completion Begins With Its Prompt When So Asked
     Skip Unless Server Supports    completions
     Skip Unless Server Supports    log probabilities
     ${reply} =    Complete    Once upon a time    max_tokens=16    extra={"echo": true, "logprobs": 1}
-    Should Not Be Empty    ${reply.text}
+    Should Not Be Empty    ${reply.text}    Answer: expected a text, got none: ${reply}.
 
 Chat Is Answered
     [Tags]    smoke
@@ -95,7 +95,7 @@ Chat Is Answered
     ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=16
     Get Answer Value    ${reply}    object    ==    chat.completion
     Should Be Equal    ${reply.role}    assistant
-    Should Not Be Empty    ${reply.text}
+    Should Not Be Empty    ${reply.text}    Answer: expected a text, got none: ${reply}.
 
 Chat Keeps The Structure Of The Protocol
     [Tags]    covers:batch-response-structure
@@ -135,7 +135,7 @@ Five Requests In A Row Are All Answered
     VAR    @{ids}    @{EMPTY}
     FOR    ${number}    IN RANGE    5
         ${reply} =    Chat    Request number ${number}    max_tokens=16
-        Should Not Be Empty    ${reply.text}
+        Should Not Be Empty    ${reply.text}    Answer: expected a text, got none: ${reply}.
         Append To List    ${ids}    ${reply.id}
     END
     List Should Not Contain Duplicates    ${ids}    Ids of replies: expected another one each time, got ${ids}.
@@ -144,7 +144,7 @@ Ten Requests At Once Are All Answered
     ${replies} =    Call At Once    Chat    ${SHORT_PROMPT}    count=10    max_tokens=16
     Length Should Be    ${replies}    10
     FOR    ${reply}    IN    @{replies}
-        Should Not Be Empty    ${reply.text}
+        Should Not Be Empty    ${reply.text}    Answer: expected a text, got none: ${reply}.
         Usage Should Add Up    ${reply}
     END
 
@@ -168,7 +168,7 @@ A Conversation Goes On
     ${messages} =    Add Turn    ${CAPITAL_OF_FRANCE}    ${first}    ${CAPITAL_OF_FRANCE}
     Length Should Be    ${messages}    3
     ${second} =    Chat    ${messages}    max_tokens=32    temperature=0
-    Should Not Be Empty    ${second.text}
+    Should Not Be Empty    ${second.text}    Answer: expected a text, got none: ${second}.
     Should Be True    $second.usage.prompt_tokens > $first.usage.prompt_tokens
     ...    Prompt tokens: expected more with the conversation so far, got ${second.usage} after ${first.usage}.
 
@@ -176,7 +176,7 @@ Content Parts Are Joined
     Skip Unless Server Supports    text parts
     VAR    ${parts}    [{"type": "text", "text": "What is the capital "}, {"type": "text", "text": "of France?"}]
     ${reply} =    Chat    [{"role": "user", "content": ${parts}}]    max_tokens=32    temperature=0
-    Should Not Be Empty    ${reply.text}
+    Should Not Be Empty    ${reply.text}    Answer: expected a text, got none: ${reply}.
 
 All Sampling Parameters Are Taken
     ${reply} =    Chat
@@ -188,12 +188,12 @@ All Sampling Parameters Are Taken
     ...    presence_penalty=0.1
     ...    seed=1
     ...    stop=["###"]
-    Should Not Be Empty    ${reply.text}
+    Should Not Be Empty    ${reply.text}    Answer: expected a text, got none: ${reply}.
 
 The Likeliest Tokens Alone Are Drawn From
     Skip Unless Server Supports    top_k
     ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=16    top_k=40
-    Should Not Be Empty    ${reply.text}
+    Should Not Be Empty    ${reply.text}    Answer: expected a text, got none: ${reply}.
 
 A Simple Prompt Is Answered
     [Tags]    covers:worker-prompts
@@ -217,7 +217,7 @@ Prompt Should Be Answered
     [Documentation]    Within the time and length that the configuration allows.
     [Arguments]    ${prompt}    ${configuration}
     ${reply} =    Chat    ${prompt}    max_tokens=${configuration}[max_tokens]    timeout=${configuration}[timeout]
-    Should Not Be Empty    ${reply.text}
+    Should Not Be Empty    ${reply.text}    Answer: expected a text, got none: ${reply}.
     Should Be True    ${reply.usage.completion_tokens} <= ${configuration}[max_tokens]
     ...    Completion tokens: expected at most ${configuration}[max_tokens], got ${reply.usage}.
 

@@ -124,4 +124,4 @@ The Server Should Forget It
     Skip Unless Server Supports    metrics
     Server Should Be Idle    within=2 s
     ${next} =    Chat    ${SHORT_PROMPT}    max_tokens=16
-    Should Not Be Empty    ${next.text}
+    Should Not Be Empty    ${next.text}    Answer: expected a text, got none: ${next}.

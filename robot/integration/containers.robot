@@ -121,7 +121,7 @@ A Compose Project Answers
     [Tags]    smoke
     Start Compose    ${PROJECT_FILE}    environment=${PORTS}    health=/health
     ${reply} =    Chat    Hello    max_tokens=4
-    Should Not Be Empty    ${reply.text}
+    Should Not Be Empty    ${reply.text}    Answer: expected a text, got none: ${reply}.
     ${log} =    Get Service Log    inference-simulator
     Should Contain    ${log}    listening on
 

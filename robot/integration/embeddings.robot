@@ -79,4 +79,4 @@ Input Should Be Refused
     Send Request    POST    /v1/embeddings    ${right}    expected_status=200
     VAR    &{wrong}    model=${server.model}    &{fields}
     ${reply} =    Body Should Be Refused    POST    /v1/embeddings    ${wrong}
-    Should Not Be Empty    ${reply.error.message}
+    Should Not Be Empty    ${reply.error.message}    Error: expected a message, got none: ${reply}.

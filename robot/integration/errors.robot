@@ -26,7 +26,7 @@ An Error Inside A Stream Keeps What Came Before
     ${error} =    Stream Chat    ${CAPITAL_OF_FRANCE}    headers=${fault}    expected_status=failure
     Error Should Be    ${error}    error_message=an error event
     Should Be True    len($error.stream.tokens) >= 1
-    Should Not Be Empty    ${error.error.message}
+    Should Not Be Empty    ${error.error.message}    Error: expected a message, got none: ${error}.
 
 A Refused Stream Is Plain JSON Before Any Event
     [Tags]    rule:f12
@@ -96,7 +96,7 @@ A Wrong Key Is Refused
     Chat    ${SHORT_PROMPT}    headers=${wrong}    expected_status=401
     VAR    &{right}    Authorization=Bearer right-key-1234
     ${reply} =    Chat    ${SHORT_PROMPT}    headers=${right}    max_tokens=16
-    Should Not Be Empty    ${reply.text}
+    Should Not Be Empty    ${reply.text}    Answer: expected a text, got none: ${reply}.
 
 An Injected Rate Limit Is Understood
     [Tags]    simulator    covers:batch-failure-injection
@@ -162,7 +162,7 @@ Injected Failure Should Be
     Use Shared Simulator    failure_injection_rate=${100}    failure_types=["${failure}"]
     ${error} =    Chat    ${SHORT_PROMPT}    expected_status=${status}
     Error Should Be    ${error}    error_category=${category}
-    Should Not Be Empty    ${error.error.message}
+    Should Not Be Empty    ${error.error.message}    Error: expected a message, got none: ${error}.
 
 Hostile Answer Should End
     [Documentation]    The call fails within its limits, with a message of one line. What came is read and kept after

@@ -43,7 +43,7 @@ A Model With A Prefix Is Routed
     ${reply} =    Send Request    POST    /v1/chat/completions    ${{{'model': $MODEL, 'messages': $MESSAGES}}}
     Should Be True    ${reply.status} in (200, 503)    ${reply}
     Skip If    ${reply.status} == 503    The upstream of ${MODEL} has no room or is not loaded: ${reply}
-    Should Not Be Empty    ${reply.text}
+    Should Not Be Empty    ${reply.text}    Answer: expected a text, got none: ${reply}.
     Usage Should Add Up    ${reply}
 
 A Stream Comes Through To Its End
@@ -60,7 +60,7 @@ A Model That Nobody Has Is Refused
     ${reply} =    Send Request    POST    /v1/chat/completions    ${body}
     # llm-gateway answers 502; its documents allow the others.
     Should Be True    ${reply.status} in (400, 404, 502, 503)    ${reply}
-    Should Not Be Empty    ${reply.error.message}
+    Should Not Be Empty    ${reply.error.message}    Error: expected a message, got none: ${reply}.
 
 A Chat Without Messages Is Refused
     Chat Should Be Refused    {"model": "${MODEL}"}

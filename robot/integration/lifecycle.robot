@@ -36,7 +36,7 @@ It Ends Gracefully When Idle
     [Tags]    smoke
     ${server} =    Start One
     ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=16
-    Should Not Be Empty    ${reply.text}
+    Should Not Be Empty    ${reply.text}    Answer: expected a text, got none: ${reply}.
     Stop Server    graceful_within=30 s
     Server Should Not Have Leaked    server=${server}
 
@@ -82,7 +82,7 @@ Nothing Answers While It Is Paused
     Resume Server
     Wait Until Server Is Ready    within=20 s
     ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=16
-    Should Not Be Empty    ${reply.text}
+    Should Not Be Empty    ${reply.text}    Answer: expected a text, got none: ${reply}.
 
 A Killed Server Is Told And Comes Again
     ${server} =    Start One
@@ -93,7 +93,7 @@ A Killed Server Is Told And Comes Again
     Restart Server
     Should Be Equal    ${server.base_url}    ${before}
     ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=16
-    Should Not Be Empty    ${reply.text}
+    Should Not Be Empty    ${reply.text}    Answer: expected a text, got none: ${reply}.
 
 A Term During A Stream Ends Both
     [Documentation]    What remains of the stream differs between servers; that both end, and nothing is left, does not.

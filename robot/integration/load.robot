@@ -71,7 +71,7 @@ A Flood Is Answered Or Refused, Nothing Else
     ${refused} =    Evaluate    [r for r in $results if r.status == 429]
     Should Not Be Empty    ${refused}
     ${next} =    Chat    ${SHORT_PROMPT}
-    Should Not Be Empty    ${next.text}
+    Should Not Be Empty    ${next.text}    Answer: expected a text, got none: ${next}.
 
 An Unexpected Status Is Found Out
     [Tags]    simulator

@@ -29,7 +29,7 @@ An Adapter Is Loaded And Unloaded
     ${models} =    List Models
     Should Contain    ${models}    pirate
     ${reply} =    Chat    ${SHORT_PROMPT}    model=pirate    max_tokens=16
-    Should Not Be Empty    ${reply.text}
+    Should Not Be Empty    ${reply.text}    Answer: expected a text, got none: ${reply}.
     Unload Adapter    pirate
     Chat    ${SHORT_PROMPT}    model=pirate    expected_status=404
 
@@ -52,7 +52,7 @@ A Server Sleeps And Wakes
     Put Server To Sleep
     Wake Server Up
     ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=16
-    Should Not Be Empty    ${reply.text}
+    Should Not Be Empty    ${reply.text}    Answer: expected a text, got none: ${reply}.
 
 A Service Unloads A Model And Loads It Again
     Skip Unless Server Supports    fault injection
@@ -62,7 +62,7 @@ A Service Unloads A Model And Loads It Again
     ${reply} =    Load Served Model    phi-4
     Get Answer Value    ${reply}    status    ==    loaded
     ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=16
-    Should Not Be Empty    ${reply.text}
+    Should Not Be Empty    ${reply.text}    Answer: expected a text, got none: ${reply}.
     Load Served Model    nobody    expected_status=404
 
 Mistral Unloads A Model And Loads It Again

@@ -16,7 +16,7 @@ A Message Is Answered
     Get Answer Value    ${reply}    type    ==    message
     Should Be Equal    ${reply.role}    assistant
     Finish Reason Should Be    ${reply}    end_turn
-    Should Not Be Empty    ${reply.text}
+    Should Not Be Empty    ${reply.text}    Answer: expected a text, got none: ${reply}.
     Usage Should Add Up    ${reply}
 
 A Streamed Message Comes In Order
@@ -77,7 +77,7 @@ A Message Without Messages Is Refused
     ${right} =    Get Right Chat
     ${reply} =    Body Change Should Be Refused
     ...    POST    /v1/messages    ${right}    messages    []    status=400,422
-    Should Not Be Empty    ${reply.error.message}
+    Should Not Be Empty    ${reply.error.message}    Error: expected a message, got none: ${reply}.
 
 A Wrong Index Of A Block Is Found Out
     [Tags]    simulator

@@ -227,7 +227,7 @@ Request Should Be Answered
     [Documentation]    Asks with further keys and expects a text.
     [Arguments]    ${extra}
     ${reply} =    Chat    ${SHORT_PROMPT}    model=${MODEL}    max_tokens=20    extra=${extra}
-    Should Not Be Empty    ${reply.text}
+    Should Not Be Empty    ${reply.text}    Answer: expected a text, got none: ${reply}.
 
 Request Should Get Status
     [Documentation]    Asks with odd keys and expects one of the statuses. Several are allowed where the documents of

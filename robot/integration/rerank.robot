@@ -77,7 +77,7 @@ A Score Of Nothing Is Refused
     Skip Unless Server Supports    score
     Score    ${QUERY}    ${DOCUMENTS}
     ${refused} =    Score    ${QUERY}    ${DOCUMENTS}    extra={"text_2": []}    expected_status=400,422
-    Should Not Be Empty    ${refused.error.message}
+    Should Not Be Empty    ${refused.error.message}    Error: expected a message, got none: ${refused}.
 
 The Documents Come Back
     Skip Unless Server Supports    documents in rankings
@@ -221,7 +221,7 @@ Ranking Should Be Refused
     ${server} =    Get Server
     VAR    &{right}    &{RANKING}    model=${server.model}
     ${reply} =    Body Change Should Be Refused    POST    /v1/rerank    ${right}    @{change}    status=400,422
-    Should Not Be Empty    ${reply.error.message}
+    Should Not Be Empty    ${reply.error.message}    Error: expected a message, got none: ${reply}.
 
 Fault Of A Ranking Should Be Found
     [Documentation]    A ranking with this fault is called wrong, in these words.

@@ -19,7 +19,7 @@ A Response Is Complete
     ${reply} =    Respond    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
     Get Answer Value    ${reply}    object    ==    response
     Finish Reason Should Be    ${reply}    completed
-    Should Not Be Empty    ${reply.text}
+    Should Not Be Empty    ${reply.text}    Answer: expected a text, got none: ${reply}.
     Usage Should Add Up    ${reply}
 
 A Streamed Response Comes In Order
@@ -49,7 +49,7 @@ A Response Fits Its Schema
 
 Instructions Are Taken
     ${reply} =    Respond    ${CAPITAL_OF_FRANCE}    system=You are terse.    max_tokens=64
-    Should Not Be Empty    ${reply.text}
+    Should Not Be Empty    ${reply.text}    Answer: expected a text, got none: ${reply}.
 
 The Token Limit Makes A Response Incomplete
     [Tags]    rule:rs11

@@ -45,7 +45,7 @@ A Mixed Server Is Overcome By Retries
     VAR    ${attempts}    ${0}
     FOR    ${number}    IN RANGE    10
         ${reply} =    Chat    Request ${number}
-        Should Not Be Empty    ${reply.text}
+        Should Not Be Empty    ${reply.text}    Answer: expected a text, got none: ${reply}.
         ${number} =    Get Length    ${reply.attempts}
         VAR    ${attempts}    ${attempts + ${number}}
     END
@@ -138,4 +138,4 @@ A Cancelled Stream Leaves The Server Serving
     Should Be True    ${stream.cancelled}
     Should Be True    len($stream.tokens) >= 2
     ${next} =    Chat    ${SHORT_PROMPT}    max_tokens=16
-    Should Not Be Empty    ${next.text}
+    Should Not Be Empty    ${next.text}    Answer: expected a text, got none: ${next}.

@@ -39,7 +39,9 @@ The Capital Of France Comes Through The Router
     Should Not Be Empty    ${reply.finish_reason}
     Usage Should Add Up    ${reply}
     Should Be True    $reply.usage.prompt_tokens > 0 and $reply.usage.completion_tokens > 0
-    Should Not Be Empty    ${reply.headers}[x-routing-backend]
+    Should Not Be Empty
+    ...    ${reply.headers}[x-routing-backend]
+    ...    Headers: expected a value of x-routing-backend, got none.
     Should Be True    $reply.headers['x-routing-decision'] in ('PRIMARY', 'FAILOVER', 'REGISTRY')
 
 A Key Is Taken From Its Own Header
@@ -88,7 +90,9 @@ A Stream Comes Through
     ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    max_tokens=32
     Stream Should Be In Order    ${stream}
     Stream Should End With Done    ${stream}
-    Should Not Be Empty    ${stream.headers}[x-routing-backend]
+    Should Not Be Empty
+    ...    ${stream.headers}[x-routing-backend]
+    ...    Headers: expected a value of x-routing-backend, got none.
 
 Ten Requests At Once Come Through
     ${replies} =    Call At Once    Chat    ${SHORT_PROMPT}    count=10    max_tokens=16

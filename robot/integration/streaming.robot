@@ -35,7 +35,7 @@ A Stream Has One Id
 A Stream Says What A Reply Says
     ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    max_tokens=32    temperature=0    seed=1
     ${reply} =    Chat    ${CAPITAL_OF_FRANCE}    max_tokens=32    temperature=0    seed=1
-    Should Not Be Empty    ${reply.text}
+    Should Not Be Empty    ${reply.text}    Answer: expected a text, got none: ${reply}.
     Should Be Equal    ${stream.text}    ${reply.text}
     Finish Reason Should Be    ${stream}    ${reply.finish_reason}
 

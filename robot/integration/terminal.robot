@@ -36,7 +36,7 @@ A Second Question Follows The First
     Start Chat Terminal
     Ask In Terminal    What is the capital of France?
     ${answer} =    Ask In Terminal    What is the capital of Italy?
-    Should Not Be Empty    ${answer.text}
+    Should Not Be Empty    ${answer.text}    Answer: expected a text, got none: ${answer}.
     Terminal Should Contain    capital of France
     Terminal Should Contain    capital of Italy
 
@@ -50,7 +50,7 @@ Control C Stops An Answer And Not The Program
     ...    The model answered before Ctrl+C could reach it. A larger model can be interrupted: set TEST_MODEL_FILE.
     Should Be True    ${answer.interrupted}
     ${answer} =    Ask In Terminal    What is the capital of France?
-    Should Not Be Empty    ${answer.text}
+    Should Not Be Empty    ${answer.text}    Answer: expected a text, got none: ${answer}.
     Leave Chat Terminal
 
 A Question Of Two Lines
@@ -60,7 +60,7 @@ A Question Of Two Lines
     ...    A question has one line in this chat: its profile names no continuation.
     Start Chat Terminal
     ${answer} =    Ask In Terminal    What is the capital\nof France?
-    Should Not Be Empty    ${answer.text}
+    Should Not Be Empty    ${answer.text}    Answer: expected a text, got none: ${answer}.
     Leave Chat Terminal
 
 The End Of Input Ends The Chat
@@ -96,7 +96,7 @@ The Conversation Is Cleared And Goes On
     Ask In Terminal    What is the capital of France?
     Enter Chat Command    clear
     ${answer} =    Ask In Terminal    What is the capital of Italy?
-    Should Not Be Empty    ${answer.text}
+    Should Not Be Empty    ${answer.text}    Answer: expected a text, got none: ${answer}.
     Leave Chat Terminal
 
 An Answer Is Generated Anew
@@ -113,7 +113,7 @@ An Unknown Command Is Told
     ${error} =    Enter Chat Command    \\bogus
     Should Match Regexp    ${error}    (?i)error.*bogus
     ${answer} =    Ask In Terminal    What is the capital of France?
-    Should Not Be Empty    ${answer.text}
+    Should Not Be Empty    ${answer.text}    Answer: expected a text, got none: ${answer}.
     Leave Chat Terminal
 
 A Bad Flag Ends The Chat With A Reason
@@ -139,7 +139,7 @@ A Client In The Terminal Talks To The Server
     Should Contain    ${models}    ${server.model}
     Enter Chat Command    /model    ${server.model}
     ${answer} =    Ask In Terminal    What is the capital\nof France?
-    Should Not Be Empty    ${answer.text}
+    Should Not Be Empty    ${answer.text}    Answer: expected a text, got none: ${answer}.
     Leave Chat Terminal
 
 A Client Stops An Answer

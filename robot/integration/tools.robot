@@ -59,7 +59,7 @@ The Result Of A Tool Is Taken
     ${messages} =    Add Tool Results    ${question}    ${reply}    {"get_weather": {"celsius": 21}}
     Length Should Be    ${messages}    3
     ${answer} =    Chat    ${messages}    max_tokens=32
-    Should Not Be Empty    ${answer.text}
+    Should Not Be Empty    ${answer.text}    Answer: expected a text, got none: ${answer}.
 
 A Tool Without A Name Is Refused
     Skip Unless Server Supports    odd bodies are a 4xx

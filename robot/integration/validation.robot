@@ -66,5 +66,5 @@ Chat Should Be Refused
     ${reply} =    Send Request    POST    /v1/chat/completions    ${body}
     Error Should Be    ${reply}    error_category=INVALID_REQ
     Should Be True    ${reply.status} in (400, 422)    Status: expected 400 or 422, got ${reply.status}.
-    Should Not Be Empty    ${reply.error.message}
+    Should Not Be Empty    ${reply.error.message}    Error: expected a message, got none: ${reply}.
     Send Request    POST    /v1/chat/completions    ${right}    expected_status=200

@@ -40,7 +40,7 @@ A Job Brings Its Tokens In Order
     ${job} =    Execute Job    Hello    max_tokens=5
     Job Events Should Be In Order    ${job}
     Job Should Have Completed    ${job}
-    Should Not Be Empty    ${job.text}
+    Should Not Be Empty    ${job.text}    Answer: expected a text, got none: ${job}.
     Should Be True    0 < len($job.tokens) <= 5
 
 A Worker In The Place Of The Real One Brings Exactly As Many Tokens As Asked
@@ -84,7 +84,7 @@ A Stop Sequence Ends The Job
 The Same Seed Brings The Same Text
     ${one} =    Execute Job    Write a haiku    max_tokens=20    seed=42    temperature=0.7
     ${two} =    Execute Job    Write a haiku    max_tokens=20    seed=42    temperature=0.7
-    Should Not Be Empty    ${one.text}
+    Should Not Be Empty    ${one.text}    Answer: expected a text, got none: ${one}.
     Should Be Equal    ${one.text}    ${two.text}
 
 Five Jobs In A Row Are All Completed
