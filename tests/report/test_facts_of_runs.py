@@ -104,7 +104,8 @@ def test_a_measurement_leaves_its_figures_as_json(results: RunResults, folder: P
     first = found["generations"][0]
     assert 0.019 <= first["ttft"] <= first["elapsed"]
     assert first["output_tokens"] > 1
-    assert test.calls == 2
+    if DOC_FORMAT == "MARKDOWN":
+        assert test.calls == 2
 
 
 def test_suites_bear_the_lives_of_their_servers_and_the_worker(results: RunResults) -> None:
