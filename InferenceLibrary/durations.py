@@ -30,7 +30,7 @@ _UNITS = {
     "hour": 3600.0,
     "hours": 3600.0,
 }
-_PART = re.compile(r"\s*(\d+\.?\d*|\.\d+)\s*([a-zA-Zµμ]+)\s*", re.ASCII)
+_PART = r"\s*(\d+\.?\d*|\.\d+)\s*([a-zA-Zµμ]+)\s*"
 
 
 def parse_duration(value: str | float) -> float:
@@ -44,7 +44,7 @@ def parse_duration(value: str | float) -> float:
             raise ValueError(f"expected a duration from 0 s on, got {value}")
         return float(value)
     text = str(value)
-    parts = [] if isinstance(value, bool) else list(_PART.finditer(text))
+    parts = [] if isinstance(value, bool) else list(re.finditer(_PART, text, re.ASCII))
     if not parts or "".join(part[0] for part in parts) != text or any(part[2].lower() not in _UNITS for part in parts):
         raise ValueError(f"expected a duration with a unit, such as 200ms, 2s or 1min, got '{value}'")
     # Rounded to nanoseconds: 700 ms are 0.7 s and not 0.7000000000000001.

@@ -12,7 +12,6 @@ from InferenceLibrary.errors import CheckFailure, MonitorError, describe
 from InferenceLibrary.keywords.shared.assertions import show
 from InferenceLibrary.keywords.shared.load_plans import LOAD, LoadGroup, plan_of, rate_of, schedule_of
 from InferenceLibrary.keywords.shared.shared_arguments import takes
-from InferenceLibrary.keywords.shared.test_facts import note_load
 
 if TYPE_CHECKING:
     from InferenceLibrary.load.compare import Comparison
@@ -71,6 +70,7 @@ class LoadComparisonKeywords(LoadGroup):
         ```
         """
         from InferenceLibrary.keywords.shared.load_limits import check_names, missed, read_limits
+        from InferenceLibrary.keywords.shared.test_facts import note_load
         from InferenceLibrary.load.pictures import sweep_picture
         from InferenceLibrary.load.plan import Rate
         from InferenceLibrary.load.sweep import find_max, knee

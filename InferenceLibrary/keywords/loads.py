@@ -13,7 +13,6 @@ from InferenceLibrary.errors import CheckFailure, MonitorError, describe
 from InferenceLibrary.keywords.shared.assertions import check_number
 from InferenceLibrary.keywords.shared.load_plans import LOAD, LoadGroup, plan_of, schedule_of
 from InferenceLibrary.keywords.shared.shared_arguments import takes
-from InferenceLibrary.keywords.shared.test_facts import note_load
 from InferenceLibrary.types import Texts
 
 if TYPE_CHECKING:
@@ -87,6 +86,7 @@ class LoadKeywords(LoadGroup):
             Load Should Meet    failures == 0    ttft_p99 < 5 s
         ```
         """
+        from InferenceLibrary.keywords.shared.test_facts import note_load
         from InferenceLibrary.load.run import run
 
         found = self.context.servers.get(server)

@@ -332,7 +332,7 @@ def test_the_import_of_the_library_stays_light() -> None:
 
 
 MAKERS = """
-import collections, dataclasses, enum, sys, typing
+import collections, dataclasses, enum, re, sys, typing
 made = []
 def watched(make, place):
     def making(*args, **named):
@@ -343,8 +343,9 @@ dataclasses._process_class = watched(dataclasses._process_class, 0)
 collections.namedtuple = watched(collections.namedtuple, 0)
 typing._ProtocolMeta.__new__ = watched(typing._ProtocolMeta.__new__, 1)
 enum.EnumType.__new__ = watched(enum.EnumType.__new__, 1)
+re.compile = watched(re.compile, 0)
 """
-"""Notes each class that is made by writing source text or by a costly metaclass."""
+"""Notes each class that is made by writing source text or by a costly metaclass, and each pattern."""
 IMPORT = "import InferenceLibrary; InferenceLibrary.InferenceLibrary()"
 INNER_MODULES = 19
 """Modules of rings 1 and 2, their packages included, that the import of the library may load."""
@@ -372,9 +373,10 @@ class A(typing.NamedTuple):
 class B: ...
 class C(typing.Protocol): ...
 class D(enum.Enum): ...
+re.compile("E")
 print(' '.join(made).replace("<class '__main__.B'>", "B"))
 """
-    assert {"A", "B", "C", "D"} <= loaded_by(MAKERS + source)
+    assert {"A", "B", "C", "D", "E"} <= loaded_by(MAKERS + source)
 
 
 def test_the_simulator_starts_without_robot_and_other_weights() -> None:
