@@ -31,8 +31,9 @@ Recorded deviations are proven: `make prove-dialects` judges the recorded answer
 must be met and nothing else be found. `inference-simulator --as NAME` (or `NAME@VERSION`, or a file) stands in for the
 server. A dialect with `choices` says all that the references leave open, flags, routes, keys, what is refused and how,
 and the shape of each answer, and the stand-in plays it by them. Without them it is the reference with the quirks that
-are named, on the calls that their deviations name and no others. The recorded requests are played to the stand-ins for
-llm-d-inference-sim, vLLM and llama.cpp: their answers are the recorded ones, but for a list with a reason each, and the
+are named, on the calls that their deviations name and no others. The choices of a gateway stand on those of a server
+behind it (`stands_on`), of which it takes over what it passes. The recorded requests are played to the stand-ins for
+all of them but mistral.rs: their answers are the recorded ones, but for a list with a reason each, and the
 judge reports the deviations of the dialect, no others.
 
 A file of one's own has the same form, and may extend one of these:

@@ -49,6 +49,21 @@ STAND_INS = {
     "vllm": ("--as", "vllm", *_TINY),
     "llama.cpp": ("--as", "llama.cpp", *_TINY),
     "llama.cpp-0.5": ("--as", "llama.cpp@b0", *_TINY),
+    "llama-cpp-python": ("--as", "llama-cpp-python", *_TINY),
+    "ollama": ("--as", "ollama", "--model", "MODEL", "--max-model-len", "1024"),
+    "transformers": ("--as", "transformers", *_TINY),
+    "sglang-router": ("--as", "sglang-router", *_TINY),
+    "litellm": (
+        "--as",
+        "litellm",
+        "--served-model-name",
+        "MODEL",
+        "broken",
+        "--scenario",
+        "tiny",
+        "--max-model-len",
+        "1024",
+    ),
 }
 """By name of a dialect the command line of the stand-in."""
 

@@ -27,7 +27,7 @@ _NAMES = (
     "model_path nothing allow_headers index_of_choice prompt_logprobs prompt_ids answer_ids piece_ids "
     "running_usage strict description parameters cut hex8 hex16 hex24 hex32 last_fingerprint letters24 letters32 "
     "uuid number number6 asked encoding last_timings response_call_id thinking last right completed_at background "
-    "type entries function_call if_origin reason allow found expected places null_in_whole "
+    "type entries function_call if_origin reason allow found expected places null_in_whole zero_usage "
 )
 NAMES = frozenset(_NAMES.split())
 """What a template may name."""

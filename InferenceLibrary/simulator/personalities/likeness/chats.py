@@ -174,6 +174,8 @@ class Writer:
 
     def _pieces(self, index: int, output: Output, *, last: bool) -> Iterator[Event]:
         names = self._of(index, output)
+        if not self._ask.include_usage:
+            names["zero_usage"] = {"completion_tokens": 0, "prompt_tokens": 0, "total_tokens": 0}
         ending = names.plus(
             last_fingerprint=self._choices.fingerprint if last else ABSENT,
             last_timings=fill(self._parts.get("timings", ABSENT), names) if last else ABSENT,

@@ -72,7 +72,7 @@ def outputs(generator: Generator, turn: Turn, ask: Ask, choices: OpenChoices) ->
         _end(generator, ask, output, choices, limit)
         _tools(generator, turn, ask, output, choices, limit)
         ended_itself = output.finish == "stop" and not output.stopped_by
-        output.end_tokens = int(choices.end_counts and ended_itself)
+        output.end_tokens = int(choices.end_counts and ended_itself and output.count < limit)
         made.append(output)
     ask.stop = stops
     return made
