@@ -24,6 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from bars import Bars
 from simulator import Server
 
 TOKENS = 100
@@ -49,6 +50,8 @@ class Peer(NamedTuple):
     package: str
     program: str
     arguments: Callable[[Job], list[str]]
+    most: float
+    """Bar: our CPU a token event until the last answer, as a share of its."""
     python: tuple[int, int] = (3, 11)
 
 
@@ -98,10 +101,10 @@ def _guidellm(job: Job) -> list[str]:
 
 
 PEERS = {
-    "AIPerf": Peer("aiperf", "aiperf", _aiperf),
-    "inference-perf": Peer("inference-perf", "inference-perf", _inference_perf, (3, 12)),
-    "vllm bench serve": Peer("vllm", "vllm", _vllm),
-    "GuideLLM": Peer("guidellm", "guidellm", _guidellm),
+    "AIPerf": Peer("aiperf", "aiperf", _aiperf, 0.15),
+    "inference-perf": Peer("inference-perf", "inference-perf", _inference_perf, 0.33, (3, 12)),
+    "vllm bench serve": Peer("vllm", "vllm", _vllm, 0.6),
+    "GuideLLM": Peer("guidellm", "guidellm", _guidellm, 0.12),
 }
 _OURS = """
 import sys
@@ -253,6 +256,7 @@ def main() -> int:
     options = parser.parse_args()
     if unknown := set(options.names) - PEERS.keys():
         parser.error(f"unknown: {', '.join(sorted(unknown))}; expected some of {', '.join(PEERS)}")
+    bars = Bars()
     own = cost(ours, options.streams)
     rows = [("Run Load, whole", "this checkout", f"{own.whole:.1f}", "1.0")]
     if own.sending is not None:
@@ -264,8 +268,11 @@ def main() -> int:
             program = installed(peer)
             spent = cost(lambda job, peer=peer, program=program: [str(program), *peer.arguments(job)], options.streams)
             rows.append((name, release(program, peer.package), f"{spent.whole:.1f}", f"{spent.whole / own.whole:.1f}"))
+            share = (own.sending or own.whole) / spent.whole
+            bars.at_most(f"CPU a token event as a share of {name}", share, peer.most)
         except Unusable as reason:
             rows.append((name, "-", f"not measured: {reason}", "-"))
+            bars.not_judged.append(name)
         print(" | ".join(rows[-1]), flush=True)
     lines = [
         "# Load clients beside ours",
@@ -281,7 +288,7 @@ def main() -> int:
     ]
     _TABLE.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
-    return 0
+    return bars.exit_code()
 
 
 if __name__ == "__main__":
