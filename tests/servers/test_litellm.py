@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,9 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         config.write_text(CONFIG.format(**backends), encoding="utf-8")
         # Without a key of its own it refuses to start, unless it is told that this is meant.
         told = {"LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true"}
-        yield library.start_server("litellm", model="one", config=str(config), environment=told)
+        # On a busy machine it takes more than a minute to import what it is made of.
+        slow = timedelta(minutes=5)
+        yield library.start_server("litellm", model="one", config=str(config), environment=told, timeout=slow)
     finally:
         library.close()
 
