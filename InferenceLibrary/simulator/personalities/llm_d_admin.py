@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from InferenceLibrary.simulator.personalities.openai_admin import Admin
 
 _NOT_TOLD = frozenset({
-    "as", "config", "host", "api-key", "onnx-model", "onnx-device", "embedding-model", "scenario", "v",
+    "as", "config", "host", "api-key", "onnx-model", "onnx-device", "embedding-model", "scenario", "v", "workers",
     "drain-timeout", "legacy-durations", "one-write-per-token", "truth-file", "fault", "control-port",
     "record-requests", "tensor-parallel-size",
 })  # fmt: skip
