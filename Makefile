@@ -4,7 +4,7 @@ PYTHON   ?= $(shell command -v python3.11 || command -v python3)
 VENV     := .venv
 BIN      := $(VENV)/bin
 LOWEST   := .venv-lowest
-FAST     := not slow and not real and not docker and not gpu
+FAST     := not slow and not real and not clients and not docker and not gpu
 STAMP    := $(VENV)/.installed
 RESULTS  := results
 # Who waits in front of a terminal sees what is installed.
@@ -17,7 +17,7 @@ EXTRAS   ?= $(shell if command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L >/
 ARTIFACTS := --artifacts svg,png,txt,json,jsonl,log,cast,bin --artifactsinsubfolders
 
 .DEFAULT_GOAL := help
-.PHONY: help install package schemas report site test test-hybrid test-lowest test-all test-integration test-gpu test-performance test-parallel test-real test-mistralrs test-slow test-containers audit lint format docs clean \
+.PHONY: help install package schemas report site test test-hybrid test-lowest test-all test-integration test-gpu test-performance test-parallel test-real test-clients test-mistralrs test-slow test-containers audit lint format docs clean \
 	test-integration-up test-integration-down test-integration-logs bench bench-sse bench-client rulebook rulebook-mutants prove-dialects fault-reach bench-terminal bench-simulator bench-onnx bench-lifecycle bench-load bench-load-peers
 
 help: ## list the targets
@@ -82,6 +82,11 @@ test-parallel: $(STAMP) ## the same suites by pabot in two processes, into resul
 
 test-real: $(STAMP) ## build llama.cpp's server once, then run the suites and the tests that need it
 	PATH="$(CURDIR)/$(BIN):$$PATH" RESULTS=$(RESULTS) scripts/test_real.sh
+
+test-clients: $(STAMP) ## install the clients of others into the cache once, then play them against the simulator
+	@mkdir -p $(RESULTS)/pytest-clients
+	$(BIN)/python scripts/install_clients.py
+	$(BIN)/python -m pytest -m clients tests/clients --junitxml $(RESULTS)/pytest-clients/junit.xml $(PYTEST_OPTIONS)
 
 test-mistralrs: $(STAMP) ## build mistral.rs's server once (25 minutes; needs Rust), then check it and run the suites on it
 	PATH="$(CURDIR)/$(BIN):$$PATH" RESULTS=$(RESULTS) scripts/test_mistralrs.sh

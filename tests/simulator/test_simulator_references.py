@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 REQUIRED = {
@@ -116,6 +118,28 @@ def test_what_the_reference_does_not_take_is_refused(simulator, path, body, mess
 )
 def test_the_ends_of_what_the_reference_takes_are_taken(simulator, path, body):
     assert simulator.request("POST", f"/v1/{path}", {"model": "fake-model", **body}).status == 200
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_message_fits_the_schema_that_it_was_asked_for(simulator, stream):
+    """Anthropic's reference, `output_config.format`."""
+    schema = {"type": "object", "properties": {"days": {"type": "integer"}}, "required": ["days"]}
+    config = {"format": {"type": "json_schema", "schema": schema}}
+    asked = {"model": "fake-model", "max_tokens": 90, "messages": USER, "output_config": config, "stream": stream}
+    answer = simulator.request("POST", "/v1/messages", asked)
+    texts = (
+        [event["delta"]["text"] for event in answer.data if event["type"] == "content_block_delta"] if stream else []
+    )
+    text = "".join(texts) if stream else answer.json["content"][0]["text"]
+    assert type(json.loads(text)["days"]) is int
+
+
+@pytest.mark.parametrize("form", [{"type": "json_object"}, {"type": "json_schema"}, {"schema": {}}])
+def test_a_format_of_a_message_without_a_schema_is_refused(simulator, form):
+    asked = {"model": "fake-model", "max_tokens": 9, "messages": USER, "output_config": {"format": form}}
+    answer = simulator.request("POST", "/v1/messages", asked)
+    told = "output_config.format: must be of type json_schema, with a schema"
+    assert (answer.status, answer.json["error"]["message"]) == (400, told)
 
 
 def test_calls_of_tools_at_once_can_be_forbidden_to_messages(simulator):

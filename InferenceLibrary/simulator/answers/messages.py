@@ -71,7 +71,18 @@ def read_messages_request(data: dict[str, Any], *, counting: bool = False) -> As
     choice = take(data, "tool_choice", (dict,), {"type": "auto"})
     ask.tool_choice = _tool_choice(choice)
     ask.parallel_tool_calls = not take(choice, "disable_parallel_tool_use", (bool,), False)
+    ask.response_format = _output_schema(take(data, "output_config", (dict,), {}))
     return ask
+
+
+def _output_schema(config: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the JSON schema that the text must fit, or None for free text."""
+    given = take(config, "format", (dict,), None)
+    if given is None:
+        return None
+    if given.get("type") != "json_schema" or not isinstance(given.get("schema"), dict):
+        raise ApiError(400, "output_config.format: must be of type json_schema, with a schema")
+    return given["schema"]  # type: ignore[no-any-return]
 
 
 def _tool_choice(choice: dict[str, Any]) -> Any:
