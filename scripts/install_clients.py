@@ -1,6 +1,6 @@
 """Install the clients that `make test-clients` plays, each set of versions once, in the cache.
 
-    python scripts/install_clients.py [python]
+    python scripts/install_clients.py [python|node]
 
 What cannot be had is told on stderr with its reason; its tests are skipped then, and say so.
 """
@@ -22,15 +22,19 @@ LIMIT = 900.0
 
 
 def _python(folder: Path) -> list[list[str]]:
-    requirements = str(PROGRAMS / "python" / "requirements.txt")
     pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    return [[sys.executable, "-m", "venv", str(folder)], [*pip, "--requirement", requirements]]
+    return [[sys.executable, "-m", "venv", str(folder)], [*pip, "--requirement", "requirements.txt"]]
+
+
+def _node(_folder: Path) -> list[list[str]]:
+    return [["npm", "install", "--no-audit", "--no-fund", "--no-update-notifier", "--ignore-scripts"]]
 
 
 LANGUAGES: dict[str, tuple[str, Callable[[Path], list[list[str]]]]] = {
     "python": ("requirements.txt", _python),
+    "node": ("package.json", _node),
 }
-"""The file that pins the versions, and the commands that install them into a folder."""
+"""The file that pins the versions, and the commands that install them into a folder, where they find it."""
 
 
 def folder_of(language: str) -> Path:
@@ -49,6 +53,7 @@ def install(language: str) -> str:
     # Environments of Python name themselves by their path, so they are made where they stay.
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    shutil.copy(PROGRAMS / language / LANGUAGES[language][0], folder)
     for step in LANGUAGES[language][1](folder):
         try:
             done = subprocess.run(step, check=False, cwd=folder, capture_output=True, text=True, timeout=LIMIT)

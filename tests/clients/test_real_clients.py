@@ -7,8 +7,10 @@ outcomes stand in `outcomes.yaml`, by client and case.
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -37,25 +39,37 @@ CLIENTS = {
     "openai for Python": Client("python", "openai_client.py"),
     "anthropic for Python": Client("python", "anthropic_client.py"),
     "LiteLLM": Client("python", "litellm_client.py"),
+    "openai for Node": Client("node", "openai_client.mjs"),
+    "anthropic for Node": Client("node", "anthropic_client.mjs"),
+    "AI SDK": Client("node", "ai_sdk_client.mjs"),
 }
 
 
-def command(client: Client, folder: Path) -> list[str]:
-    return [str(folder / "bin" / "python"), str(HERE / client.language / client.program)]
+def command(client: Client, scratch: Path) -> list[str]:
+    """Return what starts the program; `scratch` is an empty folder."""
+    installed = install_clients.folder_of(client.language)
+    if client.language == "python":
+        return [str(installed / "bin" / "python"), str(HERE / "python" / client.program)]
+    # Node looks for the packages of a module beside it alone.
+    shutil.copytree(HERE / "node", scratch / "node")
+    (scratch / "node" / "node_modules").symlink_to(installed / "node_modules")
+    return ["node", str(scratch / "node" / client.program)]
 
 
 def play(client: Client, *flags: str, scenario: Path = HERE / "scenario.yaml") -> dict[str, dict[str, str]]:
     """Run a client's program against a reference of its own; return what it told, by case."""
     simulator = [sys.executable, "-m", "InferenceLibrary.simulator", "--port", "0", "--mode", "echo"]
     started = [*simulator, "--scenario", str(scenario), *flags]
-    with subprocess.Popen(started, stdout=subprocess.PIPE, text=True) as server:
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        subprocess.Popen(started, stdout=subprocess.PIPE, text=True) as server,
+    ):
         try:
             assert server.stdout is not None
             line = server.stdout.readline()
             assert line.startswith("listening on "), f"the simulator did not start: {' '.join(started)}"
             url = line.split()[-1]
-            folder = install_clients.folder_of(client.language)
-            run = [*command(client, folder), url]
+            run = [*command(client, Path(scratch)), url]
             done = subprocess.run(run, check=False, capture_output=True, text=True, timeout=LIMIT)
         finally:
             server.kill()

@@ -55,4 +55,4 @@ def test_what_cannot_be_had_is_told_and_leaves_nothing(cache, monkeypatch, capsy
 
 def test_a_language_without_clients_is_refused(cache, capsys):
     assert install_clients.main(["cobol"]) == 2
-    assert "No clients in 'cobol'; there are those in python" in capsys.readouterr().err
+    assert "No clients in 'cobol'; there are those in python, node" in capsys.readouterr().err
