@@ -49,10 +49,12 @@ def _run(arguments: Sequence[str] | None) -> int:
 
         return print_catalogue("--json" in words)
     interactive = "-i" in words
-    from InferenceLibrary.simulator.core.options import OptionError, parse_options
+    from InferenceLibrary.simulator.core.options import OptionError, parse_options, personality_of
     from InferenceLibrary.simulator.personalities.registry import settings_class
 
     try:
+        # First: which flags there are depends on it.
+        _check_personality(personality_of(words))
         settings = parse_options([word for word in words if word != "-i"], os.environ, settings_class)
         _check(settings)
     except OptionError as error:
@@ -84,20 +86,26 @@ def _mistralrs(called: str, words: list[str]) -> tuple[str | None, list[str]]:
     return None, words
 
 
-def _check(settings: Settings) -> None:
-    """Refuse what only the parts behind the flags can judge."""
+def _check_personality(name: str) -> None:
     from InferenceLibrary.simulator.core.options import OptionError
     from InferenceLibrary.simulator.personalities.registry import PERSONALITIES
 
-    if settings.personality not in PERSONALITIES:
-        from InferenceLibrary.simulator.faults.quirks import quirks_of
+    if not name or name in PERSONALITIES:
+        return
+    from InferenceLibrary.simulator.faults.quirks import quirks_of
 
-        try:
-            quirks_of(settings.personality)
-        except ValueError as error:
-            names = [*PERSONALITIES, *(name for name in _PROGRAMS if name not in PERSONALITIES)]
-            why = f"'{settings.personality}' is none of {', '.join(names)}, nor is it a dialect. {error}"
-            raise OptionError(f"--as: {why}") from None
+    try:
+        quirks_of(name)
+    except ValueError as error:
+        names = [*PERSONALITIES, *(known for known in _PROGRAMS if known not in PERSONALITIES)]
+        raise OptionError(f"--as: '{name}' is none of {', '.join(names)}, nor is it a dialect. {error}") from None
+
+
+def _check(settings: Settings) -> None:
+    """Refuse what only the parts behind the flags can judge."""
+    from InferenceLibrary.simulator.core.options import OptionError
+
+    _check_personality(settings.personality)
     if settings.fault:
         from InferenceLibrary.simulator.faults.catalogue import parse_fault
 

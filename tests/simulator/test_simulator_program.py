@@ -59,7 +59,7 @@ def test_version_and_help(run_cli):
 
 
 def test_an_unknown_personality_is_told_all_names(run_cli):
-    error = run_cli("--as", "nobody").stderr
+    error = run_cli("--as", "nobody", "--flag-of-nobody", "1").stderr
     assert "gateway, router, mistralrs, mistralrs-server, mistralrs-bench, nor is it a dialect." in error
 
 

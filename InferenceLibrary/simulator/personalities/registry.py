@@ -68,7 +68,7 @@ def has_choices(name: str) -> bool:
 
     try:
         return load_dialect(name).dialect.choices is not None
-    except InferenceError:
+    except InferenceError:  # no dialect, or a broken one: told where the command line is read
         return False
 
 
