@@ -347,7 +347,9 @@ class Client:
 
         state, log = self.state(patience)
         if hint is None and state:
-            hint = find_cause(log, state.rpartition("ended with ")[2])
+            # Where its guard ended first, the end of the process says nothing of its cause.
+            own = state if ", after its guard" not in state else ""
+            hint = find_cause(log, own.rpartition("ended with ")[2])
         elif hint is None:
             hint = find_loss(got if exchange.status is not None and exchange.status >= 500 else error)
         if "refused" in got and not state and hint is None and exchange.status is None:

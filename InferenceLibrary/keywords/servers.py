@@ -301,7 +301,9 @@ class ServerKeywords(ConnectionKeywords):
         """
         from InferenceLibrary.keywords.shared.capabilities import refuse_unless_offered
 
-        refuse_unless_offered(self.context, self.context.servers.get(server), features)
+        found = self.context.servers.get(server)
+        refuse_unless_offered(self.context, found, features)
+        self.log.info(f"{found.name} offers {', '.join(features)}.")
 
     def _judge_end(self, found: Any, before: str | None, graceful: bool, patience: timedelta, took: float) -> None:
         if found.process is None:

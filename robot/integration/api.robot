@@ -73,7 +73,6 @@ Completion Is Answered
 
 A Completion Begins With Its Prompt When So Asked
     [Documentation]    What the text and its offsets must be then, a rule tells that should be kept.
-    [Tags]    rule:x5
     Skip Unless Server Supports    completions
     Skip Unless Server Supports    log probabilities
     ${reply} =    Complete    Once upon a time    max_tokens=16    extra={"echo": true, "logprobs": 1}

@@ -37,7 +37,6 @@ A Body That Is A Number
     [Template]    Chat Should Be Refused
     7    odd bodies are a 4xx
 A Body That Is Not Said To Be JSON
-    [Tags]    rule:r6
     [Template]    None
     ${right} =    Get Right Chat
     Send Request    POST    /v1/chat/completions    ${right}    expected_status=200

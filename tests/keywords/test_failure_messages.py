@@ -16,7 +16,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> InnerRun:
 
 MESSAGES = {
     "Unknown Profile": r"No profile 'simulatr': expected the path of a YAML file or one of .*simulator.* Did you mean 'simulator'\? Hint: rfinference profiles lists them\.",
-    "Unknown Key": r"\S+/mine\.yaml:3: key 'start\.comand': unknown key\. Allowed here: announcement, command, .* Did you mean 'command'\?",
+    "Unknown Key": r"\S+/mine\.yaml:3: key 'start\.comand': unknown key\. Allowed here: alternatives, announcement, command, .* Did you mean 'command'\?",
     "Wrong Type": r"\S+/mine\.yaml:4: key 'ready\.health\.statuses': expected a list, such as \[.*\], got a text \(.*\)\.",
     "Not YAML": r"\S+/mine\.yaml:\d+ is not YAML: .*expected .*",
     "Unknown Placeholder": r"\S+/mine\.yaml:3: key 'start\.command\[2\]': nothing fills the placeholder '\{prot\}'\. Allowed: host, model, port, python\. Did you mean \{port\}\?",

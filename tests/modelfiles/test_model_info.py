@@ -101,7 +101,7 @@ def test_a_profile_gets_the_options_that_it_has(tmp_path: Path) -> None:
     assert words[-1] == "--dry-run" or "--dry-run" in words
     assert words[words.index("-m") + 1] == str(tmp_path)
     real = Loader(load_profile("mistralrs"))
-    assert real.options(model, dry_run=True) == {"model_path": str(tmp_path), "model_filename": "m.gguf"}
+    assert real.options(model, dry_run=True) == {"model_file": str(model)}
     server = Loader(load_profile("llama.cpp"))
     assert not server.ends_by_itself
     assert server.options(model, dry_run=True) == {"model_file": str(model)}
