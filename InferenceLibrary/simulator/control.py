@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from InferenceLibrary.simulator.core.turn import Handler, Host, Turn
 
+# One host, not a list of them, as two header lines become; and nobody before an @.
+_AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s,@:/?#\[\]]+)(:\d*)?")
 # What takes effect on the next request.
 CHANGEABLE = (
     "time-to-first-token",
@@ -175,11 +178,13 @@ class Control:
         try:
             if "json" in turn.request.headers.get("content-type", ""):
                 name: Any = take(read_json(turn.request, any_type=True), "name", (str,))
-                self._app.scenario = load_scenario(name)
+                scenario = load_scenario(name)
             else:
-                self._app.scenario = parse_scenario(text, "the request's body")
+                scenario = parse_scenario(text, "the request's body")
+            scenario.check_beside(self._app.has_route)
         except InferenceError as error:
             raise ApiError(400, str(error)) from None
+        self._app.scenario = scenario
         self.scenario(turn)
 
     def clear_scenario(self, turn: Turn) -> None:
@@ -216,17 +221,20 @@ def from_here(handler: Handler) -> Handler:
     def guarded(turn: Turn) -> None:
         headers = turn.request.headers
         # A page of another site says where it comes from; a name that somebody points here is not one of this machine.
-        for name, host in (("Origin", _host_of_origin(headers.get("origin"))), ("Host", headers.get("host"))):
-            if host is not None and not is_loopback(without_port(host)):
-                given = headers[name.lower()]
-                raise ApiError(403, f"The control API is for this machine alone, and '{name}: {given}' is not it")
+        given = [("Host", headers.get("host")), ("Origin", headers.get("origin"))]
+        # A target with a host takes the place of the Host header (RFC 9112, 3.2.2).
+        given.append(("the host of the target", turn.request.authority))
+        for name, text in given:
+            if text is not None and not _is_of_this_machine(text.partition("://")[2] if name == "Origin" else text):
+                raise ApiError(403, f"The control API is for this machine alone, and '{name}: {text}' is not it")
         handler(turn)
 
     return guarded
 
 
-def _host_of_origin(origin: str | None) -> str | None:
-    return None if origin is None else origin.partition("://")[2]
+def _is_of_this_machine(authority: str) -> bool:
+    """Whether an authority is a single host of this machine, with a port or without."""
+    return _AUTHORITY.fullmatch(authority) is not None and is_loopback(without_port(authority))
 
 
 def _writable(name: str, value: Any) -> Any:

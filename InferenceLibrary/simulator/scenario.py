@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,17 @@ from InferenceLibrary.simulator.core.draft import Draft
 from InferenceLibrary.simulator.core.durations import parse_duration
 from InferenceLibrary.simulator.faults.catalogue import parse_fault
 from InferenceLibrary.simulator.faults.kinds import Fault
+from InferenceLibrary.simulator.scenario_checks import (
+    WITHOUT_BODY,
+    check_content_type,
+    check_fault,
+    check_headers,
+    check_json,
+    check_ordinals,
+    check_path,
+    check_status,
+)
+from InferenceLibrary.simulator.searches import Pattern, Searches
 from InferenceLibrary.typed_yaml import parse_yaml
 
 if TYPE_CHECKING:
@@ -26,12 +36,7 @@ if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.turn import Handler, Turn
 
 _SHIPPED = Path(__file__).parent / "scenarios"
-_LONGEST_SEARCH = 0.25
-"""Seconds of one search: all connections wait meanwhile."""
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-# RFC 9110, 5.1 and 5.5, without the control characters that may not be sent.
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
 
 
 class ScriptedCall(msgspec.Struct, forbid_unknown_fields=True):
@@ -106,54 +111,29 @@ class ScenarioFile(msgspec.Struct, forbid_unknown_fields=True):
     description: str = ""
 
 
-class Pattern:
-    """A regular expression that cannot hold up the server: a search that takes longer than a limit is given up."""
-
-    def __init__(self, text: str) -> None:
-        """Raise ValueError where the text is not a regular expression."""
-        import regex
-
-        self._text = text
-        try:
-            self._pattern = regex.compile(text)
-        except regex.error as error:
-            raise ValueError(f"'{text}' is not a regular expression: {error}") from None
-
-    def found_in(self, text: str) -> bool:
-        """Whether the pattern matches somewhere in the text.
-
-        Raises:
-            TimeoutError: It takes too long.
-        """
-        try:
-            return self._pattern.search(text, timeout=_LONGEST_SEARCH) is not None
-        except TimeoutError:
-            raise TimeoutError(
-                f"the pattern '{self._text}' was given up after {_LONGEST_SEARCH * 1000:.0f} ms on a text of "
-                f"{len(text)} characters"
-            ) from None
-
-
-def _check_status(status: int) -> None:
-    if not 200 <= status <= 599:
-        raise ValueError(f"status {status} cannot be sent: expected 200 to 599")
-
-
-def _check_headers(headers: Mapping[str, str]) -> None:
-    for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is not the name of a header: expected letters, digits and hyphens")
-        if not _HEADER_VALUE.fullmatch(value):
-            raise ValueError(f"the value {value!r} of {name} cannot be sent: expected one line of Latin-1 text")
-
-
 def _check_route(route: ScriptedRoute) -> None:
-    _check_status(route.status)
-    _check_headers({**route.headers, "Content-Type": route.content_type})
-    if not route.path.startswith("/"):
-        raise ValueError(f"path '{route.path}' cannot be asked for: expected one that begins with /")
+    check_status(route.status)
+    check_headers(route.headers)
+    check_content_type(route.content_type)
+    check_path(route.path)
     if route.method not in _METHODS:
         raise ValueError(f"method '{route.method}' cannot be used: expected one of {', '.join(_METHODS)}")
+    check_json(route.body, "body")
+    if route.status in WITHOUT_BODY and route.body != "":
+        raise ValueError(f"an answer with status {route.status} has no body: leave out body")
+
+
+def _check_rule(rule: ScriptedRule) -> None:
+    match, answer = rule.match, rule.answer
+    check_ordinals("nth", [match.nth] if isinstance(match.nth, int) else match.nth)
+    check_ordinals("first", None if match.first is None else [match.first])
+    if answer.status is not None:
+        check_status(answer.status)
+    if answer.status in WITHOUT_BODY:
+        raise ValueError(f"an answer with status {answer.status} has no body, and that of a rule has one: use routes")
+    check_headers(answer.headers)
+    for place, call in enumerate(answer.tool_calls):
+        check_json(call.arguments, f"tool_calls[{place}].arguments")
 
 
 def _answer_route(route: ScriptedRoute, turn: Turn) -> None:
@@ -172,21 +152,23 @@ class Script:
         self._answer = answer
         self._seen = 0
         try:
+            _check_rule(rule)
             self._prompt = Pattern(match.prompt) if match.prompt is not None else None
             self._headers = {name.lower(): Pattern(pattern) for name, pattern in match.header.items()}
-            if answer.status is not None:
-                _check_status(answer.status)
-            _check_headers(answer.headers)
             self.first = None if answer.time_to_first_token is None else parse_duration(answer.time_to_first_token)
             self.gap = None if answer.inter_token_latency is None else parse_duration(answer.inter_token_latency)
             texts = [answer.fault] if isinstance(answer.fault, str) else answer.fault
             self.faults: list[Fault] = [parse_fault(text) for text in texts]
+            for fault in self.faults:
+                check_fault(fault)
         except ValueError as error:
             raise ProfileError(f"{where}: {error}.") from None
         self._nth = {match.nth} if isinstance(match.nth, int) else set(match.nth or ())
         self.answers = answer.text is not None or answer.tokens is not None or bool(answer.tool_calls)
 
-    def matches(self, path: str, headers: Mapping[str, str], data: dict[str, Any], prompt: str) -> bool:
+    def matches(
+        self, path: str, headers: Mapping[str, str], data: dict[str, Any], prompt: str, searches: Searches
+    ) -> bool:
         """Whether the rule takes this request; counts it when all but its number fits."""
         match = self._match
         if match.path is not None and match.path != path:
@@ -201,9 +183,9 @@ class Script:
             return False
         if match.free_form is not None and match.free_form != leaves_the_form_free(data):
             return False
-        if self._prompt is not None and not self._prompt.found_in(prompt):
+        if self._prompt is not None and not searches.found(self._prompt, prompt):
             return False
-        if any(not pattern.found_in(headers.get(name, "")) for name, pattern in self._headers.items()):
+        if any(not searches.found(pattern, headers.get(name, "")) for name, pattern in self._headers.items()):
             return False
         self._seen += 1
         return (not self._nth or self._seen in self._nth) and (match.first is None or self._seen <= match.first)
@@ -261,6 +243,18 @@ class Scenario:
         """Return the handlers by method of a path that the scenario adds, None for any other path."""
         return self._routes.get(path)
 
+    def check_beside(self, has_route: Callable[[str], bool]) -> None:
+        """Refuse routes that the server has itself: it would answer them, and not the scenario.
+
+        Raises:
+            ProfileError: There is one.
+        """
+        for path in self._routes:
+            if has_route(path):
+                raise ProfileError(
+                    f"{self.name}: routes: the server itself answers {path}: a scenario replaces no route."
+                )
+
     def read(self, turn: Turn) -> None:
         """Find the rule for a request, and note it there.
 
@@ -271,10 +265,7 @@ class Scenario:
 
         if turn.json is None:  # a fault may have read and changed it
             turn.json = read_json(turn.request)
-        try:
-            script = self.find(turn.request.path, turn.request.headers, turn.json)
-        except TimeoutError as error:
-            raise ApiError(500, f"The scenario cannot be played: {error}") from None
+        script = self.find(turn.request.path, turn.request.headers, turn.json)
         if script is None:
             return
         turn.scripted = script
@@ -288,10 +279,16 @@ class Scenario:
         """Return the first rule that takes this request.
 
         Raises:
-            TimeoutError: A pattern takes too long for the text.
+            ApiError: 500, a pattern takes too long for the text.
         """
         prompt = last_user_text(data)
-        return next((script for script in self._scripts if script.matches(path, headers, data, prompt)), None)
+        searches = Searches()
+        try:
+            return next(
+                (script for script in self._scripts if script.matches(path, headers, data, prompt, searches)), None
+            )
+        except TimeoutError as error:
+            raise ApiError(500, f"The scenario cannot be played: {error}") from None
 
 
 def ends_with_tool_result(data: dict[str, Any]) -> bool:
@@ -368,9 +365,13 @@ def parse_scenario(text: str, source: str) -> Scenario:
     """Return the scenario in `text`; `source` names it in errors."""
     data = parse_yaml(text, source, ScenarioFile)
     scripts = [Script(rule, f"{source}: rules[{index}]") for index, rule in enumerate(data.rules)]
+    seen: set[tuple[str, str]] = set()
     for index, route in enumerate(data.routes):
         try:
             _check_route(route)
+            if (route.method, route.path) in seen:
+                raise ValueError(f"{route.method} {route.path} is given twice")
+            seen.add((route.method, route.path))
         except ValueError as error:
             raise ProfileError(f"{source}: routes[{index}]: {error}.") from None
     if not scripts and not data.routes:

@@ -169,6 +169,13 @@ class Server:
         if settings.mode == "onnx" or settings.embedding_model:
             self._load_models()
         self.app.personality = make_personality(settings.personality, self.app)
+        if self.app.scenario is not None:
+            from InferenceLibrary.errors import ProfileError
+
+            try:
+                self.app.scenario.check_beside(self.app.has_route)
+            except ProfileError as error:
+                raise StartError(f"--scenario: {error}") from None
         if os.environ.get("INFERENCE_SIMULATOR_NOTES"):
             from InferenceLibrary.simulator.faults.mutation import mutate
 

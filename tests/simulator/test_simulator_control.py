@@ -169,6 +169,10 @@ def test_a_time_falls_into_the_bucket_next_above_it(value, falls):
         ({"Origin": "null"}, "'Origin: null'"),
         ({"Host": "evil.example:9000"}, "'Host: evil.example:9000'"),
         ({"Host": "127.evil"}, "Host"),
+        ({"Host": ""}, "'Host: '"),
+        ({"Host": "127.0.0.1:9000\r\nHost: evil.example"}, "'Host: 127.0.0.1:9000, evil.example'"),
+        ({"Host": "127.0.0.1:@evil.example"}, "Host"),
+        ({"Origin": "http://127.0.0.1:9\r\nOrigin: http://evil.example"}, "Origin"),
     ],
 )
 def test_pages_of_other_sites_do_not_control_it(fresh, headers, said):
@@ -178,6 +182,15 @@ def test_pages_of_other_sites_do_not_control_it(fresh, headers, said):
     assert refused.status == 403
     assert said in refused.json["error"]
     assert fresh.control("GET", "/faults").json == {"faults": []}
+
+
+@pytest.mark.parametrize(
+    ("host", "status"), [("evil.example", 403), ("127.0.0.1.evil.example:80", 403), ("[::1]:9", 200)]
+)
+def test_the_host_of_a_target_counts(fresh, host, status):
+    asked = {"Host": "127.0.0.1"}
+    answer = fresh.request("GET", f"http://{host}/faults", None, asked, port=fresh.control_port)
+    assert (answer.status, f"the host of the target: {host}" in answer.body.decode()) == (status, status == 403)
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from time import monotonic
+from time import monotonic, process_time
 
 import pytest
+from simulator.conftest import Answer, request_bytes
 
 from InferenceLibrary.errors import ProfileError
 from InferenceLibrary.simulator.scenario import load_scenario, parse_scenario
+from InferenceLibrary.simulator.searches import LONGEST, Pattern, Searches
 
 FILE = """
 rules:
@@ -105,7 +107,7 @@ rules:
 routes:
   - {path: /api/tags, body: {models: [tiny]}, headers: {X-Native: "1"}}
   - {path: /api/pull, method: POST, status: 202, content_type: application/x-ndjson, body: "{}\\n{}\\n"}
-  - {path: /v1/models, body: never}
+  - {path: /empty, status: 204}
 """
 
 
@@ -136,7 +138,7 @@ def test_an_agent_is_scripted_any_number_of_times(agent, path, asked, result):
         assert ("noon" in before.body.decode(), "noon" in after.body.decode()) == (False, True)
 
 
-def test_routes_are_added_and_none_is_replaced(agent):
+def test_routes_are_added(agent):
     tags = agent.request("GET", "/api/tags")
     assert (tags.json, tags.headers["content-type"], tags.headers["x-native"]) == (
         {"models": ["tiny"]},
@@ -148,17 +150,57 @@ def test_routes_are_added_and_none_is_replaced(agent):
     wrong = agent.request("POST", "/api/tags", {})
     assert (wrong.status, wrong.headers["allow"]) == (405, "GET")
     assert agent.request("GET", "/api/none").status == 404
-    assert agent.request("GET", "/v1/models").json["object"] == "list"
+    empty = agent.request("GET", "/empty?x=1")
+    assert (empty.status, empty.body) == (204, b"")
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/models/tiny", "/health"])
+def test_a_route_of_the_server_is_not_replaced(simulator, run_cli, tmp_path, path):
+    text = f"routes:\n  - {{path: {path}, method: PUT, body: never}}"
+    refused = f"the server itself answers {path}: a scenario replaces no route"
+    file = tmp_path / "own.yaml"
+    file.write_text(text)
+    done = run_cli("--port", "0", "--scenario", str(file))
+    assert done.returncode == 1
+    assert f"own.yaml: routes: {refused}" in done.stderr
+    asked = {"Content-Length": str(len(text))}
+    put = request_bytes("PUT", "/scenario", None, {"Connection": "close", **asked}) + text.encode()
+    answer = Answer(simulator.raw(put, simulator.control_port))
+    assert (answer.status, refused in answer.json["error"]) == (400, True)
+    assert simulator.control("GET", "/scenario").json == {"scenario": None}
 
 
 def test_a_pattern_cannot_stop_the_server(start_simulator, tmp_path):
     file = tmp_path / "slow.yaml"
-    file.write_text('rules:\n  - match: {prompt: "(a|aa)+$"}\n    answer: {text: a}')
+    file.write_text('rules:\n  - match: {prompt: "(a|aa)+$"}\n    answer: {text: found}')
     simulator = start_simulator("--scenario", str(file))
     answer = simulator.chat("a" * 199 + "b")
     assert answer.status == 500
-    assert "'(a|aa)+$' was given up after 250 ms on a text of 200 characters" in answer.body.decode()
+    assert "'(a|aa)+$' was given up on a text of 200 characters" in answer.body.decode()
     assert simulator.request("GET", "/health").status == 200
+    assert content(simulator.chat("a" * 300)) == "found"
+
+
+def test_a_pattern_that_was_given_up_has_little_time_on_texts_as_long():
+    pattern = Pattern("(x+x+)+y")
+    slow = "x" * 6000 + "!"
+    with pytest.raises(TimeoutError, match=r"'\(x\+x\+\)\+y' was given up on a text of 6001 characters"):
+        Searches().found(pattern, slow)
+    begin = process_time()
+    for _ in range(20):
+        with pytest.raises(TimeoutError):
+            Searches().found(pattern, slow)
+    assert process_time() - begin < 20 * LONGEST / 2
+    assert Searches().found(pattern, "x" * 7000 + "y")
+
+
+def test_the_searches_of_one_request_share_their_time():
+    begin = process_time()
+    searches = Searches()
+    for number in range(20):
+        with pytest.raises(TimeoutError):
+            searches.found(Pattern(f"(x+x+)+{number}"), "x" * 6000)
+    assert process_time() - begin < 20 * LONGEST / 2
 
 
 @pytest.mark.parametrize(
@@ -185,6 +227,35 @@ def test_a_pattern_cannot_stop_the_server(start_simulator, tmp_path):
         ("rules:\n  - answer: {text: a, fault: nothing}", "rules[0]: unknown fault 'nothing'"),
         ("rules:\n  - answer: {text: a, time_to_first_token: '5'}", "rules[0]: '5' has no unit"),
         ("rules: [", "s.yaml"),
+        *(
+            (f"rules:\n  - answer: {{text: a, headers: {{{name}: '3'}}}}", f"rules[0]: {name} cannot be given")
+            for name in ("Content-Length", "Transfer-Encoding", "connection", "Date", "Content-Type")
+        ),
+        ("routes:\n  - {path: /x, headers: {content-length: '3'}}", "routes[0]: content-length cannot be given"),
+        ("rules:\n  - answer: {status: 204}", "rules[0]: an answer with status 204 has no body"),
+        ("rules:\n  - answer: {status: 304, text: a}", "rules[0]: an answer with status 304 has no body"),
+        ("routes:\n  - {path: /x, status: 204, body: a}", "routes[0]: an answer with status 204 has no body"),
+        (
+            "routes:\n  - {path: /x, body: {built: [2026-01-01]}}",
+            "routes[0]: body.built[0]: 2026-01-01 is a date of YAML, which JSON does not have: put it in quotes",
+        ),
+        ("routes:\n  - {path: /x, body: {a: !!binary aGk=}}", "routes[0]: body.a: b'hi' is a bytes of YAML"),
+        ("routes:\n  - {path: /x, body: !!set {a}}", "routes[0]: body: {'a'} is a set of YAML"),
+        ("routes:\n  - {path: /x, body: {a: .nan}}", "routes[0]: body.a: nan is not a number of JSON"),
+        ("routes:\n  - {path: /x, body: {2026-01-01: 1}}", "routes[0]: body: the key 2026-01-01 is not a text"),
+        (
+            "rules:\n  - answer: {tool_calls: [{name: f, arguments: {a: -.inf}}]}",
+            "rules[0]: tool_calls[0].arguments.a: -inf is not a number of JSON",
+        ),
+        ("routes:\n  - {path: /x}\n  - {path: /y}\n  - {path: /x}", "routes[2]: GET /x is given twice"),
+        ("routes:\n  - {path: '/x?y=1'}", "routes[0]: path '/x?y=1' cannot be asked for: a path has no '?'"),
+        ("rules:\n  - {match: {nth: [0]}, answer: {text: a}}", "rules[0]: nth: 0 matches no request"),
+        ("rules:\n  - {match: {nth: []}, answer: {text: a}}", "rules[0]: nth: the list is empty"),
+        ("rules:\n  - {match: {first: 0}, answer: {text: a}}", "rules[0]: first: 0 matches no request"),
+        ("rules:\n  - answer: {fault: exit-at-start}", "rules[0]: fault 'exit-at-start' is one of the process"),
+        ("rules:\n  - answer: {fault: refuse-connection}", "rules[0]: fault 'refuse-connection' strikes before"),
+        ("rules:\n  - answer: {fault: early-response}", "rules[0]: fault 'early-response' strikes before"),
+        ("rules:\n  - answer: {fault: 'stall:first=1'}", "rules[0]: fault 'stall' strikes each request of its rule"),
     ],
 )
 def test_wrong_files_are_refused_with_the_place(text, part):

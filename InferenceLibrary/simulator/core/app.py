@@ -159,7 +159,7 @@ class App:
             raise ApiError(505, f"HTTP version {request.version} is not supported")
         if "host" not in request.headers and request.version == "1.1":
             raise ApiError(400, "The request has no Host header")
-        routes = self.personality.routes.get(request.path) or self._below(request.path)
+        routes = self._own_routes(request.path)
         scripted = routes is None and self.scenario is not None
         if scripted:
             routes = self.scenario.routes_of(request.path)
@@ -205,6 +205,13 @@ class App:
         """Return content type and body of an error outside of any request."""
         draft = self.personality.error(ApiError(status, message))
         return draft.content_type, draft.body if isinstance(draft.body, bytes) else to_json(draft.body)
+
+    def has_route(self, path: str) -> bool:
+        """Whether the personality itself answers on a path."""
+        return self._own_routes(path) is not None
+
+    def _own_routes(self, path: str) -> dict[str, Handler] | None:
+        return self.personality.routes.get(path) or self._below(path)
 
     def _below(self, path: str) -> dict[str, Handler] | None:
         pattern = self._pattern_of(path)

@@ -4,9 +4,23 @@ from __future__ import annotations
 
 
 class Request:
-    """A parsed request. Header names are lower case; `received` is monotonic seconds."""
+    """A parsed request.
 
-    __slots__ = ("body", "body_bytes", "headers", "keep_alive", "method", "path", "query", "received", "version")
+    Header names are lower case; `received` is monotonic seconds; `authority` is the host of a target that has one.
+    """
+
+    __slots__ = (
+        "authority",
+        "body",
+        "body_bytes",
+        "headers",
+        "keep_alive",
+        "method",
+        "path",
+        "query",
+        "received",
+        "version",
+    )
 
     def __init__(
         self,
@@ -20,8 +34,10 @@ class Request:
     ) -> None:
         self.method = method
         path, _, self.query = target.partition("?")
+        self.authority: str | None = None
         if path.startswith(("http://", "https://")):
-            path = "/" + path.split("/", 3)[3] if path.count("/") > 2 else "/"
+            self.authority, _, rest = path.partition("://")[2].partition("/")
+            path = "/" + rest
         self.path = _unquoted(path) if "%" in path else path
         self.headers = headers
         self.body = body

@@ -167,9 +167,13 @@ class Fault:
         if self.kind.on_answer is None:
             return False
         before = _request_of(turn)
+        # Struck before it answers: the head of the answer, and the account of the turn, tell it.
+        first = self not in turn.struck
+        self._strike(turn)
         answered = self.kind.on_answer(turn, self.values)
-        if answered or _request_of(turn) != before:
-            self._strike(turn)
+        if first and not answered and _request_of(turn) == before:
+            turn.struck = tuple(fault for fault in turn.struck if fault is not self)
+            self.struck -= 1
         return answered
 
     def _due(self, chance: Draws | None) -> bool:

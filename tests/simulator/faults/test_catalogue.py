@@ -119,6 +119,10 @@ def test_an_answer_names_the_faults_that_strike_nothing(simulator):
     whole = simulator.chat(TEXT, fault="wrong-role; missing-done")
     assert whole.headers["x-inference-fault-inert"] == "missing-done"
     assert "x-inference-fault-inert" not in simulator.chat(TEXT).headers
+    refused = simulator.chat(TEXT, fault="status:code=503")
+    assert (refused.status, "x-inference-fault-inert" in refused.headers) == (503, False)
+    refused = simulator.chat(TEXT, fault="status; missing-done")
+    assert (refused.status, refused.headers["x-inference-fault-inert"]) == (503, "missing-done")
 
 
 def test_counts_tell_what_was_changed_from_what_was_matched(start_simulator):
