@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
@@ -18,8 +19,29 @@ _HINTS = {
     errno.EACCES: f"give this user the right to it, {_ELSEWHERE}",
     errno.EPERM: f"give this user the right to it, {_ELSEWHERE}",
     errno.EMFILE: "too many files are open: raise the limit with ulimit -n, or close servers and terminals.",
+    errno.EEXIST: "give another name: something else has this one.",
     errno.ENOENT: "check the path; a relative one begins where robot was started.",
 }
+
+ELSEWHERE = "give a file name in a directory that you may write to, on a disk with space left"
+"""What to do where a file that a test names cannot be written."""
+_KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+
+
+def refuse_other_kinds(path: Path) -> None:
+    """Refuse to write where something other than a regular file is: a pipe would wait, a device would be replaced.
+
+    Raises:
+        FileExistsError: Such a thing is there.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        # Nothing is there, or nobody may look: writing tells.
+        return
+    if not stat.S_ISREG(mode):
+        kind = _KINDS.get(stat.S_IFMT(mode), "a device")
+        raise FileExistsError(errno.EEXIST, f"{kind} in its place, which is not a regular file")
 
 
 def hint_of(number: int | None) -> str | None:
@@ -34,6 +56,7 @@ def write_text(path: Path, text: str, *, errors: str = "strict") -> None:
         InferenceError: It cannot be written; the message names the file, the cause and what to do.
     """
     try:
+        refuse_other_kinds(path)
         path.write_text(text, encoding="utf-8", errors=errors)
     except OSError as error:
         raise _unwritable(path, error) from None
@@ -65,6 +88,7 @@ def text_file(path: Path, *, errors: str = "strict") -> Iterator[TextIO]:
         InferenceError: It cannot be written; the message names the file, the cause and what to do.
     """
     try:
+        refuse_other_kinds(path)
         with path.open("w", encoding="utf-8", errors=errors, newline="") as file:
             yield file
     except OSError as error:

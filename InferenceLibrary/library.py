@@ -193,8 +193,8 @@ class InferenceLibrary(
 
     Give keys as Robot secrets (`${KEY: Secret}    %{MY_KEY}`), also as items of `headers`, `extra` and `environment`.
     They are masked in the log, in files and in errors, also where a server repeats them in another writing or in
-    pieces. Robot Framework embeds no secret in other text: a call with `Bearer ${KEY}` in it is refused; make the whole
-    text a secret (`VAR    ${LINE: Secret}    Bearer ${KEY}`).
+    pieces. Robot Framework embeds no secret in other text: what holds `Bearer ${KEY}` is refused; make the whole text a
+    secret (`VAR    ${LINE: Secret}    Bearer ${KEY}`).
 
     ## Evidence
 

@@ -6,10 +6,12 @@ made again only by the policy of retries: a request that was sent may have been 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from threading import RLock
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -36,6 +38,9 @@ from InferenceLibrary.redaction import Redactor
 _PLAIN = Sending()
 _LAST_WORDS = 0.2
 """Seconds in which a server whose connection broke may turn out to have died."""
+_NOT_FOUND = 404
+_LOOK = 2.0
+"""Most seconds that a list of models is waited for which serves a hint."""
 
 
 @dataclass
@@ -83,6 +88,9 @@ class Client:
         """The ids of the model list, as it was asked for last; None when it was not."""
         self.seen_models: tuple[str, ...] = ()
         """The ids of the model list that was seen last, at the start too."""
+        self._looking = RLock()
+        self._looked = False
+        """Whether the list was asked for because a model was not found."""
         if self.api_key:
             self.redact.add(self.api_key)
 
@@ -306,16 +314,28 @@ class Client:
         reply = Reply(exchange, self.redact)
         got = f"{reply.status}: {reply.error or shorten(reply.body, 200) or 'an empty body'}"
         tries = f" in {len(reply.attempts)} attempts" if len(reply.attempts) > 1 else ""
+        if reply.status == _NOT_FOUND:
+            self._see_models(exchange)
         hint = self._unlisted(exchange) if reply.status in {400, 404, 422} else None
         return self._error(exchange, f"status {expected}", got + tries, hint=hint)
 
+    def _see_models(self, exchange: Exchange) -> None:
+        """Ask this server once which models it has, where a model was asked for and none was ever seen."""
+        own = exchange.request.url.startswith(f"{self.base_url}/")
+        with self._looking:
+            if self.seen_models or self._looked or not own or _model_asked(exchange) is None:
+                return
+            self._looked = True
+            limits = self.limits.replace(total=min(_LOOK, self.limits.total))
+            # It serves a hint alone: without a list there is none.
+            with contextlib.suppress(RequestError):
+                reply = self.send("GET", MODELS, sending=_PLAIN._replace(limits=limits, retry=RetryPolicy()))
+                self.seen_models = tuple(ModelListReply(reply.exchange, self.redact).models_or_none or ())
+
     def _unlisted(self, exchange: Exchange) -> str | None:
         """What to do about a model that the server does not list, where its list is known."""
-        try:
-            asked = json.loads(exchange.request.body or b"{}").get("model")
-        except (ValueError, AttributeError):
-            return None
-        if not self.seen_models or not isinstance(asked, str) or asked in self.seen_models:
+        asked = _model_asked(exchange)
+        if not self.seen_models or asked is None or asked in self.seen_models:
             return None
         return f"{what_is_listed(self.seen_models, asked)} Give one of these names with model=."
 
@@ -379,3 +399,12 @@ def _ended_by_connection(exchange: Exchange) -> bool:
     """Whether it was the end of the connection that ended a stream, good or bad: the server may have died."""
     framed = exchange.header("transfer-encoding") or exchange.header("content-length")
     return exchange.ending is Ending.CUT or (exchange.ending is Ending.WHOLE and not framed)
+
+
+def _model_asked(exchange: Exchange) -> str | None:
+    """The model that a request names; None where it names none."""
+    try:
+        asked = json.loads(exchange.request.body or b"{}").get("model")
+    except (ValueError, AttributeError):
+        return None
+    return asked if isinstance(asked, str) else None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.errors import MissingExtraError, ModelError, describe
+from InferenceLibrary.files import ELSEWHERE, refuse_other_kinds
 from InferenceLibrary.modelfiles.vocabulary import BOS, CHAT_TEMPLATE, END, UNKNOWN, Vocabulary
 
 if TYPE_CHECKING:
@@ -58,10 +59,11 @@ def replaced(path: Path) -> Iterator[Path]:
     """Give a file to write that takes the place of `path` when it is whole, so that nobody ever reads half a file.
 
     Raises:
-        ModelError: The directory cannot be written to, or `path` is a directory.
+        ModelError: The directory cannot be written to, or something other than a file is at `path`.
     """
     part: Path | None = None
     try:
+        refuse_other_kinds(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         os.close(handle)
@@ -74,7 +76,7 @@ def replaced(path: Path) -> Iterator[Path]:
             describe(
                 f"Model file '{path}' cannot be written",
                 got=error.strerror or str(error),
-                hint="give a file name in a directory that you may write to, on a disk with space left",
+                hint=ELSEWHERE,
             )
         ) from error
     finally:

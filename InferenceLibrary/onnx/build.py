@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from InferenceLibrary.errors import ModelError, describe
+from InferenceLibrary.files import ELSEWHERE, refuse_other_kinds
 from InferenceLibrary.onnx import packages
 from InferenceLibrary.onnx.element_types import ELEMENT_TYPES
 from InferenceLibrary.onnx.graphs import KINDS, element_of, graph_of
@@ -57,15 +58,19 @@ def create_model(kind: str, path: Path, *, dtype: str = "float32") -> Path:
     model.ir_version = _IR_OF_FLOAT8 if element.foreign else _IR_VERSION
     onnx.checker.check_model(model, full_check=True)
     try:
+        refuse_other_kinds(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         if kind == "external":
             data = path.with_suffix(".data")
+            refuse_other_kinds(data)
             data.unlink(missing_ok=True)  # onnx appends to a file that is there
             onnx.save(model, str(path), save_as_external_data=True, location=data.name, size_threshold=0)
         else:
             onnx.save(model, str(path))
     except OSError as error:
-        raise ModelError(describe(f"ONNX model '{path}' cannot be written", got=error.strerror or str(error))) from None
+        raise ModelError(
+            describe(f"ONNX model '{path}' cannot be written", got=error.strerror or str(error), hint=ELSEWHERE)
+        ) from None
     return path
 
 

@@ -97,12 +97,25 @@ def test_a_model_that_is_not_listed_is_told_with_those_that_are(wire, status, mo
     assert (hint in str(caught.value)) if hint else ("Hint" not in str(caught.value))
 
 
-def test_without_a_list_nothing_is_said_of_it(wire):
-    server = wire([answer('{"error": {"message": "no such model"}}', "404 Not Found")])
-    with pytest.raises(RequestError) as caught:
-        Client(server.url, model="phi-5").chat(HELLO)
-    assert "lists" not in str(caught.value)
-    assert len(server.requests) == 1
+def test_the_list_is_asked_for_once_where_a_model_is_not_found(wire):
+    refusal = answer('{"error": {"message": "no such model"}}', "404 Not Found")
+    server = wire([refusal], [answer(MODEL_LIST)], [refusal], [refusal])
+    client = Client(server.url, model="phi-5")
+    for _ in range(2):
+        with pytest.raises(RequestError, match=r"the server lists phi-4, llama\. Did you mean 'phi-4'\?"):
+            client.chat(HELLO)
+    assert client.listed is None, "rules hold answers to the list that the test asked for"
+
+
+def test_without_a_list_nothing_is_said_of_it_nor_is_it_asked_for_again(wire):
+    refusal = answer('{"error": {"message": "no such model"}}', "404 Not Found")
+    server = wire([refusal], [refusal], [refusal])
+    client = Client(server.url, model="phi-5")
+    for _ in range(2):
+        with pytest.raises(RequestError, match="got 404: no such model") as caught:
+            client.chat(HELLO)
+        assert "Hint" not in str(caught.value)
+    assert len(server.requests) == 3
 
 
 def test_an_expected_refusal_is_a_reply(wire):

@@ -114,3 +114,33 @@ An Embedded Key In One Of Several Prompts
     Start Server    %{OWN_PROFILE}
     VAR    @{prompts}    Hello    The key is ${KEY}
     Call At Once    Chat    ${prompts}
+
+An Embedded Key In The Login Of An Address
+    Connect To Server    http://me:${KEY}@127.0.0.1:9    check=False
+
+An Embedded Key In A Path
+    Start Server    %{OWN_PROFILE}
+    Send Request    GET    /v1/files?key=${KEY}
+
+An Embedded Key In What A Program Reads
+    Run Program    cat    stdin=pw=${KEY}
+
+An Embedded Key In The Words Of A Terminal
+    Start Chat Terminal    echo    arguments=["--k=${KEY}"]
+
+An Embedded Key In An Option Of The Start
+    Start Server    simulator    model=x${KEY}
+
+An Embedded Key In An Identifier
+    Start Server    %{OWN_PROFILE}
+    Get Response    id${KEY}
+
+An Embedded Key In What Must Not Be Said
+    Start Server    %{OWN_PROFILE}    api_key=${KEY}
+    ${reply} =    Chat    Hello
+    Answer Should Not Contain    ${reply}    key Bearer ${KEY}
+
+An Embedded Key Deep In A Variable
+    VAR    @{inner}    x${KEY}
+    VAR    &{outer}    words=${inner}
+    Start Server    %{OWN_PROFILE}    words=${{[$outer]}}

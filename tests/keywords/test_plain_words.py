@@ -6,7 +6,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from inner_suites import InnerRun, run_inner
 from robot.running import testlibraries
 
 from InferenceLibrary.errors import InferenceError
-from InferenceLibrary.files import make_folder, write_text
+from InferenceLibrary.files import make_folder, write_table, write_text
 from InferenceLibrary.plain_words import in_plain_words
 
 OBJECT = 'a JSON object such as {"name": "value"}, or a dictionary variable'
@@ -179,14 +178,32 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     assert "Hint: give this user the right to it" in run["The Name Of A Metric"].message
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="a device that is always full")
-def test_a_full_disk_is_told_with_the_file() -> None:
+def test_a_full_disk_is_told_with_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    path = tmp_path / "text"
     with pytest.raises(InferenceError) as error:
-        write_text(Path("/dev/full"), "text")
+        write_text(path, "text")
     assert str(error.value) == (
-        "'/dev/full' cannot be written: got No space left on device. Hint: free some space on the disk, or write "
+        f"'{path}' cannot be written: got No space left on device. Hint: free some space on the disk, or write "
         "elsewhere with --outputdir."
     )
+
+
+def test_what_is_not_a_file_is_left_as_it_is(tmp_path: Path) -> None:
+    """A pipe would wait for a reader for ever."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for write in (lambda: write_text(pipe, "text"), lambda: write_table(pipe, [{"a": 1}], "{}")):
+        with pytest.raises(InferenceError) as error:
+            write()
+        assert str(error.value) == (
+            f"'{pipe}' cannot be written: got a pipe in its place, which is not a regular file. "
+            "Hint: give another name: something else has this one."
+        )
+    assert pipe.is_fifo()
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:

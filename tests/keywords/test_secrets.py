@@ -118,6 +118,29 @@ def test_pieces_of_the_key_are_nowhere(given: InnerRun) -> None:
             "An Embedded Key In One Of Several Prompts",
             "An argument holds the text <secret>: expected the secret itself, ",
         ),
+        (
+            "An Embedded Key In The Login Of An Address",
+            "An argument holds the text <secret>: expected the secret itself, ",
+        ),
+        ("An Embedded Key In A Path", "An argument holds the text <secret>: expected the secret itself, "),
+        (
+            "An Embedded Key In What A Program Reads",
+            "An argument holds the text <secret>: expected the secret itself, ",
+        ),
+        (
+            "An Embedded Key In The Words Of A Terminal",
+            "An argument holds the text <secret>: expected the secret itself, ",
+        ),
+        (
+            "An Embedded Key In An Option Of The Start",
+            "An argument holds the text <secret>: expected the secret itself, ",
+        ),
+        ("An Embedded Key In An Identifier", "An argument holds the text <secret>: expected the secret itself, "),
+        (
+            "An Embedded Key In What Must Not Be Said",
+            "An argument holds the text <secret>: expected the secret itself, ",
+        ),
+        ("An Embedded Key Deep In A Variable", "An argument holds the text <secret>: expected the secret itself, "),
     ],
 )
 def test_an_embedded_key_is_refused(given: InnerRun, test: str, where: str) -> None:

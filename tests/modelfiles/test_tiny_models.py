@@ -229,11 +229,13 @@ def test_bad_input_is_refused_in_one_line(tmp_path: Path, options: dict[str, Any
 def test_a_path_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     (tmp_path / "directory").mkdir()
-    for path in (tmp_path / "file" / "m.gguf", tmp_path / "directory"):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "file" / "m.gguf", tmp_path / "directory", tmp_path / "pipe"):
         with pytest.raises(ModelError, match="cannot be written") as caught:
             create_tiny_model(path)
         assert "\n" not in str(caught.value)
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["directory", "file"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["directory", "file", "pipe"]
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def run_module(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -358,3 +359,15 @@ def test_weights_and_sizes_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         ModelError, match=f"The vocabulary does not fit: expected {len(TOKENIZER)} tokens, got {len(short)}"
     ):
         write_decoder(tmp_path / "m.onnx", sizes, weights, short)
+
+
+@pytest.mark.parametrize("kind", ["trained", "computed", "embedding"])
+def test_a_place_that_cannot_be_written_is_told_with_what_to_do(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ModelError, match=r"cannot be written: got .*\. Hint: give a file name in a directory that you"):
+        create_language_model(kind, tmp_path / "file" / "x.onnx")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(ModelError, match="got a pipe in its place, which is not a regular file"):
+        create_language_model(kind, pipe)
+    assert pipe.is_fifo()

@@ -307,3 +307,15 @@ def test_a_process_can_end_after_a_cancelled_run(tmp_path: Path) -> None:
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "was not done" in ended.stdout
+
+
+@pytest.mark.parametrize("kind", ["matmul", "external"])
+def test_a_place_that_cannot_be_written_is_told_with_what_to_do(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ModelError, match=r"cannot be written: got .*\. Hint: give a file name in a directory that you"):
+        create_model(kind, tmp_path / "file" / "x.onnx")
+    pipe = tmp_path / "x.data"
+    os.mkfifo(pipe)
+    with pytest.raises(ModelError, match="got a pipe in its place, which is not a regular file"):
+        create_model(kind, tmp_path / "x.onnx" if kind == "external" else pipe)
+    assert pipe.is_fifo()

@@ -50,15 +50,7 @@ def revealed(context: Context, value: Any) -> Any:
         context.redactor.add(value.value)
         return value.value
     if isinstance(value, str):
-        if PLACEHOLDER in value:
-            raise TargetError(
-                describe(
-                    f"An argument holds the text {PLACEHOLDER}",
-                    expected="the secret itself",
-                    got=repr(value if len(value) <= _SHOWN else value[:_SHOWN] + "…"),
-                    hint=PLACEHOLDER_HINT,
-                )
-            )
+        refuse_embedded(value)
         return value
     if isinstance(value, Mapping):
         shown = {name: revealed(context, item) for name, item in value.items()}
@@ -67,6 +59,31 @@ def revealed(context: Context, value: Any) -> Any:
         items = [revealed(context, item) for item in value]
         return value if all(new is old for new, old in zip(items, value, strict=True)) else items
     return value
+
+
+def refuse_embedded(*values: Any) -> None:
+    """Refuse texts, at any depth of lists and mappings, in which a secret was to stand.
+
+    Raises:
+        TargetError: Robot Framework put `<secret>` where a secret should stand.
+    """
+    waiting, seen = list(values), set[int]()
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
+            if PLACEHOLDER in value:
+                raise TargetError(
+                    describe(
+                        f"An argument holds the text {PLACEHOLDER}",
+                        expected="the secret itself",
+                        got=repr(value if len(value) <= _SHOWN else value[:_SHOWN] + "…"),
+                        hint=PLACEHOLDER_HINT,
+                    )
+                )
+        elif isinstance(value, Mapping | list | tuple | set) and id(value) not in seen:
+            # A list may hold itself.
+            seen.add(id(value))
+            waiting += [*value, *value.values()] if isinstance(value, Mapping) else value
 
 
 def prompt_of(prompt: str | list[str] | None, tokens: list[int] | None) -> str | list[str] | list[int]:

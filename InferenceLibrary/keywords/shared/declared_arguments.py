@@ -1,4 +1,4 @@
-"""Arguments of keywords, converted by their declared types alone.
+"""Arguments of keywords, converted by their declared types alone; a text in which a secret was lost is refused.
 
 Robot Framework tries the type of a default where the declared type does not fit, and then takes a fraction for a whole
 number; a text that is neither true nor false stays a text, which counts as true; and NaN and infinity count as numbers,
@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from robot.running.arguments import ArgumentSpec
+
+from InferenceLibrary.keywords.shared.arguments import refuse_embedded
 
 
 class DeclaredArguments(ArgumentSpec):  # type: ignore[misc]
@@ -59,7 +61,9 @@ class DeclaredArguments(ArgumentSpec):  # type: ignore[misc]
 
         Raises:
             ValueError: A value does not fit; with the words that Robot Framework has for it.
+            TargetError: A text holds `<secret>`, which Robot Framework puts where a secret should stand.
         """
+        refuse_embedded(*positional, *(value for _, value in named))
         try:
             positional, named = self._declared.convert(positional, named, *options, **more)
         except OverflowError as error:
