@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import json
+from typing import Any, NamedTuple
 
 from InferenceLibrary.client.answers import Reply, shorten
 from InferenceLibrary.client.streams import Stream
@@ -36,19 +37,33 @@ def unusable(reply: Reply, path: str) -> Unusable | None:
     if path in {CHAT, COMPLETIONS} and not (isinstance(data.get("choices"), list) and data["choices"]):
         got = f"choices {shorten(str(data['choices']))!r}" if "choices" in data else f"none in {shorten(reply.body)!r}"
         return Unusable("at least one choice in 'choices'", got)
+    if path in {CHAT, COMPLETIONS}:
+        return _bad_choice(data["choices"], path)
+    return None
+
+
+def _bad_choice(choices: list[Any], path: str) -> Unusable | None:
+    """Why one of the choices of a whole answer is not an answer: the key that its content belongs in holds none."""
+    key, kind, name = ("message", dict, "an object") if path == CHAT else ("text", str, "text")
+    for number, choice in enumerate(choices):
+        if not isinstance(choice, dict):
+            return Unusable(f"an object in choices.{number}", shorten(repr(json.dumps(choice))))
+        if not isinstance(choice.get(key), kind):
+            got = repr(json.dumps(choice[key])) if key in choice else f"none in {json.dumps(choice)!r}"
+            return Unusable(f"{name} in choices.{number}.{key}", shorten(got))
     return None
 
 
 def improper_end(stream: Stream) -> str | None:
     """Return what is wrong with a stream whose bytes came whole; None when nothing is that makes it unusable."""
-    return _unreadable(stream) or _without_end(stream)
+    return _unreadable(stream) or _without_choices(stream) or _without_end(stream)
 
 
 def improper_end_of_any(stream: Stream) -> str | None:
     """As `improper_end`, of any stream: one without an answer in it, such as the progress of a download, may end so."""
     path = stream.exchange.request.path
     generates = any(path.endswith(api) for api in (CHAT, COMPLETIONS, RESPONSES, MESSAGES)) or stream.tokens
-    return _unreadable(stream) or (_without_end(stream) if generates else None)
+    return _unreadable(stream) or ((_without_choices(stream) or _without_end(stream)) if generates else None)
 
 
 def _unreadable(stream: Stream) -> str | None:
@@ -78,6 +93,16 @@ def _without_end(stream: Stream) -> str | None:
             return f"an end without {wanted}"
     elif stream.finish_reason is None and not stream.ended_with_done:
         return "an end with neither a finish reason nor [DONE]"
+    return None
+
+
+def _without_choices(stream: Stream) -> str | None:
+    for number, chunk in enumerate(stream.chunks, start=1):
+        choices = chunk.json.get("choices") if isinstance(chunk.json, dict) else None
+        if isinstance(choices, list) and not all(isinstance(choice, dict) for choice in choices):
+            return f"event {number}, whose choices are {shorten(json.dumps(choices))!r},"
+    if not _terminal_of(stream) and not any(chunk.pieces for chunk in stream.chunks):
+        return "an end without any choice in any event"
     return None
 
 

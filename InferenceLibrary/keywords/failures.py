@@ -176,7 +176,8 @@ class FailureKeywords(CallGroup):
             error_param: Parameter that the error names.
             error_category: Category: `RATE_LIMIT` (429), `SERVER_ERROR` (5xx, no answer), `INVALID_REQ` (400, 422),
                 `AUTH_ERROR` (401, 403), `PARSE_ERROR` (an unreadable answer), `UNKNOWN` (the rest).
-            error_message: Text that the whole message contains.
+            error_message: Text that the message contains: the server's, and of a call without an answer that can be
+                read the library's own. What a model wrote before its answer broke off does not count.
 
         Raises:
             CheckFailure: It is not a failure, or another one; the message names what differs.
@@ -222,10 +223,19 @@ class FailureKeywords(CallGroup):
         for what, (expected, got) in wanted.items():
             if expected is not None and expected != got:
                 raise CheckFailure(f"Error: expected {what} {expected}, got {got} in {seen}.")
-        if message is not None and message not in f"{said}\n{error}":
+        if message is not None and message not in _message_of(answer, said):
             raise CheckFailure(f"Error: expected a message that contains '{message}', got {seen}.")
         told = ", ".join(f"{what} {got}" for what, (_, got) in wanted.items() if got is not None)
         self.log.info(f"Error: {told} in {seen}.")
+
+
+def _message_of(answer: Any, said: str) -> str:
+    """Where a message is looked for: not in what a model wrote before its answer broke off."""
+    if isinstance(answer, Stream):
+        return f"{answer.broken or ''}\n{answer.error or ''}"
+    if answer.error is not None and isinstance(answer, Reply) and answer.json is not None:
+        return str(answer.error)
+    return f"{said}\n{answer.error}" if answer.error is not None else said
 
 
 def _is_failure(answer: Any) -> bool:

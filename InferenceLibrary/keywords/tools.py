@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from robot.api.deco import keyword
 
-from InferenceLibrary.client.answers import Reply
+from InferenceLibrary.client.answers import Reply, shorten
 from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.shared.base import KeywordGroup
 from InferenceLibrary.keywords.shared.wire_types import Tools
 from InferenceLibrary.protocol.paths import MESSAGES, RESPONSES
 from InferenceLibrary.types import JsonObject, Messages
+
+if TYPE_CHECKING:
+    from InferenceLibrary.protocol.pieces import ToolCall
 
 
 class ToolKeywords(KeywordGroup):
@@ -48,16 +52,18 @@ class ToolKeywords(KeywordGroup):
             Tool Should Be Called    ${reply}    weather
         ```
         """
+        from InferenceLibrary.keywords.shared.json_values import equal
+
         for call in answer.tool_calls:
-            given = call.input
-            if call.name != name or not isinstance(given, dict):
+            given = _given(answer, call)
+            if call.name != name or given is None:
                 continue
-            if all(key in given and given[key] == value for key, value in arguments.items()):
+            if all(key in given and equal(given[key], value) for key, value in arguments.items()):
                 self.log.info(f"Tool call: {call}.")
                 return call
         wanted = f"{name}({json.dumps(arguments, ensure_ascii=False) if arguments else ''})"
         got = ", ".join(map(str, answer.tool_calls)) or f"none, but the text '{answer.text[:200]}'"
-        broken = any(call.name == name and not isinstance(call.input, dict) for call in answer.tool_calls)
+        broken = any(call.name == name and _given(answer, call) is None for call in answer.tool_calls)
         why = ": its arguments are not a JSON object" if broken else ""
         raise CheckFailure(f"Tool calls: expected {wanted}, got {got}{why}.")
 
@@ -252,9 +258,33 @@ class ToolKeywords(KeywordGroup):
         from InferenceLibrary.keywords.shared.rule_groups import LOGPROBS, asked_besides, hold
 
         if not answer.logprobs:
+            for place, given in _unread_logprobs(answer):
+                raise CheckFailure(
+                    f"Log probabilities: expected objects with a token and a number as its logprob in {place}.content, "
+                    f"or lists of tokens and token_logprobs in {place}, got {shorten(json.dumps(given), 200)}."
+                )
             raise CheckFailure("Log probabilities: expected one for each token, got none. Hint: ask with logprobs=1.")
         besides = None if alternatives is None else asked_besides(answer, logprobs=alternatives)
         hold(self.context, "Log probabilities", answer, LOGPROBS, besides)
+
+
+def _given(answer: Reply | Stream, call: ToolCall) -> dict[str, Any] | None:
+    """The decoded arguments of a call; None where they are not a JSON object, which empty text is not.
+
+    In a stream of Anthropic's API, a tool without arguments has no piece of JSON at all.
+    """
+    if not call.arguments and not (isinstance(answer, Stream) and answer.exchange.request.path.endswith(MESSAGES)):
+        return None
+    return call.input if isinstance(call.input, dict) else None
+
+
+def _unread_logprobs(answer: Reply | Stream) -> Iterator[tuple[str, Any]]:
+    """Where choices hold something as log probabilities, and what."""
+    for data in [chunk.json for chunk in answer.chunks] if isinstance(answer, Stream) else [answer.json]:
+        choices = data.get("choices") if isinstance(data, dict) else None
+        for number, choice in enumerate(choices if isinstance(choices, list) else ()):
+            if isinstance(choice, dict) and choice.get("logprobs") is not None:
+                yield f"choices.{number}.logprobs", choice["logprobs"]
 
 
 def _as_text(result: Any) -> str:

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from InferenceLibrary.client.answers import Reply, shorten
-from InferenceLibrary.client.endings import improper_end, unusable
+from InferenceLibrary.client.endings import Unusable, improper_end, unusable
 from InferenceLibrary.client.stream_reader import stream_of
 from InferenceLibrary.protocol.exchange import EVERYTHING, Exchange, Held, Request
-from InferenceLibrary.protocol.paths import CHAT, MESSAGES, RESPONSES
+from InferenceLibrary.protocol.paths import CHAT, COMPLETIONS, MESSAGES, RESPONSES
 
 CHUNK = {"choices": [{"index": 0, "delta": {"content": "Hi"}, "finish_reason": None}]}
 LAST = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
@@ -29,12 +29,25 @@ def end_of(path: str, *events: Any, held: frozenset[Held] = EVERYTHING) -> str |
     return improper_end(stream_of(Exchange(asked, 200, headers, body, held=held)))
 
 
+def whole(path: str, body: str) -> Unusable | None:
+    return unusable(Reply(Exchange(Request("POST", "http://127.0.0.1:1/"), 200, (), body.encode())), path)
+
+
 @pytest.mark.parametrize(
     ("path", "events", "wrong"),
     [
         (CHAT, (CHUNK, LAST), None),
         (CHAT, (CHUNK, "[DONE]"), None),
         (CHAT, (CHUNK,), "an end with neither a finish reason nor [DONE]"),
+        (CHAT, ("[DONE]",), "an end without any choice in any event"),
+        (CHAT, ({"choices": []}, "[DONE]"), "an end without any choice in any event"),
+        (CHAT, (CHUNK, {"choices": [None]}, LAST), "event 2, whose choices are '[null]',"),
+        (
+            COMPLETIONS,
+            ({"choices": [{"text": "Hi"}, 7]}, "[DONE]"),
+            'event 1, whose choices are \'[{"text": "Hi"}, 7]\',',
+        ),
+        (CHAT, (CHUNK, LAST, {"choices": [], "usage": {}}, "[DONE]"), None),
         (RESPONSES, (RESPONSE, {"type": "response.completed"}), None),
         (RESPONSES, (RESPONSE,), NO_RESPONSE_END),
         (RESPONSES, (RESPONSE, "[DONE]"), NO_RESPONSE_END),
@@ -48,6 +61,24 @@ def end_of(path: str, *events: Any, held: frozenset[Held] = EVERYTHING) -> str |
 )
 def test_each_api_needs_its_own_end(path: str, events: tuple[Any, ...], wrong: str | None) -> None:
     assert end_of(path, *events) == wrong
+
+
+@pytest.mark.parametrize(
+    ("path", "choices", "wrong"),
+    [
+        (CHAT, [{"message": {"content": None}}], None),
+        (CHAT, None, ("at least one choice in 'choices'", "choices 'None'")),
+        (CHAT, [None], ("an object in choices.0", "'null'")),
+        (CHAT, [{"message": {}}, 7], ("an object in choices.1", "'7'")),
+        (CHAT, [{"message": None}], ("an object in choices.0.message", "'null'")),
+        (CHAT, [{"index": 0}], ("an object in choices.0.message", "none in '{\"index\": 0}'")),
+        (COMPLETIONS, [{"text": ""}], None),
+        (COMPLETIONS, [None], ("an object in choices.0", "'null'")),
+        (COMPLETIONS, [{"text": None}], ("text in choices.0.text", "'null'")),
+    ],
+)
+def test_each_choice_of_a_whole_answer_holds_one(path: str, choices: Any, wrong: tuple[str, str] | None) -> None:
+    assert whole(path, json.dumps({"choices": choices})) == wrong
 
 
 @pytest.mark.parametrize(("event", "wrong"), [(RESPONSE, NO_RESPONSE_END), (MESSAGE, NO_MESSAGE_END)])
@@ -70,7 +101,7 @@ def test_what_json_does_not_have_is_no_success(number: str, told: str) -> None:
 def test_their_names_in_a_text_are_only_a_text(text: str) -> None:
     body = f'{{"choices": [{{"index": 0, "delta": {{"content": "{text}"}}}}]}}'
     assert end_of(CHAT, body, LAST) is None
-    assert unusable(Reply(Exchange(Request("POST", "http://127.0.0.1:1/"), 200, (), body.encode())), CHAT) is None
+    assert whole(CHAT, body.replace("delta", "message")) is None
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def test_headers_that_http_does_not_know_are_refused(client: Connect, headers: d
 
 
 def test_half_a_character_is_sent_as_its_escape(client: Connect) -> None:
-    caller, server = client(answer('{"choices": [{}]}'))
+    caller, server = client(answer('{"choices": [{"message": {}}]}'))
     caller.chat([{"role": "user", "content": "\ud83d"}])
     body = server.requests[0].partition(b"\r\n\r\n")[2]
     assert b'"\\ud83d"' in body
@@ -74,7 +74,7 @@ def test_what_holds_itself_is_not_sent(client: Connect) -> None:
 
 
 def test_other_text_is_sent_as_it_is(client: Connect) -> None:
-    caller, server = client(answer('{"choices": [{}]}'))
+    caller, server = client(answer('{"choices": [{"message": {}}]}'))
     caller.chat([{"role": "user", "content": "漢"}])
     assert "漢".encode() in server.requests[0]
     caller.send("POST", "/", body="\ud83d é")

@@ -13,6 +13,7 @@ from InferenceLibrary.client.stream_reader import stream_of
 from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.protocol.exchange import Ending, Exchange, Request
+from InferenceLibrary.types import JsonObject
 
 ASKED = Request("POST", "http://host/v1/chat/completions", (), b'{"messages": [{"role": "user", "content": "Hi"}]}')
 WITH_LOGPROBS = ASKED._replace(body=ASKED.body[:-1] + b', "logprobs": true, "top_logprobs": 1}')
@@ -90,6 +91,16 @@ FAILS: dict[str, tuple[Callable[[InferenceLibrary], Any], str]] = {
         lambda lib: lib.tool_should_be_called(called(name="weather", arguments='{"city": "Rom'), "weather"),
         r"Tool calls: expected weather\(\), got weather\(.*Rom.*\): its arguments are not a JSON object",
     ),
+    "a call whose arguments are empty text": (
+        lambda lib: lib.tool_should_be_called(called(name="weather", arguments=""), "weather"),
+        r"Tool calls: expected weather\(\), got weather\(\): its arguments are not a JSON object",
+    ),
+    "false where zero is wanted": (
+        lambda lib: lib.tool_should_be_called(
+            called(name="w", arguments='{"a": [{"b": false}]}'), "w", JsonObject({"a": [{"b": 0}]})
+        ),
+        r"Tool calls: expected w\(.*0.*\), got w\(.*false.*\)\.",
+    ),
     "an empty text as arguments": (
         lambda lib: lib.tool_calls_should_be_sound(called(name="weather", arguments=""), TOOL),
         "Tool calls: T5",
@@ -109,6 +120,10 @@ FAILS: dict[str, tuple[Callable[[InferenceLibrary], Any], str]] = {
             with_logprobs({**TOKEN, "token": "Hi there", "bytes": None, "top_logprobs": [BEST]})
         ),
         "Log probabilities: L4",
+    ),
+    "log probabilities that are none": (
+        lambda lib: lib.logprobs_should_be_sound(reply({"content": "Hi"}, WITH_LOGPROBS, logprobs={"content": 5})),
+        r"Log probabilities: expected objects .* in choices\.0\.logprobs\.content, .*, got \{\"content\": 5\}\.",
     ),
     "no log probabilities": (
         lambda lib: lib.logprobs_should_be_sound(reply({"content": "Hi"}, WITH_LOGPROBS)),

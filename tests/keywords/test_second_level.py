@@ -136,10 +136,22 @@ def test_results_of_tools_have_the_form_of_the_api(lib: InferenceLibrary, path: 
     assert to_messages(json.dumps(continued)) == continued
 
 
+def test_a_tool_without_arguments_streams_no_json_in_one_api_alone(lib: InferenceLibrary) -> None:
+    use = {"type": "content_block_start", "index": 0, "content_block": {**USE, "input": {}}}
+    asked = ASKED._replace(url="http://host/v1/messages")
+    assert lib.tool_should_be_called(stream(use, {"type": "message_stop"}, request=asked), "t").input == {}
+    call = {"index": 0, **CALL, "function": {"name": "t", "arguments": ""}}
+    chat = stream({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]})
+    with pytest.raises(CheckFailure, match="its arguments are not a JSON object"):
+        lib.tool_should_be_called(chat, "t")
+
+
 def test_other_parts_that_hold_pass(lib: InferenceLibrary) -> None:
     lib.finish_reason_should_be(TWO, "length", choice=1)
     lib.ranking_should_begin_with([{"index": 1}, {"index": 0}], 1)
     lib.stream_should_end_with_error(BROKEN, error_type="InternalServerError", error_code="500", error_message="MEMORY")
+    lib.error_should_be(BROKEN, error_message="out of memory")
+    lib.error_should_be(reply(ERROR), error_message="out of memory")
     lib.embeddings_should_have_unit_length(vectors([0.6, 0.8], [0.0, 1.0]))
     lib.embeddings_should_agree(vectors([1.0, 0.0], [0.6, 0.8]), vectors([0.6, 0.8]), first=1)
     lib.embeddings_should_agree(vectors([0.6, 0.8]), vectors([1.0, 0.0], [0.6, 0.8]), second=1)
@@ -314,6 +326,18 @@ FAILURES: dict[str, tuple[Callable[[InferenceLibrary], Any], str]] = {
         lambda lib: lib.stream_should_end_with_error(BROKEN, error_message="timeout"),
         r"Error of a stream: expected a message that contains 'timeout', got .*",
     ),
+    "a message of a broken stream that is only its text": (
+        lambda lib: lib.error_should_be(stream(delta("secret words"), ERROR), error_message="secret words"),
+        r"Error: expected a message that contains 'secret words', got .*",
+    ),
+    "a message of a broken stream that is only its summary": (
+        lambda lib: lib.error_should_be(BROKEN, error_message="chunks with text"),
+        r"Error: expected a message that contains 'chunks with text', got .*",
+    ),
+    "a message of a refusal that is only its body": (
+        lambda lib: lib.error_should_be(reply({**ERROR, "note": "chunks"}), error_message="chunks"),
+        r"Error: expected a message that contains 'chunks', got .*",
+    ),
     "no message of an error": (
         lambda lib: lib.stream_should_end_with_error(BROKEN, error_message=""),
         "Nothing is looked for in the error.*",
@@ -377,6 +401,11 @@ def test_a_clause_fails_for_its_own_reason(lib: InferenceLibrary, case: str) -> 
         ([1], "[1]", True),
         ([1], "[1", False),
         ("[1]", [1], False),
+        ([True], "[1]", False),
+        ({"a": [0]}, {"a": [False]}, False),
+        ({"a": [0]}, {"a": [0.0]}, True),
+        ([1], [1, 2], False),
+        ({"a": 1}, {"b": 1}, False),
     ],
 )
 def test_values_are_compared_as_json(got: Any, wanted: Any, answer: bool) -> None:

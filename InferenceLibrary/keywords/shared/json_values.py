@@ -16,8 +16,16 @@ def same(got: Any, wanted: Any) -> bool:
             wanted = json.loads(wanted)
         except (ValueError, RecursionError):
             return False
+    return equal(got, wanted)
+
+
+def equal(got: Any, wanted: Any) -> bool:
+    """Whether two values of JSON are the same, at any depth: to Python, true is 1 and false is 0."""
+    if isinstance(got, dict) and isinstance(wanted, dict):
+        return got.keys() == wanted.keys() and all(equal(value, wanted[key]) for key, value in got.items())
+    if isinstance(got, list | tuple) and isinstance(wanted, list | tuple):
+        return len(got) == len(wanted) and all(map(equal, got, wanted))
     if isinstance(got, bool) or isinstance(wanted, bool):
-        # To Python, true is 1.
         return got is wanted
     return bool(got == wanted)
 
