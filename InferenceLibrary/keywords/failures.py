@@ -8,7 +8,7 @@ from robot.api.deco import keyword
 
 from InferenceLibrary.client.answers import Reply, shorten
 from InferenceLibrary.client.streams import Stream
-from InferenceLibrary.errors import CheckFailure, describe, refuse_empty
+from InferenceLibrary.errors import CheckFailure, StreamError, describe, refuse_empty
 from InferenceLibrary.keywords.shared.arguments import revealed
 from InferenceLibrary.keywords.shared.calling import CallGroup, asked_in, exchange_of
 from InferenceLibrary.keywords.shared.shared_arguments import ROUTE, takes
@@ -231,8 +231,9 @@ class FailureKeywords(CallGroup):
 
 def _message_of(answer: Any, said: str) -> str:
     """Where a message is looked for: not in what a model wrote before its answer broke off."""
-    if isinstance(answer, Stream):
-        return f"{answer.broken or ''}\n{answer.error or ''}"
+    stream = answer.stream if isinstance(answer, StreamError) else answer
+    if isinstance(stream, Stream) and (stream.broken or stream is answer):
+        return f"{stream.broken or ''} after {len(stream.chunks)} events\n{stream.error or ''}"
     if answer.error is not None and isinstance(answer, Reply) and answer.json is not None:
         return str(answer.error)
     return f"{said}\n{answer.error}" if answer.error is not None else said

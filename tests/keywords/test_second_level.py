@@ -15,7 +15,7 @@ from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.client.embeddings import Embeddings
 from InferenceLibrary.client.stream_reader import stream_of
 from InferenceLibrary.client.streams import Stream
-from InferenceLibrary.errors import CheckFailure
+from InferenceLibrary.errors import CheckFailure, StreamError
 from InferenceLibrary.keywords.shared.arguments import prompt_of
 from InferenceLibrary.keywords.shared.json_values import same
 from InferenceLibrary.protocol.exchange import Exchange, Request
@@ -152,6 +152,7 @@ def test_other_parts_that_hold_pass(lib: InferenceLibrary) -> None:
     lib.stream_should_end_with_error(BROKEN, error_type="InternalServerError", error_code="500", error_message="MEMORY")
     lib.error_should_be(BROKEN, error_message="out of memory")
     lib.error_should_be(reply(ERROR), error_message="out of memory")
+    lib.error_should_be(StreamError("failed", stream=BROKEN), error_message="an error event: out of memory")
     lib.embeddings_should_have_unit_length(vectors([0.6, 0.8], [0.0, 1.0]))
     lib.embeddings_should_agree(vectors([1.0, 0.0], [0.6, 0.8]), vectors([0.6, 0.8]), first=1)
     lib.embeddings_should_agree(vectors([0.6, 0.8]), vectors([1.0, 0.0], [0.6, 0.8]), second=1)
@@ -333,6 +334,13 @@ FAILURES: dict[str, tuple[Callable[[InferenceLibrary], Any], str]] = {
     "a message of a broken stream that is only its summary": (
         lambda lib: lib.error_should_be(BROKEN, error_message="chunks with text"),
         r"Error: expected a message that contains 'chunks with text', got .*",
+    ),
+    "a message of a failed stream that is only its text": (
+        lambda lib: lib.error_should_be(
+            StreamError("failed: got an error event after 2 events ('secret words')", stream=BROKEN),
+            error_message="secret words",
+        ),
+        r"Error: expected a message that contains 'secret words', got .*",
     ),
     "a message of a refusal that is only its body": (
         lambda lib: lib.error_should_be(reply({**ERROR, "note": "chunks"}), error_message="chunks"),
