@@ -44,6 +44,8 @@ OFFER = (("connection", "upgrade, http2-settings"), ("upgrade", "h2c"), ("http2-
 CHAT, COMPLETIONS, RESPONSES = "/v1/chat/completions", "/v1/completions", "/v1/responses"
 MESSAGES, EMBEDDINGS, RERANK, SCORE = "/v1/messages", "/v1/embeddings", "/v1/rerank", "/v1/score"
 
+NAMING = {CHAT, COMPLETIONS, EMBEDDINGS}
+"""Routes whose requests must name a model, as in OpenAI's reference."""
 
 KEY = "key-of-the-house"
 SERVERS: dict[str, tuple[str, ...]] = {
@@ -188,5 +190,6 @@ def bytes_of(call: PlainCall, model: str) -> bytes:
     """Return what is sent as the body of a call, with the model's name where it has to be named."""
     if call.body is None or isinstance(call.body, bytes):
         return call.body or b""
-    body = {**call.body, "model": model} if call.body.get("model") == "MODEL" else call.body
+    named = call.body.get("model", "MODEL" if call.path in NAMING else None)
+    body = {**call.body, "model": model} if named == "MODEL" else call.body
     return json.dumps(body).encode()

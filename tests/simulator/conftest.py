@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -24,6 +25,8 @@ from InferenceLibrary.modelfiles.tiny import create_tiny_model
 from InferenceLibrary.simulator.cli import main
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+NAMING = {"/v1/chat/completions", "/v1/completions", "/v1/embeddings"}
+"""Routes whose requests must name a model, as in OpenAI's reference."""
 BUDGET = 60.0
 """Seconds until what hangs is given up."""
 
@@ -89,6 +92,8 @@ class Simulator:
     process: subprocess.Popen[bytes]
     port: int
     control_port: int = 0
+    model: str = ""
+    """What a generating request names that names no model; empty where the personality needs none."""
     lines: list[str] = field(default_factory=list)
     said: bytearray = field(default_factory=bytearray)
     """What it wrote to stderr before it listened."""
@@ -114,7 +119,9 @@ class Simulator:
         headers: dict[str, str] | None = None,
         port: int | None = None,
     ) -> Answer:
-        """Send one request on a connection of its own."""
+        """Send one request on a connection of its own. It names a model, unless its body is given in bytes."""
+        if self.model and isinstance(body, dict) and "model" not in body and path.partition("?")[0] in NAMING:
+            body = {"model": self.model, **body}
         return Answer(self.raw(request_bytes(method, path, body, {"Connection": "close", **(headers or {})}), port))
 
     def chat(self, text: str = "hi", fault: str = "", **more: Any) -> Answer:
@@ -180,7 +187,9 @@ def start(*arguments: str, env: dict[str, str] | None = None) -> Simulator:
         bufsize=0,
         env={**os.environ, **(env or {})},
     )
-    simulator = Simulator(process, 0)
+    given = dict(pairwise(arguments))
+    model = given.get("--served-model-name") or given.get("--model") or "fake-model"
+    simulator = Simulator(process, 0, model=model if given.get("--as", "openai") == "openai" else "")
     assert process.stdout is not None
     assert process.stderr is not None
     end = monotonic() + BUDGET

@@ -40,7 +40,9 @@ def test_counters_add_up(fresh):
 def test_cancelled_request_stops_generating(fresh):
     fresh.control("PATCH", "/config", {"inter-token-latency": "50ms"})
     try:
-        body = json.dumps({"messages": [{"role": "user", "content": "a " * 100}], "stream": True}).encode()
+        body = json.dumps(
+            {"model": "fake-model", "messages": [{"role": "user", "content": "a " * 100}], "stream": True}
+        ).encode()
         head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n"
         with fresh.connect() as sock:
             sock.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
@@ -55,7 +57,7 @@ def test_cancelled_request_stops_generating(fresh):
 def test_cancelled_while_waiting_in_the_queue(fresh):
     fresh.control("PATCH", "/config", {"max-num-seqs": 1, "time-to-first-token": "300ms"})
     try:
-        body = b'{"messages":[{"role":"user","content":"a"}]}'
+        body = b'{"model":"fake-model","messages":[{"role":"user","content":"a"}]}'
         head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n"
         data = head + b"Content-Length: %d\r\n\r\n" % len(body) + body
         with fresh.connect() as first, fresh.connect() as second:

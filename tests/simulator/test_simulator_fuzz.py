@@ -90,7 +90,7 @@ def test_any_bytes(simulator, data):
     alive(simulator)
 
 
-BODY = b'{"messages":[{"role":"user","content":"one two three four"}]}'
+BODY = b'{"model":"fake-model","messages":[{"role":"user","content":"one two three four"}]}'
 REQUEST = (
     b"POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nConnection: close\r\nContent-Type: application/json\r\n"
     b"Content-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
@@ -185,7 +185,7 @@ def test_expect_continue(simulator):
 
 def test_client_that_does_not_read_costs_no_memory(simulator):
     status = f"/proc/{simulator.process.pid}/statm"
-    body = json.dumps({"messages": [{"role": "user", "content": "x"}], "stream": True}).encode()
+    body = json.dumps({"model": "fake-model", "messages": [{"role": "user", "content": "x"}], "stream": True}).encode()
     head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nX-Inference-Fault: endless-stream:pause=0\r\n"
     with simulator.connect() as sock:
         sock.sendall(head + b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
@@ -230,7 +230,7 @@ def test_soak_with_random_faults(start_simulator):
             before = _pages(status)
         fault = chance.choice(names) if chance.random() < 0.3 else ""
         body = json.dumps(
-            {"messages": [{"role": "user", "content": "a b c"}], "stream": chance.random() < 0.5}
+            {"model": "fake-model", "messages": [{"role": "user", "content": "a b c"}], "stream": chance.random() < 0.5}
         ).encode()
         head = "POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n"
         head += f"Content-Length: {len(body)}\r\n"

@@ -183,7 +183,12 @@ def test_answers_at_once_share_steps_and_keep_apart(onnx):
 
 
 def test_who_leaves_frees_the_place(onnx):
-    body = {"messages": [{"role": "user", "content": "Count to 60."}], "max_tokens": 4000, "ignore_eos": True}
+    body = {
+        "model": "fake-model",
+        "messages": [{"role": "user", "content": "Count to 60."}],
+        "max_tokens": 4000,
+        "ignore_eos": True,
+    }
     data = json.dumps({"model": "fake-model", "stream": True, **body}).encode()
     head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}\r\n\r\n".encode()
     before = onnx.stats()
@@ -210,7 +215,12 @@ def test_who_leaves_frees_the_place(onnx):
 
 def test_a_whole_answer_that_nobody_waits_for_is_dropped(onnx):
     data = json.dumps(
-        {"messages": [{"role": "user", "content": "Count to 60."}], "max_tokens": 4000, "ignore_eos": True}
+        {
+            "model": "fake-model",
+            "messages": [{"role": "user", "content": "Count to 60."}],
+            "max_tokens": 4000,
+            "ignore_eos": True,
+        }
     ).encode()
     before = onnx.stats()
     line = onnx.connect()

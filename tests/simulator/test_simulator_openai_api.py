@@ -139,7 +139,13 @@ def test_paced_and_general_stream_give_the_same_bytes(start_simulator, deviation
 def test_a_paced_stream_waits_for_a_client_that_does_not_read(start_simulator):
     count = 40_000
     simulator = start_simulator("--max-model-len", "100000", "--inter-token-latency", "1us", "--control-port", "0")
-    asked = {"messages": [{"role": "user", "content": "x"}], "stream": True, "max_tokens": count, "ignore_eos": True}
+    asked = {
+        "model": "fake-model",
+        "messages": [{"role": "user", "content": "x"}],
+        "stream": True,
+        "max_tokens": count,
+        "ignore_eos": True,
+    }
     body = json.dumps(asked).encode()
     head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\nConnection: close\r\n"
     with socket.socket() as sock:
@@ -161,7 +167,12 @@ def test_a_paced_stream_waits_for_a_client_that_does_not_read(start_simulator):
 def test_whole_answers_wait_for_a_client_that_does_not_read(start_simulator):
     count, size = 12, 100_000
     simulator = start_simulator("--max-model-len", "200000")
-    asked = {"messages": [{"role": "user", "content": "x"}], "max_tokens": size, "ignore_eos": True}
+    asked = {
+        "model": "fake-model",
+        "messages": [{"role": "user", "content": "x"}],
+        "max_tokens": size,
+        "ignore_eos": True,
+    }
     body = json.dumps(asked).encode()
     head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n"
     with socket.socket() as sock:
@@ -190,7 +201,9 @@ def test_one_write_a_token_when_asked(start_simulator):
     segments = []
     for flags in ([], ["--one-write-per-token"]):
         simulator = start_simulator("--mode", "echo", *flags)
-        body = json.dumps({"messages": [{"role": "user", "content": "a " * 60}], "stream": True}).encode()
+        body = json.dumps(
+            {"model": "fake-model", "messages": [{"role": "user", "content": "a " * 60}], "stream": True}
+        ).encode()
         head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n"
         with simulator.connect() as sock:
             sock.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
@@ -361,7 +374,7 @@ def test_unknown_paths_and_methods(simulator):
 
 
 def test_wrong_content_type(simulator):
-    body = b'{"messages":[{"role":"user","content":"a"}]}'
+    body = b'{"model":"fake-model","messages":[{"role":"user","content":"a"}]}'
     head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nConnection: close\r\nContent-Type: text/plain\r\n"
     assert b" 415 " in simulator.raw(head + b"Content-Length: %d\r\n\r\n" % len(body) + body).splitlines()[0]
 

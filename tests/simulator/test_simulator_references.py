@@ -98,8 +98,14 @@ USER = [{"role": "user", "content": "x"}]
         ("completions", {"prompt": "x", "stop": list("abcde")}, "'stop' must hold at most 4 strings, got 5"),
         ("chat/completions", {"messages": USER, "seed": 2**63}, f"'seed' must fit into 64 bits, got {2**63}"),
         ("chat/completions", {"messages": USER, "seed": 1.5}, "'seed' must be a whole number, not 1.5"),
-        ("completions", {"prompt": [5, -1]}, "'prompt' must not hold a token id below 0"),
-        ("completions", {"prompt": [[5], [-1]]}, "'prompt' must not hold a token id below 0"),
+        ("completions", {"prompt": [5, -1]}, "'prompt' must not hold the token id -1: no vocabulary has it"),
+        ("completions", {"prompt": [[5], [-1]]}, "'prompt' must not hold the token id -1: no vocabulary has it"),
+        ("completions", {"prompt": [2**20]}, "'prompt' must not hold the token id 1048576: no vocabulary has it"),
+        ("embeddings", {"input": [[5], [2**20]]}, "'input' must not hold the token id 1048576: no vocabulary has it"),
+        ("chat/completions", {"messages": [{"role": "tool", "content": ""}]}, "'messages[0].tool_call_id' is required"),
+        ("chat/completions", {"model": None, "messages": USER}, "'model' is required"),
+        ("completions", {"model": None, "prompt": "x"}, "'model' is required"),
+        ("embeddings", {"model": None, "input": "x"}, "'model' is required"),
     ],
 )  # fmt: skip
 def test_what_the_reference_does_not_take_is_refused(simulator, path, body, message):
@@ -113,7 +119,9 @@ def test_what_the_reference_does_not_take_is_refused(simulator, path, body, mess
         ("chat/completions", {"messages": [*USER, {"role": "assistant", "content": None}, *USER]}),
         ("chat/completions", {"messages": USER, "stop": list("wxyz"), "seed": 2**63 - 1}),
         ("chat/completions", {"messages": USER, "seed": -(2**63)}),
-        ("completions", {"prompt": [[0], [5]]}),
+        ("completions", {"prompt": [[0], [2**20 - 1]]}),
+        ("embeddings", {"input": [0, 2**20 - 1]}),
+        ("chat/completions", {"messages": [*USER, {"role": "tool", "tool_call_id": "c", "content": "1"}]}),
     ],
 )
 def test_the_ends_of_what_the_reference_takes_are_taken(simulator, path, body):
@@ -140,6 +148,16 @@ def test_a_format_of_a_message_without_a_schema_is_refused(simulator, form):
     answer = simulator.request("POST", "/v1/messages", asked)
     told = "output_config.format: must be of type json_schema, with a schema"
     assert (answer.status, answer.json["error"]["message"]) == (400, told)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("chat/completions", {"messages": USER}), ("completions", {"prompt": "x"}), ("embeddings", {"input": "x"})],
+)
+def test_a_request_without_a_model_is_refused(simulator, path, body):
+    raw = json.dumps(body).encode()
+    refused = simulator.request("POST", f"/v1/{path}", raw)
+    assert (refused.status, refused.json["error"]["param"]) == (400, "model")
 
 
 def test_calls_of_tools_at_once_can_be_forbidden_to_messages(simulator):

@@ -173,7 +173,9 @@ def test_a_signal_lets_open_answers_of_all_end(number: signal.Signals) -> None:
     simulator = start("--workers", "2", "--control-port", "0", "--time-to-first-token", "1s")
     try:
         pids = pids_of(simulator)
-        body = json.dumps({"messages": [{"role": "user", "content": "hi"}], "max_tokens": 2}).encode()
+        body = json.dumps(
+            {"model": "fake-model", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 2}
+        ).encode()
         socks = [simulator.connect() for _ in range(10)]
         for sock in socks:
             head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\n\r\n" % len(body)
@@ -207,7 +209,7 @@ def test_a_second_signal_ends_all_at_once() -> None:
     simulator = start("--workers", "2", "--control-port", "0", "--time-to-first-token", "100s")
     try:
         pids = pids_of(simulator)
-        body = b'{"messages": [{"role": "user", "content": "hi"}]}'
+        body = b'{"model": "fake-model", "messages": [{"role": "user", "content": "hi"}]}'
         with simulator.connect() as sock:
             sock.sendall(
                 b"POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\n\r\n" % len(body) + body

@@ -19,6 +19,8 @@ REFERENCE = "openai"
 """The personality that takes no more than OpenAI's reference does."""
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 _MOST_STOPS = 4
+_MOST_IDS = 2**20
+"""More than any vocabulary holds: an id of a token is below it."""
 _PARTS = {
     "text",
     "input_text",
@@ -183,6 +185,30 @@ def is_strict(turn: Turn) -> bool:
     return turn.app.settings.personality == REFERENCE
 
 
+def model_of(turn: Turn, data: dict[str, Any]) -> str:
+    """Return the model that is asked for: the first that is served, where the request names none and need not.
+
+    Raises:
+        ApiError: 400, it is no text, or missing where the reference needs it.
+    """
+    name: str = take(data, "model", (str,), _MISSING if is_strict(turn) else turn.app.settings.names[0])
+    return name
+
+
+def check_ids(value: Any, name: str) -> None:
+    """Refuse a list that holds an id, or a list with an id, that no vocabulary has.
+
+    Raises:
+        ApiError: 400, an id of a token is below 0 or too large.
+    """
+    if not isinstance(value, list):
+        return
+    for item in value:
+        for token in item if isinstance(item, list) else (item,):
+            if type(token) is int and not 0 <= token < _MOST_IDS:
+                raise ApiError(400, f"'{name}' must not hold the token id {token}: no vocabulary has it", param=name)
+
+
 def read_common(data: dict[str, Any], ask: Ask, *, strict: bool) -> None:
     """Fill in the parameters that chat and text completions share; `strict` refuses what is not in the reference."""
     ask.stream = take(data, "stream", (bool,), False)
@@ -274,11 +300,13 @@ def read_chat(turn: Turn, data: dict[str, Any]) -> Ask:
             if strict and text is None and role != "assistant":
                 raise ApiError(400, f"'messages[{index}].content' is required", param="messages")
             text = content_text(text, f"messages[{index}].content", strict=strict)
+        if strict and role == "tool" and not isinstance(message.get("tool_call_id"), str):
+            raise ApiError(400, f"'messages[{index}].tool_call_id' is required", param="messages")
         texts.append(text)
         if role == "user":
             last_user = text
     ask = Ask(
-        model=take(data, "model", (str,), turn.app.settings.names[0]),
+        model=model_of(turn, data),
         prompts=["\n".join(texts)],
         prompt_tokens=sum(map(count_tokens, texts)),
         echo_text=last_user or (texts[-1] if texts else ""),
@@ -330,14 +358,12 @@ def read_completion(turn: Turn, data: dict[str, Any]) -> Ask:
     """Read a text completion request: the prompt is text, a list of texts, token ids, or a list of id lists."""
     prompt = take(data, "prompt", (str, list))
     prompts, tokens = [], 0
+    if is_strict(turn):
+        check_ids(prompt, "prompt")
     if isinstance(prompt, str):
         prompts, tokens = [prompt], count_tokens(prompt)
     elif not prompt:
         raise ApiError(400, "'prompt' must not be an empty array", param="prompt")
-    elif is_strict(turn) and any(
-        type(token) is int and token < 0 for item in prompt for token in (item if isinstance(item, list) else [item])
-    ):
-        raise ApiError(400, "'prompt' must not hold a token id below 0", param="prompt")
     elif all(type(item) is int for item in prompt):
         prompts, tokens = [_ids_text(prompt)], len(prompt)
     else:
@@ -351,7 +377,7 @@ def read_completion(turn: Turn, data: dict[str, Any]) -> Ask:
             else:
                 raise ApiError(400, f"'prompt[{index}]' must be a string or an array of token ids", param="prompt")
     ask = Ask(
-        model=take(data, "model", (str,), turn.app.settings.names[0]),
+        model=model_of(turn, data),
         prompts=prompts,
         prompt_tokens=tokens,
         echo_text=prompts[0],

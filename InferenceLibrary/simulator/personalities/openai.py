@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.simulator.answers.generation import Generator
 from InferenceLibrary.simulator.answers.openai_answers import Chat, Completion
-from InferenceLibrary.simulator.answers.openai_requests import Ask, read_chat, read_completion, read_json, take
+from InferenceLibrary.simulator.answers.openai_requests import (
+    Ask,
+    check_ids,
+    is_strict,
+    model_of,
+    read_chat,
+    read_completion,
+    read_json,
+    take,
+)
 from InferenceLibrary.simulator.core.api_errors import ApiError, reference_error
 from InferenceLibrary.simulator.core.delivery import deliver
 from InferenceLibrary.simulator.core.draft import EVENT_STREAM, Draft
@@ -118,8 +127,10 @@ class OpenAI:
         from InferenceLibrary.simulator.answers.embeddings import embed
 
         data = self.body(turn)
-        model = take(data, "model", (str,), self.app.settings.names[0])
+        model = model_of(turn, data)
         self.check_model(Ask(model, [], 0))
+        if is_strict(turn):
+            check_ids(data.get("input"), "input")
         draft, turn.prompt_tokens = embed(data, self.app.settings, model)
         deliver(turn, draft)
 

@@ -17,7 +17,9 @@ from InferenceLibrary.simulator.answers.generation import Generator
 from InferenceLibrary.simulator.answers.openai_answers import Chat, Completion, Shape
 from InferenceLibrary.simulator.answers.openai_requests import (
     Ask,
+    check_ids,
     content_text,
+    model_of,
     read_chat,
     read_completion,
     read_json,
@@ -323,8 +325,9 @@ class OpenAIOnnx(OpenAI):
         from InferenceLibrary.simulator.answers.embeddings import embed
 
         data = self.body(turn)
-        model = take(data, "model", (str,), self.app.settings.names[0])
+        model = model_of(turn, data)
         self.check_model(Ask(model, [], 0))
+        check_ids(data.get("input"), "input")
         draft, turn.prompt_tokens = embed(data, self.app.settings, model, self.app.vector_model)
         deliver(turn, draft)
 

@@ -10,7 +10,9 @@ from simulator.faults.answers import TEXT
 
 def test_endless_stream_goes_on_until_the_client_leaves(simulator):
     simulator.control("POST", "/stats/reset")
-    body = json.dumps({"messages": [{"role": "user", "content": "a b"}], "stream": True, "max_tokens": 5}).encode()
+    body = json.dumps(
+        {"model": "fake-model", "messages": [{"role": "user", "content": "a b"}], "stream": True, "max_tokens": 5}
+    ).encode()
     head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nX-Inference-Fault: endless-stream:pause=1ms\r\n"
     with simulator.connect() as sock:
         sock.sendall(head + b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
@@ -50,7 +52,7 @@ def test_endless_line(simulator):
 
 
 def test_reset_is_a_reset(simulator):
-    body = json.dumps({"messages": [{"role": "user", "content": TEXT}], "stream": True}).encode()
+    body = json.dumps({"model": "fake-model", "messages": [{"role": "user", "content": TEXT}], "stream": True}).encode()
     head = (
         b"POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nX-Inference-Fault: cut-after-events:events=2,how=reset\r\n"
     )
@@ -94,7 +96,10 @@ def test_stuck_after_error(start_simulator):
     assert simulator.chat(model="other").status == 404
     with simulator.connect() as sock:
         sock.settimeout(0.3)
-        sock.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: t\r\nContent-Length: 14\r\n\r\n" + b'{"prompt":"a"}')
+        sock.sendall(
+            b"POST /v1/completions HTTP/1.1\r\nHost: t\r\nContent-Length: 35\r\n\r\n"
+            + b'{"model":"fake-model","prompt":"a"}'
+        )
         with pytest.raises(TimeoutError):
             sock.recv(1)
     assert simulator.control("DELETE", "/faults").status == 204
@@ -106,7 +111,10 @@ def test_first_request_hangs(start_simulator):
     assert simulator.request("GET", "/health").status == 200
     with simulator.connect() as sock:
         sock.settimeout(0.3)
-        sock.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: t\r\nContent-Length: 14\r\n\r\n" + b'{"prompt":"a"}')
+        sock.sendall(
+            b"POST /v1/completions HTTP/1.1\r\nHost: t\r\nContent-Length: 35\r\n\r\n"
+            + b'{"model":"fake-model","prompt":"a"}'
+        )
         with pytest.raises(TimeoutError):
             sock.recv(1)
     assert simulator.chat().status == 200

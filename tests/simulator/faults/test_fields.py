@@ -156,7 +156,7 @@ def _format(simulator, fault):
 
 
 def _any_type(simulator, fault):
-    body = b'{"messages":[{"role":"user","content":"x"}]}'
+    body = b'{"model":"fake-model","messages":[{"role":"user","content":"x"}]}'
     head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nConnection: close\r\nContent-Type: text/plain\r\n"
     tail = b"Content-Length: %d\r\n\r\n" % len(body) + body
     assert b" 200 " in simulator.raw(head + b"X-Inference-Fault: " + fault.encode() + b"\r\n" + tail)
