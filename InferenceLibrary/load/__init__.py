@@ -6,7 +6,7 @@ Ring 2: no Robot here. How to use it:
     from InferenceLibrary.load.requests import Kind, Prompts
     from InferenceLibrary.load.run import run
 
-    plan = LoadPlan("http://127.0.0.1:8000", Users(10), (Kind.chat(max_tokens=64),), requests=100, warmup=10)
+    plan = LoadPlan("http://127.0.0.1:8000", Users(10), (Kind.chat(model="m", max_tokens=64),), requests=100, warmup=10)
     result = run(plan)              # LoadResult; `run(plan, progress)` tells how far it is
     result.get("ttft_p99")          # seconds; figures.FIGURES with _p50, _mean, _max; or a name of result.totals
     result.distributions["ttft"]    # mean, median, p90, p95, p99, max, deviation, count, bootstrap intervals

@@ -163,7 +163,10 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
 @needs_openssl
 def test_a_load_goes_by_tls(secure: tuple[str, Path]) -> None:
     url, certificate = secure
-    kinds = (Kind.chat(max_tokens=6), Kind.chat(name="whole", stream=False, max_tokens=6))
+    kinds = (
+        Kind.chat(model="fake-model", max_tokens=6),
+        Kind.chat(model="fake-model", name="whole", stream=False, max_tokens=6),
+    )
     found = run(LoadPlan(url, Users(4), kinds, requests=40, route=Route(ca_file=certificate)))
     assert found.failures == 0, found.errors
     assert all(one.broken == [] for one in found.records)

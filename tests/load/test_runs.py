@@ -33,7 +33,7 @@ from InferenceLibrary.load.run import InterruptedLoad, Progress, run
 from InferenceLibrary.load.sweep import SweepStep, knee, sweep
 
 FIRST, GAP = 0.03, 0.005
-CHAT = Kind.chat(max_tokens=12)
+CHAT = Kind.chat(model="fake-model", max_tokens=12)
 
 
 @contextlib.contextmanager
@@ -61,7 +61,10 @@ def slow_url() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def result(url: str) -> LoadResult:
-    kinds = (Kind.chat(max_tokens=12), Kind.chat(name="whole", stream=False, max_tokens=12))
+    kinds = (
+        Kind.chat(model="fake-model", max_tokens=12),
+        Kind.chat(model="fake-model", name="whole", stream=False, max_tokens=12),
+    )
     return run(LoadPlan(url, Users(4), kinds, Prompts(tokens=8), requests=40, warmup=4, seed=3))
 
 
@@ -132,7 +135,7 @@ def _until(times: Iterator[float], end: float) -> list[float]:
 
 
 def test_a_trace_is_replayed_and_answers_belong_to_their_requests(url: str) -> None:
-    kind = Kind.chat(max_tokens=40, expect_prompt=True)
+    kind = Kind.chat(model="fake-model", max_tokens=40, expect_prompt=True)
     found = run(LoadPlan(url, Replay((0, 0, 0.05, 0.05)), (kind,), Prompts(tokens=5)))
     assert [one.scheduled for one in found.records] == pytest.approx([0, 0, 0.05, 0.05])
     assert found.failures == 0, found.errors

@@ -24,7 +24,7 @@ from InferenceLibrary.load.requests import Kind, Prompts
 from InferenceLibrary.load.result import LoadResult, WorkerFacts
 from InferenceLibrary.load.run import run
 
-CHAT = Kind.chat(max_tokens=4)
+CHAT = Kind.chat(model="fake-model", max_tokens=4)
 FACTS = WorkerFacts(1.0, 10.0, [0.0001], [0.0001], 1, [], 0, 0, None, 1)
 
 
