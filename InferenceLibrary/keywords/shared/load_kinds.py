@@ -96,7 +96,7 @@ def _check(item: Mapping[str, Any], number: int) -> None:
         raise MonitorError(
             describe(
                 f"Kind {number} of the load is half a request of its own",
-                expected='both, such as "path": "/v1/embeddings", "body": {"input": "{prompt}"}',
+                expected='both, such as "path": "/v1/embeddings", "body": {"model": "my-model", "input": "{prompt}"}',
                 got=", ".join(key for key in ("path", "body") if key in item),
             )
         )
