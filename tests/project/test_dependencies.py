@@ -59,6 +59,8 @@ def names(requirements: list[str]) -> set[str]:
     return found
 
 
+APART = ROOT / "tests" / "clients" / "python"
+"""Programs that run in an environment of their own, with versions of their own."""
 CORE = names(PROJECT["project"]["dependencies"])
 OPTIONAL = set().union(*(names(needed) for needed in EXTRAS.values()))
 DEVELOPMENT = names(PROJECT["dependency-groups"]["dev"])
@@ -84,6 +86,8 @@ def foreign(folder: Path) -> dict[str, Path]:
     """Modules from other distributions, each with a source that imports it."""
     found: dict[str, Path] = {}
     for path in sorted(folder.rglob("*.py")):
+        if path.is_relative_to(APART):
+            continue
         for name in modules_of(path.read_text(encoding="utf-8")) - OWN - sys.stdlib_module_names:
             # The guard runs without the package, beside its modules.
             if not path.with_name(f"{name}.py").is_file():

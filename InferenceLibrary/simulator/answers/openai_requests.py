@@ -189,7 +189,7 @@ def model_of(turn: Turn, data: dict[str, Any]) -> str:
     """Return the model that is asked for: the first that is served, where the request names none and need not.
 
     Raises:
-        ApiError: 400, it is no text, or missing where the reference needs it.
+        ApiError: 400, it is not a text, or it is missing where the reference needs it.
     """
     name: str = take(data, "model", (str,), _MISSING if is_strict(turn) else turn.app.settings.names[0])
     return name
