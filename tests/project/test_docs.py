@@ -27,6 +27,8 @@ PAGES = [
 ]
 SPAN = re.compile(r"`([^`\n]+)`")
 TITLE = re.compile(r"[A-Z][a-z]+(?: [A-Z][A-Za-z]*)+")
+BUSY = {"Times Of One User": "something held them back", "Many Users At Once": "cannot be trusted"}
+"""What the two tests that measure say on a machine that is busy, and are right; no other may fail."""
 OF_OTHERS = {"POST On Session", "Should Be Equal As Integers"}
 
 
@@ -39,10 +41,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> InnerRun:
 
 def test_the_suites_of_all_guides_pass_and_leave_nothing(run: InnerRun) -> None:
     failed = {name: test.message for name, test in run.tests.items() if test.status != "PASS"}
-    # On a machine that is busy the load says that it cannot be trusted, the measurement that answers came in one piece;
-    # both are right.
-    told = re.compile("cannot be trusted|something held them back")
-    assert {name: message for name, message in failed.items() if not told.search(message)} == {}
+    assert {name: message for name, message in failed.items() if name not in BUSY or BUSY[name] not in message} == {}
     assert len(run.tests) >= 14
     assert run.leftovers == []
 

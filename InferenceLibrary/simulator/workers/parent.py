@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,7 @@ from InferenceLibrary.simulator.server import announce, bind, url_of, warn
 from InferenceLibrary.simulator.workers.counts import SharedCounts
 from InferenceLibrary.simulator.workers.gathering import METRICS, one_of
 from InferenceLibrary.simulator.workers.link import Answered, Link, LinkBroken
-from InferenceLibrary.simulator.workers.worker import SHARED, Worker, give
+from InferenceLibrary.simulator.workers.worker import SHARED, Watched, Worker, give
 
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.turn import Handler, Turn
@@ -113,7 +112,7 @@ class Workers:
             own = App(Settings(record_requests=0), timers, lambda _text, _path: [])
             paths = {path: {"POST": self._gather, "GET": self._gather} for path in SHARED}
             own.personality = _Speaker({**paths, "/metrics": {"GET": self._gather_metrics}})
-            connection = _FromWorker(own, lambda child=child: self._lost(child))  # type: ignore[misc]
+            connection = Watched(own, lambda child=child: self._lost(child))  # type: ignore[misc]
             accept = self._loop.connect_accepted_socket
             self._loop.run_until_complete(accept(lambda connection=connection: connection, child.asks))  # type: ignore[misc]
 
@@ -234,20 +233,6 @@ class _Speaker:
 
     def before(self, _turn: Turn) -> bool:
         return False
-
-
-class _FromWorker(Connection):
-    """The connection on which a worker asks."""
-
-    __slots__ = ("_lost",)
-
-    def __init__(self, app: App, lost: Callable[[], None]) -> None:
-        super().__init__(app)
-        self._lost = lost
-
-    def connection_lost(self, error: Exception | None) -> None:
-        super().connection_lost(error)
-        self._lost()
 
 
 def _send(child: Child, number: int) -> None:

@@ -76,7 +76,7 @@ class Worker(Server):
 
     def _tell(self, sock: socket.socket, tls: Any) -> None:
         create = self.loop.connect_accepted_socket
-        self.loop.run_until_complete(create(lambda: _FromParent(self._inside, self._orphaned), self._obeys))
+        self.loop.run_until_complete(create(lambda: Watched(self._inside, self._orphaned), self._obeys))
 
     def _orphaned(self) -> None:
         """The parent is gone: nobody could tell what this process counts."""
@@ -128,8 +128,8 @@ class Inside(Control):
         deliver(turn, Draft(body=as_json(found.families(), fake=found.fake is not None)))
 
 
-class _FromParent(Connection):
-    """The connection on which the parent asks."""
+class Watched(Connection):
+    """The connection on which the other side of a pair asks; it tells when that side is lost."""
 
     __slots__ = ("_lost",)
 

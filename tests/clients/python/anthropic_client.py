@@ -5,7 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import anthropic
-from playing import MESSAGES, MODEL, SCHEMA, SLOW, URL, cancel, cancelled, fault, play, released, running, waited
+from playing import (
+    MESSAGES,
+    MODEL,
+    SCHEMA,
+    SLOW,
+    URL,
+    broken,
+    cancel,
+    cancelled,
+    fault,
+    play,
+    released,
+    running,
+    waited,
+)
 from pydantic import BaseModel
 
 TOOL = {"name": "get_weather", "input_schema": SCHEMA}
@@ -79,20 +93,7 @@ def cancelled_call() -> str:
     return cancelled(call)
 
 
-FAULTS = {
-    "closed": "close-before-status",
-    "reset": "close-before-status:how=reset",
-    "body cut": "cut-after-events",
-    "401": "status:code=401",
-    "403": "status:code=403",
-    "409": "status:code=409",
-    "413": "status:code=413",
-    "422": "status:code=422",
-    "429": "status:code=429",
-    "500": "status:code=500",
-    "503": "status:code=503",
-    "529": "status:code=529",
-}
+FAULTS = broken(401, 403, 409, 413, 422, 429, 500, 503, 529)
 STREAM_FAULTS = {
     "stream cut": "cut-after-events:events=4",
     "stream reset": "cut-after-events:events=4,how=reset",

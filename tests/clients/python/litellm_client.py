@@ -10,7 +10,21 @@ from typing import Any
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
 import litellm
-from playing import MESSAGES, MODEL, SCHEMA, SLOW, URL, cancel, cancelled, fault, play, released, running, waited
+from playing import (
+    MESSAGES,
+    MODEL,
+    SCHEMA,
+    SLOW,
+    URL,
+    broken,
+    cancel,
+    cancelled,
+    fault,
+    play,
+    released,
+    running,
+    waited,
+)
 from pydantic import BaseModel
 
 litellm.suppress_debug_info = True
@@ -79,17 +93,7 @@ def cancelled_call() -> str:
     return cancelled(call)
 
 
-FAULTS = {
-    "closed": "close-before-status",
-    "reset": "close-before-status:how=reset",
-    "body cut": "cut-after-events",
-    "401": "status:code=401",
-    "403": "status:code=403",
-    "422": "status:code=422",
-    "429": "status:code=429",
-    "500": "status:code=500",
-    "503": "status:code=503",
-}
+FAULTS = broken(401, 403, 422, 429, 500, 503)
 STREAM_FAULTS = {
     "stream cut": "cut-after-events:events=2",
     "stream reset": "cut-after-events:events=2,how=reset",

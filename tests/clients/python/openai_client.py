@@ -6,7 +6,21 @@ import json
 from typing import Any
 
 import openai
-from playing import MESSAGES, MODEL, SCHEMA, SLOW, URL, cancel, cancelled, fault, play, released, running, waited
+from playing import (
+    MESSAGES,
+    MODEL,
+    SCHEMA,
+    SLOW,
+    URL,
+    broken,
+    cancel,
+    cancelled,
+    fault,
+    play,
+    released,
+    running,
+    waited,
+)
 from pydantic import BaseModel
 
 TOOL = {"type": "function", "function": {"name": "get_weather", "parameters": SCHEMA}}
@@ -108,18 +122,7 @@ def cancelled_call() -> str:
     return cancelled(ask)
 
 
-FAULTS = {
-    "closed": "close-before-status",
-    "reset": "close-before-status:how=reset",
-    "body cut": "cut-after-events",
-    "401": "status:code=401",
-    "403": "status:code=403",
-    "409": "status:code=409",
-    "422": "status:code=422",
-    "429": "status:code=429",
-    "500": "status:code=500",
-    "503": "status:code=503",
-}
+FAULTS = broken(401, 403, 409, 422, 429, 500, 503)
 STREAM_FAULTS = {
     "stream cut": "cut-after-events:events=2",
     "stream reset": "cut-after-events:events=2,how=reset",

@@ -28,6 +28,16 @@ def fault(name: str) -> dict[str, str]:
     return {"X-Inference-Fault": name}
 
 
+def broken(*statuses: int) -> dict[str, str]:
+    """Return the faults of whole answers by the names of their cases, with a refusal for each status."""
+    return {
+        "closed": "close-before-status",
+        "reset": "close-before-status:how=reset",
+        "body cut": "cut-after-events",
+        **{str(status): f"status:code={status}" for status in statuses},
+    }
+
+
 def error_text(error: BaseException) -> str:
     """Return the class of an error and, where it has one, its status."""
     status = getattr(error, "status_code", None)
