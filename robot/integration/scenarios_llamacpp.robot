@@ -89,5 +89,8 @@ A Key Opens What Is Locked
     ${server} =    Start Server    simulator    arguments=--api-key=key-of-a-test
     Connect To Server    ${server.base_url}    api_key=${KEY}
     Route Should Need A Key    GET    /v1/models
-    Route Should Need A Key    POST    /v1/chat/completions    {"model": "fake-model", "messages": [{"role": "user", "content": "Hi"}]}
+    Route Should Need A Key
+    ...    POST
+    ...    /v1/chat/completions
+    ...    {"model": "fake-model", "messages": [{"role": "user", "content": "Hi"}]}
     Send Request    GET    /health    api_key=none    expected_status=200

@@ -49,7 +49,10 @@ A Response Is Awaited And Cancelled
 
 A Route Needs A Key
     Start Locked Server
-    Route Should Need A Key    POST    /v1/chat/completions    {"model": "fake-model", "messages": [{"role": "user", "content": "Hi"}]}
+    Route Should Need A Key
+    ...    POST
+    ...    /v1/chat/completions
+    ...    {"model": "fake-model", "messages": [{"role": "user", "content": "Hi"}]}
 
 A Model Is Loaded In Time
     Start Server    service    loaded_models=none    alias=models
