@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from array import array
 from collections import Counter
@@ -150,20 +151,31 @@ def summary_cost() -> tuple[float, float]:
     return took, more + before
 
 
-def monitor_cost(samples: int = 40) -> float:
-    """Return the CPU seconds of one sample of the memory of a process, a tenth of a second after the one before.
+def monitor_cost(seconds: float = 5.0, interval: float = 0.1) -> float:
+    """Return the CPU seconds a second of a monitor of one process, above those of a thread that only wakes as often.
 
-    Samples that look for new processes or read PSS, each limited to a share of the time by itself, are not meant.
+    What waking costs is the machine's: both run at the same time.
     """
-    from InferenceLibrary.monitor.linux import ProcTree
+    from InferenceLibrary.monitor.grid import Halt, on_grid
+    from InferenceLibrary.monitor.memory import MemoryMonitor
 
-    tree = ProcTree(os.getpid())
-    tree.sample()
-    spent: list[float] = []
-    for _ in range(samples):
-        before = time.thread_time()
-        tree.sample()
-        spent.append(time.thread_time() - before)
-        time.sleep(0.1)
-    tree.close()
-    return statistics.median(spent)
+    watched = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True)
+    stop, monitor = Halt(), MemoryMonitor("watched", watched.pid, interval)
+    monitor.start()
+    waker = threading.Thread(target=on_grid, args=(stop, time.monotonic(), interval, lambda: True))
+    waker.start()
+    assert monitor.thread is not None
+    assert monitor.thread.ident is not None
+    assert waker.ident is not None
+    clocks = [time.pthread_getcpuclockid(one) for one in (monitor.thread.ident, waker.ident)]
+    time.sleep(1)
+    before = [time.clock_gettime(one) for one in clocks]
+    time.sleep(seconds)
+    after = [time.clock_gettime(one) for one in clocks]
+    stop.set()
+    waker.join()
+    record = monitor.stop()
+    assert record.count >= seconds / interval, record
+    watched.communicate(b"\n")
+    whole, waking = [(late - early) / seconds for early, late in zip(before, after, strict=True)]
+    return whole - waking

@@ -55,9 +55,10 @@ class MonitorKeywords(KeywordGroup):
     ) -> int:
         """Begin to watch the memory of a server's whole process tree, in the background.
 
-        RSS is read at every interval. PSS and USS cost the server more, so they are read at most 1 % of the time; the
-        last sample has them always. With an NVIDIA GPU and `nvidia-ml-py`, the GPU memory that the processes hold is
-        read too. The monitor ends with the test or suite that started it.
+        RSS is read at every interval. PSS and USS cost the server more, so they are read in the first and the last
+        sample, after that when RSS has changed by a 64th, and seldom while it has not. With an NVIDIA GPU and
+        `nvidia-ml-py`, the GPU memory that the processes hold is read too. The monitor ends with the test
+        or suite that started it.
 
         Args:
             server: Alias, handle or object; None for the current one. It must have been started by this library.

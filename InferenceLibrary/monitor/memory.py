@@ -11,7 +11,7 @@ from typing import Protocol
 
 from InferenceLibrary.errors import MonitorError, describe
 from InferenceLibrary.monitor.gpu import GpuMemory, open_gpus
-from InferenceLibrary.monitor.grid import on_grid
+from InferenceLibrary.monitor.grid import Halt, on_grid
 from InferenceLibrary.monitor.memory_record import MemoryRecord, MemorySample
 
 SHORTEST_INTERVAL = 0.01
@@ -24,6 +24,12 @@ _GPU_INTERVAL = 0.2
 
 class ProcessTree(Protocol):
     """A source of samples."""
+
+    def note(self) -> bool:
+        """Read the memory of this moment, where that costs less than a sample; false: take one."""
+
+    def noted(self) -> list[MemorySample]:
+        """Return the samples of what was noted since the last time."""
 
     def sample(self) -> MemorySample | None:
         """Return the memory now, None when the tree is gone."""
@@ -84,10 +90,10 @@ class MemoryMonitor:
         self._tree = tree or process_tree(pid)
         self._gpus: GpuMemory | None = None
         self._next_gpus = 0.0
-        self._stop = threading.Event()
+        self._stop = Halt()
         self._lock = threading.Lock()
         self._problem: Exception | None = None
-        self._thread: threading.Thread | None = None
+        self.thread: threading.Thread | None = None
         self.record = MemoryRecord(name=name, interval=interval, started=time.monotonic())
 
     def start(self) -> None:
@@ -103,8 +109,8 @@ class MemoryMonitor:
             raise MonitorError(
                 describe(f"Process {self.pid} of '{self.name}' cannot be watched", expected="a process", got="none")
             )
-        self._thread = threading.Thread(target=self._watch, name=f"memory-monitor-{self.pid}", daemon=True)
-        self._thread.start()
+        self.thread = threading.Thread(target=self._watch, name=f"memory-monitor-{self.pid}", daemon=True)
+        self.thread.start()
 
     def stop(self) -> MemoryRecord:
         """Take the last sample, end the thread and return the record. A second call returns the same record.
@@ -146,8 +152,8 @@ class MemoryMonitor:
         if self.record.ended is not None:
             return
         self._stop.set()
-        if self._thread is not None:
-            self._thread.join(5)
+        if self.thread is not None:
+            self.thread.join(5)
         with self._lock:
             if self.record.process_ended is None and self._problem is None:
                 self._tree.measure_shares_next()
@@ -164,6 +170,9 @@ class MemoryMonitor:
             if self._stop.is_set():
                 return False
             try:
+                # What GPUs hold is asked each time.
+                if self._gpus is None and self._tree.note():
+                    return True
                 if not self._take():
                     self.record.process_ended = time.monotonic() - self.record.started
                     return False
@@ -174,6 +183,8 @@ class MemoryMonitor:
 
     def _take(self) -> bool:
         sample = self._tree.sample()
+        for noted in self._tree.noted():
+            self.record.add(noted)
         if sample is None:
             return False
         if self._gpus is not None:

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Literal
 
 from InferenceLibrary.errors import InferenceError, MonitorError, describe
-from InferenceLibrary.monitor.grid import on_grid
+from InferenceLibrary.monitor.grid import Halt, on_grid
 from InferenceLibrary.protocol.prometheus import Metrics
 
 SHORTEST_INTERVAL = 0.05
@@ -148,7 +148,7 @@ class MetricsMonitor:
         self.name = name
         self.chosen = tuple(names)
         self._read = read
-        self._stop = threading.Event()
+        self._stop = Halt()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self.record = MetricsRecord(name, interval, self.chosen, time.monotonic())

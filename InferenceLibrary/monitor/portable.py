@@ -34,6 +34,14 @@ class PsutilTree:
         with contextlib.suppress(psutil.NoSuchProcess):
             self._members[pid] = psutil.Process(pid)
 
+    def note(self) -> bool:
+        """Each look costs as much as a sample."""
+        return False
+
+    def noted(self) -> list[MemorySample]:
+        """Nothing is noted."""
+        return []
+
     def sample(self) -> MemorySample | None:
         """Return the memory now, None when nothing of the tree is left."""
         now = time.monotonic()

@@ -10,7 +10,6 @@ import textwrap
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -203,6 +202,12 @@ class Scripted:
         self._steps = iter(steps)
         self.closed = 0
 
+    def note(self) -> bool:
+        return False
+
+    def noted(self) -> list[MemorySample]:
+        return []
+
     def sample(self) -> MemorySample | None:
         step = next(self._steps, MemorySample(time.monotonic(), 1, 5))
         if isinstance(step, Exception):
@@ -275,24 +280,49 @@ names = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\x00\n
 @linux_only
 @given(names, st.integers(1, 9999), st.integers(1, 9999), st.integers(0, 10**12))
 def test_any_process_name_is_read_past(name: str, parent: int, session: int, started: int) -> None:
-    folder = Path("/nonexistent")
-
-    class Proc(ProcTree):
-        pass
-
-    tree = Proc(1, folder)
     rest = ["S", str(parent), "1", str(session), *["0"] * 15, str(started), "0", "0"]
-    text = f"7 ({name}) {' '.join(rest)}\n".encode()
 
-    class Fake:
-        def __truediv__(self, _part: str) -> Fake:
-            return self
+    class Stat:
+        def read(self) -> bytes:
+            return f"7 ({name}) {' '.join(rest)}\n".encode()
 
-        def read_bytes(self) -> bytes:
-            return text
+    assert ProcTree._facts(Stat()) == (parent, session, started, 0, 0)  # type: ignore[arg-type]
 
-    tree._proc = Fake()  # type: ignore[assignment]
-    assert tree._stat(7) == (parent, session, started, 0, 0)
+
+@linux_only
+def test_what_begins_later_belongs_to_the_tree_and_its_threads_do_not() -> None:
+    process = spawn(
+        """
+        import subprocess, sys, threading
+        child = "import sys, threading; threading.Thread(target=sys.stdin.read).start(); print(1, flush=True)"
+        print("alone", flush=True); sys.stdin.readline()
+        started = subprocess.Popen([sys.executable, "-c", child], stdin=subprocess.PIPE)
+        sys.stdin.read(); started.communicate()
+        """
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdout.readline()
+    tree = ProcTree(process.pid)
+    first = tree.sample()
+    assert first is not None
+    assert first.processes == 1
+    assert tree.note()
+    process.stdin.write(b"\n")
+    process.stdin.flush()
+    process.stdout.readline()
+    tree.measure_shares_next()
+    assert not tree.note(), "a sample is due"
+    second = tree.sample()
+    assert second is not None
+    assert second.processes == 2
+    assert second.usage is not None
+    assert second.usage.threads == 3
+    assert not tree.note(), "two processes"
+    end(process)
+    assert wait_until(lambda: tree.sample() is None, 60)
+    assert len(tree.noted()) == 1
+    tree.close()
 
 
 def test_portable_reader_follows_children() -> None:
@@ -383,7 +413,7 @@ def test_sampling_costs_less_than_psutil() -> None:
     rounds: dict[str, float] = {"ours": 0.0, "psutil": 0.0}
     for name in itertools.islice(itertools.cycle(rounds), 20):
         begun = time.thread_time()
-        for _ in range(20):
+        for _ in range(5):
             if name == "ours":
                 ours.sample()
             else:

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.errors import MonitorError
 from InferenceLibrary.monitor import memory_record
 from InferenceLibrary.monitor.linux import ProcTree
@@ -106,3 +107,34 @@ def test_merged_samples_keep_their_use(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(record.samples) <= 8
     assert [share for _, share in record.cpu_shares()] == pytest.approx([0.5] * len(record.cpu_shares()))
     assert record.used("cpu") == pytest.approx(0.5, rel=0.1)
+
+
+@linux_only
+def test_pss_is_read_anew_when_the_memory_has_changed() -> None:
+    code = "import sys; print(1, flush=True); sys.stdin.readline(); b = b'x' * 40_000_000; sys.stdin.read()"
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdout.readline()
+    tree = ProcTree(process.pid)
+    first = tree.sample()
+    assert first is not None
+    assert first.pss is not None
+    tree._next_pss = float("inf")
+    tree._next_pss_moved = 0.0
+    steady = tree.sample()
+    assert steady is not None
+    assert steady.pss is None
+    process.stdin.write(b"\n")
+    process.stdin.flush()
+    grown: list[int] = []
+
+    def told() -> bool:
+        sample = tree.sample()
+        if sample is not None and sample.pss is not None:
+            grown.append(sample.pss)
+        return bool(grown) and grown[-1] > first.pss + 30_000_000
+
+    assert wait_until(told, 60), grown
+    tree.close()
+    process.communicate(timeout=10)
