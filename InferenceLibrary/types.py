@@ -9,13 +9,42 @@ import math
 import warnings
 from datetime import timedelta
 from string import ascii_letters
-from typing import Any
+from typing import Any, Literal
 
 from robot.api.types import Secret
 from robot.utils import timestr_to_secs
 
 from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.client.streams import Stream
+
+ProfileName = Literal[
+    "api-router",
+    "gateway",
+    "inference-service",
+    "kubectl-port-forward",
+    "litellm",
+    "llama-cpp-python",
+    "llama.cpp",
+    "llm-d-inference-sim",
+    "llm-gateway",
+    "mistralrs",
+    "mistralrs-server",
+    "ollama",
+    "openai",
+    "router",
+    "service",
+    "sglang",
+    "simulator",
+    "simulator-mistralrs",
+    "simulator-mistralrs-server",
+    "simulator-onnx",
+    "tgi",
+    "transformers",
+    "vllm",
+    "worker",
+    "worker-orcd",
+]
+"""The profiles that come with the library, which editors complete. Beside it a keyword takes any text: a path."""
 
 
 class JsonObject(dict[str, Any]):

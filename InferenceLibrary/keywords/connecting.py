@@ -14,7 +14,7 @@ from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.errors import CheckFailure, RequestError, ServerError, describe
 from InferenceLibrary.keywords.shared.arguments import plain, plain_mapping
 from InferenceLibrary.keywords.shared.base import KeywordGroup
-from InferenceLibrary.types import JsonObject
+from InferenceLibrary.types import JsonObject, ProfileName
 
 if TYPE_CHECKING:
     from InferenceLibrary.deadline import Deadline
@@ -34,7 +34,7 @@ class ConnectionKeywords(KeywordGroup):
         model: str | None = None,
         api_key: Secret | None = None,
         headers: JsonObject = JsonObject(),  # noqa: B008 - read, never changed
-        profile: str = "openai",
+        profile: ProfileName | str = "openai",
         check: bool = True,
         verify: bool = True,
         ca_file: Path | None = None,

@@ -16,7 +16,7 @@ from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.errors import InferenceError, ServerError, describe
 from InferenceLibrary.keywords.shared.arguments import plain, plain_mapping, revealed
 from InferenceLibrary.keywords.shared.base import KeywordGroup
-from InferenceLibrary.types import JsonObject, ReadyChecks, Texts, seconds, to_texts
+from InferenceLibrary.types import JsonObject, ProfileName, ReadyChecks, Texts, seconds, to_texts
 
 if TYPE_CHECKING:
     from InferenceLibrary.containers.container import Container
@@ -69,7 +69,7 @@ class ContainerKeywords(KeywordGroup):
         gpus: str | None = None,
         health: str | None = None,
         alias: str | None = None,
-        profile: str = "openai",
+        profile: ProfileName | str = "openai",
         model: str | None = None,
         wait_for: Literal["profile", "health", "chat", "completion"] = "profile",
         timeout: timedelta | None = None,
@@ -174,7 +174,7 @@ class ContainerKeywords(KeywordGroup):
         environment: JsonObject = JsonObject(),  # noqa: B008 - read, never changed
         health: str | None = None,
         alias: str | None = None,
-        profile: str = "openai",
+        profile: ProfileName | str = "openai",
         model: str | None = None,
         wait_for: Literal["profile", "health", "chat", "completion"] = "profile",
         timeout: timedelta | None = None,

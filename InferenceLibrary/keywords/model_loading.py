@@ -17,7 +17,7 @@ from InferenceLibrary.keywords.models import Format, path_of
 from InferenceLibrary.keywords.shared.arguments import plain, plain_mapping, revealed
 from InferenceLibrary.keywords.shared.base import KeywordGroup
 from InferenceLibrary.programs.result import RunResult
-from InferenceLibrary.types import JsonObject, Texts
+from InferenceLibrary.types import JsonObject, ProfileName, Texts
 
 if TYPE_CHECKING:
     from InferenceLibrary.servers.loading import Loader
@@ -35,7 +35,7 @@ class ModelLoadingKeywords(KeywordGroup):
     def use_model_program(
         self,
         *,
-        profile: str | None = None,
+        profile: ProfileName | str | None = None,
         command: Texts = _NONE,
         options: JsonObject = _NO_OPTIONS,
     ) -> str:
@@ -81,7 +81,7 @@ class ModelLoadingKeywords(KeywordGroup):
         self,
         model: Any,
         *,
-        profile: str | None = None,
+        profile: ProfileName | str | None = None,
         command: Texts = _NONE,
         options: JsonObject = _NO_OPTIONS,
         matching: str | None = None,
@@ -133,7 +133,7 @@ class ModelLoadingKeywords(KeywordGroup):
         self,
         model: Any,
         *,
-        profile: str | None = None,
+        profile: ProfileName | str | None = None,
         command: Texts = _NONE,
         options: JsonObject = _NO_OPTIONS,
         exit_code: int | None = None,
@@ -235,7 +235,7 @@ class ModelLoadingKeywords(KeywordGroup):
         self,
         format: Format,  # noqa: A002 - the word of the field
         *,
-        profile: str | None = None,
+        profile: ProfileName | str | None = None,
     ) -> None:
         """Skip the test when the program takes no models of a format, with its profile's reason.
 

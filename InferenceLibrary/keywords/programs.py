@@ -16,7 +16,7 @@ from InferenceLibrary.keywords.shared.arguments import command_of, plain, plain_
 from InferenceLibrary.keywords.shared.assertions import check_number, check_text
 from InferenceLibrary.keywords.shared.base import KeywordGroup
 from InferenceLibrary.programs.result import RunResult
-from InferenceLibrary.types import JsonObject, seconds
+from InferenceLibrary.types import JsonObject, ProfileName, seconds
 
 if TYPE_CHECKING:
     from InferenceLibrary.programs.checks import ProgramUnderTest
@@ -34,7 +34,7 @@ class ProgramKeywords(KeywordGroup):
     def use_program(
         self,
         *command: Any,
-        profile: str | None = None,
+        profile: ProfileName | str | None = None,
         version_arguments: list[str] | None = None,
         version_stream: OutputStream = "stdout",
         version_pattern: str | None = None,

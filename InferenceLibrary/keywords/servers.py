@@ -14,7 +14,7 @@ from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.errors import CheckFailure, ServerError, describe
 from InferenceLibrary.keywords.connecting import ConnectionKeywords
 from InferenceLibrary.keywords.shared.arguments import plain, plain_mapping, revealed
-from InferenceLibrary.types import JsonObject, ReadyChecks, Texts, seconds
+from InferenceLibrary.types import JsonObject, ProfileName, ReadyChecks, Texts, seconds
 
 _START_ARGUMENTS = (
     "port",
@@ -37,7 +37,7 @@ class ServerKeywords(ConnectionKeywords):
     @keyword(tags=["server"])
     def start_server(
         self,
-        profile: str | Any,
+        profile: ProfileName | str | Any,
         *,
         port: int | None = None,
         alias: str | None = None,

@@ -20,7 +20,7 @@ from InferenceLibrary.keywords.shared.arguments import (
 from InferenceLibrary.keywords.shared.assertions import check_number
 from InferenceLibrary.keywords.shared.terminal_base import TerminalGroup, check_exit
 from InferenceLibrary.terminal.answer import TerminalAnswer
-from InferenceLibrary.types import JsonObject
+from InferenceLibrary.types import JsonObject, ProfileName
 
 if TYPE_CHECKING:
     from InferenceLibrary.terminal.chat import ChatStyle, ChatTerminal
@@ -35,7 +35,7 @@ class TerminalChatKeywords(TerminalGroup):
     def start_chat_terminal(
         self,
         *command: Any,
-        profile: str | None = None,
+        profile: ProfileName | str | None = None,
         options: JsonObject | None = None,
         arguments: list[str] | None = None,
         prompt: str | None = None,

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from InferenceLibrary.errors import ProfileError
 from InferenceLibrary.servers.command import build_command, filled
 from InferenceLibrary.servers.profile import SHIPPED, load_profile, profile_names
+from InferenceLibrary.types import ProfileName
 
 
 def test_the_shipped_profiles_are_found() -> None:
     assert {"simulator", "llama.cpp", "openai"} <= set(profile_names())
     assert len(profile_names()) == len(list(SHIPPED.iterdir()))
+
+
+def test_editors_complete_every_shipped_profile() -> None:
+    assert list(get_args(ProfileName)) == profile_names()
 
 
 @pytest.mark.parametrize("name", profile_names())
