@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import atexit
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from robot.api import logger
 from robot.api.deco import library
@@ -15,7 +16,6 @@ from robot.version import VERSION as ROBOT_VERSION
 
 from InferenceLibrary.client.limits import Limits
 from InferenceLibrary.context import Context, TestNotes
-from InferenceLibrary.heartbeat import Heartbeat
 from InferenceLibrary.keywords.answer_parts import AnswerPartKeywords
 from InferenceLibrary.keywords.answers import AnswerKeywords
 from InferenceLibrary.keywords.background_calls import BackgroundCallKeywords
@@ -27,7 +27,6 @@ from InferenceLibrary.keywords.containers import ContainerKeywords
 from InferenceLibrary.keywords.embeddings import EmbeddingKeywords
 from InferenceLibrary.keywords.expected_latencies import ExpectedLatencyKeywords
 from InferenceLibrary.keywords.failures import FailureKeywords
-from InferenceLibrary.keywords.gpu import GpuKeywords
 from InferenceLibrary.keywords.lifecycle import LifecycleKeywords
 from InferenceLibrary.keywords.load_comparisons import LoadComparisonKeywords
 from InferenceLibrary.keywords.loads import LoadKeywords
@@ -53,9 +52,6 @@ from InferenceLibrary.keywords.served import ServedKeywords
 from InferenceLibrary.keywords.server_logs import ServerLogKeywords, list_kept, mark_logs, tell_of_servers
 from InferenceLibrary.keywords.shared.argument_names import RefusedArguments, refusal
 from InferenceLibrary.keywords.shared.arguments import CONVERTERS as RESULT_CONVERTERS
-from InferenceLibrary.keywords.shared.light_converters import light
-from InferenceLibrary.keywords.shared.wire_types import CONVERTERS as WIRE_CONVERTERS
-from InferenceLibrary.keywords.shared.wire_types import Rules
 from InferenceLibrary.keywords.simulator_control import SimulatorControlKeywords
 from InferenceLibrary.keywords.skips import SkipKeywords
 from InferenceLibrary.keywords.stored_responses import StoredResponseKeywords
@@ -69,8 +65,11 @@ from InferenceLibrary.keywords.usages import UsageKeywords
 from InferenceLibrary.keywords.workers import CONVERTERS as JOB_CONVERTERS
 from InferenceLibrary.keywords.workers import WorkerKeywords
 from InferenceLibrary.log import ResultGuard
-from InferenceLibrary.types import CONVERTERS
+from InferenceLibrary.types import CONVERTERS, Rules, light
 from InferenceLibrary.version import __version__
+
+if TYPE_CHECKING:
+    from InferenceLibrary.heartbeat import Heartbeat
 
 DOC_FORMAT: Literal["MARKDOWN", "TEXT"] = "TEXT" if ROBOT_VERSION.startswith("7.4") else "MARKDOWN"
 """Robot Framework 7.4, the lowest version, does not know Markdown; its libdoc shows the same text as it stands."""
@@ -81,13 +80,12 @@ DOC_FORMAT: Literal["MARKDOWN", "TEXT"] = "TEXT" if ROBOT_VERSION.startswith("7.
     version=__version__,
     doc_format=DOC_FORMAT,
     listener="SELF",
-    converters=light(CONVERTERS | RESULT_CONVERTERS | CONTAINER_CONVERTERS | WIRE_CONVERTERS | JOB_CONVERTERS),
+    converters=light(CONVERTERS | RESULT_CONVERTERS | CONTAINER_CONVERTERS | JOB_CONVERTERS),
 )
 class InferenceLibrary(
     TargetKeywords,
     LifecycleKeywords,
     ServerLogKeywords,
-    GpuKeywords,
     ContainerKeywords,
     ChatKeywords,
     StreamKeywords,
@@ -222,11 +220,16 @@ class InferenceLibrary(
             rules=rules,
         )
         self._guard = ResultGuard(self.context, self.log)
-        self._heartbeat = Heartbeat(self.log.console, lambda: self.context.told_at)
         self._declared: dict[str, ArgumentSpec] = {}
         """Arguments of the keywords that were called, by name."""
         # A second Ctrl-C ends Robot without close().
         atexit.register(self.context.close)
+
+    @cached_property
+    def _heartbeat(self) -> Heartbeat:
+        from InferenceLibrary.heartbeat import Heartbeat
+
+        return Heartbeat(self.log.console, lambda: self.context.told_at)
 
     def start_suite(self, data: Any, result: Any) -> None:
         self._locate_output()

@@ -4,9 +4,11 @@ No `from __future__ import annotations` here: Robot needs real annotations of th
 """
 
 import ast
+import inspect
 import json
 import math
 import warnings
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from string import ascii_letters
 from typing import Any, Literal
@@ -16,6 +18,7 @@ from robot.utils import timestr_to_secs
 
 from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.client.streams import Stream
+from InferenceLibrary.protocol.statuses import Statuses, read_statuses
 
 ProfileName = Literal[
     "api-router",
@@ -263,6 +266,133 @@ def refuse_plain_secret(value: str, library: Any) -> Secret:
     raise ValueError("Expected a Robot secret, such as ${KEY: Secret}    %{MY_KEY}.")
 
 
+Rules = Literal["warn", "fail", "fail-should", "fail-tagged", "off"]
+"""How much broken rules of the wire count."""
+
+
+class Tools(list[dict[str, Any]]):
+    """The tools that a model may call.
+
+    Give a JSON array or list variable of functions, each with `name`, `description` and `parameters` (a JSON schema);
+    one function as a JSON object; or the whole form with `type` and `function`.
+    """
+
+
+class ToolChoice(str):
+    """Which tool a model shall call: `auto`, `none`, `required`, the name of one tool, or the object of the API."""
+
+    __slots__ = ()
+
+
+class ResponseFormat(dict[str, Any]):
+    """The form of an answer: `text`, `json_object`, a JSON schema, or the whole object with `type`."""
+
+
+def to_tools(value: str | list | dict) -> Tools:  # type: ignore[type-arg]
+    """Convert to tools.
+
+    Raises:
+        ValueError: It is not JSON, or an item has no name.
+    """
+    if isinstance(value, dict) or (isinstance(value, str) and value.lstrip().startswith("{")):
+        given = [to_json_object(value)]
+    else:
+        given = _items(value)
+    tools = Tools()
+    for index, item in enumerate(given):
+        tool = item if "function" in item else {"type": "function", "function": item}
+        if not isinstance(tool["function"], dict) or not tool["function"].get("name"):
+            raise ValueError(f'Expected tool {index} to be a function such as {{"name": "add"}}, got {item!r}.')
+        tools.append(dict(tool))
+    return tools
+
+
+def _items(value: Any) -> list[Any]:
+    import json
+
+    data = json.loads(value) if isinstance(value, str) else value
+    if not isinstance(data, list | tuple) or not all(isinstance(item, dict) for item in data):
+        raise ValueError(f"Expected a JSON array of functions, got {value!r}.")
+    return list(data)
+
+
+def to_tool_choice(value: str | dict) -> ToolChoice | dict[str, Any]:  # type: ignore[type-arg]
+    """Convert to a choice; an object, or its JSON text, is sent as it is.
+
+    Raises:
+        ValueError: It is empty, or looks like an object and is not JSON.
+    """
+    if isinstance(value, dict) or value.lstrip().startswith("{"):
+        return dict(to_json_object(value))
+    if not value.strip():
+        raise ValueError("Expected auto, none, required, the name of a tool or a JSON object, got an empty text.")
+    return ToolChoice(value)
+
+
+def to_response_format(value: str | dict) -> ResponseFormat:  # type: ignore[type-arg]
+    """Convert to a response format; a bare JSON schema is wrapped.
+
+    Raises:
+        ValueError: The text is neither one of the names nor a JSON object.
+    """
+    if isinstance(value, str) and value.strip() in {"text", "json_object"}:
+        return ResponseFormat(type=value.strip())
+    data = to_json_object(value)
+    if data.get("type") in {"text", "json_object", "json_schema", "json", "regex", "structural_tag"}:
+        return ResponseFormat(data)
+    schema = {"name": str(data.get("title") or "answer"), "schema": dict(data), "strict": True}
+    return ResponseFormat(type="json_schema", json_schema=schema)
+
+
+def to_statuses(value: str | int | list | tuple) -> Statuses:  # type: ignore[type-arg]
+    """Statuses of HTTP: `404`, a class `4xx`, several `400,422` or a list of them, `any`; `failure` is any failure."""
+    return read_statuses(value)
+
+
+_ONE_VALUE = inspect.Signature([inspect.Parameter("value", inspect.Parameter.POSITIONAL_ONLY)])
+
+
+def light(converters: Mapping[type, Any]) -> dict[type, Any]:
+    """Return the same converters in a form that is cheap to inspect; those that take the library too stay.
+
+    Robot Framework reads the signature and the types of every converter of a library anew at each call of a keyword
+    (`TestLibrary.converters`), which took longer than the call of a server. So it is given functions of one plain
+    argument, and the types that a converter takes are checked here.
+    """
+    return {
+        kind: converter if converter.__code__.co_argcount > 1 else _light(converter)
+        for kind, converter in converters.items()
+    }
+
+
+def _light(converter: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    accepted: tuple[type, ...] | None = None
+
+    def convert(value):  # type: ignore[no-untyped-def]  # annotations would be read at every call
+        nonlocal accepted
+        if accepted is None:
+            accepted = _accepted_by(converter)
+        if accepted and not isinstance(value, accepted):
+            # What is wanted instead is said in plain words: see `plain_words`.
+            raise ValueError
+        return converter(value)
+
+    convert.__doc__ = converter.__doc__
+    convert.__signature__ = _ONE_VALUE  # type: ignore[attr-defined]
+    return convert
+
+
+def _accepted_by(converter: Callable[[Any], Any]) -> tuple[type, ...]:
+    """Return the types that the first argument of a converter is annotated with; none: all."""
+    import typing
+
+    hints = typing.get_type_hints(converter)
+    hints.pop("return", None)
+    hint = next(iter(hints.values()), object)
+    kinds = tuple(typing.get_origin(kind) or kind for kind in typing.get_args(hint) or (hint,))
+    return () if object in kinds or Any in kinds else kinds
+
+
 CONVERTERS: dict[type, Any] = {
     Secret: refuse_plain_secret,
     JsonObject: to_json_object,
@@ -272,5 +402,9 @@ CONVERTERS: dict[type, Any] = {
     ReadyChecks: to_ready_checks,
     Reply: refuse_reply,
     Stream: refuse_stream,
+    Tools: to_tools,
+    ToolChoice: to_tool_choice,
+    ResponseFormat: to_response_format,
+    Statuses: to_statuses,
 }
-"""What the library registers at Robot Framework."""
+"""What the library registers at Robot Framework, made light."""

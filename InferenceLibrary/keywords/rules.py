@@ -10,9 +10,8 @@ from robot.api.deco import keyword
 from InferenceLibrary.context import Context
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.shared.base import KeywordGroup
-from InferenceLibrary.keywords.shared.wire_types import Rules
 from InferenceLibrary.log import Log
-from InferenceLibrary.types import Texts, to_texts
+from InferenceLibrary.types import Rules, Texts, to_texts
 
 
 class RuleKeywords(KeywordGroup):

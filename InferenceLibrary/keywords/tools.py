@@ -12,9 +12,8 @@ from InferenceLibrary.client.answers import Reply, shorten
 from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.keywords.shared.base import KeywordGroup
-from InferenceLibrary.keywords.shared.wire_types import Tools
 from InferenceLibrary.protocol.paths import MESSAGES, RESPONSES
-from InferenceLibrary.types import JsonObject, Messages
+from InferenceLibrary.types import JsonObject, Messages, Tools
 
 if TYPE_CHECKING:
     from InferenceLibrary.protocol.pieces import ToolCall

@@ -14,9 +14,8 @@ from typing import Any, Literal, TypeVar
 
 from robot.api.types import Secret
 
-from InferenceLibrary.keywords.shared.wire_types import ResponseFormat, Rules, ToolChoice, Tools
 from InferenceLibrary.protocol.statuses import Statuses
-from InferenceLibrary.types import JsonObject, Texts
+from InferenceLibrary.types import JsonObject, ResponseFormat, Rules, Texts, ToolChoice, Tools
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -1,4 +1,4 @@
-"""Argument types of calls: what texts and objects become."""
+"""Choices of tools: what texts and objects become in a request."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from InferenceLibrary.keywords.shared.wire_types import to_tool_choice
 from InferenceLibrary.protocol.paths import CHAT, MESSAGES
 from InferenceLibrary.protocol.requests import Question, body_for
+from InferenceLibrary.types import to_tool_choice
 
 ASKED: dict[str, Any] = {"type": "function", "function": {"name": "weather"}}
 

@@ -8,7 +8,7 @@ import pytest
 from robot.running.arguments.customconverters import CustomArgumentConverters
 
 from InferenceLibrary import InferenceLibrary
-from InferenceLibrary.keywords.shared.light_converters import light
+from InferenceLibrary.types import light
 
 
 def to_number(value: str | int) -> float:
