@@ -260,6 +260,18 @@ def fetch_sources(runner: Runner, work: Path) -> Path:
     return sources[0]
 
 
+def put_headers(folder: Path) -> None:
+    """Put the headers of others that llama.cpp vendors into a folder: modules of Go are shipped without them."""
+    work = folder.with_name(f"{folder.name}.sources")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    try:
+        sources = fetch_sources(Runner(work / "log", work), work)
+        shutil.copytree(sources / "vendor", folder, dirs_exist_ok=True)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
 def build(final: Path, jobs: int) -> None:
     """Build into a directory beside `final` and move it there when every binary has run once.
 
@@ -325,12 +337,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--check", action="store_true", help="only look: print the directory, or exit with 3")
     parser.add_argument("--jobs", type=int, default=0, help="compilers at once (default: one for each core)")
+    parser.add_argument("--headers", type=Path, metavar="DIR", help="only put the headers that it vendors into DIR")
     options = parser.parse_args(arguments)
     if options.jobs < 0:
         parser.error("--jobs must be 1 or more")
     jobs = options.jobs or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else options.jobs or 2
     final = cache_root() / build_name()
     try:
+        if options.headers:
+            put_headers(options.headers)
+            return 0
         if options.check and not is_complete(final):
             raise BuildError(f"not built yet. Hint: python {sys.argv[0]}", NOT_BUILT)
         if not is_complete(final):

@@ -135,7 +135,7 @@ def _read(output: Path, target: str, log: str, redact: Callable[[str], str]) -> 
     result = ExecutionResult(str(output))
     total = result.statistics.total
     failures = [
-        FailedTest(test=one.full_name, message=redact(one.message.partition("\n")[0]))
+        FailedTest(test=one.full_name, message=redact(first_line(one.message)))
         for one in result.suite.all_tests
         if one.failed
     ]
@@ -144,6 +144,12 @@ def _read(output: Path, target: str, log: str, redact: Callable[[str], str]) -> 
         target=target, passed=total.passed, failed=total.failed, skipped=total.skipped, failures=failures, log=log,
         error=error,
     )  # fmt: skip
+
+
+def first_line(message: str) -> str:
+    """Return the line that says what failed: where a setup of the suite did, its own beside."""
+    first, _, rest = message.partition("\n")
+    return f"{first} {rest.partition(chr(10))[0]}" if first.lower().endswith("setup failed:") else first
 
 
 def suites_code(results: Sequence[SuitesResult]) -> int:

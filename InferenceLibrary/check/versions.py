@@ -13,18 +13,22 @@ from InferenceLibrary.errors import RequestError
 def dialect_of(client: Client, wanted: str) -> Chosen:
     """Return the dialect that is asked for; without a version, the one for the version that the server tells.
 
+    Of a gateway its own version is found out, and what stands behind it is as it is asked for.
+
     Raises:
         ProfileError: There is none.
     """
     chosen = load_dialect(wanted)
-    if "@" in wanted or "+" in wanted or chosen.dialect.probe is None:
+    front, plus, behind = wanted.partition("+")
+    if "@" in front or chosen.dialect.probe is None:
         return chosen
     version = found_version(client, chosen.dialect.probe)
     if version is None:
-        return chosen._replace(notice=f"the version was not found out, {chosen.dialect.version} is assumed")
+        assumed = f"the version was not found out, {chosen.dialect.version} is assumed"
+        return chosen._replace(notice="; ".join(filter(None, (assumed, chosen.notice if plus else ""))))
     if not chosen.shipped:
         return chosen
-    return load_dialect(f"{wanted}@{version}")
+    return load_dialect(f"{front}@{version}{plus}{behind}")
 
 
 def found_version(client: Client, probe: VersionProbe) -> str | None:

@@ -243,6 +243,13 @@ class Client:
         """What each request to this server bears, the key included: for requests that others send."""
         return dict(self._request("GET", self.base_url, None, _PLAIN).headers)
 
+    @property
+    def given_headers(self) -> dict[str, str]:
+        """The headers and the login that were given for this server, without those of the client itself."""
+        login = f"Bearer {self.api_key}" if self.api_key else self._login
+        own = {} if login is None or "authorization" in map(str.lower, self.headers) else {"authorization": login}
+        return {**self.headers, **own}
+
     def _named(self, question: Question) -> Question:
         return question if question.model else question._replace(model=self.model)
 

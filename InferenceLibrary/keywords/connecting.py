@@ -293,7 +293,7 @@ def _probe(server: Any, health: Any, limit: float) -> str:
     from InferenceLibrary.servers.probes import judge_health, probe
 
     if server.client.route == Route() or health is None:
-        return probe(server.base_url, health, limit)
+        return probe(server.base_url, health, limit, server.client.given_headers)
     try:
         limits = server.client.limits.replace(total=limit)
         reply = server.client.send("GET", health.path, sending=ANY_STATUS._replace(limits=limits))

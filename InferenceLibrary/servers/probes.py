@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from urllib.parse import SplitResult, urlsplit
 
@@ -32,20 +32,21 @@ _WELL = {"ok", "healthy", "ready", "up", "running"}
 _FINAL_REFUSALS = {400, 401, 403, 404, 422}
 
 
-def probe(base_url: str, health: Health | None, limit: float = PROBE_TIMEOUT) -> str:
+def probe(base_url: str, health: Health | None, limit: float = PROBE_TIMEOUT, headers: Mapping[str, str] = {}) -> str:
     """Ask for the health. Over http.client, which costs no import.
 
     Args:
         base_url: The server's address.
         health: The request, and the answers that are accepted; None: a connection is enough.
         limit: Seconds that it may take.
+        headers: What else the request bears, such as the key: without it some gateways answer 500.
     """
     parts = urlsplit(base_url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     if health is None:
         return connects(parts.hostname or "", port, limit)
     try:
-        status, body = within(limit, partial(_ask_health, parts, port, health, limit))
+        status, body = within(limit, partial(_ask_health, parts, port, health, limit, headers))
     except (OSError, http.client.HTTPException, UnicodeError) as error:
         return reason(error, limit)
     return judge_health(health, status, body)
@@ -56,11 +57,13 @@ def share_of(budget: float) -> float:
     return max(min(PROBE_TIMEOUT, budget), _LEAST)
 
 
-def _ask_health(parts: SplitResult, port: int, health: Health, limit: float) -> tuple[int, bytes]:
+def _ask_health(
+    parts: SplitResult, port: int, health: Health, limit: float, headers: Mapping[str, str]
+) -> tuple[int, bytes]:
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "", port, timeout=limit)
     try:
-        connection.request("GET", parts.path.rstrip("/") + health.path, headers={"Connection": "close"})
+        connection.request("GET", parts.path.rstrip("/") + health.path, headers={**headers, "Connection": "close"})
         response = connection.getresponse()
         return response.status, b"" if "any" in health.bodies else response.read(_MOST_BODY)
     finally:

@@ -145,7 +145,7 @@ class Watch:
         budget = self._budget(HEALTHY)
 
         def healthy() -> bool:
-            last[0] = probe(client.base_url, health, share_of(budget.remaining))
+            last[0] = probe(client.base_url, health, share_of(budget.remaining), client.given_headers)
             return last[0] == OK
 
         expected = f"{' or '.join(map(str, health.statuses))} on GET {health.path}" if health else "a listening port"

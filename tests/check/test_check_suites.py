@@ -10,6 +10,7 @@ import pytest
 from check.odd_server import OddServer
 
 from InferenceLibrary.check import suites
+from InferenceLibrary.check.suites import first_line
 from InferenceLibrary.check.targets import CheckTarget
 from InferenceLibrary.cli import main
 from InferenceLibrary.report.check_results import SuitesResult, read_results
@@ -119,3 +120,17 @@ def test_suites_that_run_nothing_are_not_judged(server: OddServer, tmp_path: Pat
     code, found = checked(server, tmp_path, "--include", "no-such-tag")
     assert code == 2
     assert found.error.startswith("Robot Framework did not run the suites")
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        ("503 != 200\nThe answer: ...", "503 != 200"),
+        ("Parent suite setup failed:\nNobody answers.\nMore", "Parent suite setup failed: Nobody answers."),
+        ("Setup failed:\nNobody answers.", "Setup failed: Nobody answers."),
+        ("", ""),
+    ],
+    ids=["first", "of the suite", "of the test", "nothing"],
+)
+def test_a_failed_test_is_told_with_the_line_that_says_why(message: str, line: str) -> None:
+    assert first_line(message) == line

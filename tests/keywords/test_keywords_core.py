@@ -133,6 +133,19 @@ def test_a_server_that_is_far_has_its_time_to_answer(lib: InferenceLibrary, wire
     assert len(far.requests) == 3, "each asks once; the first looks for the model too"
 
 
+@pytest.mark.parametrize(
+    ("given", "login"),
+    [({"api_key": "k-1"}, "Bearer k-1"), ({"headers": {"Authorization": "Basic dTpw"}}, "Basic dTpw"), ({}, None)],
+    ids=["key", "header", "nothing"],
+)
+def test_the_first_question_of_a_connection_bears_the_login(lib, wire, given, login):
+    """Without it some gateways answer 500, which looks like a server that is not healthy."""
+    server = wire([answer("{}")])
+    lib.connect_to_server(server.url, model="m", profile="openai", **given)
+    lines = dict(line.split(": ", 1) for line in server.requests[0].decode().lower().splitlines()[1:] if line)
+    assert lines.get("authorization") == (login and login.lower())
+
+
 def test_secrets_are_taken_in_headers_and_environment(lib: InferenceLibrary, tmp_path: Path) -> None:
     key = Secret("sk-abcdefgh")
     lib.start_server(str(write_own_server(tmp_path)), environment={"A": key})
