@@ -311,7 +311,14 @@ def _joined(dialect: Dialect, below: Dialect, place: Callable[[str], str]) -> Di
         dialect,
         deviations=[*kept, *dialect.deviations],
         choices=_joined_choices(below.choices, dialect.choices, place),
-        offers=[*(word for word in below.offers if word not in dialect.lacks), *dialect.offers],
-        lacks={**{word: why for word, why in below.lacks.items() if word not in dialect.offers}, **dialect.lacks},
         probe=dialect.probe or below.probe,
+        **capabilities_over(dialect, below),
     )
+
+
+def capabilities_over(upper: Dialect, lower: Dialect) -> dict[str, Any]:
+    """Return `offers` and `lacks` of one dialect over another: what the upper one says of a word decides."""
+    return {
+        "offers": [*(word for word in lower.offers if word not in upper.lacks), *upper.offers],
+        "lacks": {**{word: why for word, why in lower.lacks.items() if word not in upper.offers}, **upper.lacks},
+    }

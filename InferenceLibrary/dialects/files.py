@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from InferenceLibrary.dialects.dialect import Dialect, parse_dialect, version_key
+from InferenceLibrary.dialects.dialect import Dialect, capabilities_over, parse_dialect, version_key
 from InferenceLibrary.errors import ProfileError
 from InferenceLibrary.protocol.rules.verdicts import Waiver
 
@@ -108,7 +108,7 @@ def _standing_on(front: Chosen, behind: Chosen) -> Chosen:
         name=f"{front.dialect.name}+{behind.dialect.name}",
         title=f"{front.dialect.title} before {behind.dialect.title}",
         deviations=[*front.dialect.deviations, *behind.dialect.deviations],
-        lacks={**behind.dialect.lacks, **front.dialect.lacks},
+        **capabilities_over(front.dialect, behind.dialect),
     )
     return Chosen(both, "; ".join(filter(None, (front.notice, behind.notice))))
 

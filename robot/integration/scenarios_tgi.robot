@@ -42,13 +42,13 @@ An Answer Fits A Nested Schema
     Answer Should Fit Schema    ${reply}    ${PERSON}
 
 A Tool Is Called By Name
-    Skip Unless Server Supports    tool calls
+    Skip Unless Server Supports    named tools
     ${reply} =    Chat    How warm is it in Paris?    tools=${WEATHER}    tool_choice=weather
     Tool Should Be Called    ${reply}    weather
     Tool Calls Should Be Sound    ${reply}
 
 A Tool Is Called In A Stream
-    Skip Unless Server Supports    tool calls
+    Skip Unless Server Supports    named tools
     ${stream} =    Stream Chat    How warm is it in Paris?    tools=${WEATHER}    tool_choice=weather
     Tool Should Be Called    ${stream}    weather
     Finish Reason Should Be    ${stream}    tool_calls
@@ -84,7 +84,7 @@ An Error Says Its Kind
 Take The Result Of A Tool
     [Documentation]    Calls a tool by a keyword, and continues with what the tool gave.
     [Arguments]    ${ask}    ${route}
-    Skip Unless Server Supports    tool calls
+    Skip Unless Server Supports    named tools
     Skip Unless Server Supports    ${route}
     ${reply} =    Run Keyword    ${ask}    How warm is it?    tools=${WEATHER}    tool_choice=weather    max_tokens=64
     ${messages} =    Add Tool Results    How warm is it?    ${reply}    {"weather": {"celsius": 21}}

@@ -130,6 +130,10 @@ def test_a_gateway_stands_on_what_is_behind_it() -> None:
     both = load_dialect("litellm+llama.cpp").dialect
     parts = [load_dialect(name).dialect for name in ("litellm", "llama.cpp")]
     assert both.deviations == [*parts[0].deviations, *parts[1].deviations]
+    assert "unknown model is refused" in parts[0].offers
+    assert "unknown model is refused" in parts[1].lacks
+    assert "unknown model is refused" in both.offers
+    assert both.lacks.keys() == (parts[0].lacks.keys() | parts[1].lacks.keys()) - set(parts[0].offers)
 
 
 def call(path: str = "/v1/chat/completions", status: int = 200, **body: Any) -> Exchange:
