@@ -36,6 +36,11 @@ behind it (`stands_on`), of which it takes over what it passes. The recorded req
 all of them but mistral.rs: their answers are the recorded ones, but for a list with a reason each, and the
 judge reports the deviations of the dialect, no others.
 
+Beside them every fault of the wire is played to the reference, and must still be noticed with each dialect in every
+form of an answer that shows it, but for the faults that the dialect names as quirks (several with `;` between). A
+deviation is narrowed by `kind`, `apis` and `when` (`streamed`, `several_choices`, `statuses`, `path`, `model`,
+`asks_for`, `answer`), and by `got`, a pattern of what failures say that they got.
+
 A file of one's own has the same form, and may extend one of these:
 
 ```yaml
@@ -84,8 +89,9 @@ def section(one: Dialect) -> str:
 
 def row(one: Deviation) -> str:
     """Return the row of one deviation."""
-    where = "; ".join(filter(None, (", ".join(one.apis), str(one.when).replace("|", "\\|"))))
-    quirk = f"`{one.quirk}`" if one.quirk else ""
+    got = f"got `{one.got}`" if one.got else ""
+    where = "; ".join(filter(None, (", ".join(one.apis), str(one.when), got))).replace("|", "\\|")
+    quirk = ", ".join(f"`{each}`" for each in one.quirks)
     mark = " *(unproven)*" if one.unproven else ""
     return f"| {one.rule} | {one.kind or 'any way'} | {where or 'everywhere'} | {one.reason}{mark} | {quirk} |"
 

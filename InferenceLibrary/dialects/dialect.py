@@ -47,6 +47,8 @@ class Circumstances(DialectPart, frozen=True):
     """Pattern that is found in the model that is asked for."""
     asks_for: list[str] = []
     """Fields that the request has, and not as null."""
+    answer: str | None = None
+    """Pattern that is found in the text of the answer."""
 
     def hold(self, exchange: Exchange) -> bool:
         """Whether a call is one of them; what its record does not hold is not true of it."""
@@ -60,6 +62,7 @@ class Circumstances(DialectPart, frozen=True):
             and (self.path is None or re.search(self.path, exchange.request.path) is not None)
             and (self.model is None or re.search(self.model, str(asked.get("model", ""))) is not None)
             and all(asked.get(name) is not None for name in self.asks_for)
+            and (self.answer is None or re.search(self.answer, exchange.text) is not None)
         )
 
     def __str__(self) -> str:
@@ -69,6 +72,7 @@ class Circumstances(DialectPart, frozen=True):
         said += [f"path {self.path}"] if self.path else []
         said += [f"model {self.model}"] if self.model else []
         said += [f"with {', '.join(self.asks_for)}"] if self.asks_for else []
+        said += [f"answer with {self.answer}"] if self.answer else []
         return ", ".join(said)
 
 
@@ -85,20 +89,22 @@ class WaivedRule(DialectPart, frozen=True):
     """The APIs where it does so; none: all."""
     when: Circumstances = Circumstances()
     """When it does so."""
+    got: str | None = None
+    """Pattern that is found in what failures say that they got; None: whatever it is."""
     until: date | None = None
     """The last day on which this is to be waived. One's own waiver ends then; a shipped one is told to be checked."""
 
     def waiver(self, *, unproven: bool = False) -> Waiver:
         """Return it as the judge uses it."""
         when = None if self.when == Circumstances() else self.when
-        return Waiver(self.rule, self.reason, self.kind, frozenset(self.apis), when, unproven, self.until)
+        return Waiver(self.rule, self.reason, self.kind, frozenset(self.apis), when, unproven, self.until, self.got)
 
 
 class Deviation(WaivedRule, frozen=True):
     """How a server breaks a rule."""
 
     quirk: str | None = None
-    """The fault of the simulator that does the same, as `--fault` takes it."""
+    """The faults of the simulator that do the same, each as `--fault` takes it, with `;` between."""
     not_imitated: str = ""
     """Why the personality that stands in for the server does not do so."""
     evidence: str = ""
@@ -107,6 +113,11 @@ class Deviation(WaivedRule, frozen=True):
     """Who notices it."""
     unproven: bool = False
     """Whether no recording shows it."""
+
+    @property
+    def quirks(self) -> list[str]:
+        """The faults that do the same."""
+        return [one.strip() for one in (self.quirk or "").split(";") if one.strip()]
 
 
 class Dropped(DialectPart, frozen=True):
@@ -236,13 +247,12 @@ def check_waived(entries: list[Any], key: str, place: Callable[[str], str]) -> N
             )
         if not one.reason.strip():
             raise ProfileError(f"{place(f'{key}[{number}].reason')}: expected what the server does, got an empty text.")
-        for name, pattern in (("path", one.when.path), ("model", one.when.model)):
+        patterns = {f"when.{name}": getattr(one.when, name) for name in ("path", "model", "answer")}
+        for name, pattern in {**patterns, "got": one.got}.items():
             try:
                 re.compile(pattern or "")
             except re.error as error:
-                raise ProfileError(
-                    f"{place(f'{key}[{number}].when.{name}')}: not a regular expression: {error}."
-                ) from None
+                raise ProfileError(f"{place(f'{key}[{number}].{name}')}: not a regular expression: {error}.") from None
 
 
 def _nearest(word: str, words: Any) -> str:

@@ -51,7 +51,9 @@ def test_what_no_recording_shows_is_unproven() -> None:
         ("deviations:\n- {rule: C7, reason: ' '}\n", "expected what the server does, got an empty text"),
         ("deviations:\n- {rule: C7, reason: so, api: [chat]}\n", "unknown key."),
         ("deviations:\n- {rule: C7, reason: so, apis: [chats]}\n", "expected one of"),
-        ("deviations:\n- {rule: C7, reason: so, when: {path: '('}}\n", "not a regular expression"),
+        ("deviations:\n- {rule: C7, reason: so, when: {path: '('}}\n", "when.path': not a regular expression"),
+        ("deviations:\n- {rule: C7, reason: so, when: {answer: '('}}\n", "when.answer': not a regular expression"),
+        ("deviations:\n- {rule: C7, reason: so, got: '('}\n", "got': not a regular expression"),
         ("offers: [chta]\n", "'chta' is not a capability. Did you mean 'chat'?"),
         ("lacks: {chta: so}\n", "'chta' is not a capability. Did you mean 'chat'?"),
         ("before: '2'\n", "2.1 is not one of its own range: expected 0 or later, before 2"),
@@ -165,12 +167,13 @@ def test_a_waiver_is_as_narrow_as_its_deviation() -> None:
     (violation,) = (one for one in judge(stray.exchange()).violations if one.rule.id == "F8")
     plain = Deviation(rule="F8", reason="so")
     assert plain.waiver().covers(violation)
-    assert msgspec.structs.replace(plain, kind="missing", apis=[Api.CHAT]).waiver().covers(violation)
+    assert msgspec.structs.replace(plain, kind="missing", apis=[Api.CHAT], got="^none").waiver().covers(violation)
     for other in (
         {"rule": "F7"},
         {"kind": "twice"},
         {"apis": [Api.RESPONSES]},
         {"when": Circumstances(statuses=[500])},
+        {"got": "none after 0 events"},
     ):
         assert not msgspec.structs.replace(plain, **other).waiver().covers(violation)
 
@@ -195,14 +198,19 @@ def test_a_deviation_that_nothing_shows_is_found() -> None:
     assert problems(msgspec.structs.replace(dialect, deviations=[unproven]), []) == []
 
 
-def test_a_dialect_of_another_server_is_not_proven(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dialect_of_another_server_is_not_proven(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dialect_proof.played_faults", lambda sample: ["missing-key", "error-leaks"])
     vllm, mistralrs = load_dialect("vllm").dialect, load_dialect("mistralrs").dialect
     assert problems(mistralrs, recording("mistral.rs-0.9.2")) == []
     found = problems(vllm, recording("mistral.rs-0.9.2"))
     assert any("C7: " in line for line in found)
     assert any(line.startswith("nothing shows C15") for line in found)
     assert main(["mistralrs"]) == 0
-    assert "0 problems" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "0 problems" in said
+    assert "2 faults under 1 dialects: 0 are hidden, 0 show nowhere" in said
 
 
 def test_a_recording_that_is_cut_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Literal, NamedTuple, Protocol
@@ -45,6 +46,8 @@ class Waiver(NamedTuple):
     """Whether no recording shows that the server does so."""
     until: date | None = None
     """The last day on which it is to be waived."""
+    got: str | None = None
+    """Pattern that is found in what the violation got; None: whatever it got."""
 
     def covers(self, violation: Violation) -> bool:
         return (
@@ -52,6 +55,7 @@ class Waiver(NamedTuple):
             and self.kind in {None, violation.kind}
             and (not self.apis or api_of(violation.call) in self.apis)
             and (self.when is None or self.when.hold(violation.call))
+            and (self.got is None or re.search(self.got, violation.got) is not None)
         )
 
     def has_ended(self, today: date) -> bool:
@@ -60,7 +64,8 @@ class Waiver(NamedTuple):
 
     def __str__(self) -> str:
         """The rule, with all that makes it narrow, and the reason."""
-        narrow = [self.kind or "", ", ".join(sorted(self.apis)), str(self.when or "")]
+        got = "" if self.got is None else f"got {self.got}"
+        narrow = [self.kind or "", ", ".join(sorted(self.apis)), str(self.when or ""), got]
         said = "; ".join(filter(None, narrow))
         return f"{self.rule}{f' ({said})' if said else ''}: {self.reason}"
 

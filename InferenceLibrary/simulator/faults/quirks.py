@@ -31,8 +31,8 @@ class Quirk(Fault):
     def __init__(self, fault: Fault, deviation: Deviation) -> None:
         super().__init__(fault.kind, fault.values, fault.text)
         self._apis = frozenset(deviation.apis)
-        # The status is known with the answer only.
-        self._when = msgspec.structs.replace(deviation.when, statuses=[])
+        # The status and the text are known with the answer only.
+        self._when = msgspec.structs.replace(deviation.when, statuses=[], answer=None)
         self._statuses = frozenset(deviation.when.statuses)
 
     def matches(self, request: Request, generates: bool, chance: Draws) -> bool:
@@ -59,9 +59,9 @@ def quirks_of(dialect: str) -> list[Any]:
         raise ValueError(str(error).splitlines()[0]) from None
     found = []
     for one in chosen.deviations:
-        if one.quirk is not None:
+        for quirk in one.quirks:
             try:
-                found.append(Quirk(parse_fault(one.quirk), one))
+                found.append(Quirk(parse_fault(quirk), one))
             except ValueError as error:
                 raise ValueError(f"dialect {chosen.file}, rule {one.rule}: {error}") from None
     return found

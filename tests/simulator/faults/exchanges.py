@@ -11,9 +11,9 @@ from InferenceLibrary.protocol.rules.rule import Judgement, Known
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "scripts"))
 from plain_calls import CALLS, SERVERS, PlainCall, bytes_of
-from recorded_calls import record
+from recorded_calls import LIMIT, record
 
-__all__ = ["BY_NAME", "SERVERS", "play"]
+__all__ = ["BY_NAME", "CALLS", "KNOWN", "SERVERS", "exchange_of", "play"]
 
 BY_NAME = {call.name: call for call in CALLS}
 KNOWN = {
@@ -27,7 +27,12 @@ KNOWN = {
 
 def play(port: int, call: PlainCall, fault: str = "") -> tuple[Exchange, Judgement]:
     """Make one call, with a fault if one is given; return its record and what the rules say."""
+    exchange = exchange_of(port, call, fault)
+    return exchange, judge(exchange, KNOWN[call.server])
+
+
+def exchange_of(port: int, call: PlainCall, fault: str = "", *, limit: float = LIMIT) -> Exchange:
+    """Make one call, with a fault if one is given; return its record."""
     asked = {"x-inference-fault": fault} if fault else {}
     headers = {"content-type": call.content_type, **dict(call.headers), **asked}
-    exchange = record(port, call.method, call.path, bytes_of(call, "fake-model"), headers)
-    return exchange, judge(exchange, KNOWN[call.server])
+    return record(port, call.method, call.path, bytes_of(call, "fake-model"), headers, limit)
