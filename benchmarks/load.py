@@ -152,9 +152,8 @@ def arrivals(bars: Bars, tries: int) -> None:
 def costs_beside(bars: Bars, tries: int) -> None:
     """Hold what a load costs before and after it, and what a monitor costs beside it."""
     server = Server(*ROOM)
-    plan = plan_for("http://127.0.0.1:1", 1, 1, 0.0)
     bars.times(
-        lambda: {"time to the first request": time_to_first_request(plan, server.port)},
+        lambda: {"time to the first request": time_to_first_request(server.port)},
         {"time to the first request": ("<=", 0.3)},
         tries,
     )

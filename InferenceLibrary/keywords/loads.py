@@ -86,7 +86,6 @@ class LoadKeywords(LoadGroup):
             Load Should Meet    failures == 0    ttft_p99 < 5 s
         ```
         """
-        from InferenceLibrary.keywords.shared.test_facts import note_load
         from InferenceLibrary.load.run import run
 
         found = self.context.servers.get(server)
@@ -102,6 +101,9 @@ class LoadKeywords(LoadGroup):
             check_names(conditions)
             watch = stopped_by(conditions)
         result = self.interruptible(lambda: run(plan, self.progress_of(found.name), watch), alias)
+        # Imported late: what comes before the first request keeps it waiting.
+        from InferenceLibrary.keywords.shared.test_facts import note_load
+
         result.server_ended = self.end_of(found)
         self.context.loads.add(result, alias)
         note_load(self.context, found, result)

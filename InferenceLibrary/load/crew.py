@@ -11,16 +11,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from typing import IO, Any
-
-import msgspec
+from typing import IO, TYPE_CHECKING, Any
 
 from InferenceLibrary.errors import MonitorError, describe
 from InferenceLibrary.load.plan import LoadPlan
-from InferenceLibrary.load.record import Record
-from InferenceLibrary.load.records import RecordStore
-from InferenceLibrary.load.result import WorkerFacts
 from InferenceLibrary.load.spill import PIECE, Order
+
+if TYPE_CHECKING:
+    from InferenceLibrary.load.record import Record
+    from InferenceLibrary.load.records import RecordStore
+    from InferenceLibrary.load.result import WorkerFacts
 
 _PATIENCE = 30.0
 
@@ -113,13 +113,13 @@ class Crew:
         """Called with each record, as it comes."""
         self._members: list[_Member] = []
         self._workers: list[_Member] = []
-        self.store = RecordStore()
+        self.store: RecordStore
         self.begin = 0.0
         """The beginning of the load on the monotonic clock."""
         self._folder = tempfile.mkdtemp(prefix="inference-load-")
         try:
             for share in range(plan.workers):
-                self._workers.append(_Member("worker", Order(plan, share, self._folder, hold), packets=False))
+                self._workers.append(_Member("worker", Order.of(plan, share, self._folder, hold), packets=False))
                 self._members.append(self._workers[-1])
         except BaseException:
             self.close()
@@ -131,6 +131,10 @@ class Crew:
         Raises:
             MonitorError: One died.
         """
+        # While they start: what is imported here would keep them waiting before.
+        from InferenceLibrary.load.records import RecordStore
+
+        self.store = RecordStore()
         for worker in self._workers:
             if worker.source.readline() != b"ready\n":
                 raise worker.died()
@@ -219,7 +223,7 @@ class Crew:
         if not data:
             member.done = True
         elif member in self._workers and member.facts is None:
-            member.facts = msgspec.msgpack.decode(data, type=WorkerFacts)
+            member.facts = _facts_in(data)
         else:
             record = self.store.add(data)
             if self.seen is not None:
@@ -230,3 +234,11 @@ class Crew:
             worker.maker = _Member("spill", (self._plan, self.begin), packets=True)
             self._members.append(worker.maker)
         worker.maker.paths += path
+
+
+def _facts_in(data: bytes) -> WorkerFacts:
+    import msgspec
+
+    from InferenceLibrary.load.result import WorkerFacts
+
+    return msgspec.msgpack.decode(data, type=WorkerFacts)

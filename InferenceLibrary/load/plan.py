@@ -9,12 +9,15 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from InferenceLibrary.client.route import Route
 from InferenceLibrary.errors import MonitorError, describe
 from InferenceLibrary.load.requests import Kind, Prompts
-from InferenceLibrary.protocol.rules.verdicts import Waiver
+
+if TYPE_CHECKING:
+    from InferenceLibrary.protocol.rules.verdicts import Waiver
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import select
 import selectors
 
+_AT_ONCE = 32
+"""Connections that are told of at once: requests that are due start between two looks, however many are ready."""
+
 
 class Poll:
     """What is ready: `epoll` where it exists, whose own waits have whole milliseconds, so short ones go by `select`."""
@@ -30,11 +33,11 @@ class Poll:
     def wait(self, seconds: float) -> list[tuple[int, int]]:
         if self._epoll is not None:
             if seconds <= 0:
-                return self._epoll.poll(0)
+                return self._epoll.poll(0, _AT_ONCE)
             if seconds < 0.003:
                 select.select([self._epoll.fileno()], [], [], seconds)
-                return self._epoll.poll(0)
-            return self._epoll.poll(seconds - 0.001)
+                return self._epoll.poll(0, _AT_ONCE)
+            return self._epoll.poll(seconds - 0.001, _AT_ONCE)
         assert self._others is not None
         ready = self._others.select(max(0.0, seconds))
         return [(key.fd, (mask & 1) | (4 if mask & selectors.EVENT_WRITE else 0)) for key, mask in ready]

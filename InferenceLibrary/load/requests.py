@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from InferenceLibrary.errors import MonitorError, describe
-from InferenceLibrary.load.tokenizer import NamedTokenizer
 from InferenceLibrary.protocol.paths import CHAT
-from InferenceLibrary.protocol.requests import HEADERS, Question, body_for
 
 SLOT = "{prompt}"
 """Stands in the body of a kind where each request has its prompt."""
@@ -64,6 +62,8 @@ class Kind:
         prompts: Prompts | None = None,
     ) -> Kind:  # fmt: skip
         """Return a kind that chats, with usage asked for."""
+        from InferenceLibrary.protocol.requests import HEADERS, Question, body_for
+
         question = Question(
             messages=[{"role": "user", "content": SLOT}],
             system=system,
@@ -107,6 +107,8 @@ class Prompts:
             MonitorError: The tokenizer cannot be read, or has too few words of one token.
             MissingExtraError: The package tokenizers is not installed.
         """
+        from InferenceLibrary.load.tokenizer import NamedTokenizer
+
         named = NamedTokenizer(path)
         words = named.words_of_one_token(self.words)
         found = replace(self, words=words, tokenizer=named.path)

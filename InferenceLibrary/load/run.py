@@ -6,14 +6,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from InferenceLibrary.errors import MonitorError
 from InferenceLibrary.load.crew import Crew
 from InferenceLibrary.load.machine import MachineTicks, machine_facts, machine_ticks
 from InferenceLibrary.load.plan import LoadPlan
-from InferenceLibrary.load.record import Record
-from InferenceLibrary.load.result import LoadResult
+
+if TYPE_CHECKING:
+    from InferenceLibrary.load.record import Record
+    from InferenceLibrary.load.result import LoadResult
 
 _LEAD = 0.02
 """Seconds between the word to begin and the beginning, so that all workers have heard it."""
@@ -61,6 +63,8 @@ class _Begun(NamedTuple):
 
     def result(self, stopped: str | None = None) -> LoadResult:
         """What the workers delivered."""
+        from InferenceLibrary.load.result import LoadResult
+
         measured = machine_ticks(self.plan.server_pids)
         facts = self.crew.facts
         return LoadResult(
@@ -126,9 +130,9 @@ class _Follower:
         self.stopped: str | None = None
         self._progress = progress
         self._watch = watch
-        self._latest = latest = deque[Record](maxlen=WINDOW)
+        self._latest: deque[Record] = deque(maxlen=WINDOW)
         self._told = 0.0
-        crew.seen = latest.append if watch is not None else None
+        crew.seen = self._latest.append if watch is not None else None
 
     def __call__(self) -> None:
         now = time.monotonic()

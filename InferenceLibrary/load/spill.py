@@ -9,12 +9,15 @@ from __future__ import annotations
 import os
 import pickle
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from InferenceLibrary.load.connections import Raw
-from InferenceLibrary.load.engine import LoadEngine
 from InferenceLibrary.load.plan import LoadPlan
+
+if TYPE_CHECKING:
+    from InferenceLibrary.load.connections import Raw
+    from InferenceLibrary.load.engine import LoadEngine
 
 PIECE = b"piece "
 """Begins the line of a worker that tells of a file; its path follows."""
@@ -34,6 +37,17 @@ class Order(NamedTuple):
     """Where it may leave files."""
     hold: int
     """Bytes of answers that it may hold before it begins to leave what it has; 0: it leaves everything at once."""
+    waivers: bytes
+    """Pickled, and not in the plan: to read them imports the rulebook, which is needed after the measurement only."""
+
+    @staticmethod
+    def of(plan: LoadPlan, share: int, folder: str, hold: int) -> Order:
+        """Return the order for a worker."""
+        return Order(replace(plan, waivers=()), share, folder, hold, pickle.dumps(plan.waivers))
+
+    def whole_plan(self) -> LoadPlan:
+        """Return the plan with its waivers."""
+        return replace(self.plan, waivers=pickle.loads(self.waivers))
 
 
 class Spill:
@@ -81,7 +95,7 @@ def main() -> None:
 
     import msgspec
 
-    from InferenceLibrary.load.record import Digest
+    from InferenceLibrary.load.digest import Digest
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "nice"):

@@ -16,8 +16,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from InferenceLibrary.load.connections import Raw
 from InferenceLibrary.load.engine import LoadEngine
 from InferenceLibrary.load.plan import LoadPlan
@@ -60,19 +58,21 @@ def main() -> None:
     engine.run()
     used, took = time.process_time() - before, time.monotonic() - began
     gc.enable()
-    _deliver(plan, engine, {"cpu": used, "wall": took})
+    _deliver(order.whole_plan(), engine, {"cpu": used, "wall": took})
 
 
 def _reader(plan: LoadPlan) -> Callable[[Raw], str]:
     # Only conversations need it while they go on: it imports the rulebook.
-    from InferenceLibrary.load.record import Digest
+    from InferenceLibrary.load.digest import Digest
 
     return Digest(plan, 0.0).text
 
 
 def _deliver(plan: LoadPlan, engine: LoadEngine, cost: dict[str, float]) -> None:
     # Decoding and judging are imported after the measurement: they are heavy, and not a part of it.
-    from InferenceLibrary.load.record import Digest
+    import msgspec
+
+    from InferenceLibrary.load.digest import Digest
 
     digest = Digest(plan, engine.begin)
     encoder = msgspec.msgpack.Encoder()
