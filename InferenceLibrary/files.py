@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import stat
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from InferenceLibrary.errors import InferenceError, describe
+from InferenceLibrary.errors import InferenceError, ModelError, describe
 
 _ELSEWHERE = "or write elsewhere with --outputdir."
 _HINTS = {
@@ -93,6 +95,36 @@ def text_file(path: Path, *, errors: str = "strict") -> Iterator[TextIO]:
             yield file
     except OSError as error:
         raise _unwritable(path, error) from None
+
+
+@contextlib.contextmanager
+def replaced(path: Path, what: str = "Model file") -> Iterator[Path]:
+    """Give a file to write that takes the place of `path` when it is whole, so that nobody ever reads half a file.
+
+    Args:
+        path: Where it shall be; the folder is made.
+        what: What it is called in errors.
+
+    Raises:
+        ModelError: The folder cannot be written to, or something other than a file is at `path`.
+    """
+    part: Path | None = None
+    try:
+        refuse_other_kinds(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        os.close(handle)
+        part = Path(name)
+        yield part
+        part.chmod(0o644)
+        part.replace(path)
+    except OSError as error:
+        raise ModelError(
+            describe(f"{what} '{path}' cannot be written", got=error.strerror or str(error), hint=ELSEWHERE)
+        ) from error
+    finally:
+        if part is not None:
+            part.unlink(missing_ok=True)
 
 
 def make_folder(path: Path) -> None:

@@ -8,6 +8,7 @@ keyword that failed, in the log and for what comes after it.
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -85,10 +86,11 @@ def in_plain_words(message: str, keyword: str, arguments: Sequence[Any] = ()) ->
 
 def _conversion(found: re.Match[str]) -> str:
     reason = found["reason"] or ""
-    if reason.startswith("Expected "):
-        return f"Argument '{found['name']}': {_clause(reason)}."
     types = found["types"].removesuffix(" or None").removesuffix(", None")
     names = re.split(r", | or ", types)
+    hint = _as_json_object(found["value"]) if "JsonObject" in names else ""
+    if reason.startswith("Expected "):
+        return f"Argument '{found['name']}': {_clause(reason)}.{hint}"
     words = [name for name in names if name.startswith("'")]
     others = [_WANTED.get(name, name) for name in names if not name.startswith("'")]
     listed = " or ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
@@ -96,7 +98,19 @@ def _conversion(found: re.Match[str]) -> str:
     because = f" ({reason})" if reason and not any(name in _WANTED for name in names) else ""
     close = difflib.get_close_matches(found["value"], words, n=1)
     meant = f" Did you mean {close[0]}?" if close else ""
-    return f"Argument '{found['name']}': expected {wanted}, got {found['value']}{because}.{meant}"
+    return f"Argument '{found['name']}': expected {wanted}, got {found['value']}{because}.{meant}{hint}"
+
+
+def _as_json_object(value: str) -> str:
+    """Return a hint for a text such as `city=Paris`, as keywords of other libraries take it."""
+    name, equals, text = value.strip("'").partition("=")
+    if not equals or not name.isidentifier() or len(text) > 60:
+        return ""
+    try:
+        meant = json.loads(text)
+    except ValueError:
+        meant = text
+    return f" Hint: as a JSON object it is {json.dumps({name: meant}, ensure_ascii=False)}."
 
 
 def _named(arguments: Sequence[Any]) -> str:

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from InferenceLibrary.errors import ModelError, describe
+from InferenceLibrary.files import replaced
 from InferenceLibrary.modelfiles.ggml_file import CONTEXT_LENGTH, to_ggml
-from InferenceLibrary.modelfiles.gguf_file import replaced
 from InferenceLibrary.modelfiles.plain_llama import plain_llama
 from InferenceLibrary.modelfiles.safetensors_file import to_safetensors, write_companions
 from InferenceLibrary.modelfiles.tiny import ModelFile, create_tiny_model

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from InferenceLibrary.modelfiles.gguf_file import replaced
+from InferenceLibrary.files import replaced
 from InferenceLibrary.modelfiles.plain_llama import MULTIPLE, PlainLlama, plain_llama
 from InferenceLibrary.modelfiles.safetensors_file import write_companions
 from InferenceLibrary.modelfiles.tiny import ModelFile

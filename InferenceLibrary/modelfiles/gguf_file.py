@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.errors import MissingExtraError, ModelError, describe
-from InferenceLibrary.files import ELSEWHERE, refuse_other_kinds
+from InferenceLibrary.errors import MissingExtraError
+from InferenceLibrary.files import replaced
 from InferenceLibrary.modelfiles.vocabulary import BOS, CHAT_TEMPLATE, END, UNKNOWN, Vocabulary
 
 if TYPE_CHECKING:
@@ -52,36 +49,6 @@ def require_packages() -> None:
             __import__(package)
         except ImportError as error:
             raise MissingExtraError(package, "models", "Writing a model file") from error
-
-
-@contextmanager
-def replaced(path: Path) -> Iterator[Path]:
-    """Give a file to write that takes the place of `path` when it is whole, so that nobody ever reads half a file.
-
-    Raises:
-        ModelError: The directory cannot be written to, or something other than a file is at `path`.
-    """
-    part: Path | None = None
-    try:
-        refuse_other_kinds(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        os.close(handle)
-        part = Path(name)
-        yield part
-        part.chmod(0o644)
-        part.replace(path)
-    except OSError as error:
-        raise ModelError(
-            describe(
-                f"Model file '{path}' cannot be written",
-                got=error.strerror or str(error),
-                hint=ELSEWHERE,
-            )
-        ) from error
-    finally:
-        if part is not None:
-            part.unlink(missing_ok=True)
 
 
 def write_gguf(path: Path, header: Header, vocabulary: Vocabulary, tensors: list[Tensor]) -> None:

@@ -10,7 +10,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from InferenceLibrary.modelfiles.gguf_file import replaced
+from InferenceLibrary.files import replaced
 from InferenceLibrary.modelfiles.plain_llama import PlainLlama, plain_llama
 from InferenceLibrary.modelfiles.tiny import ModelFile
 

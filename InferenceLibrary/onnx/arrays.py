@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,11 +22,15 @@ def as_array(data: Any, dtype: str | None = None) -> Any:
         array = np.asarray(data)
     except ValueError:
         raise ModelError("ONNX values are ragged: expected rows of one length.") from None
+    wanted = None if dtype is None else numpy_type(dtype)
+    if array.dtype == object and wanted is not None and is_float(wanted) and _all_numbers(data):
+        # Whole numbers beyond 64 bits are near a float all the same.
+        with contextlib.suppress(OverflowError):
+            array = np.asarray(data, np.float64)
     if array.dtype == object:
         raise ModelError(_not_values(data, dtype))
-    if dtype is None:
+    if wanted is None:
         return array
-    wanted = numpy_type(dtype)
     if array.size:
         fitting = fits(array, wanted)
         if not fitting.all():
@@ -82,8 +87,15 @@ def _not_values(data: Any, dtype: str | None) -> str:
     huge = _first_huge(data)
     if huge is not None:
         shown = str(huge) if len(str(huge)) <= 24 else f"a number of {len(str(huge))} digits"
-        return describe("ONNX values do not fit their type", expected=dtype or "at most 64 bits", got=shown)
+        hint = "give dtype=float64 to have the nearest number that it holds." if dtype is None else None
+        return describe("ONNX values do not fit their type", expected=dtype or "at most 64 bits", got=shown, hint=hint)
     return describe("ONNX values are not numbers, texts or booleans", expected="one kind of value", got=repr(data)[:60])
+
+
+def _all_numbers(data: Any) -> bool:
+    if isinstance(data, list | tuple):
+        return all(map(_all_numbers, data))
+    return isinstance(data, int | float) and not isinstance(data, bool)
 
 
 def _first_huge(data: Any) -> int | None:

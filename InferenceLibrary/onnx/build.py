@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from InferenceLibrary.errors import ModelError, describe
-from InferenceLibrary.files import ELSEWHERE, refuse_other_kinds
+from InferenceLibrary.files import replaced
 from InferenceLibrary.onnx import packages
 from InferenceLibrary.onnx.element_types import ELEMENT_TYPES
 from InferenceLibrary.onnx.graphs import KINDS, element_of, graph_of
@@ -57,21 +59,22 @@ def create_model(kind: str, path: Path, *, dtype: str = "float32") -> Path:
     )
     model.ir_version = _IR_OF_FLOAT8 if element.foreign else _IR_VERSION
     onnx.checker.check_model(model, full_check=True)
-    try:
-        refuse_other_kinds(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with replaced(path, "ONNX model") as part:
         if kind == "external":
-            data = path.with_suffix(".data")
-            refuse_other_kinds(data)
-            data.unlink(missing_ok=True)  # onnx appends to a file that is there
-            onnx.save(model, str(path), save_as_external_data=True, location=data.name, size_threshold=0)
+            _save_with_data(onnx, model, part, path)
         else:
-            onnx.save(model, str(path))
-    except OSError as error:
-        raise ModelError(
-            describe(f"ONNX model '{path}' cannot be written", got=error.strerror or str(error), hint=ELSEWHERE)
-        ) from None
+            part.write_bytes(model.SerializeToString())
     return path
+
+
+def _save_with_data(onnx: Any, model: Any, part: Path, path: Path) -> None:
+    """Write a model as `part`, and its tensors beside `path`, where the model says that they are."""
+    data = path.with_suffix(".data")
+    with replaced(data, "Data of an ONNX model") as values, tempfile.TemporaryDirectory() as folder:
+        whole = Path(folder) / "model.onnx"
+        onnx.save(model, str(whole), save_as_external_data=True, location=data.name, size_threshold=0)
+        shutil.copyfile(whole, part)
+        shutil.copyfile(whole.with_name(data.name), values)
 
 
 def reference_outputs(path: Path, inputs: Any) -> dict[str, Any]:

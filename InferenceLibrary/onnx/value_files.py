@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from InferenceLibrary.errors import ModelError, describe
-from InferenceLibrary.files import ELSEWHERE, refuse_other_kinds
+from InferenceLibrary.files import replaced
 from InferenceLibrary.onnx import packages
 from InferenceLibrary.onnx.arrays import as_array, to_plain
 from InferenceLibrary.onnx.element_types import of_dtype
@@ -74,17 +74,11 @@ def save_values(path: Path, values: Mapping[str, Any]) -> None:
                         hint="use a .json file",
                     )
                 )
-    try:
-        refuse_other_kinds(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with replaced(path, "File of values") as part, part.open("wb") as file:
         if suffix == ".npz":
-            np.savez(path, **values)
+            np.savez(file, **values)
         else:
-            path.write_text(json.dumps(to_plain(values), indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise ModelError(
-            describe(f"File of values '{path}' cannot be written", got=error.strerror or str(error), hint=ELSEWHERE)
-        ) from error
+            file.write(f"{json.dumps(to_plain(values), indent=1)}\n".encode())
 
 
 def image_array(

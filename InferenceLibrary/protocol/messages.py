@@ -36,6 +36,9 @@ class Usage(NamedTuple):
     total_tokens: int | None
 
     def __str__(self) -> str:
+        if None in self:
+            told = (f"{name} {'missing' if count is None else count}" for name, count in self._asdict().items())
+            return ", ".join(told)
         return f"{self.prompt_tokens} + {self.completion_tokens} = {self.total_tokens} tokens"
 
 

@@ -181,7 +181,7 @@ class Control:
                 scenario = load_scenario(name)
             else:
                 scenario = parse_scenario(text, "the request's body")
-            scenario.check_beside(self._app.has_route)
+            scenario.check_beside(self._app.has_route, self._app.personality.generating)
         except InferenceError as error:
             raise ApiError(400, str(error)) from None
         self._app.scenario = scenario

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from InferenceLibrary.simulator.core.durations import parse_duration
 from InferenceLibrary.simulator.faults.catalogue import parse_fault
 from InferenceLibrary.simulator.faults.kinds import Fault
 from InferenceLibrary.simulator.scenario_checks import (
+    GENERATING,
     WITHOUT_BODY,
     check_content_type,
     check_fault,
@@ -164,6 +166,8 @@ class Script:
         except ValueError as error:
             raise ProfileError(f"{where}: {error}.") from None
         self._nth = {match.nth} if isinstance(match.nth, int) else set(match.nth or ())
+        self.path = match.path
+        """The one path whose requests it takes, where it names one."""
         self.answers = answer.text is not None or answer.tokens is not None or bool(answer.tool_calls)
 
     def matches(
@@ -196,11 +200,12 @@ class Script:
         if answer.status is not None and answer.status >= 400:
             raise ApiError(answer.status, answer.error or "Scripted failure", headers=tuple(answer.headers.items()))
 
-    def output(self, ask: Ask, limit: int) -> Output:
-        """Return the scripted answer within the limits of the request."""
+    def output(self, ask: Ask, limit: int, *, fills: bool = False) -> Output:
+        """Return the scripted answer within the limits of the request; `fills` as for the engine."""
         answer = self._answer
         tokens = answer.tokens if answer.tokens is not None else tokenize(answer.text or "")
-        output = Output(list(tokens[:limit]), "length" if len(tokens) > limit else "stop")
+        full = fills and len(tokens) == limit and ask.max_tokens is not None
+        output = Output(list(tokens[:limit]), "length" if full or len(tokens) > limit else "stop")
         if ask.stop:
             cut_at_stop(output, ask.stop)
         for place, call in enumerate(answer.tool_calls):
@@ -243,12 +248,23 @@ class Scenario:
         """Return the handlers by method of a path that the scenario adds, None for any other path."""
         return self._routes.get(path)
 
-    def check_beside(self, has_route: Callable[[str], bool]) -> None:
-        """Refuse routes that the server has itself: it would answer them, and not the scenario.
+    def check_beside(self, has_route: Callable[[str], bool], generating: AbstractSet[str]) -> None:
+        """Refuse what would do nothing: routes that the server has itself, rules for requests that have no rule.
+
+        Args:
+            has_route: Whether the server itself answers on a path.
+            generating: Paths at which it generates. A scenario may have rules for other servers too: those of the
+                reference are known everywhere.
 
         Raises:
             ProfileError: There is one.
         """
+        for index, script in enumerate(self._scripts):
+            if script.path is not None and script.path not in generating | GENERATING:
+                raise ProfileError(
+                    f"{self.name}: rules[{index}]: match.path: no answer is generated at {script.path}: expected "
+                    f"one of {', '.join(sorted(generating))}. Hint: routes answer at other paths."
+                )
         for path in self._routes:
             if has_route(path):
                 raise ProfileError(

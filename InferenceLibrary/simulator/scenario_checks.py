@@ -16,6 +16,22 @@ _OWN_HEADERS = frozenset({"connection", "content-length", "content-type", "date"
 WITHOUT_BODY = frozenset({204, 205, 304})
 """Statuses whose answers have no body (RFC 9110, 15.3.5, 15.3.6 and 15.4.5)."""
 
+GENERATING = frozenset(
+    {
+        "/rerank",
+        "/score",
+        "/v1/chat/completions",
+        "/v1/completions",
+        "/v1/embeddings",
+        "/v1/messages",
+        "/v1/rerank",
+        "/v1/responses",
+        "/v1/score",
+        "/v2/rerank",
+    }
+)
+"""Where the reference generates."""
+
 
 def check_status(status: int) -> None:
     if not 200 <= status <= 599:

@@ -173,7 +173,7 @@ class Server:
             from InferenceLibrary.errors import ProfileError
 
             try:
-                self.app.scenario.check_beside(self.app.has_route)
+                self.app.scenario.check_beside(self.app.has_route, self.app.personality.generating)
             except ProfileError as error:
                 raise StartError(f"--scenario: {error}") from None
         if os.environ.get("INFERENCE_SIMULATOR_NOTES"):

@@ -62,8 +62,8 @@ class ChatStyle:
 
     def near_miss(self, screen: Screen) -> str | None:
         """Say why a prompt that can be seen is not one at which the program waits; None when there is none."""
-        rows = screen.text.split("\n")
-        for number, row in reversed(list(enumerate(rows, 1))):
+        rows = list(enumerate(screen.text.split("\n"), 1))
+        for number, row in reversed(rows):
             match = re.search(self.prompt.rstrip(), row)
             if match is None or not match[0]:
                 continue
@@ -71,6 +71,10 @@ class ChatStyle:
                 return f"it stands in row {number}, and the cursor in row {screen.cursor.row + 1}"
             after = row[match.end() :].rstrip()
             return f"after it the line goes on with {after[:60]!r}" if after else "the cursor stands before its end"
+        for number, row in reversed(rows):
+            match = re.search(self.prompt.rstrip(), row, re.IGNORECASE)
+            if match is not None and match[0]:
+                return f"it is written {match[0]!r} in row {number}: upper and lower case differ"
         return None
 
 

@@ -29,6 +29,18 @@ ANSWER = "a reply of Chat, Complete or Send Request or a stream of Stream Chat o
             f"Argument 'headers': expected {OBJECT}, got 'a: b'.",
         ),
         (
+            "ValueError: Argument 'x' got value 'city=Paris' that cannot be converted to JsonObject or None.",
+            f"Argument 'x': expected {OBJECT}, got 'city=Paris'. Hint: as a JSON object it is {{\"city\": \"Paris\"}}.",
+        ),
+        (
+            "ValueError: Argument 'x' got value 'a=b' that cannot be converted to JsonObject: Expected JSON, got 'a=b'.",
+            "Argument 'x': expected JSON, got 'a=b'. Hint: as a JSON object it is {\"a\": \"b\"}.",
+        ),
+        (
+            "ValueError: Argument 'x' got value 'a=b' that cannot be converted to float.",
+            "Argument 'x': expected a number, got 'a=b'.",
+        ),
+        (
             "ValueError: Argument 'x' got value 'a that cannot be converted to b: c.' that cannot be converted to float.",
             "Argument 'x': expected a number, got 'a that cannot be converted to b: c.'.",
         ),
@@ -109,7 +121,7 @@ def test_no_argument_is_refused_in_the_words_of_python() -> None:
 
 EXPECTED = {
     "Headers That Are No Object": f"Argument 'headers': expected {OBJECT}, got 'Authorization: Bearer x'.",
-    "Extra That Is No Object": f"Argument 'extra': expected {OBJECT}, got 'temperature=1'.",
+    "Extra That Is No Object": f"Argument 'extra': expected {OBJECT}, got 'temperature=1'. Hint: as a JSON object it is {{\"temperature\": 1}}.",
     "Arguments Of A Tool": "'city' is not an argument of Tool Should Be Called: expected one of answer, name, arguments. Hint: text with an equals sign is written city\\=...",
     "A Key In Plain Text": "Argument 'api_key': expected a Robot secret, such as ${KEY: Secret}    %{MY_KEY}, got '***'.",
     "A Number": "Argument 'temperature': expected a number, got 'hot'.",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -307,6 +309,24 @@ def test_a_process_can_end_after_a_cancelled_run(tmp_path: Path) -> None:
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "was not done" in ended.stdout
+
+
+@pytest.mark.parametrize("kind", ["matmul", "external"])
+def test_a_model_that_cannot_be_written_whole_leaves_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    path = create_model(kind, tmp_path / "x.onnx")
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    assert len(before) == (2 if kind == "external" else 1)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(ModelError, match=r"x\.(onnx|data)' cannot be written: got No space left on device"):
+        create_model(kind, path)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
 @pytest.mark.parametrize("kind", ["matmul", "external"])

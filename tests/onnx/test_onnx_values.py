@@ -118,6 +118,23 @@ def test_the_ends_of_a_type_with_fractions_fit_and_what_is_beyond_does_not(dtype
             to_array(beyond, dtype)
 
 
+def test_whole_numbers_beyond_64_bits_are_rounded_to_types_with_fractions() -> None:
+    assert to_array(2**64, "float32") == np.float32(2.0**64)
+    assert to_array([[1, -(2**70)], [0.5, 3]], "float64").tolist() == [[1.0, -(2.0**70)], [0.5, 3.0]]
+    for data, dtype in (
+        ([2**64, None], "float32"),
+        ([2**64, True], "float32"),
+        (2**64, "float16"),
+        (10**400, "float64"),
+    ):
+        with pytest.raises(ModelError, match="ONNX values"):
+            to_array(data, dtype)
+    with pytest.raises(
+        ModelError, match=r"expected at most 64 bits, got 18446744073709551616\. Hint: give dtype=float64"
+    ):
+        to_array(2**64)
+
+
 @pytest.mark.parametrize("dtype", WHOLE)
 def test_the_ends_of_a_whole_type_fit_and_what_is_beyond_does_not(dtype: str) -> None:
     about = np.iinfo(dtype)

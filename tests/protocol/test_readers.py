@@ -45,6 +45,11 @@ def test_a_schema_that_is_none_is_refused():
         schema_problem({}, {"type": "nonsense"})
 
 
+def test_usage_is_told_with_what_is_missing():
+    assert str(Usage(18, 16, 34)) == "18 + 16 = 34 tokens"
+    assert str(Usage(None, None, 5)) == "prompt_tokens missing, completion_tokens missing, total_tokens 5"
+
+
 def test_usage_of_every_api():
     assert read_usage({"usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}}) == Usage(1, 2, 3)
     assert read_usage({"usage": {"input_tokens": 1, "output_tokens": 2}}) == Usage(1, 2, 3)

@@ -250,6 +250,19 @@ def test_max_tokens_stops_with_length(simulator):
         assert body["usage"]["completion_tokens"] == 2
 
 
+def test_an_answer_that_fills_the_limit_was_ended_by_it(start_simulator, tmp_path):
+    file = tmp_path / "scripted.yaml"
+    file.write_text("rules:\n  - answer: {text: one two}")
+    for simulator in (start_simulator("--mode", "echo"), start_simulator("--scenario", str(file))):
+        ends = [simulator.chat("one two", max_tokens=limit).json["choices"][0] for limit in (1, 2, 3)]
+        assert [end["finish_reason"] for end in ends] == ["length", "length", "stop"]
+        assert [end["message"]["content"] for end in ends[1:]] == ["one two", "one two"]
+    # What a scenario claims is said.
+    file.write_text("rules:\n  - answer: {text: one two, finish_reason: stop}")
+    claimed = start_simulator("--scenario", str(file)).chat("x", max_tokens=2)
+    assert claimed.json["choices"][0]["finish_reason"] == "stop"
+
+
 def test_ignore_eos_fills_the_limit(start_simulator):
     body = start_simulator().chat("x", max_tokens=700, ignore_eos=True).json
     assert (body["usage"]["completion_tokens"], body["choices"][0]["finish_reason"]) == (700, "length")

@@ -15,6 +15,7 @@ import pytest
 from machine import patience
 
 from InferenceLibrary.deadline import wait_until
+from InferenceLibrary.simulator.core.addresses import is_loopback
 
 
 @pytest.mark.parametrize(
@@ -309,6 +310,32 @@ def _chat(text: str) -> bytes:
         b"POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
     )
     return head % len(body) + body
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [
+        ("127.0.0.1", True),
+        ("127.1", True),
+        ("0x7f000001", True),
+        ("2130706433", True),
+        ("LocalHost", True),
+        ("::1", True),
+        ("0:0:0:0:0:0:0:1", True),
+        ("::ffff:127.0.0.1", True),
+        ("127.0.0.256", False),
+        ("127.evil", False),
+        ("127.0.0.1.evil.example", False),
+        ("128.0.0.1", False),
+        ("0", False),
+        ("::", False),
+        ("::ffff:10.0.0.1", False),
+        ("127.0.0.1 ", False),
+        ("", False),
+    ],
+)
+def test_every_form_of_a_local_address_is_known(host, local):
+    assert is_loopback(host) is local
 
 
 def test_listens_on_loopback_only(start_simulator):

@@ -8,7 +8,9 @@ import pytest
 from simulator.conftest import Answer, request_bytes
 
 from InferenceLibrary.errors import ProfileError
+from InferenceLibrary.simulator.personalities.openai import OpenAI
 from InferenceLibrary.simulator.scenario import load_scenario, parse_scenario
+from InferenceLibrary.simulator.scenario_checks import GENERATING
 from InferenceLibrary.simulator.searches import LONGEST, Pattern, Searches
 
 FILE = """
@@ -168,6 +170,30 @@ def test_a_route_of_the_server_is_not_replaced(simulator, run_cli, tmp_path, pat
     answer = Answer(simulator.raw(put, simulator.control_port))
     assert (answer.status, refused in answer.json["error"]) == (400, True)
     assert simulator.control("GET", "/scenario").json == {"scenario": None}
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/chat/completion"])
+def test_a_rule_where_nothing_is_generated_is_refused(simulator, run_cli, tmp_path, path):
+    text = f"rules:\n  - answer: {{text: a}}\n  - match: {{path: {path}}}\n    answer: {{text: never}}"
+    refused = f"rules[1]: match.path: no answer is generated at {path}: expected one of /rerank, /score, /v1/chat/"
+    file = tmp_path / "own.yaml"
+    file.write_text(text)
+    done = run_cli("--port", "0", "--scenario", str(file))
+    assert (done.returncode, f"own.yaml: {refused}" in done.stderr) == (1, True)
+    asked = {"Content-Length": str(len(text))}
+    put = request_bytes("PUT", "/scenario", None, {"Connection": "close", **asked}) + text.encode()
+    answer = Answer(simulator.raw(put, simulator.control_port))
+    assert (answer.status, refused in answer.json["error"]) == (400, True)
+
+
+def test_a_rule_of_the_reference_may_stand_in_a_scenario_of_any_server(start_simulator, tmp_path):
+    assert OpenAI.generating == GENERATING
+    file = tmp_path / "both.yaml"
+    rules = (
+        "  - match: {path: /v1/responses}\n    answer: {text: a}\n  - match: {path: /execute}\n    answer: {text: b}"
+    )
+    file.write_text(f"rules:\n{rules}")
+    assert start_simulator("--as", "worker", "--scenario", str(file)).request("GET", "/health").status == 200
 
 
 def test_a_pattern_cannot_stop_the_server(start_simulator, tmp_path):

@@ -36,6 +36,17 @@ def test_conversation_through_a_pipe(run_cli):
     assert done.stderr == ""
 
 
+def test_a_pattern_that_is_given_up_ends_no_chat(run_cli, tmp_path):
+    file = tmp_path / "slow.yaml"
+    slow = '{prompt: "(a|aa)+$"}'
+    file.write_text(f"rules:\n  - match: {slow}\n    answer: {{text: found}}\n  - answer: {{text: the rest}}")
+    done = run_cli("-i", "--scenario", str(file), text=f"{'a' * 199}b\nhello\n")
+    assert done.returncode == 0
+    assert "Error: The scenario cannot be played: the pattern '(a|aa)+$' was given up on a text of 200" in done.stdout
+    assert re.search(r"the rest\n\nStats:\n.*\nPrompt: 1 tokens", done.stdout)
+    assert done.stderr == ""
+
+
 def test_end_of_input_leaves(run_cli):
     done = run_cli("-i", text="")
     assert (done.returncode, done.stdout[-3:]) == (0, "> \n")

@@ -131,6 +131,7 @@ def test_a_prompt_is_searched_at_the_end_of_the_line(prompt: str, line: str, wai
         ("you> hello", Cursor(10, 0), "after it the line goes on with ' hello'"),
         ("you> \nloading", Cursor(7, 1), "it stands in row 1, and the cursor in row 2"),
         ("you>", Cursor(1, 0), "the cursor stands before its end"),
+        ("hi\nYou> ", Cursor(5, 1), "it is written 'You>' in row 2: upper and lower case differ"),
         ("loading", Cursor(7, 0), None),
     ],
 )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from InferenceLibrary.errors import ModelError, describe
+from InferenceLibrary.files import replaced
 from InferenceLibrary.onnx import packages
 from InferenceLibrary.onnx.graphs import BOOL, FLOAT, INT64, constant, floats
 from InferenceLibrary.onnx.language.tokenizer import METADATA, Tokenizer
@@ -115,8 +116,8 @@ def write_decoder(
     model.ir_version = _IR_VERSION
     onnx.helper.set_model_props(model, {METADATA: tokenizer.to_json(), CONFIG: json.dumps(asdict(sizes))})
     onnx.checker.check_model(model, full_check=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    onnx.save(model, str(path))
+    with replaced(path, "Language model") as part:
+        part.write_bytes(model.SerializeToString())
     return path
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from InferenceLibrary.errors import ModelError, describe
-from InferenceLibrary.files import ELSEWHERE, refuse_other_kinds
+from InferenceLibrary.files import replaced
 from InferenceLibrary.modelfiles.vocabulary import BOS, COMMON_WORDS, END
 from InferenceLibrary.onnx import packages
 from InferenceLibrary.onnx.graphs import FLOAT, INT64, constant, floats
@@ -104,14 +104,8 @@ def create_embedding_model(path: Path, *, dimensions: int = DIMENSIONS, seed: in
     model.ir_version = 8
     onnx.helper.set_model_props(model, {METADATA: tokenizer.to_json(), CONFIG: json.dumps({"dimensions": dimensions})})
     onnx.checker.check_model(model, full_check=True)
-    try:
-        refuse_other_kinds(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        onnx.save(model, str(path))
-    except OSError as error:
-        raise ModelError(
-            describe(f"Embedding model '{path}' cannot be written", got=error.strerror or str(error), hint=ELSEWHERE)
-        ) from None
+    with replaced(path, "Embedding model") as part:
+        part.write_bytes(model.SerializeToString())
     return path
 
 

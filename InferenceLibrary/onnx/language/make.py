@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from InferenceLibrary.errors import ModelError, describe
-from InferenceLibrary.files import ELSEWHERE, refuse_other_kinds
+from InferenceLibrary.files import replaced
 from InferenceLibrary.modelfiles.answers import Knowledge, capitals
 from InferenceLibrary.modelfiles.transformer import HEAD, Transformer, answering_transformer
 from InferenceLibrary.modelfiles.vocabulary import BOS, END, TokenType, Vocabulary, build_vocabulary
@@ -55,21 +55,15 @@ def create_language_model(
     """
     if kind not in KINDS:
         raise ModelError(describe(f"Unknown kind of language model '{kind}'", expected=f"one of: {', '.join(KINDS)}"))
-    try:
-        refuse_other_kinds(path)
-        if kind == "trained":
-            path.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(TRAINED, path)
-            return path
-        if kind == "embedding":
-            return create_embedding_model(path, seed=seed)
-        if kind == "computed":
-            return _write_computed(path, answering_transformer(knowledge or capitals(), context_length))
-        return _write_random(path, seed, context_length)
-    except OSError as error:
-        raise ModelError(
-            describe(f"Language model '{path}' cannot be written", got=error.strerror or str(error), hint=ELSEWHERE)
-        ) from None
+    if kind == "trained":
+        with replaced(path, "Language model") as part:
+            shutil.copyfile(TRAINED, part)
+        return path
+    if kind == "embedding":
+        return create_embedding_model(path, seed=seed)
+    if kind == "computed":
+        return _write_computed(path, answering_transformer(knowledge or capitals(), context_length))
+    return _write_random(path, seed, context_length)
 
 
 def tokenizer_of(vocabulary: Vocabulary) -> Tokenizer:

@@ -55,7 +55,9 @@ class Engine:
             return Draws(id(self), self._count, index)
         return Draws(seed, ask.seed, prompt, index)
 
-    def generate(self, ask: Ask, prompt: str, index: int, limit: int, *, text: str | None = None) -> Output:
+    def generate(
+        self, ask: Ask, prompt: str, index: int, limit: int, *, text: str | None = None, fills: bool = False
+    ) -> Output:
         """Return the answer to one prompt.
 
         Args:
@@ -64,6 +66,8 @@ class Engine:
             index: Which of the `n` choices.
             limit: Most tokens, from the request or from what the context has left.
             text: The answer, when it is scripted.
+            fills: Whether any answer that fills the limit of its request was ended by it, for there was no room for a
+                token that ends it.
         """
         known = None if self._dataset is None else self._dataset.find(prompt) or self._dataset.find(ask.echo_text)
         if text is not None:
@@ -81,13 +85,8 @@ class Engine:
             tokens = random_tokens(draws, length)
         capped = len(tokens) > limit
         # A random answer that fills the limit was stopped by it, as upstream counts.
-        full = (
-            text is None
-            and known is None
-            and self._settings.mode == "random"
-            and len(tokens) == limit
-            and ask.max_tokens is not None
-        )
+        fills = fills or (text is None and known is None and self._settings.mode == "random")
+        full = fills and len(tokens) == limit and ask.max_tokens is not None
         output = Output(tokens[:limit] if capped else tokens, "length" if capped or full else "stop")
         if ask.stop:
             cut_at_stop(output, ask.stop)

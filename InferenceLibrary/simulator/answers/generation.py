@@ -52,8 +52,12 @@ class Generator:
         limit = self.limit(ask, ask.prompt_tokens if len(ask.prompts) == 1 else 1)
         script = turn.scripted
         if script is not None and script.answers:
-            return [script.output(ask, limit) for _ in range(len(ask.prompts) * ask.n)]
-        return [self.engine.generate(ask, prompt, index, limit) for prompt in ask.prompts for index in range(ask.n)]
+            return [script.output(ask, limit, fills=True) for _ in range(len(ask.prompts) * ask.n)]
+        return [
+            self.engine.generate(ask, prompt, index, limit, fills=True)
+            for prompt in ask.prompts
+            for index in range(ask.n)
+        ]
 
     def answer(self, turn: Turn, shape: Shape, ask: Ask) -> None:
         """Generate, and send the answer when a place is free.

@@ -11,6 +11,7 @@ from InferenceLibrary.simulator.answers.engine import Engine, Output
 from InferenceLibrary.simulator.answers.latency import Latency
 from InferenceLibrary.simulator.answers.openai_requests import Ask
 from InferenceLibrary.simulator.answers.tokens import count_tokens
+from InferenceLibrary.simulator.core.api_errors import ApiError
 
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.settings import Settings
@@ -72,6 +73,10 @@ class TerminalChat:
                 self.answer(line)
             except KeyboardInterrupt:
                 self._write("\n")
+            except ApiError as error:
+                # A pattern of the scenario was given up. The question is not part of the conversation.
+                self._messages.pop()
+                self._write(f"Error: {error.message}\n")
 
     def _read(self) -> str | None:
         """Return a line; a backslash at its end continues it on the next."""

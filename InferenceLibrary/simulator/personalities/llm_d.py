@@ -36,11 +36,13 @@ class _Injected(ApiError):
 class _GoEngine(Engine):
     """Echoes whole, whatever the limit, and knows no stop texts."""
 
-    def generate(self, ask: Ask, prompt: str, index: int, limit: int, *, text: str | None = None) -> Output:
+    def generate(
+        self, ask: Ask, prompt: str, index: int, limit: int, *, text: str | None = None, fills: bool = False
+    ) -> Output:
         if self._settings.mm_encoder_only:
             return Output(["!"] * (ask.max_tokens or 1), "length")
         if self._settings.mode != "echo" or text is not None:
-            return super().generate(ask, prompt, index, limit, text=text)
+            return super().generate(ask, prompt, index, limit, text=text, fills=fills)
         echoed = ask.echo_text if len(ask.prompts) == 1 else prompt
         ids = [f"{one}," for one in echoed.split(",")] if echoed.replace(",", "").isdecimal() else []
         tokens = [*ids[:-1], ids[-1][:-1]] if ids else requests.tokens_of(echoed)
