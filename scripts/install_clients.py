@@ -1,6 +1,6 @@
 """Install the clients that `make test-clients` plays, each set of versions once, in the cache.
 
-    python scripts/install_clients.py [python|node]
+    python scripts/install_clients.py [python] [node] [go] [java]
 
 What cannot be had is told on stderr with its reason; its tests are skipped then, and say so.
 """
@@ -15,10 +15,25 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 PROGRAMS = Path(__file__).resolve().parents[1] / "tests" / "clients"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "inferencelibrary"
-LIMIT = 900.0
+LIMIT = 1800.0
+"""Seconds until a step is given up; two large packages of Go take a minute of two free cores."""
+_NO_REASON = ("WARNING", "[WARNING]", "go: downloading")
+"""How lines begin that tell of something else than a failure."""
+
+
+class Language(NamedTuple):
+    """How the clients of a language are installed."""
+
+    pins: tuple[str, ...]
+    """Patterns of the files that say what is installed: the versions, and the programs where they are compiled."""
+    tools: tuple[str, ...]
+    """The programs that installing and playing take."""
+    steps: Callable[[Path], list[list[str]]]
+    """The commands that install into a folder, which is theirs to run in and holds the files."""
 
 
 def _python(folder: Path) -> list[list[str]]:
@@ -30,21 +45,49 @@ def _node(_folder: Path) -> list[list[str]]:
     return [["npm", "install", "--no-audit", "--no-fund", "--no-update-notifier", "--ignore-scripts"]]
 
 
-LANGUAGES: dict[str, tuple[str, Callable[[Path], list[list[str]]]]] = {
-    "python": ("requirements.txt", _python),
-    "node": ("package.json", _node),
+def _go(_folder: Path) -> list[list[str]]:
+    return [["go", "build", "-o", "clients", "."]]
+
+
+def _java(folder: Path) -> list[list[str]]:
+    copy = ["dependency:copy-dependencies", "-DoutputDirectory=jars", "-DincludeScope=runtime"]
+    sources = sorted(one.name for one in folder.glob("*.java"))
+    return [
+        ["mvn", "--batch-mode", "--quiet", "--strict-checksums", *copy],
+        ["javac", "-cp", "jars/*", "-d", "classes", *sources],
+    ]
+
+
+LANGUAGES = {
+    "python": Language(("requirements.txt",), (), _python),
+    "node": Language(("package.json",), ("npm", "node"), _node),
+    "go": Language(("go.mod", "go.sum", "*.go"), ("go",), _go),
+    "java": Language(("pom.xml", "*.java"), ("mvn", "javac", "java"), _java),
 }
-"""The file that pins the versions, and the commands that install them into a folder, where they find it."""
+
+
+def _pins_of(language: str) -> list[Path]:
+    folder = PROGRAMS / language
+    return sorted(one for pattern in LANGUAGES[language].pins for one in folder.glob(pattern))
 
 
 def folder_of(language: str) -> Path:
     """Return where the clients of a language are, or will be."""
-    versions = (PROGRAMS / language / LANGUAGES[language][0]).read_bytes()
-    return CACHE / f"clients-{language}-{hashlib.sha256(versions).hexdigest()[:12]}"
+    told = hashlib.sha256()
+    for one in _pins_of(language):
+        told.update(one.name.encode() + b"\0" + one.read_bytes())
+    return CACHE / f"clients-{language}-{told.hexdigest()[:12]}"
+
+
+def missing_tools(language: str) -> str:
+    """Return which tools of a language are not there, for a reader; empty when all are."""
+    missing = [tool for tool in LANGUAGES[language].tools if shutil.which(tool) is None]
+    return f"not on the PATH: {', '.join(missing)}" if missing else ""
 
 
 def is_installed(language: str) -> bool:
-    return (folder_of(language) / "complete").exists()
+    """Whether the clients of a language can be played."""
+    return not missing_tools(language) and (folder_of(language) / "complete").exists()
 
 
 def install(language: str) -> str:
@@ -53,15 +96,20 @@ def install(language: str) -> str:
     # Environments of Python name themselves by their path, so they are made where they stay.
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    shutil.copy(PROGRAMS / language / LANGUAGES[language][0], folder)
-    for step in LANGUAGES[language][1](folder):
+    for one in _pins_of(language):
+        shutil.copy(one, folder)
+    for step in LANGUAGES[language].steps(folder):
         try:
-            done = subprocess.run(step, check=False, cwd=folder, capture_output=True, text=True, timeout=LIMIT)
+            done = subprocess.run(
+                step, check=False, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                timeout=LIMIT,
+            )  # fmt: skip
         except (OSError, subprocess.TimeoutExpired) as error:
             return str(error)
         if done.returncode:
-            lines = [line for line in done.stderr.splitlines() if line and not line.startswith("WARNING")]
-            return "\n".join(lines[-3:]) or f"{step[0]} ended with exit code {done.returncode}"
+            # Some go on with advice after the reason.
+            lines = [line for line in done.stdout.splitlines() if line and not line.startswith(_NO_REASON)]
+            return "\n".join(lines[:3]) or f"{step[0]} ended with exit code {done.returncode}"
     (folder / "complete").touch()
     return ""
 
@@ -76,6 +124,9 @@ def main(arguments: list[str]) -> int:
         with (CACHE / f"clients-{language}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if is_installed(language):
+                continue
+            if missing := missing_tools(language):
+                print(f"SKIPPED: the clients in {language} cannot be played: {missing}", file=sys.stderr)
                 continue
             print(f"Installing the clients in {language} into {folder_of(language)}, once", file=sys.stderr)
             if reason := install(language):

@@ -7,6 +7,7 @@ outcomes stand in `outcomes.yaml`, by client and case.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -42,6 +43,10 @@ CLIENTS = {
     "openai for Node": Client("node", "openai_client.mjs"),
     "anthropic for Node": Client("node", "anthropic_client.mjs"),
     "AI SDK": Client("node", "ai_sdk_client.mjs"),
+    "openai-go": Client("go", "openai"),
+    "anthropic-sdk-go": Client("go", "anthropic"),
+    "openai-java": Client("java", "openai"),
+    "langchain4j": Client("java", "langchain4j"),
 }
 
 
@@ -50,6 +55,16 @@ def command(client: Client, scratch: Path) -> list[str]:
     installed = install_clients.folder_of(client.language)
     if client.language == "python":
         return [str(installed / "bin" / "python"), str(HERE / "python" / client.program)]
+    if client.language == "go":
+        return [str(installed / "clients"), client.program]
+    if client.language == "java":
+        return [
+            "java",
+            "-cp",
+            os.pathsep.join([str(installed / "classes"), f"{installed}/jars/*"]),
+            "Playing",
+            client.program,
+        ]
     # Node looks for the packages of a module beside it alone.
     shutil.copytree(HERE / "node", scratch / "node")
     (scratch / "node" / "node_modules").symlink_to(installed / "node_modules")

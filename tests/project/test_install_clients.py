@@ -21,8 +21,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def commands(monkeypatch: pytest.MonkeyPatch, steps: list[list[str]]) -> None:
-    monkeypatch.setattr(install_clients, "LANGUAGES", {"python": ("requirements.txt", lambda _folder: steps)})
+def commands(monkeypatch: pytest.MonkeyPatch, steps: list[list[str]], *tools: str) -> None:
+    python = install_clients.Language(("requirements.txt",), tools, lambda _folder: steps)
+    monkeypatch.setattr(install_clients, "LANGUAGES", {"python": python})
 
 
 def test_clients_are_installed_once(cache, monkeypatch):
@@ -53,6 +54,44 @@ def test_what_cannot_be_had_is_told_and_leaves_nothing(cache, monkeypatch, capsy
     assert not install_clients.folder_of("python").exists()
 
 
+@pytest.mark.parametrize("language", ["node", "go", "java"])
+def test_clients_are_skipped_where_a_tool_is_missing(cache, tmp_path, monkeypatch, capsys, language):
+    folder = install_clients.folder_of(language)
+    folder.mkdir(parents=True)
+    (folder / "complete").touch()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not install_clients.is_installed(language)
+    assert install_clients.main([language]) == 0
+    tools = ", ".join(install_clients.LANGUAGES[language].tools)
+    assert capsys.readouterr().err == f"SKIPPED: the clients in {language} cannot be played: not on the PATH: {tools}\n"
+    assert (folder / "complete").exists()
+
+
+def test_a_program_that_changes_is_compiled_anew(cache, tmp_path, monkeypatch):
+    monkeypatch.setattr(install_clients, "PROGRAMS", tmp_path)
+    (tmp_path / "go").mkdir()
+    folders = set()
+    for name, text in [("go.mod", "module clients\n"), ("a.go", "package main\n"), ("a.go", "package other\n")]:
+        (tmp_path / "go" / name).write_text(text)
+        folders.add(install_clients.folder_of("go"))
+    assert len(folders) == 3
+
+
+def test_the_reason_is_told_without_what_stands_around_it(cache, monkeypatch, capsys):
+    lines = [
+        "go: downloading x",
+        "WARNING: old",
+        "[ERROR] no such version",
+        "[ERROR]",
+        "[ERROR] run it again",
+        "see -X",
+    ]
+    commands(monkeypatch, [[sys.executable, "-c", f"import sys; print({chr(10).join(lines)!r}); sys.exit(1)"]])
+    install_clients.main([])
+    told = capsys.readouterr().err
+    assert told.endswith("cannot be installed: [ERROR] no such version\n[ERROR]\n[ERROR] run it again\n")
+
+
 def test_a_language_without_clients_is_refused(cache, capsys):
     assert install_clients.main(["cobol"]) == 2
-    assert "No clients in 'cobol'; there are those in python, node" in capsys.readouterr().err
+    assert "No clients in 'cobol'; there are those in python, node, go, java" in capsys.readouterr().err
