@@ -104,10 +104,14 @@ def programs() -> Iterator[dict[str, Future[dict[str, dict[str, str]]]]]:
         }
 
 
-def told_by(name: str, programs: dict[str, Future[dict[str, dict[str, str]]]]) -> dict[str, dict[str, str]]:
-    if name not in programs:
-        language = CLIENTS[name].language
+def skip_unless_installed(name: str) -> None:
+    language = CLIENTS[name].language
+    if not install_clients.is_installed(language):
         pytest.skip(f"{name} is not installed; why, is told by: scripts/install_clients.py {language}")
+
+
+def told_by(name: str, programs: dict[str, Future[dict[str, dict[str, str]]]]) -> dict[str, dict[str, str]]:
+    skip_unless_installed(name)
     return programs[name].result()
 
 
@@ -124,14 +128,24 @@ def test_a_client_sees(name, case, programs):
     assert told["outcome"] == OUTCOMES[name][case], told["detail"]
 
 
-def test_a_wrong_server_is_seen_in_the_cases_that_it_concerns(tmp_path):
-    """Without Retry-After, deaf to the format and the choice of tools, and silent on the usage of streams."""
-    if not install_clients.is_installed("python"):
-        pytest.skip("openai for Python is not installed; why, is told by: scripts/install_clients.py python")
+SCHEMAS = {"structured output", "responses structured"}
+
+
+@pytest.mark.parametrize(
+    ("name", "concerned"),
+    [
+        ("openai for Python", {"retry", "usage of a stream", "tools", "responses tools", *SCHEMAS}),
+        ("openai-go", {"retry", "usage of a stream", "tools", "responses tools", *SCHEMAS}),
+        ("openai-java", {"retry", "tools", *SCHEMAS}),
+        ("langchain4j", {"usage", "tools", "responses tools", "structured output"}),
+    ],
+    ids=lambda part: part if isinstance(part, str) else "",
+)
+def test_a_wrong_server_is_seen_in_the_cases_that_it_concerns(name, concerned, tmp_path):
+    """Without Retry-After, deaf to the format and the choice of tools, and silent on usage."""
+    skip_unless_installed(name)
     hasty = tmp_path / "scenario.yaml"
     hasty.write_text((HERE / "scenario.yaml").read_text().replace(', headers: {Retry-After: "1"}', ""))
     faults = ["ignores-response-format", "ignores-text-format", "ignores-tool-choice", "missing-usage"]
-    told = play(CLIENTS["openai for Python"], *(f"--fault={fault}" for fault in faults), scenario=hasty)
-    wrong = {case for case, outcome in OUTCOMES["openai for Python"].items() if told[case]["outcome"] != outcome}
-    schemas = {"structured output", "responses structured"}
-    assert wrong == {"retry", "usage of a stream", "tools", "responses tools", *schemas}
+    told = play(CLIENTS[name], *(f"--fault={fault}" for fault in faults), scenario=hasty)
+    assert {case for case, outcome in OUTCOMES[name].items() if told[case]["outcome"] != outcome} == concerned

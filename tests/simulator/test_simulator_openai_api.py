@@ -383,7 +383,7 @@ def test_unknown_paths_and_methods(simulator):
     unknown = simulator.request("GET", "/nowhere")
     assert (unknown.status, unknown.json["error"]["code"]) == (404, None)
     answer = simulator.request("GET", "/v1/chat/completions")
-    assert (answer.status, answer.headers["allow"]) == (405, "POST")
+    assert (answer.status, answer.headers["allow"]) == (405, "POST, OPTIONS")
 
 
 def test_wrong_content_type(simulator):

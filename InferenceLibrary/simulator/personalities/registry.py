@@ -82,4 +82,6 @@ def make_personality(name: str, app: App) -> Personality:
     if app.text_model is not None or app.vector_model is not None:
         module, kind = _WITH_MODELS[name]
     personality: Personality = getattr(_module(module), kind)(app)
+    if name == REFERENCE:
+        _module("cross_origin").share(app, personality)
     return personality

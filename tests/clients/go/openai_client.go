@@ -107,7 +107,7 @@ func openaiCases() ([]playedCase, func(error) int) {
 			if stream.Err() != nil {
 				return "", stream.Err()
 			}
-			return kinds[0] + " " + kinds[len(kinds)-1] + " " + said, nil
+			return strings.TrimSpace(kinds[0] + " " + kinds[len(kinds)-1] + " " + said), nil
 		}
 	}
 	cases := []playedCase{

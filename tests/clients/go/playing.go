@@ -7,10 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"sort"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -36,25 +38,22 @@ type playedCase struct {
 	run  play
 }
 
-
-// errorText returns the name of an error: the status of an answer, the sentinel that it is, or its innermost type.
+// errorText returns the name of an error: the status of an answer, the known error that it is, or its innermost type.
 func errorText(err error, status func(error) int) string {
 	if code := status(err); code != 0 {
 		return fmt.Sprintf("Error %d", code)
 	}
-	for _, known := range []error{context.DeadlineExceeded, context.Canceled} {
-		if errors.Is(err, known) {
-			return known.Error()
+	known := []error{context.DeadlineExceeded, context.Canceled, syscall.ECONNRESET, io.ErrUnexpectedEOF, io.EOF}
+	for _, one := range known {
+		if errors.Is(err, one) {
+			return one.Error()
 		}
 	}
 	inner := err
 	for next := errors.Unwrap(inner); next != nil; next = errors.Unwrap(inner) {
 		inner = next
 	}
-	if name := fmt.Sprintf("%T", inner); name != "*errors.errorString" && name != "*fmt.wrapError" {
-		return name
-	}
-	return inner.Error()
+	return fmt.Sprintf("%T", inner)
 }
 
 // waited tells whether the call took at least the second that Retry-After asks for.

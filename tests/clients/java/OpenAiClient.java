@@ -201,6 +201,7 @@ final class OpenAiClient {
         Playing.addFaults(
                 cases, name -> () -> one.chat(Playing.fault(name)), 401, 403, 409, 422, 429, 500, 503);
         Playing.addStreamFaults(cases, name -> () -> one.streamed(Playing.fault(name)));
+        cases.put("error in the stream", () -> one.streamed(Playing.fault("error-mid-stream:events=2")));
         cases.put("responses stream cut", () -> one.respondedStream(Playing.fault("cut-after-events:events=2")));
         cases.put("responses stream failed", () -> one.respondedStream(Playing.fault("error-mid-stream:events=2")));
         return cases;

@@ -44,7 +44,6 @@ final class Playing {
         cases.put("stream cut", under.apply("cut-after-events:events=2"));
         cases.put("stream reset", under.apply("cut-after-events:events=2,how=reset"));
         cases.put("stream cut in JSON", under.apply("cut-in-json:event=2"));
-        cases.put("error in the stream", under.apply("error-mid-stream:events=2"));
         cases.put("malformed event", under.apply("malformed-json:event=2"));
     }
 

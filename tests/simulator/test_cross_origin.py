@@ -1,0 +1,99 @@
+"""Pages of other sites in a browser: the reference lets them call as OpenAI's and Anthropic's APIs do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from recordings import recording, recordings
+
+ORIGIN = {"Origin": "https://page.example"}
+OPT_IN = {"anthropic-dangerous-direct-browser-access": "true"}
+CHAT = "/v1/chat/completions"
+MESSAGES = "/v1/messages"
+MESSAGE = {"model": "fake-model", "max_tokens": 5, "messages": [{"role": "user", "content": "one"}]}
+
+
+def asks_first(*headers: str) -> dict[str, str]:
+    """The headers of a browser's question before a POST."""
+    asked = {**ORIGIN, "Access-Control-Request-Method": "POST"}
+    return {**asked, "Access-Control-Request-Headers": ",".join(headers)} if headers else asked
+
+
+def shared(headers: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name.startswith("access-control-")}
+
+
+@pytest.fixture(scope="module")
+def keyed(start_shared: Any) -> Any:
+    return start_shared("--mode", "echo", "--api-key", "sk-secret")
+
+
+def test_a_browser_is_told_what_a_page_may_send_before_it_has_a_key(keyed):
+    answer = keyed.request("OPTIONS", CHAT, headers=asks_first("authorization", "content-type", "x-stainless-os"))
+    assert (answer.status, answer.body, answer.headers["allow"]) == (200, b"", "POST, OPTIONS")
+    assert shared(answer.headers) == {
+        "access-control-allow-origin": "*",
+        "access-control-expose-headers": "x-request-id",
+        "access-control-allow-methods": "POST, OPTIONS",
+        "access-control-allow-headers": "authorization,content-type,x-stainless-os",
+    }
+
+
+@pytest.mark.parametrize("key", ["sk-secret", "wrong"])
+@pytest.mark.parametrize("more", [{}, {"stream": True}])
+def test_a_page_may_read_answers_and_errors(keyed, key, more):
+    headers = {**ORIGIN, "Authorization": f"Bearer {key}"}
+    answer = keyed.request("POST", CHAT, {**MESSAGE, **more}, headers)
+    assert answer.status == (200 if key == "sk-secret" else 401)
+    assert shared(answer.headers) == {
+        "access-control-allow-origin": "*",
+        "access-control-expose-headers": "x-request-id",
+    }
+
+
+def test_others_see_nothing_of_it(keyed):
+    answer = keyed.request("POST", CHAT, MESSAGE, {"Authorization": "Bearer sk-secret"})
+    assert (answer.status, shared(answer.headers)) == (200, {})
+    asked = keyed.request("OPTIONS", "/v1/models")
+    assert (asked.status, asked.headers["allow"], shared(asked.headers)) == (200, "GET, OPTIONS", {})
+
+
+def test_what_is_not_there_is_not_offered(keyed):
+    assert keyed.request("OPTIONS", "/v1/nothing", headers=asks_first()).status == 404
+
+
+def test_messages_are_for_pages_that_ask_for_it(simulator):
+    first = simulator.request("OPTIONS", MESSAGES, headers=asks_first("content-type", *OPT_IN))
+    assert first.headers["access-control-allow-origin"] == "*"
+    silent = simulator.request("OPTIONS", MESSAGES, headers=asks_first("content-type"))
+    assert "access-control-allow-origin" not in silent.headers
+    answer = simulator.request("POST", MESSAGES, MESSAGE, {**ORIGIN, **OPT_IN})
+    assert (answer.status, shared(answer.headers)) == (
+        200,
+        {"access-control-allow-origin": "*", "access-control-expose-headers": "*"},
+    )
+
+
+@pytest.mark.parametrize("path", [MESSAGES, f"{MESSAGES}/count_tokens"])
+def test_a_page_that_does_not_ask_for_it_is_refused(simulator, path):
+    body = MESSAGE if path == MESSAGES else {name: MESSAGE[name] for name in ("model", "messages")}
+    refused = simulator.request("POST", path, body, ORIGIN)
+    assert (refused.status, shared(refused.headers)) == (401, {})
+    assert refused.json == {
+        "type": "error",
+        "error": {
+            "type": "authentication_error",
+            "message": "CORS requests must set 'anthropic-dangerous-direct-browser-access' header",
+        },
+    }
+    assert simulator.request("POST", path, body).status == 200
+
+
+@pytest.mark.parametrize("name", recordings())
+def test_each_stand_in_is_compared_with_what_its_server_answers_to_options(name):
+    """In the part of the recordings that each check plays."""
+    records = list(recording(name))
+    largest, _ = Counter(one.group for one in records).most_common(1)[0]
+    assert [one for one in records if one.group == largest and one.request["method"] == "OPTIONS"]
