@@ -22,6 +22,8 @@ from typing import Any
 
 from recordings import Recorded
 
+from InferenceLibrary.modelfiles.safetensors_file import create_tiny_safetensors
+from InferenceLibrary.processes.ports import free_port
 from InferenceLibrary.protocol.exchange import Exchange, Held
 
 _CHANGING_HEADERS = re.compile("-id$|-ms$|duration|cost|spend|content-length$")
@@ -112,20 +114,28 @@ def _leaves(value: Any, place: str) -> dict[str, Any]:
 
 @contextmanager
 def served(command: Sequence[str], environment: Mapping[str, str], *, tls: bool = False) -> Iterator[int]:
-    """Start the stand-in for a while; give its port.
+    """Start the stand-in for a while, in a folder with a model where its command names MODEL; give its port.
+
+    Without `{port}` in the command it takes a free one by itself, and tells it.
 
     Raises:
         ValueError: It does not start; with its last words.
     """
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
+        if "-m" in command:
+            create_tiny_safetensors(Path(folder) / "MODEL" / "model.safetensors")
+        words = [word.replace("{port}", str(free_port())) for word in command]
+        words += [] if "{port}" in command else ["--port", "0"]
         with log.open("wb") as out:
-            words = [sys.executable, "-m", "InferenceLibrary.simulator", *command, "--port", "0"]
-            process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=out, env={**os.environ, **environment})
+            process = subprocess.Popen(
+                [sys.executable, "-m", "InferenceLibrary.simulator", *words],
+                stdout=subprocess.PIPE, stderr=out, env={**os.environ, **environment}, cwd=folder,
+            )  # fmt: skip
         try:
             assert process.stdout is not None
-            line = process.stdout.readline().decode()
-            found = re.search(r":(\d+)\s*$", line)
+            lines = (line.decode() for line in process.stdout)
+            found = next(filter(None, (re.search(r"http\S*:(\d+)\s*$", line) for line in lines)), None)
             if found is None:
                 process.wait(5)
                 raise ValueError(f"{' '.join(command)} does not start: {log.read_text()[-300:].strip()}")

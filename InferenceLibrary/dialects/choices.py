@@ -7,8 +7,6 @@ within a text, `${name|other}` the first that is there. A key whose value is not
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from typing import Any, Literal
 
 import msgspec
@@ -28,6 +26,8 @@ _NAMES = (
     "running_usage strict description parameters cut hex8 hex16 hex24 hex32 last_fingerprint letters24 letters32 "
     "uuid number number6 asked encoding last_timings response_call_id thinking last right completed_at background "
     "type entries function_call if_origin reason allow found expected places null_in_whole zero_usage "
+    "entry serial partial first_seconds rest_seconds total_seconds prompt_speed answer_speed total_speed req_hex32 at "
+    "named_function "
 )
 NAMES = frozenset(_NAMES.split())
 """What a template may name."""
@@ -103,6 +103,8 @@ class RouteChoice(Part, frozen=True):
     """Values of flags with which it is there."""
     unless: Given = {}
     """Values of flags with which it is not."""
+    bare: bool = False
+    """Whether it lacks the headers of paths that are there."""
 
 
 class ShapeChoice(Part, frozen=True):
@@ -125,6 +127,8 @@ class ErrorChoice(Part, frozen=True):
     message: str = ""
     """The words, a template; empty: those of the stand-in."""
     headers: dict[str, str] = {}
+    stream_shape: str = ""
+    """Which of `shapes` it has as an event of a stream; empty: the same."""
     bare: bool = False
     """Whether it lacks the headers that every answer has."""
 
@@ -238,6 +242,8 @@ class BodyChoice(Part, frozen=True):
     """Whether half of a character, which JSON can write and UTF-8 cannot, is taken."""
     null_is_empty: bool = False
     """Whether null counts as an empty object."""
+    null_is_kind: bool = False
+    """Whether null counts as a value of a wrong kind, and not as no body."""
     empty_is_object: bool = False
     """Whether no body counts as an empty object."""
     lost_by_offers: bool = False
@@ -275,6 +281,8 @@ class ToolChoices(Part, frozen=True):
     required_content: Template = None
     cut: Literal["text", "nothing"] = "text"
     """What is left of a call that the limit cuts."""
+    uncalled: str = ""
+    """The error where a call was required and the limit cut it, and in every stream; empty: there is none."""
     characters: float = 4
     """Of the text of a call in each of its tokens."""
     piece: int = 6
@@ -321,6 +329,8 @@ class OpenChoices(Part, frozen=True):
     """Whether typed events are named in a line of their own."""
     plain_responses: bool = False
     """Whether the events of responses are not named, and end with [DONE]."""
+    responses_done: bool = False
+    """Whether the events of responses end with [DONE] though they are named."""
     streams_by_default: list[str] = []
     """The APIs that stream unless they are asked not to."""
     done: bool = True
@@ -362,6 +372,8 @@ class OpenChoices(Part, frozen=True):
     """What lists add to the name of a model, and requests may."""
     any_model: bool = False
     """Whether any name of a model is served."""
+    default_model: str = ""
+    """A name that stands for the first model."""
     most_tokens: list[Literal["zero is none", "negative is none", "zero is one"]] = []
     """What a limit of tokens stands for that is not positive."""
     prompt: PromptChoices = PromptChoices()
@@ -377,6 +389,8 @@ class OpenChoices(Part, frozen=True):
     """Whether the last piece of text bears the reason of the end; cut: where no token of its own ends the answer."""
     stop_stays: bool = False
     """Whether a stop text stays in the answer."""
+    stops_at_tokens: bool = False
+    """Whether a stop text ends the answer only where it is a token by itself."""
     cuts_prompts: bool = False
     """Whether a prompt that is too long is cut."""
     empty_finish: str = ""
@@ -385,6 +399,8 @@ class OpenChoices(Part, frozen=True):
     """Whether whole numbers are told without a fraction."""
     several: bool = True
     """Whether `n` gives several choices."""
+    together: bool = False
+    """Whether the pieces of several choices come in one chunk."""
     echoes: bool = True
     """Whether `echo` repeats the prompt."""
     usage_of_first: bool = False
@@ -409,32 +425,3 @@ class OpenChoices(Part, frozen=True):
     metrics_headers: dict[str, str] = {}
     metrics_type: str = "text/plain; version=0.0.4; charset=utf-8"
     variants: list[VariantChoice] = []
-
-
-def template_names(template: Template) -> Iterator[str]:
-    """Yield the names that a template holds."""
-    if isinstance(template, str):
-        if template.startswith("$") and not template.startswith("${"):
-            yield template[1:].partition("|")[0]
-        for found in re.findall(r"\$\{([^}]*)\}", template):
-            yield from found.split("|")
-    elif isinstance(template, dict):
-        for one in template.values():
-            yield from template_names(one)
-    elif isinstance(template, list):
-        for one in template:
-            yield from template_names(one)
-
-
-def joined(below: OpenChoices, above: OpenChoices) -> OpenChoices:
-    """Return choices with what they take over from others: keys of mappings are joined, lists replaced.
-
-    The variants of the result are those of `above`, where it has any.
-    """
-    return msgspec.convert(_merged(msgspec.to_builtins(below), msgspec.to_builtins(above)), OpenChoices)
-
-
-def _merged(below: Any, above: Any) -> Any:
-    if not isinstance(below, dict) or not isinstance(above, dict):
-        return above
-    return {**below, **{key: _merged(below.get(key), value) for key, value in above.items()}}

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from InferenceLibrary.dialects.choices import OpenChoices, joined
+from InferenceLibrary.dialects.choices import OpenChoices
 from InferenceLibrary.dialects.standing import standing
+from InferenceLibrary.dialects.templates import joined
 from InferenceLibrary.dialects.words import wrong_word
 from InferenceLibrary.errors import ProfileError
 from InferenceLibrary.protocol.capabilities import CAPABILITIES, nearest_capability

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from InferenceLibrary.dialects.choices import OpenChoices, joined
+from InferenceLibrary.dialects.choices import OpenChoices
+from InferenceLibrary.dialects.templates import joined
 
 _OF_THE_FRONT = frozenset({
     "flags", "native", "headers", "ok_headers", "head_headers", "routes", "prefix_flag", "head", "redirects", "options",

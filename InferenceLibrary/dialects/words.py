@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from InferenceLibrary.dialects.choices import ANSWERS, APIS, ERRORS, NAMES, OpenChoices, joined, template_names
+from InferenceLibrary.dialects.choices import ANSWERS, APIS, ERRORS, NAMES, OpenChoices
+from InferenceLibrary.dialects.templates import joined, template_names
 
 _Found = Iterator[tuple[str, str]]
 
@@ -33,8 +34,9 @@ def _wrong_words(choices: OpenChoices) -> _Found:
 
 def _in_errors(choices: OpenChoices) -> _Found:
     for name, error in choices.errors.items():
-        if error.shape not in {"default", *choices.shapes}:
-            yield f"errors.{name}.shape", _unknown(error.shape, "a shape", choices.shapes)
+        for place, word in (("shape", error.shape), ("stream_shape", error.stream_shape)):
+            if word not in {"", "default", *choices.shapes}:
+                yield f"errors.{name}.{place}", _unknown(word, "a shape", choices.shapes)
         yield from _names_of(f"errors.{name}", [error.param, error.code, error.message])
     for name, shape in choices.shapes.items():
         yield from _names_of(f"shapes.{name}", shape.body)
@@ -58,6 +60,8 @@ def _in_requests(choices: OpenChoices) -> _Found:
 
 def _in_routes(choices: OpenChoices) -> _Found:
     known = {*ERRORS, *choices.errors}
+    if choices.tools.uncalled and choices.tools.uncalled not in known:
+        yield "tools.uncalled", _unknown(choices.tools.uncalled, "an error", known)
     if choices.prefix_flag:
         yield from _flags("prefix_flag", choices, {choices.prefix_flag: True})
     for path, route in choices.routes.items():

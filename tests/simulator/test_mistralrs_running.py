@@ -133,40 +133,53 @@ def test_the_benchmark_of_the_testing_guide(mistralrs: Run, models: Path) -> Non
 # Serving
 
 
+def begin_to_serve(models: Path, *words: str) -> Simulator:
+    """Start a server of the model, and return it with what it wrote."""
+    command = [sys.executable, "-m", "InferenceLibrary.simulator", "--as", "mistralrs", *words]
+    process = subprocess.Popen(
+        [*command, "-m", str(models), "-f", "m.gguf"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+    )
+    server = Simulator(process, 0)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    while not server.port:
+        assert select.select([process.stdout], [], [], 15)[0], server.lines
+        line = process.stdout.readline().decode()
+        assert line, process.stderr.read().decode()
+        server.lines.append(line)
+        match = re.search(r"(control on|listening on) http://127\.0\.0\.1:(\d+)\.?$", line)
+        if match is not None and match[1] == "control on":
+            server.control_port = int(match[2])
+        elif match is not None:
+            server.port = int(match[2])
+    return server
+
+
 @pytest.fixture
 def serve(models: Path) -> Iterator[Callable[..., Simulator]]:
-    """Give a function that starts a server of the model and returns it with what it wrote."""
+    """Give a function that starts servers of the model."""
     started: list[Simulator] = []
 
     def begin(*words: str) -> Simulator:
-        command = [sys.executable, "-m", "InferenceLibrary.simulator", "--as", "mistralrs", *words]
-        process = subprocess.Popen(
-            [*command, "-m", str(models), "-f", "m.gguf"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-        )
-        server = Simulator(process, 0)
-        started.append(server)
-        assert process.stdout is not None
-        assert process.stderr is not None
-        while not server.port:
-            assert select.select([process.stdout], [], [], 15)[0], server.lines
-            line = process.stdout.readline().decode()
-            assert line, process.stderr.read().decode()
-            server.lines.append(line)
-            match = re.search(r"(control on|listening on) http://127\.0\.0\.1:(\d+)\.?$", line)
-            if match is not None and match[1] == "control on":
-                server.control_port = int(match[2])
-            elif match is not None:
-                server.port = int(match[2])
-        return server
+        started.append(begin_to_serve(models, *words))
+        return started[-1]
 
     yield begin
     for server in started:
         assert server.stop() == 0
         close(server)
+
+
+@pytest.fixture(scope="module")
+def one_server(models: Path) -> Iterator[Simulator]:
+    """Give one server of the newer generation for several tests."""
+    server = begin_to_serve(models, "serve", "-p", "0")
+    yield server
+    close(server)
 
 
 def chat(server: Simulator, **body: object) -> Answer:
@@ -202,49 +215,103 @@ def test_the_older_server(serve: Callable[..., Simulator], models: Path) -> None
 
 def test_the_newer_server(serve: Callable[..., Simulator], models: Path) -> None:
     server = serve("serve", "-p", "0", "--control-port", "0")
-    assert re.search(r" INFO mistralrs_cli\S*: Server listening on http://127\.0\.0\.1:\d+\n$", server.lines[-1])
     name = str(models)
     data = server.request("GET", "/v1/models").json["data"]
-    assert [(model["id"], model["status"]) for model in data] == [("default", "loaded"), (name, "loaded")]
+    assert [(model["id"], model.get("status")) for model in data] == [("default", None), (name, "loaded")]
     answer = chat(server)
-    assert (answer.status, answer.json["model"]) == (200, name)
-    assert "x-request-id" in answer.headers
-    error = chat(server, model="x").json["error"]
-    assert (error["type"], error["code"], error["param"]) == ("invalid_request_error", "model_not_found", "model")
-    for action, status in (("unload", "unloaded"), ("status", "unloaded"), ("reload", "loaded")):
-        answer = server.request("POST", f"/v1/models/{action}", {"model_id": name})
-        assert answer.json == {"model_id": name, "status": status}
-    twice = [server.request("POST", "/v1/models/unload", {"model_id": name}) for _ in range(2)][1]
-    assert (twice.status, twice.json["error"]["code"]) == (409, "model_state_conflict")
-    assert server.request("POST", "/v1/models/reload", {"model_id": "x"}).status == 404
+    assert (answer.status, answer.json["model"], answer.json["id"]) == (200, name, "1")
+    assert re.fullmatch("req_[0-9a-f]{32}", answer.headers["x-request-id"])
+    unknown = chat(server, model="x")
+    assert (unknown.status, list(unknown.json)) == (500, ["message"])
     text = server.request("GET", "/metrics").body.decode()
-    assert 'http_requests_total{method="POST",path="/v1/chat/completions",status="200"} 1' in text
+    assert f'http_requests_total{{method="POST",path="/v1/chat/completions",model="{name}",status="200"}} 1\n' in text
+    assert f'http_requests_in_flight{{method="POST",path="/v1/chat/completions",model="{name}"}} 0\n' in text
+    assert "\nmistralrs_sequences_running 1\n" in text, "as the real one, which never comes back to zero"
+    assert 'mistralrs_sequences_completed_total{reason="stop"} 1\n' in text
     assert server.stats()["completed"] == 1
 
 
+def test_models_are_unloaded_and_loaded_as_0_9_2_does(serve: Callable[..., Simulator], models: Path) -> None:
+    server, name = serve("serve", "-p", "0"), str(models)
+
+    def asked(action: str, model: str) -> str:
+        answer = server.request("POST", f"/v1/models/{action}", {"model_id": model})
+        assert (answer.status, answer.json["model_id"]) == (200, model)
+        return str(answer.json["status"])
+
+    assert [asked("status", name), asked("unload", name), asked("unload", name)] == ["loaded", "unloaded", "unloaded"]
+    assert asked("unload", "default") == "not_found"
+    assert [asked("status", name), asked("reload", name), asked("status", name)] == ["unloaded", "loaded", "loaded"]
+    lost = chat(server, model="default")
+    assert (lost.status, lost.json) == (500, {"message": "engine state lock is poisoned"})
+    assert chat(server, model=name).json["id"] == "0"
+    assert server.request("GET", "/calibration/status").raw == b""
+    assert server.request("POST", "/re_isq", {"ggml_type": "q4k"}).raw == b""
+    assert asked("reload", name) == "not_found", "it is loaded"
+    asked("unload", name)
+    stuck = chat(server, model=name)
+    assert (stuck.status, "being reloaded" in stuck.json["message"]) == (500, True)
+    shown = [model.get("status") for model in server.request("GET", "/v1/models").json["data"]]
+    assert shown == [None, "reloading"]
+
+
 @pytest.mark.parametrize(
-    ("body", "status", "kind", "code"),
+    ("body", "status", "text"),
     [
-        ({"temperature": "hot"}, 400, "invalid_request_error", None),
-        ({"response_format": {"type": "json_object"}}, 400, "invalid_request_error", None),
-        ({"model": "x"}, 404, "invalid_request_error", "model_not_found"),
+        (b"[1", 400, "Failed to parse the request body as JSON: EOF while parsing a list at line 1 column 2"),
+        (b'{"a": ', 400, "Failed to parse the request body as JSON: EOF while parsing a value at line 1 column 6"),
+        (b'{"a": 1,\n x}', 400, "Failed to parse the request body as JSON: key must be a string at line 2 column 2"),
+        (b'"x', 400, "Failed to parse the request body as JSON: EOF while parsing a string at line 1 column 2"),
+        (b"{} {}", 400, "Failed to parse the request body as JSON: trailing characters at line 1 column 4"),
+        (b'{"messages": [],"n": 1.5}', 422, "n: invalid type: floating point `1.5`, expected usize at line 1 column 24"),
+        (b'{"messages": [],"stop": 5}', 422, "stop: data did not match any variant of untagged enum StopTokens at line 1"),
+        (b"{}", 422, "missing field `messages` at line 1 column 2"),
     ],
 )
-def test_errors_of_the_newer_server(serve: Callable[..., Simulator], body: object, status: int, kind: str, code: str):
-    server = serve("serve", "-p", "0")
-    assert isinstance(body, dict)
-    answer = chat(server, **body)
-    error = answer.json["error"]
-    assert (answer.status, error["type"], error["code"]) == (status, kind, code)
-    assert set(error) == {"message", "type", "param", "code"}
+def test_bodies_are_refused_in_the_words_of_serde(one_server: Simulator, body: bytes, status: int, text: str) -> None:
+    answer = one_server.request("POST", "/v1/chat/completions", body)
+    assert (answer.status, answer.headers["content-type"]) == (status, "text/plain; charset=utf-8")
+    assert text in answer.body.decode()
+
+
+def test_a_required_call_does_not_come_in_a_stream(one_server: Simulator) -> None:
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
+    asked = {"tools": [tool], "tool_choice": "required"}
+    assert chat(one_server, **asked).json["choices"][0]["message"]["tool_calls"][0]["function"]["name"] == "f"
+    streamed = chat(one_server, **asked, stream=True)
+    assert (streamed.status, streamed.data[0]["error"]["type"], streamed.data[1:]) == (200, "server_error", ["[DONE]"])
+    cut = chat(one_server, **asked, max_tokens=9)
+    assert (cut.status, cut.json["partial_response"]["choices"][0]["finish_reason"]) == (500, "error")
+
+
+def test_a_stop_text_stops_only_as_a_token(one_server: Simulator) -> None:
+    question = {"messages": [{"role": "user", "content": "What is the capital of France?"}]}
+    texts = [chat(one_server, **question, stop=stop).json["choices"][0]["message"]["content"] for stop in ("F", " of")]
+    assert texts == ["The capital of France is Paris.", "The capital"]
+
+
+def test_choices_of_one_moment_come_in_one_chunk(one_server: Simulator) -> None:
+    *chunks, done = chat(one_server, stream=True, n=2).data
+    assert done == "[DONE]"
+    assert [[choice["index"] for choice in chunk["choices"]] for chunk in chunks] == [[0, 1]] * len(chunks)
+    assert [chunk["usage"] is None for chunk in chunks] == [True] * (len(chunks) - 1) + [False]
+    assert chunks[-1]["usage"]["completion_tokens"] == len(chunks), "of one choice, with its end"
+
+
+def test_bodies_may_have_50_megabytes(one_server: Simulator) -> None:
+    text = "x" * (5 * 1024 * 1024)
+    assert chat(one_server, messages=[{"role": "user", "content": text}], truncate_sequence=True).status == 200
+    head = "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+    refused = Answer(one_server.raw(f"{head}Content-Length: {50 * 1024 * 1024 + 1}\r\n\r\n".encode()))
+    assert (refused.status, refused.body) == (413, b"Failed to buffer the request body: length limit exceeded")
 
 
 def test_usage_tells_the_speed_and_comes_with_the_finish(serve: Callable[..., Simulator]) -> None:
     server = serve("serve", "-p", "0", "--mode", "echo", "--inter-token-latency", "10ms")
     usage = chat(server, stream_options={"include_usage": True}).json["usage"]
-    assert (usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]) == (3, 3, 6)
-    assert usage["total_completion_time_sec"] == 0.02
-    assert usage["avg_compl_tok_per_sec"] == 150
+    assert (usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]) == (5, 4, 9)
+    assert usage["total_completion_time_sec"] == 0.03
+    assert usage["avg_compl_tok_per_sec"] == 133.3333
     *chunks, last, done = chat(server, stream=True).data
     assert done == "[DONE]"
     assert [chunk["usage"] for chunk in chunks] == [None] * len(chunks)

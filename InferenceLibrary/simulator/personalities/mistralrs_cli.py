@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from InferenceLibrary.simulator.personalities.mistralrs_model import LoadedModel, ModelSource
 
 DEFAULT_HOST = "127.0.0.1"
+_OTHER_ANSWERS = frozenset({"--mode", "--scenario", "--dataset-path", "--onnx-model"})
 # What both command lines could mean is theirs, not the simulator's.
 _THEIRS = frozenset({"port", "host", "seed", "model", "config", "v", "as"})
 
@@ -155,8 +156,11 @@ class _Run:
             settings.max_num_seqs = parsed["max-seqs"]
         if "--max-model-len" not in self._own and model.info.context_length:
             settings.max_model_len = model.info.context_length
-        settings.enable_request_id_headers = self._is_new and not parsed["disable-request-id-header"]
-        settings.no_metrics = bool(parsed["disable-metrics"])
+        for name in ("disable-metrics", "disable-request-id-header", "no-ui"):
+            setattr(settings, name.replace("-", "_"), bool(parsed[name]))
+        if self._is_new and not settings.scenario and not self._own & _OTHER_ANSWERS:
+            # As real models do, it always answers the same.
+            settings.scenario = "tiny"
         settings.startup_duration = 0.0  # it is over
 
     def _go(self, model: LoadedModel) -> int:

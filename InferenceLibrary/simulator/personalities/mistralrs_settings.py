@@ -11,5 +11,7 @@ from InferenceLibrary.simulator.core.settings import Settings, flag
 class MistralRsSettings(Settings):
     """As `Settings`, for `--as mistralrs`."""
 
-    older_generation: bool = flag("bool", False, "routes and errors of v0.6.0 instead of the newest")
-    no_metrics: bool = flag("bool", False, "answer 503 on /metrics")
+    older_generation: bool = flag("bool", False, "mistralrs-server 0.6 in place of mistralrs 0.9.2")
+    disable_metrics: bool = flag("bool", False, "answer 503 on /metrics")
+    disable_request_id_header: bool = flag("bool", False, "send no x-request-id")
+    no_ui: bool = flag("bool", False, "serve no page at /ui")

@@ -20,7 +20,7 @@ PERSONALITIES = {
     "service": ("service", "Service", "inference-service: models to load, orchestration of several, a queue"),
     "gateway": ("gateway", "Gateway", "llm-gateway: routes by model to --upstream servers"),
     "router": ("router", "Router", "the API router: keys, limits, budgets, weighted --backend servers with failover"),
-    "mistralrs": ("mistralrs", "MistralRs", "mistral.rs: takes the command lines of mistralrs-server and mistralrs"),
+    "mistralrs": ("mistralrs", "mistralrs", "mistral.rs: takes the command lines of mistralrs-server and mistralrs"),
 }
 REFERENCE = "openai"
 """What a server is that has a dialect and no personality: the reference, with the quirks of the dialect."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.dialects.choices import template_names
+from InferenceLibrary.dialects.templates import template_names
 from InferenceLibrary.simulator.answers.openai_answers import token_logprob
 from InferenceLibrary.simulator.answers.tokens import tokenize
 from InferenceLibrary.simulator.core.draft import DONE, Event
@@ -29,6 +30,17 @@ def counts(ask: Ask, outputs: list[Output], *, only_first: bool = False) -> dict
     }
 
 
+def speeds(names: Names) -> dict[str, float]:
+    """Return the tokens in each second that templates name; zero where no time passed."""
+    pairs = {
+        "total_speed": ("total_tokens", "total_seconds"),
+        "prompt_speed": ("prompt_tokens", "first_seconds"),
+        "answer_speed": ("completion_tokens", "rest_seconds"),
+    }
+    seconds = {name: names[time] for name, (_, time) in pairs.items() if names[time] is not ABSENT}
+    return {name: round(names[pairs[name][0]] / time, 4) if time else 0.0 for name, time in seconds.items()}
+
+
 class Writer:
     """Writes the answers of one request.
 
@@ -47,6 +59,7 @@ class Writer:
         self._ask = ask
         self._outputs = outputs
         names = names.plus(**counts(ask, outputs, only_first=choices.usage_of_first))
+        names.update(speeds(names))
         self._names = names.plus(usage=filled(self._parts.get("usage"), names))
 
     def whole(self) -> Any:
@@ -135,6 +148,11 @@ class Writer:
             content.append(fill(parts.get("logprob"), self._scored(entry).plus(top=tops)))
         return content
 
+    def _entry(self, token: str) -> Any:
+        """Return the log probability of one token of a chat, where it is asked for."""
+        asked = self._api == "chat" and self._ask.logprobs is not None
+        return self._entries([token], self._ask.logprobs or 0)[0] if asked else ABSENT
+
     def _scored(self, entry: dict[str, Any]) -> Names:
         return self._names.plus(
             token=entry["token"], logprob=entry["logprob"], bytes=entry["bytes"], token_id=sum(entry["bytes"])
@@ -152,7 +170,10 @@ class Writer:
         if "opening" in self._parts:
             for index, output in enumerate(self._outputs):
                 found.append(Event(self._chunk("opening", self._of(index, output)), "role"))
-        for index, output in enumerate(self._outputs):
+        together = self._choices.together and len(self._outputs) > 1
+        if together:
+            found += self._joined_pieces()
+        for index, output in () if together else enumerate(self._outputs):
             last = index == len(self._outputs) - 1 and not tells_usage
             found += self._pieces(index, output, last=last)
             if tells_usage and self._choices.usage_per_choice and index < len(self._outputs) - 1:
@@ -162,6 +183,14 @@ class Writer:
         if self._choices.done:
             found.append(Event(DONE, "done"))
         return found
+
+    def _joined_pieces(self) -> Iterator[Event]:
+        """Yield the pieces of all choices, those that come at the same time in one chunk."""
+        rows = [self._pieces(index, output, last=True) for index, output in enumerate(self._outputs)]
+        for row in zip_longest(*rows):
+            events = [event for event in row if event is not None]
+            choices = [choice for event in events for choice in event.data["choices"]]
+            yield Event({**events[-1].data, "choices": choices}, events[-1].kind, tokens=events[-1].tokens)
 
     def _chunk(self, part: str, names: Names) -> Any:
         """Return one chunk: the envelope with one choice, or none, and what this part has besides."""
@@ -193,6 +222,7 @@ class Writer:
             more = (ending if is_last else names).plus(
                 running_usage=names["running_usage"],
                 content=shown, text=shown, token=token, logprobs=self._logprobs([token], offset),
+                entry=self._entry(token),
             )  # fmt: skip
             yield Event(self._chunk("finish" if is_last else "piece", more), "token", tokens=1)
             offset += len(token)

@@ -68,7 +68,7 @@ def outputs(generator: Generator, turn: Turn, ask: Ask, choices: OpenChoices) ->
         else:
             output = generator.engine.generate(ask, prompt, number, limit)
         if stops:
-            _stop(output, stops, stays=choices.stop_stays)
+            _stop(output, stops, choices)
         _end(generator, ask, output, choices, limit)
         _tools(generator, turn, ask, output, choices, limit)
         ended_itself = output.finish == "stop" and not output.stopped_by
@@ -97,9 +97,16 @@ def _end(generator: Generator, ask: Ask, output: Output, choices: OpenChoices, l
         output.finish = "length" if choices.end_counts else "stop"
 
 
-def _stop(output: Output, stops: list[str], *, stays: bool) -> None:
-    cut_at_stop(output, stops)
-    if stays and output.stopped_by:
+def _stop(output: Output, stops: list[str], choices: OpenChoices) -> None:
+    if choices.stops_at_tokens:
+        place = next((place for place, token in enumerate(output.tokens) if token in stops), None)
+        if place is None:
+            return
+        output.stopped_by, output.finish = output.tokens[place], "stop"
+        del output.tokens[place:]
+    else:
+        cut_at_stop(output, stops)
+    if choices.stop_stays and output.stopped_by:
         output.tokens.append(output.stopped_by)
 
 

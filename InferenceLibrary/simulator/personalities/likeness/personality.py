@@ -15,6 +15,7 @@ from InferenceLibrary.simulator.core.draft import Draft, Event
 from InferenceLibrary.simulator.personalities.likeness.asks import ask_of, prompt_tokens
 from InferenceLibrary.simulator.personalities.likeness.chats import Writer
 from InferenceLibrary.simulator.personalities.likeness.generation import outputs, settle
+from InferenceLibrary.simulator.personalities.likeness.refusals import Refusal
 from InferenceLibrary.simulator.personalities.likeness.server import LikenessBase
 from InferenceLibrary.simulator.personalities.likeness.templates import ABSENT, Names, fill, filled
 from InferenceLibrary.simulator.personalities.likeness.typed import Message, Response
@@ -40,6 +41,8 @@ class Likeness(LikenessBase):
         assert dialect.choices is not None
         super().__init__(app, dialect.choices, dialect.version)
         self._known: set[str] = set()
+        self.serial = 1
+        """The number of the next answer."""
         words: dict[str, Handler] = {
             "health": self.healthy,
             "chat": lambda turn: self._generated(turn, "chat"),
@@ -84,12 +87,20 @@ class Likeness(LikenessBase):
             self._known.add(key)
         made = outputs(self.generator, turn, ask, self.choices)
         self.generator.note(turn, ask, made[0], "")
-        names = self.names(turn, model=self._shown(data))
+        names = self.names(turn, model=self._shown(data), serial=str(self.serial))
+        self.serial += 1
         names["id"] = turn.id = str(filled(self.choices.ids.get(api, _IDS[api] + "${hex24}"), names))
         turn.finish_reason = made[0].finish
         whole = Output([token for output in made for token in output.tokens])
         whole.tool_tokens = sum(output.tool_tokens for output in made)
-        self.generator.run(turn, ask, whole, self._builder(api, names, ask, made, data))
+        if self.choices.together:
+            whole = max(made, key=lambda output: output.count)
+
+        def timed(first: float, rest: float) -> None:
+            names.update(first_seconds=round(first, 6), rest_seconds=round(rest, 6))
+            names["total_seconds"] = round(first + rest, 6)
+
+        self.generator.run(turn, ask, whole, self._builder(api, names, ask, made, data), timed)
 
     def _shown(self, data: dict[str, Any]) -> Any:
         """Return the name of the model that the answer bears."""
@@ -108,6 +119,14 @@ class Likeness(LikenessBase):
             return self.json(body, tokens=count, headers=_filled(self.choices.api_headers.get(api, {}), names))
 
         def build() -> Draft:
+            if api == "chat" and self._is_uncalled(ask, made):
+                made[0].finish = "error"
+                made[0].tool_calls = []
+                partial = Writer(self.choices, api, names, ask, made[:1]).whole()
+                refusal = Refusal(
+                    self.choices.tools.uncalled, "No tool was called", streamed=ask.stream, partial=partial
+                )
+                return self.error(refusal, names["path"])
             if api in {"chat", "completions"}:
                 writer = Writer(self.choices, api, names, ask, made)
                 return self._streamed(api, writer.events(), names) if ask.stream else whole(writer.whole())
@@ -118,6 +137,11 @@ class Likeness(LikenessBase):
             return self._streamed(api, message.streamed(), names) if ask.stream else whole(message.whole())
 
         return build
+
+    def _is_uncalled(self, ask: Ask, made: list[Output]) -> bool:
+        """Whether a call was required that does not come."""
+        forced = ask.tools and (ask.tool_choice == "required" or isinstance(ask.tool_choice, dict))
+        return bool(self.choices.tools.uncalled and forced and (ask.stream or not made[0].tool_calls))
 
     def _streamed(self, api: str, events: list[Event], names: Names) -> Draft:
         headers = _filled({**self.choices.stream_headers, **self.choices.api_stream_headers.get(api, {})}, names)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.simulator.personalities.likeness.refusals import Refusal
+from InferenceLibrary.simulator.personalities.likeness.refusals import Refusal, in_serde
 
 if TYPE_CHECKING:
     from InferenceLibrary.dialects.choices import BodyChoice
@@ -40,7 +41,9 @@ def body_of(request: Request, choice: BodyChoice) -> dict[str, Any]:
     if data is None and choice.null_is_empty:
         return {}
     if not isinstance(data, dict):
-        raise Refusal("empty body" if data is None else "not an object", "The body must be a JSON object", value=data)
+        name = "empty body" if data is None and not choice.null_is_kind else "not an object"
+        at = place_in(request.body, "")
+        raise Refusal(name, "The body must be a JSON object", value=data, found=in_serde(data), at=at)
     return data
 
 
@@ -63,7 +66,56 @@ def _json(text: str, choice: BodyChoice) -> Any:
     except ValueError as error:
         place = getattr(error, "pos", 0)
         reason = str(getattr(error, "msg", error))
-        raise Refusal("not json", f"The body is not JSON: {error}", value=place, reason=reason) from None
+        raise Refusal(
+            "not json",
+            f"The body is not JSON: {error}",
+            value=place,
+            reason=reason,
+            found=_error_in_serde(text, place, reason),
+        ) from None
+
+
+_SERDE = {
+    "Expecting value": "expected value",
+    "Expecting property name": "key must be a string",
+    "Expecting ':'": "expected `:`",
+    "Extra data": "trailing characters",
+    "Unterminated": "EOF while parsing a string",
+    "Invalid control": "control character (\\u0000-\\u001F) found while parsing a string",
+    "Invalid \\": "invalid escape",
+}
+
+
+def _error_in_serde(text: str, place: int, reason: str) -> str:
+    """Return what is wrong with a JSON text as Rust's serde tells it, with line and column."""
+    before = text[:place].rstrip()
+    if not text[place:].strip() or reason.startswith("Unterminated"):
+        place = len(text)
+        in_list = before.rfind("[") > before.rfind("{")
+        wants_value = before[-1:] in {"", ",", ":"} or reason.startswith("Expecting value")
+        within = "a value" if wants_value and before[-1:] not in {"{", "["} else "a list" if in_list else "an object"
+        told = _SERDE["Unterminated"] if reason.startswith("Unterminated") else f"EOF while parsing {within}"
+    else:
+        told = next((words for start, words in _SERDE.items() if reason.startswith(start)), "expected `,` or `}`")
+        place += 1
+    return f"{told} at {_line_and_column(text, place)}"
+
+
+def _line_and_column(text: str, place: int) -> str:
+    return f"line {text.count(chr(10), 0, place) + 1} column {place - text.rfind(chr(10), 0, place) - 1}"
+
+
+def place_in(body: bytes, field: str) -> str:
+    """Return line and column where a reader of JSON is when it has read a field of an object; its end without one."""
+    text = body.decode("utf-8", "replace")
+    found = re.search(rf"{re.escape(json.dumps(field))}\s*:\s*", text) if field else None
+    place = len(text.rstrip())
+    if found is not None:
+        place = found.end()
+        if text[place : place + 1] not in {"[", "{"}:
+            with suppress(ValueError):
+                place = json.JSONDecoder().raw_decode(text, place)[1]
+    return _line_and_column(text, place)
 
 
 def _no_constant(name: str) -> None:

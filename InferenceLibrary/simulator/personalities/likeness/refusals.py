@@ -60,12 +60,12 @@ def checked(data: dict[str, Any], fields: Mapping[str, FieldChoice]) -> dict[str
                 continue
             raise Refusal(
                 field.wrong, f"'{name}' must be of kind {field.kind}, got {_short(value)}",
-                param=name, field=name, value=value, found=_in_serde(value), expected=field.expected or field.kind,
+                param=name, field=name, value=value, found=in_serde(value), expected=field.expected or field.kind,
             )  # fmt: skip
         if not _in_range(read, field):
             raise Refusal(
                 field.outside, f"'{name}' is out of its range: got {_short(value)}",
-                param=name, field=name, value=value, low=field.low, high=field.high, found=_in_serde(value),
+                param=name, field=name, value=value, low=field.low, high=field.high, found=in_serde(value),
                 expected=field.expected or field.kind,
             )  # fmt: skip
         found[name] = read
@@ -260,7 +260,7 @@ def _is(value: Any, kind: str) -> bool:
     return value is not _NOT_THERE and not _KINDS[kind.removeprefix("not ")](value)
 
 
-def _in_serde(value: Any) -> str:
+def in_serde(value: Any) -> str:
     """Return a value as Rust's serde tells it."""
     if value is None or isinstance(value, list | dict):
         return "null" if value is None else "sequence" if isinstance(value, list) else "map"

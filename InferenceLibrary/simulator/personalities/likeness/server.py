@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from time import time
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.dialects.choices import ErrorChoice, FieldChoice, OpenChoices, RouteChoice, ShapeChoice, joined
+from InferenceLibrary.dialects.choices import ErrorChoice, FieldChoice, OpenChoices, RouteChoice, ShapeChoice
+from InferenceLibrary.dialects.templates import joined
 from InferenceLibrary.simulator.core.api_errors import ApiError
 from InferenceLibrary.simulator.core.delivery import deliver
 from InferenceLibrary.simulator.core.draft import DONE, Draft, Event, to_json
 from InferenceLibrary.simulator.core.draws import Draws
 from InferenceLibrary.simulator.personalities.failures import inject_failure
 from InferenceLibrary.simulator.personalities.likeness.counting import counted
-from InferenceLibrary.simulator.personalities.likeness.reading import body_of
+from InferenceLibrary.simulator.personalities.likeness.reading import body_of, place_in
 from InferenceLibrary.simulator.personalities.likeness.refusals import Refusal, checked, refuse
 from InferenceLibrary.simulator.personalities.likeness.templates import ABSENT, Names, fill
 from InferenceLibrary.simulator.personalities.openai import OpenAI
@@ -48,7 +49,10 @@ class LikenessBase(OpenAI):
             if self.holds(variant.when, variant.unless):
                 choices = joined(choices, variant.choices)
         self.choices = choices
+        self.started = int(time())
         self.words: dict[str, Handler] = {}
+        self.on_model: Callable[[Any], None] = lambda _name: None
+        """Is told which model a request names; it may refuse it."""
         self.native_words: frozenset[str] = frozenset()
         self.fields: dict[str, dict[str, FieldChoice]] = {}
         for apis, fields in choices.fields.items():
@@ -110,6 +114,7 @@ class LikenessBase(OpenAI):
             known["path"], known["method"] = turn.request.path, turn.request.method
             known["right"] = turn.request.path.replace("//", "/").rstrip("/")
             known["request_id"] = headers.get("x-request-id", ABSENT)
+            known["allow"] = self._allowed(self.find(turn.request.path) or {})
             known["allow_headers"] = headers.get("access-control-request-headers", ABSENT)
         return Names(self.draws, known, more)
 
@@ -117,8 +122,10 @@ class LikenessBase(OpenAI):
         more = self.choices.head_headers if turn.request.method == "HEAD" else {}
         if self.choices.ok_headers and turn.status < 300 and self._api_of(turn.request.path):
             more = {**more, **self.choices.ok_headers}
-        if turn.request.method != "OPTIONS" and self.choices.known_headers and self.find(turn.request.path) is not None:
-            more = {**more, **self.choices.known_headers}
+        if turn.request.method != "OPTIONS" and self.choices.known_headers:
+            methods = self.find(turn.request.path)
+            if methods is not None and not any(route.bare for route in methods.values()):
+                more = {**more, **self.choices.known_headers}
         return self.filled_headers({**self.choices.headers, **more}, turn)
 
     def filled_headers(self, headers: Mapping[str, str], turn: Turn) -> tuple[tuple[str, str], ...]:
@@ -128,6 +135,9 @@ class LikenessBase(OpenAI):
         names = self.names(turn)
         found = ((name, fill(value, names)) for name, value in headers.items())
         return tuple((name, str(value)) for name, value in found if value is not ABSENT)
+
+    def _allowed(self, methods: Mapping[str, RouteChoice]) -> str:
+        return ",".join("GET,HEAD" if one == "GET" and self.choices.head else one for one in methods)
 
     def new_hex(self) -> str:
         """Return 16 digits for an id."""
@@ -158,7 +168,8 @@ class LikenessBase(OpenAI):
             param=None if param is ABSENT else param,
             error_code=ABSENT if choice.code is None else fill(choice.code, names),
         )  # fmt: skip
-        shape = self.choices.shapes.get(choice.shape, _SHAPE)
+        streamed = isinstance(error, Refusal) and error.streamed
+        shape = self.choices.shapes.get((streamed and choice.stream_shape) or choice.shape, _SHAPE)
         body = fill(shape.body, names)
         if isinstance(error, Refusal) and error.streamed:
             events = [] if error.silent else [Event(body, "error")]
@@ -190,9 +201,13 @@ class LikenessBase(OpenAI):
 
     def find(self, path: str) -> dict[str, RouteChoice] | None:
         """Return what a path does by method."""
+        return self.table.get(self.place_of(path))
+
+    def place_of(self, path: str) -> str:
+        """Return the path as the dialect has it, with * for what may be anything; empty: there is none."""
         if path in self.table:
-            return self.table[path]
-        return next((self.table[place] for place, pattern in self._patterns if pattern.fullmatch(path)), None)
+            return path
+        return next((place for place, pattern in self._patterns if pattern.fullmatch(path)), "")
 
     def route(self, turn: Turn) -> RouteChoice:
         """Return what the request asks for.
@@ -218,10 +233,10 @@ class LikenessBase(OpenAI):
             return self._elsewhere(request.method, request.path)
         method = "GET" if request.method == "HEAD" and choices.head else request.method
         if method not in methods:
-            allow = ",".join("GET,HEAD" if one == "GET" and choices.head else one for one in methods)
             raise Refusal(
-                "wrong method", f"{request.path} takes no {request.method}", value=", ".join(methods), allow=allow
-            )
+                "wrong method", f"{request.path} takes no {request.method}",
+                value=", ".join(methods), allow=self._allowed(methods),
+            )  # fmt: skip
         if not choices.key.first:
             self._check_key(request)
         return methods[method]
@@ -296,22 +311,25 @@ class LikenessBase(OpenAI):
             if unknown:
                 names = ", ".join(map(repr, unknown))
                 raise Refusal(self.choices.unknown_fields, f"Unexpected fields: {names}", value=f"{{{names}}}")
-        data = checked(given, fields)
-        self._check_model(data)
-        refuse(
-            {**given, **data},
-            self.choices.refuses,
-            api,
-            counted(api, data, self.app.settings, self.choices.prompt),
-            self.holds,
-        )
+        try:
+            data = checked(given, fields)
+            self._check_model(data)
+            known = counted(api, data, self.app.settings, self.choices.prompt)
+            refuse({**given, **data}, self.choices.refuses, api, known, self.holds)
+        except Refusal as refusal:
+            field = str(refusal.values.get("field", "")).partition(".")[0]
+            refusal.values["at"] = place_in(turn.request.body, field)
+            raise
         return data
 
     def _check_model(self, data: dict[str, Any]) -> None:
         name = data.get("model")
         if isinstance(name, str) and self.choices.model_suffix:
             name = name.removesuffix(self.choices.model_suffix)
-        if self.choices.any_model or name in {None, ""} or name in self.app.settings.names:
+        self.on_model(name)
+        if self.choices.any_model or name in {None, "", *self.app.settings.names}:
+            return
+        if name == self.choices.default_model:
             return
         if name not in self.admin.loras:
             raise Refusal("model", f"The model `{name}` does not exist.", param="model", value=name, model=name)

@@ -60,6 +60,7 @@ def _uuid(draws: Draws) -> str:
 _MADE: dict[str, Callable[[Draws], Any]] = {
     **{f"hex{count}": _hex(count) for count in (8, 16, 24, 32)},
     **{f"letters{count}": _letters(count) for count in (24, 32)},
+    "req_hex32": lambda draws: f"req_{_hex(32)(draws)}",
     "uuid": _uuid,
     "number": lambda draws: draws.below(1000),
     "number6": lambda draws: draws.below(1_000_000),

@@ -76,6 +76,7 @@ class Response(_Typed):
             is_whole = choices.plain_numbers and isinstance(value, float) and value.is_integer()
             self.names[name] = int(value) if is_whole else value
         self.names["completed_at"] = self.names["created"]
+        self.names["text"] = output.text
         self.names.update(
             parallel=ask.parallel_tool_calls,
             max_tokens=ABSENT if ask.max_tokens is None else ask.max_tokens,
@@ -143,7 +144,7 @@ class Response(_Typed):
         final = self._answer(items, "completed")
         ending = "response.incomplete" if self.capped and self._tells_incomplete() else "response.completed"
         self.add(ending, response=final, output=items)
-        if self.choices.plain_responses:
+        if self.choices.plain_responses or self.choices.responses_done:
             self.events.append(Event(DONE, "done"))
         return self.events
 
