@@ -1,6 +1,6 @@
 *** Settings ***
-Documentation    Adapters that are loaded, asked for, listed and unloaded while the server runs; whole models that
-...              come and go, by the routes of each server; sleep and waking.
+Documentation    Adapters that are loaded, asked for, listed and unloaded while the server runs; models of a service
+...              that come and go; sleep and waking.
 
 Resource         ../../resources/target.resource
 Variables        ../../resources/prompts.yaml
@@ -64,18 +64,3 @@ A Service Unloads A Model And Loads It Again
     ${reply} =    Chat    ${SHORT_PROMPT}    max_tokens=16
     Should Not Be Empty    ${reply.text}    Answer: expected a text, got none: ${reply}.
     Load Served Model    nobody    expected_status=404
-
-Mistral Unloads A Model And Loads It Again
-    [Documentation]    Its routes are others, and carry the model in the body: the profile says so.
-    Skip Unless Server Supports    fault injection
-    ${model} =    Create Tiny Model
-    Start Server
-    ...    simulator-mistralrs
-    ...    model_folder=${model.path.parent}
-    ...    model_filename=${model.path.name}
-    ${reply} =    Unload Served Model    default
-    Get Answer Value    ${reply}    status    ==    unloaded
-    Unload Served Model    default    expected_status=409
-    ${reply} =    Load Served Model    default
-    Get Answer Value    ${reply}    status    ==    loaded
-    Unload Served Model    nobody    expected_status=404

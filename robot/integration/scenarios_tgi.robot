@@ -20,11 +20,13 @@ ${PERSON}
 *** Test Cases ***
 A List Of Prompts Has A Choice Each
     Skip Unless Server Supports    completions
+    Skip Unless Server Supports    several prompts
     ${reply} =    Complete    ["Say this is a test", "Say this is a joke"]    max_tokens=16
     Choices Should Be    ${reply}    2
 
 A Stream Of Several Prompts Has Each Of Them
     Skip Unless Server Supports    completions
+    Skip Unless Server Supports    several prompts
     Skip Unless Server Supports    several prompts in streams
     ${stream} =    Stream Completion    ["Say", "this", "is", "a test"]    max_tokens=16
     Choices Should Be    ${stream}    4
@@ -49,6 +51,7 @@ A Tool Is Called By Name
 
 A Tool Is Called In A Stream
     Skip Unless Server Supports    named tools
+    Skip Unless Server Supports    tool calls in streams
     ${stream} =    Stream Chat    How warm is it in Paris?    tools=${WEATHER}    tool_choice=weather
     Tool Should Be Called    ${stream}    weather
     Finish Reason Should Be    ${stream}    tool_calls

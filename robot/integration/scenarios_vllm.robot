@@ -38,11 +38,13 @@ The Load Rises And Falls
 
 Several Prompts Are Answered In Order
     Skip Unless Server Supports    completions
+    Skip Unless Server Supports    several prompts
     ${reply} =    Complete    ["${CAPITAL_OF_FRANCE}", "${SHORT_PROMPT}", "${CAPITAL_OF_FRANCE}"]    max_tokens=16
     Choices Should Be    ${reply}    3
 
 Several Prompts Are Answered In One Stream
     Skip Unless Server Supports    completions
+    Skip Unless Server Supports    several prompts
     Skip Unless Server Supports    several prompts in streams
     ${stream} =    Stream Completion    ["${CAPITAL_OF_FRANCE}", "${SHORT_PROMPT}"]    max_tokens=16
     Choices Should Be    ${stream}    2

@@ -41,6 +41,7 @@ A Forbidden Tool Is Not Called
 
 A Streamed Call Comes In Order
     [Tags]    rule:t1    rule:t2    rule:t4
+    Skip Unless Server Supports    tool calls in streams
     ${stream} =    Stream Chat    How is the weather in Paris?    tools=${TOOLS}    tool_choice=required
     Tool Calls Should Be Sound    ${stream}    ${TOOLS}
     Finish Reason Should Be    ${stream}    tool_calls
@@ -48,6 +49,7 @@ A Streamed Call Comes In Order
 
 Streamed And Whole Calls Are The Same
     Skip Unless Server Supports    scripted answers
+    Skip Unless Server Supports    tool calls in streams
     ${reply} =    Chat    How is the weather?    tools=${TOOLS}    tool_choice=required    seed=3
     ${stream} =    Stream Chat    How is the weather?    tools=${TOOLS}    tool_choice=required    seed=3
     Answers Should Agree    ${reply}    ${stream}
@@ -108,6 +110,7 @@ Fault In Tool Calls Should Be Found
     ...    that the fault breaks.
     [Arguments]    ${fault}    @{rules}
     Skip Unless Server Supports    fault injection
+    Skip Unless Server Supports    tool calls in streams
     VAR    &{headers}    X-Inference-Fault=${fault}
     Use Rules    fail    leave_out=${rules}
     ${stream} =    Stream Chat

@@ -263,8 +263,16 @@ def test_models_are_unloaded_and_loaded_as_0_9_2_does(serve: Callable[..., Simul
         (b'{"a": 1,\n x}', 400, "Failed to parse the request body as JSON: key must be a string at line 2 column 2"),
         (b'"x', 400, "Failed to parse the request body as JSON: EOF while parsing a string at line 1 column 2"),
         (b"{} {}", 400, "Failed to parse the request body as JSON: trailing characters at line 1 column 4"),
-        (b'{"messages": [],"n": 1.5}', 422, "n: invalid type: floating point `1.5`, expected usize at line 1 column 24"),
-        (b'{"messages": [],"stop": 5}', 422, "stop: data did not match any variant of untagged enum StopTokens at line 1"),
+        (
+            b'{"messages": [],"n": 1.5}',
+            422,
+            "n: invalid type: floating point `1.5`, expected usize at line 1 column 24",
+        ),
+        (
+            b'{"messages": [],"stop": 5}',
+            422,
+            "stop: data did not match any variant of untagged enum StopTokens at line 1",
+        ),
         (b"{}", 422, "missing field `messages` at line 1 column 2"),
     ],
 )

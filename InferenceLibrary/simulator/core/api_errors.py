@@ -17,7 +17,10 @@ _TYPES = {
 
 
 class ApiError(Exception):
-    """A request is answered with an error. `headers` go with it; `kind` overrides the type that the status implies."""
+    """A request is answered with an error. `headers` go with it; `kind` overrides the type that the status implies.
+
+    An error that is `in_stream` is an event of a stream which has begun.
+    """
 
     def __init__(
         self,
@@ -27,6 +30,7 @@ class ApiError(Exception):
         param: str | None = None,
         kind: str | None = None,
         headers: tuple[tuple[str, str], ...] = (),
+        in_stream: bool = False,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -34,6 +38,7 @@ class ApiError(Exception):
         self.param = param
         self.kind = kind
         self.headers = headers
+        self.in_stream = in_stream
 
 
 def error_type(status: int) -> str:

@@ -234,7 +234,7 @@ def _error_event(turn: Turn, code: str = "") -> Event:
     if own is not None:
         event: Event = own(_DIED, code)
         return event
-    draft = turn.app.personality.error(ApiError(500, _DIED), turn.request.path)
+    draft = turn.app.personality.error(ApiError(500, _DIED, in_stream=True), turn.request.path)
     body = draft.body if isinstance(draft.body, bytes) else to_json(draft.body)
     return Event(body, "error", name="error" if b'"type":"error"' in body else "")
 

@@ -131,6 +131,10 @@ error_in_stream = define(
 def error_in_stream_draft(draft: Draft, _values: Values, turn: Turn) -> None:
     if draft.status >= 400 and json_of(turn).get("stream"):
         body = draft.body if isinstance(draft.body, (bytes, dict)) else b"{}"
+        if isinstance(body, dict) and list(body) == ["message"]:
+            # Errors of streams have another shape than those of refusals here.
+            error = ApiError(draft.status, str(body["message"]), in_stream=True)
+            body = turn.app.personality.error(error, turn.request.path).body
         draft.status, draft.content_type, draft.body = 200, EVENT_STREAM, b""
         draft.events = [Event(body, "error"), Event(DONE, "done")]
 

@@ -168,7 +168,7 @@ class LikenessBase(OpenAI):
             param=None if param is ABSENT else param,
             error_code=ABSENT if choice.code is None else fill(choice.code, names),
         )  # fmt: skip
-        streamed = isinstance(error, Refusal) and error.streamed
+        streamed = error.streamed if isinstance(error, Refusal) else error.in_stream
         shape = self.choices.shapes.get((streamed and choice.stream_shape) or choice.shape, _SHAPE)
         body = fill(shape.body, names)
         if isinstance(error, Refusal) and error.streamed:

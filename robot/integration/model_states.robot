@@ -1,0 +1,71 @@
+*** Settings ***
+Documentation    A server of mistral.rs unloads its model and loads it again: the target where it is one, else the
+...              stand-in. What it answers is what version 0.9.2 does, which never refuses.
+
+Resource         ../../resources/target.resource
+Variables        ../../resources/prompts.yaml
+
+Suite Setup      Use Target And A Model
+Test Setup       Start A Server Of Mistral
+Test Teardown    Stop Server
+
+Test Tags        models
+
+
+*** Test Cases ***
+Mistral Unloads A Model And Loads It Again
+    [Documentation]    Its routes carry the model in the body: the profile says so. A second unloading is no error.
+    Unload Should Tell    ${NAME}    unloaded
+    Unload Should Tell    ${NAME}    unloaded
+    Status Should Be    unloaded
+    ${reply} =    Load Served Model    ${NAME}
+    Get Answer Value    ${reply}    status    ==    loaded
+    Status Should Be    loaded
+    Chat    ${SHORT_PROMPT}    model=${NAME}    max_tokens=16
+
+A Chat Loads The Model That Was Unloaded
+    Unload Should Tell    ${NAME}    unloaded
+    ${reply} =    Chat    ${SHORT_PROMPT}    model=${NAME}    max_tokens=16
+    Should Not Be Empty    ${reply.text}    Answer: expected a text, got none: ${reply}.
+    Status Should Be    loaded
+
+What Is Not A Model Cannot Be Unloaded
+    [Documentation]    The name of the default model is not an id, either.
+    Unload Should Tell    nobody    not_found
+    Unload Should Tell    default    not_found
+    Status Should Be    loaded
+
+
+*** Keywords ***
+Use Target And A Model
+    Use Target
+    ${file} =    Create Tiny Model
+    VAR    ${FILE}    ${file}    scope=SUITE
+
+Start A Server Of Mistral
+    [Documentation]    A server of its own, for what is done to it lasts.
+    ${target} =    Get Server
+    IF    $target.profile.name == 'mistralrs' and $target.process is not None
+        Start Server    ${target}
+    ELSE
+        Skip Unless Server Supports    fault injection
+        Start Server
+        ...    simulator-mistralrs
+        ...    model_folder=${FILE.path.parent}
+        ...    model_filename=${FILE.path.name}
+    END
+    ${models} =    List Models
+    VAR    ${NAME}    ${models}[-1]    scope=TEST
+
+Unload Should Tell
+    [Arguments]    ${name}    ${status}
+    ${reply} =    Unload Served Model    ${name}
+    Get Answer Value    ${reply}    status    ==    ${status}
+    Get Answer Value    ${reply}    model_id    ==    ${name}
+
+Status Should Be
+    [Documentation]    As its own route tells it.
+    [Arguments]    ${status}
+    VAR    &{asked}    model_id=${NAME}
+    ${reply} =    Send Request    POST    /v1/models/status    ${asked}    expected_status=200
+    Get Answer Value    ${reply}    status    ==    ${status}
