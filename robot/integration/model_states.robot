@@ -38,6 +38,7 @@ What Is Not A Model Cannot Be Unloaded
 
 *** Keywords ***
 Use Target And A Model
+    [Documentation]    The target, and one model for all servers of this suite.
     Use Target
     ${file} =    Create Tiny Model
     VAR    ${FILE}    ${file}    scope=SUITE
@@ -55,9 +56,10 @@ Start A Server Of Mistral
         ...    model_filename=${FILE.path.name}
     END
     ${models} =    List Models
-    VAR    ${NAME}    ${models}[-1]    scope=TEST
+    VAR    ${NAME}    ${models}[-1]    scope=SUITE
 
 Unload Should Tell
+    [Documentation]    What the answer to an unloading says.
     [Arguments]    ${name}    ${status}
     ${reply} =    Unload Served Model    ${name}
     Get Answer Value    ${reply}    status    ==    ${status}
