@@ -6,6 +6,7 @@ Library          InferenceLibrary
 
 *** Variables ***
 ${PIDS}          .
+${LIMIT}         300 milliseconds
 ${CHANGES}       while :; do date +%N; sleep 0.01; done
 ${QUIET CHAT}    printf '> '; cat > /dev/null
 
@@ -50,5 +51,5 @@ Program Should Refuse Arguments
 Limited
     [Documentation]    The keyword alone is under the limit, so that a slow machine does not stop what comes before it.
     [Arguments]    ${keyword}    @{arguments}    &{options}
-    [Timeout]    0.3 s
+    [Timeout]    ${LIMIT}
     Run Keyword    ${keyword}    @{arguments}    &{options}

@@ -94,15 +94,17 @@ def test_the_memory_of_the_client_does_not_grow_with_the_requests(monkeypatch: p
 
 
 @pytest.mark.parametrize("hold", [0, 10**9])
-def test_what_a_worker_leaves_in_files_is_not_lost(url: str, hold: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_worker_leaves_in_files_is_not_lost(
+    url: str, hold: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(running, "HOLD", hold)
-    before = set(Path(tempfile.gettempdir()).glob("inference-load-*"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     plan = LoadPlan(url, Rate(300), (CHAT,), Prompts(tokens=4), requests=240, warmup=10, workers=2)
     found = run(plan)
     assert [one.number for one in found.records] == list(range(250))
     assert found.failures == 0, found.errors
     assert all(one.broken == [] for one in found.measured)
-    assert set(Path(tempfile.gettempdir()).glob("inference-load-*")) <= before
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_condition_ends_a_load(url: str) -> None:

@@ -208,10 +208,10 @@ def test_it_is_started_again_when_it_drops(start: Start) -> None:
 @linux
 def test_a_daemon_is_the_server(start: Start) -> None:
     process = start(
-        "(setsid sh -c 'trap \"exit 9\" TERM; echo begun; while :; do sleep 0.05; done' &) ; exit 0", daemon=True
+        "(setsid sh -c 'trap \"exit 9\" TERM; echo daemon $$; while :; do sleep 0.05; done' &) ; exit 0", daemon=True
     )
-    begun(process)
-    assert wait_until(lambda: process.running and process_tree.look(process.pid) is not None, 60)
+    # What started it may end after it began.
+    assert wait_until(lambda: process.running and f"daemon {process.pid}" in process.log_text().splitlines(), 60)
     assert process.stop(10) is True
     assert process.how_it_ended() == "exit code 9", "its own status, fetched by the guard"
 
