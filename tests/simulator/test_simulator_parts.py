@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 
 from InferenceLibrary.simulator.answers.latency import Latency
 from InferenceLibrary.simulator.answers.schema_values import value_for
-from InferenceLibrary.simulator.answers.tokens import Vocabulary, count_tokens, random_length, random_tokens, tokenize
+from InferenceLibrary.simulator.answers.tokens import (
+    _TOKEN,
+    Vocabulary,
+    count_tokens,
+    random_length,
+    random_tokens,
+    tokenize,
+)
 from InferenceLibrary.simulator.core.draws import Draws
 from InferenceLibrary.simulator.core.durations import parse_duration
 from InferenceLibrary.simulator.core.settings import Settings
@@ -270,3 +277,14 @@ def test_cancelled_timers_are_forgotten():
         return size
 
     assert asyncio.run(run()) < 3000
+
+
+@given(st.text(st.characters(max_codepoint=127)) | st.text())
+def test_plain_texts_have_the_tokens_of_all_texts(text: str) -> None:
+    assert tokenize(text) == _TOKEN.findall(text)
+    assert count_tokens(text) == len(tokenize(text))
+
+
+def test_draws_that_need_not_be_repeated_are_even() -> None:
+    places = [Draws.at(place * 0xD1B54A32D192ED03).below(10) for place in range(5000)]
+    assert all(400 < places.count(digit) < 600 for digit in range(10))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from time import time_ns
 from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.simulator.answers.tokens import random_length, random_tokens, tokenize
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
     from InferenceLibrary.simulator.answers.dataset import Dataset
     from InferenceLibrary.simulator.answers.openai_requests import Ask
     from InferenceLibrary.simulator.core.settings import Settings
+
+
+_APART = 0xD1B54A32D192ED03
+"""Between the places of two answers in the sequence of draws: odd, and large, so that they do not overlap."""
 
 
 @dataclass(slots=True)
@@ -40,7 +45,7 @@ class Engine:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._count = 0
+        self._place = Draws(id(self), time_ns()).bits()
         self._dataset: Dataset | None = None
         if settings.dataset_path:
             from InferenceLibrary.simulator.answers.dataset import load_dataset
@@ -51,8 +56,8 @@ class Engine:
         """Return the random source of one choice."""
         seed = self._settings.seed
         if seed is None and ask.seed is None and ask.temperature != 0:
-            self._count += 1
-            return Draws(id(self), self._count, index)
+            self._place += _APART
+            return Draws.at(self._place + index * _APART)
         return Draws(seed, ask.seed, prompt, index)
 
     def generate(

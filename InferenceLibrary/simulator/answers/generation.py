@@ -53,6 +53,8 @@ class Generator:
         script = turn.scripted
         if script is not None and script.answers:
             return [script.output(ask, limit, fills=True) for _ in range(len(ask.prompts) * ask.n)]
+        if ask.n == 1 and len(ask.prompts) == 1:
+            return [self.engine.generate(ask, ask.prompts[0], 0, limit, fills=True)]
         return [
             self.engine.generate(ask, prompt, index, limit, fills=True)
             for prompt in ask.prompts
@@ -155,22 +157,23 @@ class Generator:
         return first, gaps
 
     def _send(self, turn: Turn, shape: Shape, ask: Ask, outputs: list[Output]) -> None:
-        steps = max((output.count for output in outputs), default=0)
+        single = outputs[0] if len(outputs) == 1 else None
+        steps = max((output.count for output in outputs), default=0) if single is None else single.count
         first, gaps = self.times(turn, ask, steps)
         turn.status = 200
         if (
-            len(outputs) == 1
+            single is not None
             and not turn.faults
             and turn.scripted is None
             and ask.logprobs is None
             and not ask.echo
-            and not outputs[0].tool_calls
+            and not single.tool_calls
         ):
             if ask.stream and turn.request.version == "1.1":
-                turn.play(fast_stream(turn, shape, turn.id, ask, outputs[0], first, gaps), turn.started)
+                turn.play(fast_stream(turn, shape, turn.id, ask, single, first, gaps), turn.started)
                 return
             if not ask.stream and not first and not gaps:
-                fast_whole(turn, shape, turn.id, ask, outputs[0])
+                fast_whole(turn, shape, turn.id, ask, single)
                 return
         if ask.stream:
             draft = streamed_answer(shape, turn.id, turn.model, ask, outputs, first, gaps)

@@ -37,6 +37,8 @@ class Latency:
             return self._vary(settings.kv_cache_transfer_latency, settings.kv_cache_transfer_latency_std_dev)
         if self._per_token(settings.time_to_first_token):
             mean = settings.prefill_overhead + settings.prefill_time_per_token * max(0, prompt_tokens - cached)
+            if not mean:
+                return 0.0
             return self._vary(mean, settings.prefill_time_std_dev) * self.load_factor(running)
         return self._vary(settings.time_to_first_token, settings.time_to_first_token_std_dev) * self.load_factor(
             running

@@ -56,7 +56,7 @@ def read_json(request: Request, *, any_type: bool = False) -> dict[str, Any]:
         raise ApiError(400, f"The body is not JSON: {error}") from None
     if not isinstance(data, dict):
         raise ApiError(400, f"The body must be a JSON object, not {_kind(data)}")
-    if "\\ud" in text or "\\uD" in text:
+    if "\\u" in text and ("\\ud" in text or "\\uD" in text):
         return _without_surrogates_in(data)
     return data
 
@@ -215,44 +215,54 @@ def read_common(data: dict[str, Any], ask: Ask, *, strict: bool) -> None:
     if not _SELDOM.isdisjoint(data):
         _read_seldom(data, ask, strict=strict)
     for name in ("max_tokens", "max_completion_tokens"):
-        limit = take(data, name, (int,), None)
-        if limit is not None:
+        if name in data and (limit := take(data, name, (int,), None)) is not None:
             if limit <= 0:
                 raise ApiError(400, f"'{name}' must be positive, got {limit}", param=name)
             ask.max_tokens = limit
 
 
 def _read_seldom(data: dict[str, Any], ask: Ask, *, strict: bool) -> None:
-    options = take(data, "stream_options", (dict,), None)
-    if options is not None:
+    """Read the parameters that few requests have; each is looked at where it is there only."""
+    if "stream_options" in data and (options := take(data, "stream_options", (dict,), None)) is not None:
         if not ask.stream:
             raise ApiError(400, "'stream_options' is only allowed when 'stream' is true", param="stream_options")
         ask.include_usage = take(options, "include_usage", (bool,), False)
-    ask.n = take(data, "n", (int,), 1)
-    if not 1 <= ask.n <= 128:
-        raise ApiError(400, f"'n' must be from 1 to 128, got {ask.n}", param="n")
-    stop = data.get("stop")
-    if isinstance(stop, str):
-        ask.stop = [stop]
-    elif stop is not None:
-        if not isinstance(stop, list) or not all(isinstance(item, str) for item in stop):
-            raise ApiError(400, "'stop' must be a string or an array of strings", param="stop")
-        ask.stop = stop
-    if strict and len(ask.stop) > _MOST_STOPS:
-        raise ApiError(400, f"'stop' must hold at most {_MOST_STOPS} strings, got {len(ask.stop)}", param="stop")
-    if "" in ask.stop:
-        raise ApiError(400, "'stop' must not hold an empty string", param="stop")
-    ask.seed = take(data, "seed", (int,), None)
-    if strict and ask.seed is not None and not -(2**63) <= ask.seed < 2**63:
-        raise ApiError(400, f"'seed' must fit into 64 bits, got {ask.seed}", param="seed")
-    ask.temperature = take_number(data, "temperature", 0, 2)
-    take_number(data, "top_p", 0, 1)
-    take_number(data, "presence_penalty", -2, 2)
-    take_number(data, "frequency_penalty", -2, 2)
-    ask.ignore_eos = take(data, "ignore_eos", (bool,), False)
-    transfer = take(data, "kv_transfer_params", (dict,), None) or {}
+    if "n" in data:
+        ask.n = take(data, "n", (int,), 1)
+        if not 1 <= ask.n <= 128:
+            raise ApiError(400, f"'n' must be from 1 to 128, got {ask.n}", param="n")
+    if data.get("stop") is not None:
+        ask.stop = _read_stops(data["stop"], strict=strict)
+    if "seed" in data:
+        ask.seed = take(data, "seed", (int,), None)
+        if strict and ask.seed is not None and not -(2**63) <= ask.seed < 2**63:
+            raise ApiError(400, f"'seed' must fit into 64 bits, got {ask.seed}", param="seed")
+    if "temperature" in data:
+        ask.temperature = take_number(data, "temperature", 0, 2)
+    for name, low, high in _RANGES:
+        if name in data:
+            take_number(data, name, low, high)
+    if "ignore_eos" in data:
+        ask.ignore_eos = take(data, "ignore_eos", (bool,), False)
+    transfer: dict[str, Any] = {}
+    if "kv_transfer_params" in data:
+        transfer = take(data, "kv_transfer_params", (dict,), None) or {}
     ask.remote_prefill = transfer.get("do_remote_prefill") is True or data.get("do_remote_prefill") is True
     ask.do_remote_decode = transfer.get("do_remote_decode") is True or data.get("do_remote_decode") is True
+
+
+_RANGES = (("top_p", 0, 1), ("presence_penalty", -2, 2), ("frequency_penalty", -2, 2))
+
+
+def _read_stops(stop: Any, *, strict: bool) -> list[str]:
+    stops = [stop] if isinstance(stop, str) else stop
+    if not isinstance(stops, list) or not all(isinstance(item, str) for item in stops):
+        raise ApiError(400, "'stop' must be a string or an array of strings", param="stop")
+    if strict and len(stops) > _MOST_STOPS:
+        raise ApiError(400, f"'stop' must hold at most {_MOST_STOPS} strings, got {len(stops)}", param="stop")
+    if "" in stops:
+        raise ApiError(400, "'stop' must not hold an empty string", param="stop")
+    return stops
 
 
 def content_text(content: Any, where: str, *, strict: bool = False) -> str:

@@ -18,6 +18,13 @@ class Draws:
         self._state = crc32(text) | (crc32(text, 0x9E3779B9) << 32)
         self._spare: float | None = None
 
+    @classmethod
+    def at(cls, place: int) -> Draws:
+        """Return a generator that begins at a place of the one sequence: for draws that need not be the same again."""
+        made = cls.__new__(cls)
+        made._state, made._spare = place & _MASK, None
+        return made
+
     def bits(self) -> int:
         """Return 64 random bits."""
         self._state = (self._state + 0x9E3779B97F4A7C15) & _MASK

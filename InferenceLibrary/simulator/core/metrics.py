@@ -153,6 +153,14 @@ class Metrics:
         self._limits = limits_of_histograms(app.settings.max_model_len)
         self._histograms = {name: Histogram(limits) for name, limits in self._limits.items()}
         self._noting = tuple(self._histograms[name].note for name in _OF_REQUESTS)
+        self._gaps, self._spans, self._means = (
+            self._histograms[name]
+            for name in (
+                "inter_token_latency_seconds",
+                "request_decode_time_seconds",
+                "request_time_per_output_token_seconds",
+            )
+        )
         self._noted = 0
         self._success: dict[str, int] = {}
         self._prompt_tokens = self._tokens = 0
@@ -216,14 +224,12 @@ class Metrics:
 
     def _note_gaps(self, times: Sequence[float]) -> None:
         span, count = times[-1] - times[0], len(times) - 1
-        found = self._histograms
-        found["request_decode_time_seconds"].note(span)
-        found["request_time_per_output_token_seconds"].note(span / count)
-        gaps = found["inter_token_latency_seconds"]
+        self._spans.note(span)
+        self._means.note(span / count)
         if span == 0.0:
-            gaps.add(0.0, count)
+            self._gaps.add(0.0, count)
         else:
-            gaps.extend(map(sub, times[1:], times))
+            self._gaps.extend(map(sub, times[1:], times))
 
     def families(self, *, seen: bool = False) -> list[Family]:
         """Return all metrics, in vLLM's order.
