@@ -18,7 +18,7 @@ ARTIFACTS := --artifacts svg,png,txt,json,jsonl,log,cast,bin --artifactsinsubfol
 
 .DEFAULT_GOAL := help
 .PHONY: help install package schemas report site test test-hybrid test-lowest test-all test-integration test-gpu test-performance test-parallel test-real test-clients test-mistralrs test-slow test-containers audit lint format docs clean \
-	test-integration-up test-integration-down test-integration-logs bench bench-sse bench-client rulebook rulebook-mutants prove-dialects fault-reach bench-terminal bench-simulator bench-onnx bench-lifecycle bench-load bench-load-peers
+	test-integration-up test-integration-down test-integration-logs bench bench-sse bench-client rulebook rulebook-mutants prove-dialects prove-suites fault-reach bench-terminal bench-simulator bench-onnx bench-lifecycle bench-load bench-load-peers
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 26
@@ -135,6 +135,9 @@ fault-reach: $(STAMP) ## measure which answers of which personality each fault c
 # DIALECTS names some of them; --sample plays the largest group of a recording alone.
 prove-dialects: $(STAMP) ## judge the recorded answers of real servers, and play their requests to the stand-ins
 	PYTHONPATH=tests $(BIN)/python -m dialect_proof $(DIALECTS)
+
+prove-suites: $(STAMP) ## the suites on a stand-in and on the real server: every test must end alike, or have a reason (REAL_RUN=FOLDER: a run made before)
+	PYTHONPATH=tests $(BIN)/python -m dialect_suites $(if $(REAL_RUN),--real $(REAL_RUN)) --output $(RESULTS)/suites
 
 rulebook-mutants: $(STAMP) ## judge 100,000 mutants of good answers: none may end in a Python error
 	PYTHONPATH=tests $(BIN)/python -m protocol.rules.mutants --count $(or $(COUNT),100000) --seed $(or $(SEED),1)

@@ -225,6 +225,8 @@ class MetricChoice(Part, frozen=True):
     kind: Literal["counter", "gauge", "histogram", "summary", "unknown"] = "gauge"
     samples: list[str] = []
     """Its samples, as `name{label="value"}`; none: the name alone."""
+    counts: Literal["", "prompt tokens", "tokens", "answers", "running", "waiting"] = ""
+    """What its value is, of the answers so far or now; empty: it stays 0."""
     when: Given = {}
 
 

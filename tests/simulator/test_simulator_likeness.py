@@ -231,3 +231,32 @@ def test_a_streamed_response_may_call_a_tool(name: str) -> None:
         status, _, text = ask(port, "POST", "/v1/responses", body)
     assert status == 200
     assert "response.function_call_arguments.delta" in text
+
+
+def test_the_metrics_of_a_real_server_count_its_answers() -> None:
+    with served(["--as", "llama.cpp@b0", "--metrics", "--model", "tiny", "--scenario", "capitals"], {}) as port:
+        counted = []
+        for stream in (False, True):
+            _, _, said = ask(
+                port,
+                "POST",
+                "/v1/chat/completions",
+                {
+                    "messages": [{"role": "user", "content": "What is the capital of France?"}],
+                    "stream": stream,
+                    "stream_options": {"include_usage": True} if stream else None,
+                },
+            )
+            told = said.rpartition('"completion_tokens":')[2]
+            counted.append(int("".join(digit for digit in told.partition(",")[0] if digit.isdigit())))
+            _, _, metrics = ask(port, "GET", "/metrics")
+            assert f"llamacpp:tokens_predicted_total {sum(counted)}\n" in metrics
+            assert "llamacpp:requests_processing 0\n" in metrics
+
+
+def test_the_tokens_of_a_text_come_back() -> None:
+    with served(["--as", "llama.cpp@b0", "--model", "tiny"], {}) as port:
+        text = "Grüße aus 東京 🦙"
+        tokens = json.loads(ask(port, "POST", "/tokenize", {"content": text})[2])["tokens"]
+        assert json.loads(ask(port, "POST", "/detokenize", {"tokens": tokens})[2]) == {"content": text}
+        assert json.loads(ask(port, "POST", "/detokenize", {"tokens": [*tokens, 7]})[2]) == {"content": f"{text} token"}

@@ -224,13 +224,13 @@ class Writer:
                 content=shown, text=shown, token=token, logprobs=self._logprobs([token], offset),
                 entry=self._entry(token),
             )  # fmt: skip
-            yield Event(self._chunk("finish" if is_last else "piece", more), "token", tokens=1)
+            count = 1 + output.end_tokens if is_last else 1
+            yield Event(self._chunk("finish" if is_last else "piece", more), "token", tokens=count)
             offset += len(token)
         yield from self._call_pieces(output, names)
         if not with_text and "finish" in self._parts:
-            yield Event(
-                self._chunk("finish", ending.plus(logprobs=ABSENT, running_usage=self._running(output.count))), "finish"
-            )
+            ended = ending.plus(logprobs=ABSENT, running_usage=self._running(output.count))
+            yield Event(self._chunk("finish", ended), "finish", tokens=output.end_tokens)
 
     def _running(self, count: int) -> Any:
         """Return the usage of a piece, where each is to tell it."""

@@ -174,7 +174,7 @@ class _Native:
 
     def text(self, turn: Turn) -> None:
         data = self._server.read(turn, "detokenize")
-        self._tell(turn, {"content": "".join(" token" for _ in data.get("tokens") or [])})
+        self._tell(turn, {"content": self._server.text_of(data.get("tokens"))})
 
     # Vectors and ranks
 

@@ -246,16 +246,18 @@ class Likeness(LikenessBase):
         deliver(turn, self.json(self._part("tokenize", "answer", self.names(turn, tokens=ids, count=len(ids)))))
 
     def text_of_tokens(self, turn: Turn) -> None:
-        data = self.read(turn, "detokenize")
-        given = data.get("tokens")
-        ids = [one for one in given if type(one) is int] if isinstance(given, list) else []
+        text = self.text_of(self.read(turn, "detokenize").get("tokens"))
+        deliver(turn, self.json(self._part("detokenize", "answer", self.names(turn, text=text))))
+
+    def text_of(self, tokens: Any) -> str:
+        """Return the text of tokens; those that it did not give itself are a word each."""
         words = []
-        for number in ids:
+        for number in tokens if isinstance(tokens, list) else ():
             try:
                 words.append(self.admin.vocabulary.text([number]))
-            except KeyError:
+            except (KeyError, TypeError):
                 words.append(" token")
-        deliver(turn, self.json(self._part("detokenize", "answer", self.names(turn, text="".join(words)))))
+        return "".join(words)
 
     def told(self, turn: Turn) -> None:
         """Tell the metrics."""
@@ -266,7 +268,24 @@ class Likeness(LikenessBase):
                 continue
             lines.append(f"# HELP {family.name} {family.name}.")
             lines.append(f"# TYPE {family.name} {'untyped' if family.kind == 'unknown' else family.kind}")
-            lines += [f"{fill(sample, names)} 0" for sample in family.samples or [family.name]]
+            value = self._counted(family.counts)
+            lines += [f"{fill(sample, names)} {value}" for sample in family.samples or [family.name]]
         text = "\n".join([*lines, ""])
         headers = list(self.filled_headers(self.choices.metrics_headers, turn))
         deliver(turn, Draft(content_type=self.choices.metrics_type, headers=headers, body=text.encode()))
+
+    def _counted(self, what: str) -> int:
+        """Return what a metric counts."""
+        app = self.app
+        match what:
+            case "prompt tokens":
+                return app.ledger.prompt_tokens
+            case "tokens":
+                return app.ledger.generated_tokens
+            case "answers":
+                return app.ledger.completed
+            case "running":
+                return app.running
+            case "waiting":
+                return len(app.waiting)
+        return 0

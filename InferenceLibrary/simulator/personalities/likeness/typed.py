@@ -156,7 +156,7 @@ class Response(_Typed):
         self.add("response.content_part.added", **at, block=part)
         for token in self.output.tokens:
             self.add("response.output_text.delta", 1, **at, delta=token)
-        self.add("response.output_text.done", **at)
+        self.add("response.output_text.done", self.output.end_tokens, **at)
         self.add("response.content_part.done", **at, block=part)
         self.add("response.output_item.done", **at, block=message)
 

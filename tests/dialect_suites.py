@@ -1,0 +1,162 @@
+"""Prove a stand-in by the suites: they say the same of it as of the real server, test by test.
+
+    PYTHONPATH=tests python -m dialect_suites [--real FOLDER] [--output FOLDER] [NAME...]
+
+The real server is started from its own profile; the stand-in from the same profile, with the simulator in place of the
+program. --real takes a run of the suites against the real server that was made before. What differs must stand, with
+the reason, in tests/data/recorded/NAME.suites: a pattern of tests, a tab, the reason; an entry that nothing meets is
+told as well. Where the real server is not at hand the proof is skipped, and says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+from recordings import FOLDER
+
+from InferenceLibrary.report.robot_output import find_output, read_output
+from InferenceLibrary.report.run_comparison import keys
+from InferenceLibrary.report.run_results import RunResults
+from InferenceLibrary.servers.profile import SHIPPED
+
+ROOT = Path(__file__).parents[1]
+NOT_OF_A_TARGET = "simulatorORonnx"
+CANNOT_BUILD = 77
+"""The exit code of scripts/build_llamacpp.py where nothing can be built."""
+
+
+class Pair(NamedTuple):
+    """A real server and its stand-in."""
+
+    profile: str
+    """The shipped profile of the real server."""
+    stand_in: tuple[str, ...]
+    """Arguments of the simulator that stands in for it."""
+    lacks: Mapping[str, str]
+    """What it does not offer beside what the real one does not, with the reason."""
+
+
+PAIRS = {
+    "llama.cpp": Pair(
+        "llama.cpp",
+        ("--as", "llama.cpp@b0", "--scenario", "capitals", "--inter-token-latency", "4ms"),
+        {"gguf models": "the stand-in reads no model file"},
+    ),
+}
+
+
+def stand_in_profile(pair: Pair, folder: Path) -> Path:
+    """Write the real server's profile with the stand-in for its program, on the same command line; return the file.
+
+    What is said of a program or a chat in a terminal goes: the stand-in is the server alone.
+    """
+    profile = yaml.safe_load((SHIPPED / f"{pair.profile}.yaml").read_text(encoding="utf-8"))
+    words = [sys.executable, "-m", "InferenceLibrary.simulator", *pair.stand_in]
+    start = profile["start"]
+    start["command"] = [*words, *start["command"][1:]]
+    del start["options"]["program"]
+    profile["lacks"] = {**profile.get("lacks", {}), **pair.lacks}
+    for section in ("program", "terminal"):
+        profile.pop(section, None)
+    path = folder / f"{pair.profile}.yaml"
+    path.write_text(json.dumps(profile, indent=1), encoding="utf-8")
+    return path
+
+
+def run(target: str, folder: Path, environment: Mapping[str, str]) -> RunResults:
+    """Run the suites against a target; return what they say."""
+    command = [sys.executable, "-m", "robot", "--name", "Suites", "--variable", f"TARGET:{target}"]
+    command += ["--exclude", NOT_OF_A_TARGET, "--outputdir", str(folder), "--console", "dotted"]
+    command += [str(ROOT / "robot" / "integration")]
+    subprocess.run(command, check=False, env={**os.environ, **environment})
+    return read_output(find_output(folder))
+
+
+def differences(stand_in: RunResults, real: RunResults, reasons: Mapping[str, str]) -> list[str]:
+    """Return the tests that end otherwise, and have no reason to; and reasons that no test needs."""
+    left, right = keys(stand_in), keys(real)
+    found: list[str] = []
+    used: set[str] = set()
+    for name in [*left, *(one for one in right if one not in left)]:
+        here, there = left.get(name), right.get(name)
+        ends = [one.status if one is not None else "missing" for one in (here, there)]
+        if ends[0] == ends[1]:
+            continue
+        allowed = {pattern for pattern in reasons if fnmatch(name, pattern)}
+        used |= allowed
+        if not allowed:
+            why = [one.error.partition("\n")[0] for one in (here, there) if one is not None and one.error]
+            found.append(f"{name}: {ends[0]} on the stand-in, {ends[1]} on the real server: {'; '.join(why)}")
+    found += [f"allowed, but nothing differs: {pattern}" for pattern in reasons if pattern not in used]
+    return found
+
+
+def reasons_of(name: str) -> dict[str, str]:
+    """Return the tests that may differ, by the pattern of their names, each with the reason."""
+    path = FOLDER / f"{name}.suites"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return dict(line.split("\t", 1) for line in lines)
+
+
+def prepared(name: str, folder: Path) -> dict[str, str] | None:
+    """Return the variables that the real server needs; None where it is not at hand."""
+    if name == "llama.cpp":
+        from InferenceLibrary.modelfiles.tiny import create_tiny_model
+
+        built = subprocess.run(
+            [sys.executable, str(ROOT / "scripts" / "build_llamacpp.py")],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        if built.returncode == CANNOT_BUILD:
+            return None
+        built.check_returncode()
+        binaries = Path(built.stdout.strip().splitlines()[-1])
+        create_tiny_model(folder / "capitals.gguf", kind="capitals", size=100_000_000)
+        return {
+            "LLAMA_SERVER": str(binaries / "llama-server"),
+            "LLAMA_CLI": str(binaries / "llama-cli"),
+            "TEST_MODEL_PATH": str(folder),
+            "TEST_MODEL_FILE": "capitals.gguf",
+        }
+    raise ValueError(f"'{name}' is not one of {', '.join(PAIRS)}")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the suites on both sides and compare them; return the exit code."""
+    parser = argparse.ArgumentParser(prog="dialect_suites", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("names", nargs="*", default=list(PAIRS), choices=list(PAIRS), metavar="NAME")
+    parser.add_argument("--real", type=Path, help="a run against the real server that was made before")
+    parser.add_argument("--output", type=Path, default=ROOT / "results" / "suites")
+    given = parser.parse_args(arguments)
+    failed = 0
+    for name in given.names:
+        folder = given.output.absolute() / name
+        folder.mkdir(parents=True, exist_ok=True)
+        variables = prepared(name, folder)
+        if variables is None:
+            print(f"SKIPPED: the real {name} cannot be built here", file=sys.stderr)
+            continue
+        stand_in = run(str(stand_in_profile(PAIRS[name], folder)), folder / "stand-in", variables)
+        real = (
+            read_output(find_output(given.real)) if given.real else run(PAIRS[name].profile, folder / "real", variables)
+        )
+        found = differences(stand_in, real, reasons_of(name))
+        print(f"{name}: {len(stand_in.tests)} tests on the stand-in and the real server, {len(found)} problems")
+        print("".join(f"    {line}\n" for line in found), end="")
+        failed += bool(found)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
