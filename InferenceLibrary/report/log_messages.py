@@ -34,6 +34,10 @@ class RawMessage(NamedTuple):
         return LogMessage(self.time, self.level, limited(plain_text(self.text)[0] if self.html else self.text, LONGEST))
 
 
+_LINES = {"br", "p", "pre", "tr", "li", "summary", "div", "hr", "table", "details", "h1", "h2", "h3", "h4"}
+"""Elements that stand in lines of their own."""
+
+
 class _Html(HTMLParser):
     """The text of a message in HTML, and the files that it links to."""
 
@@ -43,11 +47,17 @@ class _Html(HTMLParser):
         self.files: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in {"br", "p", "pre", "tr", "li", "summary", "div", "hr"}:
+        if tag in _LINES:
             self.parts.append("\n")
+        elif tag in {"td", "th"}:
+            self.parts.append("  ")
         for name, value in attrs:
             if name in {"href", "src"} and value and _is_beside(value):
                 self.files.append(value)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in _LINES:
+            self.parts.append("\n")
 
     def handle_data(self, data: str) -> None:
         self.parts.append(data)
@@ -60,6 +70,11 @@ def plain_text(html: str) -> tuple[str, list[str]]:
     reader.close()
     text = "\n".join(line.rstrip() for line in "".join(reader.parts).splitlines() if line.strip())
     return text, list(dict.fromkeys(reader.files))
+
+
+def to_the_second(time: str) -> str:
+    """Return a time of ISO 8601 as people read it."""
+    return time.replace("T", " ")[:19]
 
 
 def _is_beside(link: str) -> bool:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from InferenceLibrary.report.document import Cell, Section, Tone, row, table
 from InferenceLibrary.report.figure_sections import figure_text, short_name
+from InferenceLibrary.report.log_messages import to_the_second
 from InferenceLibrary.report.run_results import MeasuredFigure, RunResults, TestResult
 
 _FACTOR = 1.25
@@ -104,7 +105,9 @@ def _medians(results: RunResults) -> dict[tuple[str, str, str], tuple[float, str
 def comparison_section(comparison: RunComparison) -> Section:
     """Return the section of a report that tells it."""
     earlier = comparison.earlier
-    text = [f"The earlier run: {earlier.suite}, {earlier.timestamp}; {comparison.common} tests are in both."]
+    text = [
+        f"The earlier run: {earlier.suite}, {to_the_second(earlier.timestamp)}; {comparison.common} tests are in both."
+    ]
     if not comparison.common:
         text.append("They have no test in common: these are runs of different suites.")
     if not comparison.changes:

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from InferenceLibrary.foreign_text import limited
 from InferenceLibrary.report.document import Cell, Document, Image, Section, Tone, row, table
 from InferenceLibrary.report.figure_sections import figure_sections
+from InferenceLibrary.report.log_messages import to_the_second
 from InferenceLibrary.report.run_comparison import compare, comparison_section
 from InferenceLibrary.report.run_results import RunResults, TestResult
 from InferenceLibrary.report.timeline import timeline
@@ -97,11 +98,11 @@ def _facts(results: RunResults) -> list[tuple[str, str]]:
     counts = results.summary
     rate = f"{100 * counts.passed / (counts.passed + counts.failed):.4g} %" if counts.passed + counts.failed else "-"
     facts = [
-        ("Began", results.timestamp or "unknown"),
+        ("Began", to_the_second(results.timestamp) or "unknown"),
         ("Took", f"{results.duration:.4g} s"),
         ("Pass rate", f"{rate} of the tests that were not skipped"),
     ]
-    facts += list(results.versions.items())
+    facts += [(f"{name[:1].upper()}{name[1:]}", version) for name, version in results.versions.items()]
     for name, words in (
         ("Servers", _distinct(test.server for test in results.tests)),
         ("Versions of servers", _distinct(test.version for test in results.tests)),
@@ -132,13 +133,13 @@ def _failures(failed: Sequence[TestResult], pictures: Pictures) -> list[Section]
 
 
 def _failure(test: TestResult, pictures: Pictures) -> Section:
-    first, _, rest = test.error.partition("\n")
+    rest = test.error.partition("\n")[2]
     steps = [
         row(str(at), step.name, limited("    ".join(step.arguments), 300)) for at, step in enumerate(test.trace, 1)
     ]
     evidence = "\n\n".join(f"{one.time.partition('T')[2][:12]} {one.level}  {one.text}" for one in test.evidence)
     block = "\n\n".join(text for text in (rest, evidence) if text)
-    lines = [first, f"In {_place(test)}, {test.duration:.3g} s after {test.started}."]
+    lines = [test.reason, f"In {_place(test)}. Began at {to_the_second(test.started)}, took {test.duration:.3g} s."]
     if test.artifacts:
         lines.append(f"Files of it: {', '.join(one.path for one in test.artifacts[:12])}")
     return Section(
@@ -252,7 +253,7 @@ def _skips(results: RunResults) -> list[Section]:
     reasons: dict[str, list[str]] = {}
     for test in results.tests:
         if test.status == "skipped":
-            reasons.setdefault(test.error.partition("\n")[0], []).append(test.name)
+            reasons.setdefault(test.reason, []).append(test.name)
     if not reasons:
         return []
     rows = [row(limited(why, 300), str(len(tests)), limited(", ".join(tests), 300)) for why, tests in reasons.items()]
@@ -266,7 +267,7 @@ def _every_test(results: RunResults) -> Section:
             test.name,
             Cell(test.status, TONES[test.status]),
             f"{test.duration:.3g} s",
-            limited(test.output or test.error.partition("\n")[0], 200),
+            limited(test.output or test.reason, 200),
         )
         for test in results.tests[:_MOST_ROWS]
     ]

@@ -96,6 +96,12 @@ class TestResult(_RunPart, frozen=True):
     worker: str = ""
     """Number of pabot's worker; empty without pabot."""
 
+    @property
+    def reason(self) -> str:
+        """The first line of the error; the one below it too, where the first is a heading such as "Setup failed:"."""
+        lines = [line.strip() for line in self.error.split("\n") if line.strip()]
+        return " ".join(lines[: 2 if lines[0].endswith(":") else 1]) if lines else ""
+
 
 class ServerLife(_RunPart, frozen=True):
     """From when to when a server was open."""

@@ -14,6 +14,7 @@ import msgspec
 from InferenceLibrary.errors import InferenceError, describe
 from InferenceLibrary.foreign_text import limited
 from InferenceLibrary.report.document import Cell, Document, Section, Tone, row, table
+from InferenceLibrary.report.log_messages import to_the_second
 from InferenceLibrary.report.run_comparison import keys
 from InferenceLibrary.report.run_results import RunResults, TestResult
 
@@ -130,15 +131,15 @@ def join(mock: RunResults, real: RunResults) -> HybridVerdict:
     return HybridVerdict(
         exit_code=code,
         headline=_headline(counts, compared),
-        mock=f"{mock.suite}, {mock.timestamp}",
-        real=f"{real.suite}, {real.timestamp}",
+        mock=f"{mock.suite}, {to_the_second(mock.timestamp)}",
+        real=f"{real.suite}, {to_the_second(real.timestamp)}",
         counts={str(name): count for name, count in counts.items()},
         tests=tests,
     )
 
 
 def verdict_document(verdict: HybridVerdict) -> Document:
-    """Return the verdict as a document: the matrix in words, what needs hands, and every test."""
+    """Return the verdict as a document: the matrix in words, what needs attention, and every test."""
     tone = {0: Tone.GOOD, 1: Tone.BAD, 2: Tone.OPEN}[verdict.exit_code]
     facts = (("Simulator", verdict.mock), ("Real server", verdict.real))
     sections = [Section("Matrix", table=table(("simulator", "real server", "tests", "verdict"), _matrix(verdict)))]
@@ -148,7 +149,7 @@ def verdict_document(verdict: HybridVerdict) -> Document:
             row(test.name, test.mock, test.real, Cell(test.words, Tone.BAD), limited(_why(test), 400)) for test in wrong
         ]
         head = ("test", "simulator", "real server", "verdict", "why it failed")
-        sections.append(Section("Needs hands", table=table(head, rows)))
+        sections.append(Section("Needs attention", table=table(head, rows)))
     left_out = [test for test in verdict.tests if test.verdict == "not compared"]
     if left_out:
         rows = [row(test.name, test.mock, test.real, limited(_why(test), 300)) for test in left_out]
@@ -182,8 +183,8 @@ def _joined(name: str, mock: TestResult | None, real: TestResult | None) -> Join
         right,
         meaning.verdict,
         meaning.words,
-        _first_line(mock),
-        _first_line(real),
+        _reason(mock),
+        _reason(real),
         mock.duration if mock is not None else None,
         real.duration if real is not None else None,
     )
@@ -240,8 +241,8 @@ def _why(test: JoinedTest) -> str:
     return test.real_error or test.mock_error
 
 
-def _first_line(test: TestResult | None) -> str:
-    return limited(test.error.partition("\n")[0], 600) if test is not None else ""
+def _reason(test: TestResult | None) -> str:
+    return limited(test.reason, 600) if test is not None else ""
 
 
 def _took(seconds: float | None) -> str:

@@ -16,7 +16,7 @@ from InferenceLibrary.errors import InferenceError
 from InferenceLibrary.report import run_facts
 from InferenceLibrary.report.log_messages import plain_text
 from InferenceLibrary.report.robot_output import find_output, read_output
-from InferenceLibrary.report.run_results import RunResults, run_json, run_schema
+from InferenceLibrary.report.run_results import RunResults, TestResult, run_json, run_schema
 
 KEYWORD = (
     '<kw name="{name}" owner="Lib">{inside}<arg>one</arg><status status="{status}" start="{at}" elapsed="1"/></kw>'
@@ -180,6 +180,26 @@ def test_a_huge_output_is_read_in_little_memory(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert found.summary.total == 100
     assert peak < size / 10
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        ("one\ntwo", "one"),
+        ("Parent suite setup failed:\nno server", "Parent suite setup failed: no server"),
+        ("Several failures occurred:\n\n1) one\n\n2) two", "Several failures occurred: 1) one"),
+        ("Setup failed:", "Setup failed:"),
+        ("\n\n", ""),
+    ],
+)
+def test_the_reason_is_the_first_line_that_tells_something(error: str, reason: str) -> None:
+    assert TestResult("a", "failed", 1.0, "s", error=error).reason == reason
+
+
+def test_elements_that_stand_in_lines_of_their_own_do_so_in_text() -> None:
+    evidence = "<details><summary>POST: 200</summary><b>Request</b><pre>POST /\nhost: a</pre><b>Answer</b><pre>{}</pre>"
+    found = plain_text(f"{evidence}</details><table><tr><th>a</th><td>b</td></tr></table>c")[0]
+    assert found.split("\n") == ["POST: 200", "Request", "POST /", "host: a", "Answer", "{}", "  a  b", "c"]
 
 
 @given(st.text(), st.text())

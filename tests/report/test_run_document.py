@@ -83,6 +83,9 @@ def test_every_section_is_there_and_foreign_text_is_told_not_obeyed(results: Pat
     assert [cell.text for cell in offered.rows[0]] == ["simulator", "chat", "offered", "profile", HOSTILE]
     failure = made.sections[0]
     assert "second line" in failure.block
+    assert failure.text[1] == "In Chat. Began at 2026-01-02 03:04:01, took 3 s."
+    assert ("Began", "2026-01-02 03:04:00") in made.facts
+    assert "Platform" in dict(made.facts)
     assert [image.content.decode() for image in failure.images] == [SVG]
     html = page(made)
     assert html.count("data:image/svg+xml;base64,") == 2
