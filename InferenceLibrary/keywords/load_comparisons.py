@@ -10,7 +10,7 @@ from robot.api.deco import keyword
 
 from InferenceLibrary.errors import CheckFailure, MonitorError, describe
 from InferenceLibrary.keywords.shared.assertions import show
-from InferenceLibrary.keywords.shared.load_plans import LOAD, LoadGroup, plan_of, rate_of, schedule_of
+from InferenceLibrary.keywords.shared.load_plans import LOAD, SCHEDULE, TRACE, LoadGroup, plan_of, schedule_of
 from InferenceLibrary.keywords.shared.shared_arguments import takes
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class LoadComparisonKeywords(LoadGroup):
     """What one load alone does not tell."""
 
     @keyword(tags=["performance"])
-    @takes(LOAD)
+    @takes(SCHEDULE, LOAD)
     def find_max_load(
         self,
         *limits: str,
@@ -82,8 +82,13 @@ class LoadComparisonKeywords(LoadGroup):
             wanted = [*wanted, *read_limits(["failures == 0"])]
         if users is not None and rate is not None:
             raise MonitorError(describe("A search needs one kind of load", expected="users= or rate=", got="both"))
-        poisson = bool(options.get("poisson"))
-        schedule = rate_of(rate, poisson) if rate is not None else schedule_of(users or 1, None, poisson)
+        schedule = schedule_of(users or (1 if rate is None else None), rate, options)
+        if isinstance(schedule, Rate) and schedule.end_rate is not None:
+            raise MonitorError(
+                describe(
+                    "A search raises the rate itself", expected="the rate to begin with, such as 5/s", got=f"'{rate}'"
+                )
+            )
         first = schedule.rate if isinstance(schedule, Rate) else float(users or 1)
         largest = most if most is not None else 64 * first if rate is not None else max(256.0, first)
 
@@ -183,7 +188,7 @@ class LoadComparisonKeywords(LoadGroup):
         return compared
 
     @keyword(tags=["performance"])
-    @takes(LOAD)
+    @takes(SCHEDULE, TRACE, LOAD)
     def compare_servers(
         self,
         first: Any,
@@ -237,7 +242,7 @@ class LoadComparisonKeywords(LoadGroup):
 
         share = share_of(tolerance)
         both = [self.context.servers.get(one) for one in (first, second)]
-        schedule = schedule_of(users, rate, bool(options.get("poisson")))
+        schedule = schedule_of(users, rate, options)
         if rounds < ROUNDS:
             raise MonitorError(
                 describe("Two servers cannot be compared", expected=f"{ROUNDS} rounds or more", got=str(rounds))

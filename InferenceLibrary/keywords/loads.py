@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from robot.api.deco import keyword
 
 from InferenceLibrary.errors import CheckFailure, MonitorError, describe
 from InferenceLibrary.keywords.shared.assertions import check_number
-from InferenceLibrary.keywords.shared.load_plans import LOAD, LoadGroup, plan_of, schedule_of
+from InferenceLibrary.keywords.shared.load_plans import LOAD, SCHEDULE, TRACE, LoadGroup, plan_of, schedule_of
 from InferenceLibrary.keywords.shared.shared_arguments import takes
 from InferenceLibrary.types import Texts
 
@@ -23,18 +22,12 @@ class LoadKeywords(LoadGroup):
     """Many requests by a schedule."""
 
     @keyword(tags=["performance"])
-    @takes(LOAD)
+    @takes(SCHEDULE, TRACE, LOAD)
     def run_load(
         self,
         *,
         users: int | None = None,
         rate: str | None = None,
-        trace: Path | None = None,
-        think: timedelta = timedelta(0),
-        turns: int = 1,
-        ramp: timedelta = timedelta(0),
-        burst: int = 1,
-        cancel: float = 0.0,
         max_error_rate: float | None = None,
         stop_when: Texts | None = None,
         save_as: Path | None = None,
@@ -55,14 +48,6 @@ class LoadKeywords(LoadGroup):
         Args:
             users: Number of users at the same time.
             rate: Requests a second, such as `5/s`, or `1/s to 10/s` with `ramp`; in place of `users`.
-            trace: File of times at which requests start: a time in seconds a line, or JSON lines with `timestamp`; in
-                place of `users`.
-            think: How long a user waits between an answer and the next question.
-            turns: Questions of a conversation: each user sends with a question all that was said before it, the
-                server's answers included, and begins anew after so many.
-            ramp: How long the first starts of `users` are spread, or how long the rate changes.
-            burst: So many requests of `rate` start together.
-            cancel: Share of the requests, 0 to 1, that are broken off after their first output.
             max_error_rate: Share of failed requests, 0 to 1, at which the run stops early.
             stop_when: Condition on the last hundred requests at which the run ends early, such as `ttft_p99 > 2 s`.
             save_as: Folder for `summary.json`, the baseline of later runs, and a row for each request in
@@ -89,10 +74,7 @@ class LoadKeywords(LoadGroup):
         from InferenceLibrary.load.run import run
 
         found = self.context.servers.get(server)
-        schedule = schedule_of(
-            users, rate, bool(options.get("poisson")), think.total_seconds(), ramp.total_seconds(), burst, trace
-        )
-        plan = plan_of(found, schedule, options, turns=turns, cancel=cancel, max_error_rate=max_error_rate)
+        plan = plan_of(found, schedule_of(users, rate, options), options, max_error_rate=max_error_rate)
         watch = None
         if stop_when is not None:
             from InferenceLibrary.keywords.shared.load_limits import check_names, read_limits, stopped_by

@@ -245,6 +245,15 @@ Search Without A Limit
 Search For Two Kinds
     Find Max Load    ttft_p50 < 20 ms    users=1    rate=1/s    requests=4    server=paced
 
+Search By A Trace
+    Find Max Load    ttft_p50 < 20 ms    trace=times.jsonl    requests=4    server=paced
+
+Search By A Rate That Rises
+    Find Max Load    ttft_p50 < 20 ms    rate=1/s to 5/s    ramp=1 s    requests=4    server=paced
+
+Servers Compared By Two Schedules
+    Compare Servers    fast    paced    users=1    trace=times.jsonl    requests=4
+
 Search From Above
     Find Max Load    ttft_p50 < 20 ms    users=4    most=2    requests=4    server=paced
 

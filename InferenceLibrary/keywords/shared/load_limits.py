@@ -69,7 +69,11 @@ def read_limits(texts: Sequence[str], example: str = "ttft_p99 < 300 ms") -> lis
     for text in texts:
         match = re.fullmatch(_LIMIT, text)
         if match is None:
-            raise MonitorError(describe("A limit cannot be read", expected=f"one such as '{example}'", got=f"'{text}'"))
+            name = re.match(r"(\w+)=", text)
+            hint = f"this keyword has no argument '{name[1]}'" if name else None
+            raise MonitorError(
+                describe("A limit cannot be read", expected=f"one such as '{example}'", got=f"'{text}'", hint=hint)
+            )
         found.append(Limit(match[1], AssertionOperator[match[2]], match[3]))
     return found
 

@@ -58,6 +58,34 @@ LOAD = (
     Shared("seed", int, "Of prompts, arrivals and shares.", 0),
 )
 """What every load is made of, beside its schedule."""
+SCHEDULE = (
+    Shared("think", timedelta, "How long a user waits between an answer and the next question.", timedelta(0)),
+    Shared(
+        "turns",
+        int,
+        "Questions of a conversation: each user sends with a question all that was said before it, the server's "
+        "answers included, and begins anew after so many.",
+        1,
+    ),
+    Shared(
+        "ramp",
+        timedelta,
+        "How long the first starts of `users` are spread, or how long the rate changes.",
+        timedelta(0),
+    ),
+    Shared("burst", int, "So many requests of `rate` start together.", 1),
+    Shared("cancel", float, "Share of the requests, 0 to 1, that are broken off after their first output.", 0.0),
+)
+"""How requests follow each other, for users and rates."""
+TRACE = (
+    Shared(
+        "trace",
+        Path | None,
+        "File of times at which requests start: a time in seconds a line, or JSON lines with `timestamp`; in place of "
+        "`users`.",
+    ),
+)
+"""A schedule as it was recorded, where it is sent as it is."""
 
 
 def rate_of(text: str, poisson: bool, ramp: float = 0.0, burst: int = 1) -> Rate:
@@ -82,22 +110,17 @@ def rate_of(text: str, poisson: bool, ramp: float = 0.0, burst: int = 1) -> Rate
     return Rate(float(match[1]), poisson, float(match[2]) if match[2] else None, ramp, burst)
 
 
-def schedule_of(
-    users: int | None,
-    rate: str | None,
-    poisson: bool,
-    think: float = 0.0,
-    ramp: float = 0.0,
-    burst: int = 1,
-    trace: Path | None = None,
-) -> Users | Rate | Replay:
-    """Return when requests start.
+def schedule_of(users: int | None, rate: str | None, options: dict[str, Any]) -> Users | Rate | Replay:
+    """Return when requests start, by a keyword's arguments (`LOAD`, `SCHEDULE` and perhaps `TRACE`).
 
     Raises:
         MonitorError: There is not one schedule, it cannot be read, or something is given that it does not have.
     """
     from InferenceLibrary.load.plan import Replay, Users
 
+    asked = {item.name: options.get(item.name, item.parameter.default) for item in (*LOAD, *SCHEDULE, *TRACE)}
+    think, ramp = asked["think"].total_seconds(), asked["ramp"].total_seconds()
+    burst, poisson, trace = asked["burst"], asked["poisson"], asked["trace"]
     given = [name for name, value in (("users", users), ("rate", rate), ("trace", trace)) if value is not None]
     if len(given) != 1:
         got = " and ".join(given) or "neither"
@@ -122,7 +145,7 @@ def plan_of(found: Server, schedule: Users | Rate | Replay, options: dict[str, A
     from InferenceLibrary.keywords.shared.load_kinds import kind_of, prompts_of
     from InferenceLibrary.load.plan import LoadPlan
 
-    given = {item.name: options.get(item.name, item.parameter.default) for item in LOAD}
+    given = {item.name: options.get(item.name, item.parameter.default) for item in (*LOAD, *SCHEDULE)}
     given["model"] = given["model"] or found.model
     prompts = prompts_of(given)
     kinds = [kind_of(item, number, given, prompts) for number, item in enumerate(given["kinds"] or ({},), start=1)]
@@ -140,6 +163,8 @@ def plan_of(found: Server, schedule: Users | Rate | Replay, options: dict[str, A
         models=found.client.listed,
         timeout=given["timeout"].total_seconds(),
         idle=given["silence_timeout"].total_seconds(),
+        turns=given["turns"],
+        cancel=given["cancel"],
         workers=given["workers"],
         seed=given["seed"],
         name=found.name,
