@@ -94,13 +94,14 @@ def play(client: Client, *flags: str, scenario: Path = HERE / "scenario.yaml") -
 
 
 @pytest.fixture(scope="module")
-def programs() -> Iterator[dict[str, Future[dict[str, dict[str, str]]]]]:
-    """All programs, side by side: they wait more than they work."""
+def programs(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[dict[str, dict[str, str]]]]]:
+    """The programs that this run asks, side by side: they wait more than they work."""
+    asked = {name for item in request.session.items for name in CLIENTS if f"[{name}" in item.nodeid}
     with ThreadPoolExecutor(3) as pool:
         yield {
             name: pool.submit(play, client)
             for name, client in CLIENTS.items()
-            if install_clients.is_installed(client.language)
+            if name in asked and install_clients.is_installed(client.language)
         }
 
 

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -104,13 +105,19 @@ def part_of(path: Path) -> str:
     return "simulator" if room.startswith("simulator") else room
 
 
+@cache
+def import_lines(source: str) -> tuple[ast.Import | ast.ImportFrom, ...]:
+    """What imports in a source, also inside functions and for type checking."""
+    return tuple(node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Import | ast.ImportFrom))
+
+
 def imports_of(source: str) -> set[str]:
     """Absolute names of all modules that a source imports, also inside functions and for type checking."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in import_lines(source):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
+        else:
             assert node.level == 0, "relative imports are not used here"
             found.add(node.module or "")
             if node.module == "InferenceLibrary":
@@ -152,7 +159,7 @@ def import_graph(sources: Mapping[str, str]) -> dict[str, set[str]]:
     graph: dict[str, set[str]] = {}
     for module, source in sources.items():
         found: set[str] = set()
-        for node in ast.walk(ast.parse(source)):
+        for node in import_lines(source):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("InferenceLibrary."):
                 base = (node.module or "").partition(".")[2]
                 found |= {inner if (inner := f"{base}.{alias.name}") in sources else base for alias in node.names}
@@ -192,15 +199,17 @@ def between_rooms(graph: Mapping[str, set[str]]) -> dict[str, set[str]]:
     return rooms
 
 
-GRAPH = import_graph({module_of(path): path.read_text(encoding="utf-8") for path in SOURCES})
+@cache
+def graph_of_all() -> dict[str, set[str]]:
+    return import_graph({module_of(path): path.read_text(encoding="utf-8") for path in SOURCES})
 
 
 def test_no_module_imports_itself_in_a_circle() -> None:
-    assert circles(GRAPH) == []
+    assert circles(graph_of_all()) == []
 
 
 def test_no_room_imports_itself_in_a_circle() -> None:
-    assert circles(between_rooms(GRAPH)) == []
+    assert circles(between_rooms(graph_of_all())) == []
 
 
 def test_a_circle_is_seen() -> None:
