@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,7 @@ def statements(block: object) -> Iterator[object]:
             yield child
 
 
+@cache
 def texts_of_cases() -> list[str]:
     """The text of each test of the inner suites, with that of the keywords of its suite that it uses."""
     found = []
@@ -69,7 +71,6 @@ def texts_of_cases() -> list[str]:
     return found
 
 
-CASES = texts_of_cases()
 PYTHON = "\n".join(path.read_text(encoding="utf-8") for path in sorted(TESTS.rglob("test_*.py")))
 
 
@@ -77,13 +78,13 @@ def missing(keyword: str) -> int:
     """How many clauses of a check are more than its cases."""
     name, doc = CHECKS[keyword]
     pattern = pattern_of(keyword)
-    cases = sum(bool(pattern.search(case)) for case in CASES) + len(re.findall(rf"\.{name}\(", PYTHON))
+    cases = sum(bool(pattern.search(case)) for case in texts_of_cases()) + len(re.findall(rf"\.{name}\(", PYTHON))
     return max(0, clauses(doc) - cases)
 
 
 def test_there_are_checks_and_cases() -> None:
     assert len(CHECKS) > 40
-    assert len(CASES) > 200
+    assert len(texts_of_cases()) > 200
 
 
 @pytest.mark.parametrize("keyword", CHECKS)

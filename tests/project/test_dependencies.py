@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 import tomllib
+from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -15,12 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 EXTRAS = PROJECT["project"]["optional-dependencies"]
-DISTRIBUTIONS = metadata.packages_distributions()
 FOLDERS = ("InferenceLibrary", "tests", "scripts", "benchmarks", "robot", "resources")
-# Tests import by their folders.
-OWN = {"InferenceLibrary"}
-OWN |= {path.stem for folder in FOLDERS[1:] for path in (ROOT / folder).rglob("*.py")}
-OWN |= {path.name for path in (ROOT / "tests").iterdir() if path.is_dir()} - DISTRIBUTIONS.keys()
 NOT_IMPORTED = {
     "markdown": "libdoc needs it for the documentation of the keywords",
     "robotframework-requests": "a library of the suites",
@@ -40,6 +36,19 @@ NOT_IMPORTED = {
     "anthropic": "asked for by importorskip",
     "openai": "asked for by importorskip",
 }
+
+
+@cache
+def packages_distributions() -> Mapping[str, list[str]]:
+    return metadata.packages_distributions()
+
+
+@cache
+def own_names() -> set[str]:
+    """What is ours; tests import by their folders."""
+    own = {"InferenceLibrary"}
+    own |= {path.stem for folder in FOLDERS[1:] for path in (ROOT / folder).rglob("*.py")}
+    return own | {path.name for path in (ROOT / "tests").iterdir() if path.is_dir()} - packages_distributions().keys()
 
 
 def canonical(name: str) -> str:
@@ -88,7 +97,7 @@ def foreign(folder: Path) -> dict[str, Path]:
     for path in sorted(folder.rglob("*.py")):
         if path.is_relative_to(APART):
             continue
-        for name in modules_of(path.read_text(encoding="utf-8")) - OWN - sys.stdlib_module_names:
+        for name in modules_of(path.read_text(encoding="utf-8")) - own_names() - sys.stdlib_module_names:
             # The guard runs without the package, beside its modules.
             if not path.with_name(f"{name}.py").is_file():
                 found.setdefault(name, path)
@@ -98,7 +107,7 @@ def foreign(folder: Path) -> dict[str, Path]:
 def undeclared(modules: dict[str, Path], declared: set[str]) -> list[str]:
     found = []
     for name, path in modules.items():
-        distributions = {canonical(one) for one in DISTRIBUTIONS.get(name, [])}
+        distributions = {canonical(one) for one in packages_distributions().get(name, [])}
         if not distributions & declared:
             found.append(f"{path.relative_to(ROOT)} imports {name}, of {', '.join(distributions) or 'nothing known'}")
     return found
@@ -123,7 +132,7 @@ def test_every_declared_package_is_used() -> None:
     modules: set[str] = set()
     for folder in FOLDERS:
         modules |= set(foreign(ROOT / folder))
-    used = {canonical(one) for name in modules for one in DISTRIBUTIONS.get(name, [])}
+    used = {canonical(one) for name in modules for one in packages_distributions().get(name, [])}
     declared = CORE | OPTIONAL - {"onnxruntime-gpu"} | DEVELOPMENT
     assert declared - used - set(NOT_IMPORTED) == set()
 

@@ -122,13 +122,15 @@ def test_the_schema_describes_every_key_that_has_a_text() -> None:
                 assert parts[part]["properties"][key]["description"] == text
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if "unparsable JSON is a 400" in load_profile(name).lacks])
-def test_what_a_recorded_server_refuses_rightly_is_not_waived(name: str) -> None:
-    recorded = [one.recording for one in shipped_dialects() if one.name == load_profile(name).dialect and one.recording]
-    statuses = {
-        record.answer["status"]
-        for each in recorded
-        for record in recording(each)
-        if record.request.get("text") == "{" and record.request["path"] == "/v1/chat/completions"
-    }
-    assert statuses - {400, 401, 422}
+def test_what_a_recorded_server_refuses_rightly_is_not_waived() -> None:
+    waiving = [profile for profile in map(load_profile, NAMES) if "unparsable JSON is a 400" in profile.lacks]
+    assert waiving
+    for profile in waiving:
+        recorded = [one.recording for one in shipped_dialects() if one.name == profile.dialect and one.recording]
+        statuses = {
+            record.answer["status"]
+            for each in recorded
+            for record in recording(each)
+            if record.request.get("text") == "{" and record.request["path"] == "/v1/chat/completions"
+        }
+        assert statuses - {400, 401, 422}, profile.name

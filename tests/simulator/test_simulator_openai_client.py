@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
-
-openai = pytest.importorskip("openai")
 
 MESSAGES = [{"role": "user", "content": "one two three"}]
 TOOL = {
@@ -18,8 +17,14 @@ TOOL = {
 }
 
 
+@pytest.fixture(scope="module")
+def openai() -> Any:
+    """The package; its import costs a second, which no collection of tests should."""
+    return pytest.importorskip("openai")
+
+
 @pytest.fixture
-def client(simulator):
+def client(simulator, openai):
     with openai.OpenAI(base_url=f"{simulator.url}/v1", api_key="none", max_retries=0, timeout=10) as client:
         yield client
 
@@ -71,19 +76,19 @@ def test_responses(client):
         ("close-before-status:how=reset", "APIConnectionError"),
     ],
 )
-def test_errors_as_the_client_sees_them(client, fault, error):
+def test_errors_as_the_client_sees_them(openai, client, fault, error):
     with pytest.raises(getattr(openai, error)):
         client.chat.completions.create(
             model="fake-model", messages=MESSAGES, extra_headers={"X-Inference-Fault": fault}
         )
 
 
-def test_unknown_model(client):
+def test_unknown_model(client, openai):
     with pytest.raises(openai.NotFoundError):
         client.chat.completions.create(model="other", messages=MESSAGES)
 
 
-def test_retries_succeed_after_two_failures(start_simulator):
+def test_retries_succeed_after_two_failures(start_simulator, openai):
     simulator = start_simulator("--fault", "status:code=503,first=2")
     with openai.OpenAI(base_url=f"{simulator.url}/v1", api_key="none", max_retries=2, timeout=20) as client:
         assert client.chat.completions.create(model="fake-model", messages=MESSAGES).id
