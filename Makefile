@@ -18,7 +18,7 @@ ARTIFACTS := --artifacts svg,png,txt,json,jsonl,log,cast,bin --artifactsinsubfol
 
 .DEFAULT_GOAL := help
 .PHONY: help install package schemas report site test test-hybrid test-lowest test-all test-integration test-gpu test-performance test-parallel test-real test-clients test-mistralrs test-slow test-containers audit lint format docs clean \
-	test-integration-up test-integration-down test-integration-logs bench bench-sse bench-client rulebook rulebook-mutants prove-dialects prove-suites fault-reach bench-terminal bench-simulator bench-onnx bench-lifecycle bench-load bench-load-peers
+	test-integration-up test-integration-down test-integration-logs bench bench-sse bench-client rulebook rulebook-mutants prove-dialects prove-suites fault-reach bench-terminal bench-simulator bench-onnx bench-lifecycle bench-load bench-load-peers bench-watching
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 26
@@ -166,18 +166,23 @@ bench-load: $(STAMP) ## what the load client costs beside a reader in C, and how
 bench-load-peers: $(STAMP) ## what the load clients of others cost beside ours: installs them into the cache, writes a table
 	$(BIN)/python benchmarks/load_peers.py
 
+bench-watching: $(STAMP) ## what judging and the lines on progress cost a long test
+	$(BIN)/python benchmarks/watching.py
+
 bench-client: $(STAMP) ## what a Chat call costs over a bare httpx call, and a test over one with one call
 	$(BIN)/python benchmarks/client.py
 
 audit: $(STAMP) ## ask for known vulnerabilities of what is installed; without the network it says that it was skipped
 	$(BIN)/python scripts/audit.py $(RESULTS)/audit/junit.xml
 
-lint: $(STAMP) ## formatting, lint and types
+lint: $(STAMP) ## formatting, lint and types; workflows too, where Go is
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/robocop format --check --diff robot resources docs/guides tests/inner
 	$(BIN)/robocop check robot resources docs/guides
+	@actionlint=$$($(BIN)/python scripts/install_program.py actionlint); case $$? in \
+		0) echo actionlint && $$actionlint .github/workflows/*.yml docs/guides/github.yml ;; 77) ;; *) exit 1 ;; esac
 
 format: $(STAMP) ## format Python and Robot files
 	$(BIN)/ruff format .

@@ -1,5 +1,7 @@
 """Ask for known vulnerabilities of the packages that are installed here, by pip-audit; exit 1 where there is one.
 
+    python scripts/audit.py FILE [OPTIONS]    # FILE: the verdict as xunit; OPTIONS: more of pip-audit
+
 Without the network, or behind a mirror that knows nothing of vulnerabilities, pip-audit finds nothing and says that all
 is well. Here that is a skip, told on the console and in the xunit file, and never a pass.
 """
@@ -9,11 +11,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from xml.sax.saxutils import quoteattr
 
-COMMAND = ("-m", "pip_audit", "--local", "--skip-editable", "--progress-spinner", "off", "--format", "json")
+COMMAND = ("-m", "pip_audit", "--skip-editable", "--progress-spinner", "off", "--format", "json")
+HERE = ("--local",)
 ENOUGH = 0.9
 """Share of the packages that must be known to the service."""
 LIMIT = 120
@@ -65,10 +69,12 @@ def xunit(audit: Audit) -> str:
     return f'<testsuite name="audit" {counts}>{case}</testsuite>\n'
 
 
-def main(target: Path) -> int:
+def main(target: Path, options: Sequence[str] = HERE) -> int:
     """Write the xunit file; return the exit code."""
     try:
-        done = subprocess.run([sys.executable, *COMMAND], capture_output=True, text=True, timeout=LIMIT, check=False)
+        done = subprocess.run(
+            [sys.executable, *COMMAND, *options], capture_output=True, text=True, timeout=LIMIT, check=False
+        )
         audit = judge(done.stdout, done.stderr)
     except subprocess.TimeoutExpired:
         audit = Audit("skipped", (f"pip-audit did not end within {LIMIT} s",))
@@ -79,4 +85,4 @@ def main(target: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2:] or HERE))

@@ -69,7 +69,13 @@ def _ollama(folder: Path) -> list[Step]:
     ]
 
 
+def _actionlint(folder: Path) -> list[Step]:
+    module = f"github.com/rhysd/actionlint/cmd/actionlint@v{PROGRAMS['actionlint'].version}"
+    return [Step(["go", "install", module], {"GOBIN": str(folder / "bin")}, compiles=True)]
+
+
 PROGRAMS = {
+    "actionlint": Program("1.7.12", _actionlint, "go"),  # what is wrong in a workflow of GitHub
     "oterm": Program("0.26.1", _from_pypi("oterm==0.26.1")),  # a full-screen chat
     "litellm": Program("1.106.2", _from_pypi("litellm[proxy]==1.106.2")),  # a gateway
     "ollama": Program("0.17.4", _ollama, "go"),

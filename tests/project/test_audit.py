@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -53,3 +55,47 @@ def test_the_command_writes_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(audit, "COMMAND", ("-c", "print('no JSON')"))
     assert audit.main(tmp_path / "audit" / "junit.xml") == 0
     assert "<skipped" in (tmp_path / "audit" / "junit.xml").read_text(encoding="utf-8")
+
+
+class Osv(BaseHTTPRequestHandler):
+    """A service that knows one vulnerability, as OSV tells it."""
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        name, version = asked["package"]["name"], asked["version"]
+        ranges = [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "2.0"}]}]
+        affected = [{"package": {"name": name, "ecosystem": "PyPI"}, "ranges": ranges}]
+        known = {"vulns": [{"id": "GHSA-xxxx", "summary": "s", "affected": affected}]}
+        body = json.dumps(known if (name, version) == ("old", "1.0") else {}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("packages", "code", "said"),
+    [
+        (["new 1.0", "old 1.0"], 1, "old 1.0: GHSA-xxxx, mended in 2.0"),
+        (["new 1.0", "old 2.0"], 0, "2 packages, none with a known vulnerability"),
+    ],
+    ids=["vulnerable", "mended"],
+)
+def test_what_a_service_tells_of_what_is_installed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], packages: list[str], code: int, said: str
+) -> None:
+    for name, version in map(str.split, packages):
+        folder = tmp_path / "site" / f"{name}-{version}.dist-info"
+        folder.mkdir(parents=True)
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", encoding="utf-8")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Osv) as service:
+        threading.Thread(target=service.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{service.server_port}/v1/query"
+        options = ["--path", str(tmp_path / "site"), "--vulnerability-service", "osv", "--osv-url", url]
+        found = audit.main(tmp_path / "junit.xml", options)
+        service.shutdown()
+    assert (found, said in capsys.readouterr().out) == (code, True)
+    (case,) = ElementTree.parse(tmp_path / "junit.xml").getroot()
+    assert [one.tag for one in case] == (["failure"] if code else [])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -100,17 +99,18 @@ def test_ci_runs_on_every_system_and_python() -> None:
     assert matrix["python"] == re.findall(r"Python :: (3\.\d+)", classifiers)
 
 
-ACTIONLINT = shutil.which("actionlint")
-
-
-@pytest.mark.skipif(
-    ACTIONLINT is None,
-    reason="actionlint is not installed: go install github.com/rhysd/actionlint/cmd/actionlint@latest",
-)
-def test_actionlint_finds_nothing() -> None:
+def test_workflows_are_checked_and_a_wrong_one_is_seen(tmp_path: Path) -> None:
+    install = [sys.executable, str(ROOT / "scripts" / "install_program.py"), "actionlint"]
+    found = subprocess.run(install, capture_output=True, text=True, check=False)
+    if found.returncode == 77:
+        pytest.skip(found.stderr.strip())
+    wrong = tmp_path / "wrong.yml"
+    text = WORKFLOWS[0].read_text(encoding="utf-8")
+    wrong.write_text(text.replace("runs-on:", "runs_on:", 1), encoding="utf-8")
     guide = ROOT / "docs" / "guides" / "github.yml"
-    done = subprocess.run([str(ACTIONLINT), *WORKFLOWS, guide], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, "")
+    for files, code in (([*WORKFLOWS, guide], 0), ([wrong], 1)):
+        done = subprocess.run([found.stdout.strip(), *files], capture_output=True, text=True, check=False)
+        assert (done.returncode, "runs_on" in done.stdout) == (code, bool(code)), done.stdout
 
 
 LARGEST = 15 * 2**20
