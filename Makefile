@@ -83,9 +83,10 @@ test-parallel: $(STAMP) ## the same suites by pabot in two processes, into resul
 test-real: $(STAMP) ## build llama.cpp's server once, then run the suites and the tests that need it
 	PATH="$(CURDIR)/$(BIN):$$PATH" RESULTS=$(RESULTS) scripts/test_real.sh
 
+# CLIENTS=go installs those of one language (python, node, go, java); PYTEST_OPTIONS="-k openai-go" plays one client.
 test-clients: $(STAMP) ## install the clients of others into the cache once, then play them against the simulator
 	@mkdir -p $(RESULTS)/pytest-clients
-	$(BIN)/python scripts/install_clients.py
+	$(BIN)/python scripts/install_clients.py $(CLIENTS)
 	$(BIN)/python -m pytest -m clients tests/clients --junitxml $(RESULTS)/pytest-clients/junit.xml $(PYTEST_OPTIONS)
 
 test-mistralrs: $(STAMP) ## build mistral.rs's server once (25 minutes; needs Rust), then check it and run the suites on it

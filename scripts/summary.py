@@ -18,6 +18,7 @@ REPORTS = {
     "test": ("pytest/junit.xml",),
     "test-lowest": ("pytest-lowest/junit.xml",),
     "test-slow": ("pytest-slow/junit.xml",),
+    "test-clients": ("pytest-clients/junit.xml",),
     "test-containers": ("pytest-containers/junit.xml", "containers/xunit.xml"),
     "test-integration": ("xunit.xml",),
     "test-parallel": ("parallel/xunit.xml",),
