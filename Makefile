@@ -17,7 +17,7 @@ EXTRAS   ?= $(shell if command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L >/
 ARTIFACTS := --artifacts svg,png,txt,json,jsonl,log,cast,bin --artifactsinsubfolders
 
 .DEFAULT_GOAL := help
-.PHONY: help install package schemas report site test test-hybrid test-lowest test-all test-integration test-gpu test-performance test-parallel test-real test-clients test-mistralrs test-slow test-containers audit lint format docs clean \
+.PHONY: help install package schemas report site test test-hybrid test-lowest test-all test-integration test-gpu test-performance test-parallel test-real test-clients test-mistralrs test-ollama test-slow test-containers audit lint format docs clean \
 	test-integration-up test-integration-down test-integration-logs bench bench-sse bench-client rulebook rulebook-mutants prove-dialects prove-suites fault-reach bench-terminal bench-simulator bench-onnx bench-lifecycle bench-load bench-load-peers bench-watching
 
 help: ## list the targets
@@ -88,6 +88,9 @@ test-clients: $(STAMP) ## install the clients of others into the cache once, the
 	@mkdir -p $(RESULTS)/pytest-clients
 	$(BIN)/python scripts/install_clients.py $(CLIENTS)
 	$(BIN)/python -m pytest -m clients tests/clients --junitxml $(RESULTS)/pytest-clients/junit.xml $(PYTEST_OPTIONS)
+
+test-ollama: $(STAMP) ## build Ollama once (minutes; needs Go), then check it and run the suites on it
+	PATH="$(CURDIR)/$(BIN):$$PATH" RESULTS=$(RESULTS) scripts/test_ollama.sh
 
 test-mistralrs: $(STAMP) ## build mistral.rs's server once (25 minutes; needs Rust), then check it and run the suites on it
 	PATH="$(CURDIR)/$(BIN):$$PATH" RESULTS=$(RESULTS) scripts/test_mistralrs.sh

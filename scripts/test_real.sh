@@ -27,7 +27,9 @@ export TEST_MODEL_PATH="$models" TEST_MODEL_FILE=capitals.gguf
 
 # A gateway; its tests say so where it cannot be had.
 LITELLM=$(python scripts/install_program.py litellm) || LITELLM=
-export LITELLM
+# Only where it was built: `make test-ollama` does.
+OLLAMA=$(python scripts/install_program.py ollama --check 2>/dev/null) || OLLAMA=
+export LITELLM OLLAMA
 
 status=0
 python -m pytest -m real --junitxml "$results/pytest-real/junit.xml" ${PYTEST_OPTIONS:-} || status=1

@@ -123,9 +123,14 @@ def finish_inner(
     output = output_dir / "output.xml"
     if not output.exists():
         raise InnerRunError(f"The inner run wrote no output.xml{_page(output_dir, console)}")
+    return InnerRun(output_dir, process.returncode, console, read_tests(output), left)
+
+
+def read_tests(output: Path) -> dict[str, Outcome]:
+    """Return how each test of a run ended, from its output.xml."""
     reader = _Reader()
     ExecutionResult(str(output)).visit(reader)
-    return InnerRun(output_dir, process.returncode, console, reader.tests, left)
+    return reader.tests
 
 
 def _rest_of(process: subprocess.Popen[str]) -> str:

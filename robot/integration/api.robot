@@ -66,7 +66,7 @@ A Model Is Told By Its Id
 Completion Is Answered
     [Tags]    smoke    covers:batch-text-completion    covers:mistral-completions    rule:x1    rule:x2
     Skip Unless Server Supports    completions
-    ${reply} =    Complete    Once upon a time    max_tokens=16
+    ${reply} =    Complete    The sea was calm, and    max_tokens=16
     Get Answer Value    ${reply}    object    ==    text_completion
     Should Not Be Empty    ${reply.text}    Answer: expected a text, got none: ${reply}.
     Should Not Be Empty    ${reply.id}
@@ -75,7 +75,7 @@ A Completion Begins With Its Prompt When So Asked
     [Documentation]    What the text and its offsets must be then, a rule tells that should be kept.
     Skip Unless Server Supports    completions
     Skip Unless Server Supports    log probabilities
-    ${reply} =    Complete    Once upon a time    max_tokens=16    extra={"echo": true, "logprobs": 1}
+    ${reply} =    Complete    The sea was calm, and    max_tokens=16    extra={"echo": true, "logprobs": 1}
     Should Not Be Empty    ${reply.text}    Answer: expected a text, got none: ${reply}.
 
 Chat Is Answered

@@ -60,14 +60,14 @@ A Stop Sequence Ends A Message
 A Message Uses A Tool
     [Tags]    rule:a14
     Skip Unless Server Supports    tool calls
-    ${reply} =    Send Message    ${SHORT_PROMPT}    tools={"name": "get_time"}    tool_choice=required
+    ${reply} =    Send Message    What time is it?    tools={"name": "get_time"}    tool_choice=required
     Tool Should Be Called    ${reply}    get_time
     Finish Reason Should Be    ${reply}    tool_use
 
 A Streamed Message Uses A Tool
     [Tags]    rule:a5
     Skip Unless Server Supports    tool calls
-    ${stream} =    Stream Message    ${SHORT_PROMPT}    tools={"name": "get_time"}    tool_choice=required
+    ${stream} =    Stream Message    What time is it?    tools={"name": "get_time"}    tool_choice=required
     Tool Should Be Called    ${stream}    get_time
     Stream Should Be In Order    ${stream}
 

@@ -60,13 +60,13 @@ The Token Limit Makes A Response Incomplete
 A Response Calls A Tool
     [Tags]    rule:rs16    rule:rs18
     Skip Unless Server Supports    tool calls
-    ${reply} =    Respond    ${SHORT_PROMPT}    tools={"name": "get_time"}    tool_choice=required
+    ${reply} =    Respond    What time is it?    tools={"name": "get_time"}    tool_choice=required
     Tool Should Be Called    ${reply}    get_time
 
 A Streamed Response Calls A Tool
     [Tags]    rule:rs9
     Skip Unless Server Supports    tool calls
-    ${stream} =    Stream Response    ${SHORT_PROMPT}    tools={"name": "get_time"}    tool_choice=required
+    ${stream} =    Stream Response    What time is it?    tools={"name": "get_time"}    tool_choice=required
     Tool Should Be Called    ${stream}    get_time
     Stream Should Be In Order    ${stream}
 

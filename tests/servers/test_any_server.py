@@ -8,7 +8,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from inner_suites import InnerRun, run_inner
+from inner_suites import run_inner
+from servers.runs_by_url import judge
 from servers.small_server import SmallServer
 
 from InferenceLibrary import InferenceLibrary
@@ -60,23 +61,6 @@ waives: [{", ".join(f"{{rule: {name}, reason: {reason}}}" for name, reason in DE
     return path
 
 
-def judge(done: InnerRun) -> None:
-    """No test fails, and none passes on a route that is not there."""
-    failed = {name: outcome.message for name, outcome in done.tests.items() if outcome.status == "FAIL"}
-    assert failed == {}
-    passed = [name for name, outcome in done.tests.items() if outcome.status == "PASS"]
-    assert len(passed) > 25, "nothing was tested"
-    for name in passed:
-        # What a probe was told is no call of the test.
-        own = [line for line in done.tests[name].log if MISSING in line and not line.startswith("Asked for '")]
-        assert own == [] or name == "An Unknown Path Is Not Found", f"{name} passed on a route that is not there"
-
-
-def addresses(done: InnerRun) -> set[str]:
-    """All that was asked by name, in the exchanges of the tests."""
-    return set(re.findall(r"http://[\w.]+:\d+", "\n".join(line for one in done.tests.values() for line in one.log)))
-
-
 def passed_suites(folder: Path) -> set[str]:
     return {
         str(suite.get("name")).lower()
@@ -94,8 +78,7 @@ def ends_by_tag(output: Path, tag: str) -> set[str]:
 def test_by_its_url_nothing_fails_and_no_other_server_is_touched(small: SmallServer, tmp_path: Path) -> None:
     small.requests.clear()
     done = run_inner(SUITES, tmp_path, "--variable", f"TARGET:{small.url}")
-    judge(done)
-    assert addresses(done) == {small.url}
+    judge(done.tests, small.url, MISSING, least=25)
     assert not (tmp_path / "inference" / "servers").exists(), "a server was started"
     assert passed_suites(tmp_path) & ABSENT == set()
     output = (tmp_path / "output.xml").read_text(encoding="utf-8")
@@ -112,8 +95,7 @@ def test_under_a_shipped_name_it_is_asked_and_its_program_is_not_ours(small: Sma
     done = run_inner(
         SUITES, tmp_path, *OF_THE_TARGET, "--variable", f"TARGET:{small.url}", "--variable", "PROFILE:llama.cpp"
     )
-    judge(done)
-    assert addresses(done) == {small.url}
+    judge(done.tests, small.url, MISSING, least=25)
     # What the profile could start or run here, `llama-server`, is not the target.
     assert passed_suites(tmp_path) & ABSENT == set()
     table = (tmp_path / "output.xml").read_text(encoding="utf-8")
@@ -143,7 +125,7 @@ def test_by_a_file_it_is_started_and_started_again_for_its_life(
     suites = ("api", "lifecycle", "program", "terminal", "embeddings", "worker")
     chosen = [part for name in suites for part in ("--suite", name)]
     done = run_inner(SUITES, tmp_path / "out", *OF_THE_TARGET, "--variable", f"TARGET:{profile}", *chosen)
-    judge(done)
+    judge(done.tests, None, MISSING, least=25)
     assert passed_suites(tmp_path / "out") & ABSENT == {"lifecycle"}
     logs = [path.name for path in (tmp_path / "out" / "inference" / "servers").iterdir()]
     assert len(logs) > 10
