@@ -48,10 +48,10 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Inferen
     library.close()
 
 
-def begun(library: InferenceLibrary, kind: str, **options: Any) -> str:
+def begun(library: InferenceLibrary, kind: str, size: int = 100_000_000, **options: Any) -> str:
     """Start llama-server with a model of that kind; return its URL."""
     # Filled up with zeros: as fast as it is without, no time of a token could be measured.
-    made = create_tiny_model(Path(library.context.output_dir) / f"{kind}.gguf", kind, size=100_000_000)
+    made = create_tiny_model(Path(library.context.output_dir) / f"{kind}.gguf", kind, size=size)
     key = Secret(KEY) if "api_key_required" in options else None
     return str(
         library.start_server("llama.cpp", model="tiny", model_file=str(made.path), api_key=key, **options).base_url
@@ -82,7 +82,8 @@ def test_a_gateway_with_a_key_before_it_is_green_with_both_dialects(library: Inf
     if not (os.environ.get("LITELLM") or shutil.which("litellm")):
         pytest.skip("LiteLLM is not here. Install it: export LITELLM=$(python scripts/install_program.py litellm)")
     config = tmp_path / "config.yaml"
-    config.write_text(CONFIG.format(url=begun(library, "tools")), encoding="utf-8")
+    # Tokens that come faster than a busy gateway wakes are sent in bursts.
+    config.write_text(CONFIG.format(url=begun(library, "tools", size=300_000_000)), encoding="utf-8")
     # On a busy machine it takes more than a minute to import what it is made of.
     proxy = library.start_server(
         "litellm", model="tiny", config=str(config), environment={"LITELLM_MASTER_KEY": Secret(KEY)},
