@@ -7,7 +7,6 @@ Variables        ../../resources/prompts.yaml
 
 Suite Setup      Use Target And A Model
 Test Setup       Start A Server Of Mistral
-Test Teardown    Stop Server
 
 Test Tags        models
 
@@ -44,7 +43,7 @@ Use Target And A Model
     VAR    ${FILE}    ${file}    scope=SUITE
 
 Start A Server Of Mistral
-    [Documentation]    A server of its own, for what is done to it lasts.
+    [Documentation]    A server of its own, for what is done to it lasts; it ends with the test. The target stays.
     ${target} =    Get Server
     IF    $target.process is not None and $target.profile.model_routes.unload == '/v1/models/unload'
         Start Server    ${target}

@@ -20,13 +20,14 @@ def judge(tests: Mapping[str, Outcome], url: str | None, missing: str, least: in
         missing: What the server says of a path that it does not have.
         least: How many tests must pass: else nothing was tested.
     """
-    assert {name: one.message for name, one in tests.items() if one.status == "FAIL"} == {}
+    failed = {name: one.message for name, one in tests.items() if one.status == "FAIL"}
+    assert failed == {}, failed
     passed = [name for name, one in tests.items() if one.status == "PASS"]
     assert len(passed) > least, "nothing was tested"
     for name in passed:
         own = [line for line in tests[name].log if missing in line and not line.startswith(_PROBED)]
         assert own == [] or name == "An Unknown Path Is Not Found", f"{name} passed on a route that is not there"
-    assert url is None or addresses(tests) == {url}
+    assert url is None or addresses(tests) == {url}, addresses(tests)
 
 
 def addresses(tests: Mapping[str, Outcome]) -> set[str]:

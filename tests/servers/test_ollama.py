@@ -29,6 +29,7 @@ TEMPLATE """{{- if .Tools }}<|system|>You may call these functions:
 {{ range .ToolCalls }}{"name": "{{ .Function.Name }}", "arguments": {{ .Function.Arguments }}}
 {{ end }}</tool_call>{{ end }}<|end|>{{ end }}<|assistant|>"""
 PARAMETER seed 1
+PARAMETER num_thread 1
 PARAMETER stop <|end|>
 '''
 """Ollama finds out from the template, in Go's language, how the model calls a tool."""
@@ -37,7 +38,7 @@ title: Ollama without a model
 start:
   command: ["{program}", serve]
   environment: {{OLLAMA_HOST: "{{host}}:{{port}}"}}
-ready: {{health: {{path: /api/version}}, timeout: 60s}}
+ready: {{health: {{path: /api/version}}, first_token: none, timeout: 60s}}
 """
 
 
@@ -55,7 +56,12 @@ def ollama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     library.context.output_dir = folder
     with pytest.MonkeyPatch.context() as patch:
         # Its key and its history go where the user's are not.
-        for name, value in {"HOME": folder, "OLLAMA_MODELS": folder / "models", "OLLAMA_NUM_PARALLEL": 1}.items():
+        for name, value in {
+            "HOME": folder,
+            "OLLAMA_MODELS": folder / "models",
+            "OLLAMA_NUM_PARALLEL": 1,
+            "OLLAMA_CONTEXT_LENGTH": 1024,
+        }.items():
             patch.setenv(name, str(value))
         try:
             server = library.start_server(str(folder / "empty.yaml"), model="tiny")
