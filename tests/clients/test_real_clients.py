@@ -68,7 +68,7 @@ def command(client: Client, scratch: Path) -> list[str]:
     # Node looks for the packages of a module beside it alone.
     shutil.copytree(HERE / "node", scratch / "node")
     (scratch / "node" / "node_modules").symlink_to(installed / "node_modules")
-    return ["node", str(scratch / "node" / client.program)]
+    return [str(install_clients.node_in(installed)), str(scratch / "node" / client.program)]
 
 
 def play(client: Client, *flags: str, scenario: Path = HERE / "scenario.yaml") -> dict[str, dict[str, str]]:

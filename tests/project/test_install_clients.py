@@ -54,7 +54,7 @@ def test_what_cannot_be_had_is_told_and_leaves_nothing(cache, monkeypatch, capsy
     assert not install_clients.folder_of("python").exists()
 
 
-@pytest.mark.parametrize("language", ["node", "go", "java"])
+@pytest.mark.parametrize("language", ["go", "java"])
 def test_clients_are_skipped_where_a_tool_is_missing(cache, tmp_path, monkeypatch, capsys, language):
     folder = install_clients.folder_of(language)
     folder.mkdir(parents=True)
