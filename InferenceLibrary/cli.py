@@ -45,7 +45,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     suites.set_defaults(run=lambda arguments: _suites(arguments.copy))
     doctor = commands.add_parser("doctor", help="tell what is installed, what is missing, and what to do about it")
     doctor.set_defaults(run=lambda arguments: _examine())
-    arguments = parser.parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
+    if not given:
+        parser.print_help(sys.stderr)
+        return 2
+    arguments = parser.parse_args(given)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # Names of files may hold bytes that are not UTF-8.

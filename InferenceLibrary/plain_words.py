@@ -89,6 +89,8 @@ def _conversion(found: re.Match[str]) -> str:
     types = found["types"].removesuffix(" or None").removesuffix(", None")
     names = re.split(r", | or ", types)
     hint = _as_json_object(found["value"]) if "JsonObject" in names else ""
+    if "Reply" in names and found["value"].endswith("(TerminalAnswer)"):
+        hint = " Hint: what was said in a terminal is ${answer.text}, for Should Contain."
     if reason.startswith("Expected "):
         return f"Argument '{found['name']}': {_clause(reason)}.{hint}"
     words = [name for name in names if name.startswith("'")]

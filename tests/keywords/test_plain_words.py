@@ -37,6 +37,11 @@ ANSWER = "a reply of Chat, Complete or Send Request or a stream of Stream Chat o
             "Argument 'x': expected JSON, got 'a=b'. Hint: as a JSON object it is {\"a\": \"b\"}.",
         ),
         (
+            "ValueError: Argument 'x' got value 'hi' (TerminalAnswer) that cannot be converted to Reply or Stream.",
+            f"Argument 'x': expected {ANSWER}, got 'hi' (TerminalAnswer). Hint: what was said in a terminal is "
+            "${answer.text}, for Should Contain.",
+        ),
+        (
             "ValueError: Argument 'x' got value 'a=b' that cannot be converted to float.",
             "Argument 'x': expected a number, got 'a=b'.",
         ),

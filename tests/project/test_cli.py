@@ -24,6 +24,13 @@ def test_the_installed_script_runs() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, f"rfinference {__version__}\n", "")
 
 
+def test_without_a_command_all_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert {"check", "docs", "doctor", "profiles", "report", "suites"} <= set(told.err.split())
+
+
 def test_profiles_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["profiles"]) == 0
     lines = capsys.readouterr().out.splitlines()
