@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from InferenceLibrary.report.document import Cell, Section, Tone, row, table
+from InferenceLibrary.report.document import Cell, Section, Table, Tone, row, table
 from InferenceLibrary.report.figure_sections import figure_text, short_name
 from InferenceLibrary.report.log_messages import to_the_second
 from InferenceLibrary.report.run_results import MeasuredFigure, RunResults, TestResult
@@ -13,7 +14,7 @@ from InferenceLibrary.report.run_results import MeasuredFigure, RunResults, Test
 _FACTOR = 1.25
 """A figure that differs by less is taken as the same; two runs say nothing of its scatter."""
 
-
+_COMPARED_WITH = "Compared with an earlier run"
 _COMPARED = {"ttft", "itl", "latency", "rate", "tokens_per_second", "largest_load", "run"}
 """Figures of measurements that tell whether a server got faster or slower."""
 
@@ -102,8 +103,8 @@ def _medians(results: RunResults) -> dict[tuple[str, str, str], tuple[float, str
     return found
 
 
-def comparison_section(comparison: RunComparison) -> Section:
-    """Return the section of a report that tells it."""
+def comparison_sections(comparison: RunComparison) -> list[Section]:
+    """Return the sections of a report that tell it: what changed, and folded what only one of the runs has."""
     earlier = comparison.earlier
     text = [
         f"The earlier run: {earlier.suite}, {to_the_second(earlier.timestamp)}; {comparison.common} tests are in both."
@@ -112,10 +113,20 @@ def comparison_section(comparison: RunComparison) -> Section:
         text.append("They have no test in common: these are runs of different suites.")
     if not comparison.changes:
         text.append("Nothing changed.")
-        return Section("Compared with an earlier run", tuple(text))
-    rows = [row(Cell(one.what, one.tone), one.test, one.before, one.now) for one in comparison.changes[:1000]]
-    head = ("", "test", "before", "now")
-    return Section("Compared with an earlier run", tuple(text), table(head, rows))
+        return [Section(_COMPARED_WITH, tuple(text))]
+    alone = [one for one in comparison.changes if one.what in {"new", "gone"}]
+    changed = [one for one in comparison.changes if one.what not in {"new", "gone"}]
+    if not changed and comparison.common:
+        text.append("Nothing changed in them.")
+    sections = [Section(_COMPARED_WITH, tuple(text), _changes(changed) if changed else None)]
+    if alone:
+        sections.append(Section(f"In one of the runs alone ({len(alone)})", table=_changes(alone), folded=True))
+    return sections
+
+
+def _changes(changes: Sequence[Change]) -> Table:
+    rows = [row(Cell(one.what, one.tone), one.test, one.before, one.now) for one in changes[:1000]]
+    return table(("", "test", "before", "now"), rows)
 
 
 def _figures(name: str, old: TestResult, new: TestResult) -> list[Change]:

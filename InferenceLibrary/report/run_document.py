@@ -9,7 +9,7 @@ from InferenceLibrary.foreign_text import limited
 from InferenceLibrary.report.document import Cell, Document, Image, Section, Tone, row, table
 from InferenceLibrary.report.figure_sections import figure_sections
 from InferenceLibrary.report.log_messages import to_the_second
-from InferenceLibrary.report.run_comparison import compare, comparison_section
+from InferenceLibrary.report.run_comparison import compare, comparison_sections
 from InferenceLibrary.report.run_results import RunResults, TestResult
 from InferenceLibrary.report.timeline import timeline
 
@@ -70,7 +70,7 @@ def run_document(results: RunResults, *, earlier: RunResults | None = None, fold
     failed = [test for test in results.tests if test.status == "failed"]
     sections = [*_problems(results), *_failures(failed, pictures)]
     if earlier is not None:
-        sections.append(comparison_section(compare(results, earlier)))
+        sections += comparison_sections(compare(results, earlier))
     sections += [
         _suites(results),
         *_timeline(results),

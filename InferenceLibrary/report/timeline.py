@@ -11,7 +11,8 @@ from InferenceLibrary.report.robot_output import moment
 from InferenceLibrary.report.run_results import RunResults
 
 _WIDTH, _LEFT, _ROW = 1000, 190, 26
-_MOST_SERVERS = 60
+_MOST_SERVERS = 20
+"""Rows of servers: of those that lived longest. The lives of all others share one more."""
 _COLOURS = {"passed": "var(--good)", "failed": "var(--bad)", "skipped": "var(--open)", "server": "var(--server)"}
 """Colours of the page that it stands in, light or dark."""
 
@@ -52,11 +53,22 @@ def stretches(results: RunResults) -> list[Stretch]:
         title = f"{test.suite}.{test.name}: {test.status}, {test.duration:.3g} s"
         found.append(Stretch(row, start, start + test.duration, test.status, title))
     found.sort(key=lambda bar: bar.row)
-    for began, ended, life in lives[:_MOST_SERVERS]:
+    bars = []
+    for began, ended, life in lives:
         where = f" (worker {life.worker})" if life.worker else ""
         title = f"{life.name}{where}: {(ended - began).total_seconds():.3g} s, {life.model}"
-        found.append(Stretch(f"server {life.name}{where}", _since(zero, began), _since(zero, ended), "server", title))
-    return found
+        bars.append(Stretch(f"server {life.name}{where}", _since(zero, began), _since(zero, ended), "server", title))
+    return found + _in_few_rows(bars)
+
+
+def _in_few_rows(bars: Sequence[Stretch]) -> list[Stretch]:
+    """Return the lives of servers in as many rows as a picture can show, the further ones in the last."""
+    lived: dict[str, float] = {}
+    for bar in bars:
+        lived[bar.row] = lived.get(bar.row, 0.0) + bar.end - bar.start
+    own = set(sorted(lived, key=lived.__getitem__, reverse=True)[:_MOST_SERVERS])
+    rest = [bar._replace(row=f"{len(lived) - len(own)} further servers") for bar in bars if bar.row not in own]
+    return [bar for bar in bars if bar.row in own] + rest
 
 
 def timeline(results: RunResults) -> str:
@@ -64,7 +76,7 @@ def timeline(results: RunResults) -> str:
     found = stretches(results)
     if not found:
         return ""
-    rows = list(dict.fromkeys(bar.row for bar in found))
+    rows = {row: at for at, row in enumerate(dict.fromkeys(bar.row for bar in found))}
     span = max(bar.end for bar in found) or 1.0
     scale = (_WIDTH - _LEFT - 12) / span
     height = 34 + _ROW * len(rows)
@@ -74,11 +86,11 @@ def timeline(results: RunResults) -> str:
         f'<rect width="{_WIDTH}" height="{height}" rx="6" style="fill:var(--card);stroke:var(--line)"/>',
     ]
     parts += _ticks(span, scale, height)
-    for at, row in enumerate(rows):
+    for row, at in rows.items():
         text = limited(row, 26).partition("(")[0] if len(row) > 28 else row
         parts.append(f'<text x="8" y="{_ROW * at + 22}" style="fill:var(--ink)">{markup(text)}</text>')
     for bar in found:
-        x, y = _LEFT + bar.start * scale, _ROW * rows.index(bar.row) + 8
+        x, y = _LEFT + bar.start * scale, _ROW * rows[bar.row] + 8
         wide = max((bar.end - bar.start) * scale, 1.5)
         parts.append(
             f'<rect x="{x:.1f}" y="{y}" width="{wide:.1f}" height="{_ROW - 8}" stroke-width=".5" '

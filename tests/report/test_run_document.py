@@ -21,7 +21,7 @@ from InferenceLibrary.report.console import lines
 from InferenceLibrary.report.html import page
 from InferenceLibrary.report.markdown import markdown
 from InferenceLibrary.report.robot_output import read_output
-from InferenceLibrary.report.run_comparison import compare
+from InferenceLibrary.report.run_comparison import compare, comparison_sections
 from InferenceLibrary.report.run_document import headline, run_document
 from InferenceLibrary.report.timeline import stretches, timeline
 
@@ -161,6 +161,27 @@ def test_a_comparison_tells_each_change_once(tmp_path: Path) -> None:
         ("Chat.c", "gone", "passed", "-"),
     ]
     assert compare(new, new).changes == ()
+    changed, alone = comparison_sections(compare(new, old))
+    assert (alone.title, alone.folded) == ("In one of the runs alone (2)", True)
+    tables = [[one[1].text for one in section.table.rows] for section in (changed, alone) if section.table]
+    assert tables == [["Chat.a", "Chat.b", "Chat.d", "Chat.d"], ["Chat.f", "Chat.c"]]
+    fewer = read_output(write(tmp_path / "fewer", run_xml(one_test("a"))))
+    first, second = comparison_sections(compare(fewer, old))
+    assert (first.text[1], first.table, second.title) == (
+        "Nothing changed in them.",
+        None,
+        "In one of the runs alone (4)",
+    )
+
+
+def test_the_timeline_shows_all_lives_of_the_servers_that_lived_longest(tmp_path: Path) -> None:
+    lives = [run_facts.Life(f"s{at}", time(at), time(at + 1), "", "") for at in range(25)]
+    lives += [run_facts.Life("main", time(at), time(at + 1), "", "") for at in range(40)]
+    meta = {run_facts.LIVES: run_facts.lives_text(lives)}
+    found = stretches(read_output(write(tmp_path, run_xml(one_test("a"), meta=meta))))
+    servers = [bar.row for bar in found if bar.sort == "server"]
+    assert (len(servers), servers.count("server main"), servers.count("6 further servers")) == (65, 40, 6)
+    assert len(set(servers)) == 21
 
 
 def test_the_command_writes_all_formats_and_tells_a_cut_run(
