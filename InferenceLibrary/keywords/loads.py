@@ -100,7 +100,8 @@ class LoadKeywords(LoadGroup):
     def load_should_meet(self, *limits: str, result: Any = None) -> None:
         """Fail unless a load meets every limit.
 
-        A limit is a figure, a comparison and a value. Figures of requests are `ttft`, `ttst`, `itl`, `gap`, `tpot`,
+        A limit is a figure, a comparison and a value. Figures of requests are `ttft` (and that of a channel alone:
+        `ttft_text`, `ttft_reasoning`, `ttft_tool_call`), `ttst`, `itl`, `gap`, `tpot`,
         `latency`, `scheduled_latency` (times) and `rate` (tokens per second), each with `_p50`, `_p99`, `_mean`,
         `_max` or the like. Totals are `failures`, `error_rate`, `requests_per_second`, `tokens_per_second`,
         `output_tokens`, `concurrency`, `held_back`, `delivered` and `repeated_ids`.

@@ -50,7 +50,21 @@ class LoadConnection:
 
     __slots__ = (
         *("cancel", "chunked", "connected", "fd", "fed", "head", "head_end", "kind", "last", "left", "number", "out"),
-        *("parts", "prompt", "recvmsg", "resent", "said", "scheduled", "sent", "sock", "tls", "turn", "user", "walk"),
+        *(
+            "parts",
+            "problem",
+            "prompt",
+            "recvmsg",
+            "resent",
+            "said",
+            "scheduled",
+            "sent",
+            "sock",
+            "tls",
+            "turn",
+            "user",
+            "walk",
+        ),
         "warmup",
     )
 
@@ -60,6 +74,8 @@ class LoadConnection:
         self.fd = sock.fileno()
         self.recvmsg = sock.recvmsg if hasattr(sock, "recvmsg") else _plain_receiver(sock)
         self.connected: float | None = CONNECTING
+        self.problem = 0
+        """The system's number of what forbade the connection at once."""
         self.out = b""
         self.parts: list[Any] | None = None
         """None while it serves no request."""

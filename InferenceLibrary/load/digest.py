@@ -191,6 +191,9 @@ def _values(exchange: Exchange) -> Iterator[tuple[float, Any]]:
 
 def _fill(made: Record, found: Generation) -> None:
     made.first_token = found.time_to_first_token
+    made.first_text = found.channels.get("text")
+    made.first_reasoning = found.channels.get("reasoning")
+    made.first_tool_call = found.channels.get("tool calls")
     made.second_token = found.time_to_second_token
     made.last_token = found.arrivals[-1]
     made.output_tokens, made.token_source = found.output_tokens, found.token_source

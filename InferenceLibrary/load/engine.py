@@ -251,7 +251,7 @@ class LoadEngine:
 
     def _writable(self, connection: LoadConnection) -> None:
         if connection.connected == CONNECTING:
-            problem = connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            problem = connection.problem or connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if problem:
                 self._broken(connection, OSError(problem, os.strerror(problem)))
                 return

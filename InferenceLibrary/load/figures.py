@@ -41,6 +41,9 @@ def _token_latencies(record: Record) -> list[float]:
 
 FIGURES: dict[str, RequestFigure] = {
     "ttft": RequestFigure("time to first token", "s", lambda one: _one(one.first_token)),
+    "ttft_text": RequestFigure("time to first text", "s", lambda one: _one(one.first_text)),
+    "ttft_reasoning": RequestFigure("time to first reasoning", "s", lambda one: _one(one.first_reasoning)),
+    "ttft_tool_call": RequestFigure("time to first tool call", "s", lambda one: _one(one.first_tool_call)),
     "ttst": RequestFigure("time to second token", "s", lambda one: _one(one.second_token)),
     "itl": RequestFigure("inter-token latency", "s", _token_latencies),
     "gap": RequestFigure("gap between chunks", "s", _gaps),

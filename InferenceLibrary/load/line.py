@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import sys
 import time
@@ -12,6 +13,7 @@ from InferenceLibrary.load.connections import LoadConnection
 from InferenceLibrary.load.plan import LoadPlan
 
 _TIMESTAMPNS = 35
+_ON_ITS_WAY = {0, errno.EINPROGRESS, errno.EWOULDBLOCK}
 _LINUX = sys.platform == "linux"
 _clock = time.monotonic
 _PORTS = {"http": 80, "https": 443}
@@ -51,7 +53,8 @@ class Line:
 
             tls = SecurePipe(self._context, self._host)
         connection = LoadConnection(sock, tls)
-        sock.connect_ex(address)
+        if (code := sock.connect_ex(address)) not in _ON_ITS_WAY:
+            connection.problem = code
         return connection
 
 

@@ -33,7 +33,11 @@ class Record(msgspec.Struct):
     resent: bool = False
     """Whether it was sent a second time, because the server had closed the idle connection that it was sent on."""
     first_token: float | None = None
-    """TTFT, from the sending."""
+    """TTFT, from the sending: to the first output of any channel."""
+    first_text: float | None = None
+    """The same of a channel: the text, the reasoning, a tool call."""
+    first_reasoning: float | None = None
+    first_tool_call: float | None = None
     second_token: float | None = None
     last_token: float | None = None
     output_tokens: int = 0

@@ -291,6 +291,11 @@ def test_users_that_wait_for_the_client_are_told(late: float, doubt: str | None)
     assert (f"{found.delivered:.1%} of the asked load was delivered" in found.remarks) == (found.delivered < 0.98)
 
 
+def test_a_rate_that_cannot_be_held_is_told(url: str) -> None:
+    found = run(LoadPlan(url, Rate(1e6), (CHAT,), Prompts(tokens=4), requests=500, judged=0))
+    assert found.doubts[0].endswith("% of the asked load was delivered, 98% are needed")
+
+
 def test_a_stall_of_the_client_is_flagged(url: str) -> None:
     def stall(_: Progress) -> None:
         for line in Path("/proc").glob("[0-9]*/stat"):
