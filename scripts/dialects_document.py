@@ -33,7 +33,7 @@ server. A dialect with `choices` says all that the references leave open, flags,
 and the shape of each answer, and the stand-in plays it by them. Without them it is the reference with the quirks that
 are named, on the calls that their deviations name and no others. The choices of a gateway stand on those of a server
 behind it (`stands_on`), of which it takes over what it passes. The recorded requests are played to the stand-ins for
-all of them but mistral.rs: their answers are the recorded ones, but for a list with a reason each, and the
+all of them: their answers are the recorded ones, but for a list with a reason each, and the
 judge reports the deviations of the dialect, no others.
 
 Beside them every fault of the wire is played to the reference, and must still be noticed with each dialect in every

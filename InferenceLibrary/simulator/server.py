@@ -108,8 +108,7 @@ class Server:
                 process_faults.attach(self.app, self, sock)
             # Requests are answered from here on, but uvloop drops what is signalled before the loop runs for good.
             _hold_signals(True)
-            for number in (signal.SIGTERM, signal.SIGINT):
-                self._on_signal(number)
+            self._take_signals(die=process_faults is None)
             if sock is not None:
                 self._listen(sock, tls)
             if not is_loopback(settings.host):
@@ -256,6 +255,15 @@ class Server:
                 listener.close()
         self._listeners.clear()
         self._listener = None
+
+    def _take_signals(self, *, die: bool) -> None:
+        """Drain at a signal; or end at once as some servers do, where nothing else is asked for."""
+        die = die and getattr(self.app.personality, "dies_at_signals", False)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            if die:
+                signal.signal(number, signal.SIG_DFL)
+            else:
+                self._on_signal(number)
 
     def _on_signal(self, number: signal.Signals) -> None:
         try:

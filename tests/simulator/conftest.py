@@ -293,8 +293,10 @@ def mistralrs(
 
 
 @pytest.fixture
-def inside(capsys: pytest.CaptureFixture[str]) -> Run:
+def inside(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """The same without a process, for the many cases that end before anything is served."""
+
+    monkeypatch.setenv("NO_COLOR", "1")
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         code = main(["--as", "mistralrs", *words])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,8 +14,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from simulator.conftest import Answer, Run, Simulator, close
+from simulator.conftest import Answer, Run, Simulator, close, read_all, request_bytes
 from simulator.java_client import java_request, one_answer
+
+from InferenceLibrary.processes.ports import free_port
 
 # The terminal
 
@@ -102,15 +106,24 @@ def test_end_of_input_leaves(mistralrs: Run, models: Path) -> None:
 
 def test_the_newer_benchmark(mistralrs: Run, models: Path) -> None:
     flags = ["--gen-len", "10", "--depth", "4,8", "--prompt-len", "16", "--inter-token-latency", "2ms"]
-    done = mistralrs("bench", *model_words(models), *flags)
+    folder = models / "many-words"
+    shutil.copytree(models / "plain", folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "vocab_size": 2001}))
+    done = mistralrs("bench", "-m", str(folder), *flags)
     assert done.returncode == 0
     table = done.stdout.partition("\nBenchmark Results\n=================\n\n")[2]
-    assert table.startswith(f"Model: {models}\nIterations: 3\n\n┌─")
+    assert table.startswith(f"Model: {folder}\nAdapter: base\nIterations: 3\n\n┌─")
     assert re.search(r"│ Test +┆ T/s +┆ Latency +│\n╞═", table)
-    assert re.search(r"│ Prefill \(16 tokens\) +┆ [\d.]+ ± [\d.]+ +┆ [\d.]+ ms \(prefill\) +│\n├╌", table)
-    rows = re.findall(r"│ Decode \(10 tokens @ d(\d)\) +┆ [\d.]+ ± [\d.]+ +┆ ([\d.]+) ms/T +│", table)
+    assert re.search(r"│ TTFT \(16 input tokens\) +┆ [\d.]+ ± [\d.]+ +┆ [\d.]+ ms TTFT +│\n├╌", table)
+    rows = re.findall(r"│ Decode \(10 tokens @ d(\d)\) +┆ [\d.]+ ± [\d.]+ +┆ ([\d.]+) ms TPOT +│", table)
     assert [depth for depth, _ in rows] == ["4", "8"]
     assert all(2 <= float(latency) < 20 for _, latency in rows)
+
+
+def test_the_newer_benchmark_asks_with_tokens_that_a_small_model_does_not_have(mistralrs: Run, models: Path) -> None:
+    done = mistralrs("bench", "-m", str(models / "plain"))
+    assert (done.returncode, done.stderr) == (1, "Error: index-select invalid index 1850 with dim size 259\n")
 
 
 def test_the_older_benchmark(mistralrs: Run, models: Path) -> None:
@@ -135,9 +148,11 @@ def test_the_benchmark_of_the_testing_guide(mistralrs: Run, models: Path) -> Non
 
 def begin_to_serve(models: Path, *words: str) -> Simulator:
     """Start a server of the model, and return it with what it wrote."""
+    words = tuple(word.replace("{port}", str(free_port())) for word in words)
     command = [sys.executable, "-m", "InferenceLibrary.simulator", "--as", "mistralrs", *words]
     process = subprocess.Popen(
         [*command, "-m", str(models), "-f", "m.gguf"],
+        env={**os.environ, "NO_COLOR": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -170,14 +185,15 @@ def serve(models: Path) -> Iterator[Callable[..., Simulator]]:
 
     yield begin
     for server in started:
-        assert server.stop() == 0
+        # The newer one ends at once; a test may have ended it.
+        assert server.process.poll() is not None or server.stop() in {0, -signal.SIGTERM}
         close(server)
 
 
 @pytest.fixture(scope="module")
 def one_server(models: Path) -> Iterator[Simulator]:
     """Give one server of the newer generation for several tests."""
-    server = begin_to_serve(models, "serve", "-p", "0")
+    server = begin_to_serve(models, "serve", "-p", "{port}")
     yield server
     close(server)
 
@@ -187,7 +203,7 @@ def chat(server: Simulator, **body: object) -> Answer:
     return server.request("POST", "/v1/chat/completions", message)
 
 
-@pytest.mark.parametrize("words", [("-p", "0", "gguf"), ("serve", "-p", "0")])
+@pytest.mark.parametrize("words", [("-p", "0", "gguf"), ("serve", "-p", "{port}")])
 def test_the_first_request_of_a_java_client_is_answered(
     serve: Callable[..., Simulator], words: tuple[str, ...]
 ) -> None:
@@ -214,7 +230,7 @@ def test_the_older_server(serve: Callable[..., Simulator], models: Path) -> None
 
 
 def test_the_newer_server(serve: Callable[..., Simulator], models: Path) -> None:
-    server = serve("serve", "-p", "0", "--control-port", "0")
+    server = serve("serve", "-p", "{port}", "--control-port", "0")
     name = str(models)
     data = server.request("GET", "/v1/models").json["data"]
     assert [(model["id"], model.get("status")) for model in data] == [("default", None), (name, "loaded")]
@@ -232,7 +248,7 @@ def test_the_newer_server(serve: Callable[..., Simulator], models: Path) -> None
 
 
 def test_models_are_unloaded_and_loaded_as_0_9_2_does(serve: Callable[..., Simulator], models: Path) -> None:
-    server, name = serve("serve", "-p", "0"), str(models)
+    server, name = serve("serve", "-p", "{port}"), str(models)
 
     def asked(action: str, model: str) -> str:
         answer = server.request("POST", f"/v1/models/{action}", {"model_id": model})
@@ -315,7 +331,7 @@ def test_bodies_may_have_50_megabytes(one_server: Simulator) -> None:
 
 
 def test_usage_tells_the_speed_and_comes_with_the_finish(serve: Callable[..., Simulator]) -> None:
-    server = serve("serve", "-p", "0", "--mode", "echo", "--inter-token-latency", "10ms")
+    server = serve("serve", "-p", "{port}", "--mode", "echo", "--inter-token-latency", "10ms")
     usage = chat(server, stream_options={"include_usage": True}).json["usage"]
     assert (usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]) == (5, 4, 9)
     assert usage["total_completion_time_sec"] == 0.03
@@ -328,7 +344,7 @@ def test_usage_tells_the_speed_and_comes_with_the_finish(serve: Callable[..., Si
 
 
 def test_metrics_and_request_ids_can_be_off(serve: Callable[..., Simulator]) -> None:
-    server = serve("serve", "-p", "0", "--disable-metrics", "--disable-request-id-header")
+    server = serve("serve", "-p", "{port}", "--disable-metrics", "--disable-request-id-header")
     assert server.request("GET", "/metrics").status == 503
     assert "x-request-id" not in chat(server).headers
 
@@ -338,12 +354,56 @@ def test_port_behind_the_model_and_faults(serve: Callable[..., Simulator]) -> No
     assert [chat(server).status for _ in range(2)] == [503, 200]
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_the_newer_server_dies_at_once_and_cuts_its_answers(
+    serve: Callable[..., Simulator], number: signal.Signals
+) -> None:
+    server = serve("serve", "-p", "{port}", "--mode", "echo", "--inter-token-latency", "60s")
+    body = {"messages": [{"role": "user", "content": "one two three"}], "stream": True}
+    with server.connect() as sock:
+        sock.sendall(request_bytes("POST", "/v1/chat/completions", body))
+        assert sock.recv(65536).startswith(b"HTTP/1.1 200 ")
+        server.process.send_signal(number)
+        assert server.process.wait(60) == -number
+        assert b"[DONE]" not in read_all(sock)
+
+
+def test_requests_are_logged_but_those_for_health(serve: Callable[..., Simulator]) -> None:
+    server = serve("serve", "-p", "{port}", "--access-log-format", "json")
+    assert re.search(r"Z  INFO mistralrs::commands::serve: Server listening on http://127", server.lines[-1])
+    server.request("GET", "/health")
+    chat(server)
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.stdout is not None
+    lines = [json.loads(line) for line in server.process.stdout.read().decode().splitlines()]
+    assert [(line["message"], line["path"]) for line in lines] == [
+        ("request started", "/v1/chat/completions"),
+        ("request completed", "/v1/chat/completions"),
+    ]
+    assert (lines[1]["status"], lines[1]["outcome"]) == (200, "completed")
+
+
+def test_the_log_is_coloured_even_in_a_pipe(mistralrs: Run, models: Path) -> None:
+    words = ["serve", "-f", str(models / "m.gguf"), "--dry-run"]
+    done = mistralrs(*words, env={**os.environ, "NO_COLOR": ""})
+    assert "\x1b[32m INFO\x1b[0m" in done.stdout
+    assert "\x1b[" not in mistralrs(*words, env={**os.environ, "NO_COLOR": "1"}).stdout
+
+
+def test_port_0_is_told_as_it_was_given(models: Path) -> None:
+    command = [sys.executable, "-m", "InferenceLibrary.simulator", "--as", "mistralrs", "serve", "-p", "0"]
+    with subprocess.Popen([*command, *model_words(models)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        lines = iter(process.stdout.readline, b"")
+        assert any(line.endswith(b" Server listening on http://127.0.0.1:0\n") for line in lines)
+        process.terminate()
+
+
 def test_a_busy_port_is_an_error(serve: Callable[..., Simulator], mistralrs: Run, models: Path) -> None:
-    server = serve("serve", "-p", "0")
+    server = serve("serve", "-p", "{port}")
     done = mistralrs("serve", "-p", str(server.port), *model_words(models))
     assert done.returncode == 1
-    assert done.stderr.startswith("Error: cannot listen on 127.0.0.1:")
-    assert "address already in use (os error 98)" in done.stderr
+    assert done.stderr == "Error: Address already in use (os error 98)\n"
 
 
 def test_without_a_port_the_older_program_ends(mistralrs: Run, models: Path) -> None:

@@ -22,12 +22,17 @@ if TYPE_CHECKING:
 
 # Without latencies a run takes as long as this, so that rates are finite.
 _LEAST = 0.001
-_MODULE = "mistralrs_cli::commands::bench"
+_MODULE = "mistralrs::commands::bench"
+_HIGHEST_TOKEN = 1850
 
 
 def run_bench(parsed: Parsed, settings: Settings, model: LoadedModel) -> int:
     """Run the benchmark that the command line asks for; return the exit code."""
     if parsed.path[0] == "bench":
+        vocabulary = model.info.vocabulary
+        if vocabulary is not None and vocabulary <= _HIGHEST_TOKEN:
+            # The bench asks with token ids of its own, whatever the model knows.
+            return fail(f"index-select invalid index {_HIGHEST_TOKEN} with dim size {vocabulary}")
         return _bench(parsed, settings, model.model_id)
     if parsed.path[0] == "benchmark":
         return _benchmark(parsed, settings)
@@ -79,13 +84,15 @@ def _bench(parsed: Parsed, settings: Settings, model_id: str) -> int:
         if times:
             mean, deviation, _ = _spread([prompt / seconds for seconds in times], 1)
             latency = _spread([seconds * 1000 for seconds in times], 2)[0]
-            rows.append((f"Prefill ({prompt} tokens)", f"{mean} ± {deviation}", f"{latency} ms (prefill)"))
+            rows.append((f"TTFT ({prompt} input tokens)", f"{mean} ± {deviation}", f"{latency} ms TTFT"))
     for depth in depths if generated else ():
         times = [meter.decode(generated) for _ in range(rounds)]
         if times:
             mean, deviation, rate = _spread([generated / seconds for seconds in times], 1)
-            rows.append((f"Decode ({generated} tokens @ d{depth})", f"{mean} ± {deviation}", f"{1000 / rate:.2f} ms/T"))
-    head = f"\nBenchmark Results\n=================\n\nModel: {model_id}\nIterations: {rounds}\n\n"
+            rows.append(
+                (f"Decode ({generated} tokens @ d{depth})", f"{mean} ± {deviation}", f"{1000 / rate:.2f} ms TPOT")
+            )
+    head = f"\nBenchmark Results\n=================\n\nModel: {model_id}\nAdapter: base\nIterations: {rounds}\n\n"
     sys.stdout.write(f"{head}{_box_table(rows)}\n\n")
     return 0
 

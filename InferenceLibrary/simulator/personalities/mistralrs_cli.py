@@ -14,7 +14,7 @@ from InferenceLibrary.simulator.personalities.mistralrs_commands import (
     OLD_BENCHMARK,
     program_of,
 )
-from InferenceLibrary.simulator.personalities.mistralrs_log import fail, line, log
+from InferenceLibrary.simulator.personalities.mistralrs_log import fail, line, log, use_colours
 from InferenceLibrary.simulator.personalities.mistralrs_settings import MistralRsSettings
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from InferenceLibrary.simulator.personalities.mistralrs_model import LoadedModel, ModelSource
 
 DEFAULT_HOST = "127.0.0.1"
+_SWITCHES = ("disable-metrics", "disable-request-id-header", "disable-access-log", "access-log-health", "no-ui")
 _OTHER_ANSWERS = frozenset({"--mode", "--scenario", "--dataset-path", "--onnx-model"})
 # What both command lines could mean is theirs, not the simulator's.
 _THEIRS = frozenset({"port", "host", "seed", "model", "config", "v", "as"})
@@ -111,9 +112,10 @@ class _Run:
         from InferenceLibrary.simulator.personalities.mistralrs_model import LoadError, load_model
 
         parsed, settings = self._parsed, self._settings
+        use_colours(self._is_new)
         source = self._source()
         if source is None:
-            return fail("--model-id (-m) is required")
+            return fail("--model-id (-m) is required unless `-f` is provided")
         try:
             model = load_model(source)
         except LoadError as error:
@@ -136,9 +138,12 @@ class _Run:
         command = parsed.path[-1]
         category = "multimodal" if command in {"multimodal", "vision-plain"} else "text"
         if self._is_new:
-            if parsed["model-id"] is None:
-                return None
-            return ModelSource(parsed["model-id"], parsed["quantized-file"] or "", parsed["format"] or "", category)
+            folder, file = parsed["model-id"], parsed["quantized-file"] or ""
+            if folder is None:
+                if not file:
+                    return None
+                folder, file = os.path.split(file)
+            return ModelSource(folder or ".", file, parsed["format"] or "", category, is_new=True)
         if command == "benchmark":
             return ModelSource(parsed["model"], parsed["file"] or "")
         if command in {"gguf", "ggml"}:
@@ -156,8 +161,9 @@ class _Run:
             settings.max_num_seqs = parsed["max-seqs"]
         if "--max-model-len" not in self._own and model.info.context_length:
             settings.max_model_len = model.info.context_length
-        for name in ("disable-metrics", "disable-request-id-header", "no-ui"):
+        for name in _SWITCHES:
             setattr(settings, name.replace("-", "_"), bool(parsed[name]))
+        settings.access_log_format = parsed["access-log-format"] or "text"
         if self._is_new and not settings.scenario and not self._own & _OTHER_ANSWERS:
             # As real models do, it always answers the same.
             settings.scenario = "tiny"
@@ -184,12 +190,16 @@ class _Run:
     def _serve(self) -> int:
         from InferenceLibrary.simulator.core.settings import StartError
 
+        settings = self._settings
         announcement = (
-            line("Server listening on {url}", "mistralrs_cli::commands::serve")
+            # The port as it was given, 0 too.
+            line(f"Server listening on http://{settings.host}:{settings.port}", "mistralrs::commands::serve")
             if self._is_new
             else line("OpenAI-compatible server listening on {url}.", "mistralrs_server")
         )
         try:
-            return self._serve_with(self._settings, announcement)
+            return self._serve_with(settings, announcement)
         except StartError as error:
-            return fail(f"{error} (os error 98)" if "in use" in str(error) else str(error))
+            if "in use" not in str(error):
+                return fail(str(error))
+            return fail("Address already in use (os error 98)" if self._is_new else f"{error} (os error 98)")

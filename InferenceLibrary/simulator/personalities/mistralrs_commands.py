@@ -1,4 +1,4 @@
-"""The command lines of mistral.rs: `mistralrs-server` 0.6 with `mistralrs-bench`, and `mistralrs` 0.9.
+"""The command lines of mistral.rs: `mistralrs-server` 0.6 with `mistralrs-bench`, and `mistralrs` 0.9.2.
 
 Options that nothing here depends on are taken and ignored; those that the simulator adds are `--dry-run`, and all that
 `inference-simulator --help` lists.
@@ -138,22 +138,32 @@ _SOURCE = (
     Arg("dtype", "", "Model data type", default="auto"),
 )
 _FORMAT = (
-    Arg(
-        "format",
-        "",
-        "Model format: plain (safetensors), gguf, or ggml. Auto-detected if not specified",
-        "choice",
-        choices=("plain", "gguf", "ggml"),
-    ),
+    Arg("format", "", "Model format; found out if not specified", "choice", choices=("plain", "gguf", "ggml")),
     Arg("quantized-file", "f", "Quantized model filename(s) for GGUF/GGML (semicolon-separated for multiple)"),
     Arg("tok-model-id", "", "Model ID for tokenizer when using quantized format"),
     Arg("gqa", "", "GQA value for GGML models", "usize", "1"),
 )
-_LORA = (Arg("lora", "", "Preload a LoRA adapter as ALIAS=SOURCE", repeat=True),)
+_ADAPTERS = (
+    Arg("enable-lora", "", "Take LoRA adapters while it runs", "switch", conflicts=("xlora",)),
+    Arg("lora", "", "Preload a LoRA adapter as ALIAS=SOURCE", repeat=True, conflicts=("xlora",)),
+    Arg("lora-modules", "", "The same", repeat=True, conflicts=("xlora",)),
+    Arg("lora-max-adapters", "", "Most adapters at once", "usize"),
+    Arg("lora-max-rank", "", "Highest rank of an adapter", "usize"),
+    Arg("max-lora-rank", "", "The same", "usize"),
+    Arg("lora-max-bytes", "", "Most bytes of all adapters"),
+    Arg("legacy-lora", "", "LoRA adapter of a raw GGUF or GGML model", conflicts=("enable-lora", "lora", "xlora")),
+    Arg("legacy-lora-order", "", "Ordering file of that adapter", requires="legacy-lora"),
+    Arg("xlora", "", "X-LoRA adapter model ID"),
+    Arg("xlora-order", "", "X-LoRA ordering JSON file", requires="xlora"),
+    Arg("tgt-non-granular-index", "", "Target non-granular index for X-LoRA", "usize", requires="xlora"),
+)
 _QUANTIZATION = (
     Arg("quant", "", "Quantization: a level (2, 3, 4, 5, 6, 8) or a name (q4k, q8_0)", conflicts=("isq", "from-uqff")),
     Arg("isq", "", "In-situ quantization: a level or a name", key="in_situ_quant"),
     Arg("from-uqff", "", "UQFF file(s) to load from"),
+    Arg("isq-organization", "", "How it is organized: default or moqe"),
+    Arg("imatrix", "", "imatrix file for enhanced quantization"),
+    Arg("calibration-file", "", "File to make an imatrix from", conflicts=("imatrix",)),
 )
 _DEVICE = (
     Arg("cpu", "", "Force CPU-only execution", "switch"),
@@ -165,56 +175,98 @@ _DEVICE = (
 _CACHE = (
     Arg("paged-attn", "", "PagedAttention mode", "choice", "auto", choices=("auto", "on", "off")),
     Arg("pa-context-len", "", "Allocate the KV cache for this context length", "usize"),
-    Arg("pa-memory-mb", "", "GPU memory for the KV cache in MBs", "usize"),
+    Arg("pa-memory-mb", "", "GPU memory for the KV cache in MBs", "usize", conflicts=("pa-context-len",)),
+    Arg("pa-memory-fraction", "", "Part of the memory", "f32", conflicts=("pa-context-len", "pa-memory-mb")),
+    Arg("pa-block-size", "", "Tokens per block", "usize"),
+    Arg("pa-cache-type", "", "Quantization of the KV cache", default="auto"),
 )
-_MODEL = (*_SOURCE, *_FORMAT, *_LORA, *_QUANTIZATION, *_DEVICE, *_CACHE)
+_MULTIMODAL = (
+    Arg("max-edge", "", "Longest edge of an image", "u32"),
+    Arg("max-num-images", "", "Most images of a request", "usize"),
+    Arg("max-image-length", "", "Most pixels for the mapping of devices", "usize"),
+    Arg("mmproj", "", "Projector of a GGUF model that sees"),
+)
+_MODEL = (*_SOURCE, *_FORMAT, *_ADAPTERS, *_QUANTIZATION, *_DEVICE, *_CACHE, *_MULTIMODAL)
 
 
 def _kinds() -> tuple[Command, ...]:
     required = (replace(_SOURCE[0], required=True), *_MODEL[1:])
+    few = (required[0], *_SOURCE[1:], *_DEVICE)
     return (
         Command("auto", "Auto-detect model type (recommended)", required),
         Command("text", "Text generation model with explicit configuration", required),
         Command("multimodal", "Multimodal model", required),
+        Command("diffusion", "Image generation model (diffusion)", few),
+        Command("speech", "Speech synthesis model", few),
         Command("embedding", "Embedding model", required),
     )
 
 
 _RUNTIME = (
     Arg("max-seqs", "", "Maximum concurrent sequences", "usize", "32"),
+    Arg("max-num-batched-tokens", "", "Most tokens of a step", "usize"),
     Arg("no-kv-cache", "", "Disable KV cache entirely", "switch"),
     Arg("prefix-cache-n", "", "Number of prefix caches to hold (0 to disable)", "usize", "16"),
     Arg("chat-template", "c", "Custom chat template file (.json or .jinja)"),
     Arg("jinja-explicit", "j", "Explicit JINJA template override"),
+    Arg("matformer-config-path", "", "Path to a MatFormer config"),
+    Arg("matformer-slice-name", "", "MatFormer slice to load", requires="matformer-config-path"),
+    Arg("mtp-model", "", "MTP assistant model id or path"),
+    Arg("mtp-n-predict", "", "Tokens that it drafts in a step", "usize"),
     Arg("mcp-config", "", "Path to an MCP client configuration JSON"),
+)
+_AGENT = (
     Arg("agent", "", "Build a local agent: search, code execution and shell", "switch"),
     Arg("enable-search", "", "Enable web search", "switch"),
+    Arg("search-embedding-model", "", "Model for the search", "choice", choices=("embedding-gemma",)),
+    Arg("enable-code-execution", "", "Let the model run Python", "switch"),
+    Arg("enable-shell", "", "Let the model run commands", "switch"),
+    Arg("code-exec-python", "", "Interpreter of its code"),
+    Arg("code-exec-timeout", "", "Seconds for its code", "u64"),
+    Arg("code-exec-workdir", "", "Folder of its code"),
+    Arg("shell-path", "", "Shell of its commands"),
+    Arg("shell-timeout", "", "Seconds for its commands", "u64"),
+    Arg("shell-workdir", "", "Folder of its commands"),
+    Arg("skills-dir", "", "Folder of uploaded skills"),
+    Arg("agent-permission", "", "What it may do", "choice", "auto", choices=("auto", "ask", "deny")),
+    Arg("sandbox", "", "Sandbox mode", "choice", "auto", choices=("auto", "on", "off")),
+    Arg("sandbox-profile", "", "Sandbox policy", "choice", choices=("restricted", "developer")),
+    Arg("sb-max-memory-mb", "", "Most memory of a session", "u64"),
+    Arg("sb-max-cpu-secs", "", "Most seconds of a session", "u64"),
+    Arg("sb-max-procs", "", "Most processes of a session", "u32"),
+    Arg("sandbox-network", "", "Network of a session", "choice", choices=("none", "loopback", "full")),
 )
 _SERVE = Command(
     "serve",
     "Start HTTP/MCP server and (optionally) the UI at /ui",
     (
         *_MODEL,
-        Arg("port", "p", "HTTP server port", "u16", "1234", everywhere=True),
-        Arg("host", "", "Bind address. Defaults to 127.0.0.1 here, to 0.0.0.0 there", everywhere=True),
+        Arg("port", "p", "HTTP server port", "u16", "1234"),
+        Arg("host", "", "Bind address. Defaults to 127.0.0.1 here, to 0.0.0.0 there"),
         Arg("no-ui", "", "Do not serve the built-in web UI at /ui", "switch"),
-        Arg("ui", "", "Serve the built-in web UI at /ui", "switch"),
         Arg("mcp-port", "", "MCP protocol server port (enables MCP if set)", "u16"),
+        Arg("max-tool-rounds", "", "Most rounds of tool calls", "usize"),
+        Arg("tool-dispatch-url", "", "Where to send calls of tools"),
         Arg("disable-access-log", "", "Do not log requests", "switch"),
         Arg("access-log-format", "", "Format of the access log", "choice", "text", choices=("text", "json")),
+        Arg("access-log-health", "", "Log requests for health, metrics and pages, too", "switch"),
         Arg("disable-request-id-header", "", "Do not send x-request-id", "switch"),
         Arg("disable-metrics", "", "Do not serve /metrics", "switch"),
         *_RUNTIME,
+        *_AGENT,
     ),
     _kinds(),
 )
+_EFFORTS = ("off", "none", "low", "medium", "high", "xhigh", "max")
 _RUN = Command(
     "run",
     "Run model in interactive mode, or one-shot mode with `-i`",
     (
         *_MODEL,
         *_RUNTIME,
+        *_AGENT,
         Arg("thinking", "", "Control thinking mode for models that support it", "bool"),
+        Arg("reasoning-effort", "", "How much the model thinks", "choice", choices=_EFFORTS),
         Arg("input", "i", "One-shot text prompt: send a single request and exit"),
         Arg("image", "", "Image URL(s) or file path(s) to include (requires -i)", repeat=True, requires="input"),
         Arg("video", "", "Video URL(s) or file path(s) to include (requires -i)", repeat=True, requires="input"),
@@ -227,7 +279,7 @@ _BENCH = Command(
     "Run performance benchmarks for plain model generation",
     (
         *_MODEL,
-        *_RUNTIME[1:2],
+        *(arg for arg in _RUNTIME if arg.name == "no-kv-cache"),
         Arg("prompt-len", "", "Number of tokens in prompt. Accepts comma-separated values", "usizes", "512"),
         Arg("gen-len", "", "Number of tokens to generate", "usize", "128"),
         Arg("depth", "", "Number of prompt tokens to prefill before measuring decode", "usizes", "4"),
@@ -236,20 +288,34 @@ _BENCH = Command(
     ),
     _kinds(),
 )
-_OTHERS = {
-    "quantize": "Generate UQFF quantized model file",
-    "tune": "Recommend quantization + device mapping for a model",
-    "doctor": "Run system diagnostics and environment checks",
-    "login": "Authenticate with HuggingFace Hub",
-    "cache": "Manage the HuggingFace model cache",
-    "completions": "Generate shell completions",
-    "from-config": "Run from a full TOML configuration file",
-    "update": "Update a prebuilt install to the latest release",
-    "uninstall": "Remove a prebuilt install",
-}
+_JSON = Arg("json", "", "Output JSON instead of human-readable text", "switch")
+_OTHERS = (
+    Command("quantize", "Generate UQFF quantized model file"),
+    Command("uqff", "Inspect, report, or verify UQFF artifacts"),
+    Command("tune", "Recommend quantization + device mapping for a model", (*_MODEL, _JSON)),
+    Command("doctor", "Run system diagnostics and environment checks", (_JSON,)),
+    Command("login", "Authenticate with HuggingFace Hub", (Arg("token", "", "Provide token directly"),)),
+    Command(
+        "cache",
+        "Manage the HuggingFace model cache",
+        commands=(
+            Command("list", "List all cached models"),
+            Command("delete", "Delete a specific model from cache", (Arg("model-id", "m", "Model ID", required=True),)),
+        ),
+        needs_command=True,
+    ),
+    Command("completions", "Generate shell completions"),
+    Command(
+        "from-config",
+        "Run from a full TOML configuration file",
+        (Arg("file", "f", "Path to configuration file (.toml)", required=True),),
+    ),
+    Command("update", "Update a prebuilt install to the latest release", (Arg("tag", "", "Which release"),)),
+    Command("uninstall", "Remove a prebuilt install", (Arg("yes", "y", "Do not ask", "switch"),)),
+)
 NEW_PROGRAM = Command(
     NEW,
-    "Fast LLM inference engine",
+    "Command-line interface for mistral.rs LLM inference",
     (
         Arg("seed", "", "Random seed for reproducibility", "u64", everywhere=True),
         Arg("log", "l", "Log all requests and responses to this file", everywhere=True),
@@ -257,12 +323,12 @@ NEW_PROGRAM = Command(
         Arg("verbose", "v", "Increase logging verbosity", "count", everywhere=True),
         DRY_RUN,
     ),
-    (_SERVE, _RUN, _BENCH, *(Command(name, about) for name, about in _OTHERS.items())),
+    (_SERVE, _RUN, _BENCH, *_OTHERS),
     needs_command=True,
-    version="0.9.5",
+    version="0.9.2",
 )
 PROGRAMS = {OLD: OLD_SERVER, OLD_BENCH: OLD_BENCHMARK, NEW: NEW_PROGRAM}
-NOT_SIMULATED = frozenset(_OTHERS)
+NOT_SIMULATED = frozenset(command.name for command in _OTHERS)
 _ONLY_NEW = {command.name for command in NEW_PROGRAM.commands} - {"run"}
 _ONLY_OLD_FLAGS = {"-i", "--interactive-mode", "-p", "--port", "--serve-ip"}
 

@@ -34,6 +34,7 @@ class ModelSource:
         form: `gguf`, `ggml`, `plain`, or empty to find out.
         category: `text` or `multimodal`.
         name: What to call the model in place of its id.
+        is_new: Whether `mistralrs` 0.9.2 is to load it, and tells in its words what is wrong.
     """
 
     model_id: str
@@ -41,6 +42,7 @@ class ModelSource:
     form: str = ""
     category: str = "text"
     name: str = ""
+    is_new: bool = False
 
 
 @dataclass(slots=True)
@@ -63,6 +65,8 @@ def load_model(source: ModelSource) -> LoadedModel:
         LoadError: They are not there, or broken, or of an architecture that mistral.rs does not know.
     """
     folder = Path(source.model_id)
+    if source.is_new:
+        _check_as_0_9_2(source, folder)
     if not folder.exists():
         raise LoadError(
             f"Model `{source.model_id}` is not a local path, and this stand-in downloads nothing: "
@@ -74,7 +78,7 @@ def load_model(source: ModelSource) -> LoadedModel:
     else:
         paths = [folder / name for name in _names(source.files)]
         form = {"plain": "safetensors"}.get(source.form, source.form)
-    infos = [_read(path, form) for path in paths]
+    infos = [_read(path, form, is_new=source.is_new) for path in paths]
     info = infos[0]
     for other in infos[1:]:
         info.tensors += other.tensors
@@ -99,8 +103,28 @@ def _plain_files(folder: Path) -> list[Path]:
     return found
 
 
-def _read(path: Path, form: str) -> ModelInfo:
+def _check_as_0_9_2(source: ModelSource, folder: Path) -> None:
+    """Refuse a model that is not there; what is wrong with one that is there is told when it is read."""
+    for name in _names(source.files):
+        if not (folder / name).exists():
+            raise LoadError(f"File `{name}` was not found in local model directory `{folder}`.")
+    if not source.files and not (folder / "config.json").exists() and not folder.is_file():
+        raise LoadError("Auto loader could not determine model type: missing 'config.json' and no model files")
+
+
+def _magic_problem(path: Path) -> str:
+    """Return what is wrong with the first bytes of what must be GGUF; empty: nothing."""
+    with path.open("rb") as file:
+        magic = file.read(4)
+    if len(magic) < 4:
+        return f'path: "{path}" GGUF file is shorter than its magic'
+    return "" if magic == b"GGUF" else f'path: "{path}" invalid GGUF magic {list(magic)}'
+
+
+def _read(path: Path, form: str, *, is_new: bool = False) -> ModelInfo:
     try:
+        if is_new and path.suffix == ".gguf" and (problem := _magic_problem(path)):
+            raise LoadError(problem)
         with path.open("rb") as file:
             return read_model_info(file, form or None)
     except OSError as error:
@@ -133,9 +157,10 @@ def _tell(source: ModelSource, info: ModelInfo, paths: list[Path]) -> None:
     kinds = {"safetensors": "normal (no adapters)"}
     kind = kinds.get(info.format, f"{info.format} quantized from {info.format} (no adapters)")
     pipeline = f"mistralrs_core::pipeline::{'normal' if info.format == 'safetensors' else info.format}"
-    log("avx: false, neon: false, simd128: false, f16c: false", "mistralrs_core")
-    log("Sampling method: penalties -> temperature -> topk -> topp -> minp -> multinomial")
-    log(f"Model kind is: {kind}")
+    if not source.is_new:
+        log("avx: false, neon: false, simd128: false, f16c: false", "mistralrs_core")
+        log("Sampling method: penalties -> temperature -> topk -> topp -> minp -> multinomial")
+        log(f"Model kind is: {kind}")
     for path in paths:
         log(f"Loading `{path.name}` locally at `{os.fspath(path)}`", pipeline)
     log(f"Loading model `{source.model_id}` on cpu.", pipeline)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.simulator.core.delivery import deliver
 from InferenceLibrary.simulator.core.draft import Draft
+from InferenceLibrary.simulator.personalities.likeness.mistralrs_access_log import AccessLog
 from InferenceLibrary.simulator.personalities.likeness.mistralrs_metrics import Metrics
 from InferenceLibrary.simulator.personalities.likeness.reading import place_in
 from InferenceLibrary.simulator.personalities.likeness.refusals import Refusal, in_serde
@@ -60,6 +61,9 @@ class _Native:
         self.metrics = Metrics(server)
         server.on_model = self._asked
         server.app.max_body_bytes = _MOST_BYTES
+        server.dies_at_signals = True
+        if not server.flags["disable-access-log"]:
+            AccessLog(server)
 
     def _tell(self, turn: Turn, body: Any) -> None:
         deliver(turn, self._server.json(body))

@@ -50,6 +50,8 @@ class LikenessBase(OpenAI):
                 choices = joined(choices, variant.choices)
         self.choices = choices
         self.started = int(time())
+        self.dies_at_signals = False
+        """Whether it ends at once at a signal, and leaves its answers cut."""
         self.words: dict[str, Handler] = {}
         self.on_model: Callable[[Any], None] = lambda _name: None
         """Is told which model a request names; it may refuse it."""
