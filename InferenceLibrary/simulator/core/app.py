@@ -76,6 +76,8 @@ class App:
         self.on_ended: list[Callable[[Turn], None]] = []
         # Each gives headers for every answer.
         self.header_sources: list[Callable[[Turn], tuple[tuple[str, str], ...]]] = []
+        self.headers_for_pages: Callable[[Turn], tuple[tuple[str, str], ...]] | None = None
+        """Gives those for the answers to pages of other sites, which name their origin."""
         pod = {"x-inference-pod": os.environ.get("POD_NAME"), "x-inference-namespace": os.environ.get("POD_NAMESPACE")}
         self._pod_headers = [(name, value) for name, value in pod.items() if value]
         if pod["x-inference-pod"]:
@@ -305,9 +307,11 @@ class App:
 
     def answer_headers(self, turn: Turn) -> tuple[tuple[str, str], ...]:
         """Return headers that every answer bears."""
-        if not (self.header_sources or self._pod_headers or self.settings.enable_request_id_headers):
+        for_page = self.headers_for_pages if "origin" in turn.request.headers else None
+        if not (for_page or self.header_sources or self._pod_headers or self.settings.enable_request_id_headers):
             return ()
         headers = [header for source in self.header_sources for header in source(turn)]
+        headers += for_page(turn) if for_page else ()
         headers += self._pod_headers
         if self.settings.enable_request_id_headers:
             headers.append(("X-Request-Id", turn.request.headers.get("x-request-id") or self.new_id("req-")))
