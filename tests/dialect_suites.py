@@ -107,43 +107,40 @@ def reasons_of(name: str) -> dict[str, str]:
     return dict(line.split("\t", 1) for line in lines)
 
 
-def prepared(name: str, folder: Path) -> dict[str, str] | None:
-    """Return the variables that the real server needs; None where it is not at hand."""
-    if name == "llama.cpp":
-        from InferenceLibrary.modelfiles.tiny import create_tiny_model
+def prepared(folder: Path) -> dict[str, str] | None:
+    """Return the variables that the real llama.cpp needs; None where it cannot be built."""
+    from InferenceLibrary.modelfiles.tiny import create_tiny_model
 
-        built = subprocess.run(
-            [sys.executable, str(ROOT / "scripts" / "build_llamacpp.py")],
-            stdout=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-        if built.returncode == CANNOT_BUILD:
-            return None
-        built.check_returncode()
-        binaries = Path(built.stdout.strip().splitlines()[-1])
-        create_tiny_model(folder / "capitals.gguf", kind="capitals", size=100_000_000)
-        return {
-            "LLAMA_SERVER": str(binaries / "llama-server"),
-            "LLAMA_CLI": str(binaries / "llama-cli"),
-            "TEST_MODEL_PATH": str(folder),
-            "TEST_MODEL_FILE": "capitals.gguf",
-        }
-    raise ValueError(f"'{name}' is not one of {', '.join(PAIRS)}")
+    words = [sys.executable, str(ROOT / "scripts" / "build_llamacpp.py")]
+    built = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False)
+    if built.returncode == CANNOT_BUILD:
+        return None
+    built.check_returncode()
+    binaries = Path(built.stdout.strip().splitlines()[-1])
+    create_tiny_model(folder / "capitals.gguf", kind="capitals", size=100_000_000)
+    return {
+        "LLAMA_SERVER": str(binaries / "llama-server"),
+        "LLAMA_CLI": str(binaries / "llama-cli"),
+        "TEST_MODEL_PATH": str(folder),
+        "TEST_MODEL_FILE": "capitals.gguf",
+    }
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the suites on both sides and compare them; return the exit code."""
     parser = argparse.ArgumentParser(prog="dialect_suites", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("names", nargs="*", default=list(PAIRS), choices=list(PAIRS), metavar="NAME")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(PAIRS)}; all by default")
     parser.add_argument("--real", type=Path, help="a run against the real server that was made before")
     parser.add_argument("--output", type=Path, default=ROOT / "results" / "suites")
     given = parser.parse_args(arguments)
+    unknown = [name for name in given.names if name not in PAIRS]
+    if unknown:
+        parser.error(f"'{unknown[0]}' is not one of {', '.join(PAIRS)}")
     failed = 0
-    for name in given.names:
+    for name in given.names or PAIRS:
         folder = given.output.absolute() / name
         folder.mkdir(parents=True, exist_ok=True)
-        variables = prepared(name, folder)
+        variables = prepared(folder)
         if variables is None:
             print(f"SKIPPED: the real {name} cannot be built here", file=sys.stderr)
             continue

@@ -66,4 +66,4 @@ def test_an_unknown_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["llama"])
     assert ended.value.code == 2
-    assert "'llama.cpp'" in capsys.readouterr().err
+    assert "'llama' is not one of llama.cpp" in capsys.readouterr().err
