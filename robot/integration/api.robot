@@ -4,6 +4,7 @@ Documentation    The HTTP API: models, completions, chats, usage.
 Resource         ../../resources/target.resource
 Library          Collections
 Library          RequestsLibrary
+Library          ../../resources/old_client.py
 Variables        ../../resources/prompts.yaml
 
 Suite Setup      Prepare
@@ -70,6 +71,30 @@ Completion Is Answered
     Get Answer Value    ${reply}    object    ==    text_completion
     Should Not Be Empty    ${reply.text}    Answer: expected a text, got none: ${reply}.
     Should Not Be Empty    ${reply.id}
+
+A Completion Goes On From Its Prompt
+    [Documentation]    The space before its first word is a part of it: prompt and text are one sentence.
+    Skip Unless Server Supports    completions
+    Skip Unless Server Supports    known answers
+    Completion Should Go On
+
+A Lost First Space Is Found Out
+    [Tags]    simulator
+    Skip Unless Server Supports    fault injection
+    VAR    &{fault}    X-Inference-Fault=first-space-lost
+    Run Keyword And Expect Error    *isParis*    Completion Should Go On    ${fault}
+
+A Client Of The First HTTP Gets No Chunks
+    [Documentation]    HTTP/1.0 does not know them (RFC 9112, 7.1): the end of the connection ends the answer.
+    ${right} =    Get Right Chat    stream=${True}
+    Old Client Should Get No Chunks    ${right}
+
+Chunks For A Client Of The First HTTP Are Found Out
+    [Tags]    simulator
+    Skip Unless Server Supports    fault injection
+    VAR    &{fault}    X-Inference-Fault=chunks-to-http10
+    ${right} =    Get Right Chat    stream=${True}
+    Run Keyword And Expect Error    *transfer-encoding*    Old Client Should Get No Chunks    ${right}    ${fault}
 
 A Completion Begins With Its Prompt When So Asked
     [Documentation]    What the text and its offsets must be then, a rule tells that should be kept.
@@ -226,3 +251,22 @@ Prepare
     VAR    ${HEALTH_PATH}    ${server.profile.ready.health.path}    scope=SUITE
     VAR    ${KEY_IS_NEEDED}    ${{bool($server.client.api_key)}}    scope=SUITE
     Create Session    target    ${server.base_url}    timeout=10
+
+Completion Should Go On
+    [Documentation]    What comes after the last word of the prompt does not run into it.
+    [Arguments]    ${headers}=&{EMPTY}
+    ${reply} =    Complete    The capital of France is    max_tokens=16    temperature=0    headers=${headers}
+    Should Match Regexp    The capital of France is${reply.text}    ^The capital of France is\\b
+
+Old Client Should Get No Chunks
+    [Documentation]    The head of an answer to HTTP/1.0 tells no coding, and its body begins with an event.
+    [Arguments]    ${body}    ${headers}=&{EMPTY}
+    ${server} =    Get Server
+    Skip If    not $server.base_url.startswith('http://')    By HTTP/1.0 only plain servers are asked here.
+    VAR    &{sent}    &{headers}
+    IF    $server.client.api_key
+        VAR    &{sent}    Authorization=Bearer ${server.client.api_key}    &{headers}
+    END
+    ${head}    ${start} =    Ask By HTTP 1.0    ${server.base_url}/v1/chat/completions    ${body}    ${sent}
+    Should Not Contain    ${head}    transfer-encoding
+    Should Match Regexp    ${start}    ^(data|event|:)

@@ -103,12 +103,25 @@ A Call That Runs Out Of Time Is Dropped By The Server
     Server Should Be Idle    within=2 s
 
 Ten Cancelled Streams Leave Nothing Behind
-    FOR    ${number}    IN RANGE    10
-        Log    Stream ${number}
-        ${stream} =    Stream Chat    ${STORY_PROMPT}    max_tokens=100    cancel_after=1
-        Should Be True    ${stream.cancelled}
-    END
+    Cancel Streams    10
     The Server Should Forget It
+
+A Harmed Neighbour Of A Cancelled Stream Is Found Out
+    [Tags]    simulator
+    Use Shared Simulator    fault=harms-neighbours    inter_token_latency=10ms
+    Run Keyword And Expect Error    *broke rules of the wire*    Cancel Streams    2
+
+A Whole Answer That Is Left Is Not Finished
+    [Documentation]    Nobody works for a client that has gone: what is counted afterwards is the next answer alone.
+    Skip Unless Server Supports    ignore_eos
+    Skip Unless Server Supports    metrics
+    Slow Down Where Possible
+    Leave A Whole Answer    2 s
+
+A Server That Works On Is Found Out
+    [Tags]    simulator
+    Use Shared Simulator    fault=works-on-when-left    inter_token_latency=10ms
+    Run Keyword And Expect Error    *is not idle*    Leave A Whole Answer    100 ms
 
 
 *** Keywords ***
@@ -118,6 +131,25 @@ Slow Down Where Possible
     IF    'fault injection' in $server.profile.offers
         Change Server Configuration    server=${server}    inter_token_latency=10ms
     END
+
+Cancel Streams
+    [Documentation]    Each after its first token.
+    [Arguments]    ${count}
+    FOR    ${number}    IN RANGE    ${count}
+        Log    Stream ${number}
+        ${stream} =    Stream Chat    ${STORY_PROMPT}    max_tokens=100    cancel_after=1
+        Should Be True    ${stream.cancelled}
+    END
+
+Leave A Whole Answer
+    [Documentation]    Before it is finished; the counters then rise by what the next answer says, and no more.
+    [Arguments]    ${within}
+    ${left} =    Chat    ${LONG_PROMPT}    max_tokens=1000    extra=${ENDLESS}    timeout=150 ms    expected_status=any
+    Skip If    $left.status is not None    The server had answered before its client could leave.
+    Server Should Be Idle    within=${within}
+    ${before} =    Get Metrics
+    ${next} =    Chat    ${SHORT_PROMPT}    max_tokens=16
+    Counters Should Match    ${before}    ${next}
 
 The Server Should Forget It
     [Documentation]    Nothing is at work any more, and the next request is served.

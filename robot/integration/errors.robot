@@ -10,6 +10,10 @@ Suite Setup      Use Target And Shared Simulator
 Test Tags        errors
 
 
+*** Variables ***
+${PLACES}    Traceback|File "/|/home/|goroutine \\d+ \\[|panicked at|\\.(py|rs|go|java|kt|cpp|cc):\\d+
+
+
 *** Test Cases ***
 Nobody There Is A Server Error
     [Tags]    simulator
@@ -89,7 +93,17 @@ A Refusal Tells No Secrets
     ...    messages
     ...    7
     ...    status=4xx,5xx
-    Should Not Match Regexp    ${reply.body}    Traceback|File "/|/home/|\\.py:\\d+
+    No Source Should Be Told    ${reply}
+
+A Told Stack Is Found Out
+    [Documentation]    Of a server in Python, and of one in Rust.
+    [Tags]    simulator
+    Skip Unless Server Supports    fault injection
+    FOR    ${language}    IN    python    rust
+        ${reply} =    Chat    ${SHORT_PROMPT}    model=no-such-model    expected_status=404
+        ...    headers={"X-Inference-Fault": "error-leaks:stack=${language}"}    rules=off
+        Run Keyword And Expect Error    *Answer: expected no place*    No Source Should Be Told    ${reply}
+    END
 
 A Wrong Key Is Refused
     [Tags]    simulator    covers:router-auth-mock
@@ -160,6 +174,11 @@ Refusal Should Be Returned
     VAR    &{fault}    X-Inference-Fault=status:code=429
     ${reply} =    Run Keyword    ${call}    @{arguments}    headers=${fault}    expected_status=4xx
     Error Should Be    ${reply}    status=429    error_category=RATE_LIMIT
+
+No Source Should Be Told
+    [Documentation]    No trace of a program in Python, Rust, Go, Java or C++.
+    [Arguments]    ${reply}
+    Should Not Match Regexp    ${reply.body}    ${PLACES}    Answer: expected no place in its source, got ${reply.body}
 
 Injected Failure Should Be
     [Documentation]    A simulator that always fails in this way answers with this status and category.

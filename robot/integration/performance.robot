@@ -53,6 +53,19 @@ The Configured Latencies Are What Is Measured
     Get Measured Time To First Token    >=    40 ms    percentile=min
     Get Measured End To End Latency    >=    150 ms    percentile=min
 
+Gaps Between Tokens Do Not Drift
+    [Documentation]    Where a gap can be configured: single tokens may be late, the pace holds.
+    ${server} =    Get Server
+    Skip If    $server.process is None or 'inter_token_latency' not in $server.profile.start.options
+    ...    The gap between tokens of this server cannot be configured.
+    Pace Should Hold
+
+Drifting Gaps Are Found Out
+    [Tags]    simulator
+    Skip Unless Server Supports    fault injection
+    VAR    &{fault}    X-Inference-Fault=gaps-drift:by=5
+    Run Keyword And Expect Error    *Pace: expected 10 ms*    Pace Should Hold    ${fault}
+
 A Slower Server Is Measured As Slower
     [Documentation]    Two servers in one run, so that the machine's own speed does not count.
     [Tags]    simulator
@@ -85,9 +98,20 @@ Use Paced Target
     IF    'ignore_eos' in $server.profile.offers
         VAR    &{ALL_TOKENS}    ignore_eos=${True}    scope=SUITE
     END
-    IF    'fault injection' in $server.profile.offers
-        Start Server    simulator    time_to_first_token=40 ms    inter_token_latency=10 ms
+    IF    $server.process is not None and 'inter_token_latency' in $server.profile.start.options
+        Stop Server
+        Start Server    ${server}    time_to_first_token=40 ms    inter_token_latency=10 ms
     END
+
+Pace Should Hold
+    [Documentation]    100 tokens, one each 10 ms. A busy machine makes some of them late, but not all: how late the
+    ...    least late of the first and of the last 25 are tells whether the gaps themselves are longer.
+    [Arguments]    ${headers}=&{EMPTY}
+    ${stream} =    Stream Chat    ${LONG_PROMPT}    max_tokens=100    extra=${ALL_TOKENS}    headers=${headers}
+    Should Be True    len($stream.gaps) == 99    Gaps: expected 99 between 100 tokens, got ${{len($stream.gaps)}}.
+    ${late} =    Evaluate    [time - 0.01 * n for n, time in enumerate(itertools.accumulate($stream.gaps), start=1)]
+    ${longer} =    Evaluate    (min($late[-25:]) - min($late[:25])) / 0.75
+    Should Be True    abs(${longer}) < 0.01    Pace: expected 10 ms each, got so much more: ${longer}.
 
 Measure Shortly
     [Documentation]    The median of three generations of four tokens, on the current server.

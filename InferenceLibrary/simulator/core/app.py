@@ -63,6 +63,8 @@ class App:
         self.draining = False
         # Memory of faults that outlive their request.
         self.stuck = False
+        # Whether a client left an answer, and the next one is to suffer.
+        self.harmed = False
         self.frozen_metrics: Any = None
         self.started = monotonic()
         self.running = 0

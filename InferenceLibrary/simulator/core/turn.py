@@ -125,6 +125,7 @@ class Application(Protocol):
     chance: Draws
     draining: bool
     stuck: bool
+    harmed: bool
     frozen_metrics: Any
     load: Callable[[], float]
 
@@ -209,6 +210,7 @@ class Turn:
         "scripted",
         "started",
         "status",
+        "stays",
         "struck",
         "token_times",
         "tokens",
@@ -236,6 +238,7 @@ class Turn:
         self.faults: list[AskedFault] = []
         self.struck: tuple[AskedFault, ...] = ()
         self.scripted: Any = None
+        self.stays = False
         self._steps: Iterator[Step] | None = None
         self._beats: Beats | None = None
         self._timer: Entry | None = None
@@ -385,7 +388,7 @@ class Turn:
 
     def client_left(self) -> None:
         """The client closed the connection before the answer was complete."""
-        if not self.outcome:
+        if not self.outcome and not self.stays:
             self._end("cancelled")
 
     def _end(self, outcome: str) -> None:

@@ -12,6 +12,7 @@ from InferenceLibrary.simulator.core.durations import parse_duration
 from InferenceLibrary.simulator.faults import (  # noqa: F401 - each adds its faults to the catalogue
     bodies,
     choices,
+    clients,
     connections,
     counts,
     embeddings,

@@ -92,16 +92,23 @@ def error_key_missing_draft(draft: Draft, values: Values, turn: Turn) -> None:
             draft.body["error"].pop(values["key"], None)
 
 
+_TRACES = {
+    "python": "Traceback (most recent call last):\n  File \"/srv/engine/api.py\", line 81\nKeyError: 'sk-4f9a2b7c1d'",
+    "rust": "the engine failed\n   0: engine::core::run\n             at ./src/core/run.rs:81:9\n   1: main",
+}
 error_leaks = define(
-    "error-leaks", "tells a path, a key and a stack in the error's message", breaks=("R7",), paths=("/",)
+    "error-leaks",
+    "tells a path, a key and a stack in the error's message",
+    breaks=("R7",),
+    paths=("/",),
+    stack=Parameter("python|rust", "python", "of which language"),
 )
 
 
 @error_leaks.draft
-def error_leaks_draft(draft: Draft, _values: Values, turn: Turn) -> None:
+def error_leaks_draft(draft: Draft, values: Values, turn: Turn) -> None:
     if draft.status >= 400:
-        trace = "Traceback (most recent call last):\n  File \"/srv/engine/api.py\", line 81\nKeyError: 'sk-4f9a2b7c1d'"
-        _change_error(draft, message=trace)
+        _change_error(draft, message=_TRACES[values["stack"]])
 
 
 flat_error = define(

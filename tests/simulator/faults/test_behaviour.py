@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from simulator.faults.answers import TEXT
@@ -125,3 +126,78 @@ def test_metrics_frozen(start_simulator):
     before = simulator.request("GET", "/metrics").body
     simulator.chat()
     assert simulator.request("GET", "/metrics").body == before
+
+
+def _asked(version: str, fault: str, **body: object) -> bytes:
+    text = json.dumps({"model": "fake-model", "messages": [{"role": "user", "content": TEXT}], **body}).encode()
+    head = f"POST /v1/chat/completions HTTP/{version}\r\nHost: t\r\nX-Inference-Fault: {fault}\r\n".encode()
+    return head + b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(text) + text
+
+
+@pytest.mark.parametrize(("fault", "ends"), [("; works-on-when-left", "completed"), ("", "cancelled")])
+def test_a_client_that_leaves(simulator, fault, ends):
+    """With the fault its answer is played to the end; without it nothing is."""
+    simulator.control("POST", "/stats/reset")
+    with simulator.connect() as sock:
+        sock.sendall(_asked("1.1", f"stall:before=event,event=3,seconds=0.3{fault}", stream=True))
+        assert sock.recv(100)
+    while simulator.stats()["in_flight"]:
+        pass
+    assert simulator.stats()[ends] == 1
+
+
+def test_a_neighbour_is_harmed(simulator):
+    assert simulator.chat("x", fault="harms-neighbours").status == 200
+    with simulator.connect() as sock:
+        sock.sendall(_asked("1.1", "harms-neighbours; slow-drip:size=1,pause=10ms", stream=True))
+        assert sock.recv(100)
+    while simulator.stats()["in_flight"]:
+        pass
+    harmed = simulator.chat("x", fault="harms-neighbours")
+    assert (harmed.status, "choices" in harmed.json) == (500, True)
+    assert simulator.chat("x", fault="harms-neighbours").status == 200
+
+
+@pytest.mark.parametrize(
+    ("version", "fault", "chunks"),
+    [("1.0", "chunks-to-http10", True), ("1.0", "comments", False), ("1.1", "chunks-to-http10", True)],
+)
+def test_chunks_to_a_client_of_http10(simulator, version, fault, chunks):
+    found = b""
+    with simulator.connect() as sock:
+        sock.sendall(_asked(version, fault, stream=True).replace(b"Host: t", b"Host: t\r\nConnection: close"))
+        while piece := sock.recv(65536):
+            found += piece
+    assert (b"transfer-encoding: chunked" in found) is chunks
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_characters_are_lost(simulator, stream):
+    """In echo mode it says what it is told."""
+    assert "世" in simulator.chat("héllo 世界 ok", stream=stream).body.decode()
+    told = simulator.chat("héllo 世界 ok", fault="lost-characters", stream=stream).body.decode()
+    assert "世" not in told
+    assert "hllo" in told
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_first_space_is_lost(simulator, stream):
+    body = {"model": "fake-model", "prompt": " one two", "stream": stream}
+    texts = []
+    for headers in ({}, {"X-Inference-Fault": "first-space-lost"}):
+        answer = simulator.request("POST", "/v1/completions", body, headers)
+        parts = answer.data[:-1] if stream else [answer.json]
+        texts.append("".join(choice["text"] for part in parts if isinstance(part, dict) for choice in part["choices"]))
+    assert texts == [" one two", "one two"]
+
+
+def test_gaps_drift(simulator):
+    """The configured gap is 10 ms: 20 of them last 200 ms, and 300 with the fault."""
+    simulator.control("PATCH", "/config", {"inter_token_latency": "10ms"})
+    try:
+        began = time.monotonic()
+        words = " ".join(map(str, range(21)))
+        simulator.chat(words, fault="gaps-drift:by=50", stream=True)
+        assert time.monotonic() - began >= 0.3
+    finally:
+        simulator.control("PATCH", "/config", {"inter_token_latency": "0ms"})

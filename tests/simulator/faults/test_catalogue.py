@@ -16,6 +16,12 @@ from InferenceLibrary.simulator.faults.catalogue import KINDS, parse_fault, pars
 
 # Shown by the tests below, or in the tests of the process.
 ELSEWHERE = {
+    "works-on-when-left",
+    "harms-neighbours",
+    "chunks-to-http10",
+    "lost-characters",
+    "first-space-lost",
+    "gaps-drift",
     "refuse-connection",
     "endless-stream",
     "endless-line",
