@@ -166,6 +166,10 @@ _ALL = (
         "A program does not start with an argument that it does not know.",
         assumed=True,
     ),
+    Capability("old clients", _F, "A client of HTTP/1.0 gets no chunks, which it does not know.", assumed=True),
+    Capability("all scripts", _F, "No character of any script is lost on the way.", assumed=True),
+    Capability("left answers end", _F, "A whole answer ends when its client has gone.", assumed=True),
+    Capability("steady gaps", _F, "Gaps between tokens are as long as they are configured.", assumed=True),
     Capability("worker id", _F, "A worker's health shows its id.", assumed=True),
     Capability(
         "known answers",

@@ -26,6 +26,7 @@ Lost Characters Are Found Out
 Use Echoing Target
     [Documentation]    The target, told at its start to echo where it knows how; skips the suite where it does not.
     ${server} =    Use Target That Supports    chat
+    Skip Unless Server Supports    all scripts
     IF    $server.process is not None and 'mode' in $server.profile.start.options
         Stop Server
         Start Server    ${server}    mode=echo

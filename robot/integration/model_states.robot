@@ -37,8 +37,11 @@ What Is Not A Model Cannot Be Unloaded
 
 *** Keywords ***
 Use Target And A Model
-    [Documentation]    The target, and one model for all servers of this suite.
-    Use Target
+    [Documentation]    The target, and one model for all servers of this suite; skips it for other servers.
+    ${target} =    Use Target
+    IF    $target.process is None or $target.profile.model_routes.unload != '/v1/models/unload'
+        Skip Unless Server Supports    fault injection
+    END
     ${file} =    Create Tiny Model
     VAR    ${FILE}    ${file}    scope=SUITE
 
@@ -48,7 +51,6 @@ Start A Server Of Mistral
     IF    $target.process is not None and $target.profile.model_routes.unload == '/v1/models/unload'
         Start Server    ${target}
     ELSE
-        Skip Unless Server Supports    fault injection
         Start Server
         ...    simulator-mistralrs
         ...    model_folder=${FILE.path.parent}

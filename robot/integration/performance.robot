@@ -58,6 +58,7 @@ Gaps Between Tokens Do Not Drift
     ${server} =    Get Server
     Skip If    $server.process is None or 'inter_token_latency' not in $server.profile.start.options
     ...    The gap between tokens of this server cannot be configured.
+    Skip Unless Server Supports    steady gaps
     Pace Should Hold
 
 Drifting Gaps Are Found Out
