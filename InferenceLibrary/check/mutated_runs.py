@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 from InferenceLibrary.errors import InferenceError, describe
+from InferenceLibrary.processes.groups import end_group
 
 FAULT_VARIABLE = "INFERENCE_SIMULATOR_FAULT"
 NOTES_VARIABLE = "INFERENCE_SIMULATOR_NOTES"
@@ -132,10 +132,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     """End a run with its helpers; its simulators have guards, which end them when the run is gone."""
     if process.poll() is not None:
         return
-    if os.name == "posix":
-        os.killpg(process.pid, signal.SIGKILL)
-    else:
-        process.kill()
+    end_group(process.pid)
 
 
 def _read_notes(path: Path) -> tuple[tuple[tuple[str, tuple[str, ...]], ...], bool]:

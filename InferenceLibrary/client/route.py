@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
@@ -84,6 +86,15 @@ class Route(NamedTuple):
         Raises:
             ServerError: A file is missing or malformed, or the proxy is not a URL.
         """
+        if self.unix_socket is not None and not hasattr(socket, "AF_UNIX"):
+            raise ServerError(
+                describe(
+                    f"The Unix socket '{self.unix_socket}' cannot be used",
+                    expected="a system whose Python has them",
+                    got=sys.platform,
+                    hint="connect by an address and a port.",
+                )
+            )
         proxy = self.proxy_for(url)
         if proxy is not None and self.unix_socket is not None:
             raise ServerError(

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,6 +17,7 @@ from InferenceLibrary.containers.engine import ContainerEngine, EngineMissingErr
 from InferenceLibrary.containers.watcher import WATCHER
 from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.errors import describe
+from InferenceLibrary.processes.groups import end_group
 from InferenceLibrary.redaction import Redactor
 
 _CANDIDATES = (("docker", "compose"), ("docker-compose",), ("podman", "compose"))
@@ -101,8 +100,7 @@ class ComposeCommand:
                 finished = wait_until(lambda: process.poll() is not None, deadline)
             finally:
                 if process.poll() is None:
-                    with suppress(ProcessLookupError):
-                        os.killpg(process.pid, signal.SIGKILL)
+                    end_group(process.pid)
                     process.wait()
             texts = []
             for stream in (out, err):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
@@ -16,6 +15,22 @@ from InferenceLibrary.errors import ServerError, describe
 from InferenceLibrary.processes.output import TAIL_LINES, OutputFile
 from InferenceLibrary.processes.program import Exit
 
+_SIGNALS = {
+    1: "SIGHUP",
+    2: "SIGINT",
+    3: "SIGQUIT",
+    4: "SIGILL",
+    6: "SIGABRT",
+    7: "SIGBUS",
+    8: "SIGFPE",
+    9: "SIGKILL",
+    11: "SIGSEGV",
+    13: "SIGPIPE",
+    14: "SIGALRM",
+    15: "SIGTERM",
+}
+"""Signals of Linux, which is what runs in a container, whatever the system of this machine."""
+_KILL = 9
 _KILL_BUDGET = 10.0
 _LOOK_EVERY = 0.25
 """Seconds for which the engine is not asked again while the container's output is open."""
@@ -92,7 +107,7 @@ class Container(OutputFile):
         if self.running:
             return None
         code = int(self._state().get("ExitCode") or 0)
-        return 128 - code if code - 128 in {*signal.Signals} else code
+        return 128 - code if code - 128 in _SIGNALS else code
 
     @property
     def exit(self) -> Exit | None:
@@ -121,7 +136,7 @@ class Container(OutputFile):
         code = self.exit_code
         if code is None:
             return None
-        reasons = [signal.Signals(-code).name] if code < 0 else []
+        reasons = [_SIGNALS[-code]] if code < 0 else []
         if self.ran_out_of_memory:
             reasons.append("out of memory: OOMKilled")
         if not self._seen:
@@ -273,7 +288,7 @@ class Container(OutputFile):
         if state:
             if state.get("Running"):
                 # Removed while it ran: by KILL.
-                state["ExitCode"] = 128 + signal.SIGKILL
+                state["ExitCode"] = 128 + _KILL
             state["Running"] = False
             state["Pid"] = 0
         self._removed = True

@@ -66,6 +66,8 @@ def find_address(environment: dict[str, str] | None = None) -> EngineAddress:
     context = _context_address(given)
     if context is not None:
         return EngineAddress(context, "docker context")
+    if not hasattr(os, "getuid"):
+        return EngineAddress("npipe:////./pipe/docker_engine", "default of Windows")
     home, runtime = given.get("HOME", ""), given.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
     default = "/var/run/docker.sock"
     candidates: tuple[str, ...] = (default, f"{runtime}/docker.sock", f"{home}/.docker/run/docker.sock")
@@ -97,6 +99,8 @@ def engine_problem(address: EngineAddress) -> str | None:
     if parts.scheme not in {"unix", "http+unix", "tcp", "http"} or os.environ.get("DOCKER_TLS_VERIFY"):
         # The SDK alone can speak to those; it tells when it cannot.
         return None
+    if address.socket_path is not None and not hasattr(socket, "AF_UNIX"):
+        return f"'{address.url}' is a Unix socket, which this system lacks; set DOCKER_HOST"
     connection = http.client.HTTPConnection(parts.hostname or "localhost", _port_of(address), timeout=_PROBE_TIMEOUT)
     try:
         if address.socket_path is not None:

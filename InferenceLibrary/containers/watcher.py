@@ -9,7 +9,6 @@ watch. The docker SDK is imported only when it has to act.
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from InferenceLibrary.deadline import Deadline, pause
+from InferenceLibrary.processes.groups import end_group
 from InferenceLibrary.processes.owner import run_id, start_of
 
 _QUIET = 2.0
@@ -101,8 +101,9 @@ WATCHER = ContainerWatcher()
 
 def main(address: str, run: str) -> None:
     """The watcher's end."""
-    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ignored, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):  # Windows has no SIGHUP
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     from InferenceLibrary.containers.leftovers import remove_project, remove_run
 
     commands: list[tuple[int, str]] = []
@@ -120,8 +121,7 @@ def main(address: str, run: str) -> None:
                 return
     for number, start in commands:
         if start and start_of(number) == start:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(number, signal.SIGKILL)
+            end_group(number)
     _remove(address, lambda api: remove_run(api, run, kept))
 
 

@@ -87,6 +87,10 @@ class ProcessFaults:
 
     def attach(self, app: App, host: Host, sock: Any) -> None:
         """Hook into the server, which is about to listen on the socket, if it does."""
+        if "forked-child" in self._faults and not hasattr(os, "fork"):
+            from InferenceLibrary.simulator.core.settings import StartError
+
+            raise StartError("--fault: forked-child needs a system that can fork, which Windows cannot")
         if "forked-child" in self._faults and sock is not None:
             _leave_child(sock, self._faults["forked-child"].values["seconds"])
         if "log-flood" in self._faults:
@@ -154,7 +158,9 @@ def _end(values: Values) -> None:
 
 
 def _signal(name: str) -> int:
-    return getattr(signal, f"SIG{name.upper().removeprefix('SIG')}", signal.SIGKILL)
+    # Windows has no SIGKILL; there SIGTERM ends a process at once.
+    last = getattr(signal, "SIGKILL", signal.SIGTERM)
+    return getattr(signal, f"SIG{name.upper().removeprefix('SIG')}", last)
 
 
 @crash_after.answer
