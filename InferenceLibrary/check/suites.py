@@ -16,14 +16,15 @@ from InferenceLibrary.check.targets import CheckTarget
 from InferenceLibrary.report.check_results import FailedTest, SuitesResult
 from InferenceLibrary.report.document import Cell, Section, Tone, row, table
 from InferenceLibrary.report.junit import JUnitCase
-from InferenceLibrary.servers.profile import SHIPPED
-from InferenceLibrary.servers.target import PLAIN, URL_VARIABLES
+from InferenceLibrary.servers.profile import profile_names
+from InferenceLibrary.servers.target import URL_VARIABLES
 
 _ENDS = ("| PASS |", "| FAIL |", "| SKIP |")
 _NOT_OF_A_TARGET = "simulatorORonnx"
 """Tags of tests that need a simulator of their own, or no server at all: they say nothing of a target."""
 _OF_OTHERS = {
-    *URL_VARIABLES, *("INFERENCE_API_KEY", "INFERENCE_TARGET_OPTIONS", "INFERENCE_PROFILE", "VLLM_MODEL_NAME"),
+    *URL_VARIABLES, *("INFERENCE_API_KEY", "INFERENCE_TARGET_OPTIONS", "INFERENCE_PROFILE", "INFERENCE_DIALECT"),
+    *("VLLM_MODEL_NAME",),
     *("WORKER_TARGET", "ROUTER_URL", "ROUTER_API_KEY"),
 }  # fmt: skip
 """Variables that would bring other servers into the run, or other keys."""
@@ -83,7 +84,7 @@ def run_suites(
         said: list[str] = []
         with subprocess.Popen(
             command,
-            env=_environment(target, results),
+            env=_environment(target),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -103,30 +104,21 @@ def run_suites(
         return _read(output, target.shown, log, redact)
 
 
-def _environment(target: CheckTarget, results: Path) -> dict[str, str]:
+def _environment(target: CheckTarget) -> dict[str, str]:
     """The environment of the run: the target's own values, and nobody else's."""
     found = {name: value for name, value in os.environ.items() if name not in _OF_OTHERS}
     found["INFERENCE_TARGET"] = target.name
     if target.api_key:
         found["INFERENCE_API_KEY"] = target.api_key
-    if target.is_url and target.dialect:
-        found["INFERENCE_PROFILE"] = _profile_of(target.dialect, results)
+    if target.is_url and target.dialect in profile_names():
+        found["INFERENCE_PROFILE"] = target.dialect
+    elif target.dialect:
+        found["INFERENCE_DIALECT"] = (
+            str(Path(target.dialect).absolute()) if Path(target.dialect).is_file() else target.dialect
+        )
     if not target.is_url and target.options:
         found["INFERENCE_TARGET_OPTIONS"] = json.dumps(dict(target.options))
     return found
-
-
-def _profile_of(dialect: str, results: Path) -> str:
-    """Return the profile of a dialect's name; else write one of a server of which only its dialect is known."""
-    from InferenceLibrary.servers.profile import profile_names
-
-    if dialect in profile_names():
-        return dialect
-    known = str(Path(dialect).absolute()) if Path(dialect).is_file() else dialect
-    text = (SHIPPED / f"{PLAIN}.yaml").read_text(encoding="utf-8")
-    path = results / "profile.yaml"
-    path.write_text(f"name: {PLAIN}\n{text}dialect: {json.dumps(known)}\n", encoding="utf-8")
-    return str(path)
 
 
 def _read(output: Path, target: str, log: str, redact: Callable[[str], str]) -> SuitesResult:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from InferenceLibrary.check.versions import dialect_of
 from InferenceLibrary.client.limits import Limits
 from InferenceLibrary.dialects.files import load_dialect
 from InferenceLibrary.errors import TargetError, describe
@@ -19,6 +18,7 @@ from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.servers.profile import Profile, load_profile
 from InferenceLibrary.servers.server import Server, connect
 from InferenceLibrary.servers.starting import StartSettings, start
+from InferenceLibrary.servers.versions import dialect_of
 
 PLAIN = "openai"
 """The profile of a server of which nothing is known."""
@@ -130,7 +130,7 @@ def _known(server: Server, profile: Profile, wanted: str | None) -> Opened:
     own = profile.name if profile.waives else ""
     ended = profile.ended_waivers
     if wanted is None and profile.dialect is None:
-        return Opened(server, profile.reference, own, profile.waivers, profile.lacks, _told(ended))
+        return Opened(server, profile.reference, own, profile.own_waivers, profile.lacks, _told(ended))
     chosen = dialect_of(server.client, wanted or profile.dialect or "")
     waivers = profile.own_waivers + chosen.waivers
     lacks = {**chosen.dialect.lacks, **profile.lacks}

@@ -28,8 +28,9 @@ class TargetKeywords(ServerKeywords):
         `${TARGET}` is a profile's name (default `simulator`), a profile file, or a URL; a profile without `start` is
         connected to by its `url`. `${PROFILE}` tells what kind of server answers at a URL (a name or a file, `openai`
         by default), `${TARGET_OPTIONS}` gives a start the profile's options as a JSON object; `${MODEL}` is a model's
-        name, `${API_KEY}` a key, as text or as a Robot secret. What is not set is read from the environment:
-        `INFERENCE_TARGET`, `INFERENCE_PROFILE`, `INFERENCE_TARGET_OPTIONS`, `INFERENCE_API_KEY`; `VLLM_BACKEND_URL`
+        name, `${API_KEY}` a key, as text or as a Robot secret, `${DIALECT}` a dialect in place of that of the profile.
+        What is not set is read from the environment: `INFERENCE_TARGET`, `INFERENCE_PROFILE`,
+        `INFERENCE_TARGET_OPTIONS`, `INFERENCE_API_KEY`, `INFERENCE_DIALECT`; `VLLM_BACKEND_URL`
         with `VLLM_MODEL_NAME`, `INFERENCE_SERVICE_URL` and `LLM_GATEWAY_URL`, each with the profile of that system;
         `TEST_PORT`, `INTEGRATION_TEST_TIMEOUT`, `STREAM_TEST_TIMEOUT`.
         `SKIP_INTEGRATION_TESTS=true` skips. The key is read here and not given as an argument, because Robot logs
@@ -53,15 +54,20 @@ class TargetKeywords(ServerKeywords):
             Should Not Be Empty    ${models}
         ```
         """
+        from InferenceLibrary.servers.profile import load_profile
+
         self.skip_if_integration_tests_are_off()
         target, secret = self._target()
         url, kind = self._where(target)
+        # What is misspelt is told before a server is started for it.
+        told = None if target.dialect is None else load_profile(kind, target.dialect)
         if url is not None:
             server = self._connect(url, None, target.model, self._key(secret), JsonObject(), kind, True)
         else:
             server = self.start_server(
                 target.name, port=target.port, model=target.model, api_key=secret, **target.options
             )
+        server.profile = told or server.profile
         self._limit(server, target)
         self.log.info(f"Target '{target.name}' (from {target.origin}).")
         BuiltIn().set_suite_metadata("Target", f"{target.name} at {server.base_url}, model {server.model}")
@@ -120,6 +126,7 @@ class TargetKeywords(ServerKeywords):
             os.environ,
             profile=builtin.get_variable_value("${PROFILE}"),
             options=builtin.get_variable_value("${TARGET_OPTIONS}"),
+            dialect=builtin.get_variable_value("${DIALECT}"),
         )
         key = builtin.get_variable_value("${API_KEY}") or os.environ.get("INFERENCE_API_KEY")
         return target, Secret(str(key)) if key and not isinstance(key, Secret) else key or None

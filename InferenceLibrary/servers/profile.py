@@ -76,11 +76,6 @@ class Profile(ProfilePart, frozen=True):
     """How messages call it; the file's name without suffix by default."""
 
     @property
-    def waivers(self) -> tuple[Waiver, ...]:
-        """What is not held against it: its own waivers, and those of its dialect."""
-        return self.own_waivers + (() if self.dialect is None else load_dialect(self.dialect).waivers)
-
-    @property
     def own_waivers(self) -> tuple[Waiver, ...]:
         """Its own waivers that have not ended."""
         return tuple(one for one in (waived.waiver() for waived in self.waives) if not one.has_ended(date.today()))
@@ -96,11 +91,12 @@ def profile_names() -> list[str]:
     return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
 
 
-def load_profile(name_or_path: str) -> Profile:
+def load_profile(name_or_path: str, dialect: str | None = None) -> Profile:
     """Read and validate a profile.
 
     Args:
         name_or_path: A shipped profile's name (`simulator`) or the path of a YAML file.
+        dialect: The dialect in place of its own: a name, with a version or without, or a path.
 
     Raises:
         ProfileError: There is none of that name, or it is malformed; the message gives file, line and key.
@@ -111,17 +107,20 @@ def load_profile(name_or_path: str) -> Profile:
         if not path.is_file():
             raise ProfileError(_no_profile(name_or_path))
     try:
-        return _parsed(path, path.read_bytes().decode("utf-8"))
+        return _parsed(path, path.read_bytes().decode("utf-8"), dialect)
     except (OSError, UnicodeDecodeError) as error:
         raise ProfileError(f"Profile {path} cannot be read: {error}.") from None
 
 
 @lru_cache(maxsize=64)
-def _parsed(path: Path, text: str) -> Profile:
+def _parsed(path: Path, text: str, dialect: str | None = None) -> Profile:
     """Parsing takes as long as all else that comes before the start of a server, and most runs use one profile."""
     profile = _in_its_folder(parse_yaml(text, str(path), Profile), str(path.parent.absolute()))
     _check(profile, locator(text, str(path)))
-    return _with_dialect(msgspec.structs.replace(profile, name=profile.name or path.stem), path)
+    profile = msgspec.structs.replace(profile, name=profile.name or path.stem)
+    if dialect is not None:
+        return _with_dialect(msgspec.structs.replace(profile, dialect=dialect), Path())
+    return _with_dialect(profile, path)
 
 
 def _in_its_folder(profile: Profile, folder: str) -> Profile:

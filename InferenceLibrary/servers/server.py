@@ -17,6 +17,7 @@ from InferenceLibrary.durations import parse_duration
 from InferenceLibrary.errors import ServerError, describe
 from InferenceLibrary.processes.listeners import listeners, strangers
 from InferenceLibrary.processes.program import Exit, Program
+from InferenceLibrary.protocol.rules.verdicts import Waiver
 from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.servers.checks import Check, Facts, facts_of
 from InferenceLibrary.servers.profile import Profile
@@ -105,6 +106,7 @@ class Server:
         self._own_sockets: set[int] = set()
         self._told: set[str] = set()
         self._end_is_known = False
+        self._waived: tuple[Profile, tuple[Waiver, ...]] | None = None
         client.state = self.state
 
     @property
@@ -135,6 +137,18 @@ class Server:
     @property
     def model(self) -> str | None:
         return self.client.model
+
+    @property
+    def waivers(self) -> tuple[Waiver, ...]:
+        """What is not held against it: waivers of its profile, and of the dialect for its version.
+
+        Where the versions of its dialect differ it is asked which one it is, once.
+        """
+        if self._waived is None or self._waived[0] is not self.profile:
+            from InferenceLibrary.servers.versions import waivers_of
+
+            self._waived = self.profile, self.profile.own_waivers + waivers_of(self.client, self.profile.dialect)
+        return self._waived[1]
 
     @property
     def likeness(self) -> str:

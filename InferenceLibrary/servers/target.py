@@ -46,6 +46,8 @@ class Target:
     """What kind of server answers at a URL: a profile's name or file."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Options of the profile, for a server that is started."""
+    dialect: str | None = None
+    """The dialect in place of the profile's own."""
 
     @property
     def is_url(self) -> bool:
@@ -59,6 +61,7 @@ def resolve_target(
     *,
     profile: str | None = None,
     options: object = None,
+    dialect: str | None = None,
 ) -> Target:
     """Return the target that the variables name, the suite's before the environment's.
 
@@ -68,6 +71,7 @@ def resolve_target(
         environment: What is read where the suite gives nothing.
         profile: What kind of server answers at a URL.
         options: Options of a profile that is started: a mapping, or a JSON object as text.
+        dialect: The dialect in place of the profile's own.
 
     Raises:
         TargetError: A variable has a value that cannot be read.
@@ -93,6 +97,7 @@ def resolve_target(
         _duration(environment, "STREAM_TEST_TIMEOUT"),
         kind or URL_VARIABLES.get(origin, PLAIN),
         _options(options or environment.get("INFERENCE_TARGET_OPTIONS") or {}),
+        dialect or environment.get("INFERENCE_DIALECT") or None,
     )
     if kind and not found.is_url:
         raise TargetError(

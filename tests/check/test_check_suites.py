@@ -93,6 +93,28 @@ def test_suites_waive_what_the_dialect_waives(server: OddServer, tmp_path: Path)
     assert (code, found.passed, found.failed) == (0, 1, 0)
 
 
+@pytest.mark.parametrize(
+    ("name", "dialect", "variables"),
+    [
+        ("http://127.0.0.1:9", "vllm", {"INFERENCE_PROFILE": "vllm"}),
+        ("http://127.0.0.1:9", "vllm@0.32.0", {"INFERENCE_DIALECT": "vllm@0.32.0"}),
+        ("simulator", "vllm", {"INFERENCE_DIALECT": "vllm"}),
+        ("simulator", None, {}),
+    ],
+)
+def test_the_dialect_reaches_the_suites(name: str, dialect: str | None, variables: dict[str, str]) -> None:
+    found = suites._environment(CheckTarget(name, dialect=dialect))
+    told = {key: value for key, value in found.items() if key in {"INFERENCE_PROFILE", "INFERENCE_DIALECT"}}
+    assert told == variables
+
+
+def test_the_file_of_a_dialect_is_found_from_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text(DIALECT, encoding="utf-8")
+    found = suites._environment(CheckTarget("simulator", dialect="mine.yaml"))
+    assert found["INFERENCE_DIALECT"] == str(tmp_path / "mine.yaml")
+
+
 def test_other_systems_and_keys_of_the_environment_are_not_met(
     server: OddServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,7 +122,7 @@ def test_other_systems_and_keys_of_the_environment_are_not_met(
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.setenv("INFERENCE_API_KEY", KEY)
     target = CheckTarget(server.url)
-    found = suites._environment(target, tmp_path)
+    found = suites._environment(target)
     assert found["INFERENCE_TARGET"] == server.url
     assert "http://127.0.0.1:9" not in found.values()
     assert "INFERENCE_API_KEY" not in found

@@ -14,7 +14,7 @@ ${API_KEY}    ${EMPTY}
 Use It
     ${server} =    Use Target
     Log    name=${server.name} url=${server.base_url} model=${server.model} started=${server.pid is not None}
-    Log    profile=${server.profile.name}
+    Log    profile=${server.profile.name} dialect=${server.profile.dialect}
     Log    call=${server.client.limits.total} stream=${server.client.stream_limits.total}
     ${reply} =    Chat    Hello
     Log    asked=${reply.json}[model]

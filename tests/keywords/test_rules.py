@@ -147,7 +147,7 @@ def test_a_profile_names_what_it_waives(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("title: mine\nreference: anthropic\nwaives:\n- rule: C7\n  reason: a role in every chunk\n")
     profile = load_profile(str(path))
-    assert profile.waivers == (Waiver("C7", "a role in every chunk"),)
+    assert profile.own_waivers == (Waiver("C7", "a role in every chunk"),)
     assert profile.reference == "anthropic"
     path.write_text("title: mine\nwaives:\n- rule: C7\n")
     with pytest.raises(ProfileError, match="reason"):

@@ -58,8 +58,10 @@ def test_a_profile_goes_with_a_url_and_a_file_without_a_start_has_one(tmp_path: 
     assert facts(run(tmp_path / "profile", *options))["profile"] == "vllm"
     mine = tmp_path / "mine.yaml"
     mine.write_text(f"title: mine\nurl: {simulator.base_url}\nready: {{first_token: none}}\n", encoding="utf-8")
-    found = facts(run(tmp_path / "file", "--exclude", "limits", "--variable", f"TARGET:{mine}"))
+    options = ("--exclude", "limits", "--variable", f"TARGET:{mine}", "--variable", "DIALECT:vllm")
+    found = facts(run(tmp_path / "file", *options))
     assert (found["profile"], found["url"], found["started"]) == ("mine", simulator.base_url, "False")
+    assert found["dialect"] == "vllm"
 
 
 def test_options_go_with_a_start(tmp_path: Path) -> None:
@@ -180,6 +182,7 @@ def test_the_limit_of_calls_is_that_of_streams_too(tmp_path: Path) -> None:
             r"STREAM_TEST_TIMEOUT: expected a duration with a unit, .*, got 'soon'; a number alone is seconds\.",
         ),
         ({"SKIP_INTEGRATION_TESTS": "ture"}, r"SKIP_INTEGRATION_TESTS: expected true or false, got 'ture'\."),
+        ({"INFERENCE_DIALECT": "vlm"}, r"No dialect 'vlm': .* Did you mean 'vllm'\?"),
         ({"INFERENCE_TARGET": "simulatr"}, r"No profile 'simulatr': .* Did you mean 'simulator'\?.*"),
         ({"INFERENCE_TARGET": "http://127.0.0.1:99999"}, r"'http://127.0.0.1:99999' is not the URL of a server: .*"),
         ({"VLLM_BACKEND_URL": "localhost:8000"}, r"'localhost:8000' is not a profile\. .* write http://localhost:8000"),

@@ -5,9 +5,14 @@ from __future__ import annotations
 import re
 
 from InferenceLibrary.client.http import Client
+from InferenceLibrary.client.sending import Sending
 from InferenceLibrary.dialects.dialect import VersionProbe, version_key
-from InferenceLibrary.dialects.files import Chosen, load_dialect
+from InferenceLibrary.dialects.files import Chosen, load_dialect, shipped_dialects
 from InferenceLibrary.errors import RequestError
+from InferenceLibrary.protocol.rules.verdicts import Waiver
+
+_WAIT = 5.0
+"""Seconds that a server may take to tell its version."""
 
 
 def dialect_of(client: Client, wanted: str) -> Chosen:
@@ -34,9 +39,23 @@ def dialect_of(client: Client, wanted: str) -> Chosen:
 def found_version(client: Client, probe: VersionProbe) -> str | None:
     """Return the version that a server tells; None where it tells none."""
     try:
-        answer = client.send("GET", probe.path)
+        limits = client.limits.replace(total=min(_WAIT, client.limits.total))
+        answer = client.send("GET", probe.path, sending=Sending(limits=limits))
     except RequestError:
         return None
     text = answer.exchange.text if probe.header is None else answer.exchange.header(probe.header.lower()) or ""
     found = re.search(probe.pattern, text)
     return found[1] if found and version_key(found[1]) else None
+
+
+def waivers_of(client: Client, dialect: str | None) -> tuple[Waiver, ...]:
+    """Return the waivers of a dialect for a server; it is asked for its version where the versions differ.
+
+    Raises:
+        ProfileError: There is no such dialect.
+    """
+    if dialect is None:
+        return ()
+    front = dialect.partition("+")[0]
+    known = sum(one.name == front for one in shipped_dialects())
+    return (dialect_of(client, dialect) if known > 1 else load_dialect(dialect)).waivers
