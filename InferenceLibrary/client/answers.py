@@ -190,6 +190,11 @@ class ModelListReply(Reply):
 _MOST_NAMES = 20
 
 
+def is_listed(names: Sequence[str], wanted: str | None) -> bool:
+    """Whether a list of models names one. Ollama lists `tiny:latest` for a model that is asked for as `tiny`."""
+    return wanted in names or f"{wanted}:latest" in names
+
+
 def what_is_listed(names: Sequence[str], wanted: str) -> str:
     """Return `the server lists a, b`, with the name that is nearest to the one that is not among them."""
     import difflib

@@ -15,7 +15,7 @@ from threading import RLock
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from InferenceLibrary.client.answers import ModelListReply, Reply, headers_of, shorten, what_is_listed
+from InferenceLibrary.client.answers import ModelListReply, Reply, headers_of, is_listed, shorten, what_is_listed
 from InferenceLibrary.client.attempting import CANCELLED, AnswerReader, make_attempt, request_of
 from InferenceLibrary.client.connection import Dialer, login_of
 from InferenceLibrary.client.endings import improper_end, unusable
@@ -342,7 +342,7 @@ class Client:
     def _unlisted(self, exchange: Exchange) -> str | None:
         """What to do about a model that the server does not list, where its list is known."""
         asked = _model_asked(exchange)
-        if not self.seen_models or asked is None or asked in self.seen_models:
+        if not self.seen_models or asked is None or is_listed(self.seen_models, asked):
             return None
         return f"{what_is_listed(self.seen_models, asked)} Give one of these names with model=."
 

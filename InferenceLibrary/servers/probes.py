@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from urllib.parse import SplitResult, urlsplit
 
+from InferenceLibrary.client.answers import is_listed
 from InferenceLibrary.client.http import Client
 from InferenceLibrary.client.sending import ANY_STATUS, Sending
 from InferenceLibrary.errors import RequestError, StreamError
@@ -116,7 +117,7 @@ def lists_model(client: Client, path: str, budget: float = PROBE_TIMEOUT) -> str
     if client.model is None and names:
         client.model = names[0]
     client.seen_models = tuple(names)
-    if client.model in names:
+    if is_listed(names, client.model):
         return OK
     return f"{LISTS_OTHERS}{_few(names)}" if names else "a list without a model"
 

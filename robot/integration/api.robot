@@ -42,7 +42,9 @@ Models Are Listed
     Should Not Be Empty    ${listed.get('data')}    Models: expected at least one in 'data', got ${listed}.
     ${ids} =    List Models
     ${server} =    Get Server
-    Should Contain    ${ids}    ${server.model}    Models: expected ${server.model}, got ${ids}.    False
+    # Ollama lists `tiny:latest` for a model that is asked for as `tiny`.
+    VAR    @{names}    ${server.model}    ${server.model}:latest
+    Should Contain Any    ${ids}    @{names}    msg=Models: expected ${server.model}, got ${ids}.    values=False
 
 An Offer Of Another Protocol Is No Reason To Refuse
     [Documentation]    Clients on the JDK's HTTP client offer HTTP/2 with each request, as RFC 9110, 7.8 has it.

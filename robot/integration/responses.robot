@@ -71,6 +71,7 @@ A Streamed Response Calls A Tool
     Stream Should Be In Order    ${stream}
 
 A Response Without Input Is Refused
+    Skip Unless Server Supports    odd bodies are a 4xx
     ${server} =    Get Server
     VAR    &{right}    model=${server.model}    input=Say one word.    max_output_tokens=${64}
     Body Change Should Be Refused    POST    /v1/responses    ${right}    input    status=400,422

@@ -63,6 +63,7 @@ The Result Of A Tool Is Taken In Each API
     Send Message    messages
 
 No Tool Is Called When None May Be
+    Skip Unless Server Supports    forbidden tools
     ${reply} =    Chat    ${CAPITAL_OF_FRANCE}    tools=${WEATHER}    tool_choice=none
     No Tool Should Be Called    ${reply}
 

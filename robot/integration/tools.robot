@@ -36,6 +36,7 @@ A Named Tool Is Called
 
 A Forbidden Tool Is Not Called
     [Tags]    rule:t8
+    Skip Unless Server Supports    forbidden tools
     ${reply} =    Chat    How is the weather in Paris?    tools=${TOOLS}    tool_choice=none
     No Tool Should Be Called    ${reply}
 

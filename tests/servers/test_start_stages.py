@@ -299,6 +299,8 @@ def test_bodies_that_count_as_healthy(bodies: list[str], body: bytes, seen: str)
     ("reply", "model", "seen"),
     [
         ('{"data": [{"id": "mine"}]}', "mine", "ok"),
+        ('{"data": [{"id": "mine:latest"}]}', "mine", "ok"),  # as Ollama lists it
+        ('{"data": [{"id": "mine:7b"}]}', "mine", "a list of mine:7b"),
         ('{"data": [{"id": "a"}, {"id": "b"}]}', "mine", "a list of a, b"),
         ('{"data": [{"id": "a"}]}', None, "ok"),
         ('{"data": []}', None, "a list without a model"),
