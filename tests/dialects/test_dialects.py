@@ -40,7 +40,7 @@ def test_each_recording_has_its_dialect() -> None:
 def test_what_no_recording_shows_is_unproven() -> None:
     router = load_dialect("router").dialect
     assert [waiver.unproven for waiver in router.waivers] == [True] * len(router.deviations)
-    assert not any(waiver.unproven for waiver in load_dialect("ollama").dialect.waivers)
+    assert not any(waiver.unproven for waiver in load_dialect("transformers").dialect.waivers)
 
 
 @pytest.mark.parametrize(
