@@ -61,7 +61,7 @@ MESSAGES = {
 }
 DETAILS = {
     "A Broken Model Is Not Loaded": "Error: Failed to load model from",
-    "A Server That Does Not Load": "Error: Failed to load model from",
+    "A Server That Does Not Load": "GGUF file is shorter than its magic",
     "Refused Without The Name": "cannot load it",
     "A Whole Model Is Not Refused": "Model loaded.",
 }

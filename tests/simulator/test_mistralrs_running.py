@@ -1,4 +1,4 @@
-"""mistral.rs: the terminal, benchmarks, the HTTP side."""
+"""mistral.rs: benchmarks, the HTTP side."""
 
 from __future__ import annotations
 
@@ -19,89 +19,11 @@ from simulator.java_client import java_request, one_answer
 
 from InferenceLibrary.processes.ports import free_port
 
-# The terminal
+# Benchmarks
 
 
 def model_words(models: Path) -> list[str]:
     return ["-m", str(models), "-f", "m.gguf"]
-
-
-def replies(text: str) -> list[str]:
-    """What stands behind each prompt."""
-    return text.split("> ")[1:]
-
-
-def test_the_older_terminal(mistralrs: Run, models: Path) -> None:
-    typed = ["hello", "/exit", "\\quit", "\\temperature 3", "\\topk x", "\\topp 0.5", "\\system", "\\clear", "\\exit"]
-    done = mistralrs("-i", "gguf", *model_words(models), "--mode", "echo", text="\n".join(typed))
-    assert (done.returncode, done.stderr) == (0, "")
-    welcome, *answers = done.stdout.split("\n> ")
-    assert " mistralrs_server::interactive_mode: Starting interactive loop" in welcome
-    assert "deprecated" not in welcome
-    assert "=" * 20 + "\nWelcome to interactive mode! Because this model is a text model" in welcome
-    assert "- `\\system <system message here>`: " in welcome
-    assert re.fullmatch(
-        r"hello\n\nStats:\nTime to first token: \d+\.\d\ds\n"
-        r"Prompt: 1 tokens, [\d.]+ T/s\nDecode: 1 tokens, [\d.]+ T/s\n",
-        answers[0],
-    )
-    assert answers[1].startswith("/exit\n\nStats:")
-    assert answers[2].startswith("\\quit\n\nStats:"), "what is not a command goes to the model"
-    assert answers[3] == "Error: temperature must be in [0.0, 2.0]"
-    assert answers[4] == "Error: format is `\\topk <int>`"
-    assert answers[5].endswith(": Set top-p to 0.5")
-    assert answers[6].startswith("Error: Setting the system command should be done with this format: `\\system This")
-    assert answers[7].endswith("Cleared chat history.")
-    assert answers[8] == ""
-
-
-def test_the_newer_terminal(mistralrs: Run, models: Path) -> None:
-    typed = ["hello", "\\exit", "/help", "/adapter list", "/adapter x", "/system be kind", "/topk 0", "/exit"]
-    done = mistralrs("run", *model_words(models), "--mode", "echo", text="\n".join(typed))
-    assert done.returncode == 0
-    welcome, *answers = done.stdout.split("\n> ")
-    assert "Sampling: temp=0.8, top_k=40, top_p=0.95, min_p=0.05" in welcome
-    assert "\nStats:\nCLI time to first token: " in answers[0]
-    assert "T/s\nSampling: temp=0.8, top_k=40, top_p=0.95, min_p=0.05\n" in answers[0]
-    assert answers[1].startswith("\\exit\n\nStats:")
-    assert "- `/adapter <alias|none|list>`: " in answers[2]
-    assert answers[3:5] == ["No LoRA adapters are loaded.", "Error: LoRA adapter alias `x` is not loaded"]
-    assert answers[5].endswith("Set system message to `be kind`.")
-    assert answers[6] == "Error: top-k must be a positive integer"
-
-
-def test_the_system_message_and_the_history_count(mistralrs: Run, models: Path) -> None:
-    typed = "one\n/system two words\none\n/clear\none\n"
-    done = mistralrs("run", *model_words(models), "--mode", "echo", text=typed)
-    assert [int(count) for count in re.findall(r"Prompt: (\d+) tokens", done.stdout)] == [1, 5, 3]
-
-
-def test_one_shot(mistralrs: Run, models: Path) -> None:
-    done = mistralrs("run", *model_words(models), "--scenario", "capitals", "-i", "What is the capital of France?")
-    assert done.returncode == 0
-    assert "\nThe capital of France is Paris.\n\nStats:\n" in done.stdout
-    assert "> " not in done.stdout.partition("Stats:")[2]
-
-
-def test_images_are_looked_at(mistralrs: Run, models: Path, tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n")
-    (tmp_path / "b.png").write_bytes(b"text")
-    typed = [f"what is {tmp_path}/a.png", f"what is {tmp_path}/b.png", f"what is {tmp_path}/c.jpg", "plain", "\\exit"]
-    words = ["-i", "vision-plain", "-m", str(models / "plain"), "--mode", "echo"]
-    done = mistralrs(*words, text="\n".join(typed))
-    answers = done.stdout.split("\n> ")[1:]
-    assert "Stats:" in answers[0]
-    assert answers[1].endswith(f"Failed to read image from URL/path {tmp_path}/b.png: no image format")
-    assert answers[2].endswith(f"Failed to read image from URL/path {tmp_path}/c.jpg: No such file or directory")
-    assert "Stats:" in answers[3]
-
-
-def test_end_of_input_leaves(mistralrs: Run, models: Path) -> None:
-    done = mistralrs("run", *model_words(models), text="")
-    assert (done.returncode, done.stdout[-4:]) == (0, "\n> \n")
-
-
-# Benchmarks
 
 
 def test_the_newer_benchmark(mistralrs: Run, models: Path) -> None:

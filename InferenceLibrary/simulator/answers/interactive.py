@@ -47,6 +47,8 @@ class TerminalChat:
         self._messages: list[dict[str, str]] = []
         self._system = ""
         self._temperature: float | None = None
+        self.tokens_after_interruption: int | None = None
+        """How many tokens come after Ctrl+C, with the statistics; None: the answer ends at once, without them."""
 
     def run(self) -> int:
         """Talk until the end of the input, Ctrl+C at the prompt or the exit command; return 0."""
@@ -142,17 +144,25 @@ class TerminalChat:
         arrived = begin
         complete = False
         try:
-            for place, token in enumerate(output.tokens):
-                if place:
-                    due += gap
-                self._wait(due - monotonic())
-                if not place:
-                    arrived = monotonic()
-                # Noted first: an interruption may come when it is written and not yet noted.
-                shown.append(token)
-                times.append(monotonic())
-                self._write(token)
-            complete = True
+            try:
+                for place, token in enumerate(output.tokens):
+                    if place:
+                        due += gap
+                    self._wait(due - monotonic())
+                    if not place:
+                        arrived = monotonic()
+                    # Noted first: an interruption may come when it is written and not yet noted.
+                    shown.append(token)
+                    times.append(monotonic())
+                    self._write(token)
+                complete = True
+            except KeyboardInterrupt:
+                if self.tokens_after_interruption is None:
+                    raise
+                for token in output.tokens[len(shown) :][: self.tokens_after_interruption]:
+                    shown.append(token)
+                    times.append(monotonic())
+                    self._write(token)
         finally:
             self._messages.append({"role": "assistant", "content": "".join(shown)})
             self._write_truth(begin, shown, times, "completed" if complete else "cancelled")

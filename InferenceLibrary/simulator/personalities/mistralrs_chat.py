@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.simulator.answers.interactive import TerminalChat
+from InferenceLibrary.simulator.personalities.mistralrs_editor import Editor, prompts
 from InferenceLibrary.simulator.personalities.mistralrs_log import log
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ _COMMANDS = (
     ("topk", " <int>", "Set top-k sampling value (>0)."),
     ("topp", " <float>", "Set top-p sampling value in (0.0 to 1.0)."),
 )
-_MODULES = ("mistralrs_server::interactive_mode", "mistralrs_cli::commands::run::interactive")
+_MODULES = ("mistralrs_server::interactive_mode", "mistralrs::commands::run::interactive")
 """Who writes the log: of the older program, and of the newer one."""
 _IMAGE = re.compile(r"((?:https?://|file://)?\S+?\.(?:png|jpe?g|bmp|gif|webp)(?:\?\S+?)?)(?=\s|$)")
 _IMAGE_BEGINS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"RIFF")
@@ -62,6 +63,9 @@ class MistralChat(TerminalChat):
         self._module = _MODULES[new]
         self._sees = sees
         self._sampling_values = dict(_DEFAULTS)
+        self._editor = Editor() if new else None
+        self.tokens_after_interruption = 2 if new else None
+        self._turns = 0
 
     def run(self) -> int:
         """Talk until the end of the input, Ctrl+C at the prompt or the exit command; return 0."""
@@ -73,7 +77,8 @@ class MistralChat(TerminalChat):
             except KeyboardInterrupt:
                 line = None
             if line is None:
-                self._write("\n")
+                if self._editor is None or prompts():
+                    self._write("\n")
                 return 0
             text = line.strip()
             try:
@@ -88,6 +93,8 @@ class MistralChat(TerminalChat):
         return 0
 
     def _read(self) -> str | None:
+        if self._editor is not None:
+            return self._editor.read()
         self._write("> ")
         line = sys.stdin.readline()
         return line if line else None
@@ -130,7 +137,7 @@ class MistralChat(TerminalChat):
     def _system_message(self, text: str) -> None:
         command = f"{self._mark}system"
         message = text.removeprefix(command).strip()
-        if command in message or not message:
+        if command in message or (not message and not self._new):
             self._write(
                 "Error: Setting the system command should be done with this format: "
                 f"`{command} This is a system message.`\n"
@@ -189,7 +196,10 @@ class MistralChat(TerminalChat):
         return f"temp={values['temperature']}, top_k={values['topk']}, top_p={values['topp']}, min_p=0.05"
 
     def _sampling_line(self) -> str:
-        return f"Sampling: {self._sampling_text()}\n" if self._new else ""
+        if not self._new:
+            return ""
+        self._turns += 1
+        return f"Prefix cache: {self._turns - 1} hits / {self._turns} turns\nSampling: {self._sampling_text()}\n"
 
 
 def in_terminal(talk: Callable[[], int]) -> int:
