@@ -417,6 +417,8 @@ class OpenChoices(Part, frozen=True):
     """Whether a chat or completion is in the format that is asked for."""
     response_formats: bool = True
     """Whether a response is in the format that is asked for."""
+    structured_outputs: bool = False
+    """Whether `structured_outputs` demands one of some choices, a pattern or the words of a grammar."""
     null_events: bool = False
     """Whether the stream of several completions begins with an event of null."""
     always_usage: bool = False

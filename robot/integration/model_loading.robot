@@ -22,7 +22,9 @@ A Whole Model Is Loaded
     Should Be True    0 < ${load.elapsed} < 60
 
 The Header Says What The Model Is
-    [Tags]    smoke
+    [Documentation]    No server is asked: it says nothing of a target.
+    [Tags]    smoke    simulator
+    Skip Unless Target Is A Simulator
     ${model} =    Create Tiny Model    kind=capitals    context_length=2048
     Get Model Info    ${model}    format    ==    gguf
     Get Model Info    ${model}    architecture    ==    llama

@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 from likeness import served
 
+from InferenceLibrary.simulator.personalities.likeness.constrained import demanded_text
+from InferenceLibrary.simulator.personalities.likeness.refusals import Refusal
+
 DIALECT = """
 name: mine
 title: Mine
@@ -260,3 +263,40 @@ def test_the_tokens_of_a_text_come_back() -> None:
         tokens = json.loads(ask(port, "POST", "/tokenize", {"content": text})[2])["tokens"]
         assert json.loads(ask(port, "POST", "/detokenize", {"tokens": tokens})[2]) == {"content": text}
         assert json.loads(ask(port, "POST", "/detokenize", {"tokens": [*tokens, 7]})[2]) == {"content": f"{text} token"}
+
+
+@pytest.mark.parametrize(
+    ("demanded", "text"),
+    [
+        ({"choice": ["red", "blue"]}, "red"),
+        ({"regex": "[0-9]{3}"}, "000"),
+        ({"regex": r"(yes|no)-[^a-z ]+\d?x*$"}, "yes-!"),
+        ({"regex": r"\w+@\w+\.com"}, "0@0.com"),
+        ({"grammar": 'root ::= "yes" | "no"'}, "yes"),
+        ({"grammar": 'start: "a" "b"\nother: "c"'}, "ab"),
+        ({"json": {"type": "object"}}, None),
+    ],
+    ids=str,
+)
+def test_a_text_is_as_it_is_demanded(demanded: dict[str, Any], text: str | None) -> None:
+    assert demanded_text(demanded) == text
+
+
+@pytest.mark.parametrize("demanded", [{"regex": "["}, {"regex": r"(?=a)b"}, {"grammar": "root ::= other"}], ids=str)
+def test_what_cannot_be_demanded_is_refused(demanded: dict[str, Any]) -> None:
+    with pytest.raises(Refusal, match="Grammar error"):
+        demanded_text(demanded)
+
+
+def test_a_server_keeps_what_is_demanded_as_far_as_its_limit_reaches() -> None:
+    with served(["--as", "vllm", "--model", "tiny"], {}) as port:
+        body = {"model": "tiny", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 9}
+        path = "/v1/chat/completions"
+        for more, said in (
+            ({"structured_outputs": {"choice": ["one two"]}}, ("one two", "stop")),
+            ({"structured_outputs": {"choice": ["one two"]}, "max_tokens": 1}, ("one", "length")),
+        ):
+            choice = json.loads(ask(port, "POST", path, {**body, **more})[2])["choices"][0]
+            assert (choice["message"]["content"], choice["finish_reason"]) == said
+        status, _, text = ask(port, "POST", path, {**body, "structured_outputs": {"regex": "["}})
+        assert (status, json.loads(text)["error"]["type"]) == (400, "BadRequestError")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from InferenceLibrary.simulator.answers.engine import Output, cut_at_stop
 from InferenceLibrary.simulator.answers.tokens import tokenize
 from InferenceLibrary.simulator.answers.tools import call_tools, format_answer
+from InferenceLibrary.simulator.personalities.likeness.constrained import constrained, demanded_text
 
 if TYPE_CHECKING:
     from InferenceLibrary.dialects.choices import OpenChoices
@@ -58,6 +59,8 @@ def outputs(generator: Generator, turn: Turn, ask: Ask, choices: OpenChoices) ->
         limit = min(limit, ask.max_tokens)
     if choices.empty_finish and asks_nothing(turn.json):
         return [Output([], choices.empty_finish)]
+    given = turn.json.get("structured_outputs") if isinstance(turn.json, dict) else None
+    demanded = demanded_text(given) if choices.structured_outputs else None
     stops, ask.stop = ask.stop, []
     script = turn.scripted
     made = []
@@ -67,6 +70,8 @@ def outputs(generator: Generator, turn: Turn, ask: Ask, choices: OpenChoices) ->
             output = script.output(ask, limit)
         else:
             output = generator.engine.generate(ask, prompt, number, limit)
+        if demanded is not None:
+            output = constrained(demanded, limit)
         if stops:
             _stop(output, stops, choices)
         _end(generator, ask, output, choices, limit)
