@@ -116,6 +116,13 @@ def test_workflows_are_checked_and_a_wrong_one_is_seen(tmp_path: Path) -> None:
 LARGEST = 15 * 2**20
 
 
+def first_commands(text: str) -> list[str]:
+    """What the first page tells to type, but for what installs."""
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    lines = [line for language, block in blocks if not language for line in block.splitlines()]
+    return [line for line in lines if not line.startswith(("python -m venv", "pip install"))]
+
+
 @pytest.mark.slow
 def test_the_wheel_works_in_a_clean_environment(tmp_path: Path) -> None:
     uv = Path(sys.executable).parent / "uv"
@@ -131,10 +138,10 @@ def test_the_wheel_works_in_a_clean_environment(tmp_path: Path) -> None:
     run(uv, "build", "--quiet", "--out-dir", tmp_path / "dist", ROOT)
     (wheel,) = (tmp_path / "dist").glob("*.whl")
     (sdist,) = (tmp_path / "dist").glob("*.tar.gz")
-    run(uv, "venv", "--quiet", "--python", sys.executable, tmp_path / "venv")
-    programs = tmp_path / "venv" / "bin"
+    run(uv, "venv", "--quiet", "--python", sys.executable, tmp_path / ".venv")
+    programs = tmp_path / ".venv" / "bin"
     run(uv, "pip", "install", "--quiet", "--python", programs / "python", wheel)
-    (package,) = (tmp_path / "venv").glob("lib/*/site-packages/InferenceLibrary")
+    (package,) = (tmp_path / ".venv").glob("lib/*/site-packages/InferenceLibrary")
     size = sum(path.stat().st_size for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     assert size <= LARGEST
     assert sdist.stat().st_size <= LARGEST
@@ -143,6 +150,10 @@ def test_the_wheel_works_in_a_clean_environment(tmp_path: Path) -> None:
     assert run(programs / "rfinference", "--version").startswith("rfinference ")
     assert "vllm" in run(programs / "rfinference", "profiles")
     assert "missing-done" in run(programs / "inference-simulator", "--list-faults")
+    text = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    (tmp_path / "capital.robot").write_text(text.partition("```robotframework\n")[2].partition("```")[0])
+    assert "1 test, 1 passed, 0 failed" in run("bash", "-ec", "\n".join(first_commands(text)))
+    assert (tmp_path / "results" / "log.html").is_file()
     suites = run(programs / "rfinference", "suites").strip()
     assert suites == str(package / "suites")
     run(programs / "rfinference", "docs", "keywords.html")
