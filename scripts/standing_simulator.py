@@ -25,7 +25,8 @@ from InferenceLibrary.processes.ports import LOOPBACK, is_free
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPOSE_FILE = ROOT / "docker-compose.test.yml"
-ARGUMENTS = ("--model", "fake-model", "--scenario", "capitals")
+ARGUMENTS = ("--as", "llm-d", "--model", "fake-model", "--scenario", "capitals")
+"""The system whose container this stands in for, where no engine answers."""
 PACE = ("--time-to-first-token", "20ms", "--inter-token-latency", "5ms")
 """So that a measurement finds tokens that arrive one after the other, as those of a real server do."""
 EVERY_PROFILE = ("--profile", "*")

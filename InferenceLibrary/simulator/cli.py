@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words = _named(list(sys.argv[1:] if arguments is None else arguments))
     called = os.path.basename(sys.argv[0]) if arguments is None else ""  # noqa: PTH119 - pathlib is not needed yet
     program, words = _mistralrs(called, words)
     if program is not None:
@@ -71,6 +71,16 @@ def _run(arguments: Sequence[str] | None) -> int:
     except StartError as error:
         sys.stderr.write(f"inference-simulator: error: {error}\n")
         return 1
+
+
+def _named(words: list[str]) -> list[str]:
+    """Name the personality of the environment first, so that one on the command line counts more."""
+    named = os.environ.get("INFERENCE_SIMULATOR_AS")
+    if not named:
+        return words
+    from InferenceLibrary.simulator.core.options import personality_of
+
+    return words if personality_of(words) else ["--as", named, *words]
 
 
 def _mistralrs(called: str, words: list[str]) -> tuple[str | None, list[str]]:

@@ -46,6 +46,10 @@ def test_its_life(standing: Standing, capsys: pytest.CaptureFixture[str]) -> Non
     said = capsys.readouterr().out
     assert said.startswith(f"A simulator stands at http://127.0.0.1:{standing.port} (process {pid}).")
     assert health(standing.port) == 200
+    asked = http.client.HTTPConnection("127.0.0.1", standing.port, timeout=20)
+    asked.request("POST", "/v1/chat/completions", b'{"model": "fake-model"}')
+    assert asked.getresponse().status == 200, "as llm-d-inference-sim, which needs no messages and no content type"
+    asked.close()
     assert standing.up("none") == 0
     assert "already" in capsys.readouterr().out
     assert pid_of(standing) == pid

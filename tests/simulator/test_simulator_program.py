@@ -353,3 +353,10 @@ def test_a_host_that_is_empty_is_refused(run_cli, host):
     assert done.stderr == (
         "inference-simulator: error: --host: is empty; 127.0.0.1 is this machine alone, 0.0.0.0 all its addresses\n"
     )
+
+
+@pytest.mark.parametrize(("words", "status"), [((), 200), (("--as", "openai"), 400)])
+def test_the_personality_of_the_environment_counts_less_than_that_of_the_command_line(start_simulator, words, status):
+    """llm-d-inference-sim answers a chat without messages, the reference refuses it."""
+    simulator = start_simulator(*words, env={"INFERENCE_SIMULATOR_AS": "llm-d"})
+    assert simulator.request("POST", "/v1/chat/completions", {"model": "fake-model"}).status == status

@@ -27,7 +27,11 @@ class Settings:
     """The settings of one simulator. Durations are seconds. Field `max_num_seqs` is flag `--max-num-seqs`."""
 
     # Server
-    personality: str = flag("str", "openai", "the system to stand in for, one of the personalities below")
+    personality: str = flag(
+        "str",
+        "openai",
+        "the system to stand in for, one of the personalities below; the environment variable INFERENCE_SIMULATOR_AS too",
+    )
     config: str = flag("str", "", "YAML file with the same keys as the flags")
     host: str = flag("str", "127.0.0.1", "address to bind; anything but loopback is warned about")
     port: int = flag("int", 8000, "port to bind; 0 takes a free one and prints it", low=0, high=65535)
