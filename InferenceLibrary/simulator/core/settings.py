@@ -30,7 +30,7 @@ class Settings:
     personality: str = flag(
         "str",
         "openai",
-        "the system to stand in for, one of the personalities below; the environment variable INFERENCE_SIMULATOR_AS too",
+        "the system to stand in for, one of the personalities below; INFERENCE_SIMULATOR_AS names it too",
     )
     config: str = flag("str", "", "YAML file with the same keys as the flags")
     host: str = flag("str", "127.0.0.1", "address to bind; anything but loopback is warned about")
