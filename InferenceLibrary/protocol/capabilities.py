@@ -154,6 +154,7 @@ _ALL = (
     Capability("tool calls in streams", _F, "A call that is required comes in a stream too.", assumed=True),
     Capability("distinct vectors", _F, "Texts that differ have vectors that differ.", assumed=True),
     Capability("forbidden tools", _F, "No tool is called where none may be.", assumed=True),
+    Capability("continued prompts", _F, "A completion goes on from its prompt.", assumed=True),
     Capability("several prompts", _F, "A completion answers each of its prompts.", assumed=True),
     Capability("several prompts in streams", _F, "A streamed completion answers each of its prompts.", assumed=True),
     Capability("odd bodies are a 4xx", _F, "A body of the wrong shape is the client's fault.", assumed=True),

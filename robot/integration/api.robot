@@ -78,6 +78,7 @@ A Completion Goes On From Its Prompt
     [Documentation]    The space before its first word is a part of it: prompt and text are one sentence.
     Skip Unless Server Supports    completions
     Skip Unless Server Supports    known answers
+    Skip Unless Server Supports    continued prompts
     Completion Should Go On
 
 A Lost First Space Is Found Out
