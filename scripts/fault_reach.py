@@ -9,6 +9,7 @@ A fault without a row may strike anywhere: those of time, of size and of the pro
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from plain_calls import CALLS, SERVERS, PlainCall, bytes_of
 from recorded_calls import record
 
 from InferenceLibrary.modelfiles.tiny import create_tiny_model
+from InferenceLibrary.processes.ports import free_port
 from InferenceLibrary.simulator.faults.catalogue import KINDS, REACH_FILE
 from InferenceLibrary.simulator.faults.kinds import FaultKind
 
@@ -38,7 +40,13 @@ class Server:
     def __init__(self, name: str, *arguments: str) -> None:
         command = [sys.executable, "-m", "InferenceLibrary.simulator", *arguments, "--control-port", "0"]
         command += ["--record-requests", "1000"]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, "NO_COLOR": "1"},
+        )
         self.personality = "openai" if name == "keyed" else name
         self.model = MODELS.get(name, "fake-model")
         self._key = KEYS.get(name)
@@ -108,7 +116,8 @@ def measure(kinds: Iterable[FaultKind]) -> Reach:
             servers.append(Server("gateway", "--port", "0", "--as", "gateway", "--upstream", f"inference={url}"))
             router = ("--as", "router", "--backend", f"one={url}", "--rate-burst", "1000000", "--rate-limit", "1000000")
             servers.append(Server("router", "--port", "0", *router))
-            words = ("serve", "-p", "0", "-m", folder, "-f", "m.gguf", "--mode", "echo")
+            # Asked for port 0 it tells that one, as the real one does.
+            words = ("serve", "-p", str(free_port()), "-m", folder, "-f", "m.gguf", "--mode", "echo")
             servers.append(Server("mistralrs", "--as", "mistralrs", *words))
             for name, forms in found.items():
                 for server in servers:

@@ -149,6 +149,11 @@ CALLS = [
         "message tools", "messages", MESSAGES,
         {"model": "MODEL", "messages": ASKED, "max_tokens": 100, **MESSAGES_TOOLS},
     ),
+    PlainCall(
+        "message format", "messages", MESSAGES,
+        {"model": "MODEL", "messages": ASKED, "max_tokens": 100,
+         "output_config": {"format": {"type": "json_schema", "schema": SCHEMA}}},
+    ),
     PlainCall("message of another model", "messages", MESSAGES, {"model": "x", "messages": ASKED, "max_tokens": 9}),
     PlainCall("message tokens", "messages", f"{MESSAGES}/count_tokens", {"model": "MODEL", "messages": ASKED}),
     PlainCall("embeddings", "embeddings", EMBEDDINGS, {"input": ["one", "two three"]}),

@@ -244,6 +244,9 @@ def ignores_response_format_answer(turn: Turn, _values: Values) -> bool:
     wanted = json_of(turn).get("response_format")
     if isinstance(wanted, dict) and wanted.get("type") != "text":
         _forget(turn, "response_format")
+    config = json_of(turn).get("output_config")
+    if isinstance(config, dict) and config.get("format") is not None:
+        _forget(turn, "output_config")
     return False
 
 

@@ -201,3 +201,18 @@ def test_gaps_drift(simulator):
         assert time.monotonic() - began >= 0.3
     finally:
         simulator.control("PATCH", "/config", {"inter_token_latency": "0ms"})
+
+
+def test_the_format_of_a_message_is_ignored(simulator):
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    body = {
+        "model": "fake-model",
+        "messages": [{"role": "user", "content": TEXT}],
+        "max_tokens": 99,
+        "output_config": {"format": {"type": "json_schema", "schema": schema}},
+    }
+    texts = []
+    for headers in ({}, {"X-Inference-Fault": "ignores-response-format"}):
+        texts.append(simulator.request("POST", "/v1/messages", body, headers).json["content"][0]["text"])
+    assert "city" in json.loads(texts[0])
+    assert texts[1] == TEXT
