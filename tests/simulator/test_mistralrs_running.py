@@ -230,6 +230,14 @@ def test_a_required_call_does_not_come_in_a_stream(one_server: Simulator) -> Non
     assert (cut.status, cut.json["partial_response"]["choices"][0]["finish_reason"]) == (500, "error")
 
 
+@pytest.mark.parametrize("body", [b'{"messages": [], "model": "nobody"}', b"{}"])
+def test_faults_of_errors_strike_those_without_an_object_and_those_in_words(one_server: Simulator, body: bytes) -> None:
+    fault = {"X-Inference-Fault": "error-leaks:stack=rust"}
+    answer = one_server.request("POST", "/v1/chat/completions", body, fault)
+    assert answer.status in {422, 500}
+    assert "stack backtrace" in answer.body.decode()
+
+
 def test_a_stop_text_stops_only_as_a_token(one_server: Simulator) -> None:
     question = {"messages": [{"role": "user", "content": "What is the capital of France?"}]}
     texts = [chat(one_server, **question, stop=stop).json["choices"][0]["message"]["content"] for stop in ("F", " of")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 
 import pytest
 
@@ -53,6 +54,36 @@ def test_what_may_be_null_is_there_where_the_references_require_it(simulator):
     assert (usage["cache_creation_input_tokens"], usage["cache_read_input_tokens"]) == (0, 0)
     details = simulator.request("POST", "/v1/responses", {"input": "one"}).json["usage"]["input_tokens_details"]
     assert details == {"cached_tokens": 0, "cache_write_tokens": 0}
+
+
+def test_the_keys_that_typed_clients_require_are_there(simulator):
+    asked = {"model": "fake-model", "max_tokens": 9, "messages": USER}
+    whole = simulator.request("POST", "/v1/messages", asked).json
+    assert [block["citations"] for block in whole["content"]] == [None]
+    assert (whole["stop_details"], whole["usage"]["service_tier"]) == (None, "standard")
+    events = simulator.request("POST", "/v1/messages", {**asked, "stream": True}).data
+    opened = next(event for event in events if event["type"] == "content_block_start")
+    assert opened["content_block"] == {"type": "text", "text": "", "citations": None}
+    ending = next(event for event in events if event["type"] == "message_delta")
+    assert ending["delta"]["stop_details"] is None
+    assert set(ending["usage"]) == {
+        *("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"),
+    }
+    response = simulator.request("POST", "/v1/responses", {"model": "fake-model", "input": "x"}).json
+    assert response["access_programs"] is None
+    assert response["usage"]["input_tokens_details"]["cache_write_tokens"] == 0
+
+
+def test_a_client_of_messages_is_told_models_as_its_api_tells_them(simulator):
+    version = {"anthropic-version": "2023-06-01"}
+    for path in ("/v1/models", "/v1/models/fake-model"):
+        told = simulator.request("GET", path, headers=version).json
+        model = told["data"][0] if "data" in told else told
+        assert (model["type"], model["display_name"], model["lifecycle"]) == ("model", "fake-model", "active")
+        assert datetime.fromisoformat(model["created_at"]).timestamp() == model["created"]
+        assert "type" not in simulator.request("GET", path).body.decode()
+    listed = simulator.request("GET", "/v1/models", headers=version).json
+    assert (listed["first_id"], listed["last_id"], listed["has_more"]) == ("fake-model", "fake-model", False)
 
 
 def test_what_a_response_was_asked_is_kept(simulator):

@@ -115,7 +115,7 @@ def message_object(message_id: str, model: str, ask: Ask, output: Output, thinki
     if thinking:
         content.append({"type": "thinking", "thinking": _THOUGHT, "signature": _signature(message_id)})
     if output.tokens or not output.tool_calls:
-        content.append({"type": "text", "text": output.text})
+        content.append({"type": "text", "text": output.text, "citations": None})
     for call in output.tool_calls:
         content.append(
             {
@@ -133,11 +133,13 @@ def message_object(message_id: str, model: str, ask: Ask, output: Output, thinki
         "content": content,
         "stop_reason": reason,
         "stop_sequence": sequence,
+        "stop_details": None,
         "usage": {
             "input_tokens": ask.prompt_tokens,
             "output_tokens": output.count,
             "cache_creation_input_tokens": 0,
             "cache_read_input_tokens": 0,
+            "service_tier": "standard",
         },
     }
 
@@ -166,7 +168,7 @@ def message_events(message: dict[str, Any], output: Output) -> list[Event]:
                 add("content_block_delta", index=index, delta=delta)
             add("content_block_delta", index=index, delta={"type": "signature_delta", "signature": block["signature"]})
         elif block["type"] == "text":
-            add("content_block_start", index=index, content_block={"type": "text", "text": ""})
+            add("content_block_start", index=index, content_block={"type": "text", "text": "", "citations": None})
             for token in output.tokens:
                 add("content_block_delta", 1, index=index, delta={"type": "text_delta", "text": token})
         else:
@@ -177,7 +179,8 @@ def message_events(message: dict[str, Any], output: Output) -> list[Event]:
                 delta = {"type": "input_json_delta", "partial_json": piece}
                 add("content_block_delta", 1, index=index, delta=delta)
         add("content_block_stop", index=index)
-    ending = {"stop_reason": message["stop_reason"], "stop_sequence": message["stop_sequence"]}
-    add("message_delta", delta=ending, usage={"output_tokens": message["usage"]["output_tokens"]})
+    ending = {name: message[name] for name in ("stop_reason", "stop_sequence", "stop_details")}
+    counted = {name: count for name, count in message["usage"].items() if name.endswith("tokens")}
+    add("message_delta", delta=ending, usage=counted)
     add("message_stop")
     return events

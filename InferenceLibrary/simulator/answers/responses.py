@@ -117,6 +117,7 @@ def response_object(response_id: str, model: str, data: dict[str, Any], ask: Ask
         "top_logprobs": data.get("top_logprobs") or 0,
         "reasoning": {"effort": None, "summary": None, **(data.get("reasoning") or {})},
         "service_tier": "default",
+        "access_programs": None,
         "safety_identifier": data.get("safety_identifier"),
         "prompt_cache_key": data.get("prompt_cache_key"),
         "text": {"format": {"type": "text"}, **(data.get("text") or {})},

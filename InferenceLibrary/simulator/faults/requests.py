@@ -69,9 +69,15 @@ def error_as_500_draft(draft: Draft, _values: Values, turn: Turn) -> None:
 def _change_error(draft: Draft, **changes: Any) -> None:
     import json
 
-    body = json.loads(draft.body) if isinstance(draft.body, bytes) and draft.body else draft.body
-    if isinstance(body, dict) and isinstance(body.get("error"), dict):
-        body["error"].update(changes)
+    try:
+        body = json.loads(draft.body) if isinstance(draft.body, bytes) and draft.body else draft.body
+    except ValueError:  # an error in words
+        draft.body = str(changes["message"]).encode() if "message" in changes else draft.body
+        return
+    if isinstance(body, dict):
+        # Some servers have the error without an object around it.
+        told = body["error"] if isinstance(body.get("error"), dict) else body if "message" in body else {}
+        told.update(changes if told is not body else {name: changes[name] for name in changes if name in body})
         draft.body = body
 
 

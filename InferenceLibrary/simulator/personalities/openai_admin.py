@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Collection
 from dataclasses import replace
-from time import time
+from time import gmtime, strftime, time
 from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.simulator.answers.openai_requests import content_text, read_json, take
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.metrics import Metrics
     from InferenceLibrary.simulator.core.turn import Handler, Turn
 
+_ANTHROPIC = "anthropic-version"
+"""The header by which clients of Anthropic's API are known."""
 _CONFIGURABLE = (
     "failure-injection-rate",
     "failure-types",
@@ -84,10 +86,20 @@ class Admin:
         found = next((model for model in self.listed() if model["id"] == name), None)
         if found is None:
             raise ApiError(404, f"The model `{name}` does not exist.", param="model")
-        deliver(turn, Draft(body=found))
+        deliver(turn, Draft(body={**found, **self._for_anthropic(turn, name)}))
 
     def models(self, turn: Turn) -> None:
-        deliver(turn, Draft(body={"object": "list", "data": self.listed()}))
+        data = [{**one, **self._for_anthropic(turn, one["id"])} for one in self.listed()]
+        ends = {"has_more": False, "first_id": data[0]["id"], "last_id": data[-1]["id"]}
+        more = ends if _ANTHROPIC in turn.request.headers else {}
+        deliver(turn, Draft(body={"object": "list", "data": data, **more}))
+
+    def _for_anthropic(self, turn: Turn, name: str) -> dict[str, Any]:
+        """Return what a client of Anthropic's API finds in a model besides."""
+        if _ANTHROPIC not in turn.request.headers:
+            return {}
+        created = strftime("%Y-%m-%dT%H:%M:%SZ", gmtime(self._created))
+        return {"type": "model", "display_name": name, "created_at": created, "lifecycle": "active"}
 
     def listed(self) -> list[dict[str, Any]]:
         settings = self._app.settings
