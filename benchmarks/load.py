@@ -1,4 +1,5 @@
-"""Measure the load client: CPU a token event and events a CPU second beside a reader in C, its truth, and its costs.
+"""Measure the load client: CPU a token event and events a CPU second beside a reader in C and usual clients,
+its truth, and its costs.
 
     python benchmarks/load.py [--rounds 3] [--streams 256]
 
@@ -71,13 +72,22 @@ def reference(reader: Path, server: Server, plan: LoadPlan, each: int) -> tuple[
     return float(seconds), int(events)
 
 
+def usual(kind: str, plan: LoadPlan) -> float:
+    """Return the CPU microseconds an event of a usual client: with 32 streams, one after another costs it the same."""
+    command = [sys.executable, str(Path(__file__).with_name("load_usual.py")), kind, plan.url, "32", "2", str(TOKENS)]
+    events, seconds = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=120).stdout.split()
+    return float(seconds) / int(events) * 1e6
+
+
 def compared(reader: Path, streams: int, each: int, arguments: tuple[str, ...], ramp: float) -> dict[str, float]:
     server = Server(*ROOM, *arguments)
     plan = plan_for(f"http://127.0.0.1:{server.port}", streams, each, ramp)
     _, cpu, events = ours(plan)
     bare, bare_events = reference(reader, server, plan, each)
+    usual_costs = {f"us/event of {kind}": usual(kind, plan) for kind in ("httpx", "openai")}
     server.close()
     return {
+        **usual_costs,
         "us/event": cpu / events * 1e6,
         "us/event of C": bare / bare_events * 1e6,
         "ratio": (cpu / events) / (bare / bare_events),
@@ -193,6 +203,9 @@ def main() -> int:
     bars.at_most("CPU a token event over the reader in C, paced", statistics.median(one["ratio"] for one in paced), 2.5)
     share = statistics.median(1 / one["ratio"] for one in burst)
     bars.at_least("events a CPU second, share of the reader in C, burst", share, 0.09)
+    for kind, most in (("httpx", 0.25), ("openai", 0.15)):
+        share = statistics.median(one["us/event"] / one[f"us/event of {kind}"] for one in paced)
+        bars.at_most(f"CPU a token event over {kind}, paced", share, most)
     arrivals(bars, options.tries)
     if options.tries:
         true_times(bars, options.tries)

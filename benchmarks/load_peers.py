@@ -1,4 +1,4 @@
-"""Measure the load clients of others beside ours: CPU a token event, of paced streams.
+"""Measure the load clients of others beside ours: CPU a token event, paced, in bursts and with one token an answer.
 
     python benchmarks/load_peers.py [NAME ...] [--streams 64]
 
@@ -27,8 +27,25 @@ from typing import NamedTuple
 from bars import Bars
 from simulator import Server
 
-TOKENS = 100
-_PACED = ("--time-to-first-token", "200ms", "--inter-token-latency", "20ms", "--max-num-seqs", "2000")
+_ROOM = ("--max-num-seqs", "2000")
+_PACED = ("--time-to-first-token", "200ms", "--inter-token-latency", "20ms", *_ROOM)
+
+
+class Shape(NamedTuple):
+    """What the answers of a load are like."""
+
+    title: str
+    tokens: int
+    server: tuple[str, ...]
+    times: int = 4
+    """The larger load over the smaller one."""
+
+
+SHAPES = {
+    "paced": Shape("200 ms, then 20 ms each of 100 tokens", 100, _PACED),
+    "burst": Shape("100 tokens without delay", 100, _ROOM, 8),
+    "one": Shape("one token", 1, _ROOM, 16),
+}
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "inferencelibrary-peers"
 _PATIENCE = 900
 _TABLE = Path(__file__).with_suffix(".md")
@@ -40,6 +57,7 @@ class Job(NamedTuple):
     url: str
     streams: int
     requests: int
+    tokens: int
     folder: Path
     """Has the tokenizer `tok`; results may go there."""
 
@@ -50,8 +68,8 @@ class Peer(NamedTuple):
     package: str
     program: str
     arguments: Callable[[Job], list[str]]
-    most: float
-    """Bar: our CPU a token event until the last answer, as a share of its."""
+    most: dict[str, float]
+    """Bars by shape: our CPU a token event until the last answer, as a share of its."""
     python: tuple[int, int] = (3, 11)
 
 
@@ -59,14 +77,14 @@ def _aiperf(job: Job) -> list[str]:
     return [
         *("profile", "--model", "fake-model", "--url", job.url, "--endpoint-type", "chat", "--streaming"),
         *("--concurrency", str(job.streams), "--request-count", str(job.requests), "--tokenizer", "tok"),
-        *("--synthetic-input-tokens-mean", "32", "--output-tokens-mean", str(TOKENS), "--use-server-token-count"),
-        *("--extra-inputs", "ignore_eos:true", "--extra-inputs", f"min_tokens:{TOKENS}", "--ui-type", "none"),
+        *("--synthetic-input-tokens-mean", "32", "--output-tokens-mean", str(job.tokens), "--use-server-token-count"),
+        *("--extra-inputs", "ignore_eos:true", "--extra-inputs", f"min_tokens:{job.tokens}", "--ui-type", "none"),
         *("--artifact-dir", "aiperf"),
     ]
 
 
 def _inference_perf(job: Job) -> list[str]:
-    lengths = {"min": TOKENS, "max": TOKENS, "mean": TOKENS, "std_dev": 0, "total_count": job.requests}
+    lengths = {**dict.fromkeys(("min", "max", "mean"), job.tokens), "std_dev": 0, "total_count": job.requests}
     config = {
         "load": {
             "type": "concurrent", "num_workers": 1,
@@ -87,32 +105,36 @@ def _vllm(job: Job) -> list[str]:
     return [
         *("bench", "serve", "--backend", "openai-chat", "--base-url", job.url, "--endpoint", "/v1/chat/completions"),
         *("--model", "fake-model", "--tokenizer", "tok", "--dataset-name", "random", "--random-input-len", "32"),
-        *("--random-output-len", str(TOKENS), "--num-prompts", str(job.requests), "--ignore-eos"),
+        *("--random-output-len", str(job.tokens), "--num-prompts", str(job.requests), "--ignore-eos"),
         *("--max-concurrency", str(job.streams)),
     ]
 
 
 def _guidellm(job: Job) -> list[str]:
     return [
-        *("benchmark", "--target", job.url, "--model", "fake-model", "--rate-type", "concurrent"),
-        *("--rate", str(job.streams), "--max-requests", str(job.requests), "--processor", "tok"),
-        *("--data", f"prompt_tokens=32,output_tokens={TOKENS}", "--output-path", "guidellm.json"),
+        *("run", "--backend", f"kind=openai_http,target={job.url},model=fake-model"),
+        *("--profile", f"kind=concurrent,streams={job.streams}"),
+        *("--constraint", f"kind=max_requests,count={job.requests}", "--tokenizer", "kind=huggingface_auto,model=tok"),
+        *("--data", f"kind=synthetic_text,prompt_tokens=32,output_tokens={job.tokens}"),
+        *("--output", "kind=json,path=guidellm.json", "--disable-console"),
     ]
 
 
 PEERS = {
-    "AIPerf": Peer("aiperf", "aiperf", _aiperf, 0.15),
-    "inference-perf": Peer("inference-perf", "inference-perf", _inference_perf, 0.33, (3, 12)),
-    "vllm bench serve": Peer("vllm", "vllm", _vllm, 0.6),
-    "GuideLLM": Peer("guidellm", "guidellm", _guidellm, 0.12),
+    "AIPerf": Peer("aiperf", "aiperf", _aiperf, {"paced": 0.15, "burst": 1 / 20}),
+    "inference-perf": Peer(
+        "inference-perf", "inference-perf", _inference_perf, {"paced": 0.33, "burst": 1 / 8}, (3, 12)
+    ),
+    "vllm bench serve": Peer("vllm", "vllm", _vllm, {"paced": 0.6, "burst": 1 / 3.5, "one": 0.1}),
+    "GuideLLM": Peer("guidellm", "guidellm", _guidellm, {"paced": 0.12, "burst": 1 / 30}),
 }
 _OURS = """
 import sys
 from InferenceLibrary.load.plan import LoadPlan, Users
 from InferenceLibrary.load.requests import Kind
 from InferenceLibrary.load.run import run
-url, streams, requests = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-kind = Kind.chat(model="fake-model", max_tokens=100, extra={"ignore_eos": True, "min_tokens": 100})
+url, (streams, requests, tokens) = sys.argv[1], map(int, sys.argv[2:])
+kind = Kind.chat(model="fake-model", max_tokens=tokens, extra={"ignore_eos": True, "min_tokens": tokens})
 result = run(LoadPlan(url, Users(streams), (kind,), requests=requests, judged=0))
 assert result.failures == 0, result.errors
 print("sending:", sum(facts.cpu for facts in result.workers))
@@ -192,19 +214,19 @@ class Cost(NamedTuple):
     """Of them those while requests were sent and answers came, where the client says so."""
 
 
-def cost(command: Callable[[Job], list[str]], streams: int) -> Cost:
-    """Return what a token event costs: the difference of a load and one of four times its size."""
+def cost(command: Callable[[Job], list[str]], streams: int, shape: Shape) -> Cost:
+    """Return what a token event costs: the difference of a load and one of several times its size."""
     spent: list[float] = []
     sending: list[float] = []
     events: list[int] = []
-    server = Server(*_PACED)
+    server = Server(*shape.server)
     try:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             make_tokenizer(folder / "tok")
-            for times in (1, 4):
+            for times in (1, shape.times):
                 before = generated(server)
-                job = Job(f"http://127.0.0.1:{server.port}", streams, streams * times, folder)
+                job = Job(f"http://127.0.0.1:{server.port}", streams, streams * times, shape.tokens, folder)
                 seconds, said = cpu_of(command(job), folder)
                 spent.append(seconds)
                 sending += [
@@ -246,44 +268,52 @@ def release(program: Path, package: str) -> str:
 
 def ours(job: Job) -> list[str]:
     """The command of our own client."""
-    return [sys.executable, "-c", _OURS, job.url, str(job.streams), str(job.requests)]
+    return [sys.executable, "-c", _OURS, job.url, str(job.streams), str(job.requests), str(job.tokens)]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help=f"some of {', '.join(PEERS)}; all by default")
     parser.add_argument("--streams", type=int, default=64)
+    parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
     options = parser.parse_args()
     if unknown := set(options.names) - PEERS.keys():
         parser.error(f"unknown: {', '.join(sorted(unknown))}; expected some of {', '.join(PEERS)}")
     bars = Bars()
-    own = cost(ours, options.streams)
-    rows = [("Run Load, whole", "this checkout", f"{own.whole:.1f}", "1.0")]
-    if own.sending is not None:
-        share = own.sending / own.whole
-        rows.append(("Run Load, until the last answer", "this checkout", f"{own.sending:.1f}", f"{share:.1f}"))
-    for name in options.names or PEERS:
-        peer = PEERS[name]
-        try:
-            program = installed(peer)
-            spent = cost(lambda job, peer=peer, program=program: [str(program), *peer.arguments(job)], options.streams)
-            rows.append((name, release(program, peer.package), f"{spent.whole:.1f}", f"{spent.whole / own.whole:.1f}"))
-            share = (own.sending or own.whole) / spent.whole
-            bars.at_most(f"CPU a token event as a share of {name}", share, peer.most)
-        except Unusable as reason:
-            rows.append((name, "-", f"not measured: {reason}", "-"))
-            bars.not_judged.append(name)
-        print(" | ".join(rows[-1]), flush=True)
+    rows = []
+    for key in options.shapes:
+        shape = SHAPES[key]
+        own = cost(ours, options.streams, shape)
+        sending = own.sending or own.whole
+        rows.append((shape.title, "Run Load, whole", "this checkout", f"{own.whole:.1f}", f"{own.whole / sending:.1f}"))
+        rows.append((shape.title, "Run Load, until the last answer", "this checkout", f"{sending:.1f}", "1.0"))
+        for name in options.names or PEERS:
+            peer = PEERS[name]
+            try:
+                program = installed(peer)
+                spent = cost(
+                    lambda job, peer=peer, program=program: [str(program), *peer.arguments(job)], options.streams, shape
+                ).whole
+                rows.append(
+                    (shape.title, name, release(program, peer.package), f"{spent:.1f}", f"{spent / sending:.1f}")
+                )
+                if key in peer.most:
+                    bars.at_most(f"{key}: CPU a token event as a share of {name}", sending / spent, peer.most[key])
+            except Unusable as reason:
+                rows.append((shape.title, name, "-", f"not measured: {reason}", "-"))
+                bars.not_judged.append(f"{key}: {name}")
+            print(" | ".join(rows[-1]), flush=True)
     lines = [
         "# Load clients beside ours",
         "",
-        f"{datetime.date.today():%d %B %Y}, {platform.system()} on {os.cpu_count()} cores, {options.streams} paced "
-        f"streams of {TOKENS} tokens (200 ms, then 20 ms each). `make bench-load-peers` writes this table.",
+        f"{datetime.date.today():%d %B %Y}, {platform.system()} on {os.cpu_count()} cores, {options.streams} streams. "
+        "`make bench-load-peers` writes this table.",
         "",
-        "All CPU time of a client counts, but for its start; ours reads its answers when the last of them has come.",
+        "All CPU time of a client counts, but for its start; ours reads its answers when the last of them has come. "
+        "The last column is over ours until then, which the bars are held to.",
         "",
-        "| client | release | CPU us a token event | times ours |",
-        "| --- | --- | --- | --- |",
+        "| answers | client | release | CPU us a token | times ours |",
+        "| --- | --- | --- | --- | --- |",
         *(f"| {' | '.join(row)} |" for row in rows),
     ]
     _TABLE.write_text("\n".join(lines) + "\n", encoding="utf-8")
