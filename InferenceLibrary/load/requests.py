@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -138,16 +139,19 @@ class Prompts:
             raise MonitorError(describe(f"The file '{path}' has no prompts", expected="one a line"))
         return Prompts(tuple(found), vary=vary, seed=seed)
 
+    @cached_property
+    def _shared(self) -> list[str]:
+        return random.Random(self.seed).choices(self.words, k=self.shared_prefix)
+
     def text(self, number: int) -> str:
         """Return the prompt of a request: the same for the same number and seed, whoever asks."""
         own = random.Random(self.seed * 1_000_003 + number)
         if self.texts:
             text = self.texts[number % len(self.texts)]
             return f"{' '.join(own.choices(self.words, k=4))}: {text}" if self.vary else text
-        shared = random.Random(self.seed).choices(self.words, k=self.shared_prefix)
         number_of_own = max(1, self.tokens - self.shared_prefix)
         return " ".join(
-            [*shared, *(own if self.vary else random.Random(self.seed)).choices(self.words, k=number_of_own)]
+            [*self._shared, *(own if self.vary else random.Random(self.seed)).choices(self.words, k=number_of_own)]
         )
 
 
