@@ -4,7 +4,7 @@
 
 All of it is processor time of the process of Robot Framework, which other programs of the machine change little. The
 same streamed chats are made with `rules=warn` and with `rules=off`, by turns; a keyword that waits is run with and
-without the thread.
+without the thread. Exit code 1: a bar is missed.
 """
 
 from __future__ import annotations
@@ -15,6 +15,13 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from bars import Bars
+
+SHARE = 0.4
+"""Of the processor time of a judged call that its judging may take."""
+THREAD = 0.002
+"""Of a core that the thread may take."""
 
 SUITE = """
 *** Settings ***
@@ -84,23 +91,28 @@ def of_program(code: str, *arguments: str) -> float:
     return float(done.stdout)
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--calls", type=int, default=400)
     parser.add_argument("--seconds", type=float, default=20.0)
     options = parser.parse_args()
+    bars = Bars()
     print("processor time of a call in a test; the answer has 7 tokens")
     for keyword in ("Chat", "Stream Chat"):
         found = judging(keyword, options.calls)
         more = found["warn"] - found["off"]
-        print(f"  {keyword:<12} judged {found['warn'] * 1e3:.2f} ms, not judged {found['off'] * 1e3:.2f} ms: "
-              f"judging takes {more * 1e3:.2f} ms")  # fmt: skip
+        print(
+            f"  {keyword:<12} judged {found['warn'] * 1e3:.2f} ms, not judged {found['off'] * 1e3:.2f} ms: "
+            f"judging takes {more * 1e3:.2f} ms"
+        )
+        bars.at_most(f"{keyword}: share of judging", more / found["warn"], SHARE)
     on, off = (of_program(WAITING, state, str(options.seconds)) for state in ("on", "off"))
+    of_second = (on - off) / options.seconds
     print("the thread that tells what lasts")
-    print(
-        f"  {(on - off) / options.seconds * 1e6:.0f} µs for each second, {of_program(BEGINNING) * 1e6:.2f} µs a keyword"
-    )
+    print(f"  {of_second * 1e6:.0f} µs for each second, {of_program(BEGINNING) * 1e6:.2f} µs a keyword")
+    bars.at_most("the thread's share of a core", of_second, THREAD)
+    return bars.exit_code()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
