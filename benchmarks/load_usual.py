@@ -82,11 +82,11 @@ async def _run(chat: Chat, streams: int, each: int) -> tuple[int, float]:
     return events, time.process_time() - before
 
 
-def main() -> None:
+def measure() -> None:
     kind, url, (streams, each, tokens) = sys.argv[1], sys.argv[2], map(int, sys.argv[3:])
     chat = {"httpx": by_httpx, "openai": by_openai}[kind](url, tokens, streams)
     print(*asyncio.run(_run(chat, streams, each)))
 
 
 if __name__ == "__main__":
-    main()
+    measure()

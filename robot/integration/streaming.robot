@@ -59,7 +59,6 @@ Usage Comes When It Is Asked For
 
 Usage Does Not Come Unasked
     [Documentation]    A dialect may waive the rule, which decides here.
-    [Tags]    rule:c13
     ${stream} =    Stream Chat    ${SHORT_PROMPT}    max_tokens=16
     Answer Should Keep The Rules    ${stream}    only=C13
 
