@@ -13,9 +13,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import NamedTuple
@@ -23,13 +24,15 @@ from typing import NamedTuple
 import yaml
 from recordings import FOLDER
 
+from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.report.robot_output import find_output, read_output
 from InferenceLibrary.report.run_comparison import keys
 from InferenceLibrary.report.run_results import RunResults
 from InferenceLibrary.servers.profile import SHIPPED
 
 ROOT = Path(__file__).parents[1]
-NOT_OF_A_TARGET = "simulatorORonnx"
+NOT_OF_A_TARGET = "simulatorORonnxORterminal"
+"""Tags of tests that say nothing of a server: it is not asked, or by a person's client alone."""
 CANNOT_BUILD = 77
 """The exit code of scripts/build_llamacpp.py where nothing can be built."""
 
@@ -43,6 +46,66 @@ class Pair(NamedTuple):
     """Arguments of the simulator that stands in for it."""
     lacks: Mapping[str, str]
     """What it does not offer beside what the real one does not, with the reason."""
+    prepared: Callable[[Path], dict[str, str] | None]
+    """Returns the variables of the environment that the real server needs; None where it is not at hand."""
+    model: str = ""
+    """The model that is asked for; that of the profile by default."""
+
+
+def llama_cpp(folder: Path) -> dict[str, str] | None:
+    """Build llama.cpp and make it a model."""
+    from InferenceLibrary.modelfiles.tiny import create_tiny_model
+
+    words = [sys.executable, str(ROOT / "scripts" / "build_llamacpp.py")]
+    built = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False)
+    if built.returncode == CANNOT_BUILD:
+        return None
+    built.check_returncode()
+    binaries = Path(built.stdout.strip().splitlines()[-1])
+    create_tiny_model(folder / "capitals.gguf", kind="capitals", size=100_000_000)
+    return {
+        "LLAMA_SERVER": str(binaries / "llama-server"),
+        "LLAMA_CLI": str(binaries / "llama-cli"),
+        "TEST_MODEL_PATH": str(folder),
+        "TEST_MODEL_FILE": "capitals.gguf",
+    }
+
+
+def ollama(folder: Path) -> dict[str, str] | None:
+    """Give Ollama, where OLLAMA names it, a model."""
+    from servers.test_ollama import MODELFILE
+
+    from InferenceLibrary.modelfiles.tiny import create_tiny_model
+    from InferenceLibrary.processes.ports import free_port
+
+    program = os.environ.get("OLLAMA")
+    if not program:
+        return None
+    create_tiny_model(folder / "tools.gguf", "tools", size=20_000_000)
+    (folder / "Modelfile").write_text(f"FROM {folder / 'tools.gguf'}{MODELFILE}", encoding="utf-8")
+    variables = {
+        "OLLAMA": program, "HOME": str(folder), "OLLAMA_MODELS": str(folder / "models"), "OLLAMA_NUM_PARALLEL": "1",
+        "OLLAMA_CONTEXT_LENGTH": "1024", "OLLAMA_HOST": f"127.0.0.1:{free_port()}",
+    }  # fmt: skip
+    serving = subprocess.Popen([program, "serve"], env={**os.environ, **variables}, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: _listens(variables["OLLAMA_HOST"]), 60)
+        words = [program, "create", "tiny", "-f", str(folder / "Modelfile")]
+        subprocess.run(words, env={**os.environ, **variables}, check=True, capture_output=True)
+    finally:
+        serving.terminate()
+        serving.wait(20)
+    del variables["OLLAMA_HOST"]
+    return variables
+
+
+def _listens(address: str) -> bool:
+    host, _, port = address.partition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 PAIRS = {
@@ -50,6 +113,10 @@ PAIRS = {
         "llama.cpp",
         ("--as", "llama.cpp@b0", "--scenario", "capitals", "--inter-token-latency", "4ms"),
         {"gguf models": "the stand-in reads no model file"},
+        llama_cpp,
+    ),
+    "ollama": Pair(
+        "ollama", ("--as", "ollama", "--max-model-len", "1024", "--inter-token-latency", "4ms"), {}, ollama, "tiny"
     ),
 }
 
@@ -62,7 +129,8 @@ def stand_in_profile(pair: Pair, folder: Path) -> Path:
     profile = yaml.safe_load((SHIPPED / f"{pair.profile}.yaml").read_text(encoding="utf-8"))
     words = [sys.executable, "-m", "InferenceLibrary.simulator", *pair.stand_in]
     start = profile["start"]
-    start["command"] = [*words, *start["command"][1:]]
+    there = [word for word in start["command"][1:] if word != "serve"]
+    start["command"] = [*words, *(there or ["--host", "{host}", "--port", "{port}", "--model", "{model}"])]
     del start["options"]["program"]
     profile["lacks"] = {**profile.get("lacks", {}), **pair.lacks}
     for section in ("program", "terminal"):
@@ -72,12 +140,18 @@ def stand_in_profile(pair: Pair, folder: Path) -> Path:
     return path
 
 
-def run(target: str, folder: Path, environment: Mapping[str, str]) -> RunResults:
+def run(target: str, model: str, folder: Path, environment: Mapping[str, str]) -> RunResults:
     """Run the suites against a target; return what they say."""
     command = [sys.executable, "-m", "robot", "--name", "Suites", "--variable", f"TARGET:{target}"]
+    command += ["--variable", f"MODEL:{model}"] if model else []
     command += ["--exclude", NOT_OF_A_TARGET, "--outputdir", str(folder), "--console", "dotted"]
     command += [str(ROOT / "robot" / "integration")]
     subprocess.run(command, check=False, env={**os.environ, **environment})
+    return read(folder)
+
+
+def read(folder: Path) -> RunResults:
+    """Return what a run says."""
     return read_output(find_output(folder))
 
 
@@ -107,25 +181,6 @@ def reasons_of(name: str) -> dict[str, str]:
     return dict(line.split("\t", 1) for line in lines)
 
 
-def prepared(folder: Path) -> dict[str, str] | None:
-    """Return the variables that the real llama.cpp needs; None where it cannot be built."""
-    from InferenceLibrary.modelfiles.tiny import create_tiny_model
-
-    words = [sys.executable, str(ROOT / "scripts" / "build_llamacpp.py")]
-    built = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False)
-    if built.returncode == CANNOT_BUILD:
-        return None
-    built.check_returncode()
-    binaries = Path(built.stdout.strip().splitlines()[-1])
-    create_tiny_model(folder / "capitals.gguf", kind="capitals", size=100_000_000)
-    return {
-        "LLAMA_SERVER": str(binaries / "llama-server"),
-        "LLAMA_CLI": str(binaries / "llama-cli"),
-        "TEST_MODEL_PATH": str(folder),
-        "TEST_MODEL_FILE": "capitals.gguf",
-    }
-
-
 def main(arguments: Sequence[str]) -> int:
     """Run the suites on both sides and compare them; return the exit code."""
     parser = argparse.ArgumentParser(prog="dialect_suites", description=(__doc__ or "").splitlines()[0])
@@ -140,16 +195,15 @@ def main(arguments: Sequence[str]) -> int:
     for name in given.names or PAIRS:
         folder = given.output.absolute() / name
         folder.mkdir(parents=True, exist_ok=True)
-        variables = prepared(folder)
+        pair = PAIRS[name]
+        variables = pair.prepared(folder)
         if variables is None:
-            print(f"SKIPPED: the real {name} cannot be built here", file=sys.stderr)
+            print(f"SKIPPED: the real {name} is not at hand", file=sys.stderr)
             continue
-        stand_in = run(str(stand_in_profile(PAIRS[name], folder)), folder / "stand-in", variables)
-        real = (
-            read_output(find_output(given.real)) if given.real else run(PAIRS[name].profile, folder / "real", variables)
-        )
-        found = differences(stand_in, real, reasons_of(name))
-        print(f"{name}: {len(stand_in.tests)} tests on the stand-in and the real server, {len(found)} problems")
+        here = run(str(stand_in_profile(pair, folder)), pair.model, folder / "stand-in", variables)
+        real = run(pair.profile, pair.model, folder / "real", variables) if given.real is None else read(given.real)
+        found = differences(here, real, reasons_of(name))
+        print(f"{name}: {len(here.tests)} tests on the stand-in and the real server, {len(found)} problems")
         print("".join(f"    {line}\n" for line in found), end="")
         failed += bool(found)
     return 1 if failed else 0

@@ -170,6 +170,12 @@ _ALL = (
         assumed=True,
     ),
     Capability("old clients", _F, "A client of HTTP/1.0 gets no chunks, which it does not know.", assumed=True),
+    Capability(
+        "model states end",
+        _F,
+        "A model that was unloaded comes back by each of its names, and no state of it lasts for good.",
+        assumed=True,
+    ),
     Capability("all scripts", _F, "No character of any script is lost on the way.", assumed=True),
     Capability("left answers end", _F, "A whole answer ends when its client has gone.", assumed=True),
     Capability("steady gaps", _F, "Gaps between tokens are as long as they are configured.", assumed=True),

@@ -34,8 +34,54 @@ What Is Not A Model Cannot Be Unloaded
     Unload Should Tell    default    not_found
     Status Should Be    loaded
 
+A Model Comes Back By Each Of Its Names
+    [Setup]    Start A Real Server Of Mistral
+    Default Model Should Come Back
+    [Teardown]    NONE
+
+A Lost Name Is Found Out
+    [Tags]    simulator
+    Skip Unless Target Is A Simulator
+    Run Keyword And Expect Error    *got 500*poisoned*    Default Model Should Come Back
+
+A Reloading Comes To Its End
+    [Setup]    Start A Real Server Of Mistral
+    Reloading Should End
+    [Teardown]    NONE
+
+A Reloading For Ever Is Found Out
+    [Tags]    simulator
+    Skip Unless Target Is A Simulator
+    Run Keyword And Expect Error    *got 500*is being reloaded*    Reloading Should End
+
+Each Route Answers While No Model Is Loaded
+    [Setup]    Start A Real Server Of Mistral
+    Routes Should Answer
+    [Teardown]    NONE
+
+A Route That Says Nothing Is Found Out
+    [Tags]    simulator
+    Skip Unless Target Is A Simulator
+    Run Keyword And Expect Error    *closed without an answer*    Routes Should Answer
+
 
 *** Keywords ***
+Default Model Should Come Back
+    [Documentation]    Its other name is asked for once it was unloaded.
+    Unload Should Tell    ${NAME}    unloaded
+    Chat    ${SHORT_PROMPT}    model=default    max_tokens=16
+
+Reloading Should End
+    [Documentation]    What is loaded is loaded again, then unloaded; a chat brings it back.
+    Load Served Model    ${NAME}
+    Unload Should Tell    ${NAME}    unloaded
+    Chat    ${SHORT_PROMPT}    model=${NAME}    max_tokens=16
+
+Routes Should Answer
+    [Documentation]    With whatever status, for there is nothing to tell of.
+    Unload Should Tell    ${NAME}    unloaded
+    Send Request    GET    /calibration/status    expected_status=any
+
 Use Target And A Model
     [Documentation]    The target, and one model for all servers of this suite; skips it for other servers.
     ${target} =    Use Target
@@ -58,6 +104,14 @@ Start A Server Of Mistral
     END
     ${models} =    List Models
     VAR    ${NAME}    ${models}[-1]    scope=SUITE
+
+Start A Real Server Of Mistral
+    [Documentation]    The stand-in is one whose states do not end.
+    ${target} =    Get Server
+    Skip If    $target.process is None or $target.profile.model_routes.unload != '/v1/models/unload'
+    ...    The target is not a server of mistral.rs, and its stand-in loses the states of its models, as it does.
+    Skip Unless Server Supports    model states end
+    Start A Server Of Mistral
 
 Unload Should Tell
     [Documentation]    What the answer to an unloading says.
