@@ -272,5 +272,6 @@ Old Client Should Get No Chunks
         VAR    &{sent}    Authorization=Bearer ${server.client.api_key}    &{headers}
     END
     ${head}    ${start} =    Ask By HTTP 1.0    ${server.base_url}/v1/chat/completions    ${body}    ${sent}
-    Should Not Contain    ${head}    transfer-encoding
+    # A gateway may tell the headers of its backend under names of its own, such as `llm_provider-transfer-encoding`.
+    Should Not Match Regexp    ${head}    (?m)^transfer-encoding
     Should Match Regexp    ${start}    ^(data|event|:)
