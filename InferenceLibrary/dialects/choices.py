@@ -318,6 +318,8 @@ class OpenChoices(Part, frozen=True):
     """Headers of every answer; templates."""
     ok_headers: dict[str, str] = {}
     """Headers of answers below 400 that a route of its own gives; templates."""
+    page_headers: dict[str, str] = {}
+    """Those of answers to pages of other sites, which name their origin; a preflight has its own."""
     known_headers: dict[str, str] = {}
     """Headers of every answer on a path that is there, but to OPTIONS; templates."""
     json_type: str = "application/json"

@@ -10,7 +10,7 @@ from InferenceLibrary.dialects.templates import joined
 _OF_THE_FRONT = frozenset({
     "flags", "native", "headers", "ok_headers", "head_headers", "routes", "prefix_flag", "head", "redirects", "options",
     "preflight", "origin", "request_id", "key", "body", "metrics", "metrics_headers", "metrics_type", "variants",
-    "any_model",
+    "any_model", "page_headers",
 })  # fmt: skip
 
 

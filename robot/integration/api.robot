@@ -59,6 +59,27 @@ An Offer Of Another Protocol Is No Reason To Refuse
     # A dialect may waive the rule, which decides here.
     Log    ${reply.status}
 
+A Page That May Ask May Read The Answers
+    [Documentation]    Before a page of another site sends a request, its browser asks by OPTIONS. What that allows
+    ...    holds for the answer, whole or streamed; some servers forget it there, and the page never sees what was said.
+    VAR    ${page}    https://page.example
+    VAR    &{question}
+    ...    Origin=${page}
+    ...    Access-Control-Request-Method=POST
+    ...    Access-Control-Request-Headers=authorization,content-type
+    ${asked} =    Send Request    OPTIONS    /v1/chat/completions    headers=${question}    expected_status=any
+    Skip If
+    ...    $asked.status >= 300 or 'access-control-allow-origin' not in $asked.headers
+    ...    The server lets no page of another site call it: OPTIONS was answered ${asked.status}.
+    ${reply} =    Chat    ${CAPITAL_OF_FRANCE}    max_tokens=32    temperature=0    headers={"Origin": "${page}"}
+    Page Should Be Let Read    ${reply}    ${page}
+    ${stream} =    Stream Chat
+    ...    ${CAPITAL_OF_FRANCE}
+    ...    max_tokens=32
+    ...    temperature=0
+    ...    headers={"Origin": "${page}"}
+    Page Should Be Let Read    ${stream}    ${page}
+
 A Model Is Told By Its Id
     [Tags]    rule:m4
     Skip Unless Server Supports    model details
@@ -255,6 +276,14 @@ Prepare
     VAR    ${HEALTH_PATH}    ${server.profile.ready.health.path}    scope=SUITE
     VAR    ${KEY_IS_NEEDED}    ${{bool($server.client.api_key)}}    scope=SUITE
     Create Session    target    ${server.base_url}    timeout=10
+
+Page Should Be Let Read
+    [Documentation]    A browser gives a page an answer with its origin in this header, or with a star.
+    [Arguments]    ${answer}    ${page}
+    VAR    ${told}    ${answer.headers.get('access-control-allow-origin', 'no header')}
+    Should Be True
+    ...    $told in ('*', $page)
+    ...    Access-Control-Allow-Origin: expected ${page} or *, as OPTIONS promised, got ${told}: ${answer}.
 
 Completion Should Go On
     [Documentation]    What comes after the last word of the prompt does not run into it.

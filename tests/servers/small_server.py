@@ -107,14 +107,18 @@ class SmallServer:
             def stream(self, events: str) -> None:
                 """Each event when it is made: a token takes its time."""
                 self.send_header("content-type", "text/event-stream; charset=utf-8")
-                self.send_header("transfer-encoding", "chunked")
+                # Clients of HTTP/1.0 know no chunks; to them the end of the connection is that of the answer.
+                chunked = self.request_version != "HTTP/1.0"
+                if chunked:
+                    self.send_header("transfer-encoding", "chunked")
                 self.end_headers()
                 try:
                     for event in events.split("\n\n")[:-1]:
                         body = f"{event}\n\n".encode()
-                        self.wfile.write(b"%x\r\n%s\r\n" % (len(body), body))
+                        self.wfile.write(b"%x\r\n%s\r\n" % (len(body), body) if chunked else body)
                         time.sleep(0.003)
-                    self.wfile.write(b"0\r\n\r\n")
+                    if chunked:
+                        self.wfile.write(b"0\r\n\r\n")
                 except ConnectionError:
                     # A client may give a stream up.
                     self.close_connection = True

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
+from inner_suites import run_inner
+from likeness import served
 from recordings import recording, recordings
 
 ORIGIN = {"Origin": "https://page.example"}
@@ -97,3 +100,32 @@ def test_each_stand_in_is_compared_with_what_its_server_answers_to_options(name)
     records = list(recording(name))
     largest, _ = Counter(one.group for one in records).most_common(1)[0]
     assert [one for one in records if one.group == largest and one.request["method"] == "OPTIONS"]
+
+
+FORGETFUL = """
+name: forgetful
+title: Forgetful
+version: '1'
+choices:
+  preflight: {headers: {access-control-allow-origin: '*'}}
+  routes:
+    GET /health: {body: OK}
+    GET /v1/models: {body: {object: list, data: [{id: tiny, object: model, created: 1, owned_by: me}]}}
+    POST /v1/chat/completions: {does: chat}
+  answers:
+    chat:
+      answer: {id: $id, object: chat.completion, created: $created, model: $model, choices: $choices, usage: $usage}
+      choice: {index: $index, message: {role: assistant, content: $content}, finish_reason: $finish}
+"""
+
+
+def test_a_server_that_forgets_what_it_allowed_is_seen(tmp_path):
+    path = tmp_path / "forgetful.yaml"
+    path.write_text(FORGETFUL)
+    suite = Path(__file__).parents[2] / "robot" / "integration" / "api.robot"
+    name = "A Page That May Ask May Read The Answers"
+    with served(("--as", str(path), "--model", "tiny"), {}) as port:
+        given = ("--variable", f"TARGET:http://127.0.0.1:{port}", "--test", name)
+        done = run_inner(suite, tmp_path / "out", *given).tests[name]
+    told = "Access-Control-Allow-Origin: expected https://page.example or *, as OPTIONS promised, got no header: "
+    assert (done.status, done.message[: len(told)]) == ("FAIL", told)

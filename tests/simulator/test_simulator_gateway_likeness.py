@@ -42,6 +42,7 @@ choices:
   labels_errors: true
   head: true
   known_headers: {x-known: 'yes'}
+  page_headers: {x-page: '${origin}'}
   options: {otherwise: no route, headers: {allow: POST}}
   routes:
     GET /health: {body: OK}
@@ -69,10 +70,10 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         yield found
 
 
-def ask(port: int, method: str, path: str, body: Any = None) -> tuple[int, dict[str, str], str]:
+def ask(port: int, method: str, path: str, body: Any = None, **more: str) -> tuple[int, dict[str, str], str]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     sent = None if body is None else json.dumps(body)
-    connection.request(method, path, sent, {"Content-Type": "application/json"})
+    connection.request(method, path, sent, {"Content-Type": "application/json", **more})
     answer = connection.getresponse()
     headers = {name.lower(): value for name, value in answer.getheaders()}
     text = answer.read().decode()
@@ -121,3 +122,10 @@ def test_only_paths_that_are_there_have_headers(port: int) -> None:
     assert (status, headers["allow"], headers["x-known"]) == (405, "GET,HEAD", "yes")
     assert ask(port, "OPTIONS", "/health")[0] == 200
     assert ask(port, "OPTIONS", "/nope")[0] == 404
+
+
+@pytest.mark.parametrize("path", ["/health", "/nope"])
+def test_pages_of_other_sites_have_headers_of_their_own(port: int, path: str) -> None:
+    assert ask(port, "GET", path, Origin="http://x.test")[1]["x-page"] == "http://x.test"
+    assert "x-page" not in ask(port, "GET", path)[1]
+    assert "x-page" not in ask(port, "OPTIONS", path, Origin="http://x.test")[1]

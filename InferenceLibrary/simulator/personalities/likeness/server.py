@@ -128,6 +128,8 @@ class LikenessBase(OpenAI):
             methods = self.find(turn.request.path)
             if methods is not None and not any(route.bare for route in methods.values()):
                 more = {**more, **self.choices.known_headers}
+        if self.choices.page_headers and "origin" in turn.request.headers and turn.request.method != "OPTIONS":
+            more = {**more, **self.choices.page_headers}
         return self.filled_headers({**self.choices.headers, **more}, turn)
 
     def filled_headers(self, headers: Mapping[str, str], turn: Turn) -> tuple[tuple[str, str], ...]:
