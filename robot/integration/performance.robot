@@ -32,6 +32,9 @@ A Long Prompt Is Answered Three Times
     ...    max_tokens=32
     ...    extra=${ALL_TOKENS}
     Log Measurement Chart    memory_limit=${MAXIMUM_MEMORY}
+    # Answers so short may arrive in two bursts because this side woke up late.
+    Skip If    any(one.rate.value is None and one.elapsed < 0.25 for one in $measurement.generations)
+    ...    Too fast for the times of single tokens to be told on this machine: ${measurement}.
     Measured Tokens Per Second Should Be At Least    ${MINIMUM_TOKENS_PER_SECOND}
     Measured Tokens Per Second Should Be At Least    ${EXPECTED_TOKENS_PER_SECOND}    percentile=mean    below=warn
     Measured Time To First Token Should Be At Most    ${MAXIMUM_TIME_TO_FIRST_TOKEN}    percentile=max
