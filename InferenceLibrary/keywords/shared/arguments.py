@@ -156,7 +156,17 @@ def command_of(
     if started is not None and started.asked is not None:
         given = {name: value for name, value in started.asked.options.items() if name in known} | given
     placeholders = placeholders_of(context, profile)
-    return tuple(build_command(part.command, known, given, source=profile.name, placeholders=placeholders))
+    alternatives = profile.start.alternatives if profile.start else ()
+    return tuple(
+        build_command(
+            part.command,
+            known,
+            given,
+            source=profile.name,
+            placeholders=placeholders,
+            alternatives=alternatives,
+        )
+    )
 
 
 def placeholders_of(context: Context, profile: Profile) -> dict[str, str]:
