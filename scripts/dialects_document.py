@@ -41,8 +41,9 @@ form of an answer that shows it, but for the faults that the dialect names as qu
 deviation is narrowed by `kind`, `apis` and `when` (`streamed`, `several_choices`, `statuses`, `path`, `model`,
 `asks_for`, `answer`), and by `got`, a pattern of what failures say that they got.
 
-`make prove-suites` runs the suites against the stand-in and the real llama.cpp, started from one profile: every test
-ends alike on both, but for those that `tests/data/recorded/llama.cpp.suites` names, each with its reason.
+`make prove-suites` runs the suites against the stand-ins and the real servers of llama.cpp and, where `OLLAMA` names
+it, of Ollama, each pair started from one profile: every test ends alike on both, but for those that
+`tests/data/recorded/NAME.suites` names, each with its reason.
 
 A file of one's own has the same form, and may extend one of these:
 
