@@ -141,8 +141,8 @@ def _summarise() -> None:
         records.append(
             Record(
                 number, "chat", number * 0.01, number * 0.01, number * 0.01 + first + 0.2, status=200,
-                first_token=first, first_text=first, second_token=0.01, last_token=first + 0.15, rate=100 + number % 97 / 10,
-                micros=micros, output_tokens=16, token_a_chunk=True, token_source="usage",
+                first_token=first, first_text=first, second_token=0.01, last_token=first + 0.15,
+                rate=100 + number % 97 / 10, micros=micros, output_tokens=16, token_a_chunk=True, token_source="usage",
                 answer_id=f"chatcmpl-{number}", broken=[], prompt_tokens=32,
             )
         )  # fmt: skip
