@@ -45,7 +45,7 @@ def test_what_a_tree_uses_beside_memory(reader: type[ProcTree] | type[PsutilTree
     monitor.start()
     assert process.stdout is not None
     process.stdout.readline()
-    record = monitor.snapshot()
+    record = monitor.stop()
     assert record.used("threads") >= 4
     assert record.used("handles") >= 20
     last = record.samples[-1].usage
@@ -59,7 +59,6 @@ def test_what_a_tree_uses_beside_memory(reader: type[ProcTree] | type[PsutilTree
     assert rows[0]["time"] >= 0
     assert rows[-1]["threads"] == last.threads
     assert rows[-1]["rss"] == record.samples[-1].rss
-    monitor.close()
     process.communicate(timeout=10)
 
 
