@@ -31,6 +31,8 @@ SEVERAL = "several calls"
 """The form of what is seen in more than one call."""
 _LASTING = "stuck-after-error"
 """Outlives its request: it would strike the calls of the next fault."""
+_BY_TIMES = "F11"
+"""The rule that needs an answer that takes its time; what breaks it is played to the slow server too."""
 _LIMIT = 2.0
 """Seconds of a call: some faults never end."""
 
@@ -60,9 +62,10 @@ def played_faults(*, sample: bool) -> list[str]:
 
 def notices(faults: Iterable[str]) -> Iterator[Noticed]:
     """Play faults on the reference; yield by form what shows them, where nothing but a rule does."""
-    calls = [one for one in CALLS if one.server in {SERVER, "keyed"}]
+    servers = (SERVER, "keyed", "slow")
+    calls = [one for one in CALLS if one.server in servers]
     with ExitStack() as stack:
-        ports = {name: stack.enter_context(served(SERVERS[name], {})) for name in (SERVER, "keyed")}
+        ports = {name: stack.enter_context(served(SERVERS[name], {})) for name in servers}
         clean = {one.name: exchange_of(ports[one.server], one, limit=_LIMIT) for one in calls}
         usual = {one.name: set(judge(clean[one.name], KNOWN[one.server]).broken) for one in calls}
         together = [clean[one.name] for one in calls if one.server == SERVER]
@@ -74,6 +77,8 @@ def notices(faults: Iterable[str]) -> Iterator[Noticed]:
             answers: list[Exchange] = []
             for one in calls:
                 if one.form not in forms or not _can_be_asked(fault, one.path):
+                    continue
+                if one.server == "slow" and _BY_TIMES not in KINDS[fault].breaks:
                     continue
                 got = exchange_of(ports[one.server], one, fault, limit=_LIMIT)
                 answers += [got] if one.server == SERVER else []

@@ -62,6 +62,11 @@ def test_no_waiver_hides_a_call_that_fails(seen: list[Noticed]) -> None:
     assert not any("close-before-status" in line for line in told(seen, *everything))
 
 
+def test_what_one_call_alone_shows_is_played() -> None:
+    faults = ["buffered", "accepts-any-content-type"]
+    assert {one.fault for one in notices(faults)} == set(faults)
+
+
 def test_the_faults_of_a_week_are_all_faults(monkeypatch: pytest.MonkeyPatch) -> None:
     import dialect_faults
 

@@ -157,7 +157,7 @@ def _ask(simulator, **more):
 
 def test_messages(simulator):
     body = _ask(simulator).json
-    assert body["content"] == [{"type": "text", "text": "one two three"}]
+    assert body["content"] == [{"type": "text", "text": "one two three", "citations": None}]
     assert body["stop_reason"] == "end_turn"
     assert (body["usage"]["input_tokens"], body["usage"]["output_tokens"]) == (3, 3)
     assert _ask(simulator, max_tokens=2).json["stop_reason"] == "max_tokens"

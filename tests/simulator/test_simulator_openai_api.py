@@ -427,8 +427,6 @@ def test_scenario_by_name(start_simulator):
     simulator = start_simulator("--scenario", "capitals")
     body = simulator.chat("What is the capital of France?").json
     assert body["choices"][0]["message"]["content"] == "The capital of France is Paris."
-    assert (
-        simulator.complete("The capital of France is").json["choices"][0]["text"] == "The capital of France is Paris."
-    )
+    assert simulator.complete("The capital of France is").json["choices"][0]["text"] == " Paris."
     data = simulator.chat("Capital of France?", stream=True).data
     assert len(data) == 1 + 7 + 2
