@@ -75,10 +75,10 @@ test-performance: $(STAMP) ## the suites that measure, into results/performance;
 test-gpu: ## prove on an NVIDIA GPU what is faked elsewhere; figures into results/gpu and docs/gpu.md
 	@if [ -x $(BIN)/python ]; then $(BIN)/python scripts/test_gpu.py; else $(PYTHON) scripts/test_gpu.py; fi
 
-test-parallel: $(STAMP) ## the same suites by pabot in two processes, into results/parallel
+test-parallel: $(STAMP) ## the same suites by pabot in two processes, into results/parallel (PABOT_OPTIONS="--shard 1/2": a half)
 	@rm -rf $(RESULTS)/parallel
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pabot --processes 2 --pabotlibport 0 $(ARTIFACTS) --outputdir $(RESULTS)/parallel --xunit xunit.xml \
-		$(ROBOT_OPTIONS) robot/integration
+		$(PABOT_OPTIONS) $(ROBOT_OPTIONS) robot/integration
 
 test-real: $(STAMP) ## build llama.cpp's server once, then run the suites and the tests that need it
 	PATH="$(CURDIR)/$(BIN):$$PATH" RESULTS=$(RESULTS) scripts/test_real.sh
