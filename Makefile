@@ -90,10 +90,10 @@ test-clients: $(STAMP) ## install the clients of others into the cache once, the
 	$(BIN)/python -m pytest -m clients tests/clients --junitxml $(RESULTS)/pytest-clients/junit.xml $(PYTEST_OPTIONS)
 
 test-ollama: $(STAMP) ## build Ollama once (minutes; needs Go), then check it and run the suites on it
-	PATH="$(CURDIR)/$(BIN):$$PATH" RESULTS=$(RESULTS) scripts/test_ollama.sh
+	PATH="$(CURDIR)/$(BIN):$$PATH" RESULTS=$(RESULTS) scripts/test_server.sh ollama
 
 test-mistralrs: $(STAMP) ## build mistral.rs's server once (25 minutes; needs Rust), then check it and run the suites on it
-	PATH="$(CURDIR)/$(BIN):$$PATH" RESULTS=$(RESULTS) scripts/test_mistralrs.sh
+	PATH="$(CURDIR)/$(BIN):$$PATH" RESULTS=$(RESULTS) scripts/test_server.sh mistralrs
 
 # Which tests both sides run: the smoke tests, unless HYBRID names others (`HYBRID=robot/integration`).
 HYBRID   ?= --include smoke robot/integration

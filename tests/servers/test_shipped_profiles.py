@@ -42,7 +42,7 @@ LINES = {
     "transformers": "transformers serve --host 127.0.0.1 --port 8123",
     "llama-cpp-python": "python3 -m llama_cpp.server --host 127.0.0.1 --port 8123 --model_alias tiny --model {file} "
     "--n_ctx 4096 --n_threads 1",
-    "mistralrs": "mistralrs serve --host 127.0.0.1 --port 8123 --no-ui -m org/model",
+    "mistralrs": "mistralrs serve --host 127.0.0.1 --port 8123 -m org/model",
     "mistralrs-server": "mistralrs-server --serve-ip 127.0.0.1 --port 8123 gguf -m {folder} -f m.gguf",
     "worker-orcd": "worker-orcd --worker-id worker-under-test --port 8123 --callback-url "
     "http://localhost:9999/callback --model {file} --gpu-device 0",

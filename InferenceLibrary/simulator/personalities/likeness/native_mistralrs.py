@@ -10,6 +10,7 @@ from InferenceLibrary.simulator.personalities.likeness.mistralrs_access_log impo
 from InferenceLibrary.simulator.personalities.likeness.mistralrs_metrics import Metrics
 from InferenceLibrary.simulator.personalities.likeness.reading import place_in
 from InferenceLibrary.simulator.personalities.likeness.refusals import Refusal, in_serde
+from InferenceLibrary.simulator.personalities.mistralrs_commands import NEW_PROGRAM
 
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.turn import Handler, Turn
@@ -178,7 +179,8 @@ class _Native:
         paths: dict[str, Any] = {
             path: {method.lower(): {} for method in one} for path, one in self._server.table.items()
         }
-        self._tell(turn, {"openapi": "3.1.0", "info": {"title": "Mistral.rs"}, "paths": paths})
+        info = {"title": "Mistral.rs", "version": NEW_PROGRAM.version}
+        self._tell(turn, {"openapi": "3.1.0", "info": info, "paths": paths})
 
 
 def words(server: Likeness) -> dict[str, Handler]:
