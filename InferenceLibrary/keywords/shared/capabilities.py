@@ -83,7 +83,9 @@ def show_capabilities(context: Context, suite: Any) -> None:
         suite = suite.parent
     from InferenceLibrary.report.run_facts import CAPABILITIES
 
-    suite.metadata[CAPABILITIES] = capabilities_table(context)
+    table = capabilities_table(context)
+    if table:
+        suite.metadata[CAPABILITIES] = table
 
 
 def capabilities_table(context: Context) -> str:
