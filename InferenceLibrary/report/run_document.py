@@ -223,7 +223,9 @@ def _rules(results: RunResults) -> list[Section]:
         found = row(one.rule, level, Cell(one.state, tone), sentence, str(len(names) or ""), shown)
         rows[one.state].append(found)
     counts = ", ".join(f"{len(some)} {state}" for state, some in rows.items())
-    text = [f"{calls} calls were judged; rules: {counts}."]
+    # Of a measurement each generation is a call, which the rules are not asked of.
+    made = "1 call was made" if calls == 1 else f"{calls} calls were made"
+    text = [f"{made}; rules: {counts}." if results.rules else f"{made}; the run tells of none that was judged."]
     if rows["broken"]:
         text.append("A test that breaks a rule on purpose is listed, too.")
     head = ("rule", "level", "state", "what must hold", "tests", "where")

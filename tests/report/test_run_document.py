@@ -70,7 +70,7 @@ def test_every_section_is_there_and_foreign_text_is_told_not_obeyed(results: Pat
     ]
     by_title = {section.title: section for section in made.sections}
     rules, kept = by_title["Rules of the wire"], by_title["Rules that hold in every call"]
-    assert rules.text[0] == "2 calls were judged; rules: 1 broken, 1 waived, 1 kept."
+    assert rules.text[0] == "2 calls were made; rules: 1 broken, 1 waived, 1 kept."
     assert rules.table is not None
     assert [(one[0].text, one[2].text, one[5].text) for one in rules.table.rows] == [
         ("F8", "broken", "Chat.Good"),
@@ -96,6 +96,13 @@ def test_every_section_is_there_and_foreign_text_is_told_not_obeyed(results: Pat
     assert re.search(r"[^\\]<script", text) is None
     assert "| Chat | 1 | 1 | 1 |" in text.replace("✅ ", "").replace("❌ ", "").replace("➖ ", "")
     assert lines(made)[-1] == "Run of Root: failed: 1 passed, 1 failed, 1 skipped"
+
+
+@pytest.mark.parametrize(("calls", "told"), [("1", "1 call was made"), ("3", "3 calls were made")])
+def test_calls_that_no_rule_was_asked_of_do_not_count_as_judged(tmp_path: Path, calls: str, told: str) -> None:
+    output = write(tmp_path, run_xml(one_test("T", meta={"Calls": calls})))
+    by_title = {section.title: section for section in run_document(read_output(output)).sections}
+    assert by_title["Rules of the wire"].text == (f"{told}; the run tells of none that was judged.",)
 
 
 def test_a_picture_outside_the_output_folder_is_not_taken(results: Path, tmp_path: Path) -> None:
