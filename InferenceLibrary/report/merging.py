@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import unescape
 from pathlib import Path
 from urllib.parse import unquote
@@ -45,7 +45,7 @@ def merge_runs(places: Sequence[Path], folder: Path) -> int:
     folder = folder.resolve()
     with tempfile.TemporaryDirectory(prefix="rfinference-merge-") as scratch:
         moved = [_moved(output, folder, Path(scratch) / f"{at}.xml") for at, output in enumerate(outputs)]
-        return _rebot(moved, folder)
+        return _rebot(dict(zip(moved, outputs, strict=True)), folder)
 
 
 def _moved(output: Path, folder: Path, copy: Path) -> Path:
@@ -87,12 +87,15 @@ def _free(folder: Path, name: str) -> str:
     return next(one for one in names if not (folder / one).exists())
 
 
-def _rebot(outputs: Sequence[Path], folder: Path) -> int:
+def _rebot(outputs: Mapping[Path, Path], folder: Path) -> int:
+    """Join these files; in a message each is told by the name of the run that it is a copy of."""
     command = [sys.executable, "-m", "robot.rebot", "--merge", "--outputdir", str(folder), "--output", "output.xml"]
     done = subprocess.run([*command, *map(str, outputs)], capture_output=True, check=False)
     if done.returncode > _MOST_FAILED:
         lines = (done.stderr + done.stdout).decode("utf-8", "replace").splitlines()
         got = next((line for line in lines if "ERROR" in line), f"exit code {done.returncode} of rebot")
+        for copy, output in outputs.items():
+            got = got.replace(str(copy), str(output))
         raise InferenceError(
             describe("The runs cannot be joined", expected="a run and reruns of its tests", got=got.strip())
         )

@@ -99,6 +99,9 @@ def test_what_cannot_be_joined_is_told_in_one_line(tmp_path: Path, capsys: pytes
     assert "holds no results: expected a folder with the output.xml" in capsys.readouterr().err
     assert main(["merge", str(tmp_path / "a"), str(tmp_path / "b"), *output]) == 1
     assert "The runs cannot be joined: expected a run and reruns of its tests" in capsys.readouterr().err
+    cut = write(tmp_path / "cut", run_xml(one_test("T"))[:-40])
+    assert main(["merge", str(tmp_path / "a"), str(cut), *output]) == 1
+    assert f"'{cut.resolve()}'" in capsys.readouterr().err, "a copy is named in place of the file that was given"
     with pytest.raises(SystemExit):
         main(["merge", str(tmp_path / "a"), *output])
 
