@@ -43,4 +43,6 @@ def _table(table: Table) -> str:
 
 
 def _inside(cell: Cell) -> str:
-    return _MARKS[cell.tone] + escaped(cell.text) + (f": {escaped(cell.why)}" if cell.why and cell.text else "")
+    # A text that ends as a sentence needs no colon before its reason.
+    joint = " " if cell.text.endswith((".", "!", "?")) else ": "
+    return _MARKS[cell.tone] + escaped(cell.text) + (f"{joint}{escaped(cell.why)}" if cell.why and cell.text else "")

@@ -41,6 +41,12 @@ def test_markdown_keeps_its_tables_and_mentions_nobody() -> None:
     assert "https://" not in text
 
 
+@pytest.mark.parametrize(("text", "shown"), [("Both fail.", "Both fail. Mend it."), ("fail", "fail: Mend it.")])
+def test_markdown_sets_no_colon_after_a_sentence(text: str, shown: str) -> None:
+    section = Section("Matrix", table=table(("verdict",), [row(Cell(text, why="Mend it."))]))
+    assert f"| {shown} |" in markdown(Document("Run", Cell("pass"), (), (section,)))
+
+
 def test_the_console_has_one_line_a_row_and_no_detail() -> None:
     found = lines(DOCUMENT)
     assert all("\n" not in line and "\x1b" not in line for line in found)
