@@ -77,8 +77,7 @@ def _core() -> list[Finding]:
     for package in CORE:
         version = _version(package)
         if version is None:
-            remedy = "pip install robotframework-inferencelibrary"
-            findings.append(Finding(package, "broken", "not installed", remedy))
+            findings.append(Finding(package, "broken", "not installed", f"pip install {package}"))
         else:
             findings.append(Finding(package, "ok", version))
     return findings

@@ -52,7 +52,7 @@ def test_a_missing_core_package_is_broken(lacking: set[str]) -> None:
     assert doctor.examine(lines.append) == 1
     index = next(index for index, line in enumerate(lines) if line.startswith("[broken ] h11"))
     assert "not installed" in lines[index]
-    assert lines[index + 1].strip() == "do: pip install robotframework-inferencelibrary"
+    assert lines[index + 1].strip() == "do: pip install h11"
     assert lines[-1].endswith(" 1 broken")
 
 

@@ -113,6 +113,37 @@ def test_workflows_are_checked_and_a_wrong_one_is_seen(tmp_path: Path) -> None:
         assert (done.returncode, "runs_on" in done.stdout) == (code, bool(code)), done.stdout
 
 
+def test_nothing_is_installed_by_a_name_that_no_index_has() -> None:
+    texts = [*(ROOT / "docs").rglob("*.md"), *(ROOT / "docs").rglob("*.yml"), ROOT / "README.md", ACTION]
+    texts += [path for kind in ("*.py", "*.yaml") for path in (ROOT / "InferenceLibrary").rglob(kind)]
+    by_name = re.compile(r"(?:pip install|default:|--from|--spec) +[\"']?robotframework-inferencelibrary")
+    assert len(texts) > 100
+    assert [path.name for path in texts if by_name.search(path.read_text(encoding="utf-8"))] == []
+    assert by_name.search("run: pip install 'robotframework-inferencelibrary[terminal]'")
+
+
+@pytest.mark.parametrize("given", ["", "a.whl[terminal]"])
+def test_the_action_installs_the_library_of_its_own_repository(tmp_path: Path, given: str) -> None:
+    (install,) = (
+        step["run"] for step in yaml.safe_load(ACTION.read_text())["runs"]["steps"] if step["name"] == "Install"
+    )
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    python.chmod(0o755)
+    environment = {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "LIBRARY": given,
+        "GITHUB_ACTION_PATH": str(ACTION.parent),
+    }
+    done = subprocess.run(["bash", "-c", install], capture_output=True, text=True, check=True, env=environment)
+    installed = done.stdout.splitlines()[-1]
+    if given:
+        assert installed == given
+    else:
+        path, _, extras = installed.partition("[")
+        assert (Path(path).resolve(), extras) == (ROOT, "terminal,performance]")
+
+
 LARGEST = 15 * 2**20
 
 
