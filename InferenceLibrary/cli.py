@@ -239,7 +239,7 @@ def _document(file: Path | None) -> int:
     )
     if done.returncode:
         said = (done.stderr or done.stdout).strip().partition("\n")[0]
-        raise InferenceError(describe(f"The documentation cannot be written to '{path}'", got=said))
+        raise InferenceError(describe(f"The documentation cannot be written to '{path}'", got=said.rstrip(".")))
     print(path)
     if file is None and not webbrowser.open(path.absolute().as_uri()):
         print("No browser was found: open the file above.", file=sys.stderr)
