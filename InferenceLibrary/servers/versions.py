@@ -11,8 +11,8 @@ from InferenceLibrary.dialects.files import Chosen, load_dialect, shipped_dialec
 from InferenceLibrary.errors import RequestError
 from InferenceLibrary.protocol.rules.verdicts import Waiver
 
-_WAIT = 5.0
-"""Seconds that a server may take to tell its version."""
+_WAIT = 30.0
+"""Seconds that a server may take to tell its version: some make the page that tells it when it is first asked for."""
 
 
 def dialect_of(client: Client, wanted: str) -> Chosen:
