@@ -178,7 +178,7 @@ def costs_beside(bars: Bars, tries: int) -> None:
     bars.times(summarised, {"100,000 records summarised": ("<=", 2.0)}, tries)
     bars.at_most("100,000 records with their summary", max(sizes), 200, "MB")
     # 0.02 % of a core.
-    name = "a monitor at 10 Hz, a second, above what waking costs"
+    name = "a monitor at 10 Hz, a second"
     bars.times(lambda: {name: monitor_cost()}, {name: ("<=", 0.0002)}, tries)
 
 

@@ -15,7 +15,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from array import array
 from collections import Counter
@@ -163,30 +162,20 @@ def summary_cost() -> tuple[float, float]:
 
 
 def monitor_cost(seconds: float = 5.0, interval: float = 0.1) -> float:
-    """Return the CPU seconds a second of a monitor of one process, above those of a thread that only wakes as often.
-
-    What waking costs is the machine's: both run at the same time.
-    """
-    from InferenceLibrary.monitor.grid import Halt, on_grid
+    """Return the CPU seconds a second of a monitor of one process, its waking included."""
     from InferenceLibrary.monitor.memory import MemoryMonitor
 
     watched = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True)
-    stop, monitor = Halt(), MemoryMonitor("watched", watched.pid, interval)
+    monitor = MemoryMonitor("watched", watched.pid, interval)
     monitor.start()
-    waker = threading.Thread(target=on_grid, args=(stop, time.monotonic(), interval, lambda: True))
-    waker.start()
     assert monitor.thread is not None
     assert monitor.thread.ident is not None
-    assert waker.ident is not None
-    clocks = [time.pthread_getcpuclockid(one) for one in (monitor.thread.ident, waker.ident)]
+    clock = time.pthread_getcpuclockid(monitor.thread.ident)
     time.sleep(1)
-    before = [time.clock_gettime(one) for one in clocks]
+    before = time.clock_gettime(clock)
     time.sleep(seconds)
-    after = [time.clock_gettime(one) for one in clocks]
-    stop.set()
-    waker.join()
+    after = time.clock_gettime(clock)
     record = monitor.stop()
     assert record.count >= seconds / interval, record
     watched.communicate(b"\n")
-    whole, waking = [(late - early) / seconds for early, late in zip(before, after, strict=True)]
-    return whole - waking
+    return (after - before) / seconds

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from inner_suites import Outcome
 
 _PROBED = "Asked for '"
-"""So begins what the log says of a probe, which is no call of the test."""
+"""So begins what the log says of a probe, which is not a call of the test."""
 
 
 def judge(tests: Mapping[str, Outcome], url: str | None, missing: str, least: int) -> None:
