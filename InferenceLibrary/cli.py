@@ -157,31 +157,13 @@ def _add_dialects(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         help="a name, NAME@VERSION, GATEWAY+SERVER, or the path of a YAML file, which is checked; `schema` prints the "
         "JSON Schema of dialects",
     )
-    dialects.set_defaults(run=lambda arguments: _dialects(arguments.dialect))
+    dialects.set_defaults(run=_dialects)
 
 
-def _dialects(wanted: str | None) -> int:
-    from InferenceLibrary.dialects.files import load_dialect, shipped_dialects
+def _dialects(arguments: argparse.Namespace) -> int:
+    from InferenceLibrary.check.dialects import list_dialects, show_dialect
 
-    if wanted is None:
-        for one in shipped_dialects():
-            proof = "recorded" if one.proven else "unproven"
-            print(f"{one.name:<16}  {one.version:<10}  {one.title}: {len(one.deviations)} deviations, {proof}")
-        return 0
-    if wanted == "schema":
-        import json
-
-        from InferenceLibrary.servers.schema import dialect_schema
-
-        print(json.dumps(dialect_schema(), indent=2))
-        return 0
-    chosen = load_dialect(wanted)
-    print(f"{chosen.dialect.name} {chosen.dialect.version}: {chosen.dialect.title}, {chosen.dialect.evidence}")
-    for waiver in chosen.dialect.waivers:
-        print(f"  {waiver}{' (unproven)' if waiver.unproven else ''}")
-    if chosen.notice:
-        print(f"rfinference: {chosen.notice}", file=sys.stderr)
-    return 0
+    return list_dialects() if arguments.dialect is None else show_dialect(arguments.dialect)
 
 
 def _profiles(words: list[str], parser: argparse.ArgumentParser) -> int:

@@ -24,7 +24,8 @@ A dialect tells of one server, in a range of versions, which [rules](rules.md) i
 when, so that a waiver is as narrow as what the server does. `rfinference check URL --dialect NAME` waives these
 deviations and nothing else, and a profile names its dialect with `dialect: NAME`. What is waived is shown as waived.
 The version is found out where the server tells it, or said: `--dialect llama.cpp@b11434`. A gateway stands on what is
-behind it: `--dialect litellm+llama.cpp`. `rfinference dialects` lists them, `rfinference dialects schema` prints the
+behind it: `--dialect litellm+llama.cpp`. A server newer than each file keeps the newest, whose waivers are unproven
+then. `rfinference dialects` lists them, `rfinference dialects schema` prints the
 JSON Schema of such files.
 
 Recorded deviations are proven: `make prove-dialects` judges the recorded answers of the real server, and each deviation
@@ -45,7 +46,9 @@ deviation is narrowed by `kind`, `apis` and `when` (`streamed`, `several_choices
 it, of Ollama, each pair started from one profile: every test ends alike on both, but for those that
 `tests/data/recorded/NAME.suites` names, each with its reason.
 
-A file of one's own has the same form, and may extend one of these:
+A file of one's own has the same form, and may extend one of these. What it calls recorded (`recording: NAME`) lies
+beside it as `NAME.jsonl.xz`; what only a source shows is unproven, and the source stands in `evidence`. `rfinference
+dialects FILE` checks it.
 
 ```yaml
 name: mine
@@ -86,7 +89,10 @@ def section(one: Dialect) -> str:
     """Return what is said of one dialect."""
     proof = f"{one.evidence[:1].upper()}{one.evidence[1:]}" if one.proven else f"Unproven: {one.evidence}"
     lines = [f"\n## {one.title} {one.version}\n", f"`{one.name}`. {proof}.\n"]
-    lines += ["| rule | breaks it by | where | what it does | quirk |", "| --- | --- | --- | --- | --- |"]
+    lines += [
+        "| rule | breaks it by | where | what it does | who notices | quirk |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
     lines += [row(deviation) for deviation in one.deviations]
     return "\n".join(lines) + "\n"
 
@@ -96,8 +102,11 @@ def row(one: Deviation) -> str:
     got = f"got `{one.got}`" if one.got else ""
     where = "; ".join(filter(None, (", ".join(one.apis), str(one.when), got))).replace("|", "\\|")
     quirk = ", ".join(f"`{each}`" for each in one.quirks)
-    mark = " *(unproven)*" if one.unproven else ""
-    return f"| {one.rule} | {one.kind or 'any way'} | {where or 'everywhere'} | {one.reason}{mark} | {quirk} |"
+    mark = (
+        f" *(unproven: {one.evidence})*" if one.unproven and one.evidence else " *(unproven)*" if one.unproven else ""
+    )
+    cells = (one.rule, one.kind or "any way", where or "everywhere", f"{one.reason}{mark}", one.noticed_by, quirk)
+    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

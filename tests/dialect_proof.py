@@ -23,6 +23,7 @@ from recordings import FOLDER, Recorded, recording
 
 from InferenceLibrary.dialects.dialect import Deviation, Dialect
 from InferenceLibrary.dialects.files import load_dialect, shipped_dialects
+from InferenceLibrary.errors import ProfileError
 from InferenceLibrary.protocol.rules.book import judge
 
 
@@ -118,7 +119,15 @@ def own_deviations(dialect: Dialect) -> list[Deviation]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Prove the dialects that are named, all by default; return the exit code."""
+    """Prove the dialects that are named, all by default; return the exit code, 2 where one cannot be tried."""
+    try:
+        return _proved(arguments)
+    except (ProfileError, ValueError) as error:
+        print(f"dialect_proof: {error}", file=sys.stderr)
+        return 2
+
+
+def _proved(arguments: Sequence[str]) -> int:
     sample = "--sample" in arguments
     names = [one for one in arguments if not one.startswith("--")]
     known = [load_dialect(name).dialect for name in names] if names else shipped_dialects()

@@ -59,6 +59,7 @@ ANSWERS = {
     "rerank": "answer item usage",
     "score": "answer item usage",
     "count_tokens": "answer",
+    "response_tokens": "answer",
     "tokenize": "answer",
     "detokenize": "answer",
     "models": "answer item",

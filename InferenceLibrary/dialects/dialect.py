@@ -197,13 +197,16 @@ def version_key(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in found[1].split(".")) if found else ()
 
 
-def parse_dialect(text: str, source: str, below: Callable[[str], Dialect]) -> Dialect:
+def parse_dialect(
+    text: str, source: str, below: Callable[[str], Dialect], behind: OpenChoices | None = None
+) -> Dialect:
     """Return the dialect that a YAML text holds.
 
     Args:
         text: The YAML text.
         source: Where it came from, for errors: a file name.
-        below: Returns the dialect of a file's name, for `extends`.
+        below: Returns the dialect of a file's name, for `extends` and `stands_on`.
+        behind: The choices that those of a gateway stand on, in place of those that its file names.
 
     Raises:
         ProfileError: It is malformed; the message gives file, line and key.
@@ -211,9 +214,11 @@ def parse_dialect(text: str, source: str, below: Callable[[str], Dialect]) -> Di
     dialect = parse_yaml(text, source, Dialect)
     place = locator(text, source)
     check_waived(dialect.deviations, "deviations", place)
+    _check_evidence(dialect, place)
     _check_words(dialect, place)
     _check_versions(dialect, place)
-    behind = below(dialect.choices.stands_on).choices if dialect.choices and dialect.choices.stands_on else None
+    if behind is None and dialect.choices is not None and dialect.choices.stands_on:
+        behind = below(dialect.choices.stands_on).choices
     if dialect.choices is not None and behind is not None:
         dialect = msgspec.structs.replace(dialect, choices=standing(behind, dialect.choices))
     if dialect.choices is not None and dialect.extends is None:
@@ -259,6 +264,16 @@ def check_waived(entries: list[Any], key: str, place: Callable[[str], str]) -> N
 def _nearest(word: str, words: Any) -> str:
     close = difflib.get_close_matches(word, words, n=1, cutoff=0.4)
     return f" Did you mean '{close[0]}'?" if close else ""
+
+
+def _check_evidence(dialect: Dialect, place: Callable[[str], str]) -> None:
+    elsewhere = dialect.recording is None and dialect.evidence.strip()
+    for number, one in enumerate(dialect.deviations):
+        if one.unproven and not one.evidence.strip() and not elsewhere:
+            raise ProfileError(
+                f"{place(f'deviations[{number}].unproven')}: expected `evidence` beside it, a source with its date, "
+                "where no recording shows it."
+            )
 
 
 def _check_words(dialect: Dialect, place: Callable[[str], str]) -> None:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from InferenceLibrary.dialects.choices import OpenChoices
 from InferenceLibrary.dialects.dialect import Dialect, capabilities_over, parse_dialect, version_key
 from InferenceLibrary.errors import ProfileError
 from InferenceLibrary.protocol.rules.verdicts import Waiver
@@ -67,13 +68,26 @@ def load_dialect(wanted: str) -> Chosen:
         return dialect_for(name, version if at else None)
     path = Path(wanted)
     if path.is_file():
-        return Chosen(_read(path), shipped=False)
+        shipped = path.resolve().parent == SHIPPED.resolve()
+        return Chosen(_read(path) if shipped else _own(path), shipped=shipped)
     close = difflib.get_close_matches(name, dialect_names(), n=1, cutoff=0.6)
     meant = f" Did you mean '{close[0]}'?" if close else ""
     raise ProfileError(
         f"No dialect '{wanted}': expected the path of a YAML file or one of {', '.join(dialect_names())}, "
         f"with a version as in NAME@VERSION or without.{meant}"
     )
+
+
+def _own(path: Path) -> Dialect:
+    """Return a dialect of one's own; what it says to be recorded must be there."""
+    dialect = _read(path)
+    recorded = f"{dialect.recording}.jsonl.xz"
+    if dialect.recording is not None and not (path.parent / recorded).is_file():
+        raise ProfileError(
+            f"{path}: key 'recording': expected the name of a recording beside it, {recorded} is not there. "
+            "Hint: `evidence`, a source with its date, in its place; its waivers are unproven then."
+        )
+    return dialect
 
 
 def dialect_for(name: str, version: str | None) -> Chosen:
@@ -103,14 +117,24 @@ def _unproven(dialect: Dialect) -> Dialect:
 
 def _standing_on(front: Chosen, behind: Chosen) -> Chosen:
     """Return the dialect of a gateway before a server: what either does may be seen."""
+    stood = front.dialect
+    if stands_on(stood, behind.dialect) and front.shipped:
+        stood = _read(SHIPPED / f"{stood.file}.yaml", behind=behind.dialect.choices)
     both = msgspec.structs.replace(
         front.dialect,
+        choices=stood.choices,
         name=f"{front.dialect.name}+{behind.dialect.name}",
         title=f"{front.dialect.title} before {behind.dialect.title}",
         deviations=[*front.dialect.deviations, *behind.dialect.deviations],
         **capabilities_over(front.dialect, behind.dialect),
     )
     return Chosen(both, "; ".join(filter(None, (front.notice, behind.notice))))
+
+
+def stands_on(front: Dialect, behind: Dialect) -> bool:
+    """Whether the choices of a gateway are made for servers of this kind, in whichever version."""
+    named = front.choices.stands_on if front.choices is not None else ""
+    return bool(named) and named in _stems().get(behind.name, ())
 
 
 @lru_cache(maxsize=1)
@@ -145,7 +169,7 @@ def in_order(files: list[Dialect]) -> list[Dialect]:
     return ordered
 
 
-def _read(path: Path, within: tuple[str, ...] = ()) -> Dialect:
+def _read(path: Path, within: tuple[str, ...] = (), behind: OpenChoices | None = None) -> Dialect:
     try:
         text = path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -164,4 +188,4 @@ def _read(path: Path, within: tuple[str, ...] = ()) -> Dialect:
             raise ProfileError(f"{path}: key 'extends': {' extends '.join((*within, path.stem, found.stem))}.")
         return _read(found, (*within, path.stem))
 
-    return msgspec.structs.replace(parse_dialect(text, str(path), below), file=path.stem)
+    return msgspec.structs.replace(parse_dialect(text, str(path), below, behind), file=path.stem)

@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    words = _named(list(sys.argv[1:] if arguments is None else arguments))
+    words = _without_version(_named(list(sys.argv[1:] if arguments is None else arguments)))
     called = os.path.basename(sys.argv[0]) if arguments is None else ""  # noqa: PTH119 - pathlib is not needed yet
     program, words = _mistralrs(called, words)
     if program is not None:
@@ -83,6 +83,31 @@ def _named(words: list[str]) -> list[str]:
     return words if personality_of(words) else ["--as", named, *words]
 
 
+def _without_version(words: list[str]) -> list[str]:
+    """Name a personality without its version where that is the one it stands in for: `--as llm-d@0.10.2`."""
+    from InferenceLibrary.simulator.core.options import personality_of
+
+    named = personality_of(words)
+    name, at, version = named.partition("@")
+    if not at:
+        return words
+    from InferenceLibrary.dialects.files import dialect_for, dialect_names
+    from InferenceLibrary.errors import ProfileError
+    from InferenceLibrary.simulator.personalities.registry import is_personality
+
+    if not is_personality(name) or name not in dialect_names():
+        return words
+    try:
+        chosen = dialect_for(name, version)
+    except ProfileError:  # told where the personality is looked up
+        return words
+    if chosen.dialect.file != name:
+        return words
+    if chosen.notice:
+        sys.stderr.write(f"inference-simulator: {chosen.notice}\n")
+    return [name if word == named else f"--as={name}" if word == f"--as={named}" else word for word in words]
+
+
 def _mistralrs(called: str, words: list[str]) -> tuple[str | None, list[str]]:
     """Whether mistral.rs is meant, by the name we are called by or by --as; return its program, and the other words."""
     if called.startswith("mistralrs"):
@@ -109,6 +134,15 @@ def _check_personality(name: str) -> None:
     except ValueError as error:
         names = [*PERSONALITIES, *(known for known in _PROGRAMS if known not in PERSONALITIES)]
         raise OptionError(f"--as: '{name}' is none of {', '.join(names)}, nor is it a dialect. {error}") from None
+    from InferenceLibrary.dialects.files import load_dialect, stands_on
+
+    front, plus, behind = name.partition("+")
+    chosen = load_dialect(name).dialect
+    if plus and chosen.choices is not None and not stands_on(chosen, load_dialect(behind).dialect):
+        raise OptionError(
+            f"--as: the choices of {front} stand on those of {chosen.choices.stands_on}: expected {front} alone, got "
+            f"'{name}'"
+        )
 
 
 def _check(settings: Settings) -> None:

@@ -96,6 +96,11 @@ class Server:
             from InferenceLibrary.simulator.faults.quirks import quirks_of
 
             self._faults += quirks_of(settings.personality)
+        if "@" in settings.personality:
+            from InferenceLibrary.dialects.files import load_dialect
+
+            if notice := load_dialect(settings.personality).notice:
+                warn(notice)
         process_faults = self._process_faults()
         if process_faults is not None:
             process_faults.before_start()

@@ -13,6 +13,7 @@ import pytest
 from dialect_proof import main, own_deviations, problems
 from recordings import FOLDER, Recorded, recording, recordings
 
+from InferenceLibrary.cli import main as command
 from InferenceLibrary.dialects.dialect import Circumstances, Deviation, Dialect, version_key
 from InferenceLibrary.dialects.files import dialect_for, in_order, load_dialect, shipped_dialects
 from InferenceLibrary.errors import ProfileError
@@ -62,6 +63,12 @@ def test_what_no_recording_shows_is_unproven() -> None:
         ("extends: vlm\n", "expected the name of a dialect file, got 'vlm'. Did you mean 'vllm'?"),
         ("extends: vllm\nwithout: [{rule: C7}]\n", "vllm has no deviation from rule C7 of that kind"),
         ("extends: mine\n", "mine extends mine"),
+        ("recording: x\n", "'recording': expected the name of a recording beside it, x.jsonl.xz is not there. Hint"),
+        (
+            "recording: x\ndeviations:\n- {rule: C7, reason: so, unproven: true}\n",
+            "yaml:6: key 'deviations[0].unproven': expected `evidence` beside it, a source with its date, where no rec",
+        ),
+        ("deviations:\n- {rule: C7, reason: so, unproven: true}\n", "unproven': expected `evidence` beside it"),
     ],
 )  # fmt: skip
 def test_a_wrong_dialect_is_told(write: Callable[..., Path], text: str, said: str) -> None:
@@ -135,6 +142,11 @@ def test_a_gateway_stands_on_what_is_behind_it() -> None:
     assert "unknown model is refused" in parts[0].offers
     assert "unknown model is refused" in parts[1].lacks
     assert "unknown model is refused" in both.offers
+    alone, newest = parts[0].choices, both.choices
+    assert alone is not None
+    assert newest is not None
+    assert newest.fingerprint != alone.fingerprint, "the choices stand on those of the version that is named"
+    assert load_dialect("litellm+llama.cpp@b0").dialect.choices == alone
     assert both.lacks.keys() == (parts[0].lacks.keys() | parts[1].lacks.keys()) - set(parts[0].offers)
 
 
@@ -213,13 +225,46 @@ def test_a_dialect_of_another_server_is_not_proven(
     assert "2 faults under 1 dialects: 0 are hidden, 0 show nowhere" in said
 
 
-def test_a_recording_that_is_cut_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recording_that_is_cut_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr("recordings.FOLDER", tmp_path)
     (tmp_path / "cut.jsonl.xz").write_bytes((FOLDER / "vllm-0.32.0.jsonl.xz").read_bytes()[:1000])
     with pytest.raises(ValueError, match=r"cut\.jsonl\.xz is not a whole recording"):
         list(recording("cut"))
     with pytest.raises(ValueError, match="is not a whole recording"):
         list(recording("none"))
+    (tmp_path / "vllm-0.32.0.jsonl.xz").write_bytes(b"")
+    assert main(["vllm"]) == 2
+    assert main(["vlm"]) == 2
+    cut, unknown = capsys.readouterr().err.splitlines()
+    assert cut.startswith(f"dialect_proof: {tmp_path / 'vllm-0.32.0.jsonl.xz'} is not a whole recording")
+    assert unknown.endswith("Did you mean 'vllm'?")
+
+
+def test_a_recording_of_ones_own_lies_beside_its_dialect(write: Callable[..., Path], tmp_path: Path) -> None:
+    path = write("recording: own\ndeviations:\n- {rule: C7, reason: so}\n")
+    (tmp_path / "own.jsonl.xz").touch()
+    assert [one.unproven for one in load_dialect(str(path)).waivers] == [False]
+
+
+def test_each_source_is_named_and_who_notices() -> None:
+    for one in shipped_dialects():
+        assert one.evidence, one.file
+        assert [each.rule for each in one.deviations if not each.noticed_by] == [], one.file
+
+
+def test_a_wrong_quirk_is_told_where_a_file_is_checked(
+    write: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write("deviations:\n- {rule: C7, reason: so, quirk: role-repeatd}\n")
+    assert command(["dialects", str(path)]) == 1
+    assert (
+        "the quirk 'role-repeatd' of rule C7 is not a fault. Did you mean 'role-repeated'?" in capsys.readouterr().err
+    )
+    path = write("deviations:\n- {rule: C7, reason: so, quirk: role-repeated}\n")
+    assert command(["dialects", str(path)]) == 0
+    assert "mine 2.1: Mine, no evidence is given\n  C7: so (unproven)" in capsys.readouterr().out
 
 
 def test_a_date_is_read(write: Callable[..., Path]) -> None:

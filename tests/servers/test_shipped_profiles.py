@@ -6,15 +6,19 @@ import json
 import stat
 from pathlib import Path
 
+import msgspec
 import pytest
 from recordings import recording
 
-from InferenceLibrary.dialects.files import shipped_dialects
+from InferenceLibrary.dialects.files import load_dialect, shipped_dialects
+from InferenceLibrary.protocol.capabilities import CAPABILITIES, CapabilityKind
 from InferenceLibrary.servers.command import build_command
-from InferenceLibrary.servers.profile import load_profile, profile_names
+from InferenceLibrary.servers.profile import SHIPPED, load_profile, profile_names
 from InferenceLibrary.servers.schema import key_descriptions, profile_schema
 
 NAMES = profile_names()
+IN_PROFILES = {"api-router": ["streams"]}
+"""What the stand-in has, in another era, and the server does not."""
 EXPECTED = {
     "simulator", "llama.cpp", "vllm", "mistralrs", "mistralrs-server", "tgi", "sglang", "ollama", "llm-d-inference-sim",
     "litellm", "transformers", "llama-cpp-python", "worker-orcd", "kubectl-port-forward", "openai",
@@ -65,6 +69,20 @@ def test_each_is_complete(name: str) -> None:
         assert feature == feature.strip()
         assert len(reason) > 10, "a skip says why"
         assert not reason.endswith("."), "the keyword puts the full stop"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_server_offers_over_http_stands_in_its_dialect_alone(name: str) -> None:
+    """The profile says what the program, its terminal and its files are like, and what tests may do to it."""
+    profile = load_profile(name)
+    own = msgspec.yaml.decode((SHIPPED / f"{name}.yaml").read_bytes())
+    said = {*own.get("offers", []), *own.get("lacks", {})}
+    if profile.dialect is not None:
+        dialect = load_dialect(profile.dialect).dialect
+        assert not said & {*dialect.offers, *dialect.lacks}
+        if "inference-simulator" not in own.get("start", {}).get("command", []):
+            http = [one for one in said if CAPABILITIES[one].kind is not CapabilityKind.CONTROL]
+            assert [one for one in http if not one.endswith(" models")] == IN_PROFILES.get(name, [])
 
 
 @pytest.mark.parametrize("name", LINES)

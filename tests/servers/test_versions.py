@@ -48,7 +48,8 @@ def test_a_dialect_of_one_version_asks_nothing() -> None:
     other = load_profile("vllm", "llama.cpp@b0")
     server.profile = other
     assert server.waivers == load_dialect("llama.cpp@b0").waivers
-    assert other.lacks["rerank"] == load_profile("vllm").lacks["rerank"]
+    assert other.lacks["terminal"] == load_profile("vllm").lacks["terminal"]
+    assert other.lacks["rerank v2"] == "llama-server has no /v2/rerank"
     assert "incomplete responses" in other.lacks
 
 

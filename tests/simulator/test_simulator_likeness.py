@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from likeness import served
 
+from InferenceLibrary.simulator.cli import main
 from InferenceLibrary.simulator.personalities.likeness.constrained import demanded_text
 from InferenceLibrary.simulator.personalities.likeness.refusals import Refusal
 
@@ -219,11 +220,12 @@ def test_an_answer_as_long_as_its_limit_is_cut(port: int) -> None:
     assert more["choices"][0]["finish_reason"] == "stop"
 
 
-def test_a_dialect_that_does_what_nobody_can_is_told(tmp_path: Path) -> None:
+def test_a_dialect_that_does_what_nobody_can_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "mine.yaml"
-    path.write_text("name: mine\ntitle: Mine\nversion: '1'\nchoices: {routes: {GET /a: {does: magic}}}\n")
-    with pytest.raises(ValueError, match="the stand-in cannot do 'magic'"), served(["--as", str(path)], {}):
-        pass
+    path.write_text("name: mine\ntitle: Mine\nversion: '1'\nchoices: {routes: {GET /a: {does: chatt}}}\n")
+    assert main(["--as", str(path), "--port", "0"]) == 1
+    said = capsys.readouterr().err
+    assert said == "inference-simulator: error: dialect mine: the stand-in cannot do 'chatt'; did you mean 'chat'?\n"
 
 
 @pytest.mark.parametrize("name", ["llama.cpp", "vllm"])

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.turn import Turn
 
 _MISSING: Any = object()
-REFERENCE = "openai"
-"""The personality that takes no more than OpenAI's reference does."""
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 _MOST_STOPS = 4
 _MOST_IDS = 2**20
@@ -182,7 +180,7 @@ _SELDOM_IN_CHATS = frozenset(
 
 def is_strict(turn: Turn) -> bool:
     """Whether the server takes no more than OpenAI's reference does."""
-    return turn.app.settings.personality == REFERENCE
+    return turn.app.strict
 
 
 def model_of(turn: Turn, data: dict[str, Any]) -> str:

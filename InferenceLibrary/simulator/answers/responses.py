@@ -1,7 +1,12 @@
-"""/v1/responses: the Responses API of OpenAI, in one piece and as typed events."""
+"""/v1/responses: the Responses API of OpenAI, in one piece and as typed events.
+
+Where the text of Open Responses differs, `--reference open-responses` decides: [DONE] ends a stream, and the tools that
+a response is offered are called.
+"""
 
 from __future__ import annotations
 
+import base64
 import copy
 from collections import OrderedDict
 from time import monotonic, time
@@ -9,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.simulator.answers.openai_answers import token_logprob
 from InferenceLibrary.simulator.answers.openai_requests import (
-    REFERENCE,
     ROLES,
     Ask,
     content_text,
@@ -19,24 +23,25 @@ from InferenceLibrary.simulator.answers.openai_requests import (
 )
 from InferenceLibrary.simulator.answers.tokens import count_tokens
 from InferenceLibrary.simulator.core.api_errors import ApiError
-from InferenceLibrary.simulator.core.draft import Event
+from InferenceLibrary.simulator.core.draft import DONE, Event
 
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.answers.engine import Output
     from InferenceLibrary.simulator.core.settings import Settings
 
+OPEN_RESPONSES = "open-responses"
 _LOGPROBS = "message.output_text.logprobs"
 _KEPT = 1000
 _ARGUMENT_PIECE = 12
 
 
-def read_response_request(data: dict[str, Any], settings: Settings) -> Ask:
+def read_response_request(data: dict[str, Any], settings: Settings, *, strict: bool) -> Ask:
     """Read a request.
 
     Raises:
         ApiError: 400, a parameter is wrong.
     """
-    texts, last_user = _read_input(take(data, "input", (str, list)), strict=settings.personality == REFERENCE)
+    texts, last_user = _read_input(take(data, "input", (str, list)), strict=strict)
     instructions = take(data, "instructions", (str,), None)
     if instructions:
         texts.insert(0, instructions)
@@ -59,7 +64,7 @@ def read_response_request(data: dict[str, Any], settings: Settings) -> Ask:
     choice = take(data, "tool_choice", (str, dict), "auto")
     if isinstance(choice, dict):
         choice = {"type": "function", "function": {"name": choice.get("name")}}
-    ask.tool_choice = choice
+    ask.tool_choice = "required" if choice == "auto" and _calls_at_once(data, settings) else choice
     top = take_number(data, "top_logprobs", 0, 20)
     if _LOGPROBS in take(data, "include", (list,), []):
         ask.logprobs = int(top or 0)
@@ -74,6 +79,13 @@ def read_response_request(data: dict[str, Any], settings: Settings) -> Ask:
     return ask
 
 
+def _calls_at_once(data: dict[str, Any], settings: Settings) -> bool:
+    """Whether offered tools are called without being asked for: the conformance tests of Open Responses need it."""
+    asked = data["input"]
+    answered = isinstance(asked, list) and bool(asked) and "output" in asked[-1]
+    return settings.reference == OPEN_RESPONSES and bool(data.get("tools")) and not answered
+
+
 def _read_input(given: str | list[Any], *, strict: bool) -> tuple[list[str], str]:
     """Return the texts of an input, and the last of a user."""
     if isinstance(given, str):
@@ -83,7 +95,8 @@ def _read_input(given: str | list[Any], *, strict: bool) -> tuple[list[str], str
         if not isinstance(item, dict):
             raise ApiError(400, f"'input[{index}]' must be an object", param="input")
         take(item, "type", (str,), "message")
-        text = content_text(item.get("content", item.get("output")), f"input[{index}].content", strict=strict)
+        held = _opened(item) if item.get("type") == "compaction" else item.get("content", item.get("output"))
+        text = content_text(held, f"input[{index}].content", strict=strict)
         if strict and "role" in item and item["role"] not in ROLES[:4]:
             raise ApiError(400, f"'input[{index}].role' must be one of {', '.join(ROLES[:4])}", param="input")
         texts.append(text)
@@ -172,7 +185,7 @@ def finish_response(response: dict[str, Any], ask: Ask, output: Output) -> None:
     }
 
 
-def response_events(opening: dict[str, Any], final: dict[str, Any], output: Output) -> list[Event]:
+def response_events(opening: dict[str, Any], final: dict[str, Any], output: Output, settings: Settings) -> list[Event]:
     """Return the typed events of a stream, numbered in their order."""
     events: list[Event] = []
 
@@ -207,7 +220,47 @@ def response_events(opening: dict[str, Any], final: dict[str, Any], output: Outp
             add("response.function_call_arguments.done", **place, name=item["name"], arguments=text)
         add("response.output_item.done", output_index=index, item=item)
     add(f"response.{final['status']}", response=final)
+    if settings.reference == OPEN_RESPONSES:
+        events.append(Event(DONE, "done"))
     return events
+
+
+def compacted(response_id: str, data: dict[str, Any], ask: Ask) -> dict[str, Any]:
+    """Return a conversation made shorter: what users said, and the rest in a form for the server alone.
+
+    OpenAI's reference, "Compact a response", read 2026-11.
+    """
+    items = input_items(response_id, data["input"])
+    kept = [item for item in items if item.get("role") == "user"]
+    closed = base64.b64encode("\n".join(ask.prompts).encode()).decode()
+    number = response_id.rpartition("-")[2]
+    output = count_tokens(closed)
+    return {
+        "id": response_id,
+        "object": "response.compaction",
+        "created_at": int(time()),
+        "output": [*kept, {"id": f"cmp_{number}", "type": "compaction", "encrypted_content": closed}],
+        "usage": {
+            "input_tokens": ask.prompt_tokens,
+            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+            "output_tokens": output,
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": ask.prompt_tokens + output,
+        },
+    }
+
+
+def _opened(item: dict[str, Any]) -> str:
+    """Return what a compaction holds.
+
+    Raises:
+        ApiError: 400, it is not one of ours.
+    """
+    closed = item.get("encrypted_content")
+    try:
+        return base64.b64decode(closed if isinstance(closed, str) else "", validate=True).decode()
+    except ValueError:
+        raise ApiError(400, "'encrypted_content' is not of this server", param="input") from None
 
 
 def input_items(response_id: str, asked: str | list[dict[str, Any]]) -> list[dict[str, Any]]:

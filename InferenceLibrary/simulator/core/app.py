@@ -60,6 +60,8 @@ class App:
         self.lasting: list[AskedFault] = []
         """Faults from outside of the suite, before its own."""
         self.scenario: Any = None
+        self.strict = False
+        """Whether no more is taken than OpenAI's reference takes, and all is given that it gives."""
         self.draining = False
         # Memory of faults that outlive their request.
         self.stuck = False

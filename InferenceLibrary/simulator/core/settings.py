@@ -51,6 +51,7 @@ class Settings:
     v: int = flag("int", 0, "verbosity; 4 and above logs requests", low=0)
     # Answers
     mode: str = flag("mode", "random", "random or echo; onnx answers by inference from --onnx-model")
+    reference: str = flag("reference", "openai", "the text that openai keeps to where two references differ")
     onnx_model: str = flag("str", "", "language model of mode onnx: an .onnx file, or 'trained' for the shipped one")
     onnx_device: str = flag("device", "auto", "where it computes: auto takes CUDA where it can be used, else the CPU")
     embedding_model: str = flag("str", "", "embeddings and rankings by inference: an .onnx file, or 'topics'")
@@ -152,6 +153,7 @@ class Settings:
 
 CHOICES = {
     "mode": ("random", "echo", "onnx"),
+    "reference": ("openai", "open-responses", "anthropic"),
     "device": ("auto", "cpu", "cuda"),
     "calculator": ("", "constant", "per-token"),
     "era": ("seed", "late"),

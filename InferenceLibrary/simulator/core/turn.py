@@ -123,6 +123,7 @@ class Application(Protocol):
     timers: Timers
     personality: Personality
     chance: Draws
+    strict: bool
     draining: bool
     stuck: bool
     harmed: bool

@@ -70,6 +70,7 @@ class OpenAI:
             **self.admin.routes,
             **{path: {"POST": self.out_of_reach, "GET": self.out_of_reach} for path in _OUT_OF_REACH},
             "/v1/responses/input_tokens": {"POST": self.count_response_tokens},
+            "/v1/responses/compact": {"POST": self.compact_response},
             "/v1/responses/*": {"GET": self.stored_response, "DELETE": self.stored_response, "POST": self.cancel},
         }
 
@@ -176,7 +177,7 @@ class OpenAI:
         )
 
         data = self.body(turn)
-        ask = read_response_request(data, self.app.settings)
+        ask = read_response_request(data, self.app.settings, strict=self.app.strict)
         output = self._generate(turn, ask, "resp_")
         opening = response_object(turn.id, turn.model, data, ask)
         final = {**opening, "output": []}
@@ -190,7 +191,7 @@ class OpenAI:
         if final["store"]:
             self.stored.keep(final, data["input"])
         if ask.stream:
-            events = response_events(opening, final, output)
+            events = response_events(opening, final, output, self.app.settings)
             self.generator.run(turn, ask, output, lambda: Draft(content_type=EVENT_STREAM, events=events))
         else:
             self.generator.run(turn, ask, output, lambda: Draft(body=final, tokens=output.count))
@@ -231,8 +232,17 @@ class OpenAI:
     def count_response_tokens(self, turn: Turn) -> None:
         from InferenceLibrary.simulator.answers.responses import read_response_request
 
-        ask = read_response_request(self.body(turn), self.app.settings)
+        ask = read_response_request(self.body(turn), self.app.settings, strict=self.app.strict)
         deliver(turn, Draft(body={"object": "response.input_tokens", "input_tokens": ask.prompt_tokens}))
+
+    def compact_response(self, turn: Turn) -> None:
+        from InferenceLibrary.simulator.answers.responses import compacted, read_response_request
+
+        data = self.body(turn)
+        ask = read_response_request(data, self.app.settings, strict=self.app.strict)
+        self.check_model(ask)
+        turn.id, turn.model = self.app.new_id("resp_"), self.generator.shown_model(ask)
+        deliver(turn, Draft(body=compacted(turn.id, data, ask)))
 
     def count_message_tokens(self, turn: Turn) -> None:
         from InferenceLibrary.simulator.answers.messages import read_messages_request

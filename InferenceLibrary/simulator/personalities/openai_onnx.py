@@ -120,7 +120,7 @@ class OpenAIOnnx(OpenAI):
             super().respond(turn)
             return
         data = self.body(turn)
-        ask = read_response_request(data, self.app.settings)
+        ask = read_response_request(data, self.app.settings, strict=self.app.strict)
         self.check_model(ask)
         given = data["input"]
         items = [{"role": "user", "content": given}] if isinstance(given, str) else given
@@ -146,7 +146,8 @@ class OpenAIOnnx(OpenAI):
                 if opening["store"]:
                     self.stored.keep(finished(output), given)
 
-            return TypedTeller(lambda output: response_events(opening, finished(output), output), keep)
+            settings = self.app.settings
+            return TypedTeller(lambda output: response_events(opening, finished(output), output, settings), keep)
 
         way = None if data.get("background") else Way("resp_", teller)
         self._infer(turn, data, ask, [self._chat_tokens(messages)], super().respond, way)

@@ -78,6 +78,7 @@ def make_personality(name: str, app: App) -> Personality:
         likeness: Personality = _module("likeness.personality").Likeness(app)
         return likeness
     name = name if is_personality(name) else REFERENCE
+    app.strict = name == REFERENCE
     module, kind, _ = PERSONALITIES[name]
     if app.text_model is not None or app.vector_model is not None:
         module, kind = _WITH_MODELS[name]

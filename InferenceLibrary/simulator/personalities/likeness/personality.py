@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from InferenceLibrary.simulator.answers.engine import Output
 from InferenceLibrary.simulator.core.api_errors import ApiError
 from InferenceLibrary.simulator.core.delivery import deliver
 from InferenceLibrary.simulator.core.draft import Draft, Event
+from InferenceLibrary.simulator.core.settings import StartError
 from InferenceLibrary.simulator.personalities.likeness.asks import ask_of, prompt_tokens
 from InferenceLibrary.simulator.personalities.likeness.chats import Writer
 from InferenceLibrary.simulator.personalities.likeness.generation import outputs, settle
@@ -49,7 +51,8 @@ class Likeness(LikenessBase):
             "completions": lambda turn: self._generated(turn, "completions"),
             "responses": lambda turn: self._generated(turn, "responses"),
             "messages": lambda turn: self._generated(turn, "messages"),
-            "count_tokens": self.counted,
+            "count_tokens": lambda turn: self._counts(turn, "count_tokens", "count_tokens"),
+            "response_tokens": lambda turn: self._counts(turn, "responses", "response_tokens"),
             "embeddings": self.embedded,
             "rerank": self.ranked,
             "score": self.scored,
@@ -69,7 +72,9 @@ class Likeness(LikenessBase):
         self.words |= words
         unknown = sorted({one.does for one in self.choices.routes.values() if one.does} - set(self.words))
         if unknown:
-            raise ValueError(f"dialect {dialect.file}: the stand-in cannot do '{unknown[0]}'")
+            close = difflib.get_close_matches(unknown[0], self.words, n=1, cutoff=0.4)
+            meant = f"; did you mean '{close[0]}'?" if close else ""
+            raise StartError(f"dialect {dialect.file}: the stand-in cannot do '{unknown[0]}'{meant}")
 
     def healthy(self, turn: Turn) -> None:
         deliver(turn, Draft(content_type=""))
@@ -215,10 +220,10 @@ class Likeness(LikenessBase):
 
     # The rest
 
-    def counted(self, turn: Turn) -> None:
-        data = self.read(turn, "count_tokens")
-        names = self.names(turn, prompt_tokens=prompt_tokens("count_tokens", data, self.choices.prompt))
-        deliver(turn, self.json(self._part("count_tokens", "answer", names)))
+    def _counts(self, turn: Turn, api: str, answer: str) -> None:
+        data = self.read(turn, api)
+        names = self.names(turn, prompt_tokens=prompt_tokens(api, data, self.choices.prompt))
+        deliver(turn, self.json(self._part(answer, "answer", names)))
 
     def listed(self, turn: Turn) -> None:
         data = [
