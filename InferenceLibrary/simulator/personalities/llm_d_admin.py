@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _NOT_TOLD = frozenset({
     "as", "config", "host", "api-key", "onnx-model", "onnx-device", "embedding-model", "scenario", "v", "workers",
     "drain-timeout", "legacy-durations", "one-write-per-token", "truth-file", "fault", "control-port",
-    "record-requests", "tensor-parallel-size",
+    "record-requests", "tensor-parallel-size", "reference",
 })  # fmt: skip
 """Settings of ours that it does not have."""
 _ALSO_TOLD = {
