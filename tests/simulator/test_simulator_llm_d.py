@@ -259,7 +259,9 @@ def test_adapters_come_and_go(start_simulator):
 def test_injected_failures(start_simulator, name, status, param, here, there):
     """The reference has words for codes, llm-d-inference-sim the status."""
     for personality, (kind, code) in {"openai": here, "llm-d": (there, status)}.items():
-        simulator = start_simulator("--as", personality, "--failure-injection-rate", "100", "--failure-types", name)
+        simulator = start_simulator(
+            "--as", personality, "--model", "fake-model", "--failure-injection-rate", "100", "--failure-types", name
+        )
         answer = simulator.chat()
         error = answer.json["error"]
         assert (answer.status, error["code"], error["type"], error["param"]) == (status, code, kind, param)

@@ -54,7 +54,7 @@ def metric(simulator, name):
 
 @pytest.mark.parametrize("name", ["openai", "llm-d"])
 def test_what_was_set_is_shown_and_nothing_else(start_simulator, name):
-    simulator = start_simulator("--as", name, "--fake-metrics", json.dumps(SET))
+    simulator = start_simulator("--as", name, "--model", "fake-model", "--fake-metrics", json.dumps(SET))
     simulator.chat("one two")
     text = page(simulator)
     assert {line for line in SHOWN if f"\nvllm:{line}" not in text} == set()
@@ -72,7 +72,7 @@ def test_what_was_set_is_shown_and_nothing_else(start_simulator, name):
 
 def test_values_are_changed_while_it_runs(start_simulator, tmp_path):
     file = tmp_path / "sim.yaml"
-    file.write_text("as: llm-d\nfake-metrics: {running-requests: 2, waiting-requests: 1}\n")
+    file.write_text("as: llm-d\nmodel: fake-model\nfake-metrics: {running-requests: 2, waiting-requests: 1}\n")
     simulator = start_simulator("--config", str(file))
     assert simulator.request("POST", "/fake_metrics", {"running-requests": 7}).status == 200
     assert simulator.request("POST", "/fake_metrics", {"kv-cache-usage": 2}).status == 500
@@ -83,7 +83,7 @@ def test_values_are_changed_while_it_runs(start_simulator, tmp_path):
 
 
 def test_true_metrics_are_not_replaced_by_llm_d_while_it_runs(start_simulator):
-    simulator = start_simulator("--as", "llm-d")
+    simulator = start_simulator("--as", "llm-d", "--model", "fake-model")
     assert simulator.request("POST", "/fake_metrics", {"running-requests": 7}).status == 500
     assert simulator.request("POST", "/admin/config", {"fake-metrics": {"running-requests": 7}}).status == 400
     assert read_metrics(page(simulator)).value("vllm:num_requests_running") == 0
@@ -148,7 +148,7 @@ def test_a_function_is_shown_as_a_number(start_simulator):
 
 @pytest.mark.parametrize("name", ["openai", "llm-d"])
 def test_every_metric_says_what_it_is(start_simulator, name):
-    simulator = start_simulator("--as", name)
+    simulator = start_simulator("--as", name, "--model", "fake-model")
     simulator.chat("one")
     heads = [line.split()[1:3] for line in page(simulator).splitlines() if line.startswith("#")]
     told = {kind: {name for one, name in heads if one == kind} for kind in ("HELP", "TYPE")}

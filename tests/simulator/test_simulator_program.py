@@ -358,5 +358,5 @@ def test_a_host_that_is_empty_is_refused(run_cli, host):
 @pytest.mark.parametrize(("words", "status"), [((), 200), (("--as", "openai"), 400)])
 def test_the_personality_of_the_environment_counts_less_than_that_of_the_command_line(start_simulator, words, status):
     """llm-d-inference-sim answers a chat without messages, the reference refuses it."""
-    simulator = start_simulator(*words, env={"INFERENCE_SIMULATOR_AS": "llm-d"})
+    simulator = start_simulator(*words, "--model", "fake-model", env={"INFERENCE_SIMULATOR_AS": "llm-d"})
     assert simulator.request("POST", "/v1/chat/completions", {"model": "fake-model"}).status == status

@@ -236,7 +236,7 @@ def test_a_port_in_use_is_told_once(run_cli: Run) -> None:
     ("words", "why"),
     [
         (["--as", "router"], "--as router keeps what one process alone knows"),
-        (["--as", "llm-d"], "--as llm-d keeps what one process alone knows"),
+        (["--as", "llm-d", "--model", "m"], "--as llm-d keeps what one process alone knows"),
         (["--mode", "onnx", "--onnx-model", "trained"], "--mode onnx loads its model in one process"),
         (["--embedding-model", "topics"], "--embedding-model loads its model in one process"),
         (["--scenario", "capitals"], "--scenario counts its steps in one process"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
 
 
@@ -30,7 +30,7 @@ def parse_duration(text: str, *, legacy: bool = False) -> float:
         part = _PART.match(text, position)
         if part is None:
             break
-        total += float(part[1]) * _UNITS[part[2]]
+        total += float(part[1]) * UNITS[part[2]]
         position = part.end()
     if not text or position < len(text):
         raise ValueError(f"'{text}' is not a duration; write a number with a unit, such as '200ms' or '1.5s'")

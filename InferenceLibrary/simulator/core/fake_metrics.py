@@ -51,6 +51,12 @@ class FakeMetrics(msgspec.Struct, rename="kebab"):
     prefix_cache_queries: int | None = None
 
 
+def known_values(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values without those that have no key here."""
+    known = {field.encode_name for field in msgspec.structs.fields(FakeMetrics)}
+    return {name: value for name, value in values.items() if name in known}
+
+
 class Curve(NamedTuple):
     """A value that changes with time: `ramp:0:10:5s` and its like."""
 
@@ -99,7 +105,8 @@ class Fake:
 
     def __init__(self, values: str | dict[str, Any], limits: Mapping[str, Sequence[float]]) -> None:
         self._limits = limits
-        self._given: dict[str, Any] = {}
+        self.given: dict[str, Any] = {}
+        """The values by their keys."""
         self._begun = monotonic()
         self.values = FakeMetrics()
         self.loras: list[Adapters] = []
@@ -112,7 +119,7 @@ class Fake:
         Raises:
             ValueError: A key is unknown, or a value is wrong; one line that names it.
         """
-        given = {**self._given, **changes}
+        given = {**self.given, **changes}
         try:
             values = parse_yaml(json.dumps(given), "fake metrics", FakeMetrics)
             loras = [
@@ -124,7 +131,7 @@ class Fake:
             raise ValueError(str(error).splitlines()[0].replace("fake metrics:1: key ", "fake metrics: ")) from None
         curves = {name: _curve(name, getattr(values, name)) for name in GAUGES}
         self._check(values)
-        self._given, self.values, self.loras = given, values, loras or [Adapters(timestamp=int(time()))]
+        self.given, self.values, self.loras = given, values, loras or [Adapters(timestamp=int(time()))]
         self.curves = {name: curve for name, curve in curves.items() if curve is not None}
 
     def gauge(self, name: str) -> float:

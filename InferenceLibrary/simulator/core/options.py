@@ -25,7 +25,8 @@ class OptionError(ValueError):
 def use_flags_of(settings_class: type[Settings]) -> None:
     """Take the flags of a personality: those that all have, and its own."""
     FIELDS.clear()
-    FIELDS.update({item.name.replace("_", "-"): item for item in dataclasses.fields(settings_class)})
+    named = {item.name.replace("_", "-"): item for item in dataclasses.fields(settings_class)}
+    FIELDS.update({name: item for name, item in named.items() if name not in settings_class.absent})
     FIELDS["as"] = FIELDS.pop("personality")
 
 
@@ -47,6 +48,25 @@ def parse_options(
     """
     chosen = settings_class(personality_of(arguments))
     use_flags_of(chosen)
+    values = chosen.read(arguments, environment)
+    if values is None:
+        values = _read(arguments, environment)
+    settings = chosen(**{FIELDS[name].name: value for name, value in values.items()})
+    check_together(settings)
+    return settings
+
+
+def defaults_of(settings_class: type[Settings]) -> dict[str, Any]:
+    """Return the values of all flags where none is given, by the name of the flag."""
+    missing = dataclasses.MISSING
+    return {
+        item.name.replace("_", "-"): item.default if item.default_factory is missing else item.default_factory()
+        for item in dataclasses.fields(settings_class)
+    }
+
+
+def _read(arguments: Sequence[str], environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return what is set, by the name of the flag."""
     given = _read_flags(arguments)
     legacy = bool(given.get("legacy-durations"))
     values: dict[str, Any] = {}
@@ -59,9 +79,7 @@ def parse_options(
         values["model"] = environment["SIM_MODEL"]
     for name, value in given.items():
         values[name] = convert(name, value, legacy=legacy, where=f"--{name}")
-    settings = chosen(**{FIELDS[name].name: value for name, value in values.items()})
-    check_together(settings)
-    return settings
+    return values
 
 
 def personality_of(arguments: Sequence[str]) -> str:
@@ -109,7 +127,7 @@ def _read_flags(arguments: Sequence[str]) -> dict[str, Any]:
             # Programs in Python take both ways of writing.
             name = name.replace("_", "-")
         if name not in FIELDS:
-            raise OptionError(f"unknown flag: --{name}{_suggest(name)}")
+            raise OptionError(f"unknown flag: --{name}{suggest(name)}")
         kind = FIELDS[name].metadata["kind"]
         if kind == "bool":
             spoken = not equals and words[position : position + 1] in (["true"], ["false"])
@@ -159,11 +177,12 @@ def _read_config(path: str) -> dict[str, Any]:
     lines = {key.value: key.start_mark.line + 1 for key, _ in tree.value} if tree else {}
     for key in data:
         if key not in FIELDS or key == "config":
-            raise OptionError(f"{path}:{lines.get(str(key), 1)}: unknown key '{key}'{_suggest(str(key))}")
+            raise OptionError(f"{path}:{lines.get(str(key), 1)}: unknown key '{key}'{suggest(str(key))}")
     return data
 
 
-def _suggest(name: str) -> str:
+def suggest(name: str) -> str:
+    """Return what to say after the name of a flag that there is not."""
     import difflib
 
     close = difflib.get_close_matches(name, FIELDS, n=1)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 
 class StartError(Exception):
@@ -25,6 +26,9 @@ def _ignored(kind: str, default: Any) -> Any:
 @dataclass(slots=True)
 class Settings:
     """The settings of one simulator. Durations are seconds. Field `max_num_seqs` is flag `--max-num-seqs`."""
+
+    absent: ClassVar[frozenset[str]] = frozenset()
+    """Flags that a personality does not have."""
 
     # Server
     personality: str = flag(
@@ -137,6 +141,16 @@ class Settings:
     time_to_generate_image: float = _ignored("duration", 0.0)
     time_to_generate_image_std_dev: float = _ignored("duration", 0.0)
     use_vllm_map_event_format: bool = _ignored("bool", False)
+
+    @classmethod
+    def read(cls, arguments: Sequence[str], environment: Mapping[str, str]) -> dict[str, Any] | None:
+        """Return what a command line and an environment set, where the personality reads them in a way of its own."""
+        return None
+
+    @property
+    def ranks(self) -> int:
+        """How many servers there are, each on a port of its own."""
+        return 1
 
     @property
     def names(self) -> list[str]:

@@ -11,8 +11,10 @@ from InferenceLibrary.simulator.core.delivery import deliver
 from InferenceLibrary.simulator.core.draft import Draft
 from InferenceLibrary.simulator.core.durations import parse_duration
 from InferenceLibrary.simulator.core.exposition import GO_CONTENT_TYPE, go_text
+from InferenceLibrary.simulator.core.fake_metrics import known_values
 from InferenceLibrary.simulator.personalities import llm_d_requests as requests
 from InferenceLibrary.simulator.personalities.failures import FAILURES
+from InferenceLibrary.simulator.personalities.llm_d_settings import KEYS, KINDS
 
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.app import App
@@ -20,18 +22,6 @@ if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.turn import Handler, Turn
     from InferenceLibrary.simulator.personalities.openai_admin import Admin
 
-_NOT_TOLD = frozenset({
-    "as", "config", "host", "api-key", "onnx-model", "onnx-device", "embedding-model", "scenario", "v", "workers",
-    "drain-timeout", "legacy-durations", "one-write-per-token", "truth-file", "fault", "control-port",
-    "record-requests", "tensor-parallel-size", "reference",
-})  # fmt: skip
-"""Settings of ours that it does not have."""
-_ALSO_TOLD = {
-    "IP": "", "PodName": "", "PodNameSpace": "", "VllmDevMode": False, "image-emission-rate": 0,
-    "time-to-generate-image": "0s", "time-to-generate-image-std-dev": "0s", "use-vllm-map-event-format": False,
-    "zmq-endpoint": "tcp://127.0.0.1:5557", "render-url": "http://localhost:8082", "fake-metrics": None,
-}  # fmt: skip
-"""Settings of its own, with their values."""
 _MESSAGE_TOKEN = "role"
 """Stands for each token of a message that is not one of its text."""
 _CALLED = {"prefix_cache_hits_total": "prefix_cache_hits", "prefix_cache_queries_total": "prefix_cache_queries"}
@@ -46,7 +36,6 @@ class LlmDAdmin:
         self._metrics = metrics
         metrics.waits_only = True
         self._admin = admin
-        self._image_rate = 0
         self._seed = time_ns()
         self.routes: dict[str, dict[str, Handler]] = {
             "/v1/models": {"GET": self.models},
@@ -133,20 +122,21 @@ class LlmDAdmin:
     # Configuration
 
     def config(self, turn: Turn) -> None:
-        from InferenceLibrary.simulator.core.options import FIELDS
-
         settings = self._app.settings
-        told: dict[str, Any] = {"DisplayModelName": settings.names[0], **_ALSO_TOLD}
-        told |= {"image-emission-rate": self._image_rate, "VllmDevMode": os.environ.get("VLLM_SERVER_DEV_MODE") == "1"}
-        for name, item in FIELDS.items():
-            value = getattr(settings, item.name)
-            if name in _NOT_TOLD or name in _ALSO_TOLD:
-                continue
-            if item.metadata["kind"] == "duration":
-                value = _go_duration(value)
-            told[name] = None if value == [] else value
-        told |= {"served-model-name": settings.names, "seed": settings.seed or self._seed}
+        fake = self._metrics.fake
+        told: dict[str, Any] = {"DisplayModelName": settings.names[0], **_pod()}
+        for name in KEYS:
+            value = getattr(settings, name.replace("-", "_"))
+            told[name] = None if value in ([], None) else _go_duration(value) if KINDS[name] == "duration" else value
+        told |= {
+            "served-model-name": settings.names,
+            "seed": settings.seed or self._seed,
+            "fake-metrics": fake and fake.given,
+        }
         told["max-cpu-loras"] = settings.max_cpu_loras or settings.max_loras
+        if settings.data_parallel_size > 1:
+            # Each rank has its own.
+            del told["port"]
         deliver(turn, Draft(body=dict(sorted(told.items()))))
 
     def change_config(self, turn: Turn) -> None:
@@ -154,7 +144,7 @@ class LlmDAdmin:
         if "fake-metrics" in changes:
             self._set_fake(changes.pop("fake-metrics"), 400)
         if "image-emission-rate" in changes:
-            self._image_rate = changes.pop("image-emission-rate")
+            self._app.settings.image_emission_rate = changes.pop("image-emission-rate")
         for name, value in changes.items():
             if isinstance(value, int | float) and name in {"time-to-first-token", "inter-token-latency"}:
                 # A bare number is nanoseconds in Go.
@@ -196,9 +186,18 @@ class LlmDAdmin:
         if self._metrics.fake is None:
             raise ApiError(status, "the simulator is reporting real metrics; fake metrics cannot be updated")
         try:
-            self._metrics.set_fake(values if isinstance(values, dict) else {})
+            self._metrics.set_fake(known_values(values) if isinstance(values, dict) else {})
         except ValueError as error:
             raise ApiError(status, str(error)) from None
+
+
+def _pod() -> dict[str, Any]:
+    """What the environment says of the pod."""
+    told = {"IP": "POD_IP", "PodName": "POD_NAME", "PodNameSpace": "POD_NAMESPACE"}
+    return {
+        **{name: os.environ.get(variable, "") for name, variable in told.items()},
+        "VllmDevMode": os.environ.get("VLLM_SERVER_DEV_MODE") == "1",
+    }
 
 
 def _go_duration(seconds: float) -> str:

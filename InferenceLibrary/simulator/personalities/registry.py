@@ -26,6 +26,7 @@ REFERENCE = "openai"
 """What a server is that has a dialect and no personality: the reference, with the quirks of the dialect."""
 # Personalities with flags of their own: module and class of their settings.
 _SETTINGS = {
+    "llm-d": ("llm_d_settings", "LlmDSettings"),
     "worker": ("worker_settings", "WorkerSettings"),
     "service": ("service_settings", "ServiceSettings"),
     "gateway": ("gateway_settings", "GatewaySettings"),
