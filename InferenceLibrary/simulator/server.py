@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from InferenceLibrary.simulator.faults.kinds import Fault
 
 _BACKLOG = 4096
+_TRIES = 50
+"""How often ports that stand side by side are looked for, where any will do."""
+_ANSWERED = 0.01
+"""Seconds between looks at what is still answered, where the door stays open until then."""
 
 
 def bind(host: str, port: int, *, shared: bool = False, listens: bool = True) -> socket.socket:
@@ -51,10 +56,39 @@ def bind(host: str, port: int, *, shared: bool = False, listens: bool = True) ->
     return sock
 
 
+def bind_side_by_side(host: str, port: int, number: int) -> list[socket.socket]:
+    """Return sockets that listen on so many ports, one after the other; for port 0 from a free one on.
+
+    Raises:
+        StartError: One of the ports is in use, or the address is none.
+    """
+    tries = _TRIES if port == 0 else 1
+    while True:
+        bound: list[socket.socket] = []
+        try:
+            bound.append(bind(host, port))
+            first = port_of(bound[0])
+            for place in range(1, number):
+                bound.append(bind(host, first + place))
+            return bound
+        except (StartError, OverflowError):
+            tries -= 1
+            for sock in bound:
+                sock.close()
+            if not tries:
+                raise
+
+
 def url_of(sock: socket.socket) -> str:
     """Return the base URL of a listening socket."""
     host, port = sock.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def port_of(sock: socket.socket) -> int:
+    """Return the port of a bound socket."""
+    port: int = sock.getsockname()[1]
+    return port
 
 
 def warn(text: str) -> None:
@@ -74,6 +108,9 @@ class Server:
         self._faults: list[Fault] = []
         self.loop: asyncio.AbstractEventLoop
         self.app: App
+        self.apps: list[App] = []
+        """One for each rank; the first is `app`."""
+        self._others: list[socket.socket] = []
         self.port = 0
         self._listeners: list[Any] = []
         self._listener: Any = None
@@ -89,9 +126,7 @@ class Server:
         """
         settings = self.settings
         if settings.fault:
-            from InferenceLibrary.simulator.faults.catalogue import parse_fault
-
-            self._faults = [parse_fault(text) for text in settings.fault]
+            self._faults = [self._parse_fault(text) for text in settings.fault]
         if not is_personality(settings.personality) and not has_choices(settings.personality):
             from InferenceLibrary.simulator.faults.quirks import quirks_of
 
@@ -104,7 +139,8 @@ class Server:
         process_faults = self._process_faults()
         if process_faults is not None:
             process_faults.before_start()
-        sock = None if process_faults is not None and process_faults.never_listens else self.bind(settings.port)
+        silent = process_faults is not None and process_faults.never_listens
+        sock = None if silent else self._bind_all()
         tls = self._tls()
         self.loop = new_event_loop(tls=tls is not None)
         try:
@@ -132,6 +168,16 @@ class Server:
                 self._truth.close()
         return self.exit_code
 
+    def _bind_all(self) -> socket.socket:
+        """Return the socket of the first rank, and keep those of the others."""
+        settings = self.settings
+        if settings.ranks == 1:
+            sock = self.bind(settings.port)
+        else:
+            sock, *self._others = bind_side_by_side(settings.host, settings.port, settings.ranks)
+        self.port = port_of(sock)
+        return sock
+
     def bind(self, port: int) -> socket.socket:
         """Return a socket that listens on the port.
 
@@ -155,8 +201,8 @@ class Server:
         return ProcessFaults(self._faults)
 
     def _build(self) -> None:
+        """Make the server of each rank, on one port after the other."""
         from InferenceLibrary.simulator.core.app import App
-        from InferenceLibrary.simulator.personalities.registry import make_personality
 
         settings = self.settings
         if settings.truth_file:
@@ -166,20 +212,16 @@ class Server:
                 raise StartError(f"--truth-file: cannot write '{settings.truth_file}': {error.strerror}") from None
         self.app = App(settings, Timers(self.loop), self._read_faults, self._truth)
         self.app.faults = [fault for fault in self._faults if not fault.kind.of_process]
-        if settings.scenario:
-            from InferenceLibrary.simulator.scenario import load_scenario
-
-            self.app.scenario = load_scenario(settings.scenario)
         if settings.mode == "onnx" or settings.embedding_model:
             self._load_models()
-        self.app.personality = make_personality(settings.personality, self.app)
-        if self.app.scenario is not None:
-            from InferenceLibrary.errors import ProfileError
-
-            try:
-                self.app.scenario.check_beside(self.app.has_route, self.app.personality.generating)
-            except ProfileError as error:
-                raise StartError(f"--scenario: {error}") from None
+        self.apps = [self.app]
+        for rank in range(1, settings.ranks):
+            other = App(replace(settings, port=self.port + rank), self.app.timers, self._read_faults, self._truth)
+            # Each counts its own.
+            other.faults = [fault for fault in map(self._parse_fault, settings.fault) if not fault.kind.of_process]
+            self.apps.append(other)
+        for app in self.apps:
+            self._furnish(app)
         if os.environ.get("INFERENCE_SIMULATOR_NOTES"):
             from InferenceLibrary.simulator.faults.mutation import mutate
 
@@ -187,6 +229,30 @@ class Server:
                 mutate(self.app, os.environ)
             except ValueError as error:
                 raise StartError(f"INFERENCE_SIMULATOR_FAULT: {error}") from None
+
+    def _furnish(self, app: App) -> None:
+        """Give a server its scenario and its personality."""
+        from InferenceLibrary.simulator.personalities.registry import make_personality
+
+        settings = app.settings
+        if settings.scenario:
+            from InferenceLibrary.simulator.scenario import load_scenario
+
+            app.scenario = load_scenario(settings.scenario)
+        app.personality = make_personality(settings.personality, app)
+        if app.scenario is not None:
+            from InferenceLibrary.errors import ProfileError
+
+            try:
+                app.scenario.check_beside(app.has_route, app.personality.generating)
+            except ProfileError as error:
+                raise StartError(f"--scenario: {error}") from None
+
+    @staticmethod
+    def _parse_fault(text: str) -> Fault:
+        from InferenceLibrary.simulator.faults.catalogue import parse_fault
+
+        return parse_fault(text)
 
     def _load_models(self) -> None:
         from InferenceLibrary.simulator.core.inference import load_text_model, load_vector_model
@@ -208,14 +274,17 @@ class Server:
         return tls_context(settings)
 
     def _listen(self, sock: socket.socket, tls: Any = None) -> None:
-        self.port = sock.getsockname()[1]
         self._serve_on(sock, tls)
+        for app, other in zip(self.apps[1:], self._others, strict=True):
+            self._listeners.append(self.loop.run_until_complete(self._server_of(app, other, tls)))
         self._tell(sock, tls)
 
     def _tell(self, sock: socket.socket, tls: Any) -> None:
-        """Open the control port, and say where the server is."""
-        url = url_of(sock) if tls is None else url_of(sock).replace("http:", "https:", 1)
-        lines = [self._announcement.format(url=url)]
+        """Open the control port, and say where the servers are."""
+        socks = (sock, *self._others)
+        urls = [url_of(one) if tls is None else url_of(one).replace("http:", "https:", 1) for one in socks]
+        lines = [self._announcement.format(url=urls[0])]
+        lines += [f"rank {rank} is at {url}" for rank, url in enumerate(urls) if rank]
         if self.settings.control_port is not None:
             from InferenceLibrary.simulator.control import listen_for_control
 
@@ -225,16 +294,18 @@ class Server:
         announce(lines)
 
     def _serve_on(self, sock: socket.socket, tls: Any) -> None:
-        from InferenceLibrary.simulator.core.connection import Connection
-
         async def serve() -> None:
-            create = self.loop.create_server
-            self._listener = await create(lambda: Connection(self.app), sock=sock, backlog=_BACKLOG, ssl=tls)
+            self._listener = await self._server_of(self.app, sock, tls)
 
         if self.loop.is_running():
             self._task = self.loop.create_task(serve())
         else:
             self.loop.run_until_complete(serve())
+
+    async def _server_of(self, app: App, sock: socket.socket, tls: Any) -> Any:
+        from InferenceLibrary.simulator.core.connection import Connection
+
+        return await self.loop.create_server(lambda: Connection(app), sock=sock, backlog=_BACKLOG, ssl=tls)
 
     def refuse(self, refuse: bool) -> None:
         """Refuse new connections as if nobody listened, or take them again, on the same port.
@@ -280,32 +351,48 @@ class Server:
         if self.ignores_signals:
             return
         self._signals += 1
+        personality = self.app.personality
         if self._signals > 1:
-            self.exit_code = 128 + number
+            self.exit_code = getattr(personality, "exit_code_of_second_signal", 128 + number)
             self.loop.stop()
             return
-        app = self.app
-        app.draining = True
+        for app in self.apps:
+            app.draining = True
+        self.app.timers.at(monotonic() + self.settings.drain_timeout, self._drained_too_long)
+        if getattr(personality, "listens_while_draining", False):
+            self._close_when_answered()
+        else:
+            self._close()
+
+    def _close_when_answered(self) -> None:
+        """Take connections as before, until nothing is generated any more."""
+        if any(one.current is not None and one.current.counted for app in self.apps for one in app.connections):
+            self.app.timers.at(monotonic() + _ANSWERED, self._close_when_answered)
+        else:
+            self._close()
+
+    def _close(self) -> None:
         self.stop_listening()
-        app.on_idle = self._stop_when_idle
-        for connection in tuple(app.connections):
-            if connection.current is None:
-                connection.close()
-        app.timers.at(monotonic() + self.settings.drain_timeout, self._drained_too_long)
+        for app in self.apps:
+            app.on_idle = self._stop_when_idle
+            for connection in tuple(app.connections):
+                if connection.current is None:
+                    connection.close()
         self._stop_when_idle()
 
     def _stop_when_idle(self) -> None:
-        app = self.app
-        if any(connection.current is not None for connection in app.connections):
+        timers = self.app.timers
+        connections = [one for app in self.apps for one in app.connections]
+        if any(one.current is not None for one in connections):
             return
-        if any(connection.unsent() for connection in app.connections if connection.transport is not None):
-            app.timers.at(monotonic() + 0.005, self._stop_when_idle)
+        if any(one.unsent() for one in connections if one.transport is not None):
+            timers.at(monotonic() + 0.005, self._stop_when_idle)
             return
         # One more turn of the loop, so that closed connections are really closed.
-        app.timers.at(monotonic() + 0.001, self.loop.stop)
+        timers.at(monotonic() + 0.001, self.loop.stop)
 
     def _drained_too_long(self) -> None:
-        open_answers = sum(connection.current is not None for connection in self.app.connections)
+        open_answers = sum(one.current is not None for app in self.apps for one in app.connections)
         warn(f"stops with {open_answers} answers open after {self.settings.drain_timeout:g} s")
         self.loop.stop()
 

@@ -32,6 +32,10 @@ def _id_base(*seed: object) -> str:
     return f"{base[:8]}-{base[8:12]}-{base[12:]}"
 
 
+def _refuse_at_the_end(_turn: Turn) -> None:
+    raise ApiError(503, "The server is shutting down")
+
+
 class App:
     """State of one simulator.
 
@@ -99,7 +103,9 @@ class App:
         self.vector_model: VectorModel | None = None
         self.from_thread: Callable[[Callable[[], None]], object] = lambda call: call()
         self._placed: set[Turn] = set()
-        # What a personality may do in its own way: ask for the key, and read a request before a script does.
+        # What a personality may do in its own way: ask for the key, read a request before a script does, and refuse one
+        # that comes while it ends.
+        self.while_draining: Callable[[Turn], None] = _refuse_at_the_end
         self.check_key: Callable[[Request], None] = self._check_key
         self.read_first: Callable[[Turn], None] | None = None
 
@@ -144,7 +150,7 @@ class App:
             handler = self._route(request)
             if generates:
                 if self.draining:
-                    raise ApiError(503, "The server is shutting down")
+                    self.while_draining(turn)
                 if self.read_first is not None:
                     self.read_first(turn)
                 if self.scenario is not None:

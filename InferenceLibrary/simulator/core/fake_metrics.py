@@ -98,13 +98,15 @@ class Fake:
     Args:
         values: What `--fake-metrics` holds; a JSON text, or its object.
         limits: Upper limits of the buckets of each histogram.
+        step: Seconds for which a function keeps its value; 0 for none.
 
     Raises:
         ValueError: A key is unknown, or a value is wrong; one line that names it.
     """
 
-    def __init__(self, values: str | dict[str, Any], limits: Mapping[str, Sequence[float]]) -> None:
+    def __init__(self, values: str | dict[str, Any], limits: Mapping[str, Sequence[float]], step: float = 0) -> None:
         self._limits = limits
+        self._step = step
         self.given: dict[str, Any] = {}
         """The values by their keys."""
         self._begun = monotonic()
@@ -136,7 +138,11 @@ class Fake:
 
     def gauge(self, name: str) -> float:
         """Return the present value of a gauge: a whole number of requests, a share of the cache."""
-        value = self.curves[name].at(monotonic() - self._begun) if name in self.curves else getattr(self.values, name)
+        if name in self.curves:
+            passed = monotonic() - self._begun
+            value = self.curves[name].at(passed - passed % self._step if self._step > 0 else passed)
+        else:
+            value = getattr(self.values, name)
         return float(value) if name == "kv_cache_usage" else int(value)
 
     def _check(self, values: FakeMetrics) -> None:

@@ -183,7 +183,7 @@ class Metrics:
         from InferenceLibrary.simulator.core.fake_metrics import Fake
 
         if self.fake is None:
-            self.fake = Fake(values, self._limits)
+            self.fake = Fake(values, self._limits, self._app.settings.fake_metrics_refresh_interval)
         elif isinstance(values, dict):
             self.fake.update(values)
 

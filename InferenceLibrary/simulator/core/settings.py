@@ -113,7 +113,7 @@ class Settings:
     object_tool_call_not_required_field_probability: int = flag("int", 50, "percent", low=0, high=100)
     # Metrics, control
     fake_metrics: str = flag("json", "", "values for the vllm: metrics in place of the true ones")
-    fake_metrics_refresh_interval: float = _ignored("duration", 0.1)
+    fake_metrics_refresh_interval: float = flag("duration", 0.1, "how long a function of them keeps its value")
     control_port: int | None = flag("int", None, "port of the control API; off when not given", low=0, high=65535)
     record_requests: int = flag("int", 100, "how many last requests the control API keeps", low=0, high=100_000)
     # Accepted and ignored, as upstream does

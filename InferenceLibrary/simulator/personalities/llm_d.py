@@ -55,8 +55,12 @@ class _GoEngine(Engine):
 class LlmD(OpenAI):
     """The personality llm-d."""
 
+    listens_while_draining = True
+    exit_code_of_second_signal = 1
+
     def __init__(self, app: App) -> None:
         super().__init__(app)
+        app.while_draining = self.while_draining
         self.generator.engine = _GoEngine(app.settings)
         self._blocks: dict[int, None] = {}
         self.server = LlmDAdmin(app, self.metrics, self.admin)
@@ -110,7 +114,13 @@ class LlmD(OpenAI):
     def ready(self, turn: Turn) -> None:
         """Ready once the time of its start is over; without a body until then."""
         starting = monotonic() - self.app.started < self.app.settings.startup_duration
-        deliver(turn, Draft(503 if starting or self.app.draining else 200))
+        deliver(turn, Draft(503 if starting else 200))
+
+    @staticmethod
+    def while_draining(turn: Turn) -> None:
+        """Generate nothing more, but for vectors; everything else is answered until what runs is complete."""
+        if turn.request.path != "/v1/embeddings":
+            raise ApiError(503, "server is shutting down")
 
     def before(self, turn: Turn) -> bool:
         asked = turn.request.headers.get("x-return-error")

@@ -24,6 +24,31 @@ if TYPE_CHECKING:
 
 _MESSAGE_TOKEN = "role"
 """Stands for each token of a message that is not one of its text."""
+_TOLD = {
+    "cache_config_info": "Information of the LLMEngine CacheConfig.",
+    "e2e_request_latency_seconds": "Histogram of end to end request latency in seconds.",
+    "generation_tokens_total": "Total number of generated tokens.",
+    "inter_token_latency_seconds": "Histogram of inter-token latency in seconds.",
+    "kv_cache_usage_perc": "Prometheus metric for the fraction of KV-cache blocks currently in use (from 0 to 1).",
+    "lora_requests_info": "Running stats on lora requests.",
+    "max_num_generation_tokens": "Histogram of maximum number of requested generation tokens.",
+    "num_requests_running": "Number of requests currently running on GPU.",
+    "num_requests_waiting": "Prometheus metric for the number of queued requests.",
+    "prefix_cache_hits": "Prefix cache hits, in terms of number of cached tokens.",
+    "prefix_cache_queries": "Prefix cache queries, in terms of number of queried tokens.",
+    "prompt_tokens_total": "Total number of prompt tokens processed.",
+    "request_decode_time_seconds": "Histogram of time spent in DECODE phase for request.",
+    "request_generation_tokens": "Number of generation tokens processed.",
+    "request_inference_time_seconds": "Histogram of time spent in RUNNING phase for request.",
+    "request_params_max_tokens": "Histogram of the max_tokens request parameter.",
+    "request_prefill_time_seconds": "Histogram of time spent in PREFILL phase for request.",
+    "request_prompt_tokens": "Number of prefill tokens processed.",
+    "request_queue_time_seconds": "Histogram of time spent in WAITING phase for request.",
+    "request_success_total": "Count of successfully processed requests.",
+    "time_per_output_token_seconds": "Histogram of time per output token in seconds.",
+    "time_to_first_token_seconds": "Histogram of time to first token in seconds.",
+}
+"""What its page says of each metric; they are all that it has."""
 _CALLED = {"prefix_cache_hits_total": "prefix_cache_hits", "prefix_cache_queries_total": "prefix_cache_queries"}
 """Names of its own for metrics of vLLM."""
 
@@ -169,11 +194,8 @@ class LlmDAdmin:
 
     def show_metrics(self, turn: Turn) -> None:
         self._admin.note_adapters()
-        families = [
-            family._replace(name=_CALLED.get(family.name, family.name))
-            for family in self._metrics.families(seen=True)
-            if family.name != "request_time_per_output_token_seconds"
-        ]
+        named = ((_CALLED.get(family.name, family.name), family) for family in self._metrics.families(seen=True))
+        families = [family._replace(name=name, text=_TOLD[name]) for name, family in named if name in _TOLD]
         deliver(turn, Draft(body=go_text(families), content_type=GO_CONTENT_TYPE))
 
     def fake_metrics(self, turn: Turn) -> None:

@@ -133,8 +133,9 @@ def _check(told: Mapping[str, Any], environment: Mapping[str, str]) -> None:
     if told["mode"] not in {"echo", "random"}:
         raise OptionError(f"invalid mode '{told['mode']}', valid values are 'random' and 'echo'")
     # It refuses port 0 too; here that is the way to a free port, as with every stand-in.
-    if not 0 <= told["port"] <= 65535:
-        raise OptionError(f"invalid port '{told['port']}'")
+    last = told["port"] + (told["data-parallel-size"] - 1 if told["data-parallel-rank"] < 0 else 0)
+    if told["port"] < 0 or last > 65535:
+        raise OptionError(f"invalid port '{last if told['port'] >= 0 else told['port']}'")
     for name, words in _NOT_NEGATIVE.items():
         _refuse(name, told[name], f"{words} cannot be negative", told[name] < 0)
     for name, words in _SPREADS.items():
