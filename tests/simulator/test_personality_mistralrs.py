@@ -133,27 +133,46 @@ def test_what_is_not_simulated_says_so(inside: Run, command: str) -> None:
 
 
 FLAGS_OF_SERVE = """
-    --model-id=x --tokenizer=x --arch=x --dtype=x --format=gguf --quantized-file=x --tok-model-id=x --gqa=1
-    --enable-lora --lora=a=b --lora-modules=a=b --lora-max-adapters=1 --lora-max-rank=1 --max-lora-rank=1
+    --model-id=x --tokenizer=x --arch=x --dtype=BF16 --format=gguf --quantized-file=x --tok-model-id=x --gqa=1
+    --enable-lora --lora=a=b --lora-modules=a=b --lora-max-adapters=1 --max-lora-rank=1
     --lora-max-bytes=8GiB --isq=4 --isq-organization=moqe --imatrix=x --cpu --device-layers=0:1 --topology=x
     --hf-cache=x --max-seq-len=1 --max-batch-size=1 --paged-attn=off --pa-context-len=1 --pa-block-size=1
     --pa-cache-type=auto --max-edge=1 --max-num-images=1 --max-image-length=1 --mmproj=x --port=1 --host=x --no-ui
     --mcp-port=1 --max-tool-rounds=1 --tool-dispatch-url=x --disable-access-log --access-log-format=json
     --access-log-health --disable-request-id-header --disable-metrics --max-seqs=1 --max-num-batched-tokens=1
     --no-kv-cache --prefix-cache-n=1 --chat-template=x --jinja-explicit=x --matformer-config-path=x
-    --matformer-slice-name=x --mtp-model=x --mtp-n-predict=1 --mcp-config=x --agent --enable-search
+    --matformer-slice-name=x --mtp-model=x --mtp-n-predict=1 --mcp-config=x --agentic --enable-search
     --search-embedding-model=embedding-gemma --enable-code-execution --enable-shell --code-exec-python=x
     --code-exec-timeout=1 --code-exec-workdir=x --shell-path=x --shell-timeout=1 --shell-workdir=x --skills-dir=x
-    --agent-permission=ask --sandbox=off --sandbox-profile=developer --sb-max-memory-mb=1 --sb-max-cpu-secs=1
+    --code-exec-permission=ask --sandbox=off --sandbox-profile=developer --sb-max-memory-mb=1 --sb-max-cpu-secs=1
     --sb-max-procs=1 --sandbox-network=none --seed=1 --log=x --token-source=none --verbose
 """
+OTHER_NAMES = {
+    "lora-modules": "lora",
+    "max-lora-rank": "lora-max-rank",
+    "agentic": "agent",
+    "code-exec-permission": "agent-permission",
+}
+"""By another name of an option its own; help does not show them in lines of their own."""
 
 
 def test_serve_takes_the_flags_of_the_real_program() -> None:
     flags = FLAGS_OF_SERVE.split()
     parsed = parse(PROGRAMS["mistralrs"], ["serve", *flags])
-    missing = [flag for flag in flags if parsed[flag[2:].partition("=")[0]] in (None, False)]
+    names = [flag[2:].partition("=")[0] for flag in flags]
+    missing = [name for name in names if parsed[OTHER_NAMES.get(name, name)] in (None, False)]
     assert (parsed.path, missing) == (["serve"], [])
+
+
+@pytest.mark.parametrize(("other", "name"), OTHER_NAMES.items())
+def test_an_option_by_another_name_is_the_same_and_not_in_the_help(inside: Run, other: str, name: str) -> None:
+    value = {"agent": "", "agent-permission": "=deny", "lora": "=a=b", "lora-max-rank": "=7"}[name]
+    serve = PROGRAMS["mistralrs"]
+    assert parse(serve, ["serve", f"--{other}{value}"])[name] == parse(serve, ["serve", f"--{name}{value}"])[name]
+    told = inside("serve", "--help").stdout
+    assert (f"  --{name}" in told, f"      --{other}" in told) == (True, False)
+    with pytest.raises(Exit, match=f"unexpected argument '--{other}x' found"):
+        parse(serve, ["serve", f"--{other}x"])
 
 
 @pytest.mark.parametrize(
@@ -163,8 +182,31 @@ def test_serve_takes_the_flags_of_the_real_program() -> None:
         ("text -m x -p 1", "unexpected argument '-p' found"),
         ("--quant 4 --isq 4", "the argument '--quant <QUANT>' cannot be used with '--isq <IN_SITU_QUANT>'"),
         ("--pa-memory-mb 1 --pa-context-len 1", "cannot be used with '--pa-context-len <PA_CONTEXT_LEN>'"),
-        ("--xlora x --lora a=b", "the argument '--lora <LORA>' cannot be used with '--xlora <XLORA>'"),
+        ("--xlora x --lora a=b", "the argument '--lora <ALIAS=SOURCE|JSON>' cannot be used with '--xlora <XLORA>'"),
         ("--xlora-order x", "the following required arguments were not provided:\n  --xlora <XLORA>"),
+        ("--xlora x --max-lora-rank 1", "the argument '--lora-max-rank <LORA_MAX_RANK>' cannot be used with '--xlora"),
+        ("--legacy-lora x --lora-max-bytes 1", "the argument '--lora-max-bytes <BYTES>' cannot be used with '--legacy"),
+        (
+            "--code-exec-permission maybe",
+            "invalid value 'maybe' for '--agent-permission <AGENT_PERMISSION>'\n  [possible",
+        ),
+        ("--agentic=1", "unexpected value '1' for '--agent' found"),
+        ("--lora x", "invalid value 'x' for '--lora <ALIAS=SOURCE|JSON>': expected ALIAS=SOURCE or a JSON object with"),
+        ("--lora =x", "LoRA adapter alias must not be empty"),
+        ("--lora-modules a=", "LoRA adapter source for alias `a` must not be empty"),
+        ("--lora {", "invalid LoRA module JSON: "),
+        ('--lora {"name":"a"}', "invalid LoRA module JSON: missing field `path`"),
+        ('--lora {"name":"a","path":"b","zzz":1}', "invalid LoRA module JSON: unknown field `zzz`"),
+        ('--lora {"name":1,"path":"b"}', "invalid LoRA module JSON: invalid type for `name`"),
+        ('--lora {"name":"a","path":"b","is_3d_lora_weight":true}', "is_3d_lora_weight=true is unsupported"),
+        ("--lora-max-bytes x", "'--lora-max-bytes <BYTES>': expected a byte count such as 8589934592 or 8GiB"),
+        ("--lora-max-bytes 8XB", "unsupported byte-size suffix `xb`"),
+        ("--lora-max-bytes 99999999999999999999", "invalid byte count: number too large"),
+        ("--dtype int8", "invalid value 'int8' for '--dtype <DTYPE>': Model DType `int8` is not supported."),
+        ("--isq-organization x", "Expected ISQ organization `default` or `moqe`, got `x`"),
+        ("--pa-cache-type x", "Unexpected `PagedCacheType`, got `x` but expected `auto` and `f8e4m3`."),
+        ("--token-source x", "invalid value 'x' for '--token-source <TOKEN_SOURCE>': Invalid token source format"),
+        ("--token-source literal", "Expected a value for 'literal'"),
         ("--sandbox maybe", "invalid value 'maybe' for '--sandbox <SANDBOX>'\n  [possible values: auto, on, off]"),
     ],
 )

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from InferenceLibrary.simulator.personalities.mistralrs_values import PROBLEMS
+
 USAGE_ERROR = 2
 _MORE = "For more information, try '--help'."
 _LIMITS = {"u16": 65_535, "u32": 2**32 - 1}
@@ -25,7 +27,8 @@ class Exit(Exception):
 
 @dataclass(slots=True)
 class Arg:
-    """An option. Kinds: text, switch, count, u16, u32, usize, u64, f32, usizes (comma-separated), bool, choice."""
+    """An option. Kinds: text, switch, count, u16, u32, usize, u64, f32, usizes (comma-separated), bool, choice, and
+    those of texts of a certain form, which `PROBLEMS` has."""
 
     name: str
     short: str = ""
@@ -39,6 +42,7 @@ class Arg:
     conflicts: tuple[str, ...] = ()
     everywhere: bool = False  # also behind sub-commands
     key: str = ""
+    aliases: tuple[str, ...] = ()  # other names, which help does not show
 
     @property
     def takes_value(self) -> bool:
@@ -120,7 +124,7 @@ class _Parser:
         name, equals, value = word[2:].partition("=")
         if name in {"help", "version"} and not equals:
             self._tell(name)
-        arg = next((arg for arg in self._args() if arg.name == name), None)
+        arg = next((arg for arg in self._args() if name in (arg.name, *arg.aliases)), None)
         if arg is None:
             raise self._unexpected(f"--{name}")
         if not arg.takes_value and equals:
@@ -213,6 +217,7 @@ class _Parser:
                 )
             result = text == "true" if arg.kind == "bool" else text
         else:
+            problem = PROBLEMS[arg.kind](text) if arg.kind in PROBLEMS else ""
             result = text
         if problem:
             raise self._error(f"invalid value '{text}' for '{arg.shown}': {problem}")

@@ -31,7 +31,7 @@ def _old_plain(name: str, about: str) -> Command:
             Arg("model-id", "m", "Model ID to load from. This may be a HF hub repo or a local path", required=True),
             Arg("tokenizer-json", "t", "Path to local tokenizer.json file"),
             Arg("arch", "a", "The architecture of the model"),
-            Arg("dtype", "d", "Model data type", default="auto"),
+            Arg("dtype", "d", "Model data type", "dtype", "auto"),
             _TOPOLOGY,
             Arg("from-uqff", "f", "UQFF path to load from"),
             *_SIZES,
@@ -47,7 +47,7 @@ def _old_quantized(name: str, about: str, *more: Arg) -> Command:
             Arg("tok-model-id", "t", "The local or remote model ID where you can find a `tokenizer_config.json` file"),
             Arg("quantized-model-id", "m", "Quantized model ID to find the `quantized_filename`", required=True),
             Arg("quantized-filename", "f", "Quantized filename(s), separated by a space", required=True),
-            Arg("dtype", "d", "Model data type", default="auto"),
+            Arg("dtype", "d", "Model data type", "dtype", "auto"),
             _TOPOLOGY,
             *_SIZES,
             *more,
@@ -76,7 +76,7 @@ _PAGED = (
     Arg("pa-gpu-mem", "", "GPU memory to allocate for KV cache with PagedAttention in MBs", "usize"),
     Arg("pa-gpu-mem-usage", "", "Percentage of GPU memory to utilize for the KV cache, from 0 to 1", "f32"),
     Arg("pa-ctxt-len", "", "Total context length to allocate the KV cache for", "usize"),
-    Arg("pa-cache-type", "", "PagedAttention KV cache type (auto or f8e4m3)"),
+    Arg("pa-cache-type", "", "PagedAttention KV cache type (auto or f8e4m3)", "cache type"),
     Arg("pa-blk-size", "", "Block size (number of tokens per block) for PagedAttention", "usize"),
     Arg("no-paged-attn", "", "Disable PagedAttention on CUDA", "switch", conflicts=("paged-attn",)),
     Arg("paged-attn", "", "Enable PagedAttention on Metal", "switch", conflicts=("cpu",)),
@@ -94,7 +94,7 @@ OLD_SERVER = Command(
         Arg("no-kv-cache", "", "Use no KV cache", "switch"),
         Arg("chat-template", "c", "Chat template file with a JINJA file"),
         Arg("jinja-explicit", "j", "Explicit JINJA chat template file (.jinja) to be used"),
-        Arg("token-source", "", "Source of the token for authentication", default="cache"),
+        Arg("token-source", "", "Source of the token for authentication", "token source", "cache"),
         Arg("interactive-mode", "i", "Enter interactive mode instead of serving a chat server", "switch"),
         Arg("prefix-cache-n", "", "Number of prefix caches to hold on the device", "usize", "16"),
         Arg("num-device-layers", "n", "Number of device layers to load and run on GPU(s)"),
@@ -135,7 +135,7 @@ _SOURCE = (
     Arg("model-id", "m", "HuggingFace model ID or local path to model directory"),
     Arg("tokenizer", "t", "Path to local tokenizer.json file"),
     Arg("arch", "a", "Model architecture (auto-detected if not specified)"),
-    Arg("dtype", "", "Model data type", default="auto"),
+    Arg("dtype", "", "Model data type", "dtype", "auto"),
 )
 _FORMAT = (
     Arg("format", "", "Model format; found out if not specified", "choice", choices=("plain", "gguf", "ggml")),
@@ -145,12 +145,26 @@ _FORMAT = (
 )
 _ADAPTERS = (
     Arg("enable-lora", "", "Take LoRA adapters while it runs", "switch", conflicts=("xlora",)),
-    Arg("lora", "", "Preload a LoRA adapter as ALIAS=SOURCE", repeat=True, conflicts=("xlora",)),
-    Arg("lora-modules", "", "The same", repeat=True, conflicts=("xlora",)),
-    Arg("lora-max-adapters", "", "Most adapters at once", "usize"),
-    Arg("lora-max-rank", "", "Highest rank of an adapter", "usize"),
-    Arg("max-lora-rank", "", "The same", "usize"),
-    Arg("lora-max-bytes", "", "Most bytes of all adapters"),
+    Arg(
+        "lora",
+        "",
+        "Preload a LoRA adapter as ALIAS=SOURCE or JSON [aliases: --lora-modules]",
+        "adapter",
+        repeat=True,
+        key="alias=source|json",
+        aliases=("lora-modules",),
+        conflicts=("xlora",),
+    ),
+    Arg("lora-max-adapters", "", "Most adapters at once", "usize", conflicts=("xlora", "legacy-lora")),
+    Arg(
+        "lora-max-rank",
+        "",
+        "Highest rank of an adapter [aliases: --max-lora-rank]",
+        "usize",
+        aliases=("max-lora-rank",),
+        conflicts=("xlora", "legacy-lora"),
+    ),
+    Arg("lora-max-bytes", "", "Most bytes of all adapters", "bytes", key="bytes", conflicts=("xlora", "legacy-lora")),
     Arg("legacy-lora", "", "LoRA adapter of a raw GGUF or GGML model", conflicts=("enable-lora", "lora", "xlora")),
     Arg("legacy-lora-order", "", "Ordering file of that adapter", requires="legacy-lora"),
     Arg("xlora", "", "X-LoRA adapter model ID"),
@@ -161,7 +175,7 @@ _QUANTIZATION = (
     Arg("quant", "", "Quantization: a level (2, 3, 4, 5, 6, 8) or a name (q4k, q8_0)", conflicts=("isq", "from-uqff")),
     Arg("isq", "", "In-situ quantization: a level or a name", key="in_situ_quant"),
     Arg("from-uqff", "", "UQFF file(s) to load from"),
-    Arg("isq-organization", "", "How it is organized: default or moqe"),
+    Arg("isq-organization", "", "How it is organized: default or moqe", "organization"),
     Arg("imatrix", "", "imatrix file for enhanced quantization"),
     Arg("calibration-file", "", "File to make an imatrix from", conflicts=("imatrix",)),
 )
@@ -178,7 +192,7 @@ _CACHE = (
     Arg("pa-memory-mb", "", "GPU memory for the KV cache in MBs", "usize", conflicts=("pa-context-len",)),
     Arg("pa-memory-fraction", "", "Part of the memory", "f32", conflicts=("pa-context-len", "pa-memory-mb")),
     Arg("pa-block-size", "", "Tokens per block", "usize"),
-    Arg("pa-cache-type", "", "Quantization of the KV cache", default="auto"),
+    Arg("pa-cache-type", "", "Quantization of the KV cache", "cache type", "auto"),
 )
 _MULTIMODAL = (
     Arg("max-edge", "", "Longest edge of an image", "u32"),
@@ -216,7 +230,7 @@ _RUNTIME = (
     Arg("mcp-config", "", "Path to an MCP client configuration JSON"),
 )
 _AGENT = (
-    Arg("agent", "", "Build a local agent: search, code execution and shell", "switch"),
+    Arg("agent", "", "Build a local agent: search, code execution and shell", "switch", aliases=("agentic",)),
     Arg("enable-search", "", "Enable web search", "switch"),
     Arg("search-embedding-model", "", "Model for the search", "choice", choices=("embedding-gemma",)),
     Arg("enable-code-execution", "", "Let the model run Python", "switch"),
@@ -228,7 +242,15 @@ _AGENT = (
     Arg("shell-timeout", "", "Seconds for its commands", "u64"),
     Arg("shell-workdir", "", "Folder of its commands"),
     Arg("skills-dir", "", "Folder of uploaded skills"),
-    Arg("agent-permission", "", "What it may do", "choice", "auto", choices=("auto", "ask", "deny")),
+    Arg(
+        "agent-permission",
+        "",
+        "What it may do",
+        "choice",
+        "auto",
+        choices=("auto", "ask", "deny"),
+        aliases=("code-exec-permission",),
+    ),
     Arg("sandbox", "", "Sandbox mode", "choice", "auto", choices=("auto", "on", "off")),
     Arg("sandbox-profile", "", "Sandbox policy", "choice", choices=("restricted", "developer")),
     Arg("sb-max-memory-mb", "", "Most memory of a session", "u64"),
@@ -319,7 +341,9 @@ NEW_PROGRAM = Command(
     (
         Arg("seed", "", "Random seed for reproducibility", "u64", everywhere=True),
         Arg("log", "l", "Log all requests and responses to this file", everywhere=True),
-        Arg("token-source", "", "Token source for HuggingFace authentication", default="cache", everywhere=True),
+        Arg(
+            "token-source", "", "Token source for HuggingFace authentication", "token source", "cache", everywhere=True
+        ),
         Arg("verbose", "v", "Increase logging verbosity", "count", everywhere=True),
         DRY_RUN,
     ),
