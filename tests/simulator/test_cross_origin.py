@@ -102,6 +102,57 @@ def test_each_stand_in_is_compared_with_what_its_server_answers_to_options(name)
     assert [one for one in records if one.group == largest and one.request["method"] == "OPTIONS"]
 
 
+# The systems of the other documents, by their sources
+
+
+def test_the_gateway_lets_pages_of_all_sites_call(start_simulator):
+    gateway = start_simulator("--as", "gateway", "--upstream", "local=http://127.0.0.1:9", "--api-key", "k")
+    first = gateway.request("OPTIONS", CHAT, headers=asks_first("content-type", "x-own"))
+    assert (first.status, first.body, first.headers["vary"]) == (200, b"OK", "Origin")
+    assert shared(first.headers) == {
+        "access-control-allow-origin": "https://page.example",
+        "access-control-allow-credentials": "true",
+        "access-control-allow-methods": "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT",
+        "access-control-allow-headers": "content-type,x-own",
+        "access-control-max-age": "600",
+    }
+    page = {"access-control-allow-origin": "*", "access-control-allow-credentials": "true"}
+    answer = gateway.request("GET", "/health", headers=ORIGIN)
+    assert (answer.status, shared(answer.headers), "vary" in answer.headers) == (200, page, False)
+    cookie = gateway.request("GET", "/health", headers={**ORIGIN, "Cookie": "a=b"})
+    assert (shared(cookie.headers)["access-control-allow-origin"], cookie.headers["vary"]) == (
+        "https://page.example",
+        "Origin",
+    )
+    refused = gateway.request("POST", CHAT, MESSAGE, ORIGIN)
+    assert (refused.status, shared(refused.headers)) == (401, page)
+    plain = gateway.request("OPTIONS", CHAT, headers={"Authorization": "Bearer k"})
+    assert (plain.status, plain.headers["allow"], plain.json) == (405, "POST", {"detail": "Method Not Allowed"})
+    assert shared(gateway.request("GET", "/health").headers) == {}
+
+
+def test_the_router_asks_for_the_key_before_it_refuses_a_method(start_simulator):
+    router = start_simulator("--as", "router", "--backend", "a=http://127.0.0.1:9")
+    for method in ("OPTIONS", "GET"):
+        nobody = router.request(method, CHAT, headers=asks_first("x-api-key"))
+        assert (nobody.status, nobody.json["code"], shared(nobody.headers)) == (401, "AUTH_INVALID", {})
+        known = router.request(method, CHAT, headers={"X-API-Key": "dev-test-key"})
+        assert (known.status, known.headers["allow"], known.body) == (405, "POST", b"")
+    assert router.request("OPTIONS", "/v1/status/healthz").status == 405
+
+
+@pytest.mark.parametrize(
+    ("words", "path", "allowed"),
+    [(("--as", "worker", "--worker-id", "w"), "/execute", "POST"), (("--as", "service"), CHAT, "POST")],
+    ids=["worker", "service"],
+)
+def test_the_worker_and_the_service_know_nothing_of_pages(start_simulator, words, path, allowed):
+    simulator = start_simulator(*words)
+    asked = simulator.request("OPTIONS", path, headers=asks_first("content-type"))
+    assert (asked.status, asked.headers["allow"], shared(asked.headers)) == (405, allowed, {})
+    assert shared(simulator.request("GET", "/health", headers=ORIGIN).headers) == {}
+
+
 FORGETFUL = """
 name: forgetful
 title: Forgetful

@@ -1,7 +1,8 @@
 """Pages of other sites in a browser: what it asks first, and the headers by which it lets them read an answer.
 
-OpenAI's API lets all of them, Anthropic's those that set a header for it, and refuses others. A browser asks first for
-each request with a key or with JSON, by OPTIONS with the method and the headers that follow (fetch.spec.whatwg.org).
+OpenAI's API lets all of them, Anthropic's those that set a header for it, and refuses others; llm-gateway lets all. A
+browser asks first for each request with a key or with JSON, by OPTIONS with the method and the headers that follow
+(fetch.spec.whatwg.org).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from InferenceLibrary.simulator.core.draft import Draft
 
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.app import App
+    from InferenceLibrary.simulator.core.request import Request
     from InferenceLibrary.simulator.core.turn import Handler, Personality, Turn
 
 ASKED_FOR = "anthropic-dangerous-direct-browser-access"
@@ -31,6 +33,43 @@ def share(app: App, personality: Personality) -> None:
         guard = _only_asked_for if path.startswith(_MESSAGES) else _as_it_is
         guarded = {method: guard(handler) for method, handler in handlers.items()}
         personality.routes[path] = {**guarded, "OPTIONS": _options([*guarded, "OPTIONS"])}
+
+
+_ALL_METHODS = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
+_KEPT_SECONDS = "600"
+
+
+def share_with_all(app: App, personality: Personality) -> None:
+    """Let pages of all sites call, with their cookies, as Starlette's middleware does where all is allowed."""
+    app.headers_for_pages = _headers_for_all
+    check_key = app.check_key
+    app.check_key = lambda request: None if _asks_first(request) else check_key(request)
+    for path, handlers in personality.routes.items():
+        personality.routes[path] = {**handlers, "OPTIONS": _answer_for_all(", ".join(handlers))}
+
+
+def _asks_first(request: Request) -> bool:
+    """Whether a browser asks for what follows."""
+    return request.method == "OPTIONS" and {"origin", "access-control-request-method"} <= request.headers.keys()
+
+
+def _headers_for_all(turn: Turn) -> tuple[tuple[str, str], ...]:
+    request = turn.request
+    own = _asks_first(request) or "cookie" in request.headers
+    origin = (("access-control-allow-origin", request.headers["origin"] if own else "*"),)
+    return (*origin, ("access-control-allow-credentials", "true"), *((("vary", "Origin"),) if own else ()))
+
+
+def _answer_for_all(allowed: str) -> Handler:
+    def answer(turn: Turn) -> None:
+        if not _asks_first(turn.request):
+            raise ApiError(405, f"{turn.request.path} takes no OPTIONS", headers=(("Allow", allowed),))
+        headers = [("access-control-allow-methods", _ALL_METHODS), ("access-control-max-age", _KEPT_SECONDS)]
+        if asked := turn.request.headers.get("access-control-request-headers"):
+            headers.append(("access-control-allow-headers", asked))
+        deliver(turn, Draft(200, "text/plain; charset=utf-8", headers, b"OK"))
+
+    return answer
 
 
 def _headers(turn: Turn) -> tuple[tuple[str, str], ...]:

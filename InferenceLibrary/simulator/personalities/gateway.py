@@ -9,6 +9,7 @@ from InferenceLibrary.simulator.answers.tokens import count_tokens
 from InferenceLibrary.simulator.core.api_errors import ApiError
 from InferenceLibrary.simulator.core.delivery import deliver
 from InferenceLibrary.simulator.core.draft import Draft, to_json
+from InferenceLibrary.simulator.personalities.cross_origin import share_with_all
 from InferenceLibrary.simulator.personalities.pydantic_errors import Unprocessable, check_chat, detail, read_body
 from InferenceLibrary.simulator.personalities.relay import Headers, Relay, draft_of, read_object
 from InferenceLibrary.simulator.personalities.upstream import Failure, UpstreamAnswer, fetch_all
@@ -62,6 +63,7 @@ class Gateway:
             "/v1/providers": {"GET": self.list_providers},
             _CHAT: {"POST": self.chat},
         }
+        share_with_all(app, self)
 
     def error(self, error: ApiError, path: str = "") -> Draft:
         if isinstance(error, ProviderError):

@@ -37,6 +37,7 @@ _LARGEST_BODY = 64 * 1024
 _KEPT_RECORDS = 1000
 _DOLLARS_PER_TOKEN = 0.000002
 _BUILD = {"version": __version__, "commit": "simulated", "build_time": "1970-01-01T00:00:00Z"}
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _FAILURE_CODES = {"connect": "BACKEND_UNAVAILABLE", "timeout": "BACKEND_TIMEOUT"}
 
 
@@ -64,6 +65,18 @@ class Router:
             f"{_AUDIT}*": {"GET": self.audit},
             **self.backends.routes,
         }
+        for path in self.routes.keys() - self.open_paths:
+            self.routes[path] = {**dict.fromkeys(_METHODS, self._not_allowed(self.routes[path])), **self.routes[path]}
+
+    def _not_allowed(self, handlers: dict[str, Handler]) -> Handler:
+        """Refuse a method that is not there, but who has no key first: the key is asked for before the route."""
+        allowed = (("Allow", ", ".join(handlers)),)
+
+        def refuse(turn: Turn) -> None:
+            self.guard.authenticate(turn.request)
+            raise ApiError(405, "", headers=allowed)
+
+        return refuse
 
     def error(self, error: ApiError, path: str = "") -> Draft:
         return error_draft(error)
