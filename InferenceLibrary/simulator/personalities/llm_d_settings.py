@@ -96,7 +96,7 @@ _BETWEEN = {
 class LlmDSettings(Settings):
     """As `Settings`, for `--as llm-d`, whose command line and file are read as Go's pflag and yaml.v3 read them."""
 
-    absent: ClassVar[frozenset[str]] = frozenset({"tensor-parallel-size", "legacy-durations"})
+    absent: ClassVar[frozenset[str]] = frozenset({"tensor-parallel-size", "legacy-durations", "reference"})
 
     model: str = flag("str", "", "base model name; SIM_MODEL names it too. There is none of its own, as upstream")
     zmq_endpoint: str = flag("str", "tcp://127.0.0.1:5557", "accepted as upstream does, without effect")
