@@ -218,8 +218,8 @@ class PerformanceKeywords(KeywordGroup):
         ```robotframework
         *** Test Cases ***
         Rate
-            Start Server    simulator    inter_token_latency=5 ms
-            Measure Generation    What is the capital of France?
+            Start Server    simulator    inter_token_latency=10 ms
+            Measure Generation    Tell a story of a robot that reads the log of every server in the house.
             ${rate} =    Get Measured Tokens Per Second    >    1
         ```
         """
