@@ -1,7 +1,8 @@
 """Play recorded requests to the stand-in, and tell where its answers differ from the real server's.
 
-Compared are the status, the headers and each value of the body by its place. Times, ids, the words of errors, numbers
-of tokens and vectors are not: they differ from run to run, or are the server's own.
+Compared are the status, the headers and each value of the body by its place; of what a model says the kinds of values
+alone, so that null is not taken for a text. Times, ids, the words of errors, numbers of tokens and vectors are not:
+they differ from run to run, or are the server's own.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ _OWN_HEADERS = {
 _NOT_COMPARED = re.compile(r"(error\.message|created|created_at|port|seed)$|tokens\[|token_ids|embedding|engine_id")
 _ID = re.compile(r"^(?:[a-z]+[-_])*[0-9a-f]{8}[-0-9a-f]{4,}|^(?:chatcmpl-tool|toolu|call)[-_]\w+|^[0-9a-f-]{36}")
 _ABSENT = "(absent)"
+_EMPTY = "empty"
 
 
 def played(records: Sequence[Recorded], command: Sequence[str]) -> Iterator[tuple[Recorded, Exchange]]:
@@ -47,7 +49,7 @@ def played(records: Sequence[Recorded], command: Sequence[str]) -> Iterator[tupl
 
 
 def compared(one: Recorded, got: Exchange) -> list[str]:
-    """Return the places where an answer is not the recorded one; of what a model says the shape alone is compared."""
+    """Return the places where an answer is not the recorded one; of what a model says the kinds alone are compared."""
     exact = not one.varies and "echo" in one.flags
     real = _view(one.answer["status"], one.answer["headers"], one.answer["body"])
     here = _view(got.status or 0, dict(got.headers), got.text)
@@ -63,14 +65,24 @@ def compared(one: Recorded, got: Exchange) -> list[str]:
 
 
 def _shape(view: dict[str, Any], *, whole: bool) -> dict[str, Any]:
-    """The places and kinds of what is there, of all frames and items together."""
-    found = {}
+    """The places of what is there, of all frames and items together, with the kinds of their values."""
+    found: dict[str, Any] = {}
+    kinds: dict[str, set[str]] = {}
     for place, value in view.items():
         if place == "status" or place.startswith("header"):
             found[place] = value
         elif whole and place != "frames":
-            found[re.sub(r"frame \d+|\[\d+\]", "", place)] = "any"
-    return found
+            kinds.setdefault(re.sub(r"frame \d+|\[\d+\]", "", place), set()).add(_kind(value))
+    # An empty list says nothing of the kind of its items.
+    return found | {place: " or ".join(sorted(each - {_EMPTY} or each)) for place, each in kinds.items()}
+
+
+def _kind(value: Any) -> str:
+    if value in ([], {}):
+        return _EMPTY
+    if isinstance(value, bool):
+        return "boolean"
+    return "null" if value is None else "text" if isinstance(value, str) else "number"
 
 
 def _view(status: int, headers: Mapping[str, str], body: str) -> dict[str, Any]:

@@ -54,6 +54,18 @@ def test_a_difference_is_told_with_its_place(one: Recorded, got: Exchange, place
     assert any(place in line for line in compared(one, got))
 
 
+SAID = CHAT._replace(flags=())
+"""An answer as a model gives it: its words and numbers are its own."""
+
+
+@pytest.mark.parametrize(
+    "change", [{"model": None}, {"model": 5}, {"choices": "x"}, {"usage": {}}, {"more": True}], ids=str
+)
+def test_of_what_a_model_says_the_kinds_are_compared(change: dict[str, Any]) -> None:
+    assert compared(SAID, answered(SAID, changed(SAID, change))) != []
+    assert compared(SAID, answered(SAID, changed(SAID, {"model": "another"}))) == []
+
+
 @pytest.mark.parametrize("change", [{"id": "chatcmpl-00000000-1111-2222-3333-444444444444"}, {"created": 1}])
 def test_ids_and_times_are_not_compared(change: dict[str, Any]) -> None:
     assert compared(CHAT, answered(CHAT, changed(CHAT, change))) == []
