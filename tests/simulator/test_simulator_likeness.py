@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from likeness import served
 
-from InferenceLibrary.simulator.cli import main
 from InferenceLibrary.simulator.personalities.likeness.constrained import demanded_text
 from InferenceLibrary.simulator.personalities.likeness.refusals import Refusal
 
@@ -220,12 +219,14 @@ def test_an_answer_as_long_as_its_limit_is_cut(port: int) -> None:
     assert more["choices"][0]["finish_reason"] == "stop"
 
 
-def test_a_dialect_that_does_what_nobody_can_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dialect_that_does_what_nobody_can_is_told(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("name: mine\ntitle: Mine\nversion: '1'\nchoices: {routes: {GET /a: {does: chatt}}}\n")
-    assert main(["--as", str(path), "--port", "0"]) == 1
-    said = capsys.readouterr().err
-    assert said == "inference-simulator: error: dialect mine: the stand-in cannot do 'chatt'; did you mean 'chat'?\n"
+    said = (
+        "does not start: inference-simulator: error: dialect mine: the stand-in cannot do 'chatt'; did you mean 'chat'"
+    )
+    with pytest.raises(ValueError, match=said), served(["--as", str(path)], {}):
+        pass
 
 
 @pytest.mark.parametrize("name", ["llama.cpp", "vllm"])
@@ -302,3 +303,34 @@ def test_a_server_keeps_what_is_demanded_as_far_as_its_limit_reaches() -> None:
             assert (choice["message"]["content"], choice["finish_reason"]) == said
         status, _, text = ask(port, "POST", path, {**body, "structured_outputs": {"regex": "["}})
         assert (status, json.loads(text)["error"]["type"]) == (400, "BadRequestError")
+
+
+def test_the_log_probabilities_of_a_prompt_are_those_of_its_tokens() -> None:
+    """vLLM's `prompt_logprobs`: null for the first token, then by id the token and the next likeliest ones."""
+    with served(("--as", "vllm"), {}) as port:
+        asked = {"prompt": ["The capital of France is", "One"], "prompt_logprobs": 2, "max_tokens": 1}
+        choices = json.loads(ask(port, "POST", "/v1/completions", asked)[2])["choices"]
+        ids = json.loads(ask(port, "POST", "/tokenize", {"prompt": asked["prompt"][0]})[2])["tokens"]
+        asked = {"messages": [{"role": "user", "content": "a b"}], "prompt_logprobs": 0, "max_tokens": 1}
+        of_chat = json.loads(ask(port, "POST", "/v1/chat/completions", asked)[2])["prompt_logprobs"]
+        assert (
+            json.loads(ask(port, "POST", "/v1/completions", {"prompt": "a"})[2])["choices"][0]["prompt_logprobs"]
+            is None
+        )
+    first, second = (choice["prompt_logprobs"] for choice in choices)
+    assert second == [None]
+    assert [next(iter(entry)) for entry in first[1:]] == [str(one) for one in ids[1:]]
+    assert [[one["rank"] for one in entry.values()] for entry in first[1:]] == [[1, 2]] * 4
+    assert first[1][str(ids[1])]["decoded_token"] == " capital"
+    assert [len(entry) for entry in of_chat[1:]] == [1]
+
+
+@pytest.mark.parametrize(("text", "tokens"), [("one", 1), ("one two three", 3)])
+def test_litellm_counts_the_tokens_of_a_response(text: str, tokens: int) -> None:
+    with served(("--as", "litellm", "--served-model-name", "mine"), {}) as port:
+        counts = [
+            json.loads(ask(port, "POST", "/v1/responses/input_tokens", {"model": "mine", "input": each})[2])
+            for each in ("", text)
+        ]
+        assert counts[1]["input_tokens"] - counts[0]["input_tokens"] == tokens
+        assert json.loads(ask(port, "GET", "/model/info")[2])["data"][0]["model_name"] == "mine"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from InferenceLibrary.simulator.answers.openai_answers import token_logprob
 from InferenceLibrary.simulator.answers.openai_requests import Ask
-from InferenceLibrary.simulator.answers.tokens import count_tokens
+from InferenceLibrary.simulator.answers.tokens import count_tokens, tokenize
 
 if TYPE_CHECKING:
     from InferenceLibrary.dialects.choices import PromptChoices
+    from InferenceLibrary.simulator.answers.tokens import Vocabulary
 
 
 def text_of(content: Any) -> str:
@@ -173,3 +175,28 @@ def _choice(api: str, data: dict[str, Any]) -> Any:
         if isinstance(name, str):
             return {"type": "function", "function": {"name": name}}
     return "odd"
+
+
+def scored_prompts(ask: Ask, data: dict[str, Any], vocabulary: Vocabulary) -> list[list[dict[str, Any] | None]]:
+    """Return the log probabilities of each prompt as vLLM gives them, by the ids of tokens; none where not asked for.
+
+    Nothing stands before the first token, so it has none.
+    """
+    top = data.get("prompt_logprobs")
+    if type(top) is not int:
+        return []
+    return [
+        [
+            None,
+            *(
+                {
+                    str(vocabulary.id_of(one["token"])): {
+                        "logprob": one["logprob"], "rank": rank, "decoded_token": one["token"],
+                    }
+                    for rank, one in enumerate(token_logprob(token, max(1, top))["top_logprobs"], 1)
+                }
+                for token in tokenize(prompt)[1:]
+            ),
+        ]
+        for prompt in ask.prompts
+    ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
@@ -50,9 +50,19 @@ class Writer:
         names: Values that all templates may name: id, model, created ...
         ask: The request.
         outputs: What the model said.
+        prompts: The log probabilities of each prompt, where they are asked for.
     """
 
-    def __init__(self, choices: OpenChoices, api: str, names: Names, ask: Ask, outputs: list[Output]) -> None:
+    def __init__(
+        self,
+        choices: OpenChoices,
+        api: str,
+        names: Names,
+        ask: Ask,
+        outputs: list[Output],
+        prompts: Sequence[Any] = (),
+    ) -> None:
+        self._prompts = prompts
         self._choices = choices
         self._api = api
         self._parts = choices.answers.get(api, {})
@@ -65,7 +75,8 @@ class Writer:
     def whole(self) -> Any:
         """Return the answer in one piece."""
         choices = [self._choice(index, output) for index, output in enumerate(self._outputs)]
-        return fill(self._parts.get("answer"), self._names.plus(choices=choices))
+        first = self._prompts[0] if self._prompts else ABSENT
+        return fill(self._parts.get("answer"), self._names.plus(choices=choices, prompt_logprobs=first))
 
     def _of(self, index: int, output: Output) -> Names:
         """Return the names of one choice."""
@@ -81,6 +92,7 @@ class Writer:
         shown = [*tokenize(prompt), *output.tokens] if ask.echo else output.tokens
         names["logprobs"] = self._logprobs(shown, 0)
         names["text"] = names["content"] = text
+        names["prompt_logprobs"] = self._prompts[index // ask.n] if self._prompts else ABSENT
         if output.tool_calls:
             names["content"] = self._beside_a_call()
             called = output.tool_calls[0]["function"]

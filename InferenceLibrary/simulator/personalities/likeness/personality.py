@@ -14,7 +14,7 @@ from InferenceLibrary.simulator.core.api_errors import ApiError
 from InferenceLibrary.simulator.core.delivery import deliver
 from InferenceLibrary.simulator.core.draft import Draft, Event
 from InferenceLibrary.simulator.core.settings import StartError
-from InferenceLibrary.simulator.personalities.likeness.asks import ask_of, prompt_tokens
+from InferenceLibrary.simulator.personalities.likeness.asks import ask_of, prompt_tokens, scored_prompts
 from InferenceLibrary.simulator.personalities.likeness.chats import Writer
 from InferenceLibrary.simulator.personalities.likeness.generation import outputs, settle
 from InferenceLibrary.simulator.personalities.likeness.refusals import Refusal
@@ -133,7 +133,7 @@ class Likeness(LikenessBase):
                 )
                 return self.error(refusal, names["path"])
             if api in {"chat", "completions"}:
-                writer = Writer(self.choices, api, names, ask, made)
+                writer = Writer(self.choices, api, names, ask, made, scored_prompts(ask, data, self.admin.vocabulary))
                 return self._streamed(api, writer.events(), names) if ask.stream else whole(writer.whole())
             if api == "responses":
                 response = Response(self.choices, names, ask, made[0], data)
