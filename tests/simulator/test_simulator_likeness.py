@@ -334,3 +334,12 @@ def test_litellm_counts_the_tokens_of_a_response(text: str, tokens: int) -> None
         ]
         assert counts[1]["input_tokens"] - counts[0]["input_tokens"] == tokens
         assert json.loads(ask(port, "GET", "/model/info")[2])["data"][0]["model_name"] == "mine"
+
+
+def test_the_tokens_of_llama_cpps_own_completion_are_those_that_it_knows() -> None:
+    with served(("--as", "llama.cpp"), {}) as port:
+        asked = {"prompt": "What is the capital of France?", "return_tokens": True, "n_probs": 1}
+        told = json.loads(ask(port, "POST", "/completion", asked)[2])
+        text = json.loads(ask(port, "POST", "/detokenize", {"tokens": told["tokens"]})[2])["content"]
+    assert text == told["content"]
+    assert [one["id"] for one in told["completion_probabilities"]] == told["tokens"]

@@ -244,7 +244,7 @@ class _Native:
                 progress = {"total": ask.prompt_tokens, "cache": 4, "processed": ask.prompt_tokens, "time_ms": 0}
                 events.append(Event({**begun, **counted, "prompt_progress": progress}, "progress"))
             for number, token in enumerate(output.tokens, start=1):
-                piece = {**begun, "content": token, "tokens": [number], **counted, "tokens_predicted": number}
+                piece = {**begun, "content": token, "tokens": self._ids([token]), **counted, "tokens_predicted": number}
                 events.append(Event({**piece, **self._probabilities([token], data)}, "token", tokens=1))
             ended = {**self._ended(index, ask, output, data), "content": "", "tokens": []}
             ended.pop("completion_probabilities", None)
@@ -275,7 +275,7 @@ class _Native:
         return {
             "index": index,
             "content": output.text,
-            "tokens": [],
+            "tokens": self._ids(output.tokens) if data.get("return_tokens") is True else [],
             "id_slot": 0,
             "stop": True,
             "model": self._server.app.settings.names[0],
@@ -296,8 +296,10 @@ class _Native:
             **self._probabilities(output.tokens, data),
         }  # fmt: skip
 
-    @staticmethod
-    def _probabilities(tokens: list[str], data: dict[str, Any]) -> dict[str, Any]:
+    def _ids(self, tokens: list[str]) -> list[int]:
+        return [self._server.admin.vocabulary.id_of(token) for token in tokens]
+
+    def _probabilities(self, tokens: list[str], data: dict[str, Any]) -> dict[str, Any]:
         count = data.get("n_probs")
         if type(count) is not int or count < 1:
             return {}
@@ -306,10 +308,12 @@ class _Native:
         for token in tokens:
             entry = token_logprob(token, count)
             value = {"prob": 1.0} if after else {"logprob": entry["logprob"]}
-            known = {"id": sum(entry["bytes"]), "token": token, "bytes": entry["bytes"], **value}
+            known = {"id": self._ids([token])[0], "token": token, "bytes": entry["bytes"], **value}
             tops = [
-                {"id": sum(one["bytes"]), "token": one["token"], "bytes": one["bytes"], "logprob": one["logprob"]}
-                for one in entry["top_logprobs"]
+                {"id": number, "token": one["token"], "bytes": one["bytes"], "logprob": one["logprob"]}
+                for number, one in zip(
+                    self._ids([one["token"] for one in entry["top_logprobs"]]), entry["top_logprobs"], strict=True
+                )
             ]
             found.append({**known, "top_probs": [known]} if after else {**known, "top_logprobs": tops})
         return {"completion_probabilities": found}
