@@ -311,6 +311,8 @@ def test_the_log_probabilities_of_a_prompt_are_those_of_its_tokens() -> None:
         asked = {"prompt": ["The capital of France is", "One"], "prompt_logprobs": 2, "max_tokens": 1}
         choices = json.loads(ask(port, "POST", "/v1/completions", asked)[2])["choices"]
         ids = json.loads(ask(port, "POST", "/tokenize", {"prompt": asked["prompt"][0]})[2])["tokens"]
+        echoed = {"prompt": asked["prompt"][0], "echo": True, "logprobs": 1, "max_tokens": 2}
+        scored = json.loads(ask(port, "POST", "/v1/completions", echoed)[2])["choices"][0]["logprobs"]
         asked = {"messages": [{"role": "user", "content": "a b"}], "prompt_logprobs": 0, "max_tokens": 1}
         of_chat = json.loads(ask(port, "POST", "/v1/chat/completions", asked)[2])["prompt_logprobs"]
         assert (
@@ -319,6 +321,8 @@ def test_the_log_probabilities_of_a_prompt_are_those_of_its_tokens() -> None:
         )
     first, second = (choice["prompt_logprobs"] for choice in choices)
     assert second == [None]
+    assert [one is None for one in scored["token_logprobs"]] == [True, *[False] * 6]
+    assert (scored["top_logprobs"][0], list(scored["top_logprobs"][1])) == (None, [" capital"])
     assert [next(iter(entry)) for entry in first[1:]] == [str(one) for one in ids[1:]]
     assert [[one["rank"] for one in entry.values()] for entry in first[1:]] == [[1, 2]] * 4
     assert first[1][str(ids[1])]["decoded_token"] == " capital"

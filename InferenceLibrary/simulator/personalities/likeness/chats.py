@@ -134,12 +134,18 @@ class Writer:
         if own:
             made = [token_logprob(token, max(1, top)) for token in tokens]
             offsets = [offset + sum(map(len, tokens[:place])) for place in range(len(tokens))]
-            likely = [{one["token"]: one["logprob"] for one in entry["top_logprobs"][:top]} for entry in made]
+            chosen: list[Any] = [entry["logprob"] for entry in made]
+            likely: list[Any] = [
+                {one["token"]: one["logprob"] for one in entry["top_logprobs"][:top]} for entry in made
+            ]
+            if self._ask.echo and not offset and made:
+                # Nothing stands before the first token of a prompt.
+                chosen[0] = likely[0] = None
             return fill(
                 self._parts["logprobs"],
                 self._names.plus(
-                    tokens=tokens, token_logprobs=[entry["logprob"] for entry in made], top_logprobs=likely,
-                    text_offset=offsets, entries=self._entries(tokens, top),
+                    tokens=tokens, token_logprobs=chosen, top_logprobs=likely, text_offset=offsets,
+                    entries=self._entries(tokens, top),
                 ),
             )  # fmt: skip
         parts = self._choices.answers.get("chat", {})
