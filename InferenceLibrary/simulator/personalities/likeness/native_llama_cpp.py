@@ -258,6 +258,9 @@ class _Native:
             **_SETTINGS,
             **{key: data[key] for key, usual in _SETTINGS.items() if type(data.get(key)) is type(usual)},
         }
+        if "samplers" in data:
+            asked = data["samplers"] if isinstance(data["samplers"], list) else []
+            found["samplers"] = [one for one in asked if one in _SETTINGS["samplers"]]
         found["reasoning_format"] = "deepseek"
         found |= {"max_tokens": limit, "n_predict": limit}
         if isinstance(data.get("lora"), list):
