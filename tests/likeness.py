@@ -161,7 +161,7 @@ def served(command: Sequence[str], environment: Mapping[str, str], *, tls: bool 
 
 def ask(port: int, one: Recorded) -> Exchange:
     """Ask what was asked then, on a connection of its own; without an answer the status is None."""
-    length = {"content-length": str(len(one.body))} if one.body else {}
+    length = {"content-length": str(len(one.body))} if one.has_body else {}
     lines = {"host": f"127.0.0.1:{port}", "connection": "close", **length}
     for name, value in {**one.headers, **one.request.get("headers", {})}.items():
         lines.pop(name.lower(), None)

@@ -52,9 +52,14 @@ class Recorded(NamedTuple):
         return text.encode()
 
     @property
+    def has_body(self) -> bool:
+        """Whether a body was sent, be it empty."""
+        return not {"json", "text", "base64"}.isdisjoint(self.request)
+
+    @property
     def headers(self) -> dict[str, str]:
         """The headers of the request, but for those of the connection."""
-        headers = {"content-type": "application/json"} if self.body else {}
+        headers = {"content-type": "application/json"} if self.has_body else {}
         for name, value in self.request.get("headers", {}).items():
             headers.pop(name.lower(), None)
             if value is not None:
