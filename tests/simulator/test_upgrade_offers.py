@@ -35,6 +35,7 @@ OFFENDED = {
 @pytest.mark.parametrize("name", STAND_INS)
 def test_the_first_request_of_a_java_client_is_answered(start_simulator, backend, name):
     words = {
+        "llm-d": ["--model", "fake-model"],
         "service": ["--loaded-models", "phi-4"],
         "gateway": ["--upstream", f"inference={backend.url}"],
         "router": ["--backend", f"one={backend.url}"],

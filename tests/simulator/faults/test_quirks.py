@@ -84,7 +84,7 @@ def test_each_quirk_that_is_shipped_is_a_fault(dialect: Any) -> None:
 def test_a_version_chooses_the_personality_that_stands_in_for_it(
     name: str, personality: str, notice: str, start_simulator: Callable[..., Any]
 ) -> None:
-    simulator = start_simulator("--as", name, "--control-port", "0")
+    simulator = start_simulator("--as", name, "--model", "tiny", "--control-port", "0")
     assert simulator.control("GET", "/config").json["as"] == personality
     assert simulator.said.decode().startswith(notice)
     assert bool(simulator.said) == bool(notice)
