@@ -234,3 +234,21 @@ def test_without_work_it_ends_at_once(start_simulator: Any) -> None:
     with simulator.connect() as kept:
         assert simulator.stop() == 0
         assert kept.recv(1) == b""
+
+
+def test_the_ids_of_tokens_are_those_of_the_real_server(start_simulator):
+    """As recorded of v0.10.2."""
+    llm_d = start_simulator("--as", "llm-d", "--model", "tiny")
+    words = [2871118705, 2168563675, 933488787, 2312110321, 1946735703, 3692005271, 1354289308]
+    text = "Hello big world, how are you?"
+    for asked, ids in (
+        ({"prompt": text}, [*words, 973910158]),
+        (
+            {"messages": [{"role": "user", "content": text}]},
+            [638357778, 638357778, 399020470, 1618501362, 2382766391, *words, 3858358220],
+        ),
+    ):
+        assert llm_d.request("POST", "/tokenize", {"model": "tiny", **asked}).json["tokens"] == ids
+    assert llm_d.request("POST", "/v1/completions/render", {"prompt": text}).json == [
+        {"token_ids": [*words, 973910158]}
+    ]

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.turn import Handler, Turn
     from InferenceLibrary.simulator.personalities.openai_admin import Admin
 
-_MESSAGE_TOKEN = "role"
-"""Stands for each token of a message that is not one of its text."""
+_CALL_TOKEN = "call"
+"""Stands for each token of a message that calls tools."""
 _TOLD = {
     "cache_config_info": "Information of the LLMEngine CacheConfig.",
     "e2e_request_latency_seconds": "Histogram of end to end request latency in seconds.",
@@ -120,18 +120,15 @@ class LlmDAdmin:
         tokens = requests.tokens_of(data.get("prompt") or "")
         if data.get("messages"):
             ask = requests.chat_ask({"messages": data["messages"]})
-            text = requests.tokens_of(ask.prompts[0])
-            tokens = [*text, *[_MESSAGE_TOKEN] * (ask.prompt_tokens - len(text))]
-        ids = self._ids(tokens)
+            tokens = requests.tokens_of("".join(map(requests.rendered, data["messages"])))[: ask.prompt_tokens]
+            tokens += [_CALL_TOKEN] * (ask.prompt_tokens - len(tokens))
+        ids = requests.ids_of(tokens)
         body = {"max_model_len": self._app.settings.max_model_len, "count": len(ids), "tokens": ids}
         deliver(turn, Draft(body={**body, "token_strs": None}))
 
     def render(self, turn: Turn) -> None:
         data = requests.read(turn.request, {"prompt": str})
-        deliver(turn, Draft(body=[{"token_ids": self._ids(requests.tokens_of(data.get("prompt") or ""))}]))
-
-    def _ids(self, tokens: list[str]) -> list[int]:
-        return [self._admin.vocabulary.id_of(token) for token in tokens]
+        deliver(turn, Draft(body=[{"token_ids": requests.ids_of(requests.tokens_of(data.get("prompt") or ""))}]))
 
     def generate(self, turn: Turn) -> None:
         data = requests.read(turn.request, {"token_ids": list, "sampling_params": dict})

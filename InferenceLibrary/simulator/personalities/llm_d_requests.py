@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.simulator.answers.openai_requests import Ask
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 _TOKEN = re.compile(r"(?:[{}:,\-.?!;@#$%^&*()+_~/\\><\[\]=\"]|\w+)\s*", re.ASCII)
 """A word or a sign with the space after it. What is neither is lost: other scripts, and spaces at the start."""
+_START, _PRIME, _MASK = 0x811C9DC5, 0x01000193, 0xFFFFFFFF
+"""The hash of nothing by FNV-1a, its prime, and 32 bits."""
 _MESSAGE = 4
 """Tokens that a message has beside those of its role and its text."""
 _CALL = 10
@@ -53,6 +56,16 @@ def read(request: Request, kinds: dict[str, type]) -> dict[str, Any]:
                 f"json: cannot unmarshal {_name(value)} into Go struct field {name} of type {kind.__name__}"
             )
     return data
+
+
+def ids_of(tokens: list[str]) -> list[int]:
+    """Return the ids of tokens: their hashes by FNV-1a of 32 bits."""
+    return [reduce(lambda so_far, byte: (so_far ^ byte) * _PRIME & _MASK, token.encode(), _START) for token in tokens]
+
+
+def rendered(message: dict[str, Any]) -> str:
+    """Return a message as it stands in the prompt."""
+    return f"### {message.get('role') or ''}: {content_of(message.get('content'))}\n"
 
 
 def chat_ask(data: dict[str, Any]) -> Ask:
