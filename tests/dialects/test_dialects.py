@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from dialect_faults import Noticed
 from dialect_proof import main, own_deviations, problems
 from recordings import FOLDER, Recorded, recording, recordings
 
@@ -214,6 +215,7 @@ def test_a_dialect_of_another_server_is_not_proven(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dialect_proof.played_faults", lambda sample: ["missing-key", "error-leaks"])
+    monkeypatch.setattr("dialect_proof.notices", lambda faults: [Noticed(one, "chat", []) for one in faults])
     vllm, mistralrs = load_dialect("vllm").dialect, load_dialect("mistralrs").dialect
     assert problems(mistralrs, recording("mistral.rs-0.9.2")) == []
     found = problems(vllm, recording("mistral.rs-0.9.2"))

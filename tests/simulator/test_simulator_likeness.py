@@ -329,14 +329,13 @@ def test_the_log_probabilities_of_a_prompt_are_those_of_its_tokens() -> None:
     assert [len(entry) for entry in of_chat[1:]] == [1]
 
 
-@pytest.mark.parametrize(("text", "tokens"), [("one", 1), ("one two three", 3)])
-def test_litellm_counts_the_tokens_of_a_response(text: str, tokens: int) -> None:
+def test_litellm_counts_the_tokens_of_a_response() -> None:
     with served(("--as", "litellm", "--served-model-name", "mine"), {}) as port:
         counts = [
             json.loads(ask(port, "POST", "/v1/responses/input_tokens", {"model": "mine", "input": each})[2])
-            for each in ("", text)
+            for each in ("", "one", "one two three")
         ]
-        assert counts[1]["input_tokens"] - counts[0]["input_tokens"] == tokens
+        assert [one["input_tokens"] - counts[0]["input_tokens"] for one in counts] == [0, 1, 3]
         assert json.loads(ask(port, "GET", "/model/info")[2])["data"][0]["model_name"] == "mine"
 
 

@@ -17,12 +17,6 @@ def backend(start_shared):
 
 OF_THEIR_OWN = {"worker", "mistralrs"}
 """Those that are asked in tests of their own: the route is another, the command line that of a program."""
-STAND_INS = [
-    *(name for name in PERSONALITIES if name not in OF_THEIR_OWN),
-    *(f"{one.name}@{one.version}" for one in shipped_dialects() if one.name not in PERSONALITIES),
-]
-
-
 OFFENDED = {
     f"{one.name}@{one.version}": each.kind
     for one in shipped_dialects()
@@ -30,6 +24,8 @@ OFFENDED = {
     if each.rule == "F13"
 }
 """How those take it whose server does not ignore the offer: they do as it does."""
+STAND_INS = [*(name for name in PERSONALITIES if name not in OF_THEIR_OWN), *OFFENDED]
+"""The other dialects are asked with their quirks."""
 
 
 @pytest.mark.parametrize("name", STAND_INS)
