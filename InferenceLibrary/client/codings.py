@@ -132,7 +132,10 @@ class _Deflate:
             if first & 0x0F != 8 or (first * 256 + second) % 31:
                 self._body = zlib.decompressobj(_RAW_DEFLATE)
             piece, self._begun = self._begun, None  # type: ignore[assignment]
-        return self._body.decompress(piece, most)
+        out = self._body.decompress(piece, most)
+        if self._body.unused_data:
+            raise zlib.error("bytes after its end")
+        return out
 
     @property
     def whole(self) -> bool:

@@ -131,7 +131,7 @@ class LoadComparisonKeywords(LoadGroup):
         *,
         tolerance: str | float = 0.1,
         percentile: float = 50,
-        figures: str = "ttft,latency,rate",
+        figures: str | None = None,
         undecided: bool = False,
         result: Any = None,
     ) -> Any:
@@ -140,14 +140,16 @@ class LoadComparisonKeywords(LoadGroup):
         The test: the ratio of a percentile, now over before, with its bootstrap interval at 95 %. A figure is worse (or
         better) when the whole interval lies beyond the tolerance, the same when all of it lies within; else the samples
         cannot tell, and more requests would. The log has, for each figure, the smallest change that would have been
-        seen. A baseline of another machine or version is compared too, and the log warns.
+        seen. A baseline of another machine or version is compared too, and the log warns. The times are those of
+        requests that succeeded, so a load of which more failed than of the baseline, beyond chance, is worse too.
 
         Args:
             baseline: The folder that [Run Load] had as `save_as`, or its `summary.json`.
             tolerance: Share by which a figure may be worse: `10 %` or 0.1.
             percentile: Which percentile is compared, 0 to 100.
-            figures: Which figures, by the names of [Load Should Meet] without a percentile, separated by commas.
-            undecided: Whether a figure of which the samples cannot tell passes.
+            figures: Which figures, by the names of [Load Should Meet] without a percentile, separated by commas; those
+                of `ttft`, `latency` and `rate` that the baseline has by default.
+            undecided: Whether a figure of which the samples cannot tell passes, and a baseline that cannot be trusted.
             result: Alias, handle or object; None for the latest one.
 
         Returns:
@@ -155,8 +157,9 @@ class LoadComparisonKeywords(LoadGroup):
             `${one.ratio}` with `estimate`, `low` and `high`, `${one.visible}`.
 
         Raises:
-            CheckFailure: A figure is worse; the samples cannot tell; the load cannot be trusted.
-            MonitorError: There is no baseline, it is not one, or both have no figure in common.
+            CheckFailure: A figure is worse, or more requests fail; the samples cannot tell; the load or its baseline
+                cannot be trusted.
+            MonitorError: There is no baseline, it is not one, or a figure is not in both.
 
         Example:
         ```robotframework
@@ -168,8 +171,8 @@ class LoadComparisonKeywords(LoadGroup):
             Compare With Baseline    ${OUTPUT_DIR}/baseline    tolerance=80 %    figures=ttft
         ```
         """
-        from InferenceLibrary.load.compare import compare_summaries, other_machine
-        from InferenceLibrary.load.result import read_summary
+        from InferenceLibrary.load.compare import compare_summaries, more_failures, other_machine
+        from InferenceLibrary.load.summaries import read_summary
 
         found = self.load(result)
         before = read_summary(baseline / "summary.json" if baseline.is_dir() else baseline)
@@ -182,8 +185,21 @@ class LoadComparisonKeywords(LoadGroup):
         if now["load"] != before["load"]:
             self.log.warn(f"The baseline '{baseline}' is of another load: {now['load']} for {before['load']}")
         compared = compare_summaries(
-            now, before, tolerance=share_of(tolerance), rank=percentile, figures=_names(figures)
+            now, before, tolerance=share_of(tolerance), rank=percentile, figures=_names(figures) if figures else None
         )
+        if (failed := more_failures(now, before)) is not None:
+            raise CheckFailure(
+                describe(f"More requests of '{found.name}' fail than of its baseline", expected="no more", got=failed)
+            )
+        if before["doubts"] and not undecided:
+            raise CheckFailure(
+                describe(
+                    f"The baseline of '{found.name}' cannot be trusted",
+                    expected="a client that was not the bottleneck",
+                    got=before["doubts"][0],
+                    hint="write it anew on a machine that has time for it, or let it pass with undecided=True",
+                )
+            )
         self._judge_comparisons(f"'{found.name}' and its baseline", compared, undecided)
         return compared
 
@@ -252,6 +268,7 @@ class LoadComparisonKeywords(LoadGroup):
             figure_of(name)
         plans = [plan_of(one, schedule, options) for one in both]
         values: dict[tuple[str, int], list[list[float]]] = {(name, place): [] for name in names for place in (0, 1)}
+        failed = [0, 0]
         for number in range(rounds):
             for place in (0, 1) if number % 2 == 0 else (1, 0):
                 # Each round has prompts of its own: a cache must not help the later ones.
@@ -264,10 +281,14 @@ class LoadComparisonKeywords(LoadGroup):
                 self.refuse_doubts(found)
                 for name in names:
                     values[name, place].append(found.values(name))
+                failed[place] += found.failures
         compared = [
             compare_rounds(name, values[name, 1], values[name, 0], rank=percentile, tolerance=share) for name in names
         ]
         title = f"{both[1].name} for {both[0].name}"
+        if any(failed):
+            told = ", ".join(f"{count} of '{one.name}'" for count, one in zip(failed, both, strict=True))
+            self.log.warn(f"{title}: requests failed, {told}: only the times of the others are compared")
         for one in compared:
             self.log.info(f"{title}: {one}")
         self.log.metadata(title, "; ".join(f"{one.figure}: {one.verdict}" for one in compared))

@@ -48,8 +48,9 @@ class LoadKeywords(LoadGroup):
         Args:
             users: Number of users at the same time.
             rate: Requests a second, such as `5/s`, or `1/s to 10/s` with `ramp`; in place of `users`.
-            max_error_rate: Share of failed requests, 0 to 1, at which the run stops early.
-            stop_when: Condition on the last hundred requests at which the run ends early, such as `ttft_p99 > 2 s`.
+            max_error_rate: Share of failed calls, 0 to 1, at which the run stops early; [Load Should Meet] then fails.
+            stop_when: Condition on the last hundred requests at which the run ends early, such as `ttft_p99 > 2 s`, or
+                `error_rate > 10 %` of answers that are judged; [Load Should Meet] then fails.
             save_as: Folder for `summary.json`, the baseline of later runs, and a row for each request in
                 `requests.jsonl` and `requests.csv`.
             alias: Name for later keywords.
@@ -114,8 +115,9 @@ class LoadKeywords(LoadGroup):
             result: Alias, handle or object; None for the latest one.
 
         Raises:
-            CheckFailure: A limit is not met; the result cannot be trusted, because the client was the bottleneck.
-            MonitorError: A limit cannot be read, or the load has no such figure.
+            CheckFailure: A limit is not met, or the load has no such figure; a condition (`stop_when`,
+                `max_error_rate`) ended it early; the result cannot be trusted, because the client was the bottleneck.
+            MonitorError: A limit cannot be read.
 
         Example:
         ```robotframework
@@ -126,15 +128,18 @@ class LoadKeywords(LoadGroup):
             Load Should Meet    ttft_p99 < 5 s    failures == 0    tokens_per_second >= 1
         ```
         """
-        from InferenceLibrary.keywords.shared.load_limits import read_limits
+        from InferenceLibrary.keywords.shared.load_limits import check_names, read_limits
 
         found, wanted = self.load(result), read_limits(limits)
+        check_names(wanted)
         self.refuse_doubts(found)
         failures, seen = [], []
+        if found.broken_off is not None:
+            failures.append(describe(f"The load of '{found.name}' ended early", got=found.broken_off))
         for limit in wanted:
             try:
                 seen.append(limit.check(found))
-            except CheckFailure as failure:
+            except (CheckFailure, MonitorError) as failure:
                 failures.append(str(failure))
         if failures:
             raise CheckFailure("\n".join([*failures, *_why(found)]))
@@ -160,7 +165,7 @@ class LoadKeywords(LoadGroup):
             result: Alias, handle or object; None for the latest one.
 
         Raises:
-            CheckFailure: The assertion does not hold.
+            CheckFailure: The assertion does not hold, or is on a load that cannot be trusted.
             MonitorError: The load has no such figure.
 
         Example:
@@ -176,6 +181,8 @@ class LoadKeywords(LoadGroup):
 
         found = self.load(result)
         name = f"{figure} of '{found.plan.name}'"
+        if assertion_operator is not None:
+            self.refuse_doubts(found)
         value = found.get(figure)
         return float(check_number(value, assertion_operator, assertion_expected, name, unit_of(figure), message))
 
@@ -216,7 +223,10 @@ class LoadKeywords(LoadGroup):
             if str(limit.operator.value) not in {"<", "<="}:
                 raise MonitorError(describe("A limit of goodput cannot be read", expected="<", got=f"'{limit}'"))
             figure_of(limit.figure)
-            most[limit.figure] = limit.value(unit_of(f"{limit.figure}_max"))
+            value = limit.value(unit_of(f"{limit.figure}_max"))
+            most[limit.figure] = min(value, most.get(limit.figure, value))
+        if found.doubts:
+            self.log.warn(f"The load of '{found.name}' cannot be trusted: {found.doubts[0]}")
         value = found.goodput(**most)
         self.log.info(f"Goodput of '{found.name}': {value:.4g} requests/s of {found.totals['requests_per_second']:.4g}")
         return value

@@ -252,9 +252,8 @@ class MonitorKeywords(KeywordGroup):
         """
         record = self._memory_of(monitor)
         before, after = record.growth(kind)
-        text = limit.strip()
         try:
-            most = before * float(text[:-1]) / 100 if text.endswith("%") else bytes_of(limit)
+            most = before * to_quantity(limit, "%") if limit.strip().endswith("%") else bytes_of(limit)
         except ValueError:
             raise MonitorError(
                 describe("A limit of growth cannot be read", expected="one such as 20 MB or 10 %", got=f"'{limit}'")
@@ -341,7 +340,14 @@ class MonitorKeywords(KeywordGroup):
         record = self._memory_of(monitor)
         if record.no_gpu:
             raise SkipExecution(record.no_gpu)
-        share = to_quantity(least, "%")
+        try:
+            share = to_quantity(least, "%")
+        except ValueError:
+            share = 0.0
+        if not 0 < share <= 1:
+            raise MonitorError(
+                describe("least cannot be used", expected="a share above zero, such as 20 %", got=f"'{least}'")
+            )
         seen = [value for _, value in record.gpu_series("utilisation")]
         if not seen:
             raise MonitorError(describe("Whether a GPU was used cannot be told", got="a driver without utilisation"))

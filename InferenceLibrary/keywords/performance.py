@@ -424,7 +424,7 @@ class PerformanceKeywords(KeywordGroup):
         value = found.get(figure, percentile)
         unit = _UNITS[figure]
         expected = f"at {'least' if at_least else 'most'} {show(bar, unit)}"
-        if (value < bar) if at_least else (value > bar):
+        if not (value >= bar if at_least else value <= bar):  # nothing keeps a bar of NaN
             values = [show(item, unit) for item in found.values(figure)]
             raise CheckFailure(
                 describe(

@@ -13,7 +13,7 @@ Ring 2: no Robot here. How to use it:
     result.errors, result.broken    # failures by kind; answers by broken rule: every answer is judged
     result.doubts                   # not empty: the client was the bottleneck, and gates must fail
     result.goodput(ttft=0.5)        # requests a second that keep all limits
-    result.save(folder)             # summary.json (see `result.read_summary`), requests.jsonl, requests.csv
+    result.save(folder)             # summary.json (see `summaries.read_summary`), requests.jsonl, requests.csv
 
 Schedules: `Users(count, think, ramp)` (closed loop), `Rate(rate, poisson, end_rate, ramp, burst)` and `Replay(times)`
 (open loop, on time whatever the server does). `sweep.sweep` runs rising levels and `sweep.knee` finds where throughput

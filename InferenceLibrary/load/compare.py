@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from InferenceLibrary.errors import MonitorError, describe
-from InferenceLibrary.load.figures import FIGURES
+from InferenceLibrary.load.figures import FIGURES, figure_of
 from InferenceLibrary.stats import Interval, bootstrapped_ratio, paired_ratio, percentile
 
 Judged = Literal["better", "same", "worse", "cannot tell"]
 ROUNDS = 6
 """So many pairs it takes for an interval at 95 % that assumes nothing."""
 _HIGHER_IS_BETTER = {"rate", "server_rate"}
+_USUAL = ("ttft", "latency", "rate")
+_CHANCE = 0.025
 
 
 class Comparison(NamedTuple):
@@ -60,9 +62,9 @@ def compare_values(
     """Compare one percentile of two samples of positive numbers.
 
     Raises:
-        MonitorError: A sample is empty, or the tolerance is not a share of 0 to 1.
+        MonitorError: A sample is empty, the tolerance is not a share of 0 to 1, or the rank not one of 0 to 100.
     """
-    _check_tolerance(tolerance)
+    _check(tolerance, rank)
     if not now or not before or min(*now, *before) <= 0:
         raise MonitorError(
             describe(
@@ -97,7 +99,7 @@ def compare_rounds(
     Raises:
         MonitorError: There are fewer than six rounds, or a round has no positive value.
     """
-    _check_tolerance(tolerance)
+    _check(tolerance, rank)
     if len(now) != len(before) or len(now) < ROUNDS:
         raise MonitorError(
             describe("Two servers cannot be compared", expected=f"{ROUNDS} rounds or more", got=str(len(now)))
@@ -133,33 +135,72 @@ def _judged(figure: str, rank: float, ratio: Interval, tolerance: float, counts:
     return Comparison(figure, rank, ratio, tolerance, counts, verdict, tolerance + width)
 
 
-def _check_tolerance(tolerance: float) -> None:
+def _check(tolerance: float, rank: float) -> None:
     if not 0 <= tolerance < 1:
         raise MonitorError(describe("tolerance cannot be used", expected="a share of 0 to 1", got=f"{tolerance:g}"))
+    if not 0 <= rank <= 100:
+        raise MonitorError(describe("percentile cannot be used", expected="0 to 100", got=f"{rank:g}"))
 
 
 def compare_summaries(
     now: Mapping[str, Any], before: Mapping[str, Any], *, tolerance: float = 0.1, rank: float = 50,
-    figures: Sequence[str] = ("ttft", "latency", "rate"),
+    figures: Sequence[str] | None = None,
 ) -> list[Comparison]:  # fmt: skip
-    """Compare two summaries (`LoadResult.summary`, `read_summary`) figure by figure: those that both have.
+    """Compare two summaries (`LoadResult.summary`, `read_summary`) figure by figure.
+
+    Args:
+        now: The load that is judged.
+        before: The earlier one.
+        tolerance: Share by which a figure may differ.
+        rank: Which percentile.
+        figures: Which figures; None: those of `ttft`, `latency` and `rate` that the earlier load has.
 
     Raises:
-        MonitorError: They have none in common.
+        MonitorError: A figure does not exist, one of the loads does not have it, or there is none.
     """
-    shared = [name for name in figures if name in now["samples"] and name in before["samples"]]
-    if not shared:
-        raise MonitorError(
-            describe(
-                "Two loads have no figure in common",
-                expected=", ".join(figures),
-                got=f"{', '.join(now['samples']) or 'none'} and {', '.join(before['samples']) or 'none'}",
+    names = figures if figures is not None else [name for name in _USUAL if name in before["samples"]]
+    for name in names:
+        title = figure_of(name).title
+        lacking = [which for which, one in (("load", now), ("baseline", before)) if name not in one["samples"]]
+        if lacking:
+            # Left out in silence, a figure that a server has lost would pass.
+            raise MonitorError(
+                describe(
+                    f"The {title} of two loads cannot be compared",
+                    expected="both to have it",
+                    got=f"none in the {' and none in the '.join(lacking)}",
+                )
             )
-        )
+    if not names:
+        got = ", ".join(before["samples"]) or "none"
+        raise MonitorError(describe("Two loads have no figure to compare", expected=", ".join(_USUAL), got=got))
     return [
         compare_values(name, now["samples"][name], before["samples"][name], rank=rank, tolerance=tolerance)
-        for name in shared
+        for name in names
     ]
+
+
+def more_failures(now: Mapping[str, Any], before: Mapping[str, Any]) -> str | None:
+    """Return how many requests failed in two loads where more do now than chance explains; None else.
+
+    The test: Fisher's exact one, one-sided at 97.5 %. The times of a comparison are those of requests that succeeded.
+    """
+    (failed, asked), (failed_before, asked_before) = (
+        (int(one["totals"]["failures"]), int(one["totals"]["requests"])) for one in (now, before)
+    )
+    if failed * asked_before <= failed_before * asked:
+        return None
+    both = failed + failed_before
+    chance = math.fsum(
+        math.exp(_log_ways(asked, hit) + _log_ways(asked_before, both - hit) - _log_ways(asked + asked_before, both))
+        for hit in range(failed, min(both, asked) + 1)
+        if both - hit <= asked_before
+    )
+    return f"{failed} of {asked} for {failed_before} of {asked_before}" if chance <= _CHANCE else None
+
+
+def _log_ways(count: int, chosen: int) -> float:
+    return math.lgamma(count + 1) - math.lgamma(chosen + 1) - math.lgamma(count - chosen + 1)
 
 
 def other_machine(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:

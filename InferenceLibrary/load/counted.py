@@ -24,7 +24,8 @@ BLOCKS = 48
 
 _DISTINCT = 100_000
 """Different values that are kept apart; of more the fifth digit is rounded."""
-_FEWEST = 40
+FEWEST = 40
+"""Values or requests from which a drift is told."""
 
 
 def coarser(counts: Counter[int]) -> Counter[int]:
@@ -92,7 +93,7 @@ class CountedValues:
         """
         means = [total / count for total, count in self._blocks]
         quarter = len(means) // 4
-        if len(self) < _FEWEST or not quarter:
+        if len(self) < FEWEST or not quarter:
             return None
         first, last = statistics.median(means[:quarter]), statistics.median(means[-quarter:])
         return (last - first) / first if first else None

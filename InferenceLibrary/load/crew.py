@@ -152,19 +152,36 @@ class Crew:
         """Requests that were started, that ended, that failed, and that are open."""
         return tuple(sum(worker.counts[place] for worker in self._workers) for place in range(4))
 
-    def follow(self, tell: Callable[[], None] | None = None, within: float = float("inf")) -> None:
-        """Take what comes until all have delivered, or so many seconds are over.
+    @property
+    def lost(self) -> str | None:
+        """What did not come in time; None: everything came."""
+        if all(member.done for member in self._members):
+            return None
+        return f"interrupted: {len(self.store)} of {self.counts[0]} requests were told of in time"
+
+    def follow(
+        self,
+        tell: Callable[[], None] | None = None,
+        within: float = float("inf"),
+        silence: float = float("inf"),
+    ) -> None:
+        """Take what comes until all have delivered, or the time is over.
 
         Args:
             tell: Called some ten times a second or more.
-            within: Seconds.
+            within: Seconds in all.
+            silence: Seconds in which nothing comes.
 
         Raises:
             MonitorError: A process died.
         """
-        until = time.monotonic() + within
-        while time.monotonic() < until and (waiting := [member for member in self._members if not member.done]):
+        heard = time.monotonic()
+        until = heard + within
+        while time.monotonic() < min(until, heard + silence) and (
+            waiting := [member for member in self._members if not member.done]
+        ):
             for source in select.select([member.source for member in waiting], [], [], 0.1)[0]:
+                heard = time.monotonic()
                 member = next(one for one in waiting if one.source is source)
                 data = os.read(source.fileno(), 1 << 20)
                 if not data:

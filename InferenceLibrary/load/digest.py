@@ -16,11 +16,15 @@ from InferenceLibrary.load.tokenizer import NamedTokenizer
 from InferenceLibrary.load.wording import Wording
 from InferenceLibrary.protocol.exchange import EVERYTHING, Ending, Exchange, Held, Request, decode_json
 from InferenceLibrary.protocol.messages import merge_usage, read_pieces, read_usage
+from InferenceLibrary.protocol.paths import CHAT
 from InferenceLibrary.protocol.rules.book import judge
 from InferenceLibrary.protocol.rules.rule import Known, Level
 from InferenceLibrary.protocol.rules.verdicts import verdict_of
 from InferenceLibrary.protocol.sse import SSEDecoder
 from InferenceLibrary.protocol.usage_details import NO_DETAILS, read_usage_details
+
+_LARGEST = 1 << 28
+"""Bytes that a compressed answer may unpack to."""
 
 
 class Digest:
@@ -58,13 +62,16 @@ class Digest:
         exchange = self._exchange(raw, made.detail)
         if exchange is None:
             return made
+        if made.error is None and exchange.problem is not None:
+            made.error, made.detail = "protocol", exchange.problem
         if made.error is None and exchange.status is not None and exchange.status >= 400:
             made.error, made.detail = f"status {exchange.status}", exchange.text[:200]
         generation, text = self._read(exchange, made)
         if generation is not None:
-            _fill(made, generation)
-        elif made.error is None and not made.cancelled and exchange.is_event_stream:
-            made.error, made.detail = "no output", "a stream without output"
+            _fill(made, generation, streamed=exchange.is_event_stream)
+        elif made.error is None and not made.cancelled and (exchange.is_event_stream or kind.path == CHAT):
+            what = "a stream" if exchange.is_event_stream else "an answer"
+            made.error, made.detail = "no output", f"{what} without output"
         whole = made.error is None and not made.cancelled
         if whole and self._wording.draw(raw.number, "judge") < self._plan.judged:
             verdict = verdict_of([judge(exchange, self._known)], self._plan.waivers)
@@ -116,6 +123,10 @@ class Digest:
                     reads.append((when, length))
         elif raw.head.length is not None:
             body, left = body[: raw.head.length], body[raw.head.length :]
+        coding = next((value for name, value in headers if name == "content-encoding"), "")
+        if coding.strip().lower() not in {"", "identity"}:
+            body, reads, coded = _unpacked(coding, body, reads, whole=raw.error is None and not raw.cancelled)
+            problem = problem or coded
         ending = (
             Ending.WHOLE if raw.error is None else Ending.CUT if raw.error in {"cut", "connection"} else Ending.LIMIT
         )
@@ -189,7 +200,27 @@ def _values(exchange: Exchange) -> Iterator[tuple[float, Any]]:
             yield when, decode_json(event.data)
 
 
-def _fill(made: Record, found: Generation) -> None:
+def _unpacked(
+    coding: str, body: bytes, reads: list[tuple[float, int]], *, whole: bool
+) -> tuple[bytes, list[tuple[float, int]], str]:
+    """Return a body without its content codings, how much of it each read brought, and why that failed, if it did."""
+    from InferenceLibrary.client.codings import CodingError, TooLarge, Unpacker
+
+    found, out, place = [], bytearray(), 0
+    try:
+        unpacker = Unpacker(coding, _LARGEST)
+        for when, until in reads:
+            out += unpacker.feed(body[place:until])
+            place = until
+            found.append((when, len(out)))
+        if whole:
+            unpacker.close()
+    except (CodingError, TooLarge) as error:
+        return bytes(out), found, str(error)
+    return bytes(out), found, ""
+
+
+def _fill(made: Record, found: Generation, *, streamed: bool) -> None:
     made.first_token = found.time_to_first_token
     made.first_text = found.channels.get("text")
     made.first_reasoning = found.channels.get("reasoning")
@@ -198,7 +229,7 @@ def _fill(made: Record, found: Generation) -> None:
     made.last_token = found.arrivals[-1]
     made.output_tokens, made.token_source = found.output_tokens, found.token_source
     made.prompt_tokens, made.cached_tokens = found.prompt_tokens, found.details.cached_tokens
-    made.rate, made.no_rate = found.rate
+    made.rate, made.no_rate = found.rate if streamed else (None, "an answer that came whole has no rate")
     made.held_back = made.no_rate is not None and made.no_rate.endswith("held them back")
     made.server_rate = found.details.tokens_per_second
     made.token_a_chunk = found.is_a_token_a_chunk

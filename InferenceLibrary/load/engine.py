@@ -16,9 +16,9 @@ from array import array
 from collections.abc import Callable, Iterator
 
 from InferenceLibrary.load.connections import CONNECTING, SECURING, LoadConnection, Raw
-from InferenceLibrary.load.framing import ChunkWalk, read_head
+from InferenceLibrary.load.framing import ChunkWalk, read_head, shows_output
 from InferenceLibrary.load.line import Line, kernel_offset
-from InferenceLibrary.load.plan import LoadPlan, Users
+from InferenceLibrary.load.plan import ASKED_TO_STOP, LoadPlan, Users
 from InferenceLibrary.load.polling import Poll
 from InferenceLibrary.load.talks import Talks
 from InferenceLibrary.load.wording import Wording
@@ -105,9 +105,8 @@ class LoadEngine:
         return float("inf") if offset is None or self.begin + offset > self._ends else self.begin + offset
 
     def run(self) -> None:
-        """Send everything, then wait for what is open."""
+        """Send everything, then wait for what is open: each request has its own time limit."""
         last = swept = _clock()
-        drained, patience = None, self.plan.drain
         while True:
             now = _clock()
             if now - last > _STALL + _HEARTBEAT:
@@ -118,13 +117,11 @@ class LoadEngine:
                 swept = now
                 self._sweep(now)
                 if self.stopped is None and self._stop(self):
-                    self.stopped, self.interrupted, patience = "asked to stop", True, 0.0
+                    self.stopped, self.interrupted = ASKED_TO_STOP, True
             over = self.stopped is not None or self._exhausted
             over = over or (now >= self._ends if self._arrivals is None else self._next == float("inf"))
-            if over:
-                drained = drained or now + patience
-                if not self.active or now > drained:
-                    break
+            if over and (self.interrupted or not self.active):
+                break
             ahead = min(self._next, self._due[0][0] if self._due else float("inf")) - _clock()
             self._take(self._poll.wait(0 if ahead <= 0 and not over else min(_HEARTBEAT, max(ahead, 0) or _HEARTBEAT)))
         self.close()
@@ -137,10 +134,8 @@ class LoadEngine:
     def close(self) -> None:
         """End what is open, and keep what came of it."""
         for connection in list(self._connections.values()):
-            if connection.parts is not None and self.interrupted:
+            if connection.parts is not None:
                 self._finish(connection, cancelled=True)
-            elif connection.parts is not None:
-                self._finish(connection, "timeout", "the run ended first")
             self._drop(connection)
         self._poll.close()
 
@@ -242,7 +237,7 @@ class LoadEngine:
                 connection.left -= len(data)
                 if connection.left <= 0 and connection.head.length is not None:
                     self._finish(connection)
-            if connection.cancel and connection.parts is parts and len(parts) >= 4:
+            if connection.cancel and connection.parts is parts and shows_output(data):
                 self._finish(connection, cancelled=True)
                 self._drop(connection)
         if got:

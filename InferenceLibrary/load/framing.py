@@ -10,6 +10,10 @@ _FIELDS = re.compile(
     re.I,
 )
 _STATUS = re.compile(rb"HTTP/1\.([01]) (\d{3})")
+_OUTPUT = re.compile(
+    rb'"(?:content|reasoning|reasoning_content|thinking|text|response|arguments|partial_json)": ?"[^"]'
+    rb'|"tool_calls": ?\[ ?\{'
+)
 
 
 class Head(NamedTuple):
@@ -43,6 +47,11 @@ def read_head(data: bytes) -> Head | None:
     if chunked:
         length = None
     return Head(status, length, chunked, keeps and (chunked or length is not None))
+
+
+def shows_output(data: bytes) -> bool:
+    """Whether a part of an answer holds output, as far as that can be told without decoding it: a role does not."""
+    return _OUTPUT.search(data) is not None
 
 
 class ChunkWalk:

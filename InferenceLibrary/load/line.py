@@ -16,6 +16,8 @@ _TIMESTAMPNS = 35
 _ON_ITS_WAY = {0, errno.EINPROGRESS, errno.EWOULDBLOCK}
 _LINUX = sys.platform == "linux"
 _clock = time.monotonic
+_PATIENCE = 1.0
+"""Seconds that each address of a name has to take a connection, where there are several."""
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -34,7 +36,7 @@ class Line:
         self._address: Any = None
         if self._unix is None:
             port = parts.port or _PORTS[parts.scheme]
-            self._address = socket.getaddrinfo(self._host, port, type=socket.SOCK_STREAM)[0]
+            self._address = _address_of(self._host, port)
 
     def open(self) -> LoadConnection:
         """Begin a connection; it stands when it can be written."""
@@ -56,6 +58,17 @@ class Line:
         if (code := sock.connect_ex(address)) not in _ON_ITS_WAY:
             connection.problem = code
         return connection
+
+
+def _address_of(host: str, port: int) -> Any:
+    """Return the first address of a host that takes connections; where none does, the first: each request says why."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    for family, kind, protocol, name, address in found if len(found) > 1 else ():
+        with socket.socket(family, kind, protocol) as sock:
+            sock.settimeout(_PATIENCE)
+            if sock.connect_ex(address) == 0:
+                return family, kind, protocol, name, address
+    return found[0]
 
 
 def kernel_offset() -> float:

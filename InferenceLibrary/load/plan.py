@@ -19,6 +19,9 @@ from InferenceLibrary.load.requests import Kind, Prompts
 if TYPE_CHECKING:
     from InferenceLibrary.protocol.rules.verdicts import Waiver
 
+ASKED_TO_STOP = "asked to stop"
+"""Why a worker ended early that was told to."""
+
 
 @dataclass(frozen=True)
 class Users:
@@ -142,7 +145,6 @@ class LoadPlan:
         headers: Sent with each request, such as `authorization`.
         timeout: Seconds that one request may take in all.
         idle: Seconds that may pass between two reads of an answer.
-        drain: Seconds that running answers have after the last start.
         cancel: Share of the requests that we break off after their first output, 0 to 1.
         judged: Share of the answers that the rulebook judges after the run, 0 to 1; seeded.
         waivers: Rules that are not held against the server.
@@ -166,7 +168,6 @@ class LoadPlan:
     headers: tuple[tuple[str, str], ...] = ()
     timeout: float = 300.0
     idle: float = 60.0
-    drain: float = 60.0
     cancel: float = 0.0
     judged: float = 1.0
     waivers: tuple[Waiver, ...] = ()

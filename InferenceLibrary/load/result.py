@@ -17,16 +17,15 @@ import msgspec
 
 from InferenceLibrary.errors import MonitorError, describe
 from InferenceLibrary.files import make_folder, text_file, write_text
-from InferenceLibrary.load.counted import CountedValues, Distribution
+from InferenceLibrary.load.counted import FEWEST, CountedValues, Distribution
 from InferenceLibrary.load.figures import FIGURES, figure_of, read_figure
-from InferenceLibrary.load.plan import LoadPlan, Users
+from InferenceLibrary.load.plan import ASKED_TO_STOP, LoadPlan, Users
 from InferenceLibrary.load.record import Record
 from InferenceLibrary.load.records import Selection
+from InferenceLibrary.load.summaries import KIND, SCHEMA
 from InferenceLibrary.load.tally import LoadTally
 from InferenceLibrary.stats import percentile
 
-SCHEMA = 1
-KIND = "inference-load"
 _DELIVERED = 0.98
 """Share of the asked load that must be sent."""
 _LATE = 0.005
@@ -189,6 +188,24 @@ class LoadResult:
         quarter = len(self.measured) // 4
         return (self.tally.failed_late - self.tally.failed_early) / quarter if quarter else 0.0
 
+    def _refuse_few(self, name: str) -> None:
+        """A total that holds of nothing must not pass.
+
+        Raises:
+            MonitorError: The load has too little of what the total counts.
+        """
+        count, ids, streams = len(self.measured), self.tally.identified, self.tally.streamed
+        needed = {
+            "error_rate_drift": (count, FEWEST, f"{FEWEST} requests or more"),
+            "repeated_ids": (ids, 1, "an answer with an id"),
+            "held_back": (streams, 1, "an answer that succeeded and came in chunks"),
+        }
+        has, least, expected = needed.get(name, (1, 1, ""))
+        if has < least:
+            raise MonitorError(
+                describe(f"{name} of the load of '{self.name}' cannot be told", expected=expected, got=str(has))
+            )
+
     def get(self, name: str) -> float:
         """Return a figure by its name: a total such as `failures`, or `ttft_p99`, `latency_mean`, `itl_max`.
 
@@ -198,6 +215,7 @@ class LoadResult:
             MonitorError: The figure does not exist, or this load does not have it.
         """
         if name in self.totals:
+            self._refuse_few(name)
             return self.totals[name]
         figure, reduce = read_figure(name, self.totals)
         found = self.sample(figure)
@@ -260,6 +278,12 @@ class LoadResult:
             else 1.0
         )
 
+    @property
+    def broken_off(self) -> str | None:
+        """By which condition of the test it ended before its end (`stop_when`, `max_error_rate`); None: by none."""
+        told = (facts.stopped for facts in self.workers if facts.stopped and facts.stopped != ASKED_TO_STOP)
+        return self.stopped or next(told, None)
+
     @cached_property
     def lateness_p99(self) -> float:
         """Seconds, p99, that requests began after they were due."""
@@ -285,6 +309,8 @@ class LoadResult:
                 found.append(f"the wall clock was set {facts.clock_steps} times during the run")
             if sum(facts.stalls) > max(0.01 * facts.wall, 0.05):
                 found.append(f"a worker stood still for {sum(facts.stalls) * 1000:.0f} ms in all")
+        if len(self.workers) < self.plan.workers:
+            found.append(f"{len(self.workers)} of {self.plan.workers} workers told how they fared")
         if not self.measured:
             found.append("no request was measured")
         return found
@@ -311,6 +337,13 @@ class LoadResult:
             found.append(f"{resent} requests were sent again: the server had closed their idle connections")
         if self.repeated_ids:
             found.append(f"{self.repeated_ids} answers have the id of another one")
+        if unasked := sum(facts.unasked for facts in self.workers):
+            found.append(f"bytes that nobody had asked for came on idle connections {unasked} times")
+        texts, vary = self.plan.prompts.texts, self.plan.prompts.vary
+        if texts and not vary and len(self.records) > len(texts):
+            found.append(
+                f"prompts were repeated ({len(texts)} for {len(self.records)} requests): a cache may have answered"
+            )
         found += [self.stopped] if self.stopped else [facts.stopped for facts in self.workers if facts.stopped]
         return found
 
@@ -385,23 +418,3 @@ class LoadResult:
 
 def _counted(errors: dict[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in errors.items())
-
-
-def read_summary(path: Path) -> dict[str, Any]:
-    """Return what `save` wrote as `summary.json`.
-
-    Raises:
-        MonitorError: The file is missing or is not one.
-    """
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise MonitorError(describe(f"Baseline '{path}' does not exist", hint="give save_as= to Run Load")) from None
-    except (OSError, ValueError) as error:
-        raise MonitorError(describe(f"Baseline '{path}' cannot be read", expected="JSON", got=str(error))) from None
-    if not isinstance(data, dict) or data.get("kind") != KIND or data.get("schema") != SCHEMA:
-        got = f"kind {data.get('kind')!r}, schema {data.get('schema')!r}" if isinstance(data, dict) else "other JSON"
-        raise MonitorError(
-            describe(f"'{path}' is not the summary of a load", expected=f"kind '{KIND}', schema {SCHEMA}", got=got)
-        )
-    return data

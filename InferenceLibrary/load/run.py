@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
+from urllib.parse import urlsplit
 
-from InferenceLibrary.errors import MonitorError
+from InferenceLibrary.errors import MonitorError, describe
 from InferenceLibrary.load.crew import Crew
 from InferenceLibrary.load.machine import MachineTicks, machine_facts, machine_ticks
 from InferenceLibrary.load.plan import LoadPlan
@@ -19,8 +21,9 @@ if TYPE_CHECKING:
 
 _LEAD = 0.02
 """Seconds between the word to begin and the beginning, so that all workers have heard it."""
-_LAST_WORDS = 10.0
-"""Seconds in which workers of an interrupted load may deliver what they have, once somebody asks for it."""
+_LAST_WORDS, _SILENCE = 60.0, 10.0
+"""Seconds in which workers of an interrupted load may deliver what they have, once somebody asks for it; seconds
+without anything from them, after which no more is waited for."""
 HOLD = 100_000_000
 """Bytes of answers that a worker may hold."""
 WINDOW = 100
@@ -107,9 +110,9 @@ class InterruptedLoad:
         """
         if self._result is None:
             try:
-                self._begun.crew.follow(within=_LAST_WORDS)
+                self._begun.crew.follow(within=_LAST_WORDS, silence=_SILENCE)
             finally:
-                self._result = self._begun.result()
+                self._result = self._begun.result(self._begun.crew.lost)
                 self._begun.crew.close()
         return self._result
 
@@ -148,6 +151,15 @@ class _Follower:
                 self.crew.stop()
 
 
+def _find_host(plan: LoadPlan) -> None:
+    parts = urlsplit(plan.url)
+    if plan.route.unix_socket is None:
+        try:
+            socket.getaddrinfo(parts.hostname, None)
+        except OSError as error:
+            raise MonitorError(describe(f"The host of '{plan.url}' cannot be found", got=str(error))) from None
+
+
 def run(
     plan: LoadPlan, progress: Callable[[Progress], None] | None = None, watch: StopCondition | None = None
 ) -> LoadResult:
@@ -165,6 +177,7 @@ def run(
         MonitorError: The plan cannot be run, or a worker died.
     """
     plan.check()
+    _find_host(plan)
     wall, ticks = time.time(), machine_ticks(plan.server_pids)
     crew = Crew(plan, 0 if watch is not None else HOLD)
     kept = False

@@ -58,6 +58,8 @@ class LoadTally:
             Counter[str](),
         )
         self.judged = self.output_tokens = self.held_back = self.resent = self.cached = self.prompts = 0
+        self.streamed = 0
+        """Answers that succeeded and came in chunks, or would have."""
         self.busy = 0.0
         """Seconds of all requests together."""
         self.began, self.ended = float("inf"), 0.0
@@ -109,6 +111,7 @@ class LoadTally:
     def _note_good(self, one: Record) -> None:
         self.output_tokens += one.output_tokens
         self.held_back += one.held_back
+        self.streamed += one.second_token is not None or one.held_back
         if one.token_source:
             self.sources[one.token_source] += 1
         if one.no_rate:
@@ -139,6 +142,11 @@ class LoadTally:
     @property
     def failures(self) -> int:
         return self.errors.total()
+
+    @property
+    def identified(self) -> int:
+        """Answers that succeeded and had an id."""
+        return len(self._ids)
 
     @property
     def repeated_ids(self) -> int:

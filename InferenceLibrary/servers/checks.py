@@ -119,7 +119,8 @@ def ask(check: Check, facts: Facts, remaining: float) -> str:
     if check.grpc is not None:
         return _ask_grpc(_address(check.grpc, facts, values), check.service, budget)
     if check.file is not None:
-        return OK if ((facts.cwd or Path()) / filled(check.file, values)).exists() else "no such file"
+        path = filled(check.file, values)  # a placeholder may be empty: the folder itself is not meant then
+        return OK if path and ((facts.cwd or Path()) / path).exists() else "no such file"
     assert check.python is not None
     return _ask_function(_function(check.python), facts, f"the function {check.python}", budget)
 

@@ -43,6 +43,8 @@ def ready_check_problem(check: ReadyCheck) -> str | None:
         return f"expected one of {', '.join(READY_CHECKS)}, got {' and '.join(given) or 'none of them'}"
     if check.command == []:
         return "expected a program and its arguments, got an empty list"
+    if check.file == "":
+        return "expected the path of a file, got an empty text"
     if check.python is not None and not re.fullmatch(r"[\w.]+:\w+", check.python):
         return f"expected module:function, got '{check.python}'"
     if check.service and check.grpc is None:
@@ -51,6 +53,9 @@ def ready_check_problem(check: ReadyCheck) -> str | None:
     for address in (check.tcp, check.grpc):
         if address is not None and not re.fullmatch(r"(.+:)?(\d{1,5}|\{port\})", str(address)):
             return f"expected a port, or host:port, got '{address}'"
+        port = str(address).rpartition(":")[2]
+        if port.isdigit() and not 0 < int(port) < 1 << 16:
+            return f"expected a port of 1 to 65535, got '{address}'"
     for name in re.findall(r"\{(\w+)\}", " ".join(texts)):
         if name not in _CHECK_VALUES:
             return f"nothing fills the placeholder '{{{name}}}': allowed are {', '.join(sorted(_CHECK_VALUES))}"

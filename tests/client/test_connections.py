@@ -277,10 +277,12 @@ def test_a_compressed_stream_is_read_event_by_event(wire, name):
         (brotli(BODY)[:-3], "br", "a body that ends before its Content-Encoding 'br' does"),
         (gzip.compress(BODY)[:-8] + b"\0" * 8, "gzip", "a body that is not of its Content-Encoding 'gzip' (Error"),
         (BODY, "gzip", "a body that is not of its Content-Encoding 'gzip' (Error -3"),
+        (zlib.compress(BODY) + b"more", "deflate", "not of its Content-Encoding 'deflate' (bytes after its end)"),
+        (brotli(BODY) + b"more", "br", "a body that is not of its Content-Encoding 'br' ("),
         (BODY, "br", "a body that is not of its Content-Encoding 'br' ("),
         (BODY, "zstd", "a body with Content-Encoding 'zstd', which was not asked for and is not known"),
     ],
-    ids=["cut gzip", "cut deflate", "cut brotli", "wrong sum", "not gzip", "not brotli", "unknown"],
+    ids=["cut gzip", "cut deflate", "cut brotli", "wrong sum", "not gzip", "rest of deflate", "rest of brotli", "not brotli", "unknown"],
 )
 def test_a_body_that_cannot_be_unpacked_is_told_with_its_coding(wire, body, coding, told):
     with pytest.raises(RequestError) as caught:

@@ -9,7 +9,7 @@ import pytest
 
 from InferenceLibrary import InferenceLibrary
 from InferenceLibrary.errors import CheckFailure, MonitorError
-from InferenceLibrary.load.result import KIND, SCHEMA
+from InferenceLibrary.load.summaries import KIND, SCHEMA
 
 
 @pytest.fixture
@@ -30,7 +30,8 @@ def test_a_file_that_is_not_a_baseline(lib: InferenceLibrary, tmp_path: Path, mo
 def test_a_load_that_cannot_be_trusted(lib: InferenceLibrary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     doubted = SimpleNamespace(plan=SimpleNamespace(name="now"), doubts=("the client was busy",))
     monkeypatch.setattr(lib, "load", lambda _: doubted)
-    baseline = json.dumps({"kind": KIND, "schema": SCHEMA, "doubts": []})
+    whole = {"load": "1 user", "machine": {}, "totals": {"requests": 1, "failures": 0}, "samples": {}, "doubts": []}
+    baseline = json.dumps({"kind": KIND, "schema": SCHEMA, **whole})
     (tmp_path / "summary.json").write_text(baseline, encoding="utf-8")
     with pytest.raises(CheckFailure, match=r"cannot be trusted: .*, got the client was busy"):
         lib.compare_with_baseline(tmp_path)

@@ -91,13 +91,15 @@ def test_names_of_figures_are_read() -> None:
         read_figure("ttft_p101", [])
 
 
-def test_summaries_need_a_figure_in_common_and_name_another_machine() -> None:
-    now: dict[str, Any] = {"samples": {"ttft": [1.0, 1.1]}, "machine": {"cpu": "a", "cores": "2"}}
-    before: dict[str, Any] = {"samples": {"ttft": [1.0, 1.1], "latency": [1.0]}, "machine": {"cpu": "b", "cores": "2"}}
+def test_summaries_need_the_same_figures_and_name_another_machine() -> None:
+    now: dict[str, Any] = {"samples": {"ttft": [1.0, 1.1], "rate": [1.0]}, "machine": {"cpu": "a", "cores": "2"}}
+    before: dict[str, Any] = {"samples": {"ttft": [1.0, 1.1]}, "machine": {"cpu": "b", "cores": "2"}}
     assert [one.figure for one in compare_summaries(now, before)] == ["ttft"]
     assert other_machine(now, before) == ["cpu a for b"]
-    with pytest.raises(MonitorError, match="Two loads have no figure in common"):
+    with pytest.raises(MonitorError, match=r"expected both to have it, got none in the load\."):
         compare_summaries({"samples": {}}, before)
+    with pytest.raises(MonitorError, match="Two loads have no figure to compare"):
+        compare_summaries(now, {"samples": {}})
     with pytest.raises(MonitorError, match="tolerance cannot be used"):
         compare_values("ttft", [1.0], [1.0], tolerance=float("nan"))
     with pytest.raises(MonitorError, match="cannot be compared"):

@@ -28,8 +28,9 @@ from InferenceLibrary.load.figures import FIGURES, TOTALS
 from InferenceLibrary.load.plan import LoadPlan, Rate, Replay, Users
 from InferenceLibrary.load.record import Record
 from InferenceLibrary.load.requests import Kind, Prompts
-from InferenceLibrary.load.result import LoadResult, WorkerFacts, read_summary
+from InferenceLibrary.load.result import LoadResult, WorkerFacts
 from InferenceLibrary.load.run import InterruptedLoad, Progress, run
+from InferenceLibrary.load.summaries import read_summary
 from InferenceLibrary.load.sweep import SweepStep, knee, sweep
 
 FIRST, GAP = 0.03, 0.005

@@ -58,6 +58,8 @@ def test_a_file_must_exist(tmp_path: Path) -> None:
     (tmp_path / "ready-7").touch()
     assert asked({"file": "ready-{port}"}, facts(7, tmp_path)) == "ok"
     assert asked({"file": str(tmp_path / "ready-7")}) == "ok"
+    # A placeholder that stands for nothing: the folder, which is there, is not the file.
+    assert asked({"file": "{model}"}, facts_of("http://127.0.0.1:1", None, 42, None, tmp_path)) == "no such file"
 
 
 @pytest.mark.parametrize(
@@ -210,6 +212,9 @@ def test_grpc_without_its_packages_says_what_to_install(monkeypatch: pytest.Monk
         ({"tpc": 1}, "Object contains unknown field `tpc`"),
         ({"tcp": "here"}, "expected a port, or host:port, got 'here'"),
         ({"grpc": "here:there"}, "expected a port, or host:port, got 'here:there'"),
+        ({"tcp": 65536}, "expected a port of 1 to 65535, got '65536'"),
+        ({"grpc": "here:0"}, "expected a port of 1 to 65535, got 'here:0'"),
+        ({"file": ""}, "expected the path of a file, got an empty text"),
         ({"command": []}, "expected a program and its arguments, got an empty list"),
         ({"command": ["x", "{prot}"]}, "nothing fills the placeholder '{prot}'"),
         ({"python": "module.function"}, "expected module:function, got 'module.function'"),

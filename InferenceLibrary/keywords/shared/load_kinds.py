@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,13 @@ def prompts_of(given: Mapping[str, Any]) -> Prompts:
     prompt, file, seed = given["prompt"], given["prompts"], given["seed"]
     if prompt and file:
         raise MonitorError(describe("A load has two sources of prompts", expected="prompt= or prompts=, one of them"))
+    if given["shared_prefix"] and (prompt or file) and not given["kinds"]:
+        raise MonitorError(
+            describe(
+                "Prompts that are given share no prefix",
+                expected=f"shared_prefix= without {'prompt' if prompt else 'prompts'}=",
+            )
+        )
     if file:
         found = Prompts.from_file(file, seed=seed)
     else:
@@ -66,7 +74,21 @@ def kind_of(item: Mapping[str, Any], number: int, given: Mapping[str, Any], prom
         asked = replace(prompts, texts=(item["prompt"],))
     elif "prompt_tokens" in item:
         asked = replace(prompts, texts=(), tokens=item["prompt_tokens"])
+    if not asked.texts and not 0 <= asked.shared_prefix < asked.tokens:
+        raise MonitorError(
+            describe(
+                f"Prompts of {name} cannot be made",
+                expected="1 token or more, of which fewer are shared",
+                got=f"prompt_tokens={asked.tokens}, shared_prefix={asked.shared_prefix}",
+            )
+        )
     weight = float(item.get("weight", 1))
+    if not 0 <= weight < math.inf:
+        raise MonitorError(
+            describe(
+                f"The weight of kind {number} of the load is out of range", expected="0 or more", got=f"{weight:g}"
+            )
+        )
     if "path" in item:
         return Kind(name, item["path"], json.dumps(item["body"]), weight, prompts=asked)
     return Kind.chat(**own, system=item.get("system"), name=name, weight=weight, prompts=asked)

@@ -108,13 +108,26 @@ def missed(result: LoadResult, limits: Sequence[Limit]) -> list[str]:
     for limit in limits:
         try:
             limit.check(result)
-        except CheckFailure as failure:
-            found.append(str(failure))
+        except (CheckFailure, MonitorError) as failure:
+            found.append(str(failure))  # a load that failed whole has no times
     return found
 
 
 def stopped_by(limits: Sequence[Limit]) -> StopCondition:
-    """Return what ends a load where the latest requests have what a limit names: `ttft_p99 > 2 s`."""
+    """Return what ends a load where the latest requests have what a limit names: `ttft_p99 > 2 s`.
+
+    Raises:
+        MonitorError: A limit is on what is known at the end only.
+    """
+    for limit in limits:
+        if limit.figure == "delivered":
+            raise MonitorError(
+                describe(
+                    "A load cannot be stopped by what is known at its end",
+                    expected="a figure of requests",
+                    got=f"'{limit}'",
+                )
+            )
 
     def watch(latest: Sequence[Record]) -> str | None:
         from InferenceLibrary.load.plan import LoadPlan, Users
