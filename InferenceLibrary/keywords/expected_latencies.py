@@ -10,6 +10,7 @@ from robot.api.deco import keyword
 from InferenceLibrary.errors import CheckFailure, MonitorError, describe
 from InferenceLibrary.keywords.shared.assertions import show
 from InferenceLibrary.keywords.shared.base import KeywordGroup
+from InferenceLibrary.keywords.shared.load_plans import LoadGroup
 from InferenceLibrary.types import shown_kind
 
 SizeOfModel = Literal["auto", "simulator", "7B", "13B", "70B"]
@@ -42,7 +43,7 @@ class ExpectedLatencyKeywords(KeywordGroup):
             The seconds that it took.
 
         Raises:
-            CheckFailure: It took longer than `maximum`.
+            CheckFailure: It took longer than `maximum`, or the load cannot be trusted.
             MonitorError: The class of the model is not known, or the answer has no latency.
 
         Example:
@@ -91,11 +92,13 @@ def _seconds(answer: Any) -> float:
     """Return the latency of what has one.
 
     Raises:
+        CheckFailure: It is a load that cannot be trusted.
         MonitorError: It has none.
     """
     from InferenceLibrary.load.result import LoadResult
 
     if isinstance(answer, LoadResult):
+        LoadGroup.refuse_doubts(answer)
         return answer.get("latency_p50")
     value = getattr(answer, "elapsed", answer)
     if isinstance(value, timedelta):

@@ -73,7 +73,7 @@ class LoadComparisonKeywords(LoadGroup):
         from InferenceLibrary.keywords.shared.test_facts import note_load
         from InferenceLibrary.load.pictures import sweep_picture
         from InferenceLibrary.load.plan import Rate
-        from InferenceLibrary.load.sweep import find_max, knee
+        from InferenceLibrary.load.sweep import MaxLoad, find_max, knee
 
         found = self.context.servers.get(server)
         wanted = read_limits(limits)
@@ -92,15 +92,28 @@ class LoadComparisonKeywords(LoadGroup):
         first = schedule.rate if isinstance(schedule, Rate) else float(users or 1)
         largest = most if most is not None else 64 * first if rate is not None else max(256.0, first)
 
+        unit = "users" if rate is None else "requests/s"
+        steps: list[SweepStep] = []
+
         def told(step: SweepStep) -> None:
+            steps.append(step)
             broken = "" if step.kept else "; " + "; ".join([*step.result.doubts[:1], *missed(step.result, wanted)])
             note_load(self.context, found, step.result)
             self.log.progress(f"{step.result}{broken}")
 
         plan = plan_of(found, schedule, options)
-        most_held = self.interruptible(
-            lambda: find_max(plan, first, largest, lambda one: not missed(one, wanted), precision=precision, told=told)
-        )
+        try:
+            most_held = self.interruptible(
+                lambda: find_max(
+                    plan, first, largest, lambda one: not missed(one, wanted), precision=precision, told=told
+                )
+            )
+        except BaseException:
+            # What was found until an interruption is kept, as that of a load is.
+            if steps:
+                rising = tuple(sorted(steps, key=lambda step: step.level))
+                self.keep_figures(f"rising loads of {found.name}", MaxLoad(unit, rising, largest).facts(found.name))
+            raise
         self.log.info(f"Largest load of {found.name}: {most_held}")
         self.log.metadata(f"Largest load of {found.name}", str(most_held))
         self.draw(

@@ -8,14 +8,18 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from assertionengine import AssertionOperator
 
 from InferenceLibrary import InferenceLibrary
+from InferenceLibrary.client.route import Route
 from InferenceLibrary.errors import CheckFailure, MonitorError
+from InferenceLibrary.keywords.shared import test_facts
 from InferenceLibrary.keywords.shared.load_limits import missed, read_limits, stopped_by
+from InferenceLibrary.load import sweep
 from InferenceLibrary.load.generation import Generation, OutputChunk
 from InferenceLibrary.load.measurement import Measurement
 from InferenceLibrary.load.plan import ASKED_TO_STOP, LoadPlan, Users
@@ -92,6 +96,16 @@ def test_an_inline_assertion_is_not_made_on_a_load_that_cannot_be_trusted(lib: I
     assert lib.get_load_figure("ttft_p50", result=load(facts=BUSY)) == pytest.approx(0.05)
 
 
+def test_a_load_that_cannot_be_trusted_is_not_as_fast_as_expected(
+    lib: InferenceLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = SimpleNamespace(name="one", model="m-7b", profile=SimpleNamespace(name="vllm"))
+    monkeypatch.setattr(lib.context.servers, "get", lambda _: server)
+    assert lib.latency_should_be_as_expected(load()) == pytest.approx(0.5)
+    with pytest.raises(CheckFailure, match="cannot be trusted"):
+        lib.latency_should_be_as_expected(load(facts=BUSY))
+
+
 def test_a_worker_that_tells_nothing_is_a_doubt(lib: InferenceLibrary) -> None:
     found = load()
     found.workers = []
@@ -120,6 +134,23 @@ def distinct() -> LoadResult:
     return found
 
 
+@pytest.mark.parametrize(
+    "limit",
+    [
+        "error_rate <= 1",
+        "error_rate < 100 %",
+        "error_rate <= 5",
+        "delivered >= 98",
+        "failures < inf",
+        "rate_p50 > -inf",
+    ],
+)
+def test_a_limit_that_says_nothing_is_refused(lib: InferenceLibrary, limit: str) -> None:
+    with pytest.raises(MonitorError, match=r"says nothing: expected|cannot be read"):
+        lib.load_should_meet(limit, result=load())
+    lib.load_should_meet("error_rate <= 1 %", "delivered >= 0.98", "delivered <= 1", "error_rate >= 0", result=load())
+
+
 def test_the_narrower_of_two_limits_on_a_figure_counts(lib: InferenceLibrary) -> None:
     assert lib.get_load_goodput("ttft < 10 ms", "ttft < 10 s", result=load()) == 0
     assert lib.get_load_goodput("ttft < 10 s", result=load()) > 0.9
@@ -128,6 +159,27 @@ def test_the_narrower_of_two_limits_on_a_figure_counts(lib: InferenceLibrary) ->
 def test_a_load_is_not_stopped_by_what_is_known_at_its_end() -> None:
     with pytest.raises(MonitorError, match=r"expected a figure of requests, got 'delivered < 98 %'"):
         stopped_by(read_limits(["delivered < 98 %"]))
+
+
+def test_a_search_that_is_interrupted_keeps_what_it_found(
+    lib: InferenceLibrary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = SimpleNamespace(own_headers={}, listed=None, route=Route())
+    server = SimpleNamespace(name="one", model="m", base_url="http://127.0.0.1:1", pid=None, waivers=(), client=client)
+    monkeypatch.setattr(lib.context.servers, "get", lambda _: server)
+    monkeypatch.setattr(test_facts, "note_load", lambda *_: None)
+
+    def run(plan: LoadPlan) -> LoadResult:
+        if plan.schedule == Users(4):
+            raise KeyboardInterrupt
+        return replace(load(), plan=plan)
+
+    monkeypatch.setattr(sweep, "run", run)
+    with pytest.raises(KeyboardInterrupt):
+        lib.find_max_load("ttft_p50 < 1 s", requests=40)
+    [path] = tmp_path.rglob("*rising*.json")
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    assert [(step["level"], step["kept"]) for step in kept["steps"]] == [(1, True), (2, True)]
 
 
 # What a load is compared with.

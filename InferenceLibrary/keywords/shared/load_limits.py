@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -44,14 +45,21 @@ class Limit:
         """Return the expected value in this unit.
 
         Raises:
-            MonitorError: It cannot be read.
+            MonitorError: It cannot be read, or every load keeps the limit.
         """
         from InferenceLibrary.types import to_quantity
 
         try:
-            return to_quantity(self.expected, unit)
+            value = to_quantity(self.expected, unit)
         except ValueError as error:
             raise MonitorError(f"The limit '{self}' cannot be read. {error}") from None
+        share = self.figure in _SHARES
+        all_keep = self.figure == "error_rate" and str(self.operator.value) in {"<", "<="} and value >= 1
+        if math.isinf(value) or (share and not 0 <= value <= 1) or all_keep:
+            # `error_rate <= 1` reads as one percent, is a hundred, and would always hold.
+            expected = "a share, such as 1 % or 0.01" if share else "a number that a load may have or not have"
+            raise MonitorError(describe(f"The limit '{self}' says nothing", expected=expected, got=f"{value:g}"))
+        return value
 
     def __str__(self) -> str:
         return f"{self.figure} {self.operator.value} {self.expected}"
