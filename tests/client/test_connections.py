@@ -282,7 +282,17 @@ def test_a_compressed_stream_is_read_event_by_event(wire, name):
         (BODY, "br", "a body that is not of its Content-Encoding 'br' ("),
         (BODY, "zstd", "a body with Content-Encoding 'zstd', which was not asked for and is not known"),
     ],
-    ids=["cut gzip", "cut deflate", "cut brotli", "wrong sum", "not gzip", "rest of deflate", "rest of brotli", "not brotli", "unknown"],
+    ids=[
+        "cut gzip",
+        "cut deflate",
+        "cut brotli",
+        "wrong sum",
+        "not gzip",
+        "rest of deflate",
+        "rest of brotli",
+        "not brotli",
+        "unknown",
+    ],
 )
 def test_a_body_that_cannot_be_unpacked_is_told_with_its_coding(wire, body, coding, told):
     with pytest.raises(RequestError) as caught:
