@@ -13,8 +13,9 @@ from typing import Any
 from InferenceLibrary.errors import StreamError, describe
 from InferenceLibrary.files import write_text
 from InferenceLibrary.protocol.exchange import Attempt, Ending, Exchange, Held, Request
+from InferenceLibrary.protocol.json_lines import JsonLinesDecoder
 from InferenceLibrary.protocol.masking import mask_stream
-from InferenceLibrary.protocol.sse import SSEDecoder
+from InferenceLibrary.protocol.sse import Event, SSEDecoder
 from InferenceLibrary.redaction import Redactor
 
 FORMAT = 2
@@ -99,15 +100,15 @@ def masked_exchange(exchange: Exchange, redact: Redactor) -> Exchange:
 
 def _masked_reads(exchange: Exchange, redact: Redactor) -> tuple[bytes, tuple[tuple[float, int], ...]]:
     """Return the body without its secrets, and the reads moved to where their bytes stand now."""
-    if not exchange.is_event_stream:
+    if not exchange.is_event_stream and not exchange.is_json_lines:
         body = _masked(exchange.body, redact)
         return body, exchange.reads if body == exchange.body else ()
-    events = SSEDecoder().feed(exchange.body)
-    body = mask_stream(exchange.body, events, redact)
+    events = _events(exchange, exchange.body)
+    body = mask_stream(exchange.body, events, redact, lines=exchange.is_json_lines)
     if body == exchange.body:
         return body, exchange.reads
     old = [0, *(event.end for event in events), len(exchange.body)]
-    new = [0, *(event.end for event in SSEDecoder().feed(body)), len(body)]
+    new = [0, *(event.end for event in _events(exchange, body)), len(body)]
     if len(old) != len(new):
         return body, ()
     moved: list[tuple[float, int]] = []
@@ -118,6 +119,13 @@ def _masked_reads(exchange: Exchange, redact: Redactor) -> tuple[bytes, tuple[tu
         at = min(new[number] + end - old[number], most)
         moved.append((when, max(at, moved[-1][1] + 1 if moved else 0)))
     return body, tuple(moved) if moved and moved[-1][1] == len(body) else ()
+
+
+def _events(exchange: Exchange, body: bytes) -> list[Event]:
+    if not exchange.is_json_lines:
+        return SSEDecoder().feed(body)
+    decoder = JsonLinesDecoder([])
+    return decoder.feed(body) + decoder.close()
 
 
 def _masked(raw: bytes, redact: Redactor) -> bytes:

@@ -35,14 +35,25 @@ def mask_pieces(datas: Sequence[str], redact: Redactor) -> dict[int, str]:
     }
 
 
-def mask_stream(raw: bytes, events: Sequence[Event], redact: Redactor) -> bytes:
-    """Return the bytes of an event stream without known secrets, whole or in pieces."""
+def mask_stream(raw: bytes, events: Sequence[Event], redact: Redactor, *, lines: bool = False) -> bytes:
+    """Return the bytes of a stream without known secrets, whole or in pieces.
+
+    Args:
+        raw: The bytes.
+        events: What they hold, by their places.
+        redact: Knows the secrets.
+        lines: Whether an event is a line of JSON; else a block of an event stream.
+    """
     if not redact.knows_any:
         return raw
     masked = mask_pieces([event.data for event in events], redact)
     for index in sorted(masked, reverse=True):
         event = events[index]
-        block = _block(raw[event.start : event.end], masked[index])
+        was = raw[event.start : event.end]
+        if lines:
+            block = masked[index].encode("utf-8", "surrogatepass") + was[len(was.rstrip(b"\r\n")) :]
+        else:
+            block = _block(was, masked[index])
         raw = raw[: event.start] + block + raw[event.end :]
     # Bytes that are not UTF-8 survive the mask.
     return redact(raw.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")

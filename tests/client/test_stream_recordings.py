@@ -75,6 +75,21 @@ def test_reads_keep_their_times_when_a_secret_lies_across_them(wire, tmp_path):
     assert arrivals[1] == pytest.approx(arrivals[0], abs=1e-5)
 
 
+def test_secrets_in_pieces_do_not_reach_the_file_from_lines_of_json(wire, tmp_path):
+    redact = Redactor()
+    redact.add("planted-secret-1")
+    said = ["key: plan", "ted-sec", "ret-1.", "done"]
+    lines = [json.dumps({"message": {"content": one}, "done": one == "done"}) for one in said]
+    head = STREAM_HEAD.replace(b"text/event-stream", b"application/x-ndjson")
+    server = wire([head, piece(f"{lines[0]}\n"), 0.05, *[piece(f"{line}\n") for line in lines[1:]], END_OF_BODY])
+    exchange = Client(server.url).send("POST", "/api/chat", {"messages": HELLO}).exchange
+    write_recording(exchange, tmp_path / "s.json", redact)
+    again = read_recording(tmp_path / "s.json")
+    masked = [json.loads(line)["message"]["content"] for line in again.body.splitlines()]
+    assert masked == ["key: ***", "", ".", "done"]
+    assert len(again.reads) == len(exchange.reads)
+
+
 def test_reads_of_a_whole_answer_are_left_out_where_a_mask_moved_them(wire, tmp_path):
     redact = Redactor()
     redact.add("planted-secret-1")
