@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 from pathlib import Path
@@ -25,10 +26,19 @@ def machine_facts() -> dict[str, str]:
     return {
         "cpu": cpu,
         "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
+        "gpus": _gpus(),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "library": __version__,
     }
+
+
+@functools.cache
+def _gpus() -> str:
+    """The names of the NVIDIA GPUs; a server on this machine is as fast as they are."""
+    from InferenceLibrary.monitor.gpu import gpu_status
+
+    return ", ".join(gpu_status().names) or "none"
 
 
 class MachineTicks(NamedTuple):

@@ -319,6 +319,8 @@ class LoadResult:
     def remarks(self) -> list[str]:
         """What a reader must know of the figures, beside `doubts`."""
         found = [f"the server died: {self.server_ended}"] if self.server_ended else []
+        if self.tally.loss is not None:
+            found.append(f"an answer tells what went wrong: {self.tally.loss.rstrip('.')}")
         if self.delivered < _DELIVERED:
             found.append(f"{self.delivered:.1%} of the asked load was delivered")
         if stalls := [one for facts in self.workers for one in facts.stalls]:

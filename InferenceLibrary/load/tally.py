@@ -7,11 +7,14 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from InferenceLibrary.causes import find_loss
 from InferenceLibrary.load.counted import BLOCKS, CountedValues, coarser
 from InferenceLibrary.load.figures import FIGURES
 from InferenceLibrary.load.record import Record
 
 _FLUSH = 1 << 16
+_SERVER_SAYS = ("status 5", "error event")
+"""Kinds of failures whose detail is the server's own word."""
 _GAPS = ("gap", "itl")
 
 
@@ -64,6 +67,8 @@ class LoadTally:
         """Seconds of all requests together."""
         self.began, self.ended = float("inf"), 0.0
         self.first_failure: Record | None = None
+        self.loss: str | None = None
+        """What the server lost, its memory or its engine, by the words of an answer that failed."""
         self.failed_early = self.failed_late = 0
         """Failures of the first and of the last quarter."""
         self._ids = array("q")
@@ -105,6 +110,8 @@ class LoadTally:
             self.failed_late += place >= self.requests - quarter
             if self.first_failure is None and one.detail:
                 self.first_failure = one
+            if self.loss is None and one.error.startswith(_SERVER_SAYS) and one.detail:
+                self.loss = find_loss(one.detail)
         elif not one.cancelled:
             self._note_good(one)
 

@@ -146,6 +146,23 @@ def test_what_nobody_asked_for_and_what_was_repeated_is_told() -> None:
     assert "prompts were repeated (2 for 5 requests): a cache may have answered" in found.remarks
 
 
+@pytest.mark.parametrize(
+    ("error", "detail", "remark"),
+    [
+        ("status 500", "CUDA out of memory. Tried to allocate 2 GiB", "memory ran out: use a smaller model or free the GPU"),
+        ("error event", "{'message': 'EngineCore encountered an issue.'}", "its engine died: the cause stands further up in the server's log; start it anew"),
+        ("status 400", "out of memory is what I was told", None),
+        ("rules", "'CUDA out of memory' stands in the text", None),
+    ],
+)  # fmt: skip
+def test_what_a_server_lost_is_read_from_its_answers(error: str, detail: str, remark: str | None) -> None:
+    records = [Record(number, "chat", number, number, number + 0.5, error="refused") for number in range(3)]
+    records.append(Record(3, "chat", 3, 3, 4, error=error, detail=detail))
+    facts = WorkerFacts(1.0, 10.0, [0.0001], [0.0001], 1, [], 0, 0, None, 1)
+    found = LoadResult(LoadPlan("http://x", Users(1)), 0.0, records, [facts], {}, 0.0)
+    assert found.remarks == ([f"an answer tells what went wrong: {remark}"] if remark else [])
+
+
 def test_each_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from InferenceLibrary.errors import MonitorError
+from InferenceLibrary.load import machine
 from InferenceLibrary.load.compare import compare_rounds, compare_summaries, compare_values, needed, other_machine
 from InferenceLibrary.load.figures import read_figure
+from InferenceLibrary.monitor import gpu
 
 
 def sample(center: float, count: int, seed: int) -> list[float]:
@@ -89,6 +91,18 @@ def test_names_of_figures_are_read() -> None:
         read_figure("failure", ["failures"])
     with pytest.raises(MonitorError, match="Unknown percentile"):
         read_figure("ttft_p101", [])
+
+
+def test_another_gpu_is_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    def facts(*names: str) -> dict[str, str]:
+        machine._gpus.cache_clear()
+        monkeypatch.setattr(gpu, "gpu_status", lambda: gpu.GpuStatus(names, "" if names else "none here"))
+        return machine.machine_facts()
+
+    before, now = facts("L4", "L4"), facts()
+    machine._gpus.cache_clear()
+    assert other_machine({"machine": now}, {"machine": before}) == ["gpus none for L4, L4"]
+    assert other_machine({"machine": now}, {"machine": dict(now)}) == []
 
 
 def test_summaries_need_the_same_figures_and_name_another_machine() -> None:
