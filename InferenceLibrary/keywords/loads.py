@@ -132,8 +132,11 @@ class LoadKeywords(LoadGroup):
 
         found, wanted = self.load(result), read_limits(limits)
         check_names(wanted)
-        self.refuse_doubts(found)
         failures, seen = [], []
+        try:
+            self.refuse_doubts(found)
+        except CheckFailure as doubted:
+            failures.append(str(doubted))  # what the server did wrong is told all the same
         if found.broken_off is not None:
             failures.append(describe(f"The load of '{found.name}' ended early", got=found.broken_off))
         for limit in wanted:

@@ -111,6 +111,14 @@ def test_a_worker_that_tells_nothing_is_a_doubt(lib: InferenceLibrary) -> None:
     found.workers = []
     assert found.doubts == ["0 of 1 workers told how they fared"]
     assert "cannot be trusted" in refused(lib, found, "failures == 0")
+    assert "Failures of" not in refused(lib, found, "failures == 0")
+
+
+def test_failures_of_the_server_are_told_beside_doubts(lib: InferenceLibrary) -> None:
+    said = refused(lib, load(failed=3, facts=BUSY), "failures == 0").splitlines()
+    assert said[0].startswith("The load of 'server' cannot be trusted")
+    assert "Failures of 'server': expected == 0, got 3." in said
+    assert "    3 times refused" in said
 
 
 @pytest.mark.parametrize(
