@@ -6,10 +6,11 @@ import json
 import re
 import signal
 import socket
+from time import monotonic
 from typing import Any
 
 import pytest
-from likeness import played
+from likeness import compared, played
 from recordings import recording
 
 from InferenceLibrary.deadline import wait_until
@@ -92,6 +93,76 @@ def test_a_function_keeps_its_value_for_the_interval(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("InferenceLibrary.simulator.core.fake_metrics.monotonic", lambda: next(clock))
     fake = Fake({"kv-cache-usage": "ramp:0:1:10s"}, limits_of_histograms(1024), 2.5)
     assert [fake.gauge("kv_cache_usage") for _ in range(5)] == [0.0, 0.0, 0.25, 0.5, 1.0]
+
+
+# Pictures, the threshold of the cache, and the names of the pod
+
+
+@pytest.mark.parametrize("group", ["omni", "kv", "ids pod"])
+def test_the_answers_are_the_recorded_ones(group: str) -> None:
+    records = [one for one in RECORDS if one.group == group]
+    assert [(one.name, compared(one, got)) for one, got in played(records, LLM_D)] == [
+        (one.name, []) for one in records
+    ]
+
+
+def parts(answer: Any) -> Any:
+    """The content of a whole answer: a text, or the kinds of its parts."""
+    content = answer.json["choices"][0]["message"].get("content")
+    return [part["type"] for part in content] if isinstance(content, list) else content
+
+
+PICTURED = ["text", "image_url"]
+
+
+@pytest.mark.parametrize(
+    ("words", "header", "shown"),
+    [
+        (("--omni",), "1", PICTURED),
+        (("--omni",), "yes", "one two three four"),
+        (("--no-omni",), "true", "one two three four"),
+        (("--omni", "--image-emission-rate", "100"), "", PICTURED),
+    ],
+)
+def test_a_picture_is_shown_where_it_is_asked_for(start_simulator: Any, words: Any, header: str, shown: Any) -> None:
+    simulator = start_simulator(*LLM_D, "--mode", "echo", *words)
+    answer = simulator.request("POST", "/v1/chat/completions", chat(), {"X-Send-Image": header})
+    assert parts(answer) == shown
+    completion = simulator.request(
+        "POST", "/v1/completions", {"model": "tiny", "prompt": "a"}, {"X-Send-Image": header}
+    )
+    assert completion.json["choices"][0]["text"] == "a"
+
+
+def test_a_picture_takes_its_time_after_the_text(start_simulator: Any) -> None:
+    words = ("--mode", "echo", "--time-to-first-token", "100ms", "--inter-token-latency", "50ms")
+    simulator = start_simulator(*LLM_D, *words, "--omni", "--time-to-generate-image", "200ms")
+    for stream in (False, True):
+        begin = monotonic()
+        answer = simulator.request("POST", "/v1/chat/completions", chat(stream=stream), {"X-Send-Image": "true"})
+        assert monotonic() - begin >= 0.1 + 3 * 0.05 + 0.2
+    pictures = [place for place, one in enumerate(answer.data[:-1]) if one.get("modality") == "image"]
+    assert pictures == [len(answer.data) - 3]
+
+
+def ended(simulator: Any, headers: dict[str, str] | None = None, **more: Any) -> tuple[str, Any]:
+    text = " ".join(f"w{number}" for number in range(40))
+    body = {"model": "tiny", "messages": [{"role": "user", "content": text}], **more}
+    answer = simulator.request("POST", "/v1/chat/completions", body, headers).json
+    return answer["choices"][0]["finish_reason"], answer["usage"]["prompt_tokens_details"]
+
+
+def test_an_answer_ends_where_too_little_of_its_prompt_is_kept(start_simulator: Any) -> None:
+    words = ("--mode", "echo", "--enable-kvcache", "--block-size", "8", "--global-cache-hit-threshold", "0.5")
+    simulator = start_simulator(*LLM_D, *words, env={"POD_IP": "127.0.0.1"})
+    assert ended(simulator, cache_hit_threshold=0) == ("stop", {"cached_tokens": 0})
+    assert ended(simulator) == ("stop", {"cached_tokens": 40})
+    assert ended(simulator, cache_hit_threshold=1) == ("cache_threshold", None)
+    assert ended(simulator, {"X-Cache-Threshold-Finish-Reason": "true"}) == ("cache_threshold", None)
+    streamed = simulator.request(
+        "POST", "/v1/chat/completions", chat(stream=True), {"X-Cache-Threshold-Finish-Reason": "1"}
+    )
+    assert [one["choices"][0]["finish_reason"] for one in streamed.data[:-1]] == ["cache_threshold"]
 
 
 # Ranks

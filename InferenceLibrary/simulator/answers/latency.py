@@ -33,16 +33,14 @@ class Latency:
             # Not slowed down by load: the work was done elsewhere, this is a transfer.
             if self._per_token(settings.kv_cache_transfer_latency):
                 mean = settings.kv_cache_transfer_time_per_token * prompt_tokens
-                return self._vary(mean, settings.kv_cache_transfer_time_std_dev)
-            return self._vary(settings.kv_cache_transfer_latency, settings.kv_cache_transfer_latency_std_dev)
+                return self.vary(mean, settings.kv_cache_transfer_time_std_dev)
+            return self.vary(settings.kv_cache_transfer_latency, settings.kv_cache_transfer_latency_std_dev)
         if self._per_token(settings.time_to_first_token):
             mean = settings.prefill_overhead + settings.prefill_time_per_token * max(0, prompt_tokens - cached)
             if not mean:
                 return 0.0
-            return self._vary(mean, settings.prefill_time_std_dev) * self.load_factor(running)
-        return self._vary(settings.time_to_first_token, settings.time_to_first_token_std_dev) * self.load_factor(
-            running
-        )
+            return self.vary(mean, settings.prefill_time_std_dev) * self.load_factor(running)
+        return self.vary(settings.time_to_first_token, settings.time_to_first_token_std_dev) * self.load_factor(running)
 
     def _per_token(self, constant: float) -> bool:
         calculator = self._settings.latency_calculator
@@ -58,13 +56,14 @@ class Latency:
         Under `time_factor_under_load` they are gaps, which last as long as the load is when each begins.
         """
         mean, deviation = self._settings.inter_token_latency, self._settings.inter_token_latency_std_dev
-        waits = [self._vary(mean, deviation) for _ in range(count)] if deviation else [mean] * count
+        waits = [self.vary(mean, deviation) for _ in range(count)] if deviation else [mean] * count
         if self._settings.time_factor_under_load != 1.0 and mean:
             # Answers that come and go meanwhile change the pace.
             return [Gap(wait, self.load_factor(running)) for wait in waits]
         return waits if deviation else mean
 
-    def _vary(self, mean: float, deviation: float) -> float:
+    def vary(self, mean: float, deviation: float) -> float:
+        """Return a time around a mean, at most 70 % away from it."""
         if not deviation:
             return mean
         return min(1.7 * mean, max(0.3 * mean, self._draws.normal(mean, deviation)))

@@ -82,6 +82,8 @@ class App:
         self.on_idle: Callable[[], None] | None = None
         self.on_generating: list[Callable[[Turn], None]] = []
         self.on_ended: list[Callable[[Turn], None]] = []
+        self.tells_pod: Callable[[Turn], bool] = lambda _turn: True
+        """Whether an answer bears the names of the pod, and the id of the request."""
         # Each gives headers for every answer.
         self.header_sources: list[Callable[[Turn], tuple[tuple[str, str], ...]]] = []
         self.headers_for_pages: Callable[[Turn], tuple[tuple[str, str], ...]] | None = None
@@ -322,6 +324,8 @@ class App:
             return ()
         headers = [header for source in self.header_sources for header in source(turn)]
         headers += for_page(turn) if for_page else ()
+        if not self.tells_pod(turn):
+            return tuple(headers)
         headers += self._pod_headers
         if self.settings.enable_request_id_headers:
             headers.append(("X-Request-Id", turn.request.headers.get("x-request-id") or self.new_id("req-")))

@@ -65,16 +65,19 @@ class Draft:
     bare: bool = False  # without the headers that every answer bears
 
     def pace(self, first: float, gaps: list[float] | float, steps: int) -> None:
-        """Send the body after the time in which its tokens are made, `steps` at each of several choices at once."""
+        """Send the body after the time in which its tokens are made, `steps` at each of several choices at once.
+
+        What it waits for besides comes after its tokens.
+        """
         if not first and not gaps:
             return
         waits = [gaps] * max(0, steps - 1) if isinstance(gaps, float) else gaps[: max(0, steps - 1)]
         self.gaps = [gap for gap in waits if isinstance(gap, Gap)]
         if self.gaps:
-            self.delay = first
+            self.delay += first
             return
         self.moments = list(accumulate(waits, initial=first))
-        self.delay = self.moments[-1]
+        self.delay += self.moments[-1]
 
 
 def to_json(data: Any) -> bytes:

@@ -17,6 +17,7 @@ from InferenceLibrary.simulator.personalities import llm_d_answers as answers
 from InferenceLibrary.simulator.personalities import llm_d_requests as requests
 from InferenceLibrary.simulator.personalities.failures import inject_failure
 from InferenceLibrary.simulator.personalities.llm_d_admin import LlmDAdmin
+from InferenceLibrary.simulator.personalities.llm_d_flags import TRUE
 from InferenceLibrary.simulator.personalities.openai import OpenAI
 
 if TYPE_CHECKING:
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _TEXT = "text/plain; charset=utf-8"
+_TELL_POD = {
+    "/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages", "/v1/embeddings",
+    "/v1/completions/render", "/inference/v1/generate",
+}  # fmt: skip
+"""Whose good answers bear the names of the pod, and the id of the request."""
 _CALL_TOKENS = 3
 """Tokens of a call beside those of its arguments."""
 
@@ -61,6 +67,7 @@ class LlmD(OpenAI):
     def __init__(self, app: App) -> None:
         super().__init__(app)
         app.while_draining = self.while_draining
+        app.tells_pod = lambda turn: turn.status == 200 and turn.request.path in _TELL_POD
         self.generator.engine = _GoEngine(app.settings)
         self._blocks: dict[int, None] = {}
         self.server = LlmDAdmin(app, self.metrics, self.admin)
@@ -147,13 +154,14 @@ class LlmD(OpenAI):
         self._served(data)
         ask = requests.chat_ask(data)
         requests.checked_tools(ask, given=isinstance(data.get("tools"), list))
-        self._send(turn, ask, "chatcmpl-", lambda made: self._chat_draft(turn, ask, made, chat=True))
+        after = self._picture_after(turn)
+        self._send(turn, data, ask, "chatcmpl-", lambda made: self._chat_draft(turn, ask, made, True, after))
 
     def completion(self, turn: Turn) -> None:
         data = requests.read(turn.request, {"logprobs": int})
         self._served(data)
         ask = requests.completion_ask(data)
-        self._send(turn, ask, "cmpl-", lambda made: self._chat_draft(turn, ask, made, chat=False))
+        self._send(turn, data, ask, "cmpl-", lambda made: self._chat_draft(turn, ask, made, False, None))
 
     def respond(self, turn: Turn) -> None:
         data = requests.read(turn.request, {"tools": list})
@@ -161,14 +169,14 @@ class LlmD(OpenAI):
             requests.response_ask(data)
         self._served(data)
         ask = requests.response_ask(data)
-        self._send(turn, ask, "resp_", lambda made: answers.response(turn.id, turn.model, data, ask, made[0]))
+        self._send(turn, data, ask, "resp_", lambda made: answers.response(turn.id, turn.model, data, ask, made[0]))
 
     def message(self, turn: Turn) -> None:
         data = requests.read(turn.request, {"messages": list, "tools": list})
         self._served(data)
         ask = requests.message_ask(data)
         requests.checked_tools(ask, given=isinstance(data.get("tools"), list))
-        self._send(turn, ask, "msg_", lambda made: answers.message(turn.id, turn.model, ask, made[0]))
+        self._send(turn, data, ask, "msg_", lambda made: answers.message(turn.id, turn.model, ask, made[0]))
 
     def embeddings(self, turn: Turn) -> None:
         from InferenceLibrary.simulator.answers.embeddings import embed
@@ -190,7 +198,17 @@ class LlmD(OpenAI):
         """Refuse a model that is not served; one that is missing too."""
         self.server.check_model(str(data.get("model") or ""))
 
-    def _send(self, turn: Turn, ask: Ask, prefix: str, build: Callable[[list[Output]], Draft]) -> None:
+    def _picture_after(self, turn: Turn) -> float | None:
+        """Return how many seconds after its text an answer shows a picture; None for none."""
+        settings = self.app.settings
+        asked = turn.request.headers.get("x-send-image", "") in TRUE
+        if not settings.omni or not (asked or self.app.chance.below(100) < settings.image_emission_rate):
+            return None
+        return self.generator.latency.vary(settings.time_to_generate_image, settings.time_to_generate_image_std_dev)
+
+    def _send(
+        self, turn: Turn, data: dict[str, Any], ask: Ask, prefix: str, build: Callable[[list[Output]], Draft]
+    ) -> None:
         """Generate, and send the answer when a place is free."""
         settings = self.app.settings
         if ask.n * len(ask.prompts) > settings.max_num_seqs + settings.max_waiting_queue_length:
@@ -206,19 +224,38 @@ class LlmD(OpenAI):
             body = openai_error(error.status, error.message.rstrip("."))
             deliver(turn, answers.failed_stream(body))
             return
+        below = self._is_below(turn, data, ask)
+        if below:
+            outputs = [Output([], answers.BELOW) for _ in outputs]
         self.generator.note(turn, ask, outputs[0], prefix)
         given = turn.request.headers.get("x-request-id")
         if given and settings.enable_request_id_headers:
             turn.id = f"{prefix}{given}"
         if prefix == "cmpl-":
             turn.id += "-0"
-        if not (turn.scripted is not None and turn.scripted.answers):
+        if not below and not (turn.scripted is not None and turn.scripted.answers):
             for index, output in enumerate(outputs):
                 self._call(turn, ask, output, index)
         turn.finish_reason = outputs[0].finish
         whole = Output([token for output in outputs for token in output.tokens])
         whole.tool_tokens = sum(output.tool_tokens for output in outputs)
-        self.generator.run(turn, ask, whole, lambda: build(outputs))
+        if below:
+            self.app.when_free(turn, lambda: self._say_at_once(turn, build(outputs)))
+        else:
+            self.generator.run(turn, ask, whole, lambda: build(outputs))
+
+    @staticmethod
+    def _say_at_once(turn: Turn, draft: Draft) -> None:
+        turn.status = 200
+        deliver(turn, draft)
+
+    def _is_below(self, turn: Turn, data: dict[str, Any], ask: Ask) -> bool:
+        """Whether less of the prompt is kept than the request, or else the server, wants; or a header says so."""
+        if turn.request.headers.get("x-cache-threshold-finish-reason", "") in TRUE:
+            return True
+        given = data.get("cache_hit_threshold")
+        wanted = given if isinstance(given, int | float) else self.app.settings.global_cache_hit_threshold
+        return self.app.settings.enable_kvcache and ask.cached_tokens < wanted * ask.prompt_tokens
 
     def _cached(self, ask: Ask) -> int:
         """Return how many tokens of a prompt are kept, in whole blocks; keep those of this one."""
@@ -255,6 +292,6 @@ class LlmD(OpenAI):
             output.tool_tokens += len(requests.tokens_of(text)) + _CALL_TOKENS
 
     @staticmethod
-    def _chat_draft(turn: Turn, ask: Ask, made: list[Output], *, chat: bool) -> Draft:
+    def _chat_draft(turn: Turn, ask: Ask, made: list[Output], chat: bool, picture_after: float | None) -> Draft:
         build = answers.streamed if ask.stream else answers.whole
-        return build(turn.id, turn.model, ask, made, chat=chat)
+        return build(turn.id, turn.model, ask, made, chat=chat, picture_after=picture_after)

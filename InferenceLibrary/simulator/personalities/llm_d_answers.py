@@ -15,19 +15,34 @@ if TYPE_CHECKING:
 _FIRST_LOGPROB, _STEP, _ALTERNATIVE = 1.0, 0.1, 0.5
 
 
+_PICTURE = {
+    "type": "image_url",
+    "image_url": {
+        "url": "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAA"
+        "AABJRU5ErkJggg=="
+    },
+}
+"""A single point."""
+BELOW = "cache_threshold"
+"""Why an answer ends of whose prompt too little is kept."""
+
+
 def usage(ask: Ask, outputs: list[Output]) -> dict[str, Any]:
     """Return the usage of chats and completions."""
     made = sum(output.count for output in outputs)
+    below = any(output.finish == BELOW for output in outputs)
     return {
         "prompt_tokens": ask.prompt_tokens,
         "completion_tokens": made,
         "total_tokens": ask.prompt_tokens + made,
-        "prompt_tokens_details": {"cached_tokens": ask.cached_tokens},
+        "prompt_tokens_details": None if below else {"cached_tokens": ask.cached_tokens},
     }
 
 
-def whole(answer_id: str, model: str, ask: Ask, outputs: list[Output], *, chat: bool) -> Draft:
-    """Return a whole chat or completion."""
+def whole(
+    answer_id: str, model: str, ask: Ask, outputs: list[Output], *, chat: bool, picture_after: float | None = None
+) -> Draft:
+    """Return a whole chat or completion; with a picture, so many seconds after its text, where a time is given."""
     choices = []
     for index, output in enumerate(outputs):
         choice: dict[str, Any] = {"index": index, "finish_reason": output.finish}
@@ -35,6 +50,8 @@ def whole(answer_id: str, model: str, ask: Ask, outputs: list[Output], *, chat: 
             message: dict[str, Any] = {"role": "assistant"}
             if output.tool_calls:
                 message["tool_calls"] = output.tool_calls
+            elif picture_after is not None:
+                message["content"] = [_text_part(output.text), _PICTURE]
             elif output.text:
                 message["content"] = output.text
             choice["message"] = message
@@ -45,11 +62,14 @@ def whole(answer_id: str, model: str, ask: Ask, outputs: list[Output], *, chat: 
         choices.append(choice)
     kind = "chat.completion" if chat else "text_completion"
     body = {"id": answer_id, "model": model, "object": kind, "created": int(time()), "usage": usage(ask, outputs)}
-    return Draft(body={**body, "choices": choices}, tokens=sum(output.count for output in outputs))
+    counted = sum(output.count for output in outputs)
+    return Draft(body={**body, "choices": choices}, tokens=counted, delay=picture_after or 0.0)
 
 
-def streamed(answer_id: str, model: str, ask: Ask, outputs: list[Output], *, chat: bool) -> Draft:
-    """Return a streamed chat or completion: prompt after prompt, choice after choice."""
+def streamed(
+    answer_id: str, model: str, ask: Ask, outputs: list[Output], *, chat: bool, picture_after: float | None = None
+) -> Draft:
+    """Return a streamed chat or completion: prompt after prompt, choice after choice; a picture after the text."""
     head = {
         "id": answer_id,
         "model": model,
@@ -71,17 +91,26 @@ def streamed(answer_id: str, model: str, ask: Ask, outputs: list[Output], *, cha
         if pieces:
             continue
         for token in output.tokens:
-            said = {"delta": {"content": token}} if chat else {"text": token}
+            content = token if picture_after is None else [_text_part(token)]
+            said = {"delta": {"content": content}} if chat else {"text": token}
             choice: dict[str, Any] = {"index": index, "finish_reason": None, **said}
             if ask.logprobs is not None:
                 choice["logprobs"] = _logprobs([token], ask.logprobs, chat=chat, start=2)
             add([choice], "token", 1)
+        if picture_after is not None:
+            shown = {"index": index, "finish_reason": None, "delta": {"content": [_PICTURE]}}
+            data = {**head, "usage": None, "choices": [shown], "modality": "image"}
+            events.append(Event(data, "picture", delay=picture_after))
         last: dict[str, Any] = {"delta": {}} if chat else {"text": ""}
         add([{"index": index, "finish_reason": output.finish, **last}], "finish")
     if ask.include_usage:
         add([], "usage", counted=usage(ask, outputs))
     events.append(Event(DONE, "done"))
     return Draft(content_type=EVENT_STREAM, events=events)
+
+
+def _text_part(text: str) -> dict[str, str]:
+    return {"type": "text", "text": text}
 
 
 def failed_stream(body: bytes) -> Draft:

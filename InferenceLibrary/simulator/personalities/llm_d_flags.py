@@ -16,7 +16,8 @@ from InferenceLibrary.simulator.core.durations import UNITS
 from InferenceLibrary.simulator.core.fake_metrics import known_values
 from InferenceLibrary.simulator.core.options import FIELDS, OptionError, convert, suggest
 
-_TRUE = {"1", "t", "T", "true", "TRUE", "True"}
+TRUE = {"1", "t", "T", "true", "TRUE", "True"}
+"""What Go reads as true."""
 _FALSE = {"0", "f", "F", "false", "FALSE", "False"}
 _INTEGER = re.compile(r"[+-]?(0[xX](_?[0-9a-fA-F])+|0[bB](_?[01])+|0[oO]?(_?[0-7])+|0|[1-9](_?[0-9])*)")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -171,9 +172,9 @@ def value_of(kind: str, text: str) -> Any:
         ValueError: It cannot, in Go's words.
     """
     if kind == "bool":
-        if text not in _TRUE | _FALSE:
+        if text not in TRUE | _FALSE:
             raise ValueError(f'strconv.ParseBool: parsing "{text}": invalid syntax')
-        return text in _TRUE
+        return text in TRUE
     if kind in {"int", "level", "size"}:
         return _integer(kind, text)
     if kind == "float":
