@@ -81,7 +81,8 @@ def distribution_picture(result: LoadResult) -> str:
             x, y = times(value), shares(rank)
             parts.append(f'<circle cx="{pixels(x)}" cy="{pixels(y)}" r="3.5" fill="{SERIES[number]}"/>')
             anchor, aside = ("end", -8) if x > WIDTH - 160 else ("start", 8)
-            said, below = f"p{rank} {value:.3g} {unit}", 13 if rank == 50 else 22
+            # Above the panel there is no curve that would cross the words.
+            said, below = f"p{rank} {value:.3g} {unit}", 13 if rank == 50 else -7
             parts.append(draw_text(x + aside, y + below, said, size=11, fill=INK, anchor=anchor))
         parts += _axis(times, top + height, f"{title}, {unit}")
         top += height + 62
@@ -218,7 +219,11 @@ def _panel(curve: Curve, times: Axis, top: float, height: float, colour: str, *,
         points = [
             point for (x, y), (after, _) in itertools.pairwise([*points, points[-1]]) for point in ((x, y), (after, y))
         ]
-    parts.append(_line(points, colour))
+    if len(curve.points) == 1:
+        x, y = points[0]
+        parts.append(f'<circle cx="{pixels(x)}" cy="{pixels(y)}" r="2.5" fill="{colour}"/>')
+    else:
+        parts.append(_line(points, colour))
     if curve.limit:
         y = pixels(scale(curve.limit))
         parts.append(f'<path d="M{LEFT} {y}H{WIDTH - RIGHT}" stroke="{LIMIT}" stroke-dasharray="5 3"/>')

@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from InferenceLibrary.chart_parts import LIMIT, MEMORY, TOKENS, WAIT
+from InferenceLibrary.chart_parts import LEFT, LIMIT, MEMORY, TOKENS, WAIT
 from InferenceLibrary.load.pictures import Curve, distribution_picture, sweep_picture, timeline_picture
 from InferenceLibrary.load.plan import LoadPlan, Users
 from InferenceLibrary.load.record import Record
@@ -51,6 +51,21 @@ def test_distributions_have_their_axes_and_marks() -> None:
         assert title in said
     assert said.count("share, %") == 3
     assert {"p50 100 ms", "p99 100 ms", "p50 10 ms", "p50 200 ms"} <= set(said)
+
+
+def test_no_curve_crosses_the_word_of_the_last_percent() -> None:
+    found = list(ET.fromstring(distribution_picture(load())).iter(f"{SVG}text"))
+    words = [float(item.get("y") or 0) for item in found if (item.text or "").startswith("p99")]
+    tops = [float(item.get("y") or 0) for item in found if item.text == "100" and float(item.get("x") or 0) < LEFT]
+    assert len(words) == 3
+    assert all(word < top for word, top in zip(words, tops, strict=True))
+
+
+def test_a_curve_of_one_point_is_a_dot() -> None:
+    picture = timeline_picture(load(), [Curve("PSS, MB", [(0.5, 40.0)])])
+    dots = [item for item in ET.fromstring(picture).iter(f"{SVG}circle") if item.get("fill") == MEMORY]
+    assert len(dots) == 1
+    assert strokes(picture, MEMORY) == []
 
 
 def test_long_times_are_in_seconds() -> None:
