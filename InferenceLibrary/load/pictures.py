@@ -220,8 +220,8 @@ def _panel(curve: Curve, times: Axis, top: float, height: float, colour: str, *,
             point for (x, y), (after, _) in itertools.pairwise([*points, points[-1]]) for point in ((x, y), (after, y))
         ]
     if len(curve.points) == 1:
-        x, y = points[0]
-        parts.append(f'<circle cx="{pixels(x)}" cy="{pixels(y)}" r="2.5" fill="{colour}"/>')
+        left, height = points[0]
+        parts.append(f'<circle cx="{pixels(left)}" cy="{pixels(height)}" r="2.5" fill="{colour}"/>')
     else:
         parts.append(_line(points, colour))
     if curve.limit:
