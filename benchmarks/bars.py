@@ -58,11 +58,11 @@ class Ticks(NamedTuple):
         )
         whole = user + nice + system + idle + wait + irq + soft + steal
         busy = user + nice + system + steal
-        return cls(whole, busy, busy - _own_ticks())
+        return cls(whole, busy, busy - ticks_of(int(Path("/proc/self").readlink().name)))
 
 
-def _own_ticks() -> int:
-    """CPU time of this process, its living descendants and those that were waited for."""
+def ticks_of(process: int) -> int:
+    """CPU time, in clock ticks, of a process, its living descendants and those that were waited for."""
     parents: dict[int, int] = {}
     ticks: dict[int, int] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
@@ -73,10 +73,10 @@ def _own_ticks() -> int:
         number = int(path.parent.name)
         parents[number] = int(fields[1])
         ticks[number] = sum(map(int, fields[11:15]))
-    ours = {int(Path("/proc/self").readlink().name)}
-    while more := {number for number, parent in parents.items() if parent in ours} - ours:
-        ours |= more
-    return sum(ticks.get(number, 0) for number in ours)
+    family = {process}
+    while more := {number for number, parent in parents.items() if parent in family} - family:
+        family |= more
+    return sum(ticks.get(number, 0) for number in family)
 
 
 class Conditions(NamedTuple):

@@ -1,11 +1,11 @@
-"""Measure the load clients of others beside ours: CPU a token event, paced, in bursts and with one token an answer.
+"""Measure the load clients of others beside ours: CPU a token, paced, in bursts and with one token an answer.
 
-    python benchmarks/load_peers.py [NAME ...] [--streams 64]
+    python benchmarks/load_peers.py [NAME ...] [--streams 256] [--rounds 3]
 
-Each is installed by pip into an environment of its own in the cache, once; what cannot be had or fails is told with its
-reason. Each sends two loads of different size to the simulator: the difference of CPU time, that of its processes
-included, over the difference of events leaves out what starting costs. The table goes to `benchmarks/load_peers.md`
-with its date. Ratios hold on any machine, times do not.
+Each is installed into an environment of its own in the cache, once; what cannot be had or fails is told with its
+reason, and the others are measured. In every round all clients send the same loads to the simulator, one after the
+other; `load_window.py` tells how they are measured. The table, medians of the rounds, goes to
+`benchmarks/load_peers.md` with its date. Ratios hold on any machine, times do not.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ import datetime
 import json
 import os
 import platform
-import resource
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from bars import Bars
+from bars import Bars, Ticks
+from load_window import PATIENCE, Cost, Unusable, difference, watched
 from simulator import Server
 
 _ROOM = ("--max-num-seqs", "2000")
@@ -43,12 +44,10 @@ class Shape(NamedTuple):
 
 SHAPES = {
     "paced": Shape("200 ms, then 20 ms each of 100 tokens", 100, _PACED),
-    "burst": Shape("100 tokens without delay", 100, _ROOM, 8),
-    "one": Shape("one token", 1, _ROOM, 16),
+    "burst": Shape("100 tokens without delay", 100, _ROOM, 16),
+    "one": Shape("one token", 1, _ROOM, 32),
 }
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "inferencelibrary-peers"
-_PATIENCE = 900
-_TABLE = Path(__file__).with_suffix(".md")
 
 
 class Job(NamedTuple):
@@ -69,7 +68,7 @@ class Peer(NamedTuple):
     program: str
     arguments: Callable[[Job], list[str]]
     most: dict[str, float]
-    """Bars by shape: our CPU a token event until the last answer, as a share of its."""
+    """Bars by shape: our CPU a token until the last answer, as a share of its."""
     python: tuple[int, int] = (3, 11)
 
 
@@ -137,13 +136,8 @@ url, (streams, requests, tokens) = sys.argv[1], map(int, sys.argv[2:])
 kind = Kind.chat(model="fake-model", max_tokens=tokens, extra={"ignore_eos": True, "min_tokens": tokens})
 result = run(LoadPlan(url, Users(streams), (kind,), requests=requests, judged=0))
 assert result.failures == 0, result.errors
-print("sending:", sum(facts.cpu for facts in result.workers))
 """
-_SENDING = "sending:"
-
-
-class Unusable(Exception):
-    """A peer cannot be had or does not run: the reason."""
+_NAME = "Run Load"
 
 
 def installed(peer: Peer) -> Path:
@@ -155,14 +149,26 @@ def installed(peer: Peer) -> Path:
     python = next((one for one in _pythons() if _version(one) >= peer.python), None)
     if python is None:
         raise Unusable(f"needs Python {'.'.join(map(str, peer.python))}")
-    subprocess.run([python, "-m", "venv", str(home)], check=True)
-    done = subprocess.run(
-        [str(home / "bin" / "pip"), "install", "--quiet", peer.package], capture_output=True, text=True, check=False
-    )
-    if done.returncode or not program.exists():
-        shutil.rmtree(home)
-        raise Unusable(f"cannot be installed: {(done.stderr.strip().splitlines() or ['no program'])[-1][:200]}")
+    uv = str(Path(sys.executable).with_name("uv"))
+    try:
+        _install(uv, "venv", "--quiet", "--clear", "--python", python, str(home))
+        _install(uv, "pip", "install", "--quiet", "--python", str(home / "bin" / "python"), peer.package)
+        if not program.exists():
+            raise Unusable(f"cannot be installed: {peer.package} has no program {peer.program}")
+    except Unusable:
+        shutil.rmtree(home, ignore_errors=True)
+        raise
     return program
+
+
+def _install(*command: str) -> None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    except subprocess.TimeoutExpired:
+        raise Unusable(f"cannot be installed: it took more than {PATIENCE} s") from None
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or ["no word"]
+        raise Unusable(f"cannot be installed: {said[-1].strip()[:200]}")
 
 
 def _pythons() -> list[str]:
@@ -178,68 +184,18 @@ def _version(python: str) -> tuple[int, int]:
     return major, minor
 
 
-def cpu_of(command: list[str], folder: Path) -> tuple[float, str]:
-    """Return the CPU seconds of a command and of all that it waited for, and what it wrote."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    # A tokenizer in a folder is refused by some where this is set to anything.
-    environment = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
-    try:
-        done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=_PATIENCE, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise Unusable(f"did not end within {_PATIENCE} s") from None
-    if done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip()).splitlines() or ["no word"]
-        raise Unusable(f"exit code {done.returncode}: {said[-1][:200]}")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, done.stdout
-
-
-def generated(server: Server) -> int:
-    """Return the tokens that a simulator has generated, by its metrics."""
-    with server.connect() as sock:
-        sock.sendall(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
-        page = b"".join(iter(lambda: sock.recv(1 << 16), b"")).decode()
-    return int(
-        sum(float(line.split()[-1]) for line in page.splitlines() if line.startswith("vllm:generation_tokens_total"))
-    )
-
-
-class Cost(NamedTuple):
-    """CPU microseconds of a token event."""
-
-    whole: float
-    sending: float | None = None
-    """Of them those while requests were sent and answers came, where the client says so."""
-
-
 def cost(command: Callable[[Job], list[str]], streams: int, shape: Shape) -> Cost:
-    """Return what a token event costs: the difference of a load and one of several times its size."""
-    spent: list[float] = []
-    sending: list[float] = []
-    events: list[int] = []
+    """Return what a token costs: the difference of a load and one of several times its size."""
     server = Server(*shape.server)
     try:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             make_tokenizer(folder / "tok")
-            for times in (1, shape.times):
-                before = generated(server)
-                job = Job(f"http://127.0.0.1:{server.port}", streams, streams * times, shape.tokens, folder)
-                seconds, said = cpu_of(command(job), folder)
-                spent.append(seconds)
-                sending += [
-                    float(line.removeprefix(_SENDING)) for line in said.splitlines() if line.startswith(_SENDING)
-                ]
-                events.append(generated(server) - before)
+            url = f"http://127.0.0.1:{server.port}"
+            jobs = [Job(url, streams, streams * times, shape.tokens, folder) for times in (1, shape.times)]
+            return difference(*(watched(command(job), folder, server) for job in jobs))
     finally:
         server.close()
-    more = events[1] - events[0]
-    if more <= 0:
-        raise Unusable(f"sent no larger load: {events[0]} and {events[1]} tokens were generated")
-    found = [(one[1] - one[0]) / more * 1e6 for one in (spent, sending) if len(one) == 2]
-    return Cost(*found)
 
 
 def make_tokenizer(folder: Path) -> None:
@@ -271,52 +227,106 @@ def ours(job: Job) -> list[str]:
     return [sys.executable, "-c", _OURS, job.url, str(job.streams), str(job.requests), str(job.tokens)]
 
 
+class Client(NamedTuple):
+    """What is measured."""
+
+    command: Callable[[Job], list[str]]
+    release: str
+
+
+def clients(names: Sequence[str]) -> tuple[dict[str, Client], dict[str, str]]:
+    """Return our client and those peers that can be had, and the reasons why others cannot."""
+    found, missing = {_NAME: Client(ours, "this checkout")}, {}
+    for name in names:
+        peer = PEERS[name]
+        try:
+            program = installed(peer)
+        except Unusable as reason:
+            missing[name] = str(reason)
+            print(f"{name}: not measured: {reason}", flush=True)
+            continue
+        found[name] = Client(
+            lambda job, peer=peer, program=program: [str(program), *peer.arguments(job)],
+            release(program, peer.package),
+        )
+    return found, missing
+
+
+def measured(shape: Shape, found: Mapping[str, Client], streams: int, rounds: int) -> dict[str, list[Cost] | str]:
+    """Return the costs of each client in all rounds, or the reason why it was given up."""
+    costs: dict[str, list[Cost] | str] = {name: [] for name in found}
+    for _ in range(rounds):
+        for name, client in found.items():
+            if isinstance(seen := costs[name], str):
+                continue
+            try:
+                seen.append(cost(client.command, streams, shape))
+            except Unusable as reason:
+                costs[name] = str(reason)
+            print(f"{shape.title}: {name}: {costs[name] if isinstance(costs[name], str) else seen[-1]}", flush=True)
+    return costs
+
+
+def rows(key: str, costs: Mapping[str, list[Cost] | str], found: Mapping[str, Client], bars: Bars) -> list[str]:
+    """Return the lines of a shape, and judge what has a bar; our client is the yardstick of its round."""
+    title, lines = SHAPES[key].title, []
+    yardstick = costs[_NAME]
+    if isinstance(yardstick, str):
+        raise SystemExit(f"{title}: {_NAME} {yardstick}")
+    for name, seen in costs.items():
+        if isinstance(seen, str):
+            own = found[name].release if name in found else "-"
+            lines.append(f"| {title} | {name} | {own} | not measured: {seen.replace('|', '/')} | - | - | - |")
+            bars.not_judged.append(f"{key}: {name}")
+            continue
+        pairs = list(zip(yardstick, seen, strict=True))
+        cells = [
+            f"{statistics.median(of(one) for one in seen):.1f} | "
+            f"{statistics.median(of(one) / of(own) for own, one in pairs):.1f}"
+            for of in (lambda one: one.sending, lambda one: one.whole)
+        ]
+        lines.append(f"| {' | '.join((title, name, found[name].release, *cells))} |")
+        if name in PEERS and key in PEERS[name].most:
+            share = statistics.median(own.sending / one.sending for own, one in pairs)
+            bars.at_most(f"{key}: CPU a token as a share of {name}", share, PEERS[name].most[key])
+    return lines
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help=f"some of {', '.join(PEERS)}; all by default")
-    parser.add_argument("--streams", type=int, default=64)
+    parser.add_argument("--streams", type=int, default=256)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
+    parser.add_argument("--table", type=Path, default=Path(__file__).with_suffix(".md"))
     options = parser.parse_args()
     if unknown := set(options.names) - PEERS.keys():
         parser.error(f"unknown: {', '.join(sorted(unknown))}; expected some of {', '.join(PEERS)}")
     bars = Bars()
-    rows = []
+    found, missing = clients(options.names or list(PEERS))
+    before = Ticks.now()
+    table: list[str] = []
     for key in options.shapes:
-        shape = SHAPES[key]
-        own = cost(ours, options.streams, shape)
-        sending = own.sending or own.whole
-        rows.append((shape.title, "Run Load, whole", "this checkout", f"{own.whole:.1f}", f"{own.whole / sending:.1f}"))
-        rows.append((shape.title, "Run Load, until the last answer", "this checkout", f"{sending:.1f}", "1.0"))
-        for name in options.names or PEERS:
-            peer = PEERS[name]
-            try:
-                program = installed(peer)
-                spent = cost(
-                    lambda job, peer=peer, program=program: [str(program), *peer.arguments(job)], options.streams, shape
-                ).whole
-                rows.append(
-                    (shape.title, name, release(program, peer.package), f"{spent:.1f}", f"{spent / sending:.1f}")
-                )
-                if key in peer.most:
-                    bars.at_most(f"{key}: CPU a token event as a share of {name}", sending / spent, peer.most[key])
-            except Unusable as reason:
-                rows.append((shape.title, name, "-", f"not measured: {reason}", "-"))
-                bars.not_judged.append(f"{key}: {name}")
-            print(" | ".join(rows[-1]), flush=True)
+        costs = measured(SHAPES[key], found, options.streams, options.rounds)
+        table += rows(key, {**costs, **missing}, found, bars)
+    after = Ticks.now()
+    others = max(0, after.foreign - before.foreign) / max(1, after.whole - before.whole)
     lines = [
         "# Load clients beside ours",
         "",
-        f"{datetime.date.today():%d %B %Y}, {platform.system()} on {os.cpu_count()} cores, {options.streams} streams. "
+        f"{datetime.date.today():%d %B %Y}, {platform.system()} on {os.cpu_count()} cores, of which other work took "
+        f"{others:.0%}; {options.streams} streams, medians of {options.rounds} interleaved rounds. "
         "`make bench-load-peers` writes this table.",
         "",
-        "All CPU time of a client counts, but for its start; ours reads its answers when the last of them has come. "
-        "The last column is over ours until then, which the bars are held to.",
+        "CPU time of all processes of a client, but for its start: until the last answer, to which the bars are held, "
+        "and until its end. Ours reads its answers when the last of them has come.",
         "",
-        "| answers | client | release | CPU us a token | times ours |",
-        "| --- | --- | --- | --- | --- |",
-        *(f"| {' | '.join(row)} |" for row in rows),
+        "| answers | client | release | CPU us a token until the last answer | times ours "
+        "| CPU us a token until its end | times ours |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        *table,
     ]
-    _TABLE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    options.table.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
     return bars.exit_code()
 
