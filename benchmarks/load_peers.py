@@ -315,7 +315,7 @@ def main() -> int:
         "# Load clients beside ours",
         "",
         f"{datetime.date.today():%d %B %Y}, {platform.system()} on {os.cpu_count()} cores, of which other work took "
-        f"{others:.0%}; {options.streams} streams, medians of {options.rounds} interleaved rounds. "
+        f"{others:.0%}; {options.streams} streams, medians of interleaved rounds ({options.rounds}). "
         "`make bench-load-peers` writes this table.",
         "",
         "CPU time of all processes of a client, but for its start: until the last answer, to which the bars are held, "

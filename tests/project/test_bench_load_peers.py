@@ -58,7 +58,7 @@ def test_the_cost_is_the_difference_of_two_loads(peers: ModuleType) -> None:
     assert peers.difference(less, more) == pytest.approx((500, 2000))
     with pytest.raises(peers.Unusable, match="sent no larger load: 100 and 100 tokens"):
         peers.difference(less, less)
-    with pytest.raises(peers.Unusable, match="took no more CPU time for the larger load: 0.20 and 0.20 s"):
+    with pytest.raises(peers.Unusable, match=r"took no more CPU time for the larger load: 0\.20 and 0\.20 s"):
         peers.difference(less, more._replace(sending=0.2))
 
 
