@@ -28,6 +28,10 @@ _HEARTBEAT = 0.01
 _STALL = 0.02
 _SWEEP = 0.1
 _READ = 1 << 16
+_AT_ONCE, _FEW = 32, 8
+"""Connections that are read between two looks at the clock, however many are ready; and where a request is due soon."""
+_SOON = 0.0005
+"""Seconds: about what it takes to read so many."""
 _LAGS = 10_000
 _A_READ = 50
 """Bytes of memory that half a read takes, beside what came: its object and its time."""
@@ -123,7 +127,8 @@ class LoadEngine:
             if over and (self.interrupted or not self.active):
                 break
             ahead = min(self._next, self._due[0][0] if self._due else float("inf")) - _clock()
-            self._take(self._poll.wait(0 if ahead <= 0 and not over else min(_HEARTBEAT, max(ahead, 0) or _HEARTBEAT)))
+            seconds = 0 if ahead <= 0 and not over else min(_HEARTBEAT, max(ahead, 0) or _HEARTBEAT)
+            self._take(self._poll.wait(seconds, _AT_ONCE if ahead > _SOON else _FEW))
         self.close()
 
     def take(self) -> list[Raw]:
@@ -429,12 +434,11 @@ class LoadEngine:
             if connection.parts is None:
                 continue
             silent = now - connection.last
-            tail = b"".join(connection.parts[-4::2])[-64:]
             if now - connection.sent > self.plan.timeout:
                 self._finish(connection, "timeout", f"not over within {self.plan.timeout:g} s")
             elif silent > self.plan.idle:
                 self._finish(connection, "stall", f"nothing came for {self.plan.idle:g} s")
-            elif silent > _HUNG and b"[DONE]" in tail:
+            elif silent > _HUNG and b"[DONE]" in b"".join(connection.parts[-4::2])[-64:]:
                 self._finish(connection, "hung", "the answer did not end after [DONE]")
             else:
                 continue

@@ -5,9 +5,6 @@ from __future__ import annotations
 import select
 import selectors
 
-_AT_ONCE = 32
-"""Connections that are told of at once: requests that are due start between two looks, however many are ready."""
-
 
 class Poll:
     """What is ready: `epoll` where it exists, whose own waits have whole milliseconds, so short ones go by `select`."""
@@ -30,14 +27,15 @@ class Poll:
         elif self._others is not None:
             self._others.unregister(fd)
 
-    def wait(self, seconds: float) -> list[tuple[int, int]]:
+    def wait(self, seconds: float, most: int) -> list[tuple[int, int]]:
+        """Return what is ready, within so many seconds; of many, at most so many where the system can be told."""
         if self._epoll is not None:
             if seconds <= 0:
-                return self._epoll.poll(0, _AT_ONCE)
+                return self._epoll.poll(0, most)
             if seconds < 0.003:
                 select.select([self._epoll.fileno()], [], [], seconds)
-                return self._epoll.poll(0, _AT_ONCE)
-            return self._epoll.poll(seconds - 0.001, _AT_ONCE)
+                return self._epoll.poll(0, most)
+            return self._epoll.poll(seconds - 0.001, most)
         assert self._others is not None
         ready = self._others.select(max(0.0, seconds))
         return [(key.fd, (mask & 1) | (4 if mask & selectors.EVENT_WRITE else 0)) for key, mask in ready]
