@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import httptools
 
+from InferenceLibrary.simulator.core.heads import known_request, remember
 from InferenceLibrary.simulator.core.http_text import date_line, status_line
 from InferenceLibrary.simulator.core.request import Request
 from InferenceLibrary.simulator.core.turn import Turn
@@ -37,6 +38,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_app",
+        "_between",
         "_body",
         "_body_bytes",
         "_buffered",
@@ -50,6 +52,7 @@ class Connection(asyncio.Protocol):
         "_queue",
         "_refused",
         "_target",
+        "_whole",
         "current",
         "peer",
         "transport",
@@ -67,6 +70,9 @@ class Connection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._head_bytes = 0
+        # Whether the parser is between two requests, and what came there: perhaps one whole request.
+        self._between = True
+        self._whole: bytes | None = None
         self._refused: tuple[int, str] | None = None
         self._discarding = False
         self._dropped = 0
@@ -105,6 +111,13 @@ class Connection(asyncio.Protocol):
             if self._dropped > _LINGER_BYTES:
                 self.transport.abort()
             return
+        self._whole = None
+        if self._between and self._refused is None:
+            app = self._app
+            if not app.faults and not app.lasting and (known := known_request(data, monotonic())) is not None:
+                self._arrived(known)
+                return
+            self._whole = data
         self._head_bytes += len(data)
         self._parse(data)
         if self._refused is None and not self._body_bytes and self._head_bytes > MAX_HEADER_BYTES:
@@ -153,6 +166,7 @@ class Connection(asyncio.Protocol):
     # httptools calls these
 
     def on_message_begin(self) -> None:
+        self._between = False
         self._headers = {}
         self._target = b""
         self._body = []
@@ -202,6 +216,13 @@ class Connection(asyncio.Protocol):
         request = self._request(self._body[0] if len(self._body) == 1 else b"".join(self._body))
         self._body = []
         self._body_bytes = 0
+        self._between = True
+        if self._whole is not None:
+            remember(self._whole, request)
+            self._whole = None
+        self._arrived(request)
+
+    def _arrived(self, request: Request) -> None:
         if self.current is None:
             self._start(request)
         else:

@@ -46,6 +46,18 @@ class Request:
         self.keep_alive = keep_alive
         self.version = version
 
+    def again(self, body: bytes, received: float, size: int | None = None) -> Request:
+        """Return a request with the same head and another body, whose size may be told apart."""
+        made = Request.__new__(Request)
+        made.method, made.path, made.query, made.authority = self.method, self.path, self.query, self.authority
+        # Faults change the headers of one request.
+        made.headers = self.headers.copy()
+        made.body = body
+        made.body_bytes = len(body) if size is None else size
+        made.received = received
+        made.keep_alive, made.version = self.keep_alive, self.version
+        return made
+
     def keep_beginning(self, count: int) -> None:
         """Forget the body but for its first bytes."""
         if len(self.body) > count:
