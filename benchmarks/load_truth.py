@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from array import array
 from collections import Counter
@@ -161,21 +162,43 @@ def summary_cost() -> tuple[float, float]:
     return took, more + before
 
 
-def monitor_cost(seconds: float = 5.0, interval: float = 0.1) -> float:
-    """Return the CPU seconds a second of a monitor of one process, its waking included."""
+def monitor_cost(seconds: float = 2.5, interval: float = 0.1, turns: int = 2) -> tuple[float, float]:
+    """Return the CPU seconds a second of a monitor of one process, and those of a thread that only wakes as often.
+
+    They run by turns: beside one another each would find warm what the other has just used.
+    """
+    from InferenceLibrary.monitor.grid import Halt
     from InferenceLibrary.monitor.memory import MemoryMonitor
 
+    def wake(stop: Halt) -> None:
+        due = time.monotonic() + interval
+        while not stop.sleep(True, max(0.0, due - time.monotonic())):
+            due += interval
+
     watched = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True)
-    monitor = MemoryMonitor("watched", watched.pid, interval)
-    monitor.start()
-    assert monitor.thread is not None
-    assert monitor.thread.ident is not None
-    clock = time.pthread_getcpuclockid(monitor.thread.ident)
+    whole = waking = 0.0
+    for _ in range(turns):
+        monitor = MemoryMonitor("watched", watched.pid, interval)
+        monitor.start()
+        assert monitor.thread is not None
+        whole += _cpu_of(monitor.thread, seconds)
+        record = monitor.stop()
+        assert record.count >= seconds / interval, record
+        stop = Halt()
+        waker = threading.Thread(target=wake, args=(stop,))
+        waker.start()
+        waking += _cpu_of(waker, seconds)
+        stop.set()
+        waker.join()
+    watched.communicate(b"\n")
+    return whole / turns / seconds, waking / turns / seconds
+
+
+def _cpu_of(thread: threading.Thread, seconds: float) -> float:
+    """Return the CPU seconds of a thread in so many seconds, after the first one."""
+    assert thread.ident is not None
+    clock = time.pthread_getcpuclockid(thread.ident)
     time.sleep(1)
     before = time.clock_gettime(clock)
     time.sleep(seconds)
-    after = time.clock_gettime(clock)
-    record = monitor.stop()
-    assert record.count >= seconds / interval, record
-    watched.communicate(b"\n")
-    return (after - before) / seconds
+    return time.clock_gettime(clock) - before

@@ -8,12 +8,16 @@ from collections.abc import Callable
 
 
 class Halt:
-    """Ends a loop, as an event of `threading` does; a wait for it costs a part of what one for an event costs."""
+    """Ends a loop, as an event of `threading` does; a wait for it costs a part of what one for an event costs.
+
+    One thread waits: with `wait` or, where each call counts, with `sleep(True, seconds)`, which returns true once only.
+    """
 
     def __init__(self) -> None:
         self._held = threading.Lock()
         self._held.acquire()
         self._set = False
+        self.sleep = self._held.acquire
 
     def set(self) -> None:
         """End it, at once; a second call does nothing."""
@@ -25,11 +29,14 @@ class Halt:
         return self._set
 
     def wait(self, seconds: float) -> bool:
-        """Wait for so long at most; return whether it is set. One thread waits."""
-        if not self._held.acquire(timeout=seconds):
-            return False
-        self._held.release()
-        return True
+        """Wait for so long at most; return whether it is set."""
+        return self._set or self.sleep(True, seconds)
+
+
+def following(due: float, interval: float) -> float:
+    """Return the time on a grid after `due`; times that passed meanwhile are left out."""
+    behind = max(0.0, time.monotonic() - due)
+    return due + interval * (1 + behind // interval)
 
 
 def on_grid(stop: Halt, started: float, interval: float, look: Callable[[], bool]) -> None:
@@ -45,5 +52,4 @@ def on_grid(stop: Halt, started: float, interval: float, look: Callable[[], bool
     while not stop.wait(max(0.0, due - time.monotonic())):
         if not look():
             return
-        behind = max(0.0, time.monotonic() - due)
-        due += interval * (1 + behind // interval)
+        due = following(due, interval)

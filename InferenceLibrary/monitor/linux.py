@@ -1,7 +1,7 @@
 """What a process tree uses, from /proc: a tenth of what psutil costs, because files stay open and the tree is cached.
 
 Ten times a second nothing is warm any more, neither in the kernel nor here, and each line costs ten times as much as in
-a loop. So what comes so often is read only (`note`), and made into samples once a second, when the tree is looked over.
+a loop. So what comes so often is read only (`follow`), and made into samples where somebody asks or the tree changes.
 
 The tree holds the descendants of the root and, when the root leads a session, the members of that session, so a child
 that detached from its parent (a double fork) still counts. A process that was seen once belongs to the tree as long as
@@ -16,13 +16,16 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from InferenceLibrary.monitor.grid import Halt, following
 from InferenceLibrary.monitor.memory_record import MemorySample, ProcessUsage
 from InferenceLibrary.monitor.newcomers import Newcomers
 
 _RESCAN = 1.0
-"""Seconds between looks for new processes."""
+"""Seconds between looks for new processes, and at what is used beside memory."""
+_SAMPLED = 30.0
+"""Seconds between samples of a tree that does not change."""
 _SHARE = 100
 """Such a look takes at most 1/100 of the time, whatever it costs."""
 _PSS_MOVING, _PSS_STEADY = 1_000, 10_000
@@ -35,6 +38,9 @@ _KEPT_OPEN = 32
 _ENOUGH = 1024
 """Bytes that hold each of the files."""
 
+_ENDED = ord("0")
+"""Begins the memory of a process that ended and is not reaped yet."""
+
 _PAGE = resource.getpagesize()
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -45,6 +51,7 @@ class _Stat(NamedTuple):
     started: int
     ticks: int
     threads: int
+    state: bytes
 
 
 class _ProcFile:
@@ -79,6 +86,8 @@ class _Process:
     stat: _ProcFile
     io: _ProcFile | None
     """None where it is another user's."""
+    fds: int
+    """The folder of its open files; below 0 where it is not kept open."""
     cpu_before: int
     """Clock ticks that it had used when it was seen first: not ours where it is the root."""
     cpu: int = 0
@@ -89,6 +98,14 @@ class _Process:
         for file in (self.statm, self.stat, self.io):
             if file is not None:
                 file.close()
+        if self.fds >= 0:
+            os.close(self.fds)
+            self.fds = -1
+
+    def open_files(self) -> int:
+        """Return how many files it has open: Linux 6.2 and later tell it as the size of their folder."""
+        told = os.fstat(self.fds) if self.fds >= 0 else os.stat(f"{self.place}/fd")  # noqa: PTH116 - half of the time
+        return told.st_size or len(os.listdir(f"{self.place}/fd"))  # noqa: PTH208 - half of the time of Path
 
 
 class ProcTree:
@@ -109,28 +126,87 @@ class ProcTree:
         self._rss_at_pss = self._processes_at_pss = 0
         self._ended_ticks = 0
         self._began = False
-        self._only = -1
-        """The file with the memory of the tree, where it is one process."""
-        self._noted: list[tuple[float, bytes]] = []
+        self._only: _Process | None = None
+        """The tree, where it is one process."""
+        self._next_sample = 0.0
+        self._noted: list[Any] = []
+        """Times and the memory at each, in turns: neither is the garbage collector's."""
+        self._noted_usage: dict[float, tuple[_Process, bytes, bytes | None, int]] = {}
+        """By the time: what was read of a process, and how many files it had open."""
 
-    def note(self) -> bool:
-        """Read the memory now, for `noted`; false where a sample is to be taken in place of it."""
-        now = time.monotonic()
-        if self._only < 0 or now >= self._next_scan:
-            return False
+    def follow(self, stop: Halt, due: float, interval: float) -> float:
+        """Note the memory at each time of a grid, until `stop` is set or a sample is to be taken; return its time.
+
+        What is used beside memory is noted once a second. A sample is taken when something began, ended or changed,
+        else twice a minute.
+        """
+        process = self._only
+        if process is None or process.statm.fd < 0:
+            return due
+        # All that is looked up is looked up before: see above.
+        fd, add, sleep, clock, pread = process.statm.fd, self._noted.append, stop.sleep, time.monotonic, os.pread
+        wait, next_scan = due - clock(), self._next_scan
         try:
-            text = os.pread(self._only, 64, 0)
+            while not (wait > 0 and sleep(True, wait)):
+                now = clock()
+                text = pread(fd, 64, 0)
+                if text[0] == _ENDED:
+                    break
+                if now >= next_scan:
+                    if not self._note_usage(process, now, text):
+                        break
+                    next_scan = self._next_scan
+                add(now)
+                add(text)
+                due += interval
+                wait = due - now
+                if wait <= 0:
+                    due = following(due, interval)
+                    wait = due - now
         except OSError:
+            return due
+        return due
+
+    def _note_usage(self, process: _Process, now: float, statm: bytes) -> bool:
+        """Note what the one process uses beside memory; false where a sample is to be taken."""
+        if now >= self._next_sample:
             return False
-        if text[:2] == b"0 ":  # ended and not yet reaped
+        if now >= self._next_pss_moved and self._has_moved(int(statm.split()[1]) * _PAGE):
             return False
-        self._noted.append((now, text))
+        rest = _RESCAN
+        if pids := self._newcomers.look():
+            self._admit(pids)
+            if len(self._known) > 1:
+                return False
+            rest = max(rest, _SHARE * (time.monotonic() - now))
+        # The files are kept open: `follow`.
+        stat, io = os.pread(process.stat.fd, _ENOUGH, 0), process.io
+        if io is None:
+            self._noted_usage[now] = process, stat, None, 0
+        else:
+            self._noted_usage[now] = process, stat, os.pread(io.fd, _ENOUGH, 0), process.open_files()
+        self._next_scan = now + rest
         return True
 
     def noted(self) -> list[MemorySample]:
-        """Return what was noted since the last time."""
-        taken, self._noted = self._noted, []
-        return [MemorySample(when, 1, int(text.split()[1]) * _PAGE) for when, text in taken]
+        """Return what was noted since the last time; before the next sample is taken."""
+        taken = self._noted[: len(self._noted) & ~1]
+        del self._noted[: len(taken)]
+        return [
+            MemorySample(when, 1, int(text.split()[1]) * _PAGE, usage=self._used_at(when))
+            for when, text in zip(taken[::2], taken[1::2], strict=True)
+        ]
+
+    def _used_at(self, when: float) -> ProcessUsage | None:
+        """Return what was used beside memory then, where that was noted."""
+        noted = self._noted_usage.pop(when, None)
+        if noted is None:
+            return None
+        process, stat, io, handles = noted
+        facts = self._facts_in(stat)
+        process.cpu, process.threads = facts.ticks, facts.threads
+        cpu = (self._ended_ticks + process.cpu - process.cpu_before) / _TICKS
+        return ProcessUsage(when, cpu, facts.threads, *(() if io is None else (handles, *_disk(io))))
 
     def sample(self) -> MemorySample | None:
         """Return the memory now, None when the root is gone and nothing of its tree is left."""
@@ -152,7 +228,8 @@ class ProcTree:
             self._next_pss, self._next_pss_moved = now + _PSS_STEADY * took, now + _PSS_MOVING * took
             self._rss_at_pss, self._processes_at_pss = rss, len(self._known)
         used = self._usage(now) if scans else None
-        self._only = next(iter(self._known.values())).statm.fd if len(self._known) == 1 else -1
+        self._only = next(iter(self._known.values())) if len(self._known) == 1 else None
+        self._next_sample = now + _SAMPLED
         return MemorySample(now, len(self._known), rss, pss, uss, None, used)
 
     def pids(self) -> list[int]:
@@ -161,7 +238,7 @@ class ProcTree:
 
     def measure_shares_next(self) -> None:
         """Make the next sample read all there is, whatever it costs: the last one of a series."""
-        self._next_pss = self._next_scan = 0.0
+        self._next_pss = self._next_scan = self._next_sample = 0.0
 
     def close(self) -> None:
         """Close the files that are kept open."""
@@ -219,18 +296,21 @@ class ProcTree:
         """Return what the kernel says of a process; None when it is gone or ended (a zombie holds no memory)."""
         return self._facts(_ProcFile(f"{self._proc}/{pid}/stat", kept=False))
 
-    @staticmethod
-    def _facts(stat: _ProcFile) -> _Stat | None:
+    @classmethod
+    def _facts(cls, stat: _ProcFile) -> _Stat | None:
         try:
             text = stat.read()
         except OSError:
             return None
+        facts = cls._facts_in(text)
+        return None if facts.state in {b"Z", b"X"} else facts
+
+    @staticmethod
+    def _facts_in(text: bytes) -> _Stat:
         # The name stands in parentheses and may hold spaces and parentheses itself: what counts follows the last one.
         fields = text[text.rindex(b")") + 2 :].split()
-        if fields[0] in {b"Z", b"X"}:
-            return None
         ticks = int(fields[11]) + int(fields[12])
-        return _Stat(int(fields[1]), int(fields[3]), int(fields[19]), ticks, int(fields[17]))
+        return _Stat(int(fields[1]), int(fields[3]), int(fields[19]), ticks, int(fields[17]), fields[0])
 
     def _open(self, pid: int, found: _Stat) -> None:
         place, kept = f"{self._proc}/{pid}", len(self._known) < _KEPT_OPEN
@@ -242,10 +322,14 @@ class ProcTree:
             io = _ProcFile(f"{place}/io", kept=kept)
         except OSError:
             io = None  # another user's
+        try:
+            fds = os.open(f"{place}/fd", os.O_RDONLY | os.O_CLOEXEC) if kept else -1
+        except OSError:
+            fds = -1
         # What a process used before the watching began does not count; all of one that began later does.
         before = found.ticks if not self._began else 0
         self._known[pid] = _Process(
-            place, found.started, statm, stat, io, before, found.ticks, found.threads, found.session
+            place, found.started, statm, stat, io, fds, before, found.ticks, found.threads, found.session
         )
 
     def _usage(self, now: float) -> ProcessUsage:
@@ -260,15 +344,14 @@ class ProcTree:
                 told = False
                 continue
             try:
-                handles += _open_files(f"{process.place}/fd")
-                io = process.io.read().split()
+                handles += process.open_files()
+                disk = _disk(process.io.read())
             except (FileNotFoundError, ProcessLookupError):
                 continue  # ended since the scan
             except OSError:
                 told = False  # another user's
                 continue
-            read += int(io[io.index(b"read_bytes:") + 1])
-            written += int(io[io.index(b"write_bytes:") + 1])
+            read, written = read + disk[0], written + disk[1]
         if not told:
             return ProcessUsage(now, ticks / _TICKS, threads)
         return ProcessUsage(now, ticks / _TICKS, threads, handles, read, written)
@@ -308,7 +391,7 @@ class ProcTree:
 
     def _forget(self, pid: int) -> None:
         process = self._known.pop(pid)
-        self._only = -1
+        self._only = None
         self._ended_ticks += process.cpu - process.cpu_before
         process.close()
 
@@ -318,6 +401,7 @@ def _read(path: str) -> bytes:
         return file.read()
 
 
-def _open_files(folder: str) -> int:
-    """Return how many files a process has open: Linux 6.2 and later tell it as the size of their folder."""
-    return os.stat(folder).st_size or len(os.listdir(folder))  # noqa: PTH116, PTH208 - half of the time of Path
+def _disk(io: bytes) -> tuple[int, int]:
+    """Return the bytes that a process read from disks and wrote to them."""
+    words = io.split()
+    return int(words[words.index(b"read_bytes:") + 1]), int(words[words.index(b"write_bytes:") + 1])

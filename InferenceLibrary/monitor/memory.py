@@ -11,7 +11,7 @@ from typing import Protocol
 
 from InferenceLibrary.errors import MonitorError, describe
 from InferenceLibrary.monitor.gpu import GpuMemory, open_gpus
-from InferenceLibrary.monitor.grid import Halt, on_grid
+from InferenceLibrary.monitor.grid import Halt, following
 from InferenceLibrary.monitor.memory_record import MemoryRecord, MemorySample
 
 SHORTEST_INTERVAL = 0.01
@@ -25,11 +25,20 @@ _GPU_INTERVAL = 0.2
 class ProcessTree(Protocol):
     """A source of samples."""
 
-    def note(self) -> bool:
-        """Read the memory of this moment, where that costs less than a sample; false: take one."""
+    def follow(self, stop: Halt, due: float, interval: float) -> float:
+        """Note the memory at each time of a grid, where that costs less than samples, until `stop` is set.
+
+        Args:
+            stop: Ends it.
+            due: The next time on the monotonic clock.
+            interval: Seconds between the times.
+
+        Returns:
+            The time at which a sample is to be taken.
+        """
 
     def noted(self) -> list[MemorySample]:
-        """Return the samples of what was noted since the last time."""
+        """Return the samples of what was noted since the last time; before the next one is taken."""
 
     def sample(self) -> MemorySample | None:
         """Return the memory now, None when the tree is gone."""
@@ -94,7 +103,14 @@ class MemoryMonitor:
         self._lock = threading.Lock()
         self._problem: Exception | None = None
         self.thread: threading.Thread | None = None
-        self.record = MemoryRecord(name=name, interval=interval, started=time.monotonic())
+        self._record = MemoryRecord(name=name, interval=interval, started=time.monotonic())
+
+    @property
+    def record(self) -> MemoryRecord:
+        """What was seen until now."""
+        with self._lock:
+            self._add_noted()
+        return self._record
 
     def start(self) -> None:
         """Take the first sample and begin to watch.
@@ -102,15 +118,14 @@ class MemoryMonitor:
         Raises:
             MonitorError: The process does not exist.
         """
-        self._gpus, self.record.no_gpu = open_gpus()
-        self.record.started = time.monotonic()
+        self._gpus, self._record.no_gpu = open_gpus()
+        self._record.started = time.monotonic()
         if not self._take():
             self._release()
             raise MonitorError(
                 describe(f"Process {self.pid} of '{self.name}' cannot be watched", expected="a process", got="none")
             )
-        self.thread = threading.Thread(target=self._watch, name=f"memory-monitor-{self.pid}", daemon=True)
-        self.thread.start()
+        self._go_on(self._record.started)
 
     def stop(self) -> MemoryRecord:
         """Take the last sample, end the thread and return the record. A second call returns the same record.
@@ -127,10 +142,11 @@ class MemoryMonitor:
         Raises:
             MonitorError: The thread failed, so the record has a hole.
         """
-        with self._lock:
-            if self.running and self.record.process_ended is None and self._problem is None:
-                self._tree.measure_shares_next()
-                self._take()
+        if self.running:
+            # One thread at a time reads the tree.
+            self._pause()
+            if self._take_whole(last=False):
+                self._go_on(self._record.started)
         return self._whole()
 
     def close(self) -> None:
@@ -139,61 +155,84 @@ class MemoryMonitor:
 
     @property
     def running(self) -> bool:
-        return self.record.ended is None
+        return self._record.ended is None
+
+    def _go_on(self, started: float) -> None:
+        """Watch on a grid that began then, from the next of its times on."""
+        self._stop = Halt()
+        due = following(started, self._record.interval)
+        self.thread = threading.Thread(
+            target=self._watch, args=(self._stop, due), name=f"memory-monitor-{self.pid}", daemon=True
+        )
+        self.thread.start()
+
+    def _pause(self) -> None:
+        self._stop.set()
+        if self.thread is not None:
+            self.thread.join(5)
+
+    def _take_whole(self, *, last: bool) -> bool:
+        """Take a sample with all there is; return whether there may be more."""
+        with self._lock:
+            if self._record.process_ended is not None or self._problem is not None:
+                return False
+            self._tree.measure_shares_next()
+            return self._take(last=last)
 
     def _whole(self) -> MemoryRecord:
         if self._problem is not None:
             raise MonitorError(
                 describe(f"The memory monitor of '{self.name}' failed", got=f"{self._problem}")
             ) from self._problem
-        return self.record
+        return self._record
 
     def _end(self) -> None:
-        if self.record.ended is not None:
+        if not self.running:
             return
-        self._stop.set()
-        if self.thread is not None:
-            self.thread.join(5)
+        self._pause()
+        self._take_whole(last=True)
         with self._lock:
-            if self.record.process_ended is None and self._problem is None:
-                self._tree.measure_shares_next()
-                self._take()
-            self.record.ended = time.monotonic()
+            self._record.ended = time.monotonic()
             self._release()
 
-    def _watch(self) -> None:
-        on_grid(self._stop, self.record.started, self.record.interval, self._look)
+    def _watch(self, stop: Halt, due: float) -> None:
+        interval = self._record.interval
+        while not stop.is_set():
+            # What GPUs hold is asked each time.
+            if self._gpus is None:
+                due = self._tree.follow(stop, due, interval)
+            if stop.wait(max(0.0, due - time.monotonic())) or not self._look():
+                return
+            due = following(due, interval)
 
     def _look(self) -> bool:
         """Take a sample; return whether there will be more."""
         with self._lock:
-            if self._stop.is_set():
-                return False
             try:
-                # What GPUs hold is asked each time.
-                if self._gpus is None and self._tree.note():
-                    return True
                 if not self._take():
-                    self.record.process_ended = time.monotonic() - self.record.started
+                    self._record.process_ended = time.monotonic() - self._record.started
                     return False
             except (OSError, ValueError, RuntimeError) as error:
                 self._problem = error
                 return False
         return True
 
-    def _take(self) -> bool:
+    def _take(self, *, last: bool = False) -> bool:
+        self._add_noted()
         sample = self._tree.sample()
-        for noted in self._tree.noted():
-            self.record.add(noted)
         if sample is None:
             return False
         if self._gpus is not None:
             sample = replace(sample, gpu=self._gpus.held_by(self._tree.pids()))
-            if sample.time >= self._next_gpus or self._stop.is_set():
+            if sample.time >= self._next_gpus or last:
                 self._next_gpus = sample.time + _GPU_INTERVAL
                 sample = replace(sample, gpus=self._gpus.usage(sample.time))
-        self.record.add(sample)
+        self._record.add(sample)
         return True
+
+    def _add_noted(self) -> None:
+        for noted in self._tree.noted():
+            self._record.add(noted)
 
     def _release(self) -> None:
         self._tree.close()

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from InferenceLibrary.errors import MissingExtraError
+from InferenceLibrary.monitor.grid import Halt
 from InferenceLibrary.monitor.memory_record import MemorySample, ProcessUsage
 
 _RESCAN = 1.0
@@ -34,9 +35,9 @@ class PsutilTree:
         with contextlib.suppress(psutil.NoSuchProcess):
             self._members[pid] = psutil.Process(pid)
 
-    def note(self) -> bool:
-        """Each look costs as much as a sample."""
-        return False
+    def follow(self, _stop: Halt, due: float, _interval: float) -> float:
+        """Each look costs as much as a sample: take one."""
+        return due
 
     def noted(self) -> list[MemorySample]:
         """Nothing is noted."""

@@ -6,21 +6,21 @@ import itertools
 import os
 import subprocess
 import sys
-import textwrap
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import psutil
 import pytest
 from fake_nvml import FakeNvml
 from hypothesis import given
 from hypothesis import strategies as st
+from monitor.watched_programs import end, spawn
 
 from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.errors import MissingExtraError, MonitorError
 from InferenceLibrary.monitor import gpu, memory, memory_record
+from InferenceLibrary.monitor.grid import Halt
 from InferenceLibrary.monitor.linux import ProcTree
 from InferenceLibrary.monitor.memory import MemoryMonitor
 from InferenceLibrary.monitor.memory_record import MemoryRecord, MemorySample
@@ -44,20 +44,6 @@ FAMILY = """
     os.wait()
     sys.stdin.read()
 """
-
-
-def spawn(code: str, **options: Any) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-        **options,
-    )
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    process.communicate(timeout=10)
 
 
 @pytest.fixture
@@ -202,8 +188,8 @@ class Scripted:
         self._steps = iter(steps)
         self.closed = 0
 
-    def note(self) -> bool:
-        return False
+    def follow(self, _stop: Halt, due: float, _interval: float) -> float:
+        return due
 
     def noted(self) -> list[MemorySample]:
         return []
@@ -286,43 +272,7 @@ def test_any_process_name_is_read_past(name: str, parent: int, session: int, sta
         def read(self) -> bytes:
             return f"7 ({name}) {' '.join(rest)}\n".encode()
 
-    assert ProcTree._facts(Stat()) == (parent, session, started, 0, 0)  # type: ignore[arg-type]
-
-
-@linux_only
-def test_what_begins_later_belongs_to_the_tree_and_its_threads_do_not() -> None:
-    process = spawn(
-        """
-        import subprocess, sys, threading
-        child = "import sys, threading; threading.Thread(target=sys.stdin.read).start(); print(1, flush=True)"
-        print("alone", flush=True); sys.stdin.readline()
-        started = subprocess.Popen([sys.executable, "-c", child], stdin=subprocess.PIPE)
-        sys.stdin.read(); started.communicate()
-        """
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdout.readline()
-    tree = ProcTree(process.pid)
-    first = tree.sample()
-    assert first is not None
-    assert first.processes == 1
-    assert tree.note()
-    process.stdin.write(b"\n")
-    process.stdin.flush()
-    process.stdout.readline()
-    tree.measure_shares_next()
-    assert not tree.note(), "a sample is due"
-    second = tree.sample()
-    assert second is not None
-    assert second.processes == 2
-    assert second.usage is not None
-    assert second.usage.threads == 3
-    assert not tree.note(), "two processes"
-    end(process)
-    assert wait_until(lambda: tree.sample() is None, 60)
-    assert len(tree.noted()) == 1
-    tree.close()
+    assert ProcTree._facts(Stat()) == (parent, session, started, 0, 0, b"S")  # type: ignore[arg-type]
 
 
 def test_portable_reader_follows_children() -> None:
