@@ -27,7 +27,7 @@ _NAMES = (
     "uuid number number6 asked encoding last_timings response_call_id thinking last right completed_at background "
     "type entries function_call if_origin reason allow found expected places null_in_whole zero_usage "
     "entry serial partial first_seconds rest_seconds total_seconds prompt_speed answer_speed total_speed req_hex32 at "
-    "named_function "
+    "named_function verbose root parent token_strs "
 )
 NAMES = frozenset(_NAMES.split())
 """What a template may name."""
@@ -45,7 +45,7 @@ APIS = (
 
 ANSWERS = {
     "chat": "answer choice message call logprobs logprob top usage chunk opening piece finish usage_chunk call_piece "
-    "arguments_piece timings",
+    "arguments_piece reasoning_piece timings",
     "completions": "answer choice logprobs usage chunk piece finish usage_chunk",
     "responses": "answer message part call usage reasoning tool other_tool",
     "response_events": "response.created response.in_progress response.output_item.added response.content_part.added "
@@ -226,7 +226,10 @@ class MetricChoice(Part, frozen=True):
     kind: Literal["counter", "gauge", "histogram", "summary", "unknown"] = "gauge"
     samples: list[str] = []
     """Its samples, as `name{label="value"}`; none: the name alone."""
-    counts: Literal["", "prompt tokens", "tokens", "answers", "running", "waiting"] = ""
+    counts: Literal[
+        "", "prompt tokens", "tokens", "answers", "running", "waiting", "cached tokens", "awake", "weights offloaded",
+        "all discarded",
+    ] = ""  # fmt: skip
     """What its value is, of the answers so far or now; empty: it stays 0."""
     when: Given = {}
 
@@ -344,6 +347,8 @@ class OpenChoices(Part, frozen=True):
     """`GET /health` and the like; a path that ends with * takes all below it."""
     prefix_flag: str = ""
     """The flag with what stands before every path."""
+    root_flag: str = ""
+    """The flag with what may stand before every path."""
     head: bool = False
     """Whether HEAD is answered where GET is."""
     head_headers: dict[str, str] = {}
@@ -408,6 +413,8 @@ class OpenChoices(Part, frozen=True):
     """Whether the pieces of several choices come in one chunk."""
     echoes: bool = True
     """Whether `echo` repeats the prompt."""
+    zero_logprobs_one: bool = False
+    """Whether a completion that asks for no alternatives of its tokens gets one."""
     usage_of_first: bool = False
     """Whether the usage counts the first choice alone."""
     logprobs_need_top: bool = False
@@ -422,6 +429,8 @@ class OpenChoices(Part, frozen=True):
     """Whether a response is in the format that is asked for."""
     structured_outputs: bool = False
     """Whether `structured_outputs` demands one of some choices, a pattern or the words of a grammar."""
+    grammars: bool = False
+    """Whether `grammar` demands a text of a grammar, and `json_schema` one that fits a schema."""
     null_events: bool = False
     """Whether the stream of several completions begins with an event of null."""
     always_usage: bool = False

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from dataclasses import replace
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -79,16 +80,37 @@ def bind_side_by_side(host: str, port: int, number: int) -> list[socket.socket]:
                 raise
 
 
+def bind_unix(path: str) -> socket.socket:
+    """Return a listening Unix socket; one that an earlier server has left is taken over.
+
+    Raises:
+        StartError: There cannot be one at the path.
+    """
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if Path(path).is_socket():
+            Path(path).unlink()
+        sock.bind(path)
+        sock.listen(_BACKLOG)
+    except OSError as error:
+        sock.close()
+        raise StartError(f"cannot listen on {path}: {(error.strerror or str(error)).lower()}") from None
+    sock.setblocking(False)
+    return sock
+
+
 def url_of(sock: socket.socket) -> str:
-    """Return the base URL of a listening socket."""
+    """Return the base URL of a listening socket, or the path of one of Unix."""
+    if sock.family == getattr(socket, "AF_UNIX", None):
+        return f"unix:{sock.getsockname()}"
     host, port = sock.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def port_of(sock: socket.socket) -> int:
-    """Return the port of a bound socket."""
-    port: int = sock.getsockname()[1]
-    return port
+    """Return the port of a bound socket; zero for one of Unix."""
+    address = sock.getsockname()
+    return 0 if isinstance(address, str) else int(address[1])
 
 
 def warn(text: str) -> None:
@@ -184,7 +206,8 @@ class Server:
         Raises:
             StartError: It is in use, or the address is none.
         """
-        return bind(self.settings.host, port)
+        path = getattr(self.settings, "uds", "")
+        return bind_unix(path) if path else bind(self.settings.host, port)
 
     def _read_faults(self, text: str, path: str) -> list[Fault]:
         """Return the faults that a header asks for; the catalogue is read when the first one is asked for."""

@@ -29,6 +29,7 @@ class Output:
     tool_tokens: int = 0
     stopped_by: str = ""  # the stop string that ended it
     end_tokens: int = 0  # tokens that say nothing: the end, where a server counts it
+    thoughts: list[str] = field(default_factory=list)  # tokens of what is thought before the answer
 
     @property
     def text(self) -> str:
@@ -37,7 +38,7 @@ class Output:
     @property
     def count(self) -> int:
         """Output tokens, for the usage."""
-        return len(self.tokens) + self.tool_tokens + self.end_tokens
+        return len(self.thoughts) + len(self.tokens) + self.tool_tokens + self.end_tokens
 
 
 class Engine:

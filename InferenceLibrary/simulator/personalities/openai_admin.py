@@ -41,6 +41,15 @@ _CONFIGURABLE = (
 )
 
 
+def _adapter(text: str) -> dict[str, Any]:
+    """Read one of `--lora-modules`: JSON, or NAME=PATH."""
+    name, equals, path = text.partition("=")
+    if equals and not text.lstrip().startswith("{"):
+        return {"name": name, "path": path}
+    found = json.loads(text)
+    return found if isinstance(found, dict) else {}
+
+
 class Admin:
     """Routes for all that is not generation."""
 
@@ -55,7 +64,7 @@ class Admin:
         self.paths: dict[str, str] = {}
         """Where each adapter was loaded from."""
         for text in app.settings.lora_modules:
-            module = json.loads(text)
+            module = _adapter(text)
             self.loras[module["name"]] = module.get("base_model_name") or app.settings.names[0]
             self.paths[module["name"]] = module.get("path", "")
         app.on_ended.append(self._ended)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.simulator.answers.openai_answers import token_logprob
@@ -9,7 +10,7 @@ from InferenceLibrary.simulator.answers.openai_requests import Ask
 from InferenceLibrary.simulator.answers.tokens import count_tokens, tokenize
 
 if TYPE_CHECKING:
-    from InferenceLibrary.dialects.choices import PromptChoices
+    from InferenceLibrary.dialects.choices import OpenChoices, PromptChoices
     from InferenceLibrary.simulator.answers.tokens import Vocabulary
 
 
@@ -81,7 +82,8 @@ def ask_of(api: str, data: dict[str, Any], model: str, prompt: PromptChoices) ->
     ask.stream_given = data.get("stream") is not None
     options = data.get("stream_options")
     ask.include_usage = isinstance(options, dict) and options.get("include_usage") is True
-    ask.continuous_usage = isinstance(options, dict) and options.get("continuous_usage_stats") is True
+    continuous = isinstance(options, dict) and options.get("continuous_usage_stats") is True
+    ask.continuous_usage = ask.include_usage and continuous
     ask.n = _whole(data.get("n")) or 1
     names = {"chat": ("max_completion_tokens", "max_tokens"), "responses": ("max_output_tokens",)}
     for name in names.get(api, ("max_tokens",)):
@@ -136,6 +138,23 @@ def _format(data: dict[str, Any]) -> dict[str, Any] | None:
     if isinstance(schema, dict) and schema:
         return schema
     return {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+
+
+def demanded_schema(data: dict[str, Any], choices: OpenChoices) -> dict[str, Any] | None:
+    """Return the schema that a field besides `response_format` demands, where the server looks at it."""
+    if choices.grammars:
+        given = data.get("json_schema")
+    elif choices.structured_outputs:
+        holder = data.get("structured_outputs")
+        given = holder.get("json") if isinstance(holder, dict) else None
+    else:
+        return None
+    if isinstance(given, str):
+        try:
+            given = json.loads(given)
+        except ValueError:
+            return None
+    return given if isinstance(given, dict) and given else None
 
 
 def _tools(api: str, data: dict[str, Any]) -> list[dict[str, Any]]:

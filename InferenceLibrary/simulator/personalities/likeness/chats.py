@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from InferenceLibrary.simulator.answers.openai_requests import Ask
 
 
+_END_ID = 2
+"""The token that ends an answer."""
+
+
 def counts(ask: Ask, outputs: list[Output], *, only_first: bool = False) -> dict[str, int]:
     """Return the counts of tokens that templates name; of several choices the first alone, or all."""
     made = sum(output.count for output in (outputs[:1] if only_first else outputs))
@@ -81,8 +85,12 @@ class Writer:
     def _of(self, index: int, output: Output) -> Names:
         """Return the names of one choice."""
         found = self._names.plus(
-            index=index, index_of_choice=index, finish=self._finish(output), stop_reason=output.stopped_by or None
-        )
+            index=index, index_of_choice=index, finish=self._finish(output), stop_reason=output.stopped_by or None,
+            reasoning="".join(output.thoughts) or ABSENT,
+        )  # fmt: skip
+        id_of = self._names.get("id_of")
+        if id_of is not None:
+            found["answer_ids"] = [id_of(token) for token in output.tokens] + [_END_ID] * output.end_tokens
         return found.plus(tool_calls=self._calls(output, found) or ABSENT)
 
     def _choice(self, index: int, output: Output) -> Any:
@@ -135,8 +143,9 @@ class Writer:
             made = [token_logprob(token, max(1, top)) for token in tokens]
             offsets = [offset + sum(map(len, tokens[:place])) for place in range(len(tokens))]
             chosen: list[Any] = [entry["logprob"] for entry in made]
+            shown = max(1, top) if self._choices.zero_logprobs_one else top
             likely: list[Any] = [
-                {one["token"]: one["logprob"] for one in entry["top_logprobs"][:top]} for entry in made
+                {one["token"]: one["logprob"] for one in entry["top_logprobs"][:shown]} for entry in made
             ]
             if self._ask.echo and not offset and made:
                 # Nothing stands before the first token of a prompt.
@@ -187,7 +196,8 @@ class Writer:
             found.append(Event(None, "null"))
         if "opening" in self._parts:
             for index, output in enumerate(self._outputs):
-                found.append(Event(self._chunk("opening", self._of(index, output)), "role"))
+                names = self._of(index, output).plus(running_usage=self._running(0))
+                found.append(Event(self._chunk("opening", names), "role"))
         together = self._choices.together and len(self._outputs) > 1
         if together:
             found += self._joined_pieces()
@@ -233,6 +243,8 @@ class Writer:
         word = self._choices.finish_with_text
         cut = output.finish == "length" or bool(output.stopped_by)
         with_text = tokens and not output.tool_calls and (word == "always" or (word == "cut" and cut))
+        for thought in output.thoughts if "reasoning_piece" in self._parts else ():
+            yield Event(self._chunk("reasoning_piece", names.plus(reasoning=thought)), "token", tokens=1)
         for number, token in enumerate(tokens):
             names["running_usage"] = self._running(number + 1)
             shown = prompt + token if not number else token
@@ -242,6 +254,10 @@ class Writer:
                 content=shown, text=shown, token=token, logprobs=self._logprobs([token], offset),
                 entry=self._entry(token),
             )  # fmt: skip
+            if "id_of" in self._names:
+                more["piece_ids"] = [self._names["id_of"](token)]
+            if number:
+                more.pop("prompt_ids", None)
             count = 1 + output.end_tokens if is_last else 1
             yield Event(self._chunk("finish" if is_last else "piece", more), "token", tokens=count)
             offset += len(token)

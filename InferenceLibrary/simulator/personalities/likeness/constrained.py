@@ -4,30 +4,72 @@ from __future__ import annotations
 
 import re
 from re import _constants, _parser  # type: ignore[attr-defined]
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.simulator.answers.engine import Output
 from InferenceLibrary.simulator.answers.tokens import tokenize
+from InferenceLibrary.simulator.personalities.likeness.grammar_text import text_of_grammar
 from InferenceLibrary.simulator.personalities.likeness.refusals import Refusal
+
+if TYPE_CHECKING:
+    from InferenceLibrary.dialects.choices import OpenChoices
 
 _ERROR = "own"
 """The error of a dialect for what a server refuses by itself."""
 
 
-def demanded_text(given: Any) -> str | None:
+def demanded_of(data: Any, choices: OpenChoices) -> str | None:
+    """Return the text that a request demands where its server looks at that; a later turn gets another one.
+
+    Raises:
+        Refusal: What is demanded cannot be read.
+    """
+    if not isinstance(data, dict):
+        return None
+    messages = data.get("messages")
+    turns = messages if isinstance(messages, list) else []
+    pick = sum(isinstance(one, dict) and one.get("role") == "assistant" for one in turns)
+    if choices.structured_outputs:
+        return demanded_text(data.get("structured_outputs"), pick)
+    return demanded_text({"grammar": data.get("grammar") or None}, pick) if choices.grammars else None
+
+
+def demanded_text(given: Any, pick: int = 0) -> str | None:
     """Return the text that `structured_outputs` of a request demands; None where it demands none.
+
+    Args:
+        given: What was asked for.
+        pick: Which of several texts, so that a later turn of a conversation gets another one.
 
     Raises:
         Refusal: It cannot be read.
     """
     if not isinstance(given, dict):
         return None
+    _check_schema(given.get("json"))
     choice, pattern, grammar = (given.get(name) for name in ("choice", "regex", "grammar"))
     if isinstance(choice, list) and choice:
-        return str(choice[0])
+        return str(choice[pick % len(choice)])
     if isinstance(pattern, str):
-        return text_of_pattern(pattern)
-    return _text_of_grammar(grammar) if isinstance(grammar, str) else None
+        return text_of_pattern(pattern, pick)
+    if not isinstance(grammar, str):
+        return None
+    try:
+        return text_of_grammar(grammar, pick)
+    except ValueError as error:
+        raise Refusal(_ERROR, f"Grammar error: {error}") from None
+
+
+def _check_schema(schema: Any) -> None:
+    """Refuse what is not a JSON schema."""
+    if not isinstance(schema, dict):
+        return
+    from jsonschema import Draft202012Validator, SchemaError
+
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        raise Refusal(_ERROR, f"Grammar error: {error.message}") from None
 
 
 def constrained(text: str, limit: int) -> Output:
@@ -36,26 +78,29 @@ def constrained(text: str, limit: int) -> Output:
     return Output(tokens[:limit], "stop" if len(tokens) <= limit else "length")
 
 
-def text_of_pattern(pattern: str) -> str:
+def text_of_pattern(pattern: str, pick: int = 0) -> str:
     """Return a text that a regular expression matches as a whole, the shortest that is easy to find.
+
+    Where there are several ways, the one at place `pick` is taken.
 
     Raises:
         Refusal: It is not a regular expression.
     """
     try:
-        text = _text(_parser.parse(pattern))
-        if re.fullmatch(pattern, text):
-            return text
-    except (re.error, RecursionError, OverflowError) as error:
+        for place in (pick, 0):
+            text = _text(_parser.parse(pattern), place)
+            if re.fullmatch(pattern, text):
+                return text
+    except (re.error, RecursionError, OverflowError, ZeroDivisionError) as error:
         raise Refusal(_ERROR, f"Grammar error: {error}") from None
     raise Refusal(_ERROR, f"Grammar error: no text was found for {pattern}")
 
 
-def _text(parsed: Any) -> str:
-    return "".join(_piece(kind, value) for kind, value in parsed)
+def _text(parsed: Any, pick: int) -> str:
+    return "".join(_piece(kind, value, pick) for kind, value in parsed)
 
 
-def _piece(kind: Any, value: Any) -> str:
+def _piece(kind: Any, value: Any, pick: int) -> str:
     if kind is _constants.LITERAL:
         return chr(value)
     if kind is _constants.NOT_LITERAL:
@@ -63,14 +108,15 @@ def _piece(kind: Any, value: Any) -> str:
     if kind is _constants.ANY:
         return "a"
     if kind is _constants.IN:
-        return next(one for one in map(chr, range(32, 127)) if re.fullmatch(_set_of(value), one))
+        fitting = [one for one in map(chr, range(32, 127)) if re.fullmatch(_set_of(value), one)]
+        return fitting[pick % len(fitting)]
     if kind in {_constants.MAX_REPEAT, _constants.MIN_REPEAT, _constants.POSSESSIVE_REPEAT}:
         least, _, inner = value
-        return _text(inner) * int(least)
+        return _text(inner, pick) * int(least)
     if kind is _constants.BRANCH:
-        return _text(value[1][0])
+        return _text(value[1][pick % len(value[1])], pick)
     if kind is _constants.SUBPATTERN:
-        return _text(value[3])
+        return _text(value[3], pick)
     # Places, such as the beginning: they have no text.
     return ""
 
@@ -92,12 +138,3 @@ def _set_of(members: Any) -> str:
         else:
             written += classes[value]
     return f"[{written}]"
-
-
-def _text_of_grammar(grammar: str) -> str:
-    """Return the first words of the root of a grammar, in GBNF or Lark."""
-    root = re.search(r"^\s*(?:root|start|\?start)\s*(?:::=|:)(.*)$", grammar, re.MULTILINE)
-    words = re.findall(r'"((?:[^"\\]|\\.)*)"', root[1].partition("|")[0]) if root is not None else []
-    if not words:
-        raise Refusal(_ERROR, "Grammar error: its root has no words")
-    return "".join(words)

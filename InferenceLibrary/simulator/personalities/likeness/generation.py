@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from InferenceLibrary.simulator.answers.engine import Output, cut_at_stop
 from InferenceLibrary.simulator.answers.tokens import tokenize
 from InferenceLibrary.simulator.answers.tools import call_tools, format_answer
-from InferenceLibrary.simulator.personalities.likeness.constrained import constrained, demanded_text
+from InferenceLibrary.simulator.personalities.likeness.biases import without
+from InferenceLibrary.simulator.personalities.likeness.constrained import constrained, demanded_of
 
 if TYPE_CHECKING:
     from InferenceLibrary.dialects.choices import OpenChoices
@@ -47,8 +48,10 @@ def settle(ask: Ask, choices: OpenChoices, api: str) -> None:
         ask.tool_choice = "auto"
 
 
-def outputs(generator: Generator, turn: Turn, ask: Ask, choices: OpenChoices) -> list[Output]:
-    """Return the generated answers, one for each prompt and choice."""
+def outputs(
+    generator: Generator, turn: Turn, ask: Ask, choices: OpenChoices, forbidden: frozenset[str] = frozenset()
+) -> list[Output]:
+    """Return the generated answers, one for each prompt and choice, without the tokens that are forbidden."""
     context = generator.app.settings.max_model_len
     if choices.cuts_prompts and ask.prompt_tokens >= context:
         ask.prompt_tokens = context
@@ -59,8 +62,7 @@ def outputs(generator: Generator, turn: Turn, ask: Ask, choices: OpenChoices) ->
         limit = min(limit, ask.max_tokens)
     if choices.empty_finish and asks_nothing(turn.json):
         return [Output([], choices.empty_finish)]
-    given = turn.json.get("structured_outputs") if isinstance(turn.json, dict) else None
-    demanded = demanded_text(given) if choices.structured_outputs else None
+    demanded = demanded_of(turn.json, choices)
     stops, ask.stop = ask.stop, []
     script = turn.scripted
     made = []
@@ -69,9 +71,12 @@ def outputs(generator: Generator, turn: Turn, ask: Ask, choices: OpenChoices) ->
         if script is not None and script.answers:
             output = script.output(ask, limit)
         else:
-            output = generator.engine.generate(ask, prompt, number, limit)
+            # Copies of a prompt in one request get the same answers.
+            output = generator.engine.generate(ask, prompt, number % ask.n, limit)
         if demanded is not None:
             output = constrained(demanded, limit)
+        elif forbidden:
+            output.tokens = without(output.tokens, forbidden)
         if stops:
             _stop(output, stops, choices)
         _end(generator, ask, output, choices, limit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from InferenceLibrary.dialects.files import load_dialect
 from InferenceLibrary.simulator.answers.embeddings import embed
@@ -14,7 +14,13 @@ from InferenceLibrary.simulator.core.api_errors import ApiError
 from InferenceLibrary.simulator.core.delivery import deliver
 from InferenceLibrary.simulator.core.draft import Draft, Event
 from InferenceLibrary.simulator.core.settings import StartError
-from InferenceLibrary.simulator.personalities.likeness.asks import ask_of, prompt_tokens, scored_prompts
+from InferenceLibrary.simulator.personalities.likeness.asks import (
+    ask_of,
+    demanded_schema,
+    prompt_tokens,
+    scored_prompts,
+)
+from InferenceLibrary.simulator.personalities.likeness.biases import forbidden_tokens
 from InferenceLibrary.simulator.personalities.likeness.chats import Writer
 from InferenceLibrary.simulator.personalities.likeness.generation import outputs, settle
 from InferenceLibrary.simulator.personalities.likeness.refusals import Refusal
@@ -26,7 +32,11 @@ if TYPE_CHECKING:
     from InferenceLibrary.simulator.answers.openai_requests import Ask
     from InferenceLibrary.simulator.core.app import App
     from InferenceLibrary.simulator.core.turn import Handler, Turn
+    from InferenceLibrary.simulator.personalities.likeness.kept_responses import KeptResponses
 
+Adapted: TypeAlias = "Callable[[str, Ask, list[Output], dict[str, Any]], None]"
+MoreNames: TypeAlias = "Callable[[str, Ask, list[Output], dict[str, Any]], dict[str, Any]]"
+WithEvents: TypeAlias = "Callable[[Turn, str, Ask, dict[str, Any], list[Event]], list[Event]]"
 _IDS = {"chat": "chatcmpl-", "completions": "cmpl-", "responses": "resp_", "messages": "msg_", "embeddings": "embd-",
         "rerank": "rerank-", "score": "score-"}  # fmt: skip
 
@@ -45,6 +55,23 @@ class Likeness(LikenessBase):
         self._known: set[str] = set()
         self.serial = 1
         """The number of the next answer."""
+        # What the module with a server's own routes may do in its own way.
+        self.known_tokens: Callable[[Turn, Ask, dict[str, Any]], int] = self._known_prompt
+        """Returns how many tokens of a prompt are known."""
+        self.asked: Callable[[dict[str, Any], Ask], None] = lambda _data, _ask: None
+        """Changes what a request asks for."""
+        self.adapted: Adapted = lambda _api, _ask, _made, _data: None
+        """Changes what the model says."""
+        self.more_names: MoreNames = lambda _api, _ask, _made, _data: {}
+        """Returns further names for the templates of an answer."""
+        self.with_events: WithEvents = lambda _turn, _api, _ask, _data, events: events
+        """Returns the events of a stream with what the request asks for besides."""
+        self.read_input: Callable[[Any], Any] = lambda given: given
+        """Returns the texts to make vectors of."""
+        self.kept: KeptResponses | None = None
+        """What keeps responses, on a server that does."""
+        self.counters: dict[str, Callable[[], int]] = {}
+        """What metrics may count besides, by its name."""
         words: dict[str, Handler] = {
             "health": self.healthy,
             "chat": lambda turn: self._generated(turn, "chat"),
@@ -83,19 +110,28 @@ class Likeness(LikenessBase):
 
     def _generated(self, turn: Turn, api: str) -> None:
         data = self.read(turn, api)
+        if api == "responses" and self.kept is not None:
+            data = self.kept.chained(data)
         asked = data.get("model") or self.app.settings.names[0]
         ask = ask_of(api, data, str(asked), self.choices.prompt)
+        ask.response_format = demanded_schema(data, self.choices) or ask.response_format
         settle(ask, self.choices, api)
+        self.asked(data, ask)
         if self.choices.caches:
-            key = "\n".join(ask.prompts)
-            ask.cached_tokens = max(0, ask.prompt_tokens - 1) if key in self._known else 0
-            self._known.add(key)
-        made = outputs(self.generator, turn, ask, self.choices)
+            ask.cached_tokens = self.known_tokens(turn, ask, data)
+        forbidden = forbidden_tokens(data.get("logit_bias"), self.admin.vocabulary)
+        made = outputs(self.generator, turn, ask, self.choices, forbidden)
+        self.adapted(api, ask, made, data)
         self.generator.note(turn, ask, made[0], "")
-        names = self.names(turn, model=self._shown(data), serial=str(self.serial))
+        names = self.names(turn, model=self.shown(data), serial=str(self.serial))
         self.serial += 1
         names["id"] = turn.id = str(filled(self.choices.ids.get(api, _IDS[api] + "${hex24}"), names))
+        names.update(self.more_names(api, ask, made, data))
         turn.finish_reason = made[0].finish
+        if api == "responses" and self.kept is not None:
+            body = Response(self.choices, names, ask, made[0], data).whole()
+            if self.kept.keep(turn, data, body, ask, made[0]):
+                return
         whole = Output([token for output in made for token in output.tokens])
         whole.tool_tokens = sum(output.tool_tokens for output in made)
         if self.choices.together:
@@ -105,9 +141,15 @@ class Likeness(LikenessBase):
             names.update(first_seconds=round(first, 6), rest_seconds=round(rest, 6))
             names["total_seconds"] = round(first + rest, 6)
 
-        self.generator.run(turn, ask, whole, self._builder(api, names, ask, made, data), timed)
+        self.generator.run(turn, ask, whole, self._builder(turn, api, names, ask, made, data), timed)
 
-    def _shown(self, data: dict[str, Any]) -> Any:
+    def _known_prompt(self, _: Turn, ask: Ask, _data: dict[str, Any]) -> int:
+        key = "\n".join(ask.prompts)
+        known = max(0, ask.prompt_tokens - 1) if key in self._known else 0
+        self._known.add(key)
+        return known
+
+    def shown(self, data: dict[str, Any]) -> Any:
         """Return the name of the model that the answer bears."""
         first = self.app.settings.names[0]
         name = data.get("model") or first
@@ -116,9 +158,12 @@ class Likeness(LikenessBase):
         return name if self.choices.reads_model == "asked" or name in self.admin.loras else first
 
     def _builder(
-        self, api: str, names: Names, ask: Ask, made: list[Output], data: dict[str, Any]
+        self, turn: Turn, api: str, names: Names, ask: Ask, made: list[Output], data: dict[str, Any]
     ) -> Callable[[], Draft]:
         count = sum(output.count for output in made)
+
+        def streamed(events: list[Event]) -> Draft:
+            return self._streamed(api, self.with_events(turn, api, ask, data, events), names)
 
         def whole(body: Any) -> Draft:
             return self.json(body, tokens=count, headers=_filled(self.choices.api_headers.get(api, {}), names))
@@ -134,12 +179,12 @@ class Likeness(LikenessBase):
                 return self.error(refusal, names["path"])
             if api in {"chat", "completions"}:
                 writer = Writer(self.choices, api, names, ask, made, scored_prompts(ask, data, self.admin.vocabulary))
-                return self._streamed(api, writer.events(), names) if ask.stream else whole(writer.whole())
+                return streamed(writer.events()) if ask.stream else whole(writer.whole())
             if api == "responses":
                 response = Response(self.choices, names, ask, made[0], data)
-                return self._streamed(api, response.streamed(), names) if ask.stream else whole(response.whole())
+                return streamed(response.streamed()) if ask.stream else whole(response.whole())
             message = Message(self.choices, names, ask, made[0])
-            return self._streamed(api, message.streamed(), names) if ask.stream else whole(message.whole())
+            return streamed(message.streamed()) if ask.stream else whole(message.whole())
 
         return build
 
@@ -160,6 +205,7 @@ class Likeness(LikenessBase):
         if data.get("dimensions") == 0:
             # A server that takes it takes it for none given.
             del data["dimensions"]
+        data["input"] = self.read_input(data.get("input", data.get("content")))
         draft, turn.prompt_tokens = embed(data, settings, settings.names[0])
         items = []
         encoding = data.get("encoding_format")
@@ -176,7 +222,7 @@ class Likeness(LikenessBase):
                     ),
                 )
             )
-        names = self.names(turn, data=items, model=self._shown(data), asked=data.get("model") or self._shown(data))
+        names = self.names(turn, data=items, model=self.shown(data), asked=data.get("model") or self.shown(data))
         names.update(prompt_tokens=turn.prompt_tokens, total_tokens=turn.prompt_tokens)
         self._listed_answer(turn, "embeddings", names)
 
@@ -214,7 +260,7 @@ class Likeness(LikenessBase):
             )
             for one in found
         ]  # fmt: skip
-        names = self.names(turn, data=items, model=self._shown(data), asked=data.get("model") or self._shown(data))
+        names = self.names(turn, data=items, model=self.shown(data), asked=data.get("model") or self.shown(data))
         names.update(prompt_tokens=turn.prompt_tokens, total_tokens=turn.prompt_tokens)
         self._listed_answer(turn, api, names)
 
@@ -226,14 +272,21 @@ class Likeness(LikenessBase):
         deliver(turn, self.json(self._part(answer, "answer", names)))
 
     def listed(self, turn: Turn) -> None:
-        data = [
-            self._model(turn, name + self.choices.model_suffix)
-            for name in (*self.app.settings.names, *self.admin.loras)
-        ]
-        deliver(turn, self.json(self._part("models", "answer", self.names(turn, data=data))))
+        deliver(turn, self.json(self.model_list(turn, self.models(turn))))
+
+    def models(self, turn: Turn) -> list[Any]:
+        """Return the models that are served, as the dialect tells them."""
+        names = (*self.app.settings.names, *self.admin.loras)
+        return [self._model(turn, name + self.choices.model_suffix) for name in names]
+
+    def model_list(self, turn: Turn, data: list[Any]) -> Any:
+        """Return the list of models."""
+        return self._part("models", "answer", self.names(turn, data=data))
 
     def _model(self, turn: Turn, name: str) -> Any:
-        return self._part("models", "item", self.names(turn, model=name))
+        admin = self.admin
+        root, parent = admin.paths.get(name) or name, admin.loras.get(name, ABSENT)
+        return self._part("models", "item", self.names(turn, model=name, root=root, parent=parent))
 
     def one_model(self, turn: Turn) -> None:
         name = turn.request.path.rpartition("/models/")[2]
@@ -248,7 +301,9 @@ class Likeness(LikenessBase):
         if not isinstance(text, str):
             text = "\n".join(str(one.get("content", "")) for one in data.get("messages") or [] if isinstance(one, dict))
         ids = self.admin.vocabulary.ids(text)
-        deliver(turn, self.json(self._part("tokenize", "answer", self.names(turn, tokens=ids, count=len(ids)))))
+        texts = [self.text_of([one]) for one in ids] if data.get("return_token_strs") is True else ABSENT
+        names = self.names(turn, tokens=ids, count=len(ids), token_strs=texts)
+        deliver(turn, self.json(self._part("tokenize", "answer", names)))
 
     def text_of_tokens(self, turn: Turn) -> None:
         text = self.text_of(self.read(turn, "detokenize").get("tokens"))
@@ -268,12 +323,18 @@ class Likeness(LikenessBase):
         """Tell the metrics."""
         lines = []
         names = self.names(turn)
+        last = ""
         for family in self.choices.metrics:
             if not self.holds(family.when, {}):
                 continue
+            value = self._counted(family.counts)
+            if family.name == last:
+                # More samples of the same family, which count something else.
+                lines += [f"{fill(sample, names)} {value}" for sample in family.samples]
+                continue
+            last = family.name
             lines.append(f"# HELP {family.name} {family.name}.")
             lines.append(f"# TYPE {family.name} {'untyped' if family.kind == 'unknown' else family.kind}")
-            value = self._counted(family.counts)
             lines += [f"{fill(sample, names)} {value}" for sample in family.samples or [family.name]]
         text = "\n".join([*lines, ""])
         headers = list(self.filled_headers(self.choices.metrics_headers, turn))
@@ -293,4 +354,5 @@ class Likeness(LikenessBase):
                 return app.running
             case "waiting":
                 return len(app.waiting)
-        return 0
+        counter = self.counters.get(what)
+        return 0 if counter is None else counter()

@@ -55,20 +55,25 @@ class LikenessBase(OpenAI):
         self.words: dict[str, Handler] = {}
         self.on_model: Callable[[Any], None] = lambda _name: None
         """Is told which model a request names; it may refuse it."""
+        self.checks: list[Callable[[str, dict[str, Any]], None]] = []
+        """Each is told which API is asked, and with what; it may refuse it."""
+        self.gate: Callable[[Turn, Callable[[], None]], None] = lambda _turn, answer: answer()
+        """Lets a request be answered, now or later; it may refuse it."""
         self.native_words: frozenset[str] = frozenset()
         self.fields: dict[str, dict[str, FieldChoice]] = {}
         for apis, fields in choices.fields.items():
             for api in apis.split():
                 self.fields.setdefault(api, {}).update(fields)
         prefix = str(self.flags.get(choices.prefix_flag) or "")
+        self._root = str(self.flags.get(choices.root_flag) or "").rstrip("/")
         self.table: dict[str, dict[str, RouteChoice]] = {}
         for place, route in choices.routes.items():
             method, _, path = place.partition(" ")
             path = prefix + path
-            if self.holds(route.when, route.unless):
-                self.table.setdefault(path, {})[method] = route
-            elif route.otherwise:
-                self.table.setdefault(path, {})[method] = RouteChoice(error=route.otherwise)
+            shown = route if self.holds(route.when, route.unless) else RouteChoice(error=route.otherwise)
+            if shown is route or route.otherwise:
+                for known in {path, self._root + path}:
+                    self.table.setdefault(known, {})[method] = shown
         longest_first = sorted((path for path in self.table if "*" in path), key=len, reverse=True)
         self._patterns = [(path, re.compile(re.escape(path).replace(r"\*", ".+"))) for path in longest_first]
         self.generating = frozenset(
@@ -258,7 +263,8 @@ class LikenessBase(OpenAI):
 
     def _check_key(self, request: Request) -> None:
         key, wanted = self.choices.key, self.app.settings.api_key
-        if not wanted or request.path in key.open or not re.search(key.guarded, request.path):
+        path = request.path.removeprefix(self._root)
+        if not wanted or path in key.open or not re.search(key.guarded, path):
             return
         import hmac
 
@@ -290,7 +296,8 @@ class LikenessBase(OpenAI):
         if route.error:
             raise Refusal(route.error, f"{turn.request.path} cannot be used")
         if route.does:
-            self.words[route.does](turn)
+            handler = self.words[route.does]
+            self.gate(turn, lambda: handler(turn))
             return
         body = fill(route.body, self.names(turn))
         is_text = isinstance(body, str)
@@ -320,6 +327,8 @@ class LikenessBase(OpenAI):
             self._check_model(data)
             known = counted(api, data, self.app.settings, self.choices.prompt)
             refuse({**given, **data}, self.choices.refuses, api, known, self.holds)
+            for check in self.checks:
+                check(api, data)
         except Refusal as refusal:
             field = str(refusal.values.get("field", "")).partition(".")[0]
             refusal.values["at"] = place_in(turn.request.body, field)
