@@ -24,7 +24,9 @@ from recordings import FOLDER, Recorded, recording
 from InferenceLibrary.dialects.dialect import Deviation, Dialect
 from InferenceLibrary.dialects.files import load_dialect, shipped_dialects
 from InferenceLibrary.errors import ProfileError
+from InferenceLibrary.protocol.rules.apis import api_of
 from InferenceLibrary.protocol.rules.book import judge
+from InferenceLibrary.protocol.rules.rule import Api
 
 
 def problems(dialect: Dialect, records: Iterable[Recorded]) -> list[str]:
@@ -32,16 +34,24 @@ def problems(dialect: Dialect, records: Iterable[Recorded]) -> list[str]:
     own = own_deviations(dialect)
     waivers = [(one, one.waiver()) for one in dialect.deviations]
     met: list[Deviation] = []
+    shown: set[tuple[int, Api | int | None]] = set()
     found: list[str] = []
     for one in records:
         if not one.whole:
             continue
-        for violation in judge(one.exchange()).violations:
+        exchange = one.exchange()
+        for violation in judge(exchange).violations:
             covering = [deviation for deviation, waiver in waivers if waiver.covers(violation)]
             met += [deviation for deviation in covering if deviation not in met]
+            shown |= {(id(each), what) for each in covering for what in (api_of(exchange), exchange.status)}
             if not covering:
                 found.append(f"{one.label}: {violation} ({violation.kind})")
     found += [f"nothing shows {one.waiver()}" for one in own if not one.unproven and one not in met]
+    found += [f"it is shown, and called unproven: {one.waiver()}" for one in own if one.unproven and one in met]
+    for one in own:
+        wide = [str(what) for what in (*one.apis, *one.when.statuses) if (id(one), what) not in shown]
+        if wide and one in met:
+            found.append(f"nothing shows it for {', '.join(wide)}: {one.waiver()}")
     return found
 
 

@@ -211,6 +211,24 @@ def test_a_deviation_that_nothing_shows_is_found() -> None:
     assert problems(msgspec.structs.replace(dialect, deviations=[unproven]), []) == []
 
 
+def test_a_deviation_is_no_wider_than_what_is_shown() -> None:
+    said = Deviation(rule="F8", kind="missing", apis=[Api.CHAT], reason="ends without it")
+    record = a_stream_without_end()
+
+    def told(**changes: Any) -> list[str]:
+        one = msgspec.structs.replace(said, **changes)
+        dialect = Dialect(name="mine", title="Mine", version="1", recording="x", deviations=[one])
+        return [line for line in problems(dialect, [record]) if "F8" in line]
+
+    assert told() == []
+    assert told(apis=[Api.CHAT, Api.COMPLETIONS]) == [
+        "nothing shows it for completions: F8 (missing; chat, completions): ends without it"
+    ]
+    when = Circumstances(statuses=[200, 500])
+    assert told(when=when)[0].startswith("nothing shows it for 500: F8")
+    assert told(unproven=True) == ["it is shown, and called unproven: F8 (missing; chat): ends without it"]
+
+
 def test_a_dialect_of_another_server_is_not_proven(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
