@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from assertionengine import AssertionOperator
 from robot.api.deco import keyword
 
+from InferenceLibrary.errors import CheckFailure, describe
 from InferenceLibrary.keywords.shared.assertions import check_number, show
 from InferenceLibrary.keywords.shared.base import KeywordGroup
 
@@ -132,7 +133,7 @@ class MetricMonitorKeywords(KeywordGroup):
             monitor: Alias, handle or object; None for the latest one, running or stopped.
 
         Raises:
-            CheckFailure: The assertion does not hold.
+            CheckFailure: The assertion does not hold, or most readings failed.
             MonitorError: The metric was not read.
 
         Example:
@@ -150,5 +151,13 @@ class MetricMonitorKeywords(KeywordGroup):
 
         record = monitor if isinstance(monitor, MetricsRecord) else self.context.metric_monitors.get(monitor).snapshot()
         value = record.figure(name, statistic)
+        if assertion_operator is not None and record.missed > len(record.readings):
+            raise CheckFailure(
+                describe(
+                    f"What {name} of '{record.name}' was cannot be judged",
+                    expected="more readings than failures to read",
+                    got=str(record),
+                )
+            )
         what = f"{statistic} of {name} of '{record.name}'"
         return float(check_number(value, assertion_operator, assertion_expected, what, message=message))

@@ -27,6 +27,7 @@ from InferenceLibrary.load.record import Record
 from InferenceLibrary.load.result import LoadResult, WorkerFacts
 from InferenceLibrary.load.summaries import KIND, SCHEMA, read_summary
 from InferenceLibrary.monitor.memory_record import GpuUsage, MemoryRecord, MemorySample
+from InferenceLibrary.monitor.metrics import MetricsRecord
 
 FACTS = WorkerFacts(1.0, 10.0, [0.0001] * 40, [0.0001], 1, [], 0, 0, None, 1)
 BUSY = WorkerFacts(9.9, 10.0, [0.0001] * 40, [0.0001], 1, [], 0, 0, None, 1)
@@ -281,6 +282,16 @@ def test_a_gpu_that_did_nothing_was_not_used(lib: InferenceLibrary, least: str) 
         lib.gpu_should_have_been_used(least=least, monitor=watched(gpu=0.0))
     with pytest.raises(CheckFailure, match="The GPU did not work for 'grown'"):
         lib.gpu_should_have_been_used(monitor=watched(gpu=0.0))
+
+
+def test_a_metric_that_was_hardly_ever_read_is_not_judged(lib: InferenceLibrary) -> None:
+    equal, readings = AssertionOperator["=="], [(0.0, (3.0,)), (1.0, (3.0,))]
+    seldom = MetricsRecord("one", 1.0, ("failures",), 0.0, readings, missed=3, problem="connection refused")
+    with pytest.raises(CheckFailure, match=r"got one: 2 readings of 1 metrics, 3 failed \(connection refused\)"):
+        lib.get_measured_metric("failures", equal, 0, statistic="rise", monitor=seldom)
+    assert lib.get_measured_metric("failures", monitor=seldom) == 3
+    seldom.missed = 1
+    lib.get_measured_metric("failures", equal, 0, statistic="rise", monitor=seldom)
 
 
 def test_nothing_keeps_a_bar_of_nan(lib: InferenceLibrary) -> None:
