@@ -232,6 +232,11 @@ def test_a_baseline_that_cannot_be_trusted_proves_nothing(lib: InferenceLibrary,
     with pytest.raises(CheckFailure, match=r"The baseline of 'server' cannot be trusted: .* got a worker used 99%"):
         lib.compare_with_baseline(tmp_path, result=load())
     lib.compare_with_baseline(tmp_path, undecided=True, result=load())
+    slower = load()
+    for one in slower.records:
+        one.first_token = 0.4
+    with pytest.raises(CheckFailure, match=r"got ttft worse"):
+        lib.compare_with_baseline(tmp_path, result=slower)
 
 
 @pytest.mark.parametrize(
