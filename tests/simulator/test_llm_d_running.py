@@ -115,31 +115,27 @@ def parts(answer: Any) -> Any:
 PICTURED = ["text", "image_url"]
 
 
-@pytest.mark.parametrize(
-    ("words", "header", "shown"),
-    [
-        (("--omni",), "1", PICTURED),
-        (("--omni",), "yes", "one two three four"),
-        (("--no-omni",), "true", "one two three four"),
-        (("--omni", "--image-emission-rate", "100"), "", PICTURED),
-    ],
-)
-def test_a_picture_is_shown_where_it_is_asked_for(start_simulator: Any, words: Any, header: str, shown: Any) -> None:
-    simulator = start_simulator(*LLM_D, "--mode", "echo", *words)
-    answer = simulator.request("POST", "/v1/chat/completions", chat(), {"X-Send-Image": header})
-    assert parts(answer) == shown
-    completion = simulator.request(
-        "POST", "/v1/completions", {"model": "tiny", "prompt": "a"}, {"X-Send-Image": header}
-    )
+def test_a_picture_is_shown_where_it_is_asked_for(start_simulator: Any) -> None:
+    for words, shown in (
+        (("--omni",), {"1": PICTURED, "true": PICTURED, "yes": "one two three four", "": "one two three four"}),
+        (("--no-omni", "--image-emission-rate", "100"), {"true": "one two three four"}),
+    ):
+        simulator = start_simulator(*LLM_D, "--mode", "echo", *words)
+        for header, wanted in shown.items():
+            answer = simulator.request("POST", "/v1/chat/completions", chat(), {"X-Send-Image": header})
+            assert parts(answer) == wanted
+    body = {"model": "tiny", "prompt": "a"}
+    completion = simulator.request("POST", "/v1/completions", body, {"X-Send-Image": "true"})
     assert completion.json["choices"][0]["text"] == "a"
 
 
 def test_a_picture_takes_its_time_after_the_text(start_simulator: Any) -> None:
     words = ("--mode", "echo", "--time-to-first-token", "100ms", "--inter-token-latency", "50ms")
-    simulator = start_simulator(*LLM_D, *words, "--omni", "--time-to-generate-image", "200ms")
+    picture = ("--omni", "--image-emission-rate", "100", "--time-to-generate-image", "200ms")
+    simulator = start_simulator(*LLM_D, *words, *picture)
     for stream in (False, True):
         begin = monotonic()
-        answer = simulator.request("POST", "/v1/chat/completions", chat(stream=stream), {"X-Send-Image": "true"})
+        answer = simulator.request("POST", "/v1/chat/completions", chat(stream=stream))
         assert monotonic() - begin >= 0.1 + 3 * 0.05 + 0.2
     pictures = [place for place, one in enumerate(answer.data[:-1]) if one.get("modality") == "image"]
     assert pictures == [len(answer.data) - 3]
