@@ -1,6 +1,6 @@
 """The YAML file of llm-d-inference-sim, as Go's yaml.v3 puts it into a structure: which kind of value fits which key.
 
-A key that there is not is passed over, its case counts, one that is there twice is refused, and null is no value.
+A key that there is not is passed over, its case counts, one that is there twice is refused, and null is not a value.
 """
 
 from __future__ import annotations
