@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from InferenceLibrary.errors import InferenceError, describe
+from InferenceLibrary.files import make_folder
 from InferenceLibrary.version import __version__
 
 if TYPE_CHECKING:
@@ -213,6 +214,7 @@ def _document(file: Path | None) -> int:
     import webbrowser
 
     path = file or Path(tempfile.gettempdir()) / f"InferenceLibrary-{__version__}-keywords.html"
+    make_folder(path.absolute().parent)
     done = subprocess.run(
         [sys.executable, "-m", "robot.libdoc", "InferenceLibrary", str(path)],
         capture_output=True,

@@ -52,11 +52,12 @@ def hint_of(number: int | None) -> str | None:
 
 
 def write_text(path: Path, text: str, *, errors: str = "strict") -> None:
-    """Write a text file as UTF-8.
+    """Write a text file as UTF-8; the folder is made.
 
     Raises:
         InferenceError: It cannot be written; the message names the file, the cause and what to do.
     """
+    make_folder(path.absolute().parent)
     try:
         refuse_other_kinds(path)
         path.write_text(text, encoding="utf-8", errors=errors)
@@ -70,7 +71,6 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]], as_json: str) -> 
     Raises:
         InferenceError: It cannot be written.
     """
-    make_folder(path.absolute().parent)
     if path.suffix.lower() == ".json":
         write_text(path, as_json)
         return
@@ -84,11 +84,12 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]], as_json: str) -> 
 
 @contextlib.contextmanager
 def text_file(path: Path, *, errors: str = "strict") -> Iterator[TextIO]:
-    """Write a text file as UTF-8 piece by piece, line ends as they are.
+    """Write a text file as UTF-8 piece by piece, line ends as they are; the folder is made.
 
     Raises:
         InferenceError: It cannot be written; the message names the file, the cause and what to do.
     """
+    make_folder(path.absolute().parent)
     try:
         refuse_other_kinds(path)
         with path.open("w", encoding="utf-8", errors=errors, newline="") as file:

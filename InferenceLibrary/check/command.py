@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,7 +31,7 @@ from InferenceLibrary.check.suites import plan_line, run_suites, suites_case, su
 from InferenceLibrary.check.targets import CheckTarget, Opened, opened
 from InferenceLibrary.client.http import Client
 from InferenceLibrary.errors import InferenceError, TargetError, describe
-from InferenceLibrary.files import make_folder, write_text
+from InferenceLibrary.files import make_folder
 from InferenceLibrary.foreign_text import shown
 from InferenceLibrary.protocol.rules.rule import Reference
 from InferenceLibrary.redaction import Redactor
@@ -41,6 +40,7 @@ from InferenceLibrary.report.console import lines
 from InferenceLibrary.report.html import page
 from InferenceLibrary.report.junit import junit
 from InferenceLibrary.report.markdown import markdown
+from InferenceLibrary.report.writing import add_outputs, way_to, write_outputs
 from InferenceLibrary.servers.probing.calls import calls_for
 from InferenceLibrary.version import __version__
 
@@ -78,13 +78,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="limit of one call [60]")
     parser.add_argument("--strict", action="store_true", help="let the strict verdict decide the exit code")
     parser.add_argument("--baseline", type=Path, metavar="FILE", help="fail only on what got worse since this JSON")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
-    parser.add_argument("--junit", type=Path, metavar="FILE", help="write them as JUnit XML")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write them as Markdown")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write them as one HTML file")
-    parser.add_argument(
-        "--output", type=Path, metavar="FOLDER", help="write all of these, log.html and every exchange into a folder"
-    )
+    forms = {
+        "json": "write the results as JSON",
+        "junit": "write them as JUnit XML",
+        "markdown": "write them as Markdown",
+        "html": "write them as one HTML file",
+    }
+    add_outputs(parser, forms, "write all of these, log.html and every exchange into a folder")
 
 
 class Checked(NamedTuple):
@@ -230,12 +230,6 @@ def _write(results: CheckResults, checked: Sequence[Checked], arguments: argpars
     extra += [suites_section(one) for one in results.suites]
     report = document(results, strict=arguments.strict, extra=extra)
     cases = [*junit_cases(results, strict=arguments.strict), *map(suites_case, results.suites)]
-    texts: dict[str, tuple[str, Callable[[], str]]] = {
-        "json": ("check.json", partial(to_json, results)),
-        "junit": ("junit.xml", partial(junit, "rfinference check", cases)),
-        "markdown": ("check.md", partial(markdown, report)),
-        "html": ("check.html", partial(page, report)),
-    }
     folder: Path | None = arguments.output
     if folder is not None:
         make_folder(folder)
@@ -245,11 +239,13 @@ def _write(results: CheckResults, checked: Sequence[Checked], arguments: argpars
             for one in checked
         }
         write_log(folder, found, paths, redact)
-    for option, (name, text) in texts.items():
-        files = [getattr(arguments, option), folder / name if folder is not None else None]
-        for path in files:
-            if path is not None:
-                write_text(path, redact(text()), errors="backslashreplace")
+    forms = {
+        "json": ("check.json", lambda path: redact(to_json(results))),
+        "junit": ("junit.xml", lambda path: redact(junit("rfinference check", cases))),
+        "markdown": ("check.md", lambda path: redact(markdown(report))),
+        "html": ("check.html", lambda path: redact(page(report, "" if folder is None else way_to(folder, path)))),
+    }
+    write_outputs(arguments, forms)
     print("\n".join(redact(line) for line in lines(report)))
 
 

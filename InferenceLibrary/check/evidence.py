@@ -9,7 +9,6 @@ from pathlib import Path
 from InferenceLibrary.check.judging import Judged, JudgedCall
 from InferenceLibrary.client.evidence import evidence_of
 from InferenceLibrary.client.recordings import write_recording
-from InferenceLibrary.files import make_folder
 from InferenceLibrary.foreign_text import shown
 from InferenceLibrary.protocol.rules.verdicts import listed
 from InferenceLibrary.redaction import Redactor
@@ -18,7 +17,6 @@ from InferenceLibrary.redaction import Redactor
 def write_exchanges(found: Judged, folder: Path, target: str, redact: Redactor) -> dict[str, str]:
     """Write the recordings; return by the name of the call the path relative to the folder."""
     inside = f"exchanges/{file_name(target)}"
-    make_folder(folder / inside)
     paths: dict[str, str] = {}
     for number, one in enumerate(found.calls, start=1):
         if one.done.exchange is not None:

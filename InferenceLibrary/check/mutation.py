@@ -11,7 +11,7 @@ import math
 import os
 import random
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,13 +20,13 @@ from typing import Any, Literal
 from InferenceLibrary.check.mutated_runs import Ran, SuiteRuns
 from InferenceLibrary.check.proof import catalogue
 from InferenceLibrary.errors import InferenceError, TargetError, describe
-from InferenceLibrary.files import make_folder, write_text
 from InferenceLibrary.foreign_text import shown
 from InferenceLibrary.report.console import lines
 from InferenceLibrary.report.document import Cell, Document, Section, Tone, row, table
 from InferenceLibrary.report.html import page
 from InferenceLibrary.report.markdown import markdown
 from InferenceLibrary.report.mutation_results import FaultResult, MutationResults, mutation_json
+from InferenceLibrary.report.writing import add_outputs, write_outputs
 from InferenceLibrary.version import __version__
 
 _CLEAN_LIMIT = 3600.0
@@ -58,10 +58,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--robot", action="append", default=[], metavar="WORD",
         help="an argument of robot, as --robot=--include=smoke; may be given again",
     )  # fmt: skip
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write them as Markdown")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write them as one HTML file")
-    parser.add_argument("--output", type=Path, metavar="FOLDER", help="write all of these into a folder")
+    forms = {
+        "json": "write the results as JSON",
+        "markdown": "write them as Markdown",
+        "html": "write them as one HTML file",
+    }
+    add_outputs(parser, forms, "write all of these into a folder")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -264,18 +266,12 @@ def _unmet(fault: dict[str, Any]) -> FaultResult:
 
 def _write(results: MutationResults, arguments: argparse.Namespace) -> None:
     made = mutation_document(results)
-    texts: dict[str, tuple[str, Callable[[], str]]] = {
-        "json": ("mutate.json", lambda: mutation_json(results)),
-        "markdown": ("mutate.md", lambda: markdown(made)),
-        "html": ("mutate.html", lambda: page(made)),
+    forms = {
+        "json": ("mutate.json", lambda path: mutation_json(results)),
+        "markdown": ("mutate.md", lambda path: markdown(made)),
+        "html": ("mutate.html", lambda path: page(made)),
     }
-    folder: Path | None = arguments.output
-    if folder is not None:
-        make_folder(folder)
-    for option, (name, text) in texts.items():
-        for path in (getattr(arguments, option), folder / name if folder is not None else None):
-            if path is not None:
-                write_text(path, text(), errors="backslashreplace")
+    write_outputs(arguments, forms)
     print("\n".join(lines(made)))
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from InferenceLibrary.errors import MonitorError, describe
-from InferenceLibrary.files import make_folder, text_file, write_text
+from InferenceLibrary.files import text_file, write_text
 from InferenceLibrary.load.counted import FEWEST, CountedValues, Distribution
 from InferenceLibrary.load.figures import FIGURES, figure_of, read_figure
 from InferenceLibrary.load.plan import ASKED_TO_STOP, LoadPlan, Users
@@ -387,7 +387,6 @@ class LoadResult:
         Raises:
             InferenceError: A file cannot be written.
         """
-        make_folder(folder)
         paths = [folder / name for name in ("summary.json", "requests.jsonl", "requests.csv")]
         write_text(paths[0], redact(json.dumps(self.summary(), indent=1)) + "\n")
         names = [name for name in Record.__struct_fields__ if name != "micros"]

@@ -127,16 +127,10 @@ class Benchmark:
         """Write all figures as JSON.
 
         Raises:
-            MonitorError: The file cannot be written.
+            InferenceError: The file cannot be written.
         """
         data = {"schema": SCHEMA, "kind": "onnx-benchmark", **asdict(self)}
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_text(path, json.dumps(data, indent=1) + "\n")
-        except OSError as error:
-            raise MonitorError(
-                describe(f"Benchmark '{path}' cannot be written", got=error.strerror or str(error))
-            ) from None
+        write_text(path, json.dumps(data, indent=1) + "\n")
 
 
 def read_benchmark(path: Path) -> Benchmark:

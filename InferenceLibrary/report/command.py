@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
 from pathlib import Path
 
-from InferenceLibrary.files import make_folder, write_text
 from InferenceLibrary.report.console import lines
-from InferenceLibrary.report.document import Document
 from InferenceLibrary.report.html import page
 from InferenceLibrary.report.markdown import markdown
 from InferenceLibrary.report.measured import with_measurements
@@ -18,6 +15,7 @@ from InferenceLibrary.report.robot_output import find_output, read_output
 from InferenceLibrary.report.run_document import run_document
 from InferenceLibrary.report.run_results import RunResults, run_json, run_schema
 from InferenceLibrary.report.verdict import join, verdict_document, verdict_json, verdict_schema
+from InferenceLibrary.report.writing import add_outputs, way_to, write_outputs
 
 
 def add_report_options(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +67,13 @@ def report(arguments: argparse.Namespace) -> int:
     results = with_measurements(read_output(output), output.parent)
     earlier = _earlier(arguments.compare)
     made = run_document(results, earlier=earlier, folder=output.parent)
-    _write(arguments, "report", made, lambda: run_json(results))
+    forms = {
+        "json": ("inference-report.json", lambda path: run_json(results)),
+        "markdown": ("inference-report.md", lambda path: markdown(made)),
+        "html": ("inference-report.html", lambda path: page(made, way_to(output.parent, path))),
+    }
+    write_outputs(arguments, forms)
+    print("\n".join(lines(made)))
     return 1 if results.incomplete else 0
 
 
@@ -81,7 +85,14 @@ def verdict(arguments: argparse.Namespace) -> int:
     if arguments.real is None:
         arguments.parser.error("give two results: first those on the simulator, then those on the real server")
     joined = join(read_output(find_output(arguments.simulator)), read_output(find_output(arguments.real)))
-    _write(arguments, "verdict", verdict_document(joined), lambda: verdict_json(joined))
+    made = verdict_document(joined)
+    forms = {
+        "json": ("inference-verdict.json", lambda path: verdict_json(joined)),
+        "markdown": ("inference-verdict.md", lambda path: markdown(made)),
+        "html": ("inference-verdict.html", lambda path: page(made)),
+    }
+    write_outputs(arguments, forms)
+    print("\n".join(lines(made)))
     return joined.exit_code
 
 
@@ -94,27 +105,11 @@ def _earlier(place: Path | None) -> RunResults | None:
 
 
 def _add_outputs(parser: argparse.ArgumentParser, name: str) -> None:
-    parser.add_argument(
-        "--output", type=Path, metavar="FOLDER", help=f"write inference-{name}.json, .md and .html into it"
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write JSON, by a schema")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write Markdown, for a summary of CI")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write one HTML file that needs nothing beside it")
+    forms = {
+        "json": "write JSON, by a schema",
+        "markdown": "write Markdown, for a summary of CI",
+        "html": "write one HTML file that needs nothing beside it",
+    }
+    add_outputs(parser, forms, f"write inference-{name}.json, .md and .html into it")
     parser.add_argument("--schema", action="store_true", help="print the JSON Schema of the JSON, and do nothing else")
     parser.set_defaults(parser=parser)
-
-
-def _write(arguments: argparse.Namespace, name: str, made: Document, as_json: Callable[[], str]) -> None:
-    texts: dict[str, tuple[str, Callable[[], str]]] = {
-        "json": (f"inference-{name}.json", as_json),
-        "markdown": (f"inference-{name}.md", lambda: markdown(made)),
-        "html": (f"inference-{name}.html", lambda: page(made)),
-    }
-    folder: Path | None = arguments.output
-    if folder is not None:
-        make_folder(folder)
-    for option, (file, text) in texts.items():
-        for path in (getattr(arguments, option), folder / file if folder is not None else None):
-            if path is not None:
-                write_text(path, text(), errors="backslashreplace")
-    print("\n".join(lines(made)))

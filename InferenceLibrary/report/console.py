@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from InferenceLibrary.foreign_text import shown
-from InferenceLibrary.report.document import Cell, Document, Table
+from InferenceLibrary.report.document import Cell, Document, Table, files_line
 
 _WIDEST = 60
 """Characters of a column that is not the last one."""
@@ -16,6 +16,8 @@ def lines(document: Document) -> list[str]:
         if section.folded or not (section.text or section.table):
             continue
         found += ["", _line(section.title), *map(_line, section.text)]
+        if section.files:
+            found.append(_line(files_line(section.files)))
         if section.table is not None:
             found += table_lines(section.table)
     headline = document.headline

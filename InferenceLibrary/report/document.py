@@ -27,7 +27,7 @@ class Cell(NamedTuple):
     why: str = ""
     """The reason for it, in words; shown beside or below it."""
     link: str = ""
-    """Where more is found: a path relative to the report."""
+    """Where more is found: a path relative to the folder of the results."""
 
 
 class Table(NamedTuple):
@@ -60,6 +60,8 @@ class Section(NamedTuple):
     """Left to HTML, too."""
     folded: bool = False
     """Whether it is detail: closed at first where the format can fold it, left out on the console."""
+    files: tuple[Cell, ...] = ()
+    """Files of what is told: a path each, with a link where it is there."""
 
 
 class Document(NamedTuple):
@@ -71,6 +73,11 @@ class Document(NamedTuple):
     facts: tuple[tuple[str, str], ...]
     """Name and value of what stands at its head: the target, the date, versions."""
     sections: tuple[Section, ...]
+
+
+def files_line(files: Sequence[Cell]) -> str:
+    """Return the files of a section as text."""
+    return f"Files of it: {', '.join(one.text for one in files)}"
 
 
 def row(*cells: str | Cell) -> tuple[Cell, ...]:

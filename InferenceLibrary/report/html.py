@@ -13,8 +13,13 @@ from InferenceLibrary.foreign_text import shown
 from InferenceLibrary.report.document import Document, Image
 
 
-def page(document: Document) -> str:
-    """Return the whole file. All texts are escaped; only `Section.picture` is taken as it stands."""
+def page(document: Document, way: str = "") -> str:
+    """Return the whole file. All texts are escaped; only `Section.picture` is taken as it stands.
+
+    Args:
+        document: What it says.
+        way: How links begin: from the file to the folder of the results.
+    """
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
@@ -24,7 +29,7 @@ def page(document: Document) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, finalize=fit, keep_trailing_newline=True)
     environment.filters["data_url"] = _data_url
     template = Path(__file__).with_name("page.html.j2").read_text(encoding="utf-8")
-    return environment.from_string(template).render(document=document)
+    return environment.from_string(template).render(document=document, way=way)
 
 
 def _data_url(image: Image) -> str:

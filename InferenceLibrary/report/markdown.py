@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from InferenceLibrary.foreign_text import shown
-from InferenceLibrary.report.document import Cell, Document, Section, Table, Tone
+from InferenceLibrary.report.document import Cell, Document, Section, Table, Tone, files_line
 
 _MARKS = {Tone.GOOD: "✅ ", Tone.BAD: "❌ ", Tone.ODD: "⚠️ ", Tone.OPEN: "➖ ", Tone.PLAIN: ""}
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~@])")
@@ -28,6 +28,8 @@ def escaped(text: str) -> str:
 
 def _section(section: Section) -> str:
     body = [escaped(text) for text in section.text]
+    if section.files:
+        body.append(escaped(files_line(section.files)))
     if section.table is not None:
         body.append(_table(section.table))
     inside = "\n\n".join(body)

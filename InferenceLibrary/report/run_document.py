@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
+from urllib.parse import quote, unquote
 
 from InferenceLibrary.foreign_text import limited
 from InferenceLibrary.report.document import Cell, Document, Image, Section, Tone, row, table
@@ -18,6 +19,7 @@ _RULE_TONES = {"kept": Tone.GOOD, "waived": Tone.ODD, "broken": Tone.ODD}
 _OFFER_TONES = {"offered": Tone.GOOD, "not offered": Tone.PLAIN, "refused": Tone.ODD}
 _MOST_FAILURES = 50
 _MOST_ROWS = 2_000
+_MOST_FILES = 12
 _MOST_IMAGES = 80
 _LARGEST_IMAGE = 400_000
 _ALL_IMAGES = 8_000_000
@@ -25,11 +27,11 @@ _ALL_IMAGES = 8_000_000
 _MEDIA = {".svg": "image/svg+xml", ".png": "image/png"}
 
 
-class Pictures:
-    """Reads the pictures that tests link to, as long as there is room for them.
+class Beside:
+    """The files that tests link to: it knows which are there, and reads pictures as long as there is room for them.
 
     Args:
-        folder: The output folder of the run; None takes no pictures.
+        folder: The output folder of the run; None has no files.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -38,15 +40,24 @@ class Pictures:
         self._bytes = _ALL_IMAGES
         self.left_out = 0
 
-    def of(self, test: TestResult, most: int) -> tuple[Image, ...]:
+    def files(self, test: TestResult) -> tuple[Cell, ...]:
+        """Return the first files of a test, each with a link relative to the folder; what is not there is told."""
+        found = []
+        for artifact in test.artifacts[:_MOST_FILES]:
+            # A link is that of a browser, which may have quoted it.
+            path = next(filter(self._path, (artifact.path, unquote(artifact.path))), None)
+            found.append(
+                Cell(f"{artifact.path} (not there)") if path is None else Cell(artifact.path, link=quote(path))
+            )
+        return tuple(found)
+
+    def pictures(self, test: TestResult, most: int) -> tuple[Image, ...]:
         """Return the first pictures of a test that are there and fit."""
         found: list[Image] = []
         for artifact in test.artifacts:
             media = _MEDIA.get(PurePosixPath(artifact.path).suffix)
-            if media is None or self._folder is None:
-                continue
-            path = (self._folder / artifact.path).resolve()
-            if not path.is_relative_to(self._folder) or not path.is_file():
+            path = self._path(artifact.path) if media is not None else None
+            if media is None or path is None:
                 continue
             size = path.stat().st_size
             if len(found) == most or not self._left or size > min(_LARGEST_IMAGE, self._bytes):
@@ -57,6 +68,17 @@ class Pictures:
             found.append(Image(f"{test.name}: {artifact.caption or path.name}", media, path.read_bytes()))
         return tuple(found)
 
+    def _path(self, name: str) -> Path | None:
+        """The file of that name, if it is there and below the folder."""
+        if self._folder is None:
+            return None
+        try:
+            path = (self._folder / name).resolve()
+            return path if path.is_relative_to(self._folder) and path.is_file() else None
+        except (OSError, ValueError):
+            # Text that is not a path: too long, or with a zero byte.
+            return None
+
 
 def run_document(results: RunResults, *, earlier: RunResults | None = None, folder: Path | None = None) -> Document:
     """Return the report of a run.
@@ -64,18 +86,18 @@ def run_document(results: RunResults, *, earlier: RunResults | None = None, fold
     Args:
         results: The run.
         earlier: A run to compare it with.
-        folder: Its output folder, whose pictures are taken into the report.
+        folder: Its output folder, whose pictures are taken into the report, and to whose files it links.
     """
-    pictures = Pictures(folder)
+    beside = Beside(folder)
     failed = [test for test in results.tests if test.status == "failed"]
-    sections = [*_problems(results), *_failures(failed, pictures)]
+    sections = [*_problems(results), *_failures(failed, beside)]
     if earlier is not None:
         sections += comparison_sections(compare(results, earlier))
     sections += [
         _suites(results),
         *_timeline(results),
         *figure_sections(results.measurements),
-        *_figures(results, pictures),
+        *_figures(results, beside),
     ]
     sections += [*_rules(results), *_capabilities(results), *_skips(results), _every_test(results)]
     return Document(f"Run of {results.suite}", headline(results), tuple(_facts(results)), tuple(sections))
@@ -124,15 +146,15 @@ def _problems(results: RunResults) -> list[Section]:
     return [Section(f"Errors and warnings of the run ({len(results.problems)})", tuple(lines), folded=not worse)]
 
 
-def _failures(failed: Sequence[TestResult], pictures: Pictures) -> list[Section]:
-    found = [_failure(test, pictures) for test in failed[:_MOST_FAILURES]]
+def _failures(failed: Sequence[TestResult], beside: Beside) -> list[Section]:
+    found = [_failure(test, beside) for test in failed[:_MOST_FAILURES]]
     if len(failed) > _MOST_FAILURES:
         rest = [row(_place(test), test.name, limited(test.error, 300)) for test in failed[_MOST_FAILURES:_MOST_ROWS]]
         found.append(Section(f"{len(rest)} further failures", table=table(("suite", "test", "why"), rest)))
     return found
 
 
-def _failure(test: TestResult, pictures: Pictures) -> Section:
+def _failure(test: TestResult, beside: Beside) -> Section:
     rest = test.error.partition("\n")[2]
     steps = [
         row(str(at), step.name, limited("    ".join(step.arguments), 300)) for at, step in enumerate(test.trace, 1)
@@ -140,14 +162,13 @@ def _failure(test: TestResult, pictures: Pictures) -> Section:
     evidence = "\n\n".join(f"{one.time.partition('T')[2][:12]} {one.level}  {one.text}" for one in test.evidence)
     block = "\n\n".join(text for text in (rest, evidence) if text)
     lines = [test.reason, f"In {_place(test)}. Began at {to_the_second(test.started)}, took {test.duration:.3g} s."]
-    if test.artifacts:
-        lines.append(f"Files of it: {', '.join(one.path for one in test.artifacts[:12])}")
     return Section(
         f"Failed: {test.name}",
         tuple(lines),
         table(("", "keyword", "arguments"), steps) if steps else None,
         block=block,
-        images=pictures.of(test, 6),
+        images=beside.pictures(test, 6),
+        files=beside.files(test),
     )
 
 
@@ -176,13 +197,13 @@ def _timeline(results: RunResults) -> list[Section]:
     return [Section("Timeline", picture=picture)] if picture else []
 
 
-def _figures(results: RunResults, pictures: Pictures) -> list[Section]:
+def _figures(results: RunResults, beside: Beside) -> list[Section]:
     measured = [test for test in results.tests if test.figures is not None]
     charts = [
         image
         for test in results.tests
         if test.status == "passed" and _is_measuring(test)
-        for image in pictures.of(test, 4)
+        for image in beside.pictures(test, 4)
     ]
     rows = []
     for test in measured[:_MOST_ROWS]:
@@ -193,7 +214,7 @@ def _figures(results: RunResults, pictures: Pictures) -> list[Section]:
         rows.append(row(_place(test), test.name, test.model, first, rate, str(figures.streams)))
     found = []
     if charts:
-        text = (f"{pictures.left_out} further pictures are left out.",) if pictures.left_out else ()
+        text = (f"{beside.left_out} further pictures are left out.",) if beside.left_out else ()
         found.append(Section("Performance: charts and curves", text, images=tuple(charts)))
     if rows:
         head = ("suite", "test", "model", "TTFT (median)", "tokens/s (median)", "streams")

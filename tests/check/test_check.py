@@ -198,7 +198,7 @@ def test_a_shipped_waiver_past_its_date_is_applied_and_told(
 
 def test_a_baseline_fails_on_what_got_worse_only(serve: Serve, tmp_path: Path) -> None:
     server = serve("wrong usage")
-    old = tmp_path / "old.json"
+    old = tmp_path / "new" / "old.json"
     assert main(["check", server.url, "--json", str(old)]) == 1
     assert main(["check", server.url, "--baseline", str(old)]) == 0
     server.habit = ""

@@ -51,8 +51,9 @@ def test_faults_are_noticed_or_not_or_never_met(tmp_path: Path, capsys: pytest.C
 
 
 def test_a_sharp_suite_reaches_the_threshold(tmp_path: Path) -> None:
-    assert main(["mutate", SHARP, "--faults", "missing-done,empty-body", "--json", str(tmp_path / "mutate.json")]) == 0
-    found = results(tmp_path)
+    path = tmp_path / "new" / "mutate.json"
+    assert main(["mutate", SHARP, "--faults", "missing-done,empty-body", "--json", str(path)]) == 0
+    found = results(path.parent)
     assert [one.state for one in found.faults] == ["noticed", "noticed"]
     assert found.score == 100
 

@@ -11,6 +11,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from report.outputs import one_test, run_xml, time, write
@@ -90,10 +91,12 @@ def test_every_section_is_there_and_foreign_text_is_told_not_obeyed(results: Pat
     html = page(made)
     assert html.count("data:image/svg+xml;base64,") == 2
     assert "<script" not in html
-    assert re.findall(r'(?:src|href)="(?!data:)[^"]*"', html) == []
+    assert re.findall(r'(?:src|href)="(?!data:)[^"]*"', html) == ['href="inference/a.svg"']
     assert "F8" in html
     text = markdown(made)
     assert re.search(r"[^\\]<script", text) is None
+    assert "Files of it: inference/a.svg" in text
+    assert "Files of it: inference/a.svg" in lines(made)
     assert "| Chat | 1 | 1 | 1 |" in text.replace("✅ ", "").replace("❌ ", "").replace("➖ ", "")
     assert lines(made)[-1] == "Run of Root: failed: 1 passed, 1 failed, 1 skipped"
 
@@ -114,6 +117,28 @@ def test_a_picture_outside_the_output_folder_is_not_taken(results: Path, tmp_pat
     (inner / "inference").symlink_to(results / "inference")
     made = run_document(read_output(inner / "output.xml"), folder=inner)
     assert all(not section.images for section in made.sections)
+
+
+def test_files_of_a_failure_are_links_from_wherever_the_report_lies(tmp_path: Path) -> None:
+    odd = ["inference/gone.svg", "inference/%00.txt", f"inference/{'x' * 3000}.txt", "%2e%2e/elsewhere.txt"]
+    names = ["inference/a.svg", "inference/a b#1.txt", "inference/quoted%20name.txt", *odd]
+    links = "".join(
+        f'<msg time="t" level="INFO" html="true">F&lt;a href="{name}"&gt;x&lt;/a&gt;</msg>' for name in names
+    )
+    run = tmp_path / "the run"
+    output = write(run, run_xml(one_test("Bad", "FAIL", "no", KW.format(links))))
+    write(tmp_path, "", "elsewhere.txt")
+    there = [write(run / "inference", SVG, name) for name in ("a.svg", "a b#1.txt", "quoted name.txt")]
+    places = (run / "report.html", tmp_path / "other" / "deep" / "report.html")
+    assert main(["report", str(output), "--html", str(places[0])]) == 0
+    assert main(["report", str(output), "--html", str(places[1]), "--json", str(tmp_path / "new" / "run.json")]) == 0
+    assert json.loads((tmp_path / "new" / "run.json").read_text(encoding="utf-8"))["summary"]["failed"] == 1
+    for place in places:
+        html = place.read_text(encoding="utf-8")
+        found = re.findall(r'href="([^"]*)"', html)
+        assert [(place.parent / unquote(link)).resolve() for link in found] == there
+        assert html.count(" (not there)") == len(odd)
+        assert not any(link.startswith("/") or ":" in link for link in found)
 
 
 @pytest.mark.parametrize(
