@@ -163,12 +163,6 @@ _ALL = (
     Capability("odd tokens are a 4xx", _F, "Tokens that do not exist are the client's fault.", assumed=True),
     Capability("missing tokens are refused", _F, "A detokenization without tokens is refused.", assumed=True),
     Capability("exact token counts", _F, "A job gives as many tokens as it asks for.", assumed=True),
-    Capability(
-        "unknown arguments end the start",
-        _F,
-        "A program does not start with an argument that it does not know.",
-        assumed=True,
-    ),
     Capability("old clients", _F, "A client of HTTP/1.0 gets no chunks, which it does not know.", assumed=True),
     Capability(
         "model states end",
@@ -230,6 +224,9 @@ _ALL = (
     Capability("errors in the terminal", _C, "An unknown command in the terminal is called unknown.", assumed=True),
     Capability("model files in the terminal", _C, "The program of the terminal loads a model file.", assumed=True),
     Capability("start", _C, "Servers of this kind are started; the profile's section `start` says how."),
+    Capability(
+        "unknown arguments end the start", _C, "Its program does not start with an argument that it does not know."
+    ),
     Capability("fault injection", _C, "It does wrong on request, by header and by option: a simulator."),
     Capability("scripted answers", _C, "Its answers come from a script that tests know."),
     Capability("backends of our own", _C, "What stands behind a gateway or router is started by the test."),

@@ -144,6 +144,6 @@ class SmallServer:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=0)
-    small = SmallServer(port=parser.parse_args().port)
+    small = SmallServer(port=parser.parse_known_args()[0].port)
     print(f"listening on {small.url}", flush=True)
     small.server.serve_forever()
