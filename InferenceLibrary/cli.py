@@ -7,18 +7,12 @@ import io
 import os
 import sys
 import tempfile
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from InferenceLibrary.errors import InferenceError, describe
 from InferenceLibrary.files import make_folder
 from InferenceLibrary.version import __version__
-
-if TYPE_CHECKING:
-    from InferenceLibrary.containers.engine import ContainerEngine
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -189,17 +183,30 @@ def _profiles(words: list[str], parser: argparse.ArgumentParser) -> int:
 
 def _add_servers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     servers = commands.add_parser("servers", help="list or stop the servers that runs on this machine have started")
-    servers.set_defaults(run=lambda arguments: _list_servers())
+    servers.set_defaults(run=_list_servers)
     actions = servers.add_subparsers(dest="action", metavar="ACTION")
     listing = actions.add_parser("list", help="list what runs: of living runs, kept, and left behind by dead runs")
-    listing.set_defaults(run=lambda arguments: _list_servers())
+    listing.set_defaults(run=_list_servers)
     stop = actions.add_parser("stop", help="stop one server, or all that no living run owns")
     which = stop.add_mutually_exclusive_group(required=True)
     which.add_argument(
         "id", nargs="?", help="process id of a server, or name of a container or compose project, as `list` shows it"
     )
-    which.add_argument("--all", action="store_true", help="all that were kept or left behind")
-    stop.set_defaults(run=lambda arguments: _stop_servers(arguments.id))
+    which.add_argument("--all", action="store_true", help="all that were kept or left behind, by any run of this user")
+    which.add_argument("--here", action="store_true", help="those of runs that began in this folder or below it")
+    stop.set_defaults(run=_stop_servers)
+
+
+def _list_servers(arguments: argparse.Namespace) -> int:
+    from InferenceLibrary.servers.by_hand import list_servers
+
+    return list_servers()
+
+
+def _stop_servers(arguments: argparse.Namespace) -> int:
+    from InferenceLibrary.servers.by_hand import stop_all, stop_one
+
+    return stop_one(arguments.id) if arguments.id is not None else stop_all(here=arguments.here)
 
 
 def _examine() -> int:
@@ -248,97 +255,6 @@ def _suites(target: Path | None) -> int:
     shutil.copy(shared.with_name("robot.toml"), target)
     print(target / "robot")
     return 0
-
-
-def _list_servers() -> int:
-    from InferenceLibrary.containers.standing import all_standing
-    from InferenceLibrary.processes.running import runs
-
-    rows = [("ID", "NAME", "URL", "STATE", "RUNS FOR", "LOG")]
-    for run in runs():
-        for server in run.servers:
-            if server.lives:
-                state = "kept" if server.kept else f"of run {run.runner.pid}" if run.lives else "left behind"
-                row = (str(server.server.pid), server.name, server.url, state, _age(server.since), server.log)
-                rows.append(row)
-    with _engine() as engine:
-        for one in all_standing(engine) if engine else []:
-            age = _age(one.since) if one.since else "-"
-            rows.append((one.name, one.image or one.kind, one.url, one.state, age, f"of the {one.kind}"))
-    if len(rows) == 1:
-        print("No server runs.")
-        return 0
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
-    return 0
-
-
-def _stop_servers(wanted: str | None) -> int:
-    """Stop one by its process id or name, or all that no living run owns."""
-    from InferenceLibrary.containers.standing import all_standing, end_standing
-    from InferenceLibrary.processes.running import end_leftovers, end_server, runs
-
-    found = [(run, server) for run in runs() for server in run.servers if server.lives]
-    if wanted is None:
-        chosen = [(run, server) for run, server in found if server.kept or not run.lives]
-    else:
-        chosen = [(run, server) for run, server in found if wanted in {str(server.server.pid), str(server.guard.pid)}]
-    failed = 0
-    for run, server in chosen:
-        gone = end_server(run, server)
-        failed += not gone
-        print(f"{'Stopped' if gone else 'Could not stop'} {server.name} (pid {server.server.pid})")
-    if wanted is not None and chosen:
-        return 1 if failed else 0
-    with _engine() as engine:
-        standing = all_standing(engine) if engine else []
-        picked = [one for one in standing if (one.ownerless if wanted is None else wanted == one.name)]
-        if wanted is not None and not picked:
-            known = ", ".join([str(server.server.pid) for _, server in found] + [one.name for one in standing])
-            what = f"process id {wanted}" if wanted.isdigit() else f"name '{wanted}'"
-            print(
-                f"rfinference: no server with {what}: {f'expected one of {known}' if known else 'no server runs'}",
-                file=sys.stderr,
-            )
-            return 1
-        for one in picked:
-            assert engine is not None
-            gone = end_standing(engine, one)
-            failed += not gone
-            print(f"{'Stopped' if gone else 'Could not stop'} {one.kind} {one.name}")
-    if wanted is None:
-        remains = end_leftovers()
-        for line in remains.ended:
-            print(f"Ended {line}")
-        for line in remains.failed:
-            print(f"Could not end {line}")
-        failed += len(remains.failed)
-        if not chosen and not picked and not remains.ended and not remains.failed:
-            print("Nothing to stop.")
-    return 1 if failed else 0
-
-
-@contextmanager
-def _engine() -> Iterator[ContainerEngine | None]:
-    """The container engine, None and a word about it where there is none: that is not an error here."""
-    from InferenceLibrary.containers.standing import open_engine
-
-    engine, reason = open_engine()
-    if engine is None:
-        print(f"Containers are not looked at: {reason}", file=sys.stderr)
-    try:
-        yield engine
-    finally:
-        if engine is not None:
-            engine.close()
-
-
-def _age(since: float) -> str:
-    seconds = max(0, int(time.time() - since))
-    if seconds < 60:
-        return f"{seconds} s"
-    return f"{seconds // 60} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
 
 
 def _print_schema() -> None:

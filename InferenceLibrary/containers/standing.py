@@ -18,7 +18,7 @@ from InferenceLibrary.containers.engine import (
 from InferenceLibrary.containers.leftovers import remove_project
 from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.errors import MissingExtraError
-from InferenceLibrary.processes.owner import KEPT_LABEL, PID_LABEL, RUN_LABEL, has_lost_its_owner
+from InferenceLibrary.processes.owner import KEPT_LABEL, PID_LABEL, RUN_LABEL, folder_of, has_lost_its_owner
 
 _PROJECT_LABEL = "com.docker.compose.project"
 _REMOVAL_BUDGET = 10.0
@@ -44,6 +44,8 @@ class Standing(NamedTuple):
     """Whether it was to outlive its run."""
     ownerless: bool
     """Whether its runner has died on this machine."""
+    folder: str
+    """From where its run was started; empty where that is unknown."""
 
     @property
     def state(self) -> str:
@@ -127,4 +129,5 @@ def _standing(labels: dict[str, str], name: str) -> Standing:
         runner=labels.get(PID_LABEL, "?"),
         kept=KEPT_LABEL in labels,
         ownerless=has_lost_its_owner(labels),
+        folder=folder_of(labels),
     )

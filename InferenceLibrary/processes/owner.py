@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 from InferenceLibrary.processes.process_tree import look
 
@@ -19,6 +20,7 @@ KEPT_LABEL = f"{LABEL}.kept"
 PID_LABEL = f"{LABEL}.pid"
 _STARTED_LABEL = f"{LABEL}.started"
 MACHINE_LABEL = f"{LABEL}.machine"
+_FOLDER_LABEL = f"{LABEL}.folder"
 
 
 @cache
@@ -39,7 +41,28 @@ def labels(kept: str = "") -> dict[str, str]:
         PID_LABEL: str(os.getpid()),
         _STARTED_LABEL: start_of(os.getpid()),
         MACHINE_LABEL: machine(),
+        # Quoted, for compose reads dollar signs.
+        _FOLDER_LABEL: quote(folder()),
     }
+
+
+def folder() -> str:
+    """Return the folder from which this process runs; empty where that is gone."""
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return ""
+
+
+def folder_of(found: Mapping[str, str]) -> str:
+    """Return the folder from which something with these labels was started; empty where they do not tell it."""
+    return unquote(found.get(_FOLDER_LABEL, ""))
+
+
+def is_here(started: str) -> bool:
+    """Whether a folder from which a run was started is that of this process, or below it."""
+    here = folder()
+    return bool(here and started) and Path(started).is_relative_to(here)
 
 
 def is_orphan(found: Mapping[str, str]) -> bool:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.processes import process_tree, tree_file
-from InferenceLibrary.processes.owner import machine, run_id
+from InferenceLibrary.processes.owner import folder, machine, run_id
 from InferenceLibrary.processes.process import MARK
 from InferenceLibrary.processes.program import GuardedProgram
 from InferenceLibrary.processes.remains import Ended, Identity, Traces, end_remains, identify
@@ -56,6 +56,8 @@ class Run(NamedTuple):
     runner: Identity
     machine: str
     servers: tuple[Entry, ...]
+    folder: str = ""
+    """From where it was started."""
 
     @property
     def lives(self) -> bool:
@@ -95,7 +97,9 @@ class Register:
             self._path = runtime_dir("runs") / f"{os.getpid()}-{run_id()[:12]}.jsonl"
         if not self._path.exists():
             own = process_tree.look(os.getpid())
-            self._write("run", id=run_id(), runner=[os.getpid(), own.started if own else ""], machine=machine())
+            self._write(
+                "run", id=run_id(), runner=[os.getpid(), own.started if own else ""], machine=machine(), folder=folder()
+            )
         return Expected(number, f"{run_id()}.{number}.", self._path.with_name(f"{self._path.stem}.{number}.tree"))
 
     def started(self, number: int, name: str, process: GuardedProgram) -> None:
@@ -188,8 +192,10 @@ def end_leftovers() -> Ended:
                 ours,
             )
         )
-        ended += became.ended
-        failed += became.failed
+        # Who works in another checkout, or finds their leftovers ended, is told whose they were.
+        whose = f" of a run in {run.folder}" if run.folder not in {"", folder()} else ""
+        ended += [f"{line}{whose}" for line in became.ended]
+        failed += [f"{line}{whose}" for line in became.failed]
         if not kept and not became.failed:
             _forget(run)
     return Ended(tuple(ended), tuple(failed))
@@ -253,7 +259,9 @@ def _read(path: Path) -> Run | None:
             facts = json.loads(line)
             match facts.pop("kind"):
                 case "run":
-                    run = Run(path, facts["id"], Identity(*facts["runner"]), facts["machine"], ())
+                    run = Run(
+                        path, facts["id"], Identity(*facts["runner"]), facts["machine"], (), facts.get("folder", "")
+                    )
                 case "server":
                     facts["guard"], facts["server"] = Identity(*facts["guard"]), Identity(*facts["server"])
                     servers[facts["number"]] = Entry(**facts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -85,8 +86,9 @@ def begin(folder: Path, *flags: str) -> tuple[subprocess.Popen[str], int, int]:
         script = f"exec {sys.executable} {folder}/cleared.py $1"
     (folder / "mine.yaml").write_text(PROFILE.format(script=script))
     runner = subprocess.Popen(
-        [sys.executable, "-c", RUNNER, str(folder), *flags], stdout=subprocess.PIPE, text=True, start_new_session=True
-    )
+        [sys.executable, "-c", RUNNER, str(folder), *flags],
+        stdout=subprocess.PIPE, text=True, start_new_session=True, cwd=folder,
+    )  # fmt: skip
     assert runner.stdout is not None
     *told, numbers = iter(runner.stdout.readline, "")  # it closes its output when the server is ready
     (folder / "told").write_text("".join(told))
@@ -170,7 +172,7 @@ def test_a_daemon_without_any_mark_is_ended_by_the_next_start_which_tells(tmp_pa
     try:
         assert not lives(daemon.pid)
         assert (tmp_path / "two" / "told").read_text() == (
-            f"Ended what a dead run had left behind: sleep (pid {daemon.pid}).\n"
+            f"Ended what a dead run had left behind: sleep (pid {daemon.pid}) of a run in {tmp_path / 'one'}.\n"
         )
         assert run.tree_files() == []
     finally:
@@ -203,7 +205,7 @@ def test_a_run_that_died_while_a_server_started_is_found_by_its_guards_file(
     dead = subprocess.Popen(["true"])
     dead.wait()
     runner = [dead.pid, "1"]
-    line = {"kind": "run", "id": "0" * 32, "runner": runner, "machine": running.machine()}
+    line = {"kind": "run", "id": "0" * 32, "runner": runner, "machine": running.machine(), "folder": ""}
     (folder / "1-0.jsonl").write_text(json.dumps(line) + "\n")
     left = subprocess.Popen(["sleep", "600"])
     tree_file.write(str(folder / "1-0.1.tree"), [(left.pid, running.identify(left.pid).started)])
@@ -223,7 +225,7 @@ def test_a_stranger_of_the_same_number_is_left_alone(tmp_path: Path, own_runtime
         folder.mkdir(parents=True)
         identity = [stranger.pid, "1"]
         lines = [
-            {"kind": "run", "id": "0" * 32, "runner": identity, "machine": running.machine()},
+            {"kind": "run", "id": "0" * 32, "runner": identity, "machine": running.machine(), "folder": ""},
             {"kind": "server", "number": 1, "name": "x", "url": "", "log": "x", "guard": identity, "server": identity,
              "since": 0.0},
         ]  # fmt: skip
@@ -242,11 +244,15 @@ def test_what_another_machine_wrote_is_left_alone(own_runtime_dir: Path) -> None
     folder = own_runtime_dir / "robotframework-inferencelibrary" / "runs"
     folder.mkdir(parents=True)
     file = folder / "1-0.jsonl"
-    file.write_text(json.dumps({"kind": "run", "id": "0" * 32, "runner": [1, "x"], "machine": "elsewhere"}) + "\n")
+    file.write_text(
+        json.dumps({"kind": "run", "id": "0" * 32, "runner": [1, "x"], "machine": "elsewhere", "folder": ""}) + "\n"
+    )
     assert running.end_leftovers() == NOTHING
     assert file.exists()
     host = running.machine().rpartition(":")[0]
-    file.write_text(json.dumps({"kind": "run", "id": "0" * 32, "runner": [1, "x"], "machine": f"{host}:older"}) + "\n")
+    file.write_text(
+        json.dumps({"kind": "run", "id": "0" * 32, "runner": [1, "x"], "machine": f"{host}:older", "folder": ""}) + "\n"
+    )
     assert running.end_leftovers() == NOTHING
     assert not file.exists(), "nothing lives on after a reboot"
     file.write_text("no JSON at all\n")
@@ -263,7 +269,7 @@ def test_a_kept_server_lives_on_and_is_stopped_by_hand(tmp_path: Path, capsys: p
     assert cli.main(["servers", "list"]) == 0
     listed = capsys.readouterr().out
     assert f"{server}" in listed
-    assert "kept" in listed
+    assert re.search(rf"  kept +\d+ s +{tmp_path}/one +{tmp_path}/one/mine.log$", listed, re.MULTILINE), listed
     assert cli.main(["servers", "stop", "1"]) == 1
     assert f"no server with process id 1: expected one of {server}" in capsys.readouterr().err
     (run,) = running.runs()
@@ -286,16 +292,25 @@ def test_a_missing_engine_is_a_line_and_no_error(capsys: pytest.CaptureFixture[s
     assert (said.out, said.err) == ("Nothing to stop.\n", line)
 
 
-def test_stop_all_spares_living_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_stop_all_spares_living_runs_and_those_of_other_folders(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     living, mine, _ = begin(tmp_path / "one")
     kept_run, kept, _ = begin(tmp_path / "two", "keep", "end")
     kept_run.wait(20)
     assert kept_run.stdout is not None
     kept_run.stdout.close()
     try:
-        assert cli.main(["servers", "stop", "--all"]) == 0
+        monkeypatch.chdir(tmp_path / "one")
+        assert cli.main(["servers", "stop", "--here"]) == 0
+        assert capsys.readouterr().out == "Nothing to stop.\n"
+        assert lives(kept)
+        monkeypatch.chdir(tmp_path)
+        assert cli.main(["servers", "stop", "--here"]) == 0
         assert capsys.readouterr().out == f"Stopped mine (pid {kept})\n"
         assert not lives(kept)
+        assert cli.main(["servers", "stop", "--all"]) == 0
+        assert capsys.readouterr().out == "Nothing to stop.\n"
         assert lives(mine)
     finally:
         end(living)

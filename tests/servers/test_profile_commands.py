@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from InferenceLibrary import cli
+from InferenceLibrary.servers import by_hand
 
 
 def test_a_profile_is_checked_by_a_start(capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,14 +49,14 @@ def test_what_a_check_needs_is_told(words: list[str], message: str, capsys: pyte
 
 
 def test_a_stop_where_nothing_runs_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("InferenceLibrary.processes.running.runs", list)
-    monkeypatch.setattr("InferenceLibrary.containers.standing.open_engine", lambda: (None, "none"))
+    monkeypatch.setattr(by_hand, "runs", list)
+    monkeypatch.setattr(by_hand, "open_engine", lambda: (None, "none"))
     assert cli.main(["servers", "stop", "1"]) == 1
     assert "rfinference: no server with process id 1: no server runs\n" in capsys.readouterr().err
 
 
 def test_servers_alone_lists(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "_list_servers", lambda: 7)
+    monkeypatch.setattr(by_hand, "list_servers", lambda: 7)
     assert cli.main(["servers"]) == 7
 
 
