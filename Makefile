@@ -140,8 +140,8 @@ fault-reach: $(STAMP) ## measure which answers of which personality each fault c
 prove-dialects: $(STAMP) ## judge the recorded answers of real servers, and play their requests to the stand-ins
 	PYTHONPATH=tests $(BIN)/python -m dialect_proof $(DIALECTS)
 
-prove-suites: $(STAMP) ## the suites on a stand-in and on the real server: every test must end alike, or have a reason (REAL_RUN=FOLDER: a run made before)
-	PYTHONPATH=tests $(BIN)/python -m dialect_suites $(if $(REAL_RUN),--real $(REAL_RUN)) --output $(RESULTS)/suites
+prove-suites: $(STAMP) ## the suites on a stand-in and on the real server: every test must end alike, or have a reason (SERVER=ollama: that one; REAL_RUN=FOLDER: a run made before)
+	PYTHONPATH=tests $(BIN)/python -m dialect_suites $(if $(REAL_RUN),--real $(REAL_RUN)) --output $(RESULTS)/suites $(SERVER)
 
 rulebook-mutants: $(STAMP) ## judge 100,000 mutants of good answers: none may end in a Python error
 	PYTHONPATH=tests $(BIN)/python -m protocol.rules.mutants --count $(or $(COUNT),100000) --seed $(or $(SEED),1)

@@ -23,9 +23,10 @@ Made by `python scripts/dialects_document.py` from the files in `InferenceLibrar
 A dialect tells of one server, in a range of versions, which [rules](rules.md) it breaks: in which way, in which API and
 when, so that a waiver is as narrow as what the server does. `rfinference check URL --dialect NAME` waives these
 deviations and nothing else, and a profile names its dialect with `dialect: NAME`. What is waived is shown as waived.
-The version is found out where the server tells it, or said: `--dialect llama.cpp@b11434`. A gateway stands on what is
-behind it: `--dialect litellm+llama.cpp`. A server newer than each file keeps the newest, whose waivers are unproven
-then. `rfinference dialects` lists them, `rfinference dialects schema` prints the
+The version is found out where the server tells it, or said: `--dialect llama.cpp@b11434`; what the server offers and
+lacks is then what that version does, in the suites as in `rfinference check`. A gateway stands on what is behind it:
+`--dialect litellm+llama.cpp`. A server newer than each file keeps the newest, whose waivers are unproven then.
+`rfinference dialects` lists them, `rfinference dialects schema` prints the
 JSON Schema of such files.
 
 Recorded deviations are proven: `make prove-dialects` judges the recorded answers of the real server, and each deviation
@@ -42,9 +43,10 @@ form of an answer that shows it, but for the faults that the dialect names as qu
 deviation is narrowed by `kind`, `apis` and `when` (`streamed`, `several_choices`, `statuses`, `path`, `model`,
 `asks_for`, `answer`), and by `got`, a pattern of what failures say that they got.
 
-`make prove-suites` runs the suites against the stand-ins and the real servers of llama.cpp and, where `OLLAMA` names
-it, of Ollama, each pair started from one profile: every test ends alike on both, but for those that
-`tests/data/recorded/NAME.suites` names, each with its reason.
+`make prove-suites` runs the suites against the stand-ins and the real servers of llama.cpp and, where they were built
+(`make test-ollama`, `make test-mistralrs`), of Ollama and mistral.rs, each pair started from one profile: every test
+ends alike on both, but for those that `tests/data/recorded/NAME.suites` names, each with its reason.
+`make prove-suites SERVER=ollama` takes one of them.
 
 A file of one's own has the same form, and may extend one of these. What it calls recorded (`recording: NAME`) lies
 beside it as `NAME.jsonl.xz`; what only a source shows is unproven, and the source stands in `evidence`. `rfinference

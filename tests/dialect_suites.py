@@ -5,7 +5,8 @@
 The real server is started from its own profile; the stand-in from the same profile, with the simulator in place of the
 program. --real takes a run of the suites against the real server that was made before. What differs must stand, with
 the reason, in tests/data/recorded/NAME.suites: a pattern of tests, a tab, the reason; an entry that nothing meets is
-told as well. Where the real server is not at hand the proof is skipped, and says so.
+told as well. Where the real server is not at hand the proof is skipped, and says so: llama.cpp is built, Ollama and
+mistral.rs are those that `make test-ollama` and `make test-mistralrs` have built, or what OLLAMA and MISTRALRS name.
 """
 
 from __future__ import annotations
@@ -37,6 +38,10 @@ CANNOT_BUILD = 77
 """The exit code of scripts/build_llamacpp.py where nothing can be built."""
 
 
+SERVING = ["--host", "{host}", "--port", "{port}", "--model", "{model}"]
+"""What a stand-in is told that is the server alone."""
+
+
 class Pair(NamedTuple):
     """A real server and its stand-in."""
 
@@ -50,6 +55,8 @@ class Pair(NamedTuple):
     """Returns the variables of the environment that the real server needs; None where it is not at hand."""
     model: str = ""
     """The model that is asked for; that of the profile by default."""
+    is_program: bool = False
+    """Whether it stands in for the program too, not for what it serves alone."""
 
 
 def llama_cpp(folder: Path) -> dict[str, str] | None:
@@ -71,15 +78,28 @@ def llama_cpp(folder: Path) -> dict[str, str] | None:
     }
 
 
+def installed(name: str) -> str | None:
+    """Return the path of a program that the environment names, or that was built before; None where there is none."""
+    named = os.environ.get(name.upper())
+    if named:
+        return named
+    words = [sys.executable, str(ROOT / "scripts" / "install_program.py"), name, "--check"]
+    found = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False)
+    if found.returncode == CANNOT_BUILD:
+        return None
+    found.check_returncode()
+    return found.stdout.strip()
+
+
 def ollama(folder: Path) -> dict[str, str] | None:
-    """Give Ollama, where OLLAMA names it, a model."""
+    """Give Ollama a model."""
     from servers.test_ollama import MODELFILE
 
     from InferenceLibrary.modelfiles.tiny import create_tiny_model
     from InferenceLibrary.processes.ports import free_port
 
-    program = os.environ.get("OLLAMA")
-    if not program:
+    program = installed("ollama")
+    if program is None:
         return None
     create_tiny_model(folder / "tools.gguf", "tools", size=20_000_000)
     (folder / "Modelfile").write_text(f"FROM {folder / 'tools.gguf'}{MODELFILE}", encoding="utf-8")
@@ -97,6 +117,18 @@ def ollama(folder: Path) -> dict[str, str] | None:
         serving.wait(20)
     del variables["OLLAMA_HOST"]
     return variables
+
+
+def mistralrs(folder: Path) -> dict[str, str] | None:
+    """Make mistral.rs a model."""
+    from InferenceLibrary.modelfiles.tiny import create_tiny_model
+
+    program = installed("mistralrs")
+    if program is None:
+        return None
+    model = create_tiny_model(folder / "models" / "capitals.gguf", "capitals").path
+    options = {"model_path": str(model.parent), "format": "gguf", "model_filename": model.name}
+    return {"MISTRALRS": program, "INFERENCE_TARGET_OPTIONS": json.dumps(options)}
 
 
 def _listens(address: str) -> bool:
@@ -118,23 +150,34 @@ PAIRS = {
     "ollama": Pair(
         "ollama", ("--as", "ollama", "--max-model-len", "1024", "--inter-token-latency", "4ms"), {}, ollama, "tiny"
     ),
+    "mistralrs": Pair(
+        "mistralrs",
+        ("--as", "mistralrs@0.8.1", "--scenario", "capitals", "--inter-token-latency", "4ms"),
+        {},
+        mistralrs,
+        is_program=True,
+    ),
 }
 
 
 def stand_in_profile(pair: Pair, folder: Path) -> Path:
     """Write the real server's profile with the stand-in for its program, on the same command line; return the file.
 
-    What is said of a program or a chat in a terminal goes: the stand-in is the server alone.
+    What is said of a program or a chat in a terminal goes where the stand-in is the server alone.
     """
     profile = yaml.safe_load((SHIPPED / f"{pair.profile}.yaml").read_text(encoding="utf-8"))
     words = [sys.executable, "-m", "InferenceLibrary.simulator", *pair.stand_in]
     start = profile["start"]
-    there = [word for word in start["command"][1:] if word != "serve"]
-    start["command"] = [*words, *(there or ["--host", "{host}", "--port", "{port}", "--model", "{model}"])]
+    there = start["command"][1:]
+    # Ollama is told by its environment.
+    start["command"] = [*words, *(there if there != ["serve"] else SERVING)]
     del start["options"]["program"]
     profile["lacks"] = {**profile.get("lacks", {}), **pair.lacks}
     for section in ("program", "terminal"):
-        profile.pop(section, None)
+        if pair.is_program:
+            profile[section]["command"] = [*words, *profile[section]["command"][1:]]
+        else:
+            profile.pop(section, None)
     path = folder / f"{pair.profile}.yaml"
     path.write_text(json.dumps(profile, indent=1), encoding="utf-8")
     return path

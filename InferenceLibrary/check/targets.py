@@ -10,15 +10,14 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from InferenceLibrary.client.limits import Limits
-from InferenceLibrary.dialects.files import load_dialect
 from InferenceLibrary.errors import TargetError, describe
 from InferenceLibrary.protocol.rules.rule import Reference
 from InferenceLibrary.protocol.rules.verdicts import Waiver
 from InferenceLibrary.redaction import Redactor
-from InferenceLibrary.servers.profile import Profile, load_profile
+from InferenceLibrary.servers.profile import load_profile
 from InferenceLibrary.servers.server import Server, connect
 from InferenceLibrary.servers.starting import StartSettings, start
-from InferenceLibrary.servers.versions import dialect_of
+from InferenceLibrary.servers.versions import known_of
 
 PLAIN = "openai"
 """The profile of a server of which nothing is known."""
@@ -79,10 +78,7 @@ def opened(wanted: CheckTarget, redact: Redactor, report: Callable[[str], None])
         ProfileError: The profile, or the dialect, does not exist.
         ServerError: It does not start.
     """
-    if wanted.dialect is not None:
-        # What is misspelt is told before a server is started for it.
-        load_dialect(wanted.dialect)
-    profile = load_profile(PLAIN if wanted.is_url else wanted.name)
+    profile = load_profile(PLAIN if wanted.is_url else wanted.name, wanted.dialect)
     url = wanted.name if wanted.is_url else profile.url if profile.start is None else None
     if url is not None:
         server = connect(
@@ -94,7 +90,7 @@ def opened(wanted: CheckTarget, redact: Redactor, report: Callable[[str], None])
             limits=Limits(total=wanted.timeout),
             redact=redact,
         )
-        yield _known(server, profile, wanted.dialect)
+        yield _known(server)
         return
     if profile.start is None:
         raise TargetError(
@@ -120,23 +116,21 @@ def opened(wanted: CheckTarget, redact: Redactor, report: Callable[[str], None])
             report=report,
         )
         try:
-            yield _known(server, profile, wanted.dialect)
+            yield _known(server)
         finally:
             server.stop()
 
 
-def _known(server: Server, profile: Profile, wanted: str | None) -> Opened:
-    """Return the target with what is known of it: by the dialect that is asked for, else by its profile."""
-    own = profile.name if profile.waives else ""
+def _known(server: Server) -> Opened:
+    """Return the target with what is known of it, by its profile and its dialect."""
+    profile, chosen = known = known_of(server.client, server.profile, ask=True)
     ended = profile.ended_waivers
-    if wanted is None and profile.dialect is None:
-        return Opened(server, profile.reference, own, profile.own_waivers, profile.lacks, _told(ended))
-    chosen = dialect_of(server.client, wanted or profile.dialect or "")
-    waivers = profile.own_waivers + chosen.waivers
-    lacks = {**chosen.dialect.lacks, **profile.lacks}
+    if chosen is None:
+        own = profile.name if profile.waives else ""
+        return Opened(server, profile.reference, own, known.waivers, profile.lacks, _told(ended))
     notices = ((chosen.notice,) if chosen.notice else ()) + _told(ended + chosen.ended)
     name = f"{chosen.dialect.name} {chosen.dialect.version}"
-    return Opened(server, chosen.dialect.reference, name, waivers, lacks, notices)
+    return Opened(server, chosen.dialect.reference, name, known.waivers, profile.lacks, notices)
 
 
 def _told(ended: tuple[Waiver, ...]) -> tuple[str, ...]:

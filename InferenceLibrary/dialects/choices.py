@@ -345,6 +345,8 @@ class OpenChoices(Part, frozen=True):
     """Whether chats and completions end with [DONE]."""
     routes: dict[str, RouteChoice] = {}
     """`GET /health` and the like; a path that ends with * takes all below it."""
+    without_routes: list[str] = []
+    """Routes of the dialect below that this one does not have."""
     prefix_flag: str = ""
     """The flag with what stands before every path."""
     root_flag: str = ""
@@ -425,8 +427,8 @@ class OpenChoices(Part, frozen=True):
     """How many alternatives a chat has that asks for log probabilities without their number."""
     formats: bool = True
     """Whether a chat or completion is in the format that is asked for."""
-    response_formats: bool = True
-    """Whether a response is in the format that is asked for."""
+    response_formats: bool | None = None
+    """Whether a response is in the format that is asked for. None: as the server behind it, or else it is."""
     structured_outputs: bool = False
     """Whether `structured_outputs` demands one of some choices, a pattern or the words of a grammar."""
     grammars: bool = False

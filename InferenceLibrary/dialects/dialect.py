@@ -316,6 +316,9 @@ def _joined_choices(
 ) -> OpenChoices | None:
     if below is None or above is None:
         return above or below
+    unknown = next((name for name in above.without_routes if name not in below.routes), None)
+    if unknown is not None:
+        raise ProfileError(f"{place('choices.without_routes')}: there is no route '{unknown}' to leave out.")
     both = joined(below, above)
     check_choices(both, place)
     return both

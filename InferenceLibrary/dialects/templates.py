@@ -31,7 +31,9 @@ def joined(below: OpenChoices, above: OpenChoices) -> OpenChoices:
 
     The variants of the result are those of `above`, where it has any.
     """
-    return msgspec.convert(_merged(msgspec.to_builtins(below), msgspec.to_builtins(above)), OpenChoices)
+    both = msgspec.convert(_merged(msgspec.to_builtins(below), msgspec.to_builtins(above)), OpenChoices)
+    routes = {name: route for name, route in both.routes.items() if name not in above.without_routes}
+    return msgspec.structs.replace(both, routes=routes, without_routes=[])
 
 
 def _merged(below: Any, above: Any) -> Any:

@@ -1,8 +1,9 @@
 """Give a model file to a program, and judge how it loads or refuses it.
 
 A profile's program is given the file by its start options `model_file` (the path), or `model_folder` (or `model_path`)
-and `model_filename`; an option `dry_run` makes it load the model and end. A program without a profile is a command with
-the placeholders `{model_file}`, `{model_folder}` and `{model_filename}` that loads the model and ends.
+and `model_filename`, in that way of both in which its own options name a model; an option `format` is the file's, an
+option `dry_run` makes it load the model and end. A program without a profile is a command with the placeholders
+`{model_file}`, `{model_folder}` and `{model_filename}` that loads the model and ends.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from InferenceLibrary.servers.sections import Option
 
 FILE, FOLDER, PATH, FILENAME, DRY_RUN = "model_file", "model_folder", "model_path", "model_filename", "dry_run"
+FORMAT = "format"
+_OF_A_MODEL = {FILE, FOLDER, PATH, FILENAME, FORMAT}
+_FORMATS = {".gguf": "gguf", ".safetensors": "plain", ".ggml": "ggml"}
+"""Suffix of a file to the word for its format, in the option that says it."""
 _SHOWN_LINES = 12
 _CRASHES = re.compile(
     r"panicked at|Traceback \(most recent call last\)|Segmentation fault|core dumped|terminate called|GGML_ASSERT"
@@ -108,9 +113,14 @@ class Loader:
         known = self.profile.start.options
         given = {name: value for name, value in places(model).items() if name in known}
         # Two ways to say the same would be one too many.
-        if FILE in given:
+        if FILE in given and not {FOLDER, PATH} & set(self._options):
             given = {FILE: given[FILE]}
-        return self._options | given | ({DRY_RUN: True} if dry_run and DRY_RUN in known else {})
+        else:
+            given.pop(FILE, None)
+        if FORMAT in self._options and model.suffix in _FORMATS:
+            given[FORMAT] = _FORMATS[model.suffix]
+        others = {name: value for name, value in self._options.items() if name not in _OF_A_MODEL}
+        return others | given | ({DRY_RUN: True} if dry_run and DRY_RUN in known else {})
 
     def argv(self, model: Path, *, dry_run: bool) -> list[str]:
         """Return the command line of a run whose server nobody will use.

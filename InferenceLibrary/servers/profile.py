@@ -74,6 +74,8 @@ class Profile(ProfilePart, frozen=True):
     hints: list[Hint] = msgspec.field(default_factory=list)
     name: str = ""
     """How messages call it; the file's name without suffix by default."""
+    file: str = ""
+    """The file that it stands in; filled when it is read."""
 
     @property
     def own_waivers(self) -> tuple[Waiver, ...]:
@@ -117,7 +119,7 @@ def _parsed(path: Path, text: str, dialect: str | None = None) -> Profile:
     """Parsing takes as long as all else that comes before the start of a server, and most runs use one profile."""
     profile = _in_its_folder(parse_yaml(text, str(path), Profile), str(path.parent.absolute()))
     _check(profile, locator(text, str(path)))
-    profile = msgspec.structs.replace(profile, name=profile.name or path.stem)
+    profile = msgspec.structs.replace(profile, name=profile.name or path.stem, file=str(path.absolute()))
     if dialect is not None:
         return _with_dialect(msgspec.structs.replace(profile, dialect=dialect), Path())
     return _with_dialect(profile, path)

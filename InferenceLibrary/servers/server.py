@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from InferenceLibrary.client.http import Client
@@ -17,10 +17,12 @@ from InferenceLibrary.durations import parse_duration
 from InferenceLibrary.errors import ServerError, describe
 from InferenceLibrary.processes.listeners import listeners, strangers
 from InferenceLibrary.processes.program import Exit, Program
-from InferenceLibrary.protocol.rules.verdicts import Waiver
 from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.servers.checks import Check, Facts, facts_of
 from InferenceLibrary.servers.profile import Profile
+
+if TYPE_CHECKING:
+    from InferenceLibrary.servers.versions import KnownVersion
 
 
 def _nothing() -> None:
@@ -106,7 +108,7 @@ class Server:
         self._own_sockets: set[int] = set()
         self._told: set[str] = set()
         self._end_is_known = False
-        self._waived: tuple[Profile, tuple[Waiver, ...]] | None = None
+        self._known: tuple[Profile, KnownVersion] | None = None
         client.state = self.state
 
     @property
@@ -139,16 +141,16 @@ class Server:
         return self.client.model
 
     @property
-    def waivers(self) -> tuple[Waiver, ...]:
-        """What is not held against it: waivers of its profile, and of the dialect for its version.
+    def known(self) -> KnownVersion:
+        """What its profile says of it, and the dialect for its version.
 
         Where the versions of its dialect differ it is asked which one it is, once.
         """
-        if self._waived is None or self._waived[0] is not self.profile:
-            from InferenceLibrary.servers.versions import waivers_of
+        if self._known is None or self._known[0] is not self.profile:
+            from InferenceLibrary.servers.versions import known_of
 
-            self._waived = self.profile, self.profile.own_waivers + waivers_of(self.client, self.profile.dialect)
-        return self._waived[1]
+            self._known = self.profile, known_of(self.client, self.profile)
+        return self._known[1]
 
     @property
     def likeness(self) -> str:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 
 _PROGRAMS = ("mistralrs", "mistralrs-server", "mistralrs-bench")
-"""The programs of mistral.rs that --as takes by name; they read command lines of their own."""
+"""The programs of mistral.rs that --as takes by name, `mistralrs` with a version too; they read command lines of their
+own."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -113,11 +114,10 @@ def _mistralrs(called: str, words: list[str]) -> tuple[str | None, list[str]]:
     if called.startswith("mistralrs"):
         return called, words
     for place, word in enumerate(words):
-        for name in _PROGRAMS:
-            if word == f"--as={name}":
-                return ("" if name == "mistralrs" else name), [*words[:place], *words[place + 1 :]]
-            if word == "--as" and words[place + 1 : place + 2] == [name]:
-                return ("" if name == "mistralrs" else name), [*words[:place], *words[place + 2 :]]
+        flag, equals, value = word.partition("=")
+        named = value if equals else next(iter(words[place + 1 :]), "")
+        if flag == "--as" and named.partition("@")[0] in _PROGRAMS:
+            return ("" if named == "mistralrs" else named), [*words[:place], *words[place + (1 if equals else 2) :]]
     return None, words
 
 

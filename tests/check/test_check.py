@@ -189,7 +189,7 @@ def test_a_shipped_waiver_past_its_date_is_applied_and_told(
     mine = tmp_path / "mine.yaml"
     mine.write_text(f"name: mine\ntitle: Mine\nversion: '1'\ndeviations:\n- {{rule: N7, reason: so, until: {PAST}}}\n")
     shipped = load_dialect(str(mine))._replace(shipped=True)
-    monkeypatch.setattr("InferenceLibrary.check.targets.dialect_of", lambda client, wanted: shipped)
+    monkeypatch.setattr("InferenceLibrary.servers.versions.load_dialect", lambda wanted: shipped)
     out = tmp_path / "out"
     assert main(["check", serve("wrong usage").url, "--dialect", str(mine), "--output", str(out)]) == 0
     (target,) = results(out).targets

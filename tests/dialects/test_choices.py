@@ -55,3 +55,15 @@ def test_a_range_holds_only_the_choices_that_differ(tmp_path: Path) -> None:
     assert choices is not None
     assert choices.headers == {"a": "x", "b": "z"}
     assert (choices.errors["type"].status, choices.errors["type"].type, choices.several) == (500, "Bad", False)
+
+
+def test_a_range_leaves_routes_out(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(f"{HEAD}choices: {{routes: {{GET /a: {{body: a}}, GET /b: {{body: b}}}}}}\n")
+    older = tmp_path / "older.yaml"
+    older.write_text(f"{HEAD}extends: mine\nchoices: {{without_routes: [GET /b]}}\n")
+    choices = load_dialect(str(older)).dialect.choices
+    assert choices is not None
+    assert list(choices.routes) == ["GET /a"]
+    older.write_text(f"{HEAD}extends: mine\nchoices: {{without_routes: [GET /c]}}\n")
+    with pytest.raises(ProfileError, match=r"choices\.without_routes.*there is no route 'GET /c' to leave out"):
+        load_dialect(str(older))

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from dialect_suites import PAIRS, differences, main, reasons_of, stand_in_profile
+from dialect_suites import PAIRS, SERVING, differences, main, reasons_of, stand_in_profile
 
 from InferenceLibrary.report.run_results import Counts, RunResults, TestResult
 from InferenceLibrary.servers.profile import load_profile
@@ -57,10 +57,14 @@ def test_the_stand_in_is_started_as_the_real_server_is(name: str, tmp_path: Path
     assert profile.start.command[0] == sys.executable
     words = real.start.command[1:]
     # Ollama has a subcommand, and is told the rest by its environment.
-    words = ["--host", "{host}", "--port", "{port}", "--model", "{model}"] if words == ["serve"] else words
+    words = SERVING if words == ["serve"] else words
     assert profile.start.command[-len(words) :] == words
     assert set(profile.start.options) == set(real.start.options) - {"program"}
-    assert profile.program is None
+    assert (profile.program is not None) == PAIRS[name].is_program
+    if profile.program is not None and profile.terminal is not None:
+        assert real.terminal is not None
+        assert profile.program.command == profile.start.command[: -len(words)]
+        assert profile.terminal.command == [*profile.program.command, *real.terminal.command[1:]]
     assert real.lacks.items() <= profile.lacks.items()
     assert all(reason.strip() for reason in reasons_of(name).values())
 

@@ -102,6 +102,17 @@ def test_a_profile_gets_the_options_that_it_has(tmp_path: Path) -> None:
     assert words[words.index("-m") + 1] == str(tmp_path)
     real = Loader(load_profile("mistralrs"))
     assert real.options(model, dry_run=True) == {"model_file": str(model)}
+    # A target whose own model is named by its folder gets each model so, and no other option of its own model.
+    own = {"model_path": "/own", "model_filename": "own.gguf", "format": "gguf", "seed": 1}
+    by_folder = Loader(load_profile("mistralrs"), (), own)
+    assert by_folder.options(model, dry_run=True) == {
+        "model_path": str(tmp_path),
+        "model_filename": "m.gguf",
+        "format": "gguf",
+        "seed": 1,
+    }
+    whole = by_folder.options(tmp_path / "model.safetensors", dry_run=True)
+    assert (whole["model_filename"], whole["format"]) == ("", "plain")
     server = Loader(load_profile("llama.cpp"))
     assert not server.ends_by_itself
     assert server.options(model, dry_run=True) == {"model_file": str(model)}

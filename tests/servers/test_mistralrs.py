@@ -51,12 +51,13 @@ def test_with_its_dialect_it_is_green(model: Path, tmp_path: Path) -> None:
     library.context.output_dir = tmp_path
     try:
         server = library.start_server(str(profile))
-        words = ["--suites", "--dialect", "mistralrs@0.8.1", "--model", "default", "--output", str(tmp_path)]
+        words = ["--suites", "--dialect", "mistralrs", "--model", "default", "--output", str(tmp_path)]
         code = main(["check", server.base_url, *words])
     finally:
         library.close()
     results = read_results(tmp_path / "check.json")
     (suites,), (target,) = results.suites, results.targets
+    assert target.dialect == "mistralrs 0.8.1", "it tells its version"
     assert [(one.test, one.message) for one in suites.failures] == []
     assert (code, target.compat, suites.error) == (0, "pass", ""), target.reason
     judge(read_tests(tmp_path / suites.log.replace("log.html", "output.xml")), server.base_url, " 404 ", 60)

@@ -30,6 +30,7 @@ MORE = "\n\nFor more information, try '--help'.\n"
         ("mistralrs", ["--version"], "mistralrs-server 0.6.0\n"),
         ("mistralrs", ["mistralrs", "-V"], "mistralrs 0.9.2\n"),
         ("mistralrs", ["serve", "--version"], "mistralrs-serve 0.9.2\n"),
+        ("mistralrs@0.8.1", ["serve", "--version"], "mistralrs-serve 0.8.1\n"),
         ("mistralrs-server", ["--version"], "mistralrs-server 0.6.0\n"),
         ("mistralrs-bench", ["--version"], "mistralrs-bench 0.6.0\n"),
     ],
@@ -59,6 +60,34 @@ def test_help(inside: Run, words: list[str], parts: list[str]) -> None:
     done = inside(*words)
     assert (done.returncode, done.stderr) == (0, "")
     assert [part for part in parts if part not in done.stdout] == []
+
+
+def test_a_version_has_its_own_flags(run_cli: Run) -> None:
+    told = {at: run_cli("--as", f"mistralrs{at}", "serve", "--help").stdout.split() for at in ("", "@0.8.1")}
+    assert set(told[""]) - set(told["@0.8.1"]) > {"--no-ui", "--disable-metrics", "--sandbox"}
+    assert "--ui" in set(told["@0.8.1"]) - set(told[""])
+    refused = run_cli("--as", "mistralrs@0.8.1", "serve", "--no-ui", "-m", ".")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.startswith("error: unexpected argument '--no-ui' found\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (["-f", "tiny.gguf"], "--model-id (-m) is required"),
+        (["-m", ".", "-f", "tiny.gguf"], "Auto loader could not determine model type: "),
+    ],
+)
+def test_the_older_version_is_told_folder_and_format(run_cli: Run, words: list[str], error: str) -> None:
+    refused = run_cli("--as", "mistralrs@0.8.1", "serve", *words)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.splitlines()[-1].startswith(f"Error: {error}")
+
+
+def test_a_version_that_there_is_not_is_told(run_cli: Run) -> None:
+    refused = run_cli("--as", "mistralrs@newest", "serve", "-m", ".")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.endswith("'newest' is not a version of mistralrs: expected one such as 0.9.2.\n")
 
 
 SERVER_USAGE = "Usage: mistralrs-server [OPTIONS] <COMMAND>"

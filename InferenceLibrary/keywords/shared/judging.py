@@ -41,7 +41,7 @@ def judged(context: Context, server: Server, exchange: Exchange, severity: Sever
         earlier.add(exchange)
     left_out = [Waiver(rule, "left out by the suite") for rule in context.rules_left_out]
     # A server is asked for its version only where something is to be waived.
-    waivers = server.waivers if any(judgement.violations for judgement in judgements) else ()
+    waivers = server.known.waivers if any(judgement.violations for judgement in judgements) else ()
     verdict = verdict_of(judgements, (*waivers, *left_out))
     context.notes.broken.update(dict.fromkeys(verdict.broken))
     kept = [name for judgement in judgements for name in judgement.kept]

@@ -159,7 +159,7 @@ def plan_of(found: Server, schedule: Users | Rate | Replay, options: dict[str, A
         warmup=given["warmup"],
         headers=tuple(found.client.own_headers.items()),
         judged=given["judged"],
-        waivers=found.waivers,
+        waivers=found.known.waivers,
         models=found.client.listed,
         timeout=given["timeout"].total_seconds(),
         idle=given["silence_timeout"].total_seconds(),

@@ -98,7 +98,7 @@ def judge_answer(
     server = asked[-1] if asked else None
     known = Known() if server is None else Known(models=server.client.listed, reference=server.profile.reference)
     judgement = judge(exchange, known, leave_out=leave_out, only=only)
-    waivers = server.waivers if server is not None and judgement.violations else ()
+    waivers = server.known.waivers if server is not None and judgement.violations else ()
     reasons = [
         (one, next((waiver.reason for waiver in waivers if waiver.covers(one)), "")) for one in judgement.violations
     ]

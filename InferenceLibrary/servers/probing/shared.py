@@ -41,7 +41,7 @@ class KnownServers:
             return known[name]
         prober = self._probers.get(server)
         if prober is None:
-            prober = self._probers[server] = Prober(server.client, server.profile, server.model, tell)
+            prober = self._probers[server] = Prober(server.client, server.known.profile, server.model, tell)
         with _kept(known, server.likeness, output_dir):
             return prober.offer(name, known)
 

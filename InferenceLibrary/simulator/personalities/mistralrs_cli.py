@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.simulator.personalities.mistralrs_clap import Exit, Parsed, parse
 from InferenceLibrary.simulator.personalities.mistralrs_commands import (
+    NEW,
     NEW_PROGRAM,
     NOT_SIMULATED,
     OLD_BENCHMARK,
+    is_before_0_9,
+    program_at,
     program_of,
 )
 from InferenceLibrary.simulator.personalities.mistralrs_log import fail, line, log, use_colours
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
 DEFAULT_HOST = "127.0.0.1"
 _SWITCHES = ("disable-metrics", "disable-request-id-header", "disable-access-log", "access-log-health", "no-ui")
 _OTHER_ANSWERS = frozenset({"--mode", "--scenario", "--dataset-path", "--onnx-model"})
+_NOT_DETECTED = (
+    "Auto loader could not determine model type: missing `config.json` and no diffusion/speech markers found."
+)
 # What both command lines could mean is theirs, not the simulator's.
 _THEIRS = frozenset({"port", "host", "seed", "model", "config", "v", "as"})
 
@@ -39,32 +45,35 @@ def main(
     """Run one of the programs; return its exit code: 1 for what cannot be loaded, 2 for wrong arguments.
 
     Args:
-        name: The program's name; empty when the words tell which one is meant.
+        name: The program's name, `mistralrs` with a version or without; empty when the words tell which one is meant.
         words: The arguments; the simulator's own flags may stand among them.
         check: Refuses settings of the simulator that cannot be.
         scenario_of: Returns the scenario that settings name, or None.
         serve: Serves until a signal, with a text for the announcement; returns the exit code.
     """
     own, rest = own_flags(words)
-    program, rest = program_of(name, rest)
+    program, rest = program_of(name.partition("@")[0], rest)
+    is_new = program is NEW_PROGRAM
+    personality = name if is_new and "@" in name else NEW
+    from InferenceLibrary.simulator.core.options import OptionError, parse_options
+    from InferenceLibrary.simulator.personalities.registry import settings_class
+
     try:
+        settings = parse_options([*own, "--as", NEW], os.environ, settings_class)
+        settings.personality = personality
+        check(settings)
+        program = program_at(personality) if is_new else program
         parsed = parse(program, rest)
+    except OptionError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
     except Exit as end:
         (sys.stderr if end.code else sys.stdout).write(end.text)
         return end.code
     if parsed.path[0] in NOT_SIMULATED:
         return fail(f"`{program.name} {parsed.path[0]}` is not simulated")
-    from InferenceLibrary.simulator.core.options import OptionError, parse_options
-    from InferenceLibrary.simulator.personalities.registry import settings_class
-
-    try:
-        settings = parse_options([*own, "--as", "mistralrs"], os.environ, settings_class)
-        check(settings)
-    except OptionError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
     assert isinstance(settings, MistralRsSettings)
-    settings.older_generation = program is not NEW_PROGRAM
+    settings.older_generation = not is_new
     return _Run(program, parsed, settings, own, scenario_of, serve).run()
 
 
@@ -104,7 +113,9 @@ class _Run:
         self._serve_with = serve
         self._parsed = parsed
         self._settings = settings
-        self._is_new = program is NEW_PROGRAM
+        self._is_new = program.name == NEW
+        self._detects = self._is_new and not is_before_0_9(program)
+        """Whether it finds out the format of a file by itself."""
         self._is_bench = program is OLD_BENCHMARK
         self._own = {word.partition("=")[0] for word in own}
 
@@ -115,7 +126,9 @@ class _Run:
         use_colours(self._is_new)
         source = self._source()
         if source is None:
-            return fail("--model-id (-m) is required unless `-f` is provided")
+            return fail(f"--model-id (-m) is required{' unless `-f` is provided' if self._detects else ''}")
+        if self._is_new and not self._detects and source.files and not source.form:
+            return fail(_NOT_DETECTED)
         try:
             model = load_model(source)
         except LoadError as error:
@@ -140,7 +153,7 @@ class _Run:
         if self._is_new:
             folder, file = parsed["model-id"], parsed["quantized-file"] or ""
             if folder is None:
-                if not file:
+                if not (file and self._detects):
                     return None
                 folder, file = os.path.split(file)
             return ModelSource(folder or ".", file, parsed["format"] or "", category, is_new=True)

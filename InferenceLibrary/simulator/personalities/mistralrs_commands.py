@@ -372,3 +372,38 @@ def program_of(name: str, words: list[str]) -> tuple[Command, list[str]]:
     found = words[place : place + 1]
     is_new = not _ONLY_NEW.isdisjoint(found) or (found == ["run"] and _ONLY_OLD_FLAGS.isdisjoint(words[:place]))
     return (NEW_PROGRAM if is_new else OLD_SERVER), words
+
+
+_SINCE_0_9 = frozenset({
+    "access-log-format", "access-log-health", "agent", "agent-permission", "code-exec-python", "code-exec-timeout",
+    "code-exec-workdir", "depth", "disable-access-log", "disable-metrics", "disable-request-id-header",
+    "enable-code-execution", "enable-lora", "enable-shell", "legacy-lora", "legacy-lora-order", "lora-max-adapters",
+    "lora-max-bytes", "lora-max-rank", "lora-modules", "matformer-config-path", "matformer-slice-name",
+    "max-lora-rank", "max-num-batched-tokens", "max-tool-rounds", "mmproj", "mtp-model", "mtp-n-predict", "no-ui",
+    "quant", "reasoning-effort", "sandbox", "sandbox-network", "sandbox-profile", "sb-max-cpu-secs",
+    "sb-max-memory-mb", "sb-max-procs", "shell-path", "shell-timeout", "shell-workdir", "skills-dir",
+    "tool-dispatch-url", "uninstall", "update", "uqff", "verbose",
+})  # fmt: skip
+"""Options and commands that 0.8.1 does not have."""
+_UI = Arg("ui", "", "Serve the built-in web UI at /ui", "switch")
+
+
+def program_at(personality: str) -> Command:
+    """Return the newer program as a personality has it: `mistralrs`, or `mistralrs@VERSION` for that version's."""
+    if personality == NEW:
+        return NEW_PROGRAM
+    from InferenceLibrary.dialects.files import load_dialect
+
+    program = replace(NEW_PROGRAM, version=load_dialect(personality).dialect.version)
+    return _before_0_9(program) if is_before_0_9(program) else program
+
+
+def is_before_0_9(program: Command) -> bool:
+    """Whether the newer program is of a version before 0.9."""
+    return [int(part) for part in program.version.split(".")] < [0, 9]
+
+
+def _before_0_9(command: Command) -> Command:
+    args = [arg for arg in command.args if arg.name not in _SINCE_0_9]
+    below = [_before_0_9(one) for one in command.commands if one.name not in _SINCE_0_9]
+    return replace(command, args=(*args, *((_UI,) if command is _SERVE else ())), commands=tuple(below))

@@ -98,6 +98,12 @@ def test_a_version_chooses_the_personality_that_stands_in_for_it(
     assert bool(simulator.said) == bool(notice)
 
 
+@pytest.mark.parametrize("dialect", shipped_dialects(), ids=lambda one: one.file)
+def test_each_quirk_of_a_shipped_dialect_is_a_fault(dialect: Any) -> None:
+    named = [quirk for one in dialect.deviations for quirk in one.quirks]
+    assert [one.text for one in quirks_of(f"{dialect.name}@{dialect.version}")] == named
+
+
 def test_a_quirk_is_for_the_calls_of_its_deviation() -> None:
     with served(["--as", "ollama", "--model", "tiny"], {}) as port:
         assert "C7" in broken(ask(port, STREAM))

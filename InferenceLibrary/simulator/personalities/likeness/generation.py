@@ -29,7 +29,7 @@ def settle(ask: Ask, choices: OpenChoices, api: str) -> None:
             ask.max_tokens = 1
         else:
             ask.max_tokens = None
-    if not (choices.response_formats if api == "responses" else choices.formats):
+    if choices.response_formats is False if api == "responses" else not choices.formats:
         ask.response_format = None
     if api in choices.streams_by_default and not ask.stream_given:
         ask.stream = True

@@ -10,7 +10,6 @@ from InferenceLibrary.simulator.personalities.likeness.mistralrs_access_log impo
 from InferenceLibrary.simulator.personalities.likeness.mistralrs_metrics import Metrics
 from InferenceLibrary.simulator.personalities.likeness.reading import place_in
 from InferenceLibrary.simulator.personalities.likeness.refusals import Refusal, in_serde
-from InferenceLibrary.simulator.personalities.mistralrs_commands import NEW_PROGRAM
 
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.turn import Handler, Turn
@@ -179,7 +178,7 @@ class _Native:
         paths: dict[str, Any] = {
             path: {method.lower(): {} for method in one} for path, one in self._server.table.items()
         }
-        info = {"title": "Mistral.rs", "version": NEW_PROGRAM.version}
+        info = {"title": "Mistral.rs", "version": self._server.version}
         self._tell(turn, {"openapi": "3.1.0", "info": info, "paths": paths})
 
 
