@@ -54,6 +54,10 @@ _WANTED = {
 """What Robot Framework calls a type, and what a tester writes for it."""
 
 
+_FORMERLY = {"wait_for": {"'health'": "'healthy'", "'chat'": "'first token'", "'completion'": "'first token'"}}
+"""By argument: words that a profile or an older suite has, and what they are called now."""
+
+
 def in_plain_words(message: str, keyword: str, arguments: Sequence[Any] = ()) -> str:
     """Return the message of a failed keyword without the words of Python and Robot Framework.
 
@@ -98,7 +102,8 @@ def _conversion(found: re.Match[str]) -> str:
     listed = " or ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
     wanted = " or ".join([*([f"one of {listed}"] if len(words) > 1 else words), *others])
     because = f" ({reason})" if reason and not any(name in _WANTED for name in names) else ""
-    close = difflib.get_close_matches(found["value"], words, n=1)
+    formerly = _FORMERLY.get(found["name"], {}).get(found["value"])
+    close = [formerly] if formerly in words else difflib.get_close_matches(found["value"], words, n=1)
     meant = f" Did you mean {close[0]}?" if close else ""
     return f"Argument '{found['name']}': expected {wanted}, got {found['value']}{because}.{meant}{hint}"
 

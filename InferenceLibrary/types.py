@@ -49,6 +49,26 @@ ProfileName = Literal[
 ]
 """The profiles that come with the library, which editors complete. Beside it a keyword takes any text: a path."""
 
+CapabilityName = Literal[
+    "health", "models", "model details", "chat", "completions", "responses", "stored responses", "messages",
+    "count tokens", "embeddings", "rerank", "rerank v2", "unversioned rerank", "score", "tokenize", "detokenize",
+    "metrics", "jobs", "streams", "usage in streams", "tool calls", "named tools", "several choices",
+    "log probabilities", "stop texts", "repeatable answers", "unknown model is refused", "reasoning", "keys",
+    "documents in rankings", "scores from 0 to 1", "checked top_n", "sequence numbers in responses",
+    "incomplete responses", "message limits", "stop sequences in messages", "log probabilities in streams",
+    "tool calls in streams", "distinct vectors", "forbidden tools", "continued prompts", "several prompts",
+    "several prompts in streams", "odd bodies are a 4xx", "unparsable JSON is a 400", "empty messages are refused",
+    "odd tokens are a 4xx", "missing tokens are refused", "exact token counts", "old clients", "model states end",
+    "all scripts", "left answers end", "steady gaps", "worker id", "known answers", "code tasks", "relevance",
+    "ignore_eos", "top_k", "seed", "dimensions", "text parts", "json object", "json schema", "json schema in responses",
+    "base64 embeddings", "gguf models", "ggml models", "safetensors models", "program", "checked port numbers",
+    "terminal", "help in the terminal", "regeneration in the terminal", "errors in the terminal",
+    "model files in the terminal", "start", "unknown arguments end the start", "fault injection", "scripted answers",
+    "backends of our own", "counters", "cancellation", "adapters", "model loading", "sleep",
+]  # fmt: skip
+"""The capabilities, in the order of their list, which editors complete. Beside it a keyword takes any text: of a word
+that is not one, it tells the nearest."""
+
 
 class JsonObject(dict[str, Any]):
     """A JSON object.
@@ -268,6 +288,10 @@ def refuse_plain_secret(value: str, library: Any) -> Secret:
 
 Rules = Literal["warn", "fail", "fail-should", "fail-tagged", "off"]
 """How much broken rules of the wire count."""
+
+
+ReadyStage = Literal["profile", "healthy", "model listed", "checks passed", "first token"]
+"""The stage of a start with which a server counts as ready."""
 
 
 class Tools(list[dict[str, Any]]):

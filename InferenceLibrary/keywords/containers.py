@@ -14,9 +14,9 @@ from robot.api.types import Secret
 from InferenceLibrary.context import RUN
 from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.errors import InferenceError, ServerError, describe
-from InferenceLibrary.keywords.shared.arguments import plain, plain_mapping, revealed
+from InferenceLibrary.keywords.shared.arguments import plain, plain_mapping, ready_when
 from InferenceLibrary.keywords.shared.base import KeywordGroup
-from InferenceLibrary.types import JsonObject, ProfileName, ReadyChecks, Texts, seconds, to_texts
+from InferenceLibrary.types import JsonObject, ProfileName, ReadyChecks, ReadyStage, Texts, seconds, to_texts
 
 if TYPE_CHECKING:
     from InferenceLibrary.containers.container import Container
@@ -71,7 +71,7 @@ class ContainerKeywords(KeywordGroup):
         alias: str | None = None,
         profile: ProfileName | str = "openai",
         model: str | None = None,
-        wait_for: Literal["profile", "health", "chat", "completion"] = "profile",
+        wait_for: ReadyStage = "profile",
         timeout: timedelta | None = None,
         checks: ReadyChecks = ReadyChecks(),  # noqa: B008 - read, never changed
         api_key: Secret | None = None,
@@ -101,8 +101,7 @@ class ContainerKeywords(KeywordGroup):
             alias: Name for `server=` arguments and for [Switch Server].
             profile: Profile that tells what kind of server it is.
             model: Model to ask for; the profile's by default, else the first of the server's list.
-            wait_for: What makes it ready: `health`, or a first generated token by `chat` or `completion`; the
-                profile's choice by default.
+            wait_for: The stage with which it is ready, as in [Start Server]; the profile's choice by default.
             timeout: Time that the whole start may take, a pull included; the profile's by default.
             checks: Checks of readiness beside the profile's, as in [Start Server]. They run on this machine, and
                 `{port}` is the published one.
@@ -176,7 +175,7 @@ class ContainerKeywords(KeywordGroup):
         alias: str | None = None,
         profile: ProfileName | str = "openai",
         model: str | None = None,
-        wait_for: Literal["profile", "health", "chat", "completion"] = "profile",
+        wait_for: ReadyStage = "profile",
         timeout: timedelta | None = None,
         checks: ReadyChecks = ReadyChecks(),  # noqa: B008 - read, never changed
         api_key: Secret | None = None,
@@ -360,21 +359,19 @@ class ContainerKeywords(KeywordGroup):
     def _settings(
         self,
         *,
-        wait_for: str,
+        wait_for: ReadyStage,
         timeout: timedelta | None,
         checks: ReadyChecks,
         api_key: Secret | None,
         **others: Any,
     ) -> Any:
-        from InferenceLibrary.servers.checks import checks_of
         from InferenceLibrary.servers.container_settings import ContainerSettings
 
         return ContainerSettings(
             api_key=None if api_key is None else plain(self.context, api_key),
             limits=self.context.limits,
             timeout=seconds(timeout) or self.context.start_timeout,
-            checks=checks_of(revealed(self.context, list(checks))),
-            first_token={"profile": None, "health": "none"}.get(wait_for, wait_for),
+            **ready_when(self.context, wait_for, checks),
             **others,
         )
 

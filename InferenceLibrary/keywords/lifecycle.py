@@ -182,7 +182,7 @@ class LifecycleKeywords(KeywordGroup):
         ```robotframework
         *** Test Cases ***
         Start Times
-            Start Server    simulator    wait_for=chat
+            Start Server    simulator    wait_for=first token
             ${timing} =    Get Server Timing
             Should Be True    $timing['healthy'] <= $timing['first token']
             Get Server Timing    healthy    <    30 s

@@ -385,12 +385,11 @@ class ModelLoadingKeywords(KeywordGroup):
 
         assert loader.profile is not None
         name = loader.profile.name
-        first_token = "chat" if loader.profile.ready.first_token == "none" else None
         settings = StartSettings(
             options=loader.options(model, dry_run=False),
             limits=self.context.limits,
             timeout=timeout.total_seconds(),
-            first_token=first_token,
+            wait_for="first token" if loader.profile.ready.first_token == "none" else None,
         )
         try:
             server = start(

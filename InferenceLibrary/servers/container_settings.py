@@ -49,7 +49,8 @@ class ContainerSettings:
     api_key: str | None = field(default=None, repr=False)
     limits: Limits = field(default_factory=Limits)
     timeout: float | None = None
-    first_token: str | None = None
+    wait_for: str | None = None
+    """The stage with which the start ends; the profile says it by default."""
     checks: Sequence[Check] = ()
     """Checks of readiness of a user's own."""
     keep: bool = False

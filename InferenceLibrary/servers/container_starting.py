@@ -200,10 +200,9 @@ def until_ready(
     watch = readiness.Watch(name, program, profile, deadline, redact, report=report, progress=progress)
     watch.checks = (*profile.ready.checks, *settings.checks)
     watch.spawned()
-    watch.until_ready(client, "none")
+    goal = readiness.goal_of(profile, settings.wait_for)
+    watch.until_ready(client, goal._replace(ways=()))
     if client.model is None and profile.name == "openai":
         client.model = next(iter(client.models()), None)
-    first_token = settings.first_token or profile.ready.first_token
-    if first_token != "none":
-        watch.until_ready(client, first_token)
+    watch.until_ready(client, goal)
     return Started(program, client.base_url, client, watch.stages)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from InferenceLibrary.causes import find_cause
@@ -42,6 +43,8 @@ SPAWNED, LISTENING, HEALTHY, MODEL_LISTED, CHECKS_PASSED, FIRST_TOKEN = (
     "spawned", "listening", "healthy", "model listed", "checks passed", "first token"
 )  # fmt: skip
 STAGES = (SPAWNED, LISTENING, HEALTHY, MODEL_LISTED, CHECKS_PASSED, FIRST_TOKEN)
+_LISTED_AT = "/v1/models"
+"""Where the list of models is asked for that the profile does not name."""
 
 PROGRESS_EVERY = 5.0
 """Seconds between lines about a stage that lasts."""
@@ -54,6 +57,30 @@ _ENDS_BY_ITSELF = 1.0
 _CLOSELY = 2.0
 """Seconds of each stage in which the server is asked every ten milliseconds."""
 _LONGEST_LINE = 120
+
+
+class Goal(NamedTuple):
+    """When a start is over."""
+
+    stage: str
+    """The last stage; what the profile does not ask for before it is left out."""
+    ways: tuple[str, ...] = ()
+    """How a first token is asked for: `chat`, `completion`; the next where the one before is refused for good."""
+
+    def reaches(self, stage: str) -> bool:
+        """Whether a stage is gone through."""
+        return STAGES.index(stage) <= STAGES.index(self.stage)
+
+
+def goal_of(profile: Profile, wait_for: str | None) -> Goal:
+    """Return the goal of a start: a stage that is asked for, or else what the profile says."""
+    way = profile.ready.first_token
+    if wait_for is None:
+        return Goal(CHECKS_PASSED) if way == "none" else Goal(FIRST_TOKEN, (way,))
+    if wait_for != FIRST_TOKEN:
+        return Goal(wait_for)
+    # Whoever asks for a token wants one of the model as it is: one without a chat template refuses chats.
+    return Goal(FIRST_TOKEN, ("completion", "chat") if way == "completion" else ("chat", "completion"))
 
 
 class ForeignServerError(ServerError):
@@ -133,8 +160,12 @@ class Watch:
         if host in {"127.0.0.1", "localhost", "::1"}:
             self._refuse_foreigner(host, port)
 
-    def until_ready(self, client: Client, first_token: str) -> None:
-        """Wait for health, for the model in the list of models, and for a first generated token.
+    def until_ready(self, client: Client, goal: Goal) -> None:
+        """Wait for health, for the model in the list of models, for checks and for a first generated token.
+
+        Args:
+            client: Asks the server.
+            goal: The last of these that is waited for.
 
         Raises:
             ServerError: The process ended, the time is over, or the server refuses for good.
@@ -155,13 +186,13 @@ class Watch:
                 return "is ready.health.path of the profile right?" if last[0] == "status 404" else None
 
             self._await(HEALTHY, healthy, lambda: last[0], expected, budget, advice=advice)
-        listing = self.profile.ready.model_list
-        if listing is not None and MODEL_LISTED not in self.stages:
+        listing = self.profile.ready.model_list or (_LISTED_AT if goal.stage == MODEL_LISTED else None)
+        if listing is not None and goal.reaches(MODEL_LISTED) and MODEL_LISTED not in self.stages:
             self._await_model(client, listing, last)
-        if self.checks and CHECKS_PASSED not in self.stages:
+        if self.checks and goal.reaches(CHECKS_PASSED) and CHECKS_PASSED not in self.stages:
             self._await_checks(client)
-        if first_token != "none":
-            self._await_token(client, first_token, last)
+        if goal.ways:
+            self._await_token(client, goal.ways, last)
 
     def _await_checks(self, client: Client) -> None:
         budget = self._budget(CHECKS_PASSED)
@@ -206,19 +237,24 @@ class Watch:
             hint = "give one of the listed names with model=, or as model: in the profile."
             raise self._failure(what, expected, last[0], f"{self.process.label} runs", seen=hint)
 
-    def _await_token(self, client: Client, first_token: str, last: list[str]) -> None:
+    def _await_token(self, client: Client, ways: Sequence[str], last: list[str]) -> None:
         refused: list[Deadline] = []
         budget = self._budget(FIRST_TOKEN)
 
         def generated() -> bool:
-            last[0], final = ask_token(client, first_token, budget.remaining)
+            last[0], final = ask_token(client, ways[0], budget.remaining)
+            for way in ways[1:] if final else ():
+                seen, again = ask_token(client, way, budget.remaining)
+                if not again:
+                    last[0], final = seen, False
+                    break
             if final:
                 refused.append(refused[0] if refused else Deadline(_REFUSED_FOR_GOOD))
             else:
                 refused.clear()
             return last[0] == OK or bool(refused and refused[0].expired)
 
-        expected = f"a first token from a {first_token}"
+        expected = f"a first token from a {' or a '.join(ways)}"
         self._await(FIRST_TOKEN, generated, lambda: last[0], expected, budget)
         if last[0] != OK:
             del self.stages[FIRST_TOKEN]

@@ -52,8 +52,8 @@ class StartSettings:
     limits: Limits = field(default_factory=Limits)
     timeout: float | None = None
     """Seconds for the whole start; the profile's by default."""
-    first_token: str | None = None
-    """In place of the profile's `ready.first_token`."""
+    wait_for: str | None = None
+    """The stage with which the start ends; the profile says it by default."""
     keep: bool = False
     """Whether it lives on when its owner ends, and after the run."""
     checks: Sequence[Check] = ()
@@ -244,7 +244,7 @@ def _start_once(
             base_url, name=name, model=model, api_key=settings.api_key, limits=settings.limits, redact=redact
         )
         client.state = partial(state_of, process)
-        watch.until_ready(client, settings.first_token or profile.ready.first_token)
+        watch.until_ready(client, readiness.goal_of(profile, settings.wait_for))
         started = _registered(process, client, watch.stages, expected.number, reservation)
         grace = None
         return started

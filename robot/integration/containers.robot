@@ -42,7 +42,7 @@ A Server In A Container Streams
     Usage Should Add Up    ${stream}
 
 It Is Ready When A Token Has Been Generated
-    Start Simulator    command=--time-to-first-token 300ms    wait_for=chat
+    Start Simulator    command=--time-to-first-token 300ms    wait_for=first token
     ${reply} =    Chat    Hello    max_tokens=2
     Should Be True    ${reply.elapsed} >= 0.3
 

@@ -16,7 +16,7 @@ Test Tags         lifecycle
 *** Test Cases ***
 A Start Goes Through Its Stages
     [Tags]    smoke    covers:worker-harness
-    Start One    wait_for=chat
+    Start One    wait_for=first token
     ${timing} =    Get Server Timing
     Should Be True    $timing['spawned'] < $timing['listening'] <= $timing['healthy'] <= $timing['first token']
     Get Server Timing    spawned    <    10 s

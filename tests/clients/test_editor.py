@@ -16,6 +16,7 @@ from typing import Any, get_args
 
 import pytest
 
+from InferenceLibrary.protocol.capabilities import CAPABILITIES
 from InferenceLibrary.types import ProfileName
 
 pytestmark = pytest.mark.clients
@@ -28,7 +29,14 @@ OFFERED: dict[str, set[str]] = {
     "Start Server    profile=": PROFILES,
     "Connect To Server    http://127.0.0.1:1    profile=": PROFILES,
     "Use Program    profile=": PROFILES,
-    "Start Server    simulator    wait_for=": {"profile", "health", "chat", "completion"},
+    "Start Server    simulator    wait_for=": {
+        "profile",
+        "healthy",
+        "model listed",
+        "checks passed",
+        "first token",
+    },
+    "Skip Unless Server Supports    ": set(CAPABILITIES),
     "Use Rules    ": {"warn", "fail", "fail-should", "fail-tagged", "off"},
     "Create Image Tensor    a.png    layout=": {"NCHW", "NHWC", "CHW", "HWC"},
     "Stream Sho": {"Stream Should End With Done", "Stream Should Be In Order"},

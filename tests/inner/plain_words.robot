@@ -81,8 +81,14 @@ Text With An Equals Sign
 A Misspelt Argument
     Switch Server    exit_code=3
 
-A Stage In Place Of A Call
-    Start Server    simulator    wait_for=healthy
+A Call In Place Of A Stage
+    Start Server    simulator    wait_for=chat
+
+A Route In Place Of A Stage
+    Start Server    simulator    wait_for=health
+
+A Stage Before The Checks
+    Start Server    simulator    wait_for=healthy    checks={"tcp": "{port}"}
 
 In A User Keyword
     Ask With A Temperature    hot

@@ -13,7 +13,7 @@ from inner_suites import InnerRun, run_inner
 from robot.running import testlibraries
 
 from InferenceLibrary.errors import InferenceError
-from InferenceLibrary.files import make_folder, write_table, write_text
+from InferenceLibrary.files import make_folder, text_file, write_table, write_text
 from InferenceLibrary.plain_words import in_plain_words
 
 OBJECT = 'a JSON object such as {"name": "value"}, or a dictionary variable'
@@ -124,6 +124,7 @@ def test_no_argument_is_refused_in_the_words_of_python() -> None:
     assert {key: text for key, text in told.items() if PYTHON.search(text) or "expected" not in text} == {}
 
 
+STAGES = "one of 'profile', 'healthy', 'model listed', 'checks passed' or 'first token'"
 EXPECTED = {
     "Headers That Are No Object": f"Argument 'headers': expected {OBJECT}, got 'Authorization: Bearer x'.",
     "Extra That Is No Object": f"Argument 'extra': expected {OBJECT}, got 'temperature=1'. Hint: as a JSON object it is {{\"temperature\": 1}}.",
@@ -157,9 +158,11 @@ EXPECTED = {
         "No server 'exit_code=3' is open: expected one of: 1 = simulator. Hint: if exit_code= was meant as an "
         "argument, this keyword has none of that name."
     ),
-    "A Stage In Place Of A Call": (
-        "Argument 'wait_for': expected one of 'profile', 'health', 'chat' or 'completion', got 'healthy'. Did you mean "
-        "'health'?"
+    "A Call In Place Of A Stage": f"Argument 'wait_for': expected {STAGES}, got 'chat'. Did you mean 'first token'?",
+    "A Route In Place Of A Stage": f"Argument 'wait_for': expected {STAGES}, got 'health'. Did you mean 'healthy'?",
+    "A Stage Before The Checks": (
+        "Start Server: expected wait_for=checks passed or first token where checks= is given, got 'healthy', after "
+        "which no check is asked."
     ),
     "In A User Keyword": "Argument 'temperature': expected a number, got 'hot'.",
     "Another Library": "ValueError: Argument 'count' got value 'x' that cannot be converted to integer.",
@@ -221,6 +224,19 @@ def test_what_is_not_a_file_is_left_as_it_is(tmp_path: Path) -> None:
             "Hint: give another name: something else has this one."
         )
     assert pipe.is_fifo()
+
+
+def test_the_folder_of_a_file_is_made(tmp_path: Path) -> None:
+    whole, pieces, rows = (tmp_path / folder / "new" / "text.csv" for folder in ("a", "b", "c"))
+    write_text(whole, "text")
+    with text_file(pieces) as file:
+        file.write("text")
+    write_table(rows, [{"a": 1}], "{}")
+    assert [path.read_text(encoding="utf-8").split() for path in (whole, pieces, rows)] == [
+        ["text"],
+        ["text"],
+        ["a", "1"],
+    ]
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:

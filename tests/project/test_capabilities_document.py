@@ -6,10 +6,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from InferenceLibrary.protocol.capabilities import CAPABILITIES
+from InferenceLibrary.types import CapabilityName
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "scripts" / "capabilities_document.py"
@@ -32,6 +34,10 @@ def test_a_capability_that_is_not_told_is_noticed(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, changed, "--check"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "is not what the list says" in done.stdout
+
+
+def test_editors_complete_the_words_of_the_list() -> None:
+    assert get_args(CapabilityName) == tuple(CAPABILITIES)
 
 
 def asked(text: str) -> set[str]:

@@ -220,16 +220,16 @@ def test_an_announced_port_is_read(begin: Begin, tmp_path: Path) -> None:
 
 
 def test_the_first_token_is_awaited(begin: Begin) -> None:
-    server = begin("simulator", first_token="chat")
+    server = begin("simulator", wait_for="first token")
     assert list(server.stages) == ["spawned", "listening", "healthy", "first token"]
     with pytest.raises(ServerError) as caught:
         begin(
             "simulator",
-            first_token="completion",
+            wait_for="first token",
             options={"fault": "missing-done", "time_to_first_token": "1 min"},
             timeout=patience(1.5),
         )
-    assert "(first token): expected a first token from a completion, got" in str(caught.value)
+    assert "(first token): expected a first token from a chat or a completion, got" in str(caught.value)
     assert "process " in str(caught.value)
 
 

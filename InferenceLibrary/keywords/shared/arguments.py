@@ -16,7 +16,7 @@ from InferenceLibrary.errors import ProfileError, TargetError, describe
 from InferenceLibrary.programs.result import RunResult
 from InferenceLibrary.redaction import PLACEHOLDER, PLACEHOLDER_HINT
 from InferenceLibrary.terminal.answer import TerminalAnswer
-from InferenceLibrary.types import shown_kind
+from InferenceLibrary.types import ReadyChecks, ReadyStage, shown_kind
 
 if TYPE_CHECKING:
     from InferenceLibrary.servers.profile import Profile
@@ -59,6 +59,24 @@ def revealed(context: Context, value: Any) -> Any:
         items = [revealed(context, item) for item in value]
         return value if all(new is old for new, old in zip(items, value, strict=True)) else items
     return value
+
+
+def ready_when(context: Context, wait_for: ReadyStage, checks: ReadyChecks) -> dict[str, Any]:
+    """Return the settings of a start that say when the server is ready.
+
+    Raises:
+        ValueError: A check is not one, or would never be asked.
+        TargetError: Robot Framework put `<secret>` where a secret should stand.
+    """
+    from InferenceLibrary.servers.checks import checks_of
+
+    found = checks_of(revealed(context, list(checks)))
+    if found and wait_for in {"healthy", "model listed"}:
+        raise ValueError(
+            f"Expected wait_for=checks passed or first token where checks= is given, got '{wait_for}', after which no "
+            "check is asked."
+        )
+    return {"wait_for": None if wait_for == "profile" else wait_for, "checks": found}
 
 
 def refuse_embedded(*values: Any) -> None:
