@@ -138,6 +138,7 @@ Health That Never Comes Is Told With Its Stage
 A Broken Model File Ends The Start At Once
     [Tags]    real    requires-model
     Skip If    'model_file' not in $OPTIONS    The target's profile takes no model file.
+    Skip If    'model_path' in $TARGET_SERVER.asked.options    The target's own model is named by its folder.
     Create Binary File    ${OUTPUT_DIR}/lifecycle/broken.gguf    not a model
     Run Keyword And Expect Error    *ended before it was ready:*Hint: the model file is broken*
     ...    Start One    model_file=${OUTPUT_DIR}/lifecycle/broken.gguf
