@@ -218,7 +218,7 @@ class PerformanceKeywords(KeywordGroup):
         ```robotframework
         *** Test Cases ***
         Rate
-            Start Server    simulator    inter_token_latency=10 ms
+            Start Server    simulator    mode=echo    inter_token_latency=10 ms
             Measure Generation    Tell a story of a robot that reads the log of every server in the house.
             ${rate} =    Get Measured Tokens Per Second    >    1
         ```

@@ -7,25 +7,26 @@ Suite Setup      Start Both
 
 
 *** Variables ***
-${QUESTION}     What is the capital of France?
-${NO_OUTPUT}    http://127.0.0.1:1
-${ONE_CHUNK}    http://127.0.0.1:1
+${QUESTION}       What is the capital of France?
+${NO_OUTPUT}      http://127.0.0.1:1
+${ONE_CHUNK}      http://127.0.0.1:1
 # A few tokens of a machine that stands still for a moment come in lumps, and their rate is refused.
-${LONG_TEXT}    ${{" ".join(f"number {count}" for count in range(8))}}
+${LONG_TEXT}      Tell a story of a robot.
+&{MANY_TOKENS}    max_tokens=${24}    extra={"ignore_eos": true}
 
 
 *** Test Cases ***
 Too Slow
-    Measure Generation    ${LONG_TEXT}    iterations=2    warmup=0
+    Measure Generation    ${LONG_TEXT}    iterations=2    warmup=0    &{MANY_TOKENS}
     Measured Tokens Per Second Should Be At Least    1000
 
 Slower Than Expected Warns
-    Measure Generation    ${LONG_TEXT}    iterations=2    warmup=0    server=paced
+    Measure Generation    ${LONG_TEXT}    iterations=2    warmup=0    server=paced    &{MANY_TOKENS}
     Measured Tokens Per Second Should Be At Least    1000    percentile=mean    below=warn
     Fail    it was a warning
 
 Too Slow Inline
-    Measure Generation    ${LONG_TEXT}    iterations=1    warmup=0
+    Measure Generation    ${LONG_TEXT}    iterations=1    warmup=0    &{MANY_TOKENS}
     Get Measured Tokens Per Second    >    1000
 
 First Token Too Late
@@ -37,7 +38,7 @@ First Token Too Late Inline
     Get Measured Time To First Token    <    20 ms    percentile=p90
 
 Gaps Too Long
-    Measure Generation    ${LONG_TEXT}    iterations=1    warmup=0
+    Measure Generation    ${LONG_TEXT}    iterations=1    warmup=0    &{MANY_TOKENS}
     Get Measured Inter Token Latency    <    1 ms
 
 Whole Answer Too Long
@@ -55,7 +56,7 @@ Too Much Memory Inline
     Get Measured Peak Memory    <    1 MB    kind=rss
 
 Own Words
-    Measure Generation    ${LONG_TEXT}    iterations=1    warmup=0
+    Measure Generation    ${LONG_TEXT}    iterations=1    warmup=0    &{MANY_TOKENS}
     Get Measured Tokens Per Second    >    1000    message=Too slow for the product.
 
 Nothing Measured
