@@ -210,8 +210,8 @@ def verdicts(findings: Findings, found: Judged) -> Verdicts:
     parts = [f"breaks {len(must)} must {_rules(must)}: {', '.join(must)}"] if must else []
     parts += [f"{len(failed)} calls failed: {', '.join(failed)}"] if failed else []
     if not parts:
-        judged_rules = len({rule for one in found.calls if one.judgement for rule in one.judgement.kept})
-        parts = [f"{judged_rules} rules are kept in {sum(one.judgement is not None for one in found.calls)} calls"]
+        kept = sum(result.state == "kept" for result in rule_results(found))
+        parts = [f"{kept} rules are kept in {sum(one.judgement is not None for one in found.calls)} calls"]
     only = [name for name in every if name not in must]
     parts += [f"the reference also has {', '.join(only)}"] if only else []
     return Verdicts("fail" if must or failed else "pass", "fail" if every or failed else "pass", "; ".join(parts))

@@ -97,7 +97,9 @@ def test_a_server_that_dies_half_way_is_2_though_nothing_was_broken(
     assert "it stopped answering at" in line
 
 
-def test_a_small_right_server_passes_and_what_it_lacks_is_not_held_against_it(serve: Serve, tmp_path: Path) -> None:
+def test_a_small_right_server_passes_and_what_it_lacks_is_not_held_against_it(
+    serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     server = serve()
     assert main(["check", server.url, "--output", str(tmp_path)]) == 0
     (target,) = results(tmp_path).targets
@@ -108,6 +110,8 @@ def test_a_small_right_server_passes_and_what_it_lacks_is_not_held_against_it(se
     broken = {one.rule for one in target.rules if one.state == "broken"}
     assert not any(REGISTRY[name].level.value == "must" for name in broken)
     assert target.compat == "pass"
+    kept = sum(one.state == "kept" for one in target.rules)
+    assert f"{kept} rules are kept in " in capsys.readouterr().out
     assert target.requests == len(server.requests)
     # Below a route that is not there, nothing more is asked.
     assert [path for _, path, _ in server.requests].count("/v1/completions") == 1
