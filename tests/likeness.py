@@ -15,10 +15,12 @@ import ssl
 import subprocess
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from recordings import Recorded
@@ -151,7 +153,14 @@ def served(command: Sequence[str], environment: Mapping[str, str], *, tls: bool 
             if found is None:
                 process.wait(5)
                 raise ValueError(f"{' '.join(command)} does not start: {log.read_text()[-300:].strip()}")
-            yield int(found[1])
+            # What nobody reads fills the pipe, and then the server waits with its next line, and its answer.
+            reader = Thread(target=deque, args=(lines, 0))
+            reader.start()
+            try:
+                yield int(found[1])
+            finally:
+                process.terminate()
+                reader.join(10)
         finally:
             process.terminate()
             process.wait(10)
