@@ -35,7 +35,7 @@ The Same Seed Gives The Same Answer
 
 Each Choice Has Its Number And Its End
     Skip Unless Server Supports    several choices
-    ${reply} =    Chat    ${STORY_PROMPT}    n=2    max_tokens=16
+    ${reply} =    Chat    ${STORY_PROMPT}    n=2    max_tokens=4
     Choices Should Be    ${reply}    2
     Finish Reason Should Be    ${reply}    length    choice=0
     Finish Reason Should Be    ${reply}    length    choice=1
