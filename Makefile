@@ -156,7 +156,7 @@ bench-terminal: $(STAMP) ## what terminals cost: keystrokes, starts, floods, pic
 	$(BIN)/python benchmarks/terminal.py
 
 bench-simulator: $(STAMP) ## how fast and how exact the simulator is
-	$(BIN)/python benchmarks/simulator.py
+	$(BIN)/python benchmarks/stand_in.py
 
 bench-onnx: $(STAMP) ## what a run, a generated token and a loaded model cost over the bare runtime
 	$(BIN)/python benchmarks/onnx_models.py

@@ -22,7 +22,7 @@ from typing import Any
 
 from bars import Bars
 from load_truth import ROOM, STREAMS, monitor_cost, spread, stall_is_told, summary_cost, time_to_first_request, truth
-from simulator import CLIENT_CORE, Server, isolate
+from stand_in import CLIENT_CORE, Server, isolate
 
 from InferenceLibrary.load.plan import LoadPlan, Users
 from InferenceLibrary.load.requests import Kind, Prompts

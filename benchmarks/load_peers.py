@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 from bars import Bars, Ticks
 from load_window import PATIENCE, Cost, Unusable, difference, watched
-from simulator import Server
+from stand_in import Server
 
 _ROOM = ("--max-num-seqs", "2000")
 _PACED = ("--time-to-first-token", "200ms", "--inter-token-latency", "20ms", *_ROOM)

@@ -24,7 +24,7 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
-from simulator import Server, percentile
+from stand_in import Server, percentile
 
 from InferenceLibrary.load.plan import LoadPlan, Rate
 from InferenceLibrary.load.record import Record

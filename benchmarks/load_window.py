@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bars import ticks_of
-from simulator import TICK, Server
+from stand_in import TICK, Server
 
 PATIENCE = 900
 """Seconds that a client may take."""

@@ -48,12 +48,15 @@ def text_of(name: str) -> str:
 
 
 def _cleaned(node: Any) -> Any:
-    """Take the indentation out of descriptions, which versions of msgspec copy as they stand or without it."""
+    """Give what versions of msgspec write otherwise one form: the indentation of descriptions, the order of choices."""
     if isinstance(node, dict):
-        return {
+        cleaned = {
             key: inspect.cleandoc(value) if key == "description" and isinstance(value, str) else _cleaned(value)
             for key, value in node.items()
         }
+        if isinstance(choices := cleaned.get("anyOf"), list):
+            choices.sort(key=json.dumps)
+        return cleaned
     return [_cleaned(item) for item in node] if isinstance(node, list) else node
 
 

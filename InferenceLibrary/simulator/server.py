@@ -86,6 +86,8 @@ def bind_unix(path: str) -> socket.socket:
     Raises:
         StartError: There cannot be one at the path.
     """
+    if not hasattr(socket, "AF_UNIX"):
+        raise StartError(f"cannot listen at {path}: expected a system with Unix sockets, got {sys.platform}")
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if Path(path).is_socket():

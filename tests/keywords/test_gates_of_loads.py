@@ -174,7 +174,8 @@ def test_a_search_that_is_interrupted_keeps_what_it_found(
     lib: InferenceLibrary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = SimpleNamespace(own_headers={}, listed=None, route=Route())
-    server = SimpleNamespace(name="one", model="m", base_url="http://127.0.0.1:1", pid=None, waivers=(), client=client)
+    known = SimpleNamespace(waivers=())
+    server = SimpleNamespace(name="one", model="m", base_url="http://127.0.0.1:1", pid=None, known=known, client=client)
     monkeypatch.setattr(lib.context.servers, "get", lambda _: server)
     monkeypatch.setattr(test_facts, "note_load", lambda *_: None)
 

@@ -28,7 +28,7 @@ def lib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InferenceLi
     lib = InferenceLibrary()
     lib.context.output_dir = tmp_path
     server = SimpleNamespace(
-        name="one", model="m", base_url="http://127.0.0.1:1", pid=None, waivers=(),
+        name="one", model="m", base_url="http://127.0.0.1:1", pid=None, known=SimpleNamespace(waivers=()),
         client=SimpleNamespace(own_headers={}, listed=None, route=Route()),
     )  # fmt: skip
     monkeypatch.setattr(lib.context.servers, "get", lambda _: server)

@@ -58,7 +58,7 @@ GUARDED = {
     "onnx.benchmark": {"os.sysconf"},
     "servers.probing.shared": {"fcntl.flock"},
     "simulator.faults.process": {"os.fork", "os.setsid", "os.wait", "signal.SIGHUP"},
-    "simulator.server": {"signal.pthread_sigmask", "socket.SO_REUSEPORT"},
+    "simulator.server": {"signal.pthread_sigmask", "socket.AF_UNIX", "socket.SO_REUSEPORT"},
     "simulator.workers.parent": {"os.fork", "signal.SIGKILL"},
     "terminal.emulator": {"os.mkfifo"},
     "terminal.session": {"signal.SIGHUP"},
@@ -75,6 +75,7 @@ from InferenceLibrary.simulator.cli import main
 from InferenceLibrary.simulator.core.settings import StartError
 from InferenceLibrary.simulator.faults.catalogue import parse_fault
 from InferenceLibrary.simulator.faults.process import ProcessFaults, _signal
+from InferenceLibrary.simulator.server import bind_unix
 print(find_address({}).url)
 print(engine_problem(EngineAddress("unix:///run/docker.sock", "DOCKER_HOST")))
 try:
@@ -87,6 +88,10 @@ class Input:
 sys.stdin = Input()
 print(watcher.main("", ""))
 print(main(["--port", "0", "--workers", "2"]))
+try:
+    bind_unix("/tmp/s")
+except StartError as error:
+    print(error)
 try:
     ProcessFaults([parse_fault("forked-child")]).attach(None, None, object())
 except StartError as error:
@@ -112,6 +117,7 @@ def test_modules_are_read_and_parts_used_without_posix() -> None:
         "True",
         "None",
         "2",
+        "cannot listen at /tmp/s: expected a system with Unix sockets, got linux",
         needs,
     ], done.stderr
     assert "--workers: " in done.stderr

@@ -141,9 +141,9 @@ def test_a_function_changes_its_value(shape, seen):
 
 def test_a_function_is_shown_as_a_number(start_simulator):
     simulator = start_simulator("--fake-metrics", '{"running-requests": "ramp:3:9:1ms", "kv-cache-usage": 1}')
-    shown = read_metrics(page(simulator))
-    assert shown.value("vllm:num_requests_running") == 9
-    assert shown.value("vllm:kv_cache_usage_perc") == 1
+    # A value stands until it is refreshed.
+    assert wait_until(lambda: read_metrics(page(simulator)).value("vllm:num_requests_running") == 9, patience(10))
+    assert read_metrics(page(simulator)).value("vllm:kv_cache_usage_perc") == 1
 
 
 @pytest.mark.parametrize("name", ["openai", "llm-d"])

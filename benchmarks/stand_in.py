@@ -1,8 +1,8 @@
 """Measure the simulator: start, size, burst, whole answers, pace, idle streams; with yardsticks of the same run.
 
-    python benchmarks/simulator.py            all figures
-    python benchmarks/simulator.py --rounds 1 quick
-    python benchmarks/simulator.py --only burst --peer 'guidellm mock-server --port {port} --ttft-ms 0 --itl-ms 0'
+    python benchmarks/stand_in.py            all figures
+    python benchmarks/stand_in.py --rounds 1 quick
+    python benchmarks/stand_in.py --only burst --peer 'guidellm mock-server --port {port} --ttft-ms 0 --itl-ms 0'
                                               streams without delay, and those of another server in the same rounds
 
 CPU time is what counts (user and system time of the server process from /proc), as medians over rounds that are
