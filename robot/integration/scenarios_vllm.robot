@@ -31,7 +31,7 @@ The Load Rises And Falls
     [Tags]    simulator
     Skip Unless Target Is A Simulator
     Start Server    simulator    inter_token_latency=20 ms
-    Start Call    Stream Chat    ${LONG_PROMPT}    max_tokens=900
+    Start Call    Stream Chat    ${LONG_PROMPT}    max_tokens=900    extra={"ignore_eos": true}
     Get Metric    vllm:num_requests_running    ==    1    within=5 s
     Cancel Call
     Get Metric    vllm:num_requests_running    ==    0    within=5 s
