@@ -16,6 +16,7 @@ Test Tags        responses
 *** Test Cases ***
 A Response Is Complete
     [Tags]    rule:rs1    rule:rs2    rule:rs14
+    Skip Unless Server Supports    whole responses
     ${reply} =    Respond    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
     Get Answer Value    ${reply}    object    ==    response
     Finish Reason Should Be    ${reply}    completed
@@ -31,11 +32,13 @@ A Streamed Response Comes In Order
 
 Streamed And Whole Responses Agree
     [Tags]    rule:rs8
+    Skip Unless Server Supports    whole responses
     ${reply} =    Respond    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
     ${stream} =    Stream Response    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
     Answers Should Agree    ${reply}    ${stream}
 
 A Response Agrees With A Chat
+    Skip Unless Server Supports    whole responses
     Skip Unless Server Supports    chat
     ${reply} =    Respond    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
     ${chat} =    Chat    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
@@ -43,16 +46,19 @@ A Response Agrees With A Chat
 
 A Response Fits Its Schema
     [Tags]    rule:rs17
+    Skip Unless Server Supports    whole responses
     Skip Unless Server Supports    json schema in responses
     ${reply} =    Respond    ${JSON_PROMPT}    response_format=${ANY_OBJECT}    max_tokens=200
     Answer Should Fit Schema    ${reply}    ${ANY_OBJECT}
 
 Instructions Are Taken
+    Skip Unless Server Supports    whole responses
     ${reply} =    Respond    ${CAPITAL_OF_FRANCE}    system=You are terse.    max_tokens=64
     Should Not Be Empty    ${reply.text}    Answer: expected a text, got none: ${reply}.
 
 The Token Limit Makes A Response Incomplete
     [Tags]    rule:rs11
+    Skip Unless Server Supports    whole responses
     Skip Unless Server Supports    incomplete responses
     # Some servers take no smaller limit.
     ${reply} =    Respond    ${STORY_PROMPT}    max_tokens=16    temperature=0
@@ -62,6 +68,7 @@ The Token Limit Makes A Response Incomplete
 A Response Calls A Tool
     [Tags]    rule:rs16    rule:rs18
     Skip Unless Server Supports    tool calls
+    Skip Unless Server Supports    whole responses
     ${reply} =    Respond    What time is it?    tools={"name": "get_time"}    tool_choice=required
     Tool Should Be Called    ${reply}    get_time
 

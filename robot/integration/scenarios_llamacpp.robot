@@ -17,6 +17,7 @@ ${KEY: Secret}    %{SCENARIO_KEY=key-of-a-test}
 *** Test Cases ***
 A Server Tells Its Health And Its Models
     Server Should Be Healthy
+    Skip Unless Server Supports    models
     ${models} =    List Models
     Should Not Be Empty    ${models}
 

@@ -89,6 +89,7 @@ Take The Result Of A Tool
     [Documentation]    Calls a tool by a keyword, and continues with what the tool gave.
     [Arguments]    ${ask}    ${route}
     Skip Unless Server Supports    named tools
+    Skip Unless Server Supports    tool results
     Skip Unless Server Supports    ${route}
     ${reply} =    Run Keyword    ${ask}    How warm is it?    tools=${WEATHER}    tool_choice=weather    max_tokens=64
     ${messages} =    Add Tool Results    How warm is it?    ${reply}    {"weather": {"celsius": 21}}

@@ -54,6 +54,7 @@ A Stream That Its Limit Ends Says So
 
 Usage Comes When It Is Asked For
     [Tags]    rule:c14    rule:c16
+    Skip Unless Server Supports    usage in streams
     ${stream} =    Stream Chat    ${SHORT_PROMPT}    max_tokens=16    include_usage=True
     Usage Should Add Up    ${stream}
 
