@@ -54,7 +54,7 @@ CapabilityName = Literal[
     "count tokens", "embeddings", "rerank", "rerank v2", "unversioned rerank", "score", "tokenize", "detokenize",
     "metrics", "jobs", "streams", "usage in streams", "tool calls", "named tools", "several choices",
     "log probabilities", "stop texts", "repeatable answers", "unknown model is refused", "reasoning", "keys",
-    "documents in rankings", "scores from 0 to 1", "checked top_n", "sequence numbers in responses",
+    "documents in rankings", "listed models", "scores from 0 to 1", "checked top_n", "sequence numbers in responses",
     "incomplete responses", "whole responses", "message limits", "stop sequences in messages",
     "log probabilities in streams", "tool calls in streams", "distinct vectors", "tool results", "forbidden tools",
     "continued prompts", "several prompts", "several prompts in streams",

@@ -144,6 +144,7 @@ _ALL = (
         "A ranking gives the documents back.",
         "a ranking with return_documents holds the document's text",
     ),
+    Capability("listed models", _F, "The list of models holds the one that is asked for.", assumed=True),
     Capability("scores from 0 to 1", _F, "A ranking's scores lie between 0 and 1.", assumed=True),
     Capability("checked top_n", _F, "A top_n that is not a number is refused.", assumed=True),
     Capability("sequence numbers in responses", _F, "The events of a streamed response are numbered.", assumed=True),

@@ -32,7 +32,7 @@ The Strict Stand-In Offers All That The Suites Ask For
 Models Are Listed
     [Tags]    smoke    covers:mistral-models    rule:m1
     Skip If    $KEY_IS_NEEDED    RequestsLibrary writes the keys that it sends into the log; List Models does not.
-    Skip Unless Server Supports    models
+    Skip Unless Server Supports    listed models
     ${response} =    GET On Session    target    /v1/models    expected_status=200
     VAR    ${listed}    ${response.json()}
     Should Be Equal

@@ -17,7 +17,7 @@ ${KEY: Secret}    %{SCENARIO_KEY=key-of-a-test}
 *** Test Cases ***
 A Server Tells Its Health And Its Models
     Server Should Be Healthy
-    Skip Unless Server Supports    models
+    Skip Unless Server Supports    listed models
     ${models} =    List Models
     Should Not Be Empty    ${models}
 
@@ -36,8 +36,10 @@ The Same Seed Gives The Same Answer
 
 Each Choice Has Its Number And Its End
     Skip Unless Server Supports    several choices
-    ${reply} =    Chat    ${STORY_PROMPT}    n=2    max_tokens=4
+    ${reply} =    Chat    ${STORY_PROMPT}    n=2    max_tokens=16
     Choices Should Be    ${reply}    2
+    # The tokens of both are counted together.
+    Skip If Answer Was Shorter    ${reply}    32
     Finish Reason Should Be    ${reply}    length    choice=0
     Finish Reason Should Be    ${reply}    length    choice=1
 
