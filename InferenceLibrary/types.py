@@ -58,7 +58,7 @@ CapabilityName = Literal[
     "incomplete responses", "whole responses", "message limits", "stop sequences in messages",
     "log probabilities in streams", "tool calls in streams", "distinct vectors", "tool results", "forbidden tools",
     "continued prompts", "several prompts", "several prompts in streams",
-    "odd bodies are a 4xx", "unparsable JSON is a 400", "empty messages are refused",
+    "odd bodies are a 4xx", "odd values are a 4xx", "unparsable JSON is a 400", "empty messages are refused",
     "odd tokens are a 4xx", "missing tokens are refused", "exact token counts", "old clients", "model states end",
     "all scripts", "left answers end", "steady gaps", "worker id", "known answers", "code tasks", "relevance",
     "ignore_eos", "top_k", "seed", "dimensions", "text parts", "json object", "json schema", "json schema in responses",

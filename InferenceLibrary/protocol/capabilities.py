@@ -161,6 +161,9 @@ _ALL = (
     Capability("several prompts", _F, "A completion answers each of its prompts.", assumed=True),
     Capability("several prompts in streams", _F, "A streamed completion answers each of its prompts.", assumed=True),
     Capability("odd bodies are a 4xx", _F, "A body of the wrong shape is the client's fault.", assumed=True),
+    Capability(
+        "odd values are a 4xx", _F, "A word for a number, or another media type, is the client's fault.", assumed=True
+    ),
     Capability("unparsable JSON is a 400", _F, "A body that is not JSON is the client's fault.", assumed=True),
     Capability("empty messages are refused", _F, "A message without messages is refused.", assumed=True),
     Capability("odd tokens are a 4xx", _F, "Tokens that do not exist are the client's fault.", assumed=True),

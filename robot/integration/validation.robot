@@ -18,8 +18,8 @@ Test Tags        api    covers:router-validation
 
 *** Test Cases ***    FIELD    VALUE    NEEDS
 Messages That Are A Number    messages    ${7}    odd bodies are a 4xx
-A Temperature That Is A Word    temperature    hot    odd bodies are a 4xx
-A Token Limit That Is A Word    max_tokens    many    odd bodies are a 4xx
+A Temperature That Is A Word    temperature    hot    odd values are a 4xx
+A Token Limit That Is A Word    max_tokens    many    odd values are a 4xx
 A Message Without A Role    messages    ${{[{'content': 'no role'}]}}    odd bodies are a 4xx
 No Messages    messages    ${NO_MESSAGES}    empty messages are refused
 A Negative Token Limit    max_tokens    ${-5}    odd bodies are a 4xx
@@ -38,7 +38,7 @@ A Body That Is A Number
     7    odd bodies are a 4xx
 A Body That Is Not Said To Be JSON
     [Template]    None
-    Skip Unless Server Supports    odd bodies are a 4xx
+    Skip Unless Server Supports    odd values are a 4xx
     ${right} =    Get Right Chat
     Send Request    POST    /v1/chat/completions    ${right}    expected_status=200
     ${reply} =    Send Request
