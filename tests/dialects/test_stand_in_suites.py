@@ -16,6 +16,7 @@ from InferenceLibrary.check.command import check
 from InferenceLibrary.check.suites import run_suites
 from InferenceLibrary.check.targets import CheckTarget
 from InferenceLibrary.dialects.files import load_dialect
+from InferenceLibrary.modelfiles.tiny import create_tiny_model
 from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.report.check_results import TargetCheck
 
@@ -32,7 +33,8 @@ TODAYS = STAND_INS if ALL else [STAND_INS[date.today().toordinal() % len(STAND_I
 
 FLAGS = {
     "mistralrs": ["serve", "-p", "{port}", "-m", "MODEL"],
-    "mistralrs@0.8.1": ["serve", "-p", "{port}", "-m", "MODEL"],
+    # Refusals tell the name of its model, which is a path.
+    "mistralrs@0.8.1": ["serve", "-p", "{port}", "--format", "gguf", "-f", "model.gguf", "-m", "FOLDER"],
     # In its mode random each answer to a question is another: C19, RS22 and A19 tell rightly of it.
     "llm-d": ["--model", "tiny", "--mode", "echo"],
 }
@@ -47,7 +49,10 @@ OF_THE_MACHINE = {"F11"}
 @pytest.mark.parametrize("stand_in", TODAYS)
 @pytest.mark.timeout(1800 if ALL else 300)
 def test_nothing_fails_but_what_its_dialect_names(stand_in: str, tmp_path: Path) -> None:
-    with served(["--as", stand_in, *FLAGS.get(stand_in, [])], {}) as port:
+    flags = [word.replace("FOLDER", str(tmp_path)) for word in FLAGS.get(stand_in, [])]
+    if flags != FLAGS.get(stand_in, []):
+        create_tiny_model(tmp_path / "model.gguf", "capitals")
+    with served(["--as", stand_in, *flags], {}) as port:
         plain = CheckTarget(f"http://127.0.0.1:{port}", MODELS.get(stand_in))
         known = plain._replace(dialect=stand_in)
         without, with_it = (check(one, Redactor(), tell=lambda line: None).result for one in (plain, known))
