@@ -154,6 +154,13 @@ _ALL = (
     Capability("stop sequences in messages", _F, "A stop sequence ends a message.", assumed=True),
     Capability("log probabilities in streams", _F, "Streams give them in the same form.", assumed=True),
     Capability("tool calls in streams", _F, "A call that is required comes in a stream too.", assumed=True),
+    Capability("tool calls in responses", _F, "A call that is required comes in a response too.", assumed=True),
+    Capability(
+        "tool results in responses",
+        _F,
+        "A response goes on from a call and its result, of which the call's id tells which belong together.",
+        assumed=True,
+    ),
     Capability("distinct vectors", _F, "Texts that differ have vectors that differ.", assumed=True),
     Capability("tool results", _F, "The result of a tool is taken, after the call that has no text.", assumed=True),
     Capability("forbidden tools", _F, "No tool is called where none may be.", assumed=True),
@@ -162,7 +169,10 @@ _ALL = (
     Capability("several prompts in streams", _F, "A streamed completion answers each of its prompts.", assumed=True),
     Capability("odd bodies are a 4xx", _F, "A body of the wrong shape is the client's fault.", assumed=True),
     Capability(
-        "odd values are a 4xx", _F, "A word for a number, or another media type, is the client's fault.", assumed=True
+        "odd values are a 4xx",
+        _F,
+        "A word for a number, an encoding that does not exist, or another media type, is the client's fault.",
+        assumed=True,
     ),
     Capability("unparsable JSON is a 400", _F, "A body that is not JSON is the client's fault.", assumed=True),
     Capability("empty messages are refused", _F, "A message without messages is refused.", assumed=True),

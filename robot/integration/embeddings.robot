@@ -56,6 +56,7 @@ A Body Without Input Is Refused
     Input Should Be Refused
 
 An Unknown Encoding Is Refused
+    Skip Unless Server Supports    odd values are a 4xx
     Input Should Be Refused    input=x    encoding_format=morse
 
 A Number Is Not A Text

@@ -68,12 +68,14 @@ A Response Calls A Tool
     [Tags]    rule:rs16    rule:rs18
     Skip Unless Server Supports    tool calls
     Skip Unless Server Supports    whole responses
+    Skip Unless Server Supports    tool calls in responses
     ${reply} =    Respond    What time is it?    tools={"name": "get_time"}    tool_choice=required
     Tool Should Be Called    ${reply}    get_time
 
 A Streamed Response Calls A Tool
     [Tags]    rule:rs9
     Skip Unless Server Supports    tool calls
+    Skip Unless Server Supports    tool calls in responses
     ${stream} =    Stream Response    What time is it?    tools={"name": "get_time"}    tool_choice=required
     Tool Should Be Called    ${stream}    get_time
     Stream Should Be In Order    ${stream}

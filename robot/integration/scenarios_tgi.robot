@@ -59,7 +59,7 @@ A Tool Is Called In A Stream
 The Result Of A Tool Is Taken In Each API
     [Template]    Take The Result Of A Tool
     Chat    chat
-    Respond    responses
+    Respond    responses    tool calls in responses    tool results in responses
     Send Message    messages
 
 No Tool Is Called When None May Be
@@ -87,10 +87,10 @@ An Error Says Its Kind
 *** Keywords ***
 Take The Result Of A Tool
     [Documentation]    Calls a tool by a keyword, and continues with what the tool gave.
-    [Arguments]    ${ask}    ${route}
-    Skip Unless Server Supports    named tools
-    Skip Unless Server Supports    tool results
-    Skip Unless Server Supports    ${route}
+    [Arguments]    ${ask}    ${route}    @{needs}
+    FOR    ${need}    IN    named tools    tool results    ${route}    @{needs}
+        Skip Unless Server Supports    ${need}
+    END
     ${reply} =    Run Keyword    ${ask}    How warm is it?    tools=${WEATHER}    tool_choice=weather    max_tokens=64
     ${messages} =    Add Tool Results    How warm is it?    ${reply}    {"weather": {"celsius": 21}}
     ${reply} =    Run Keyword    ${ask}    ${messages}    max_tokens=64

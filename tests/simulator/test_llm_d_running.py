@@ -319,3 +319,20 @@ def test_the_ids_of_tokens_are_those_of_the_real_server(start_simulator):
     assert llm_d.request("POST", "/v1/completions/render", {"prompt": text}).json == [
         {"token_ids": [*words, 973910158]}
     ]
+
+
+# Messages of Anthropic's API
+
+
+def test_messages_become_those_of_a_chat(start_simulator: Any) -> None:
+    simulator = start_simulator(*LLM_D, "--mode", "echo")
+    call = {"type": "tool_use", "id": "c", "name": "weather", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "c", "content": [{"type": "text", "text": "21 degrees"}]}
+    spoken = [{"role": "user", "content": "How warm is it?"}, {"role": "assistant", "content": [call]}]
+    asked = {"model": "tiny", "max_tokens": 50}
+    answer = simulator.request(
+        "POST", "/v1/messages", {**asked, "messages": [*spoken, {"role": "user", "content": [result]}]}
+    )
+    assert answer.json["content"] == [{"type": "text", "text": "21 degrees"}]
+    refused = simulator.request("POST", "/v1/messages", {**asked, "messages": []})
+    assert (refused.status, refused.json["error"]["message"]) == (400, "messages must not be empty")

@@ -127,8 +127,10 @@ def message_ask(data: dict[str, Any]) -> Ask:
     """Return what a message asks for.
 
     Raises:
-        ApiError: 400; there is no limit of tokens.
+        ApiError: 400; there are no messages, or no limit of tokens.
     """
+    if data.get("messages") == []:
+        raise ApiError(400, "messages must not be empty")
     if not data.get("max_tokens") or data["max_tokens"] < 0:
         raise ApiError(400, "max_tokens is required and must be positive")
     system = data.get("system")
@@ -143,7 +145,20 @@ def message_ask(data: dict[str, Any]) -> Ask:
     named = {"type": "function", "function": {"name": choice.get("name")}} if kind == "tool" else None
     chosen = named or {"any": "required", "none": "none"}.get(str(kind), "auto")
     given = {**data, "tools": tools, "tool_choice": chosen, "logprobs": None, "stream_options": None}
-    return _filled(given, "messages", [*messages, *(data.get("messages") or [])])
+    spoken = [one for message in data.get("messages") or [] for one in _without_results(message)]
+    return _filled(given, "messages", [*messages, *spoken])
+
+
+def _without_results(message: Any) -> list[Any]:
+    """Return a message as those it becomes: what it says, where it says something, and each result of a tool."""
+    content = message.get("content") if isinstance(message, dict) else None
+    blocks = content if isinstance(content, list) else []
+    results = [one for one in blocks if isinstance(one, dict) and one.get("type") == "tool_result"]
+    if not results:
+        return [message]
+    rest = [one for one in blocks if one not in results]
+    said = [{**message, "content": rest}] if rest else []
+    return [*said, *({"role": "tool", "content": one.get("content")} for one in results)]
 
 
 def _filled(data: dict[str, Any], route: str, messages: list[Any]) -> Ask:
