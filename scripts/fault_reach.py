@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from plain_calls import CALLS, SERVERS, PlainCall, bytes_of
+from plain_calls import CALLS, MODEL, SERVERS, UNKNOWN_MODELS, PlainCall, bytes_of
 from recorded_calls import record
 
 from InferenceLibrary.modelfiles.tiny import create_tiny_model
@@ -48,7 +48,7 @@ class Server:
             env={**os.environ, "NO_COLOR": "1"},
         )
         self.personality = "openai" if name == "keyed" else name
-        self.model = MODELS.get(name, "fake-model")
+        self.model = MODELS.get(name, MODEL)
         self._key = KEYS.get(name)
         assert self.process.stdout is not None
         self.port = self.control = 0
@@ -73,7 +73,7 @@ class Server:
         named = []
         for call in (*own, *(call for call in others if call not in own)):
             body = call.body
-            if isinstance(body, dict) and name != "worker" and body.get("model") not in {"another", "x"}:
+            if isinstance(body, dict) and name != "worker" and body.get("model") not in UNKNOWN_MODELS:
                 body = {**body, "model": "MODEL"}
             named.append(replace(call, body=body))
         return named

@@ -1,6 +1,7 @@
 """Plain calls of every API of the simulator: what is asked, nothing of what is checked.
 
-Together they ask for whatever an answer can have, so that each fault strikes at least one of them.
+What `rfinference check` asks too is taken from its list; the others ask for what not every server has. Together they
+ask for whatever an answer can have, so that each fault strikes at least one of them.
 """
 
 from __future__ import annotations
@@ -8,6 +9,19 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from typing import Any
+
+from InferenceLibrary.protocol.paths import (
+    CHAT,
+    COMPLETIONS,
+    COUNT_TOKENS,
+    EMBEDDINGS,
+    MESSAGES,
+    MODELS,
+    RERANK,
+    RESPONSES,
+    SCORE,
+)
+from InferenceLibrary.servers.probing import calls as checks
 
 TEXT = "one two three four five"
 ASKED = [{"role": "user", "content": TEXT}]
@@ -32,17 +46,18 @@ MESSAGES_TOOLS: dict[str, Any] = {
 }
 USAGE: dict[str, Any] = {"stream_options": {"include_usage": True}}
 LOGPROBS: dict[str, Any] = {"logprobs": True, "top_logprobs": 2}
-GREEDY = {"temperature": 0}
 SHORT = {"max_tokens": 3}
-FORMAT = {"type": "json_schema", "json_schema": {"name": "place", "schema": SCHEMA}}
 TEXT_FORMAT = {"type": "json_schema", "name": "place", "schema": SCHEMA}
 THINKING: dict[str, Any] = {"max_tokens": 2000, "thinking": {"type": "enabled", "budget_tokens": 1024}}
 
-OFFER = (("connection", "upgrade, http2-settings"), ("upgrade", "h2c"), ("http2-settings", "AAEAAEAAAAIAAAAB"))
-"""Headers of clients that would rather speak HTTP/2."""
-
-CHAT, COMPLETIONS, RESPONSES = "/v1/chat/completions", "/v1/completions", "/v1/responses"
-MESSAGES, EMBEDDINGS, RERANK, SCORE = "/v1/messages", "/v1/embeddings", "/v1/rerank", "/v1/score"
+APIS = {
+    CHAT: "chat", COMPLETIONS: "completions", RESPONSES: "responses", MESSAGES: "messages", COUNT_TOKENS: "messages",
+    EMBEDDINGS: "embeddings", RERANK: "rerank", MODELS: "models", "/tokenize": "tokens",
+}  # fmt: skip
+"""Path of a call of a check to the API that it speaks."""
+MODEL = "fake-model"
+UNKNOWN_MODELS = {"another", checks.NO_MODEL}
+"""Models that no simulator has."""
 
 NAMING = {CHAT, COMPLETIONS, EMBEDDINGS}
 """Routes whose requests must name a model, as in OpenAI's reference."""
@@ -102,22 +117,42 @@ def _both(name: str, api: str, path: str, body: dict[str, Any], **of_stream: Any
     ]
 
 
+_CHECKS = {call.name: call for call in (*checks.REACH, *checks.CALLS)}
+
+
+def _checked(name: str, asked: str = "") -> PlainCall:
+    """A call of a check, under a name of its own or the same."""
+    call = _CHECKS[asked or name]
+    body = {"model": "MODEL", **call.body} if isinstance(call.body, dict) else call.body
+    path = call.path_for(MODEL)
+    headers = dict(call.headers)
+    kind = headers.pop("content-type", "application/json")
+    return PlainCall(name, APIS[path.removesuffix(f"/{MODEL}")], path, body, kind, headers=tuple(headers.items()))
+
+
+def _both_checked(name: str, asked: str) -> list[PlainCall]:
+    """A call of a check twice, as the check makes it: whole, and streamed."""
+    return [_checked(name, asked), _checked(f"{name} stream", f"{asked}, streamed")]
+
+
 METRICS = PlainCall("metrics", "other", "/metrics")
 """Asked for before a call, and once more after it."""
 CALLS = [
-    *_both("chat", "chat", CHAT, {"messages": ASKED}, **USAGE),
-    PlainCall("chat with an offer", "chat", CHAT, {"messages": ASKED}, headers=OFFER),
-    *_both("chat greedy", "chat", CHAT, {"messages": ASKED, **GREEDY}),
+    _checked("chat"),
+    _checked("chat stream", "chat with usage, streamed"),
+    _checked("chat with an offer", "chat with an offer of HTTP/2"),
+    *_both_checked("chat greedy", "chat"),
     *_both("chat logprobs", "chat", CHAT, {"messages": ASKED, "n": 2, "max_tokens": 3, **LOGPROBS}),
-    *_both("chat stop", "chat", CHAT, {"messages": ASKED, "stop": [" three four"]}),
+    *_both_checked("chat stop", "chat with a stop text"),
     *_both("chat tools", "chat", CHAT, {"messages": ASKED, **TOOLS, "seed": 3}),
     *_both("chat one tool", "chat", CHAT, {"messages": ASKED, **TOOLS, "parallel_tool_calls": False}),
-    *_both("chat format", "chat", CHAT, {"messages": ASKED, "response_format": FORMAT}),
-    *_both("chat of another model", "chat", CHAT, {"messages": ASKED, "model": "another"}),
-    PlainCall("chat without messages", "chat", CHAT, {"messages": []}),
-    PlainCall("chat stream options", "chat", CHAT, {"messages": ASKED, **USAGE}),
+    *_both_checked("chat format", "chat in a format"),
+    _checked("chat of another model", "a chat of an unknown model"),
+    _checked("chat of another model stream", "an unknown model, streamed"),
+    _checked("chat without messages", "a chat with no message"),
+    _checked("chat stream options", "stream options without a stream"),
     *_both("completion", "completions", COMPLETIONS, {"prompt": TEXT, "max_tokens": 3, "logprobs": 2}, **USAGE),
-    *_both("completion greedy", "completions", COMPLETIONS, {"prompt": TEXT, **GREEDY}),
+    *_both_checked("completion greedy", "completion"),
     *_both("completion echo", "completions", COMPLETIONS, {"prompt": TEXT, "echo": True, "logprobs": 2, **SHORT}),
     PlainCall("completions", "completions", COMPLETIONS, {"prompt": [TEXT, "six seven"], "n": 2, "max_tokens": 3}),
     METRICS,
@@ -125,24 +160,31 @@ CALLS = [
     replace(METRICS, name="metrics again"),
     PlainCall("completion of another model", "completions", COMPLETIONS, {"prompt": TEXT, "model": "another"}),
     *_both("response", "responses", RESPONSES, {"input": TEXT}),
-    *_both("response greedy", "responses", RESPONSES, {"input": TEXT, **GREEDY}),
-    PlainCall("models", "models", "/v1/models"),
-    PlainCall("model", "models", "/v1/models/fake-model"),
-    *_both("response limit", "responses", RESPONSES, {"input": TEXT, "max_output_tokens": 2, "store": False}),
+    *_both_checked("response greedy", "response"),
+    _checked("models", "model list"),
+    _checked("model", "one model"),
+    _checked("response limit", "response to the limit"),
+    PlainCall(
+        "response limit stream", "responses", RESPONSES,
+        {"input": TEXT, "max_output_tokens": 2, "store": False, "stream": True},
+    ),
     PlainCall("response not to be stored", "responses", RESPONSES, {"input": TEXT, "store": False}),
     PlainCall("response that was not stored", "responses", f"{RESPONSES}/{{id}}"),
     *_both("response tools", "responses", RESPONSES, {"input": TEXT, **RESPONSES_TOOLS}),
-    *_both("response format", "responses", RESPONSES, {"input": TEXT, "text": {"format": TEXT_FORMAT}}),
-    PlainCall("response unstored", "responses", RESPONSES, {"input": TEXT, "background": True, "store": False}),
-    PlainCall("response of another model", "responses", RESPONSES, {"input": TEXT, "model": "another"}),
-    *_both("message", "messages", MESSAGES, {"model": "MODEL", "messages": ASKED, "max_tokens": 30}),
-    *_both(
-        "message greedy", "messages", MESSAGES, {"model": "MODEL", "messages": ASKED, "max_tokens": 30, **GREEDY}
+    _checked("response format", "response in a format"),
+    PlainCall(
+        "response format stream", "responses", RESPONSES,
+        {"input": TEXT, "text": {"format": TEXT_FORMAT}, "stream": True},
     ),
+    PlainCall("response unstored", "responses", RESPONSES, {"input": TEXT, "background": True, "store": False}),
+    _checked("response of another model", "a response of an unknown model"),
+    *_both("message", "messages", MESSAGES, {"model": "MODEL", "messages": ASKED, "max_tokens": 30}),
+    *_both_checked("message greedy", "message"),
     *_both("message limit", "messages", MESSAGES, {"model": "MODEL", "messages": ASKED, "max_tokens": 2}),
-    *_both(
-        "message stop", "messages", MESSAGES,
-        {"model": "MODEL", "messages": ASKED, "max_tokens": 30, "stop_sequences": [" three four"]},
+    _checked("message stop", "message with a stop text"),
+    PlainCall(
+        "message stop stream", "messages", MESSAGES,
+        {"model": "MODEL", "messages": ASKED, "max_tokens": 30, "stop_sequences": [" three four"], "stream": True},
     ),
     *_both("message thinking", "messages", MESSAGES, {"model": "MODEL", "messages": ASKED, **THINKING}),
     *_both(
@@ -154,29 +196,29 @@ CALLS = [
         {"model": "MODEL", "messages": ASKED, "max_tokens": 100,
          "output_config": {"format": {"type": "json_schema", "schema": SCHEMA}}},
     ),
-    PlainCall("message of another model", "messages", MESSAGES, {"model": "x", "messages": ASKED, "max_tokens": 9}),
-    PlainCall("message tokens", "messages", f"{MESSAGES}/count_tokens", {"model": "MODEL", "messages": ASKED}),
-    PlainCall("embeddings", "embeddings", EMBEDDINGS, {"input": ["one", "two three"]}),
+    _checked("message of another model", "a message of an unknown model"),
+    _checked("message tokens", "tokens of a message"),
+    _checked("embeddings"),
     PlainCall("embeddings of one text", "embeddings", EMBEDDINGS, {"input": ["one", "one"]}),
-    PlainCall("embeddings in base64", "embeddings", EMBEDDINGS, {"input": ["one"], "encoding_format": "base64"}),
+    _checked("embeddings in base64"),
     PlainCall(
         "embeddings base64", "embeddings", EMBEDDINGS,
         {"input": ["one", "two three"], "encoding_format": "base64", "dimensions": 8},
     ),
-    PlainCall("embeddings of nothing", "embeddings", EMBEDDINGS, {"input": ""}),
+    _checked("embeddings of nothing"),
     PlainCall("embeddings of another model", "embeddings", EMBEDDINGS, {"input": "one", "model": "another"}),
-    PlainCall("ranking", "rerank", RERANK, {"query": "one", "documents": ["one two", "two", "one"]}),
-    PlainCall("ranking top", "rerank", RERANK, {"query": "one", "documents": ["one two", "two", "one"], "top_n": 2}),
+    _checked("ranking"),
+    _checked("ranking top", "ranking of the best"),
     PlainCall("ranking of nothing", "rerank", RERANK, {"query": "one", "documents": []}),
     PlainCall("scores", "score", SCORE, {"text_1": "one", "text_2": ["one", "two"]}),
     PlainCall("scores of nothing", "score", SCORE, {"text_1": "one"}),
-    PlainCall("tokens", "tokens", "/tokenize", {"model": "MODEL", "prompt": TEXT}),
+    _checked("tokens"),
     PlainCall("text of tokens", "tokens", "/detokenize", {"model": "MODEL", "tokens": []}),
-    PlainCall("chat that is not JSON", "chat", CHAT, b"{"),
-    PlainCall("chat that is a list", "chat", CHAT, b"[]"),
-    PlainCall("chat as text", "chat", CHAT, {"messages": ASKED}, "text/plain"),
+    _checked("chat that is not JSON", "a chat that is not JSON"),
+    _checked("chat that is a list", "a chat that is a list"),
+    _checked("chat as text", "a chat as plain text"),
     PlainCall("chat without a key", "chat", CHAT, {"messages": ASKED}, server="keyed"),
-    PlainCall("models without a key", "models", "/v1/models", server="keyed"),
+    PlainCall("models without a key", "models", MODELS, server="keyed"),
     PlainCall("slow chat", "chat", CHAT, {"messages": SLOWLY, "stream": True}, server="slow"),
     PlainCall("job", "worker", "/execute", {**JOB, "max_tokens": 4}, server="worker"),
     PlainCall("job stop", "worker", "/execute", {**JOB, "max_tokens": 30, "stop": ["e"]}, server="worker"),
@@ -194,7 +236,7 @@ CALLS = [
 def bytes_of(call: PlainCall, model: str) -> bytes:
     """Return what is sent as the body of a call, with the model's name where it has to be named."""
     if call.body is None or isinstance(call.body, bytes):
-        return call.body or b""
+        return (call.body or b"").replace(b"MODEL", json.dumps(model).encode())
     named = call.body.get("model", "MODEL" if call.path in NAMING else None)
     body = {**call.body, "model": model} if named == "MODEL" else call.body
     return json.dumps(body).encode()

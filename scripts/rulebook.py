@@ -26,7 +26,7 @@ from zlib import crc32
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from keyword_calls import Caller, Outcome
-from plain_calls import CALLS, SERVERS, PlainCall
+from plain_calls import CALLS, MODEL, SERVERS, PlainCall
 from recorded_calls import LIMIT, record
 
 from InferenceLibrary.check.noticing import ProofTally, Shown, gaps_of, seen_of
@@ -36,7 +36,6 @@ from InferenceLibrary.simulator.faults.catalogue import KINDS, header_faults, re
 from InferenceLibrary.simulator.faults.kinds import FaultKind
 
 DAYS = 7
-MODEL = "fake-model"
 # What is said of several calls, or is not seen in the answer to a plain one.
 ELSEWHERE = {"refuse-connection": "acts on connections, before there is a request"}
 # Faults that would make most calls last as long as they may: the calls that they are shown on, and how long these last.

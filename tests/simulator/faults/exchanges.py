@@ -10,7 +10,7 @@ from InferenceLibrary.protocol.rules.book import judge
 from InferenceLibrary.protocol.rules.rule import Judgement, Known
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "scripts"))
-from plain_calls import CALLS, SERVERS, PlainCall, bytes_of
+from plain_calls import CALLS, MODEL, SERVERS, PlainCall, bytes_of
 from recorded_calls import LIMIT, record
 
 __all__ = ["BY_NAME", "CALLS", "KNOWN", "SERVERS", "exchange_of", "play"]
@@ -35,4 +35,4 @@ def exchange_of(port: int, call: PlainCall, fault: str = "", *, limit: float = L
     """Make one call, with a fault if one is given; return its record."""
     asked = {"x-inference-fault": fault} if fault else {}
     headers = {"content-type": call.content_type, **dict(call.headers), **asked}
-    return record(port, call.method, call.path, bytes_of(call, "fake-model"), headers, limit)
+    return record(port, call.method, call.path, bytes_of(call, MODEL), headers, limit)
