@@ -12,6 +12,7 @@ import json
 import os
 import re
 import socket
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -22,6 +23,8 @@ from InferenceLibrary.processes.ports import LOOPBACK
 _PROBE_TIMEOUT = 5.0
 _CALL_TIMEOUT = 60
 """Seconds that one question to the engine may take."""
+_OF_SDK = ("docker", "requests", "urllib3")
+"""Packages that come with the SDK's import."""
 
 HOW_TO_GET_ONE = (
     "install and start Docker or Podman, or set DOCKER_HOST to its socket; "
@@ -204,14 +207,20 @@ def sdk() -> Any:
         import docker
     except ImportError:
         raise MissingExtraError("docker", "containers", "Starting containers") from None
+    except BaseException:
+        # A time limit that ends an import leaves parts of a package that the next import does not bind to it.
+        for name in [name for name in sys.modules if name.partition(".")[0] in _OF_SDK]:
+            del sys.modules[name]
+        raise
     return docker
 
 
 def api_errors(*others: type[Exception]) -> tuple[type[Exception], ...]:
     """What a call of the SDK may raise, and others beside."""
+    docker = sdk()
     import requests
 
-    return (sdk().errors.DockerException, requests.exceptions.RequestException, *others)
+    return (docker.errors.DockerException, requests.exceptions.RequestException, *others)
 
 
 def _tls(docker: Any) -> dict[str, Any]:
