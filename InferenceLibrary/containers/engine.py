@@ -203,13 +203,14 @@ def sdk() -> Any:
     Raises:
         MissingExtraError: It is not installed.
     """
+    before = set(sys.modules)
     try:
         import docker
     except ImportError:
         raise MissingExtraError("docker", "containers", "Starting containers") from None
     except BaseException:
         # A time limit that ends an import leaves parts of a package that the next import does not bind to it.
-        for name in [name for name in sys.modules if name.partition(".")[0] in _OF_SDK]:
+        for name in [name for name in sys.modules if name not in before and name.partition(".")[0] in _OF_SDK]:
             del sys.modules[name]
         raise
     return docker

@@ -318,7 +318,10 @@ def _joined_choices(
         return above or below
     unknown = next((name for name in above.without_routes if name not in below.routes), None)
     if unknown is not None:
-        raise ProfileError(f"{place('choices.without_routes')}: there is no route '{unknown}' to leave out.")
+        raise ProfileError(
+            f"{place('choices.without_routes')}: expected a route that the extended dialect has, got '{unknown}'."
+            f"{_nearest(unknown, below.routes)}"
+        )
     both = joined(below, above)
     check_choices(both, place)
     return both

@@ -62,7 +62,7 @@ def compare_values(
     """Compare one percentile of two samples of positive numbers.
 
     Raises:
-        MonitorError: A sample is empty, the tolerance is not a share of 0 to 1, or the rank not one of 0 to 100.
+        MonitorError: A sample is empty, the tolerance is not a share of 0 to 1, or the rank is not from 0 to 100.
     """
     _check(tolerance, rank)
     if not now or not before or min(*now, *before) <= 0:

@@ -9,6 +9,8 @@ import pytest
 
 INTERRUPTED = """
 import sys
+if len(sys.argv) > 2:
+    import requests as earlier
 from InferenceLibrary.containers.engine import api_errors, sdk
 
 class Interrupts:
@@ -23,6 +25,8 @@ try:
 except KeyboardInterrupt:
     print("interrupted")
 print(api_errors()[1] is __import__("requests").exceptions.RequestException)
+if len(sys.argv) > 2:
+    print(sys.modules["requests"] is earlier)
 """
 
 
@@ -30,3 +34,9 @@ print(api_errors()[1] is __import__("requests").exceptions.RequestException)
 def test_an_interrupted_import_is_made_anew(module: str) -> None:
     done = subprocess.run([sys.executable, "-c", INTERRUPTED, module], capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["interrupted", "True"], done.stderr
+
+
+def test_what_somebody_else_has_imported_stays() -> None:
+    command = [sys.executable, "-c", INTERRUPTED, "docker.errors", "requests"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["interrupted", "True", "True"], done.stderr
