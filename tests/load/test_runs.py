@@ -300,18 +300,24 @@ def test_a_rate_that_cannot_be_held_is_told(url: str) -> None:
 
 
 def test_a_stall_of_the_client_is_flagged(url: str) -> None:
-    def stall(_: Progress) -> None:
-        for line in Path("/proc").glob("[0-9]*/stat"):
-            pid, _, rest = line.read_text().partition(" ")
-            if (
-                int(rest.rpartition(")")[2].split()[1]) == os.getpid()
-                and "load.worker" in Path(f"/proc/{pid}/cmdline").read_text()
-            ):
-                os.kill(int(pid), signal.SIGSTOP)
-                time.sleep(0.1)
-                os.kill(int(pid), signal.SIGCONT)
+    stalled: list[int] = []
 
-    found = run(LoadPlan(url, Users(2), (CHAT,), Prompts(tokens=4), duration=1.0), stall)
+    def stall(progress: Progress) -> None:
+        if not progress.finished or stalled:
+            return  # before its first answer the worker may not measure yet
+        for line in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # others end meanwhile
+                pid, _, rest = line.read_text().partition(" ")
+                parent = int(rest.rpartition(")")[2].split()[1])
+                if parent == os.getpid() and "load.worker" in Path(f"/proc/{pid}/cmdline").read_text():
+                    os.kill(int(pid), signal.SIGSTOP)
+                    time.sleep(0.1)
+                    os.kill(int(pid), signal.SIGCONT)
+                    stalled.append(int(pid))
+
+    plan = LoadPlan(url, Users(2), (CHAT,), Prompts(tokens=4), duration=60)
+    found = run(plan, stall, watch=lambda _: "it stalled" if stalled else None)
+    assert len(stalled) == 1
     assert max(found.workers[0].stalls) > 0.09
     assert any(remark.startswith("the client stalled") for remark in found.remarks)
 
