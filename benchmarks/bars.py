@@ -8,6 +8,7 @@ judged; where there are not so many, the bar is not judged.
 
 from __future__ import annotations
 
+import signal
 import statistics
 import subprocess
 import sys
@@ -35,6 +36,11 @@ for _ in range(300):
     late.append(time.monotonic() - due)
 print(sorted(late)[297])
 """
+
+
+def leave_by_sigterm() -> None:
+    """Let SIGTERM end a benchmark as Ctrl-C does: what it has started is ended too."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
 
 def lateness(isolate: Callable[[], None] | None = None) -> float:

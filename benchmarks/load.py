@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bars import Bars
+from bars import Bars, leave_by_sigterm
 from load_truth import ROOM, STREAMS, monitor_cost, spread, stall_is_told, summary_cost, time_to_first_request, truth
 from stand_in import CLIENT_CORE, Server, isolate
 
@@ -195,6 +195,7 @@ def costs_beside(bars: Bars, tries: int) -> None:
 
 
 def main() -> int:
+    leave_by_sigterm()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--streams", type=int, default=256)

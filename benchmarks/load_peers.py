@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from bars import Bars, Ticks
+from bars import Bars, Ticks, leave_by_sigterm
 from load_window import PATIENCE, Cost, Unusable, difference, watched
 from stand_in import Server
 
@@ -293,6 +293,7 @@ def rows(key: str, costs: Mapping[str, list[Cost] | str], found: Mapping[str, Cl
 
 
 def main() -> int:
+    leave_by_sigterm()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help=f"some of {', '.join(PEERS)}; all by default")
     parser.add_argument("--streams", type=int, default=256)

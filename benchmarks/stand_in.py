@@ -13,6 +13,7 @@ Bars in seconds are judged in quiet rounds only: see `bars.py`.
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
 import os
 import select
@@ -28,7 +29,7 @@ from collections import deque
 from itertools import pairwise
 from pathlib import Path
 
-from bars import TRIES, Bars, lateness
+from bars import TRIES, Bars, lateness, leave_by_sigterm
 
 CORES = sorted(os.sched_getaffinity(0))
 SERVER_CORE, CLIENT_CORE = CORES[0], CORES[-1]
@@ -56,6 +57,7 @@ class Server:
             stdout=subprocess.PIPE,
             preexec_fn=lambda: isolate(SERVER_CORE),  # noqa: PLW1509 - no threads here
         )
+        atexit.register(self.process.kill)  # nothing is sent to one that was waited for
         assert self.process.stdout is not None
         self.port = int(self.process.stdout.readline().rpartition(b":")[2])
 
@@ -104,6 +106,7 @@ class Peer(Server):
             start_new_session=True,
             preexec_fn=lambda: isolate(SERVER_CORE),  # noqa: PLW1509 - no threads here
         )
+        atexit.register(self.process.kill)
         end = time.perf_counter() + 120
         while True:
             try:
@@ -412,6 +415,7 @@ TIMES = {"TTFT late p99 s": ("<=", 0.003), "gap p1 s": (">=", 0.0195), "gap p99 
 
 
 def main() -> int:
+    leave_by_sigterm()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(

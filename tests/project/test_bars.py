@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import math
 import os
+import select
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from machine import patience
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 BENCHMARKS = [path for path in FOLDER.glob("*.py") if "\ndef main(" in path.read_text(encoding="utf-8")]
@@ -146,3 +149,29 @@ def test_every_benchmark_ends_with_the_verdict_of_its_bars(path: Path) -> None:
 
 def test_there_are_benchmarks() -> None:
     assert len(BENCHMARKS) >= 5
+
+
+_LEAVES = """
+import sys, time
+import bars, stand_in
+bars.leave_by_sigterm()
+server = stand_in.Server()
+print(server.process.pid, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="benchmarks read /proc: needs Linux")
+def test_what_a_benchmark_has_started_ends_with_it() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _LEAVES],
+        cwd=FOLDER,
+        env={**os.environ, "PYTHONPATH": str(FOLDER)},
+        stdout=subprocess.PIPE,
+    ) as benchmark:
+        assert benchmark.stdout is not None
+        server = os.pidfd_open(int(benchmark.stdout.readline()))
+        benchmark.send_signal(signal.SIGTERM)
+    assert benchmark.returncode == 128 + signal.SIGTERM
+    with os.fdopen(server) as watched:
+        assert select.select([watched], [], [], patience(10))[0] == [watched]
