@@ -23,7 +23,8 @@ _HARMLESS_NAME = r"(?i)(tokens|tokenizer|first[-_]token|token[-_]latency|per[-_]
 _BEARER = r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}"
 _URL_PASSWORD = r"(://[^/\s:@]*:)[^/\s@]+@"
 # A header or its repr: `Set-Cookie: a=b`, `'set-cookie': 'a=b'`, `(b'Cookie', b'a=b')`. Not the word in a sentence.
-_COOKIE = r"""(?i)\b((?:set-)?cookie['"]?\s*[:,]\s*b?['"]?)[^\s=;,'"]+=[^'"\r\n]*"""
+# The name is bounded, so that a text which repeats the word without end is not searched to its end each time.
+_COOKIE = r"""(?i)\b((?:set-)?cookie['"]?\s*[:,]\s*b?['"]?)[^\s=;,'"]{1,200}=[^'"\r\n]*"""
 _SHORTEST_SECRET = 4
 _LONG_SECRET = 8
 """From this length on a secret is masked inside of words too; `test` as a key must not garble `latest`."""
@@ -81,7 +82,13 @@ class Redactor:
         """Return where known secrets stand in a text: (start, end) of each, in order, without overlaps."""
         found = [match.span() for pattern in self._patterns(text) for match in pattern.finditer(text)]
         found.sort()
-        return [span for at, span in enumerate(found) if at == 0 or span[0] >= max(end for _, end in found[:at])]
+        kept: list[tuple[int, int]] = []
+        reached = 0
+        for begin, end in found:
+            if begin >= reached:
+                kept.append((begin, end))
+            reached = max(reached, end)
+        return kept
 
     def __call__(self, text: str) -> str:
         for pattern in self._patterns(text):
@@ -132,8 +139,11 @@ def _pattern_of(value: str) -> str:
 
 
 def _spelled_pattern_of(value: str) -> str:
-    """A pattern of a secret in which each character may be escaped: `%XX`, `\\uXXXX`, `\\xXX`, `&#N;`, `\\"`."""
-    starts = f"(?=[{re.escape(value[0])}%\\\\&])"
+    """A pattern of a secret in which each character may be escaped: `%XX`, `\\uXXXX`, `\\xXX`, `&#N;`, `\\"`.
+
+    It is not tried within a run of backslashes, only at its begin: the time would grow with the square of its length.
+    """
+    starts = rf"(?<!\\)(?=[{re.escape(value[0])}%\\\\&])"
     pattern = starts + "".join(map(_spelled_character, value))
     return pattern if len(value) >= _LONG_SECRET else rf"(?<!\w){pattern}(?!\w)"
 
@@ -144,13 +154,14 @@ def _spelled_character(character: str) -> str:
     utf_16 = character.encode("utf-16-be", "surrogatepass").hex()
     forms = [
         r"\\*" + re.escape(character),
-        "".join(f"%{_any_case(byte)}" for byte in utf_8),
+        r"\\*" + "".join(f"%{_any_case(byte)}" for byte in utf_8),
         "".join(rf"\\+u{_any_case_text(utf_16[at : at + 4])}" for at in range(0, len(utf_16), 4)),
         "".join(rf"\\+x{_any_case(byte)}" for byte in utf_8),
         rf"\\+(?:x|u00|U000000){_any_case(code)}" if code < 0x100 else rf"\\+U{_any_case_text(f'{code:08x}')}",
-        rf"&#(?:0*{code}|[xX]0*{_any_case_text(f'{code:x}')});",
+        rf"\\*&#(?:0*{code}|[xX]0*{_any_case_text(f'{code:x}')});",
     ]
     named = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;", " ": r"\+"}.get(character)
+    named = named and rf"\\*{named}"
     if not character.isprintable():
         named = re.escape(json.dumps(character)[1:-1]).replace(r"\\", r"\\+")
     return f"(?:{'|'.join([*forms, named] if named else forms)})"

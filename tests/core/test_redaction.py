@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import time
 from urllib.parse import quote
 
 import pytest
@@ -207,3 +208,28 @@ def test_spans_of_secrets_do_not_overlap() -> None:
     assert redact.spans("x sk-abcdefgh%73k-ijklmnop sk-ijklmnop") == [(2, 13), (13, 26), (27, 38)]
     assert redact.spans("nothing") == []
     assert Redactor().spans("sk-abcdefgh") == []
+
+
+@pytest.mark.parametrize("piece", ["\\", "%", "&#0", "\\u0073", "cookie:", "bearer ", "://a:", "sk-planted", "&amp;"])
+def test_no_text_takes_longer_than_its_length_explains(piece: str) -> None:
+    """A model that repeats itself says such texts. Eight times the length: the square of it would be sixty-four."""
+    redact = knowing("sk-planted-77", "short")
+
+    def seconds(count: int) -> float:
+        text = piece * count
+        taken = []
+        for _ in range(3):
+            began = time.thread_time()
+            redact(text)
+            redact.spans(text)
+            taken.append(time.thread_time() - began)
+        return min(taken)
+
+    assert seconds(32_000) < 32 * max(seconds(4_000), 1e-4)
+
+
+def test_a_secret_is_masked_after_any_run_of_backslashes() -> None:
+    redact = knowing("sk-planted-77")
+    for spelled in ("sk-planted-77", "%73k-planted-77", "&#115;k-planted-77", "\\u0073k-planted-77"):
+        for count in range(4):
+            assert redact("\\" * count + spelled + "\\" * count).strip("\\") == MASK
