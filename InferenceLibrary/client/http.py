@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import RLock
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from InferenceLibrary.client.answers import ModelListReply, Reply, headers_of, is_listed, shorten, what_is_listed
 from InferenceLibrary.client.attempting import CANCELLED, AnswerReader, make_attempt, request_of
@@ -81,6 +81,7 @@ class Client:
         if self._login is not None:
             url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
             self.redact.add(parts.password or "")
+            self.redact.add(unquote(parts.password or ""))
             self.redact.add(self._login.partition(" ")[2])
         self.base_url = url
         self._dialer = Dialer(self.route)

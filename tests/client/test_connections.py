@@ -178,7 +178,7 @@ def test_what_is_not_an_address_is_refused_in_one_line(url, told):
 
 
 def test_the_user_of_a_url_is_sent_as_basic_and_masked(wire):
-    server = wire([answer('{"error": {"message": "bad me:pa ss"}}', "401 Unauthorized")])
+    server = wire([answer('{"error": {"message": "\'pa ss!word\' is wrong, pa%20ss%21word"}}', "401 Unauthorized")])
     redact = Redactor()
     client = Client(server.url.replace("://", "://me:pa%20ss%21word@"), redact=redact)
     with pytest.raises(RequestError) as caught:
@@ -186,6 +186,7 @@ def test_the_user_of_a_url_is_sent_as_basic_and_masked(wire):
     expected = base64.b64encode(b"me:pa ss!word")
     assert b"authorization: basic " + expected.lower() in server.requests[0].lower()
     assert "word@" not in f"{caught.value}{client.base_url}"
+    assert "'***' is wrong, ***" in str(caught.value)
     assert expected.decode() not in redact(f"It said {expected.decode()}")
 
 
