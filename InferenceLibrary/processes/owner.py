@@ -82,12 +82,16 @@ def has_lost_its_owner(found: Mapping[str, str]) -> bool:
 
 
 def machine() -> str:
-    """Return what tells this machine, since its last boot, from others. A container is a machine of its own here."""
+    """Return what tells this machine, since its last boot, from others. A container is a machine of its own here.
+
+    One that has the network of its host has its name too, and yet other numbers of processes.
+    """
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        numbers = str(Path("/proc/self/ns/pid").readlink())
     except OSError:
-        boot = ""
-    return f"{socket.gethostname()}:{boot[:13]}"
+        boot = numbers = ""
+    return f"{socket.gethostname()}:{''.join(filter(str.isdigit, numbers))}:{boot[:13]}"
 
 
 def start_of(pid: int) -> str:

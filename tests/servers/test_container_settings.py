@@ -150,6 +150,18 @@ def test_what_a_dead_process_owned_is_an_orphan() -> None:
     assert owner.is_orphan(json.loads(done.stdout))
 
 
+def test_what_a_container_of_the_same_name_owns_is_left_alone() -> None:
+    """A job in a container with the network of its host is called as the host, and its processes have other numbers."""
+    code = "from InferenceLibrary.processes.owner import labels; import json; print(json.dumps(labels()))"
+    apart = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc"]
+    done = subprocess.run([*apart, sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    if "unshare" in done.stderr:
+        pytest.skip(f"this system gives no numbers of processes of one's own: {done.stderr.strip()}")
+    theirs = json.loads(done.stdout)
+    assert theirs["inferencelibrary.machine"].partition(":")[0] == socket.gethostname()
+    assert not owner.is_orphan(theirs)
+
+
 def test_a_number_that_has_gone_to_another_process_does_not_save_an_orphan() -> None:
     assert owner.is_orphan({**owner.labels(), "inferencelibrary.started": "1"})
 
