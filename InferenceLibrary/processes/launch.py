@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from InferenceLibrary.errors import ServerError, describe
+from InferenceLibrary.errors import InferenceError, ServerError, describe
 
 
 def watched() -> list[int]:
@@ -21,15 +21,33 @@ def watched() -> list[int]:
     return found
 
 
-def refuse_unspeakable(argv: Sequence[str], environment: Mapping[str, str]) -> None:
-    """What the system cannot hand over: a null byte anywhere, an equals sign in the name of a variable."""
-    reason = None
-    if any("\0" in text for text in (*argv, *environment, *environment.values())):
-        reason = "embedded null byte"
-    elif any("=" in name or not name for name in environment):
-        reason = "illegal environment variable name"
-    if reason is not None:
-        raise ServerError(describe(f"'{argv[0]}' cannot be started", got=reason))
+def refuse_unspeakable(argv: Sequence[str], environment: Mapping[str, str], error: type[InferenceError]) -> None:
+    """Refuse what the system cannot hand over to a program: it would be told late, or by another name.
+
+    Args:
+        argv: The program and its arguments.
+        environment: Its variables.
+        error: What is raised.
+    """
+    texts = {f"argument {number}" if number else "its name": text for number, text in enumerate(argv)}
+    for name, value in environment.items():
+        if "=" in name or not name:
+            got = f"the name {name!r} of a variable"
+            raise error(describe(f"'{argv[0]}' cannot be started", expected="names without an equals sign", got=got))
+        texts[f"the variable '{name}'"] = f"{name}{value}"
+    for where, text in texts.items():
+        got = "a null byte" if "\0" in text else None if _can_be_encoded(text) else "half of a surrogate pair"
+        if got is not None:
+            expected = "arguments and variables that the system can hand over"
+            raise error(describe(f"'{argv[0]}' cannot be started", expected=expected, got=f"{got} in {where}"))
+
+
+def _can_be_encoded(text: str) -> bool:
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def not_executed(program: str, number: int, step: str) -> ServerError:

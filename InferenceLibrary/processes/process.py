@@ -105,7 +105,7 @@ class ServerProcess(OutputFile):
         if cwd is not None and not cwd.is_dir():
             raise ServerError(describe(f"'{argv[0]}' cannot be started in '{cwd}'", got="no such directory"))
         values = {**os.environ, **(environment or {}), MARK: self._mark.partition("=")[2]}
-        refuse_unspeakable(argv, values)
+        refuse_unspeakable(argv, values, ServerError)
         log_path.write_bytes(b"")
         settings = {
             "argv": list(argv),

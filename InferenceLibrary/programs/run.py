@@ -15,6 +15,7 @@ from typing import IO
 from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.errors import ProgramError, describe
 from InferenceLibrary.processes.find import check_directory, find_program
+from InferenceLibrary.processes.launch import refuse_unspeakable
 from InferenceLibrary.processes.sessions import Member, ProcessSession
 from InferenceLibrary.programs.result import RunResult
 from InferenceLibrary.redaction import Redactor
@@ -60,6 +61,7 @@ def run_program(
     environment = {**os.environ, **(env or {})}
     check_directory(cwd)
     program = find_program(command[0] if command else "", env=environment, cwd=cwd)
+    refuse_unspeakable(command, env or {}, ProgramError)
     redactor.learn(command[1:], env)
     shown = (command[0], *redactor.argv(list(command[1:])))
     with tempfile.TemporaryDirectory(prefix="inference-run-", ignore_cleanup_errors=True) as folder:
@@ -179,8 +181,8 @@ def _spawn(
         return subprocess.Popen(
             command, stdin=source, stdout=out, stderr=err, env=dict(env), cwd=cwd, start_new_session=True
         )
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    except OSError as error:
+        reason = error.strerror or str(error)
         hint = {
             "Exec format error": "It is made for another machine, or a script without #! in its first line",
             "No such file or directory": "Its interpreter or dynamic loader is missing",

@@ -14,8 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from InferenceLibrary.errors import TerminalError, describe
+from InferenceLibrary.errors import ProgramError, TerminalError, describe
 from InferenceLibrary.processes.find import check_directory, find_program
+from InferenceLibrary.processes.launch import refuse_unspeakable
 from InferenceLibrary.processes.sessions import ProcessSession
 from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.terminal.emulator import Emulator
@@ -80,6 +81,7 @@ class Terminal:
         """Whether a picture of the screen was taken during the present test."""
         check_directory(cwd)
         program = find_program(command[0] if command else "", env={**os.environ, **(env or {})}, cwd=cwd)
+        refuse_unspeakable(self.command, env or {}, ProgramError)
         self.name = program.name
         self._folder = tempfile.TemporaryDirectory(prefix="inference-terminal-", ignore_cleanup_errors=True)
         self.recording = recording or Path(self._folder.name) / "recording.cast"

@@ -90,8 +90,16 @@ def test_environment_and_folder(start: Start, tmp_path: Path) -> None:
     ("options", "message"),
     [
         ({"cwd": Path("/no/such/folder")}, r"cannot be started in '/no/such/folder': got no such directory\."),
-        ({"environment": {"A=B": "x"}}, r"cannot be started: got illegal environment variable name"),
-        ({"environment": {"A": "x\0"}}, r"cannot be started: got embedded null byte"),
+        ({"environment": {"A=B": "x"}}, r"expected names without an equals sign, got the name 'A=B' of a variable\."),
+        ({"environment": {"": "x"}}, r"expected names without an equals sign, got the name '' of a variable\."),
+        (
+            {"environment": {"A": "x\0"}},
+            r"cannot be started: expected arguments and .*, got a null byte in the variable 'A'",
+        ),
+        (
+            {"environment": {"A": "\ud83d"}},
+            r"cannot be started: .*, got half of a surrogate pair in the variable 'A'\.",
+        ),
     ],
 )
 def test_what_cannot_be_started(start: Start, options: dict, message: str) -> None:  # type: ignore[type-arg]

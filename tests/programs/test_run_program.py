@@ -138,6 +138,19 @@ def test_a_working_directory_that_is_none_is_refused(tmp_path: Path) -> None:
         run_program(["true"], cwd=tmp_path / "none")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "env", "got"),
+    [
+        (["a\0b"], {}, "a null byte in argument 1"),
+        (["-", "a\ud83d"], {}, "half of a surrogate pair in argument 2"),
+        ([], {"A=B": "x"}, "the name 'A=B' of a variable"),
+    ],
+)
+def test_what_no_system_hands_over_is_refused(arguments: list[str], env: dict[str, str], got: str) -> None:
+    with pytest.raises(ProgramError, match=rf"^'cat' cannot be started: expected .*, got {got}\.$"):
+        run_program(["cat", *arguments], env=env)
+
+
 def test_standard_input_may_hold_half_a_character() -> None:
     result = run_program([PYTHON, "-c", "import sys; print(sys.stdin.buffer.read())"], stdin="\ud83d")
     assert result.stdout == "b'\\xed\\xa0\\xbd'\n"

@@ -309,6 +309,14 @@ def test_a_program_that_is_missing_is_told() -> None:
         session.Terminal(["no-such-program"])
 
 
+@pytest.mark.parametrize(("text", "what"), [("a\0b", "a null byte"), ("a\ud83d", "half of a surrogate pair")])
+def test_what_no_system_hands_over_is_told(text: str, what: str) -> None:
+    with pytest.raises(ProgramError, match=rf"^'cat' cannot be started: .*, got {what} in argument 2\.$"):
+        session.Terminal(["cat", "-", text])
+    with pytest.raises(ProgramError, match=rf"^'cat' cannot be started: .*, got {what} in the variable 'A'\.$"):
+        session.Terminal(["cat"], env={"A": text})
+
+
 def test_a_working_directory_that_is_none_is_told(tmp_path: Path) -> None:
     with pytest.raises(ProgramError, match="The working directory cannot be used: expected a directory"):
         session.Terminal(["cat"], cwd=tmp_path / "none")
