@@ -99,6 +99,24 @@ class Redactor:
             text = re.sub(_COOKIE, rf"\1{MASK}", text)
         return re.sub(_BEARER, lambda match: f"{match.group(1)} {MASK}", text)
 
+    def within(self, text: str, places: Sequence[int]) -> str:
+        """Mask also secrets that something breaks: line ends, colours, markup. What breaks them stays.
+
+        Args:
+            text: The text.
+            places: Where its characters stand that are read as one text, in order.
+        """
+        return self("".join(self.characters(text, places)))
+
+    def characters(self, text: str, places: Sequence[int]) -> list[str]:
+        """Return the characters of a text; known secrets in those at `places` are empty but for the mask at first."""
+        found = list(text)
+        for begin, end in self.spans("".join([text[place] for place in places])):
+            for place in places[begin:end]:
+                found[place] = ""
+            found[places[begin]] = MASK
+        return found
+
     def _patterns(self, text: str) -> Iterator[re.Pattern[str]]:
         if self._known is not None:
             yield self._known

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -93,8 +94,9 @@ class ScreenKeywords(TerminalGroup):
         shell = self._terminal(terminal)
         with self._evidence(shell):
             screen = shell.wait_stable(timeout=within.total_seconds(), quiet=quiet.total_seconds())
-        self._show(screen.framed())
-        return screen.text
+        text = shell.shown(screen)
+        self._show(replace(screen, text=text).framed())
+        return text
 
     @keyword(tags=["terminal", "assertion"])
     def terminal_should_contain(
@@ -192,9 +194,9 @@ class ScreenKeywords(TerminalGroup):
         ```
         """
         shell = self._terminal(terminal)
-        text = shell.scrollback() if scrollback else shell.screen().text
+        text = shell.shown(scrollback=scrollback)
         self._show(text.splitlines())
-        return check_text(self.context.redactor(text), assertion_operator, assertion_expected, "Screen", message)
+        return check_text(text, assertion_operator, assertion_expected, "Screen", message)
 
     @keyword(tags=["terminal", "getter"])
     def get_terminal_line(
@@ -228,13 +230,13 @@ class ScreenKeywords(TerminalGroup):
         """
         shell = self._terminal(terminal)
         screen = shell.screen()
-        lines = screen.text.split("\n")
+        lines = shell.shown(screen).split("\n")
         if not -len(lines) <= row < screen.rows:
             raise shell.error(
                 "There is no such row", expected=f"{-len(lines)} to {screen.rows - 1}", got=str(row), screen=screen
             )
         line = lines[row] if row < len(lines) else ""
-        return check_text(self.context.redactor(line), assertion_operator, assertion_expected, f"Row {row}", message)
+        return check_text(line, assertion_operator, assertion_expected, f"Row {row}", message)
 
     @keyword(tags=["terminal", "getter"])
     def get_terminal_cursor(self, *, terminal: Any = None) -> Any:

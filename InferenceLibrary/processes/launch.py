@@ -36,10 +36,10 @@ def refuse_unspeakable(argv: Sequence[str], environment: Mapping[str, str], erro
             raise error(describe(f"'{argv[0]}' cannot be started", expected="names without an equals sign", got=got))
         texts[f"the variable '{name}'"] = f"{name}{value}"
     for where, text in texts.items():
-        got = "a null byte" if "\0" in text else None if _can_be_encoded(text) else "half of a surrogate pair"
-        if got is not None:
+        if "\0" in text or not _can_be_encoded(text):
+            got = f"{'a null byte' if chr(0) in text else 'half of a surrogate pair'} in {where}"
             expected = "arguments and variables that the system can hand over"
-            raise error(describe(f"'{argv[0]}' cannot be started", expected=expected, got=f"{got} in {where}"))
+            raise error(describe(f"'{argv[0]}' cannot be started", expected=expected, got=got))
 
 
 def _can_be_encoded(text: str) -> bool:

@@ -6,12 +6,15 @@ seconds since the start, kind (`o` for output), data.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from InferenceLibrary.redaction import Redactor
 
 _TOKEN = re.compile(
     r"\x1b\[(?P<parameters>[0-?]*)[ -/]*(?P<final>[@-~])"  # CSI
@@ -68,21 +71,32 @@ class RecordingReader:
         return [Output(self._began + after, data) for after, kind, data in events if kind == "o"]
 
 
-def redact_recording(path: Path, redact: Callable[[str], str]) -> None:
-    """Mask secrets in a finished recording.
+def redact_recording(path: Path, redact: Redactor) -> None:
+    """Mask secrets in a finished recording, also those that come in several events or in several colours.
 
-    A secret that came in several events cannot be masked in one; such a recording becomes a single event.
+    What is not known and only looks like a secret, and came in several events, cannot be masked in one; such a
+    recording becomes a single event.
     """
     if not path.exists():
         return
     header, *lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     events = [json.loads(line) for line in lines if line.startswith("[") and line.endswith("]")]
-    masked = [[at, kind, redact(data)] for at, kind, data in events]
+    outputs = iter(_without_secrets([data for _, kind, data in events if kind == "o"], redact))
+    masked = [[at, kind, next(outputs) if kind == "o" else redact(data)] for at, kind, data in events]
     whole = "".join(data for _, kind, data in masked if kind == "o")
     if redact(whole) != whole:
         masked = [[0.0, "o", redact(whole)]]
     if masked != events:
         path.write_text("\n".join([header, *map(json.dumps, masked)]) + "\n", encoding="utf-8")
+
+
+def _without_secrets(pieces: Sequence[str], redact: Redactor) -> list[str]:
+    """Mask secrets in pieces of one output. A secret may go from one to the next, and change its colour."""
+    whole = "".join(pieces)
+    texts = [token.span("text") for token in _TOKEN.finditer(whole) if token["text"]]
+    characters = redact.characters(whole, [place for begin, end in texts for place in range(begin, end)])
+    ends = list(itertools.accumulate(map(len, pieces)))
+    return [redact("".join(characters[begin:end])) for begin, end in itertools.pairwise([0, *ends])]
 
 
 def plain_text(stream: str) -> str:

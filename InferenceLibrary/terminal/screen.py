@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 import signal
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+from InferenceLibrary.redaction import Redactor
 
 _ZERO_WIDTH = {"\u200b", "\u200c", "\u200d", "\ufe0e", "\ufe0f"}
 
@@ -102,14 +105,31 @@ def unwrap(text: str, columns: int) -> str:
     is joined, the second is not.
     """
     joined: list[str] = []
-    free = columns
-    for row in text.split("\n"):
-        if row and (free <= 0 or (free == 1 and display_width(row[0]) == 2)):
+    for row, goes_on in _rows(text, columns):
+        if goes_on:
             joined[-1] += row
         else:
             joined.append(row)
-        free = columns - display_width(row)
     return "\n".join(joined)
+
+
+def masked(text: str, columns: int, redact: Redactor) -> str:
+    """Return rows of that width without secrets, also those that the edge of the screen breaks. No row is lost."""
+    places: list[int] = []
+    at = 0
+    for row, goes_on in _rows(text, columns):
+        # The line feed before it belongs to it, where the edge did not set that.
+        places += range(at if goes_on or not at else at - 1, at + len(row))
+        at += len(row) + 1
+    return redact.within(text, places)
+
+
+def _rows(text: str, columns: int) -> Iterator[tuple[str, bool]]:
+    """Each row, and whether it goes on where the edge of the screen broke the row above it."""
+    free = columns
+    for number, row in enumerate(text.split("\n")):
+        yield row, number > 0 and bool(row) and (free <= 0 or (free == 1 and display_width(row[0]) == 2))
+        free = columns - display_width(row)
 
 
 def display_width(text: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import tempfile
 import time
@@ -23,17 +24,12 @@ from InferenceLibrary.terminal.emulator import Emulator
 from InferenceLibrary.terminal.keys import key_name
 from InferenceLibrary.terminal.loop import LoopThread
 from InferenceLibrary.terminal.recording import RecordingReader, redact_recording
-from InferenceLibrary.terminal.screen import Cursor, Screen, contains
+from InferenceLibrary.terminal.screen import Cursor, Screen, contains, masked
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.02
 _DRAIN = 0.2
 """Seconds that the last output of an ended program may take to reach the screen."""
 _ACTIONS = 12
-_NO_PICTURE = (
-    '<svg xmlns="http://www.w3.org/2000/svg" width="640" height="40"><text x="10" y="25">'
-    "The screen shows a secret in parts that cannot be masked; no picture is kept.</text></svg>"
-)
-"""In place of a picture in which the edge of the screen or a change of colour breaks a secret."""
 
 
 class Terminal:
@@ -147,6 +143,11 @@ class Terminal:
         """Return what has scrolled off the screen, and the screen."""
         return self._last.text if self._closed else self._loop.call(self._emulator.scrollback())
 
+    def shown(self, screen: Screen | None = None, *, scrollback: bool = False) -> str:
+        """Return the text of the screen, or of one that was seen before, with secrets masked."""
+        screen = screen or self.screen()
+        return masked(self.scrollback() if scrollback else screen.text, screen.columns, self.redactor)
+
     def cells_of(self, text: str) -> list[Any]:
         """Return the cells of every place where a text stands within one row; blanks in it are left out."""
         self._must_be_open("no cell can be looked at")
@@ -170,13 +171,12 @@ class Terminal:
     def screenshot(self, path: Path) -> Path:
         """Write the screen as an SVG picture."""
         self._must_be_open("no picture can be taken")
-        screen = self.screen()
         self._loop.call(self._emulator.screenshot(path))
         picture = path.read_text(encoding="utf-8")
-        masked = self.redactor(picture)
-        if masked == picture and self._safe(screen) is not screen:
-            masked = _NO_PICTURE
-        path.write_text(masked, encoding="utf-8")
+        # Its texts are those of the rows, in a piece for each colour.
+        texts = [text.span() for text in re.finditer(r"(?<=>)[^<]+", picture)]
+        places = [place for begin, end in texts for place in range(begin, end)]
+        path.write_text(self.redactor.within(picture, places), encoding="utf-8")
         return path
 
     def wait_for_text(self, wanted: str, *, timeout: float, regexp: bool = False, scrollback: bool = False) -> Screen:
@@ -392,7 +392,4 @@ class Terminal:
 
     def _safe(self, screen: Screen) -> Screen:
         """The screen with secrets masked, also those that its edge breaks."""
-        if self.redactor(screen.unwrapped) == screen.unwrapped:
-            return screen
-        masked = self.redactor(screen.text)
-        return replace(screen, text=masked if masked != screen.text else self.redactor(screen.unwrapped))
+        return replace(screen, text=self.shown(screen))

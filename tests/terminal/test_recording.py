@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.terminal.recording import RecordingReader, plain_text, redact_recording
 
 
@@ -67,17 +68,45 @@ def test_times_are_on_the_monotonic_clock_and_never_in_the_future(tmp_path: Path
     assert second.time <= reader.now()
 
 
+def knowing(secret: str) -> Redactor:
+    redact = Redactor()
+    redact.add(secret)
+    return redact
+
+
 @pytest.mark.parametrize("parts", [["the hunter22 key"], ["the hun", "ter22 key"], list("the hunter22 key")])
 def test_secrets_are_masked_also_when_they_come_in_pieces(tmp_path: Path, parts: list[str]) -> None:
     path = tmp_path / "x.cast"
     events = [json.dumps([index / 10, "o", part]) for index, part in enumerate(parts)]
     path.write_text("\n".join([json.dumps({"version": 2}), *events]) + "\n")
-    redact_recording(path, lambda text: text.replace("hunter22", "***"))
+    redact_recording(path, knowing("hunter22"))
     assert "".join(event.data for event in RecordingReader(path).read()) == "the *** key"
+
+
+def test_secrets_are_masked_also_when_their_colour_changes_and_times_stay(tmp_path: Path) -> None:
+    path = tmp_path / "x.cast"
+    events = [
+        [0.1, "o", "hunter22, hun\x1b[3"],
+        [0.2, "o", "1mter\x1b[0m22"],
+        [0.3, "o", ", hunter2"],
+        [0.4, "o", "2\r\n"],
+    ]
+    path.write_text("\n".join(['{"version": 2}', *map(json.dumps, events)]) + "\n")
+    redact_recording(path, knowing("hunter22"))
+    masked = [[0.1, "o", "***, ***\x1b[3"], [0.2, "o", "1m\x1b[0m"], [0.3, "o", ", ***"], [0.4, "o", "\r\n"]]
+    assert [json.loads(line) for line in path.read_text().splitlines()[1:]] == masked
+
+
+def test_what_looks_like_a_secret_is_masked_in_pieces_too(tmp_path: Path) -> None:
+    path = tmp_path / "x.cast"
+    events = [[0.1, "o", "Bearer "], [0.2, "o", "abcdefgh.123"]]
+    path.write_text("\n".join(['{"version": 2}', *map(json.dumps, events)]) + "\n")
+    redact_recording(path, Redactor())
+    assert [event.data for event in RecordingReader(path).read()] == ["Bearer ***"]
 
 
 def test_a_recording_without_secrets_is_left_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "x.cast"
     path.write_text('{"version": 2}\n[0.1, "o", "a"]\n[0.2, "r", "80x24"]\n')
-    redact_recording(path, lambda text: text.replace("hunter22", "***"))
+    redact_recording(path, knowing("hunter22"))
     assert path.read_text() == '{"version": 2}\n[0.1, "o", "a"]\n[0.2, "r", "80x24"]\n'

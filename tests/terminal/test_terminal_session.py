@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import resource
 import sys
 from collections.abc import Callable, Iterator
@@ -265,7 +266,28 @@ def test_a_secret_that_the_edge_of_the_screen_breaks_is_masked_too(start: Start,
         terminal.wait_for_text("never", timeout=0.1)
     assert "│the key: ***" in str(error.value)
     assert "hunt" not in str(error.value)
-    assert "no picture is kept" in picture
+    assert ">the key: ***</text>" in picture
+    assert "ter22" not in picture
+
+
+def test_one_secret_whole_hides_no_other_that_is_broken(start: Start, tmp_path: Path) -> None:
+    """By the edge of the screen, or by a colour."""
+    redactor = Redactor()
+    redactor.add("hunter22")
+    script = r"printf 'hunter22\nthe key: hunter22\nhun\033[31mter22\033[0m.\nseen'; cat"
+    cast = tmp_path / "x.cast"
+    terminal = start("sh", "-c", script, columns=12, redactor=redactor, recording=cast)
+    terminal.wait_for_text("seen", timeout=LONG)
+    picture = terminal.screenshot(tmp_path / "x.svg").read_text()
+    with pytest.raises(TerminalError) as error:
+        terminal.wait_for_text("never", timeout=0.1)
+    assert (
+        terminal.shown() == terminal.shown(scrollback=True) == error.value.screen == "***\nthe key: ***\n\n***.\nseen"
+    )
+    terminal.close()
+    for text in (str(error.value), picture, cast.read_text()):
+        assert text.count("***") == 3
+        assert not re.search("hun|ter22", text)
 
 
 def test_a_long_secret_is_masked_before_it_is_cut(start: Start) -> None:
