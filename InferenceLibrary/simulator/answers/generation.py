@@ -101,7 +101,7 @@ class Generator:
         ask: Ask,
         output: Output,
         build: Callable[[], Draft],
-        timed: Callable[[float, float], None] | None = None,
+        timed: Callable[[float, list[float]], None] | None = None,
     ) -> None:
         """Send the answer of another API when a place is free; `build` makes it, without its times.
 
@@ -110,7 +110,7 @@ class Generator:
             ask: What it asks for.
             output: Its tokens.
             build: Makes the answer.
-            timed: Is told before how many seconds the first token takes, and how many the others.
+            timed: Is told before how many seconds the first token takes, and each of the others.
 
         Raises:
             ApiError: 429, the queue is full.
@@ -120,7 +120,7 @@ class Generator:
             turn.status = 200
             first, gaps = self.times(turn, ask, output.count)
             if timed is not None:
-                timed(first, sum(gaps) if isinstance(gaps, list) else gaps * max(0, output.count - 1))
+                timed(first, gaps if isinstance(gaps, list) else [gaps] * max(0, output.count - 1))
             draft = build()
             if draft.events is None:
                 draft.pace(first, gaps, output.count)

@@ -55,7 +55,7 @@ class Latency:
 
         Under `time_factor_under_load` they are gaps, which last as long as the load is when each begins.
         """
-        mean, deviation = self._settings.inter_token_latency, self._settings.inter_token_latency_std_dev
+        mean, deviation = self.vary(self._settings.inter_token_latency, 0.0), self._settings.inter_token_latency_std_dev
         waits = [self.vary(mean, deviation) for _ in range(count)] if deviation else [mean] * count
         if self._settings.time_factor_under_load != 1.0 and mean:
             # Answers that come and go meanwhile change the pace.

@@ -47,6 +47,9 @@ class App:
         truth: File for what was truly sent.
     """
 
+    chunks_for_all = False
+    """Whether streams to clients of HTTP/1.0 have chunks too, which those do not know."""
+
     def __init__(
         self,
         settings: Settings,
@@ -328,7 +331,8 @@ class App:
             return tuple(headers)
         headers += self._pod_headers
         if self.settings.enable_request_id_headers:
-            headers.append(("X-Request-Id", turn.request.headers.get("x-request-id") or self.new_id("req-")))
+            given = turn.request.headers.get("x-request-id")
+            headers.append(("X-Request-Id", given or turn.request_id or self.new_id("req-")))
         return tuple(headers)
 
     def ended(self, turn: Turn) -> None:

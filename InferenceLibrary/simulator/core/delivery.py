@@ -105,7 +105,7 @@ def seconds_now(turn: Turn, delay: float) -> float:
 
 def _stream_steps(turn: Turn, draft: Draft, frames: list[Frame]) -> Iterator[Step]:
     if not draft.framing:
-        draft.framing = "close" if turn.request.version == "1.0" else "chunked"
+        draft.framing = "close" if turn.request.version == "1.0" and not turn.app.chunks_for_all else "chunked"
     if draft.framing == "close":
         turn.keep_alive = False
     yield head_bytes(turn, draft, None)

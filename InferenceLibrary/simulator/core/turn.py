@@ -124,6 +124,7 @@ class Application(Protocol):
     personality: Personality
     chance: Draws
     strict: bool
+    chunks_for_all: bool
     draining: bool
     stuck: bool
     harmed: bool
@@ -208,6 +209,7 @@ class Turn:
         "outcome",
         "prompt_tokens",
         "request",
+        "request_id",
         "scripted",
         "started",
         "status",
@@ -222,6 +224,7 @@ class Turn:
         self.connection = connection
         self.request = request
         self.id = ""
+        self.request_id = ""
         self.json: Any = None
         self.keep_alive = request.keep_alive
         self.counted = False

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.simulator.answers.engine import Engine, Output
+from InferenceLibrary.simulator.answers.latency import Latency
 from InferenceLibrary.simulator.answers.openai_requests import Ask
-from InferenceLibrary.simulator.answers.schema_values import value_for
 from InferenceLibrary.simulator.core.api_errors import ApiError, openai_error
 from InferenceLibrary.simulator.core.delivery import deliver
 from InferenceLibrary.simulator.core.draft import Draft
+from InferenceLibrary.simulator.core.draws import Draws
 from InferenceLibrary.simulator.personalities import llm_d_answers as answers
 from InferenceLibrary.simulator.personalities import llm_d_requests as requests
 from InferenceLibrary.simulator.personalities.failures import inject_failure
 from InferenceLibrary.simulator.personalities.llm_d_admin import LlmDAdmin
 from InferenceLibrary.simulator.personalities.llm_d_flags import TRUE
+from InferenceLibrary.simulator.personalities.llm_d_metrics import LlmDMetrics, Share
+from InferenceLibrary.simulator.personalities.llm_d_tools import CALL_TOKENS, call_tools, checked_tools
 from InferenceLibrary.simulator.personalities.openai import OpenAI
 
 if TYPE_CHECKING:
@@ -31,16 +33,35 @@ _TELL_POD = {
     "/v1/completions/render", "/inference/v1/generate",
 }  # fmt: skip
 """Whose good answers bear the names of the pod, and the id of the request."""
-_CALL_TOKENS = 3
-"""Tokens of a call beside those of its arguments."""
 
 
 class _Injected(ApiError):
     """A failure that was asked for; its parameter is told."""
 
 
+class WholeMilliseconds(Latency):
+    """Knows no part of a millisecond: 0.5 ms is none, 2.5 ms are two."""
+
+    def vary(self, mean: float, deviation: float) -> float:
+        return _whole(super().vary(_whole(mean), _whole(deviation)))
+
+
+def _whole(seconds: float) -> float:
+    # A little more first: 0.003 * 1000 is just below 3.
+    return int(seconds * 1000 + 1e-6) / 1000
+
+
 class _GoEngine(Engine):
-    """Echoes whole, whatever the limit, and knows no stop texts."""
+    """Echoes whole, whatever the limit, and knows no stop texts. A seed is that of all answers, not of each."""
+
+    _drawn = 0
+
+    def draws(self, ask: Ask, prompt: str, index: int) -> Draws:
+        """Return the next random source: the same request is answered differently each time, in one order a seed."""
+        if self._settings.seed is None:
+            return super().draws(ask, prompt, index)
+        self._drawn += 1
+        return Draws(self._settings.seed, self._drawn)
 
     def generate(
         self, ask: Ask, prompt: str, index: int, limit: int, *, text: str | None = None, fills: bool = False
@@ -63,12 +84,16 @@ class LlmD(OpenAI):
 
     listens_while_draining = True
     exit_code_of_second_signal = 1
+    metrics_class = LlmDMetrics
+    metrics: LlmDMetrics
 
     def __init__(self, app: App) -> None:
         super().__init__(app)
+        app.chunks_for_all = True
         app.while_draining = self.while_draining
         app.tells_pod = lambda turn: turn.status == 200 and turn.request.path in _TELL_POD
         self.generator.engine = _GoEngine(app.settings)
+        self.generator.latency = WholeMilliseconds(app.settings)
         self._blocks: dict[int, None] = {}
         self.server = LlmDAdmin(app, self.metrics, self.admin)
         posts = {
@@ -78,6 +103,8 @@ class LlmD(OpenAI):
             "/v1/messages": self.message,
             "/v1/embeddings": self.embeddings,
         }
+        if app.settings.mm_encoder_only:
+            del posts["/v1/embeddings"]
         gets = {"/health": self.health, "/health/ready": self.ready, "/ready": self.health}
         routes: dict[str, dict[str, Handler]] = {path: {"POST": handler} for path, handler in posts.items()}
         routes |= {path: {"GET": handler} for path, handler in gets.items()} | self.server.routes
@@ -130,6 +157,8 @@ class LlmD(OpenAI):
             raise ApiError(503, "server is shutting down")
 
     def before(self, turn: Turn) -> bool:
+        # A client that leaves ends nothing: the answer is made to its end, and keeps its place.
+        turn.stays = True
         asked = turn.request.headers.get("x-return-error")
         if turn.request.path == "/v1/embeddings" or (asked == "" and not self.app.settings.failure_injection_rate):
             return False
@@ -153,7 +182,7 @@ class LlmD(OpenAI):
         data = requests.read(turn.request, {"messages": list, "tools": list, "logprobs": bool})
         self._served(data)
         ask = requests.chat_ask(data)
-        requests.checked_tools(ask, given=isinstance(data.get("tools"), list))
+        checked_tools(ask, given=isinstance(data.get("tools"), list))
         after = self._picture_after(turn)
         self._send(turn, data, ask, "chatcmpl-", lambda made: self._chat_draft(turn, ask, made, True, after))
 
@@ -175,7 +204,7 @@ class LlmD(OpenAI):
         data = requests.read(turn.request, {"messages": list, "tools": list})
         self._served(data)
         ask = requests.message_ask(data)
-        requests.checked_tools(ask, given=isinstance(data.get("tools"), list))
+        checked_tools(ask, given=isinstance(data.get("tools"), list))
         self._send(turn, data, ask, "msg_", lambda made: answers.message(turn.id, turn.model, ask, made[0]))
 
     def embeddings(self, turn: Turn) -> None:
@@ -191,6 +220,7 @@ class LlmD(OpenAI):
         plain = all(type(one) is int for one in texts)
         counts = [1 if plain else len(one if isinstance(one, list) else requests.tokens_of(str(one))) for one in texts]
         turn.prompt_tokens = sum(counts)
+        turn.request_id = self.app.new_id("")
         draft.body["usage"] = {"prompt_tokens": turn.prompt_tokens, "total_tokens": turn.prompt_tokens}
         deliver(turn, draft)
 
@@ -228,21 +258,35 @@ class LlmD(OpenAI):
         if below:
             outputs = [Output([], answers.BELOW) for _ in outputs]
         self.generator.note(turn, ask, outputs[0], prefix)
-        given = turn.request.headers.get("x-request-id")
-        if given and settings.enable_request_id_headers:
-            turn.id = f"{prefix}{given}"
+        given = turn.request.headers.get("x-request-id") if settings.enable_request_id_headers else None
+        turn.request_id = given or turn.id.removeprefix(prefix)
+        turn.id = prefix + turn.request_id
         if prefix == "cmpl-":
             turn.id += "-0"
         if not below and not (turn.scripted is not None and turn.scripted.answers):
             for index, output in enumerate(outputs):
-                self._call(turn, ask, output, index)
+                call_tools(ask, output, self.generator.engine.draws(ask, "tools" + ask.prompts[0], index), settings)
         turn.finish_reason = outputs[0].finish
         whole = Output([token for output in outputs for token in output.tokens])
         whole.tool_tokens = sum(output.tool_tokens for output in outputs)
+        if not ask.stream:
+            # They are made side by side.
+            whole = max(outputs, key=lambda output: output.count)
+        shares = [
+            Share(prompt, output.count, output.count - CALL_TOKENS * len(output.tool_calls), output.finish)
+            for prompt, output in zip(requests.counts_of(ask), outputs, strict=True)
+        ]
         if below:
+            self.metrics.plan(turn, shares, 0.0, ())
             self.app.when_free(turn, lambda: self._say_at_once(turn, build(outputs)))
         else:
-            self.generator.run(turn, ask, whole, lambda: build(outputs))
+            self.generator.run(
+                turn,
+                ask,
+                whole,
+                lambda: build(outputs),
+                lambda first, gaps: self.metrics.plan(turn, shares, first, gaps),
+            )
 
     @staticmethod
     def _say_at_once(turn: Turn, draft: Draft) -> None:
@@ -268,28 +312,6 @@ class LlmD(OpenAI):
         while len(self._blocks) > self.app.settings.kv_cache_size:
             del self._blocks[next(iter(self._blocks))]
         return known * size
-
-    def _call(self, turn: Turn, ask: Ask, output: Output, index: int) -> None:
-        """Let the answer call tools, as the choice of the request has it."""
-        if not ask.tools or ask.tool_choice == "none":
-            return
-        draws = self.generator.engine.draws(ask, "tools" + ask.prompts[0], index)
-        functions = [tool["function"] for tool in ask.tools]
-        if isinstance(ask.tool_choice, dict):
-            chosen = [one for one in functions if one["name"] == ask.tool_choice["function"]["name"]][:1]
-        else:
-            count = draws.between(1 if ask.tool_choice == "required" else 0, len(functions))
-            chosen = [functions[draws.below(len(functions))] for _ in range(count)]
-        if not chosen:
-            return
-        output.tokens, output.finish = [], "tool_calls"
-        for place, function in enumerate(chosen):
-            value = value_for(function["parameters"], draws, self.app.settings)
-            text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-            called = {"name": function["name"], "arguments": text}
-            call_id = f"chatcmpl-tool-{draws.below(10**10):010}"
-            output.tool_calls.append({"function": called, "id": call_id, "type": "function", "index": place})
-            output.tool_tokens += len(requests.tokens_of(text)) + _CALL_TOKENS
 
     @staticmethod
     def _chat_draft(turn: Turn, ask: Ask, made: list[Output], chat: bool, picture_after: float | None) -> Draft:

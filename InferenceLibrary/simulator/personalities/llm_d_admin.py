@@ -59,7 +59,6 @@ class LlmDAdmin:
     def __init__(self, app: App, metrics: Metrics, admin: Admin) -> None:
         self._app = app
         self._metrics = metrics
-        metrics.waits_only = True
         self._admin = admin
         self._seed = time_ns()
         self.routes: dict[str, dict[str, Handler]] = {
@@ -74,6 +73,7 @@ class LlmDAdmin:
             "/admin/config": {"GET": self.config, "POST": self.change_config},
             "/fake_metrics": {"POST": self.fake_metrics},
             "/v1/completions/render": {"POST": self.render},
+            "/v1/chat/completions/render": {"POST": self.render_chat},
             "/inference/v1/generate": {"POST": self.generate},
             "/query": {"GET": self.engine},
         }
@@ -117,14 +117,24 @@ class LlmDAdmin:
         data = requests.read(turn.request, {"prompt": str, "messages": list})
         if data.get("prompt") and data.get("messages"):
             raise ApiError(400, "both prompt and messages fields in tokenize request")
-        tokens = requests.tokens_of(data.get("prompt") or "")
-        if data.get("messages"):
-            ask = requests.chat_ask({"messages": data["messages"]})
-            tokens = requests.tokens_of("".join(map(requests.rendered, data["messages"])))[: ask.prompt_tokens]
-            tokens += [_CALL_TOKEN] * (ask.prompt_tokens - len(tokens))
-        ids = requests.ids_of(tokens)
+        messages = data.get("messages")
+        ids = (
+            self._ids_of_messages(messages)
+            if messages
+            else requests.ids_of(requests.tokens_of(data.get("prompt") or ""))
+        )
         body = {"max_model_len": self._app.settings.max_model_len, "count": len(ids), "tokens": ids}
         deliver(turn, Draft(body={**body, "token_strs": None}))
+
+    @staticmethod
+    def _ids_of_messages(messages: list[Any]) -> list[int]:
+        count = requests.chat_ask({"messages": messages}).prompt_tokens
+        tokens = requests.tokens_of("".join(map(requests.rendered, messages)))[:count]
+        return requests.ids_of([*tokens, *[_CALL_TOKEN] * (count - len(tokens))])
+
+    def render_chat(self, turn: Turn) -> None:
+        data = requests.read(turn.request, {"messages": list})
+        deliver(turn, Draft(body={"token_ids": self._ids_of_messages(data.get("messages") or [])}))
 
     def render(self, turn: Turn) -> None:
         data = requests.read(turn.request, {"prompt": str})

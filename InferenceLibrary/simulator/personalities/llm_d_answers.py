@@ -23,6 +23,11 @@ _PICTURE = {
     },
 }
 """A single point."""
+_TRANSFER = {
+    "do_remote_decode": False, "do_remote_prefill": True, "remote_engine_id": "DUMMY_ID",
+    "remote_block_ids": ["DUMMY_ID"], "remote_host": "DUMMY", "remote_port": 1234, "tp_size": 1,
+}  # fmt: skip
+"""Where another server finds what this one read of a prompt."""
 BELOW = "cache_threshold"
 """Why an answer ends of whose prompt too little is kept."""
 
@@ -61,7 +66,10 @@ def whole(
             choice["logprobs"] = _logprobs(output.tokens, ask.logprobs, chat=chat)
         choices.append(choice)
     kind = "chat.completion" if chat else "text_completion"
-    body = {"id": answer_id, "model": model, "object": kind, "created": int(time()), "usage": usage(ask, outputs)}
+    body: dict[str, Any] = {"id": answer_id, "model": model, "object": kind}
+    if ask.do_remote_decode:
+        body["kv_transfer_params"] = _TRANSFER
+    body |= {"created": int(time()), "usage": usage(ask, outputs)}
     counted = sum(output.count for output in outputs)
     return Draft(body={**body, "choices": choices}, tokens=counted, delay=picture_after or 0.0)
 
@@ -71,7 +79,8 @@ def streamed(
 ) -> Draft:
     """Return a streamed chat or completion: prompt after prompt, choice after choice; a picture after the text."""
     head = {
-        "id": answer_id,
+        # Its chunks have the id of the last prompt, the whole answer that of the first.
+        "id": answer_id if len(ask.prompts) == 1 else f"{answer_id.removesuffix('-0')}-{len(ask.prompts) - 1}",
         "model": model,
         "object": "chat.completion.chunk" if chat else "text_completion",
         "created": int(time()),
@@ -104,6 +113,9 @@ def streamed(
         last: dict[str, Any] = {"delta": {}} if chat else {"text": ""}
         add([{"index": index, "finish_reason": output.finish, **last}], "finish")
     if ask.include_usage:
+        head["id"] = answer_id
+        if len(outputs) > 1:
+            head["created"] = 0
         add([], "usage", counted=usage(ask, outputs))
     events.append(Event(DONE, "done"))
     return Draft(content_type=EVENT_STREAM, events=events)

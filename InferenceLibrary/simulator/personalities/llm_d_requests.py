@@ -24,7 +24,6 @@ _CALL = 10
 
 _NUMBERS = ("n", "max_tokens", "max_completion_tokens", "max_output_tokens", "top_logprobs", "dimensions")
 _TRUTHS = ("stream", "ignore_eos", "parallel_tool_calls", "do_remote_decode", "do_remote_prefill")
-_KINDS = {"object", "array", "string", "number", "integer", "boolean", "null"}
 
 
 def tokens_of(text: str) -> list[str]:
@@ -41,18 +40,18 @@ def read(request: Request, kinds: dict[str, type]) -> dict[str, Any]:
     try:
         data = json.loads(request.body.decode("utf-8", "replace"), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise _unreadable(f"invalid JSON: {error}") from None
+        raise unreadable(f"invalid JSON: {error}") from None
     if data is None:
         return {}
     if not isinstance(data, dict):
-        raise _unreadable(f"json: cannot unmarshal {_name(data)} into Go value of type api.alias")
+        raise unreadable(f"json: cannot unmarshal {_name(data)} into Go value of type api.alias")
     wanted: dict[str, type] = {
         "model": str, **dict.fromkeys(_NUMBERS, int), **dict.fromkeys(_TRUTHS, bool), "stream_options": dict, **kinds
     }  # fmt: skip
     for name, kind in wanted.items():
         value = data.get(name)
         if value is not None and type(value) is not kind:
-            raise _unreadable(
+            raise unreadable(
                 f"json: cannot unmarshal {_name(value)} into Go struct field {name} of type {kind.__name__}"
             )
     return data
@@ -83,7 +82,7 @@ def completion_ask(data: dict[str, Any]) -> Ask:
     if prompt is None or isinstance(prompt, str):
         prompts = [prompt or ""]
     elif not isinstance(prompt, list) or not prompt:
-        raise _unreadable("prompt must be a text, tokens, or a list of them")
+        raise unreadable("prompt must be a text, tokens, or a list of them")
     elif all(type(one) is int for one in prompt):
         prompts = [_ids(prompt)]
     else:
@@ -91,13 +90,23 @@ def completion_ask(data: dict[str, Any]) -> Ask:
     if not all(prompts):
         raise ApiError(400, "prompt is empty")
     if any("-" in one for one in prompts if re.fullmatch(r"[-\d,]+", one)):
-        raise _unreadable("token ids must not be negative")
-    count = sum(len(tokens_of(one)) if not re.fullmatch(r"[\d,]+", one) else one.count(",") + 1 for one in prompts)
-    ask = Ask(str(data.get("model") or ""), prompts, count, echo_text=prompts[0])
+        raise unreadable("token ids must not be negative")
+    ask = Ask(str(data.get("model") or ""), prompts, sum(map(_count, prompts)), echo_text=prompts[0])
     _common(data, ask)
     given = data.get("logprobs")
     ask.logprobs = given or None
     return ask
+
+
+def counts_of(ask: Ask) -> list[int]:
+    """Return the tokens of each prompt, once for each of its choices."""
+    counts = [ask.prompt_tokens] if len(ask.prompts) == 1 else list(map(_count, ask.prompts))
+    return [count for count in counts for _ in range(ask.n)]
+
+
+def _count(prompt: str) -> int:
+    """Return how many tokens the prompt of a completion has: a text, or ids with commas between."""
+    return prompt.count(",") + 1 if re.fullmatch(r"[\d,]+", prompt) else len(tokens_of(prompt))
 
 
 def response_ask(data: dict[str, Any]) -> Ask:
@@ -108,14 +117,14 @@ def response_ask(data: dict[str, Any]) -> Ask:
     """
     given = data.get("input")
     if given is None:
-        raise _unreadable("input is required")
+        raise unreadable("input is required")
     if not isinstance(given, str | list):
-        raise _unreadable("input must be a text or a list of items")
+        raise unreadable("input must be a text or a list of items")
     items = [{"role": "user", "content": given}] if isinstance(given, str) else given
     for item in items:
         kind = item.get("type", "message") if isinstance(item, dict) else "text"
         if kind != "message":
-            raise _unreadable(f'unsupported input item type "{kind}"')
+            raise unreadable(f'unsupported input item type "{kind}"')
     ask = _filled({**data, "max_tokens": data.get("max_output_tokens")}, "responses", items)
     if data.get("top_logprobs") and "message.output_text.logprobs" in (data.get("include") or []):
         ask.logprobs = data["top_logprobs"]
@@ -165,7 +174,7 @@ def _filled(data: dict[str, Any], route: str, messages: list[Any]) -> Ask:
     texts, count = [], 0
     for one in messages:
         if not isinstance(one, dict):
-            raise _unreadable(f"json: cannot unmarshal {_name(one)} into Go struct field messages of type api.Message")
+            raise unreadable(f"json: cannot unmarshal {_name(one)} into Go struct field messages of type api.Message")
         text = content_of(one.get("content"))
         calls = one.get("tool_calls") or []
         count += _MESSAGE + len(tokens_of(str(one.get("role") or ""))) + len(tokens_of(text)) + _CALL * len(calls)
@@ -213,7 +222,7 @@ def content_of(content: Any) -> str:
     if content is None or isinstance(content, str):
         return content or ""
     if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
-        raise _unreadable("content format not supported")
+        raise unreadable("content format not supported")
     lines = []
     for part in content:
         image = part.get("image_url")
@@ -224,39 +233,14 @@ def content_of(content: Any) -> str:
     return "\n".join(lines)
 
 
-def checked_tools(ask: Ask, *, given: bool) -> None:
-    """Refuse tools as the server does.
-
-    Raises:
-        ApiError: 400, a tool without a schema, or with a bad one; 500, a tool that is not there is named.
-    """
-    if given and not ask.tools:
-        raise ApiError(500, "no tools were given")
-    if isinstance(ask.tool_choice, int | float | list) or ask.tool_choice == {}:
-        raise _unreadable("tool_choice must be a text or name a tool")
-    names = set()
-    for tool in ask.tools:
-        function = tool.get("function") if isinstance(tool, dict) else None
-        schema = function.get("parameters") if isinstance(function, dict) else None
-        if not isinstance(schema, dict) or schema.get("type") not in _KINDS:
-            raise ApiError(400, "Tool validation failed: jsonschema: '/parameters' does not validate")
-        names.add(function.get("name") if isinstance(function, dict) else None)
-    if isinstance(ask.tool_choice, dict):
-        if ask.tool_choice.get("type") != "function":
-            ask.tool_choice = "auto"
-        elif (ask.tool_choice.get("function") or {}).get("name") not in names:
-            raise ApiError(500, "the named tool was not given")
-    elif ask.tool_choice not in {"none", "required"}:
-        ask.tool_choice = "auto"
-
-
 def _ids(ids: Any) -> str:
     if not isinstance(ids, list) or not all(type(one) is int for one in ids):
-        raise _unreadable("prompt must be a text, tokens, or a list of them")
+        raise unreadable("prompt must be a text, tokens, or a list of them")
     return ",".join(map(str, ids))
 
 
-def _unreadable(why: str) -> ApiError:
+def unreadable(why: str) -> ApiError:
+    """Return the error for a body that cannot be read."""
     return ApiError(400, f"Failed to read and parse request body, {why}")
 
 

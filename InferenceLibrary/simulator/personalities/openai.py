@@ -49,11 +49,12 @@ class OpenAI:
 
     generating = _POOLING | {"/v1/chat/completions", "/v1/completions", "/v1/responses", _MESSAGES}
     open_paths = frozenset({"/health", "/health/ready", "/metrics"})
+    metrics_class: type[Metrics] = Metrics
 
     def __init__(self, app: App) -> None:
         self.app = app
         self.generator = Generator(app)
-        self.metrics = Metrics(app)
+        self.metrics = self.metrics_class(app)
         self.admin = Admin(app, self.metrics)
         self._stored: Stored | None = None
         self.routes: dict[str, dict[str, Handler]] = {

@@ -137,7 +137,8 @@ class Likeness(LikenessBase):
         if self.choices.together:
             whole = max(made, key=lambda output: output.count)
 
-        def timed(first: float, rest: float) -> None:
+        def timed(first: float, gaps: list[float]) -> None:
+            rest = sum(gaps)
             names.update(first_seconds=round(first, 6), rest_seconds=round(rest, 6))
             names["total_seconds"] = round(first + rest, 6)
 
