@@ -430,16 +430,11 @@ def main() -> int:
     parts = {"start": start, "burst": burst, "whole": whole, "idle": idle, "writes": writes}
     if options.peer:
         parts["burst"] = lambda: beside(options.peer)
-    found: dict[str, list[float]] = {}
-    for _ in range(options.rounds):
-        for name, part in parts.items():
-            if options.only in {None, name}:
-                for key, value in part().items():
-                    found.setdefault(key, []).append(value)
+    wanted = [part for name, part in parts.items() if options.only in {None, name}]
+    measured = [part() for _ in range(options.rounds) for part in wanted]
     if options.only in {None, "paced"}:
-        for figures in bars.times(paced, TIMES, options.tries):
-            for key, value in figures.items():
-                found.setdefault(key, []).append(value)
+        measured += bars.times(paced, TIMES, options.tries)
+    found = {key: [one[key] for one in measured if key in one] for one in measured for key in one}
     print(f"{'figure':<26} {'median':>14}")
     for key, values in found.items():
         print(f"{key:<26} {statistics.median(values):>14,.6g}")
