@@ -267,7 +267,7 @@ def test_a_stream_is_complete_before_it_ends(start_simulator: Any) -> None:
     assert simulator.process.wait(60) == 0
 
 
-def test_until_a_second_signal_new_work_is_refused_while_a_stream_runs_and_all_else_answered(start_simulator: Any) -> None:
+def test_while_a_stream_runs_new_work_is_refused_until_a_second_signal_ends_all(start_simulator: Any) -> None:
     words = ("--mode", "echo", "--inter-token-latency", "60s", "--data-parallel-size", "2")
     simulator = start_simulator(*LLM_D, *words)
     with begin_stream(simulator):
