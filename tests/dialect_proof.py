@@ -59,6 +59,7 @@ _TINY = ("--model", "MODEL", "--scenario", "tiny", "--max-model-len", "1024")
 """The model of the recordings of real models."""
 STAND_INS = {
     "mistralrs": ("--as", "mistralrs", "mistralrs", "serve", "-p", "{port}", "--disable-access-log", "-m", "MODEL"),
+    "mistralrs-0.8": ("--as", "mistralrs@0.8.1", "mistralrs", "serve", "-p", "{port}", "-m", "MODEL"),
     "llm-d": ("--as", "llm-d", "--model", "tiny"),
     "vllm": ("--as", "vllm", *_TINY),
     "llama.cpp": ("--as", "llama.cpp", *_TINY),

@@ -27,7 +27,7 @@ _NAMES = (
     "uuid number number6 asked encoding last_timings response_call_id thinking last right completed_at background "
     "type entries function_call if_origin reason allow found expected places null_in_whole zero_usage "
     "entry serial partial first_seconds rest_seconds total_seconds prompt_speed answer_speed total_speed req_hex32 at "
-    "named_function verbose root parent token_strs "
+    "named_function verbose root parent token_strs store "
 )
 NAMES = frozenset(_NAMES.split())
 """What a template may name."""
@@ -109,7 +109,7 @@ class RouteChoice(Part, frozen=True):
 
 
 class ShapeChoice(Part, frozen=True):
-    """How an error looks."""
+    """How an error looks; a list is the typed events of a stream, the last of which tells it."""
 
     body: Template
     content_type: str | None = None
@@ -190,6 +190,8 @@ class RefusalChoice(Part, frozen=True, rename={"asks": "if"}):
     asks: dict[str, Test]
     """Place of the request to what it is like: `messages.*.role` is each of them, `$prompt_tokens` is counted."""
     error: str
+    name: str = ""
+    """What a dialect that extends this one names it by, to leave it out."""
     apis: list[str] = []
     """None: all."""
     param: str | None = None
@@ -373,6 +375,9 @@ class OpenChoices(Part, frozen=True):
     fields: dict[str, dict[str, FieldChoice]] = {}
     """By APIs, several of them with blanks between: `chat completions`."""
     refuses: list[RefusalChoice] = []
+    """In a dialect that extends another they stand before those of the other."""
+    without_refuses: list[str] = []
+    """Refusals of the dialect below that this one does not have, by their names."""
     unknown_fields: str = ""
     """The error for a field of a chat or completion that `fields` does not name; empty: they are taken."""
     ids: dict[str, str] = {}

@@ -316,13 +316,19 @@ def _joined_choices(
 ) -> OpenChoices | None:
     if below is None or above is None:
         return above or below
-    unknown = next((name for name in above.without_routes if name not in below.routes), None)
-    if unknown is not None:
-        raise ProfileError(
-            f"{place('choices.without_routes')}: expected a route that the extended dialect has, got '{unknown}'."
-            f"{_nearest(unknown, below.routes)}"
-        )
-    both = joined(below, above)
+    names = {one.name for one in below.refuses if one.name}
+    for key, what, wanted, known in (
+        ("without_routes", "route", above.without_routes, below.routes),
+        ("without_refuses", "refusal", above.without_refuses, names),
+    ):
+        unknown = next((name for name in wanted if name not in known), None)
+        if unknown is not None:
+            raise ProfileError(
+                f"{place(f'choices.{key}')}: expected a {what} that the extended dialect has, got "
+                f"'{unknown}'.{_nearest(unknown, known)}"
+            )
+    kept = [one for one in below.refuses if one.name not in above.without_refuses]
+    both = msgspec.structs.replace(joined(below, above), refuses=[*above.refuses, *kept], without_refuses=[])
     check_choices(both, place)
     return both
 

@@ -68,3 +68,20 @@ def test_a_range_leaves_routes_out(tmp_path: Path) -> None:
     told = r"choices\.without_routes.*: expected a route that the extended dialect has, got 'GET /c'\. .*'GET /b'\?"
     with pytest.raises(ProfileError, match=told):
         load_dialect(str(older))
+
+
+def test_a_range_leaves_refusals_out_and_has_its_own_before(tmp_path: Path) -> None:
+    refusals = ", ".join(f"{{name: {name}, if: {{{name}: {{is: given}}}}, error: type}}" for name in ("n", "stop"))
+    (tmp_path / "mine.yaml").write_text(
+        f"{HEAD}choices: {{errors: {{type: {{status: 400}}}}, refuses: [{refusals}]}}\n"
+    )
+    older = tmp_path / "older.yaml"
+    own = "{name: seed, if: {seed: {is: given}}, error: type}"
+    older.write_text(f"{HEAD}extends: mine\nchoices: {{refuses: [{own}], without_refuses: [n]}}\n")
+    choices = load_dialect(str(older)).dialect.choices
+    assert choices is not None
+    assert [one.name for one in choices.refuses] == ["seed", "stop"]
+    older.write_text(f"{HEAD}extends: mine\nchoices: {{without_refuses: [stops]}}\n")
+    told = r"choices\.without_refuses.*: expected a refusal that the extended dialect has, got 'stops'\. .*'stop'\?"
+    with pytest.raises(ProfileError, match=told):
+        load_dialect(str(older))

@@ -92,6 +92,11 @@ def event_bytes(event: Event) -> bytes:
     return name + b"data: " + data + b"\n\n"
 
 
+def text_lines(text: str) -> str:
+    """Return a text of several lines as the data of an event, where each line has a field of its own."""
+    return text.replace("\n", "\ndata: ")
+
+
 def _data_bytes(data: Any) -> bytes:
     return data.encode("utf-8", "replace") if isinstance(data, str) else to_json(data)
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _END_ID = 2
 """The token that ends an answer."""
+_END = "<|end|>"
+"""Its text."""
 
 
 def counts(ask: Ask, outputs: list[Output], *, only_first: bool = False) -> dict[str, int]:
@@ -132,10 +134,14 @@ class Writer:
     def _call_id(self, names: Names) -> Any:
         return fill(self._choices.ids.get("call", "call_${hex24}"), names)
 
-    def _logprobs(self, tokens: list[str], offset: int) -> Any:
+    @property
+    def _alternatives(self) -> int | None:
+        """How many alternatives each token has; None: no log probabilities are asked for."""
         top = self._ask.logprobs
-        if top == 0 and self._api == "chat":
-            top = self._choices.usual_top_logprobs
+        return self._choices.usual_top_logprobs if top == 0 and self._api == "chat" else top
+
+    def _logprobs(self, tokens: list[str], offset: int) -> Any:
+        top = self._alternatives
         own = self._api == "completions" and "logprobs" in self._parts
         if top is None or (not top and self._api == "completions" and not own):
             return ABSENT
@@ -176,9 +182,9 @@ class Writer:
         return content
 
     def _entry(self, token: str) -> Any:
-        """Return the log probability of one token of a chat, where it is asked for."""
-        asked = self._api == "chat" and self._ask.logprobs is not None
-        return self._entries([token], self._ask.logprobs or 0)[0] if asked else ABSENT
+        """Return the log probability of one token as a chat tells it, where it is asked for."""
+        top = self._alternatives
+        return ABSENT if top is None else self._entries([token], top)[0]
 
     def _scored(self, entry: dict[str, Any]) -> Names:
         return self._names.plus(
@@ -263,7 +269,7 @@ class Writer:
             offset += len(token)
         yield from self._call_pieces(output, names)
         if not with_text and "finish" in self._parts:
-            ended = ending.plus(logprobs=ABSENT, running_usage=self._running(output.count))
+            ended = ending.plus(logprobs=ABSENT, entry=self._entry(_END), running_usage=self._running(output.count))
             yield Event(self._chunk("finish", ended), "finish", tokens=output.end_tokens)
 
     def _running(self, count: int) -> Any:

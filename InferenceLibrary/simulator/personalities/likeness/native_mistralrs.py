@@ -10,6 +10,7 @@ from InferenceLibrary.simulator.personalities.likeness.mistralrs_access_log impo
 from InferenceLibrary.simulator.personalities.likeness.mistralrs_metrics import Metrics
 from InferenceLibrary.simulator.personalities.likeness.reading import place_in
 from InferenceLibrary.simulator.personalities.likeness.refusals import Refusal, in_serde
+from InferenceLibrary.simulator.personalities.likeness.templates import ABSENT
 
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.turn import Handler, Turn
@@ -76,6 +77,8 @@ class _Native:
         if name != self._name:
             if self._poisoned and name in {None, "", self._server.choices.default_model}:
                 raise Refusal("poisoned", "The lock is poisoned")
+            if name in self._reloading and name != self._server.choices.default_model:
+                raise Refusal("not found", "It is not there to be reloaded", value=name)
             return
         if self._loaded:
             return
@@ -85,16 +88,23 @@ class _Native:
         self._server.serial = 0
 
     def _status_of(self, name: str) -> str:
-        return "loaded" if self._loaded else "reloading" if name in self._reloading else "unloaded"
+        return (
+            "loaded" if self._loaded and name == self._name else "reloading" if name in self._reloading else "unloaded"
+        )
 
     def listed_models(self, turn: Turn) -> None:
-        names = [name for name in self._reloading if name != self._name]
-        shown = [("default", None), *((name, "reloading") for name in names), (self._name, self._status_of(self._name))]
-        created = self._server.started
-        data = []
-        for name, status in shown:
-            one = {"id": name, "object": "model", "created": created, "owned_by": "local", "root": name}
-            data.append(one if status is None else {**one, "status": status})
+        server = self._server
+        shown = [("default", ABSENT), *((name, "reloading") for name in self._reloading)]
+        # While its load is under way for good, a model is there twice.
+        shown += (
+            [(self._name, self._status_of(self._name))] if self._loaded or self._name not in self._reloading else []
+        )
+        data = [
+            server.part(
+                "models", "item", server.names(turn, model=name, root=name, status=status, created=server.started)
+            )
+            for name, status in shown
+        ]
         self._tell(turn, {"object": "list", "data": data})
 
     def _text(self, turn: Turn, *names: str) -> str:
@@ -114,7 +124,8 @@ class _Native:
 
     def model_status(self, turn: Turn) -> None:
         name = self._text(turn, "model_id")
-        self._answer_status(turn, name, self._status_of(name) if name == self._name else "not_found")
+        known = name == self._name or name in self._reloading
+        self._answer_status(turn, name, self._status_of(name) if known else "not_found")
 
     def unload(self, turn: Turn) -> None:
         name = self._text(turn, "model_id")
@@ -131,6 +142,9 @@ class _Native:
             self._loaded = True
             self._server.serial = 0
             self._answer_status(turn, name, "loaded")
+            return
+        if name in self._reloading and name != self._name:
+            self._answer_status(turn, name, "reloading")
             return
         if name not in self._reloading:
             self._reloading.append(name)
@@ -170,6 +184,10 @@ class _Native:
         wanted = turn.request.path.split("/")[-2]
         raise Refusal("not cancelled", "There is no such response", value=wanted)
 
+    def images(self, turn: Turn) -> None:
+        self._text(turn, "prompt")
+        raise Refusal("poisoned images" if self._poisoned else "wrong category", "The model makes no images")
+
     def speech(self, turn: Turn) -> None:
         self._text(turn, "input", "response_format")
         raise Refusal("wrong category", "The model makes no speech")
@@ -186,5 +204,5 @@ def words(server: Likeness) -> dict[str, Handler]:
     """Return what the routes of a dialect may say that they do."""
     native = _Native(server)
     names = ("alive", "listed_models", "model_status", "unload", "reload", "lora_adapters", "session", "calibration",
-             "re_isq", "cancelled", "speech", "openapi")  # fmt: skip
+             "re_isq", "cancelled", "images", "speech", "openapi")  # fmt: skip
     return {**{name: getattr(native, name) for name in names}, "told_metrics": native.metrics.told}

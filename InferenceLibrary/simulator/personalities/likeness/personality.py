@@ -212,7 +212,7 @@ class Likeness(LikenessBase):
         encoding = data.get("encoding_format")
         for one in draft.body["data"]:
             items.append(
-                self._part(
+                self.part(
                     "embeddings",
                     "item",
                     self.names(
@@ -227,14 +227,14 @@ class Likeness(LikenessBase):
         names.update(prompt_tokens=turn.prompt_tokens, total_tokens=turn.prompt_tokens)
         self._listed_answer(turn, "embeddings", names)
 
-    def _part(self, api: str, name: str, names: Names) -> Any:
+    def part(self, api: str, name: str, names: Names) -> Any:
         return filled(self.choices.answers.get(api, {}).get(name), names)
 
     def _listed_answer(self, turn: Turn, api: str, names: Names) -> None:
         names["id"] = turn.id = str(filled(self.choices.ids.get(api, _IDS[api] + "${hex24}"), names))
         turn.model = str(names["model"])
-        names["usage"] = self._part(api, "usage", names)
-        deliver(turn, self.json(self._part(api, "answer", names)))
+        names["usage"] = self.part(api, "usage", names)
+        deliver(turn, self.json(self.part(api, "answer", names)))
 
     def ranked(self, turn: Turn) -> None:
         from InferenceLibrary.simulator.answers.ranking import rerank
@@ -252,7 +252,7 @@ class Likeness(LikenessBase):
 
     def _ranks(self, turn: Turn, api: str, data: dict[str, Any], found: list[dict[str, Any]]) -> None:
         items = [
-            self._part(
+            self.part(
                 api, "item",
                 self.names(
                     turn, index=one["index"], score=one.get("relevance_score", one.get("score")),
@@ -270,7 +270,7 @@ class Likeness(LikenessBase):
     def _counts(self, turn: Turn, api: str, answer: str) -> None:
         data = self.read(turn, api)
         names = self.names(turn, prompt_tokens=prompt_tokens(api, data, self.choices.prompt))
-        deliver(turn, self.json(self._part(answer, "answer", names)))
+        deliver(turn, self.json(self.part(answer, "answer", names)))
 
     def listed(self, turn: Turn) -> None:
         deliver(turn, self.json(self.model_list(turn, self.models(turn))))
@@ -282,12 +282,12 @@ class Likeness(LikenessBase):
 
     def model_list(self, turn: Turn, data: list[Any]) -> Any:
         """Return the list of models."""
-        return self._part("models", "answer", self.names(turn, data=data))
+        return self.part("models", "answer", self.names(turn, data=data))
 
     def _model(self, turn: Turn, name: str) -> Any:
         admin = self.admin
         root, parent = admin.paths.get(name) or name, admin.loras.get(name, ABSENT)
-        return self._part("models", "item", self.names(turn, model=name, root=root, parent=parent))
+        return self.part("models", "item", self.names(turn, model=name, root=root, parent=parent))
 
     def one_model(self, turn: Turn) -> None:
         name = turn.request.path.rpartition("/models/")[2]
@@ -304,11 +304,11 @@ class Likeness(LikenessBase):
         ids = self.admin.vocabulary.ids(text)
         texts = [self.text_of([one]) for one in ids] if data.get("return_token_strs") is True else ABSENT
         names = self.names(turn, tokens=ids, count=len(ids), token_strs=texts)
-        deliver(turn, self.json(self._part("tokenize", "answer", names)))
+        deliver(turn, self.json(self.part("tokenize", "answer", names)))
 
     def text_of_tokens(self, turn: Turn) -> None:
         text = self.text_of(self.read(turn, "detokenize").get("tokens"))
-        deliver(turn, self.json(self._part("detokenize", "answer", self.names(turn, text=text))))
+        deliver(turn, self.json(self.part("detokenize", "answer", self.names(turn, text=text))))
 
     def text_of(self, tokens: Any) -> str:
         """Return the text of tokens; those that it did not give itself are a word each."""

@@ -11,7 +11,7 @@ from InferenceLibrary.dialects.choices import ErrorChoice, FieldChoice, OpenChoi
 from InferenceLibrary.dialects.templates import joined
 from InferenceLibrary.simulator.core.api_errors import ApiError
 from InferenceLibrary.simulator.core.delivery import deliver
-from InferenceLibrary.simulator.core.draft import DONE, Draft, Event, to_json
+from InferenceLibrary.simulator.core.draft import DONE, Draft, Event, text_lines, to_json
 from InferenceLibrary.simulator.core.draws import Draws
 from InferenceLibrary.simulator.personalities.failures import inject_failure
 from InferenceLibrary.simulator.personalities.likeness.counting import counted
@@ -181,7 +181,7 @@ class LikenessBase(OpenAI):
         shape = self.choices.shapes.get((streamed and choice.stream_shape) or choice.shape, _SHAPE)
         body = fill(shape.body, names)
         if isinstance(error, Refusal) and error.streamed:
-            events = [] if error.silent else [Event(body, "error")]
+            events = [] if error.silent else _error_events(body)
             if self.choices.done and not error.silent:
                 events.append(Event(DONE, "done"))
             headers = list(self.choices.stream_headers.items())
@@ -332,6 +332,8 @@ class LikenessBase(OpenAI):
         except Refusal as refusal:
             field = str(refusal.values.get("field", "")).partition(".")[0]
             refusal.values["at"] = place_in(turn.request.body, field)
+            limit = given.get("max_output_tokens", ABSENT)
+            refusal.values |= {"temperature": given.get("temperature", ABSENT), "max_tokens": limit}
             raise
         return data
 
@@ -354,6 +356,13 @@ class LikenessBase(OpenAI):
     def json_body(self, turn: Turn, api: str = "native") -> dict[str, Any]:
         """Return the body of a route that does not generate."""
         return self.read(turn, api)
+
+
+def _error_events(body: Any) -> list[Event]:
+    """Return the events of a stream that tells nothing but an error."""
+    if isinstance(body, list):
+        return [Event(one, "error", name=one["type"]) for one in body]
+    return [Event(text_lines(body) if isinstance(body, str) else body, "error")]
 
 
 def field_name(flag: str) -> str:

@@ -19,6 +19,7 @@ _ECHOED = {
     "instructions": "instructions", "metadata": "metadata", "previous_response_id": "previous_response_id",
     "temperature": "temperature", "top_p": "top_p", "text": "text_format", "service_tier": "service_tier",
     "truncation": "truncation", "reasoning": "reasoning", "background": "background",
+    "store": "store",
 }  # fmt: skip
 _REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
 
