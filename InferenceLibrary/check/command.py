@@ -42,6 +42,7 @@ from InferenceLibrary.report.junit import junit
 from InferenceLibrary.report.markdown import markdown
 from InferenceLibrary.report.writing import add_outputs, way_to, write_outputs
 from InferenceLibrary.servers.probing.calls import calls_for
+from InferenceLibrary.servers.stated import chance_stated
 from InferenceLibrary.version import __version__
 
 
@@ -167,7 +168,7 @@ def check(
                 say(redact(f"[{number}/{most}] {wanted.shown}: {done.call.name}: {_seen(done)}"))
 
             findings = ask(client, keyless, wanted.model or client.model, told)
-            found = judged(findings, judge_by, target.waivers)
+            found = judged(findings, judge_by, target.waivers, chance_stated(target.server.profile))
             paths = write_exchanges(found, folder, wanted.shown, redact) if folder is not None else {}
             took = time.perf_counter() - began
             return Checked(_result(wanted, target, findings, found, judge_by, paths, took), found)

@@ -61,9 +61,16 @@ class Judged(NamedTuple):
         )
 
 
-def judged(findings: Findings, reference: Reference, waivers: Sequence[Waiver]) -> Judged:
-    """Ask the rulebook about each call, and about all of them together."""
-    known = Known(models=findings.models, key=findings.key, reference=reference)
+def judged(findings: Findings, reference: Reference, waivers: Sequence[Waiver], chance: str | None = None) -> Judged:
+    """Ask the rulebook about each call, and about all of them together.
+
+    Args:
+        findings: The calls.
+        reference: The text that decides where two differ.
+        waivers: What is not held against the server.
+        chance: Why its answers do not repeat; empty where they do; None: the calls tell.
+    """
+    known = Known(models=findings.models, key=findings.key, reference=reference, chance=chance)
     calls = [
         JudgedCall(done, judge(done.exchange, known) if done.exchange is not None and _can_be_judged(done) else None)
         for done in findings.done

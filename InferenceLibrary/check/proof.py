@@ -89,7 +89,8 @@ class _Playing:
     def __init__(self, client: Client, model: str) -> None:
         self._client = client
         self._model = model
-        self._known = Known(models=(model,))
+        # Without a fault its answers repeat: that those with one differ is what is looked for.
+        self._known = Known(models=(model,), chance="")
         self._calls = [*REACH[1:], *CALLS]
         self._clean = {call.name: made(client, call, model) for call in self._calls}
         self._forms = {call.name: _form(call, self._clean[call.name]) for call in self._calls}

@@ -128,7 +128,7 @@ _ALL = (
         "repeatable answers",
         _F,
         "The same question has the same answer at temperature 0.",
-        "the same chat twice, at temperature 0 and with one seed",
+        "the same chat three times, at temperature 0 and with one seed",
     ),
     Capability(
         "unknown model is refused",
@@ -210,7 +210,7 @@ _ALL = (
         "Only the k likeliest tokens are drawn from.",
         "a chat with top_k is answered, and one with a field that does not exist is refused; else unknown",
     ),
-    Capability("seed", _P, "One seed gives one answer.", "the same chat twice with one seed, at temperature 0.8"),
+    Capability("seed", _P, "One seed gives one answer.", "the same chat three times with one seed, at temperature 0.8"),
     Capability(
         "dimensions",
         _P,

@@ -9,6 +9,14 @@ _SECTIONS = {"program": "program", "terminal": "terminal", "start": "start", "me
 """Capability to the section of the profile without which it cannot be used."""
 
 
+REPEATS = "repeatable answers"
+
+
+def chance_stated(profile: Profile) -> str | None:
+    """Return why answers do not repeat, as the profile says; empty where they do; None where it says nothing."""
+    return profile.lacks.get(REPEATS, "" if REPEATS in profile.offers else None)
+
+
 def stated(profile: Profile, one: Capability) -> Offer:
     """Return what the profile says of a capability; unknown where it says nothing and none is assumed."""
     reason = profile.lacks.get(one.name)

@@ -15,27 +15,27 @@ A Message Is Answered
     ${reply} =    Send Message    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
     Get Answer Value    ${reply}    type    ==    message
     Should Be Equal    ${reply.role}    assistant
-    Finish Reason Should Be    ${reply}    end_turn
     Should Not Be Empty    ${reply.text}    Answer: expected a text, got none: ${reply}.
     Usage Should Add Up    ${reply}
+    Answer Should End By Itself    ${reply}    end_turn    max_tokens    64
 
 A Streamed Message Comes In Order
     [Tags]    rule:a1    rule:a2    rule:a3    rule:a4    rule:a9
     ${stream} =    Stream Message    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
     Stream Should Be In Order    ${stream}
-    Finish Reason Should Be    ${stream}    end_turn
-    Get Chunk Count    ${stream}    >=    3
+    Stream Should Come In Pieces    ${stream}
+    Answer Should End By Itself    ${stream}    end_turn    max_tokens    64
 
 Streamed And Whole Messages Agree
     ${reply} =    Send Message    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
     ${stream} =    Stream Message    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
-    Answers Should Agree    ${reply}    ${stream}
+    Answers Should Agree Where They Repeat    ${reply}    ${stream}
 
 A Message Agrees With A Chat
     Skip Unless Server Supports    chat
     ${message} =    Send Message    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
     ${chat} =    Chat    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
-    Answers Should Agree    ${message}    ${chat}
+    Answers Should Agree Where They Repeat    ${message}    ${chat}
 
 Tokens Are Counted Without Generating
     [Tags]    rule:a15

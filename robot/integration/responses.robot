@@ -19,30 +19,30 @@ A Response Is Complete
     Skip Unless Server Supports    whole responses
     ${reply} =    Respond    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
     Get Answer Value    ${reply}    object    ==    response
-    Finish Reason Should Be    ${reply}    completed
     Should Not Be Empty    ${reply.text}    Answer: expected a text, got none: ${reply}.
     Usage Should Add Up    ${reply}
+    Answer Should End By Itself    ${reply}    completed    max_output_tokens    64
 
 A Streamed Response Comes In Order
     [Tags]    rule:rs3    rule:rs4    rule:rs5    rule:rs6    rule:rs7    rule:rs20    rule:rs21    rule:rs23
     Skip Unless Server Supports    sequence numbers in responses
     ${stream} =    Stream Response    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
     Stream Should Be In Order    ${stream}
-    Get Chunk Count    ${stream}    >=    3
+    Stream Should Come In Pieces    ${stream}
 
 Streamed And Whole Responses Agree
     [Tags]    rule:rs8
     Skip Unless Server Supports    whole responses
     ${reply} =    Respond    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
     ${stream} =    Stream Response    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
-    Answers Should Agree    ${reply}    ${stream}
+    Answers Should Agree Where They Repeat    ${reply}    ${stream}
 
 A Response Agrees With A Chat
     Skip Unless Server Supports    whole responses
     Skip Unless Server Supports    chat
     ${reply} =    Respond    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
     ${chat} =    Chat    ${CAPITAL_OF_FRANCE}    max_tokens=64    temperature=0
-    Answers Should Agree    ${reply}    ${chat}
+    Answers Should Agree Where They Repeat    ${reply}    ${chat}
 
 A Response Fits Its Schema
     [Tags]    rule:rs17

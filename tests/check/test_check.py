@@ -12,10 +12,14 @@ from xml.etree import ElementTree
 import msgspec
 import pytest
 from check.odd_server import OddServer
+from likeness import served
 
+from InferenceLibrary.check.command import check
+from InferenceLibrary.check.targets import CheckTarget
 from InferenceLibrary.cli import main
 from InferenceLibrary.dialects.files import load_dialect
 from InferenceLibrary.protocol.rules.rule import REGISTRY
+from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.report.check_results import CheckResults, read_results, schema
 from InferenceLibrary.servers.probing.calls import CALLS, REACH, calls_for
 
@@ -357,6 +361,20 @@ def test_the_simulator_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 def test_a_fault_of_the_simulator_fails(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "simulator", "--option", "fault=missing-done"]) == 1
     assert "F8" in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_streamed_and_whole_answers_are_compared_where_they_repeat() -> None:
+    rules = ("C19", "RS22", "A19")
+    as_llm_d = ["--as", "llm-d", "--model", "tiny"]
+    faults = ["--fault", "lost-token", "--fault", "final-text-differs"]
+    for more, state, told in (
+        ([], "not judged", "answers are not repeatable"),
+        (["--mode", "echo", *faults], "broken", ""),
+    ):
+        with served([*as_llm_d, *more], {}) as port:
+            found = check(CheckTarget(f"http://127.0.0.1:{port}"), Redactor(), tell=lambda line: None).result
+        assert [(one.rule, one.state) for one in found.rules if one.rule in rules] == [(one, state) for one in rules]
+        assert all(one.reason.partition(":")[0] == told for one in found.rules if one.rule in rules)
 
 
 def test_calls_ask_for_capabilities_of_the_closed_list() -> None:

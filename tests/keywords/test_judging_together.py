@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from robot.api import SkipExecution
 from robot.api.types import Secret
 
 from InferenceLibrary import InferenceLibrary
@@ -41,6 +42,20 @@ def test_what_a_call_breaks_beside_another_is_told_once(lib: InferenceLibrary) -
     with pytest.raises(CheckFailure, match="M2: A model that is served is in the model list"):
         lib.send_request("GET", "/v1/models", **faulty("model-unlisted"))
     lib.send_request("GET", "/health")
+
+
+def test_streams_of_a_server_that_answers_by_chance_are_not_compared(lib: InferenceLibrary) -> None:
+    lib.start_server("simulator", arguments=["--as", "llm-d", "--mode", "random"])
+    question = ("Write a long story.",)
+    # Three choices are hardly the same by chance.
+    how: dict[str, Any] = {"temperature": 0, "n": 3}
+    lib.chat(*question, **how)
+    with pytest.raises(CheckFailure, match="C19: The joined texts of a stream are those of the whole answer"):
+        lib.stream_chat(*question, **how)
+    with pytest.raises(SkipExecution, match="repeatable answers"):
+        lib.skip_unless_server_supports("repeatable answers")
+    lib.chat(*question, **how)
+    lib.stream_chat(*question, **how)
 
 
 def test_a_server_that_wanted_a_key_wants_it_for_the_same_path(lib: InferenceLibrary) -> None:

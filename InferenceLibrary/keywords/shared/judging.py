@@ -35,7 +35,8 @@ def judged(context: Context, server: Server, exchange: Exchange, severity: Sever
     earlier = context.earlier_calls[server.name]
     # A refusal by 401 where nobody has a key says nothing of keys.
     key = earlier.wants_key(exchange) if server.client.api_key else None
-    known = Known(models=server.client.listed, key=key, reference=server.profile.reference)
+    chance = _chance(context, server)
+    known = Known(models=server.client.listed, key=key, reference=server.profile.reference, chance=chance)
     judgements = [judge(exchange, known), *_judged_together(earlier, exchange, known)]
     if len(exchange.body) <= _LARGEST_KEPT:
         earlier.add(exchange)
@@ -48,6 +49,18 @@ def judged(context: Context, server: Server, exchange: Exchange, severity: Sever
     context.tally.add(verdict, context.current_test or context.owner, kept)
     _tell(context, server, verdict, severity)
     return verdict
+
+
+def _chance(context: Context, server: Server) -> str | None:
+    """Why its answers do not repeat; empty where they do; None where nobody asked and its profile says nothing."""
+    from InferenceLibrary.protocol.capabilities import State
+    from InferenceLibrary.servers.stated import REPEATS, chance_stated
+
+    asked = context.known_servers.servers.get(server.likeness) if context.capabilities_asked else None
+    offer = asked[1].get(REPEATS) if asked is not None else None
+    if offer is None or offer.state is State.UNKNOWN:
+        return chance_stated(server.profile)
+    return "" if offer.state is State.OFFERED else offer.evidence
 
 
 def _judged_together(earlier: EarlierCalls, exchange: Exchange, known: Known) -> Iterator[Judgement]:

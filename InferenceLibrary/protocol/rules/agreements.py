@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from InferenceLibrary.protocol.exchange import Exchange, Held
@@ -49,8 +49,47 @@ def _question(exchange: Exchange) -> str | None:
     return show([exchange.request.path, {key: asked[key] for key in sorted(asked) if key not in _EITHER}], _LONG)
 
 
-def _agree(views: Sequence[View], read: Any) -> Iterator[Found]:
+def _choice_texts(view: Choices) -> dict[Any, str]:
+    return {index: track.text.text for index, track in view.tracks.items()}
+
+
+def _text(view: ResponseObject | Message) -> dict[Any, str]:
+    return {"": view.text}
+
+
+_READERS: dict[type[View], Callable[[Any], dict[Any, str]]] = {
+    Choices: _choice_texts, ResponseObject: _text, Message: _text,
+}  # fmt: skip
+"""What reads the texts of an answer, by its view."""
+
+
+def chance_seen(views: Iterable[View]) -> str | None:
+    """Return how two whole answers to one question at temperature 0 differ; None where none do.
+
+    What a seed repeats is not looked at: a server that ignores seeds may repeat itself at temperature 0.
+    """
+    said: dict[str, dict[Any, str]] = {}
+    for view in views:
+        read = next((one for kind, one in _READERS.items() if isinstance(view, kind)), None)
+        if read is None or view.exchange.is_event_stream or inside(view.exchange.asked, "temperature") != 0:
+            continue
+        question = _question(view.exchange) if view.ran_to_its_end else None
+        if question is None:
+            continue
+        texts = read(view)
+        before = said.setdefault(question, texts)
+        for key in {**before, **texts}:
+            first, second = before.get(key, ""), texts.get(key, "")
+            if not same_text(first, second):
+                return f"{difference(first, second)}, whole both times"
+    return None
+
+
+def _agree(views: Sequence[View], known: Known) -> Iterator[Found]:
     """Compare each streamed answer with the whole one to the same question."""
+    if known.chance:
+        raise NotJudged(f"answers are not repeatable: {known.chance}")
+    read = next(one for kind, one in _READERS.items() if isinstance(views[0], kind))
     said: dict[str, list[_Said]] = {}
     for number, view in enumerate(views):
         question = _question(view.exchange) if view.ran_to_its_end else None
@@ -83,7 +122,7 @@ def _agree(views: Sequence[View], read: Any) -> Iterator[Found]:
     several=True,
 )
 def choices(views: list[Choices], known: Known) -> Iterator[Found]:
-    return _agree(views, lambda view: {index: track.text.text for index, track in view.tracks.items()})
+    return _agree(views, known)
 
 
 @rule(
@@ -98,7 +137,7 @@ def choices(views: list[Choices], known: Known) -> Iterator[Found]:
     several=True,
 )
 def responses(views: list[ResponseObject], known: Known) -> Iterator[Found]:
-    return _agree(views, lambda view: {"": view.text})
+    return _agree(views, known)
 
 
 @rule(
@@ -113,7 +152,7 @@ def responses(views: list[ResponseObject], known: Known) -> Iterator[Found]:
     several=True,
 )
 def messages(views: list[Message], known: Known) -> Iterator[Found]:
-    return _agree(views, lambda view: {"": view.text})
+    return _agree(views, known)
 
 
 class _Vector(NamedTuple):

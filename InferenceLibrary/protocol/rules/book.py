@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,11 +88,17 @@ def judge_several(
 ) -> Judgement:
     """Ask the rules about several exchanges of one server, in the order in which they were made.
 
+    Where it is not known whether answers repeat, the exchanges tell.
+
     Raises:
         ValueError: There is no rule of such an id.
     """
     wanted = [rule for rule in _wanted(leave_out, only) if rule.several]
-    return _ask(wanted, [(exchange, views_of(exchange)) for exchange in exchanges], _with(known, reference))
+    calls = [(exchange, views_of(exchange)) for exchange in exchanges]
+    known = _with(known, reference)
+    if known.chance is None:
+        known = replace(known, chance=agreements.chance_seen(view for _, views in calls for view in views))
+    return _ask(wanted, calls, known)
 
 
 def rules_of(api: Api | None = None) -> list[Rule]:
@@ -124,7 +131,7 @@ def check_ids(names: Iterable[str]) -> None:
 
 
 def _with(known: Known, reference: Reference | None) -> Known:
-    return known if reference is None else Known(known.models, known.key, reference)
+    return known if reference is None else replace(known, reference=reference)
 
 
 def _wanted(leave_out: Collection[str], only: Collection[str] | None) -> list[Rule]:

@@ -53,6 +53,8 @@ class Known:
     key: bool | None = None
     """Whether it wants a key; None when that is not known."""
     reference: Reference = Reference.OPENAI
+    chance: str | None = None
+    """How its answers differ where nothing is left to chance; empty where they repeat; None when that is not known."""
 
 
 class Found(NamedTuple):

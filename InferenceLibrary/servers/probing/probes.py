@@ -22,13 +22,18 @@ def _chat(name: str, capability: str, **more: Any) -> CheckCall:
     return CheckCall(name, capability, CHAT, body, needs="chat", generates=SHORT)
 
 
+def _three_times(call: CheckCall) -> tuple[CheckCall, ...]:
+    """Two answers may be the same by chance."""
+    return tuple(replace(call, name=f"{call.name}, {number} of 3") for number in (1, 2, 3))
+
+
 _ASKED_BY_A_CHECK: dict[str, CheckCall] = {}
 for _call in (*REACH, *CALLS):
     if _call.capability and not _call.refusal:
         _ASKED_BY_A_CHECK.setdefault(_call.capability, _call)
 _REQUIRED = next(call for call in CALLS if call.name == "a tool that must be called")
 _UNKNOWN_FIELD = _chat("a chat with a field that does not exist", "top_k", rfinference_no_such_field=1)
-_TWICE = _chat("a chat that is asked again", "repeatable answers", temperature=0, seed=7)
+_AGAIN = _chat("a chat that is asked again", "repeatable answers", temperature=0, seed=7)
 _SEEDED = _chat("a seeded chat", "seed", temperature=0.8, seed=7)
 
 PROBES: dict[str, tuple[CheckCall, ...]] = {
@@ -80,8 +85,8 @@ PROBES: dict[str, tuple[CheckCall, ...]] = {
         _chat("a chat about a capital", "known answers", temperature=0, max_tokens=32,
               messages=[{"role": "user", "content": "What is the capital of France?"}]),
     ),
-    "repeatable answers": (_TWICE, replace(_TWICE, name="the same chat again")),
-    "seed": (_SEEDED, replace(_SEEDED, name="the seeded chat again")),
+    "repeatable answers": _three_times(_AGAIN),
+    "seed": _three_times(_SEEDED),
     "ignore_eos": (_chat("a chat that goes on", "ignore_eos", ignore_eos=True),),
     "top_k": (_chat("a chat with top_k", "top_k", top_k=40), _UNKNOWN_FIELD),
 }  # fmt: skip

@@ -99,8 +99,9 @@ def _thoughts(exchanges: Sequence[Exchange]) -> str:
 
 
 def _the_same(exchanges: Sequence[Exchange]) -> str:
-    one, other = (Reply(exchange).text for exchange in exchanges[-2:])
-    return "" if one == other else f"{shorten(one, 40)!r} and {shorten(other, 40)!r} were answered"
+    one, *others = (Reply(exchange).text for exchange in exchanges)
+    other = next((text for text in others if text != one), None)
+    return "" if other is None else f"{shorten(one, 40)!r} and {shorten(other, 40)!r} were answered"
 
 
 def _goes_on(exchanges: Sequence[Exchange]) -> str:

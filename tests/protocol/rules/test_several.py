@@ -28,6 +28,7 @@ from protocol.rules.typed_exchanges import (
 
 from InferenceLibrary.protocol.exchange import Ending, Exchange
 from InferenceLibrary.protocol.rules.book import judge, judge_several
+from InferenceLibrary.protocol.rules.rule import Known
 
 CERTAIN = {**ASKED, "temperature": 0}
 NUMBERS = [0.1, 0.2, -0.3]
@@ -215,3 +216,36 @@ def test_a_response_that_was_cancelled_says_so() -> None:
 def test_a_call_without_an_answer_is_judged_by_no_rule_of_answers() -> None:
     judgement = judge(no_answer())
     assert (judgement.violations, judgement.kept) == ((), ())
+
+
+def test_a_stream_is_not_compared_where_answers_do_not_repeat() -> None:
+    one, other = whole(), whole("The capital of France is Rome.")
+    calls = [other, one, chat_stream(GOOD, CERTAIN)]
+    asked = {"temperature": 0}
+    other_text = put("You ask.", "output", 1, "content", 0, "text")
+    rivals = {
+        "C19": [],
+        "RS22": [response(other_text, asked=asked), response_stream(asked=asked)],
+        "A19": [message(asked=asked), message_stream(drop(9), asked=asked)],
+    }
+    for rule, more in rivals.items():
+        told = judge_several([*calls, *more]).not_judged[rule]
+        assert told == (
+            'answers are not repeatable: "France is Rome." and "France is Paris." from character 15, whole both times'
+        )
+        # A server that says that its answers repeat is judged, whatever was seen; one that says they do not, is not.
+        assert rule in judge_several([*calls, *more], Known(chance="")).broken
+        assert judge_several(more or calls, Known(chance="it draws lots")).not_judged[rule].endswith("it draws lots")
+
+
+def test_what_does_not_show_chance() -> None:
+    other = whole("The capital of France is Rome.")
+    # Another question, a question that leaves it to chance, one under a seed, and an answer that was cut.
+    asides: list[list[Exchange]] = [
+        [other, whole(asked={**CERTAIN, "max_tokens": 5})],
+        [other, whole("x", asked=ASKED), whole(asked=ASKED)],
+        [other, whole("x", asked={**ASKED, "seed": 1}), whole(asked={**ASKED, "seed": 1})],
+        [other, chat_stream(GOOD, CERTAIN), chat_stream(GOOD[:3], CERTAIN, ending=Ending.CANCELLED)],
+    ]
+    for calls in asides:
+        assert "C19" in judge_several([*calls, chat_stream(GOOD, CERTAIN)]).broken

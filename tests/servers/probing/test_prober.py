@@ -70,6 +70,16 @@ def ever_new() -> Answer:
     return answer
 
 
+def new_at_the_third() -> Answer:
+    # The first one shows that chats are offered.
+    texts = iter(["once", "once", "once", "anew"])
+
+    def answer(asked: Any) -> tuple[int, Any]:
+        return said(next(texts))(asked)
+
+    return answer
+
+
 def embedding(vector: Any) -> Answer:
     return lambda asked: (200, {"object": "list", "data": [{"index": 0, "embedding": vector}]})
 
@@ -145,6 +155,7 @@ NO = State.NOT_OFFERED
         ("reasoning", {CHAT: said("a", message={"reasoning_content": "hm"})}, State.OFFERED, "status 200"),
         ("repeatable answers", {}, State.OFFERED, "status 200"),
         ("repeatable answers", {CHAT: ever_new()}, NO, "'answer 1' and 'answer 2' were answered"),
+        ("repeatable answers", {CHAT: new_at_the_third()}, NO, "'once' and 'anew' were answered"),
         ("seed", {CHAT: ever_new()}, NO, "were answered"),
         ("unknown model is refused", {}, State.OFFERED, "rfinference-no-such-model"),
         ("unknown model is refused", {CHAT: said("any")}, NO, "status 200"),

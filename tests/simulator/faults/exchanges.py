@@ -17,9 +17,9 @@ __all__ = ["BY_NAME", "CALLS", "KNOWN", "SERVERS", "exchange_of", "play"]
 
 BY_NAME = {call.name: call for call in CALLS}
 KNOWN = {
-    "openai": Known(models=("fake-model",)),
-    "keyed": Known(models=("fake-model",), key=True),
-    "slow": Known(models=("fake-model",)),
+    "openai": Known(models=("fake-model",), chance=""),
+    "keyed": Known(models=("fake-model",), key=True, chance=""),
+    "slow": Known(models=("fake-model",), chance=""),
     "worker": Known(),
     "service": Known(),
 }
