@@ -17,6 +17,7 @@ import pytest
 from simulator.conftest import Answer, Run, Simulator, close, read_all, request_bytes
 from simulator.java_client import java_request, one_answer
 
+from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.processes.ports import free_port
 
 # Benchmarks
@@ -296,6 +297,32 @@ def test_the_newer_server_dies_at_once_and_cuts_its_answers(
         server.process.send_signal(number)
         assert server.process.wait(60) == -number
         assert b"[DONE]" not in read_all(sock)
+
+
+def test_a_whole_answer_that_is_left_is_made_to_its_end_and_a_silent_stream_is_kept_open(
+    serve: Callable[..., Simulator], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEEP_ALIVE_INTERVAL", "40")
+    server = serve("serve", "-p", "{port}", "--mode", "echo", "--inter-token-latency", "100ms")
+
+    def shown(pattern: str) -> float:
+        found = re.search(rf"^{pattern} (\S+)$", server.request("GET", "/metrics").body.decode(), re.MULTILINE)
+        return float(found[1]) if found else 0
+
+    in_flight = r'http_requests_in_flight\{method="POST",path="/v1/chat/completions",.*\}'
+    completed = r'mistralrs_sequences_completed_total\{reason="stop"\}'
+    text = " ".join(["word"] * 12)
+    with server.connect() as sock:
+        body = {"model": "default", "messages": [{"role": "user", "content": text}]}
+        sock.sendall(request_bytes("POST", "/v1/chat/completions", body))
+        assert wait_until(lambda: shown(in_flight) == 1, 60)
+    # It is no request in flight any more, and works on.
+    assert wait_until(lambda: shown(in_flight) == 0, 60)
+    assert wait_until(lambda: shown(completed) == 1, 60)
+    assert shown("mistralrs_tokens_processed_total") > 24
+    # Comments come in each gap of a stream.
+    streamed = chat(server, stream=True).body.split(b"\n\n")
+    assert [one == b":" for one in streamed[:6]] == [False, True, True, False, True, True]
 
 
 def test_requests_are_logged_but_those_for_health(serve: Callable[..., Simulator]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ DIALECT = """
 name: mine
 title: Mine
 version: '2.1'
+lacks: {old clients: it sends them chunks}
 choices:
   flags: {tools: {kind: bool}, old: {kind: bool}, alias: {sets: served-model-name}}
   headers: {x-mine: 'v${version}'}
@@ -203,6 +205,16 @@ def test_a_stream_has_the_chunks_of_its_templates(port: int) -> None:
     assert (frames[-1]["choices"], list(frames[-1]["usage"])) == ([], ["total"])
     last = chat(port, stream=True)[2].splitlines()[-2]
     assert json.loads(last[6:])["mark"] == "fp"
+
+
+def test_old_clients_get_chunks_where_the_dialect_says_so(port: int) -> None:
+    body = json.dumps({**CHAT, "stream": True}).encode()
+    head = b"POST /v1/chat/completions HTTP/1.0\r\napi-key: K\r\ncontent-type: application/json\r\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=15) as line:
+        line.sendall(head + b"content-length: %d\r\n\r\n" % len(body) + body)
+        got = b"".join(iter(lambda: line.recv(65536), b""))
+    assert b"transfer-encoding: chunked" in got
+    assert got.endswith(b"\r\n0\r\n\r\n")
 
 
 def test_a_refusal_may_come_in_the_stream(port: int) -> None:

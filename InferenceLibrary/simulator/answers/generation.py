@@ -12,7 +12,7 @@ from InferenceLibrary.simulator.answers.openai_answers import Shape, streamed_an
 from InferenceLibrary.simulator.answers.openai_requests import is_strict
 from InferenceLibrary.simulator.core.api_errors import ApiError
 from InferenceLibrary.simulator.core.delivery import deliver
-from InferenceLibrary.simulator.core.draft import Draft
+from InferenceLibrary.simulator.core.draft import Draft, with_comments
 
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.answers.openai_requests import Ask
@@ -27,6 +27,8 @@ class Generator:
         self.app = app
         self.engine = Engine(app.settings)
         self.latency = Latency(app.settings)
+        self.comment_after: float | None = None
+        """Seconds of silence in a stream after which it has a comment; None: it has none."""
         app.load = lambda: self.latency.load_factor(app.running)
 
     def limit(self, ask: Ask, longest_prompt: int) -> int:
@@ -132,6 +134,8 @@ class Generator:
                     if event.tokens:
                         event.delay = first if first_token else next(step, 0.0)
                         first_token = False
+                if self.comment_after is not None:
+                    draft.events = with_comments(draft.events, self.comment_after)
             if turn.scripted is not None:
                 turn.scripted.change(draft)
             deliver(turn, draft)

@@ -10,6 +10,8 @@ from typing import Any
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
 DONE = "[DONE]"
+COMMENT = "comment"
+"""The kind of an event that is a comment: clients pass over it."""
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
@@ -80,6 +82,17 @@ class Draft:
         self.delay += self.moments[-1]
 
 
+def with_comments(events: list[Event], seconds: float) -> list[Event]:
+    """Return the events with a comment wherever so many seconds pass without one, to keep the connection open."""
+    found: list[Event] = []
+    for event in events:
+        while event.delay > seconds:
+            found.append(Event("", COMMENT, delay=seconds))
+            event.delay -= seconds
+        found.append(event)
+    return found
+
+
 def to_json(data: Any) -> bytes:
     """Return compact JSON in UTF-8."""
     return _encode(data).encode("utf-8", "replace")
@@ -88,6 +101,8 @@ def to_json(data: Any) -> bytes:
 def event_bytes(event: Event) -> bytes:
     """Return the event in the form of a server-sent event."""
     data = event.data if isinstance(event.data, bytes) else _data_bytes(event.data)
+    if event.kind == COMMENT:
+        return b":" + data + b"\n\n"
     name = b"event: " + event.name.encode() + b"\n" if event.name else b""
     return name + b"data: " + data + b"\n\n"
 

@@ -54,7 +54,8 @@ class Metrics:
     def __init__(self, server: Likeness) -> None:
         self._server = server
         self._seconds: dict[_Labels, _Histogram] = {}
-        self._open: Counter[_Labels] = Counter()
+        self._seen: dict[_Labels, None] = {}
+        self._open: dict[Turn, _Labels] = {}
         self._tokens = 0
         self._reasons: Counter[str] = Counter()
         self._first, self._gaps = _Histogram(), _Histogram()
@@ -67,15 +68,15 @@ class Metrics:
         return ("method", turn.request.method), ("path", path.replace("*", "{id}")), ("model", model)
 
     def _begin(self, turn: Turn) -> None:
-        labels = self._labels(turn)
-        self._open[labels] += 1
-        turn.at_end(lambda _: self._open.subtract([labels]))
+        self._open[turn] = labels = self._labels(turn)
+        self._seen[labels] = None
+        turn.at_end(lambda ended: self._open.pop(ended, None))
 
     def _end(self, turn: Turn) -> None:
         if turn.request.path in _NOT_COUNTED or not turn.status:
             return
         labels = (*self._labels(turn), ("status", str(turn.status)))
-        self._open[labels[:3]] += 0
+        self._seen[labels[:3]] = None
         self._seconds.setdefault(labels, _Histogram()).add(monotonic() - turn.started)
         if turn.tokens:
             self._tokens += turn.prompt_tokens + turn.tokens
@@ -98,7 +99,9 @@ class Metrics:
         name = "http_requests_total"
         yield name, "counter", [f"{name}{_in(one)} {found.count}" for one, found in self._seconds.items()]
         name = "http_requests_in_flight"
-        yield name, "gauge", [f"{name}{_in(one)} {count}" for one, count in self._open.items()]
+        # An answer whose client has left is made to its end, and does not count as in flight.
+        open_ = Counter(one for turn, one in self._open.items() if not turn.connection.transport.is_closing())
+        yield name, "gauge", [f"{name}{_in(one)} {open_[one]}" for one in self._seen]
         name = "http_request_duration_seconds"
         yield name, "histogram", [line for one, found in self._seconds.items() for line in found.lines(name, one)]
         if not self._reasons:

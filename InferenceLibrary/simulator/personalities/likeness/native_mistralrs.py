@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.simulator.core.delivery import deliver
@@ -63,6 +64,8 @@ class _Native:
         server.on_model = self._asked
         server.app.max_body_bytes = _MOST_BYTES
         server.dies_at_signals = True
+        interval = os.environ.get("KEEP_ALIVE_INTERVAL", "")
+        server.generator.comment_after = int(interval) / 1000 if interval.isdecimal() and int(interval) else 10.0
         if not server.flags["disable-access-log"]:
             AccessLog(server)
 

@@ -53,6 +53,9 @@ class Likeness(LikenessBase):
         assert dialect.choices is not None
         super().__init__(app, dialect.choices, dialect.version)
         self._known: set[str] = set()
+        app.chunks_for_all = "old clients" in dialect.lacks
+        self._works_on = "left answers end" in dialect.lacks
+        """Whether a whole answer is made to its end when its client has left."""
         self.serial = 1
         """The number of the next answer."""
         # What the module with a server's own routes may do in its own way.
@@ -114,6 +117,7 @@ class Likeness(LikenessBase):
             data = self.kept.chained(data)
         asked = data.get("model") or self.app.settings.names[0]
         ask = ask_of(api, data, str(asked), self.choices.prompt)
+        turn.stays = turn.stays or (self._works_on and not ask.stream)
         ask.response_format = demanded_schema(data, self.choices) or ask.response_format
         settle(ask, self.choices, api)
         self.asked(data, ask)
