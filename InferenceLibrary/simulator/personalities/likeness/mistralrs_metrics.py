@@ -70,7 +70,7 @@ class Metrics:
     def _begin(self, turn: Turn) -> None:
         self._open[turn] = labels = self._labels(turn)
         self._seen[labels] = None
-        turn.at_end(lambda ended: self._open.pop(ended, None))
+        turn.at_end(self._open.__delitem__)
 
     def _end(self, turn: Turn) -> None:
         if turn.request.path in _NOT_COUNTED or not turn.status:
