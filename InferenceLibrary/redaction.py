@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from binascii import b2a_base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 MASK = "***"
@@ -17,7 +17,9 @@ PLACEHOLDER_HINT = (
 )
 
 # Patterns are texts here: re compiles and keeps each at its first use, which spares the import of the library.
-_SECRET_NAME = r"(?i)(api[-_]?key|access[-_]?key|token|secret|passw(or)?d|credential|authorization|cookie)"
+_SECRET_NAME = (
+    r"(?i)((api|access|subscription|functions)[-_]?key|token|secret|passw(or)?d|credential|authorization|cookie)"
+)
 # Names that look like secrets and are not: limits and counts of LLM tokens, the time to the first one, tokenizer files.
 _HARMLESS_NAME = r"(?i)(tokens|tokenizer|first[-_]token|token[-_]latency|per[-_]token|token[-_]ids?)"
 _BEARER = r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}"
@@ -25,6 +27,13 @@ _URL_PASSWORD = r"(://[^/\s:@]*:)[^/\s@]+@"
 # A header or its repr: `Set-Cookie: a=b`, `'set-cookie': 'a=b'`, `(b'Cookie', b'a=b')`. Not the word in a sentence.
 # The name is bounded, so that a text which repeats the word without end is not searched to its end each time.
 _COOKIE = r"""(?i)\b((?:set-)?cookie['"]?\s*[:,]\s*b?['"]?)[^\s=;,'"]{1,200}=[^'"\r\n]*"""
+# `--env=NAME=VALUE`, `Name: VALUE` and `Name: Bearer VALUE` as an argument; `NAME=VALUE` and `--name VALUE` in a line.
+_NAMED_IN_ARGUMENT = (
+    r"""(?x) (?: ^--?[\w-]+=(?=[\w-]+=) | (?<![^\s;&|(]) (?=[A-Z_]+=) | (?<=\s)--?(?=[\w-]+[=\s]) | ^(?=[\w-]+:\s) )"""
+    r"""([\w-]+) (?: = | \s+ | :\s+(?:\w+\s+)? ) ["']?([^\s"';&|)]+)"""
+)
+_KEYS_OF_QUERIES = {"key", "sig", "signature"}
+"""Names of secrets in queries of URLs, which say less elsewhere."""
 _SHORTEST_SECRET = 4
 _LONG_SECRET = 8
 """From this length on a secret is masked inside of words too; `test` as a key must not garble `latest`."""
@@ -62,15 +71,28 @@ class Redactor:
     def learn(self, argv: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> None:
         """Remember what a command line (`--api-key VALUE`) and an environment (`MY_API_KEY`) call secret by its name.
 
-        Values shorter than eight characters are left: words such as `none` or `EMPTY` stand there too.
+        In an argument it may stand too: `--env=MY_API_KEY=VALUE`, `X-Api-Key: VALUE`, the line of a shell. Values
+        shorter than eight characters are left: words such as `none` or `EMPTY` stand there too.
         """
-        found = [value for name, value in (environment or {}).items() if is_secret_name(name)]
+        self._learn((environment or {}).items())
         for argument, after in pairwise([*argv, ""]):
             name, equals, value = argument.partition("=")
-            if is_secret_name(name) and " " not in name:
-                found.append(value if equals else after if name.startswith("-") else "")
-        for value in found:
-            if len(value) >= _LONG_SECRET and not value.startswith("-"):
+            if " " not in name:
+                self._learn([(name, value if equals else after if name.startswith("-") else "")])
+            self._learn(re.findall(_NAMED_IN_ARGUMENT, argument))
+
+    def learn_request(self, url: str, headers: Mapping[str, str]) -> None:
+        """Remember what the query of a URL (`?api_key=VALUE`) and headers call secret by its name, as `learn` does."""
+        self._learn((name, value.rpartition(" ")[2]) for name, value in headers.items())
+        if "?" in url:
+            from urllib.parse import parse_qsl, urlsplit
+
+            named = parse_qsl(urlsplit(url).query)
+            self._learn(("api_key" if name in _KEYS_OF_QUERIES else name, value) for name, value in named)
+
+    def _learn(self, named: Iterable[tuple[str, str]]) -> None:
+        for name, value in named:
+            if len(value) >= _LONG_SECRET and not value.startswith("-") and is_secret_name(name):
                 self.add(value)
 
     @property

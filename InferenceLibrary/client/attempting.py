@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -63,6 +64,9 @@ def request_of(method: str, url: str, headers: Mapping[str, str], body: Any) -> 
     except httpx.InvalidURL as error:
         raise RequestError(describe(f"{method} {url} is not sent", expected="a URL", got=str(error))) from None
     sent = [(_text(name).lower(), _text(value)) for name, value in request.headers.raw]
+    if "host" not in named:
+        # The zone of an address means something to this machine alone (RFC 6874, 4).
+        sent = [(name, re.sub("%.*]", "]", value) if name == "host" else value) for name, value in sent]
     where = next((f"the header '{name}'" for name, value in sent if PLACEHOLDER in value), None)
     if where is not None or PLACEHOLDER.encode() in content:
         raise RequestError(

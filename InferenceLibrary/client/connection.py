@@ -163,6 +163,9 @@ class Dialer:
         except httpx.InvalidURL as error:
             raise UnreachableError(f"a URL that cannot be read ({error})") from None
         host = parts.raw_host.decode()
+        if ":" in host:
+            # What stands between an address and its zone is escaped in a URL (RFC 6874).
+            host = unquote(host)
         if parts.port is not None and not 0 < parts.port < 2**16:
             raise UnreachableError(f"a URL with a port that there is not ({url!r})")
         if parts.scheme not in _PORTS or not host:
@@ -193,7 +196,7 @@ class Dialer:
             elif way.proxy is not None and way.tls:
                 _tunnel(sock, way, patience)
             if way.tls:
-                sock = self._secured(sock, way.host, patience, began)
+                sock = self._secured(sock, way.host.partition("%")[0], patience, began)
         except BaseException:
             sock.close()
             raise
@@ -267,7 +270,7 @@ def _open_unix(path: Path, patience: Patience, began: float) -> socket.socket:
 
 def _addresses(host: str, port: int, patience: Patience, began: float) -> list[Any]:
     """Look a name up. The system's look-up knows no time limit, so it gets a thread that may outlive the call."""
-    if host == "localhost" or all(character in "0123456789abcdef.:" for character in host):
+    if host == "localhost" or _is_numeric(host):
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     found: list[Any] = []
 
@@ -289,6 +292,16 @@ def _addresses(host: str, port: int, patience: Patience, began: float) -> list[A
         raise found[0]
     addresses: list[Any] = found[0]
     return addresses
+
+
+def _is_numeric(host: str) -> bool:
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, host)
+        except OSError:
+            continue
+        return True
+    return False
 
 
 def _tunnel(sock: socket.socket, way: Way, patience: Patience) -> None:

@@ -270,6 +270,7 @@ class Client:
             headers["authorization"] = login
         if parts.username is not None:
             url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        self.redact.learn_request(url, headers)
         return request_of(method, url, headers, body)
 
     def _call(self, request: Request, sending: Sending, limits: Limits, reader: AnswerReader | None = None) -> Exchange:

@@ -332,10 +332,17 @@ def connect(
     if url.startswith(_UNIX):
         route = route._replace(unix_socket=Path(url.removeprefix(_UNIX).removeprefix("//")))
         url = f"http://{UNIX_HOST}"
-    if not _is_address(url):
+    more = "query" if "?" in url else "fragment" if "#" in url else ""
+    if more or not _is_address(url):
+        redact.learn_request(url, {})
         raise ServerError(
             describe(
-                f"'{url}' is not the URL of a server", expected="http://host:port, https://host or unix:/path/of/socket"
+                f"'{redact(url)}' is not the URL of a server",
+                expected="http://host:port, https://host or unix:/path/of/socket",
+                got=f"a URL with a {more}" if more else None,
+                hint="give it with the path of each call: Send Request    GET    /v1/models?name=value"
+                if more == "query"
+                else None,
             )
         )
     if route != Route():

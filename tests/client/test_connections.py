@@ -130,6 +130,21 @@ def test_every_address_of_a_name_is_tried(wire, monkeypatch):
     assert Client("http://two.test").chat(HELLO).text == "Hello"
 
 
+@pytest.mark.parametrize("mark", ["%25", "%"])
+def test_an_address_may_name_its_zone_which_is_not_sent(wire, monkeypatch, mark):
+    server = wire([answer(REPLY)])
+    asked: list[str] = []
+
+    def look_up(host: str, port: int, **_: object) -> list[tuple]:  # type: ignore[type-arg]
+        asked.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", server.port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    assert Client(f"http://[fe80::1{mark}eth0]:{server.port}").chat(HELLO).text == "Hello"
+    assert asked == ["fe80::1%eth0"]
+    assert f"\r\nhost: [fe80::1]:{server.port}\r\n".encode() in server.requests[0].lower()
+
+
 def test_addresses_that_never_answer_share_the_limit(wire, monkeypatch):
     """A full queue of a listener drops what would connect: as silent as a host that is not there."""
     silent = socket.socket()
@@ -151,11 +166,12 @@ def test_addresses_that_never_answer_share_the_limit(wire, monkeypatch):
         one.close()
 
 
-def test_the_look_up_of_a_name_is_bounded(monkeypatch):
+@pytest.mark.parametrize("host", ["slow.test", "dead.beef", "abc"])
+def test_the_look_up_of_a_name_is_bounded(monkeypatch, host):
     release = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: release.wait(30) and [])
     with pytest.raises(RequestError, match=r"no answer within the connect limit of 0\.2 s"):
-        Client("http://slow.test", limits=Limits(total=20, connect=0.2)).chat(HELLO)
+        Client(f"http://{host}", limits=Limits(total=20, connect=0.2)).chat(HELLO)
     release.set()
 
 
@@ -188,6 +204,15 @@ def test_the_user_of_a_url_is_sent_as_basic_and_masked(wire):
     assert "word@" not in f"{caught.value}{client.base_url}"
     assert "'***' is wrong, ***" in str(caught.value)
     assert expected.decode() not in redact(f"It said {expected.decode()}")
+
+
+def test_what_a_call_names_a_secret_is_masked_where_it_is_repeated(wire):
+    """In the query of a URL, and in a header of one's own."""
+    server = wire([answer('{"error": {"message": "neither \'planted-1\' nor planted-2"}}', "401 Unauthorized")])
+    client = Client(server.url, headers={"X-Api-Key": "planted-1"})
+    with pytest.raises(RequestError, match=r"^GET \S+/v1/models\?key=\*\*\* of .* neither '\*\*\*' nor \*\*\*"):
+        client.send("GET", "/v1/models?key=planted-2", sending=Sending())
+    assert b"/v1/models?key=planted-2" in server.requests[0]
 
 
 def test_a_key_goes_before_the_user_of_a_url(wire):

@@ -34,6 +34,8 @@ def knowing(*secrets: str) -> Redactor:
         "passwd",
         "Set-Cookie",
         "AWS_SECRET",
+        "Ocp-Apim-Subscription-Key",
+        "x-functions-key",
     ],
 )
 def test_names_of_secrets(name: str) -> None:
@@ -201,6 +203,51 @@ def test_what_its_name_calls_secret_is_learnt() -> None:
     assert redact("12345678 /home/somebody EMPTY serve") == "12345678 /home/somebody EMPTY serve"
     redact.learn(["--api-key", "--other-option", "--token", "none", "--api-key"])
     assert redact("--other-option none") == "--other-option none"
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "--env=MY_API_KEY=planted-in-it",
+        "X-Api-Key: planted-in-it",
+        "Authorization: Bearer planted-in-it",
+        "HF_TOKEN=planted-in-it vllm serve; echo",
+        "export HF_TOKEN='planted-in-it'; vllm serve",
+        "vllm serve --api-key planted-in-it --port 1",
+        "vllm serve --api-key=planted-in-it",
+        "--headers=x-api-key=planted-in-it",
+    ],
+)
+def test_what_an_argument_calls_secret_inside_is_learnt(argument: str) -> None:
+    redact = Redactor()
+    redact.learn(["sh", "-c", argument])
+    assert redact("planted-in-it") == MASK
+    assert "planted" not in " ".join(redact.argv(["sh", "-c", argument]))
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "vllm serve --max-tokens 12345678 planted-in-it",
+        "--env=HOME=planted-in-it",
+        "Accept: planted-in-it",
+        "print('planted-in-it'); token = 1",
+        "the secret is planted-in-it",
+        "--token",
+    ],
+)
+def test_what_no_name_calls_secret_is_not(argument: str) -> None:
+    redact = Redactor()
+    redact.learn(["sh", argument])
+    assert redact(argument) == argument
+
+
+def test_what_a_request_calls_secret_is_learnt() -> None:
+    redact = Redactor()
+    url = "http://host/v1/models?api_key=in%2Bthe+query&page=planted-in-it&key=AIza-planted"
+    redact.learn_request(url, {"X-Api-Key": "in-a-header", "Authorization": "Token in-a-login", "Accept": "text/plain"})
+    assert redact(url) == f"http://host/v1/models?api_key={MASK}&page=planted-in-it&key={MASK}"
+    assert redact("in+the query in-a-header in-a-login text/plain") == f"{MASK} {MASK} {MASK} text/plain"
 
 
 def test_spans_of_secrets_do_not_overlap() -> None:

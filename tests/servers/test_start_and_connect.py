@@ -246,6 +246,18 @@ def test_what_is_no_address_is_refused(url: str) -> None:
         remote(url)
 
 
+@pytest.mark.parametrize(("more", "what"), [("/v1?api-version=1", "query"), ("#top", "fragment")])
+def test_what_would_swallow_the_paths_of_calls_is_refused(more: str, what: str) -> None:
+    with pytest.raises(ServerError, match=rf"got a URL with a {what}\.") as caught:
+        remote(f"http://host{more}")
+    assert ("Hint: give it with the path of each call" in str(caught.value)) == (what == "query")
+
+
+def test_a_key_in_a_url_that_is_refused_is_masked() -> None:
+    with pytest.raises(ServerError, match=r"^'http://host\?api_key=\*\*\*' is not the URL of a server: "):
+        remote("http://host?api_key=planted-1")
+
+
 @pytest.mark.parametrize(
     "url", ["http://host", "https://host:1/v1/", "http://[::1]:80", "http://me:pw@host", "http://h.a."]
 )
