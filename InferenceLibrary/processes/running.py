@@ -8,6 +8,7 @@ its number and its start time.
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import json
 import os
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from InferenceLibrary.deadline import wait_until
+from InferenceLibrary.errors import ServerError, describe
 from InferenceLibrary.processes import process_tree, tree_file
 from InferenceLibrary.processes.owner import folder, machine, run_id
 from InferenceLibrary.processes.process import MARK
@@ -89,17 +91,25 @@ class Register:
         self._pid = 0
 
     def expect(self) -> Expected:
-        """A server is about to start: return what it is to be known by."""
+        """A server is about to start: return what it is to be known by.
+
+        Raises:
+            ServerError: The file cannot be written.
+        """
         number = next(self._numbers)
-        self._alive.add(number)
         if self._path is None or self._pid != os.getpid():
             self._pid = os.getpid()
             self._path = runtime_dir("runs") / f"{os.getpid()}-{run_id()[:12]}.jsonl"
         if not self._path.exists():
             own = process_tree.look(os.getpid())
-            self._write(
-                "run", id=run_id(), runner=[os.getpid(), own.started if own else ""], machine=machine(), folder=folder()
-            )
+            runner = [os.getpid(), own.started if own else ""]
+            try:
+                self._write("run", id=run_id(), runner=runner, machine=machine(), folder=folder())
+            except BaseException:
+                # Without this line whole, the others would say nothing.
+                self._path.unlink(missing_ok=True)
+                raise
+        self._alive.add(number)
         return Expected(number, f"{run_id()}.{number}.", self._path.with_name(f"{self._path.stem}.{number}.tree"))
 
     def started(self, number: int, name: str, process: GuardedProgram) -> None:
@@ -142,11 +152,21 @@ class Register:
     def _write(self, kind: str, **facts: Any) -> None:
         assert self._path is not None
         line = json.dumps({"kind": kind, **facts}) + "\n"
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            os.write(descriptor, line.encode())
-        finally:
-            os.close(descriptor)
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            try:
+                if os.write(descriptor, line.encode()) < len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise ServerError(
+                describe(
+                    f"The register of running servers, '{self._path}', cannot be written",
+                    got=error.strerror,
+                    hint="make room on its disk, or name another folder with the variable XDG_RUNTIME_DIR.",
+                )
+            ) from None
 
 
 REGISTER = Register()

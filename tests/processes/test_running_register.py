@@ -14,6 +14,7 @@ import pytest
 
 from InferenceLibrary import cli
 from InferenceLibrary.deadline import wait_until
+from InferenceLibrary.errors import ServerError
 from InferenceLibrary.processes import process_tree, running, tree_file
 from InferenceLibrary.processes.process import MARK
 from InferenceLibrary.processes.remains import Ended
@@ -315,6 +316,25 @@ def test_stop_all_spares_living_runs_and_those_of_other_folders(
         assert lives(mine)
     finally:
         end(living)
+
+
+def test_a_register_that_could_not_be_written_is_written_when_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    register = running.Register()
+    with monkeypatch.context() as full:
+        write = os.write
+        full.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:10]))
+        with pytest.raises(
+            ServerError,
+            match=r"^The register of running servers, '\S+/runs/\S+\.jsonl', cannot be written: got No space left on "
+            r"device\. Hint: make room on its disk, or name another folder with the variable XDG_RUNTIME_DIR\.$",
+        ):
+            register.expect()
+    expected = register.expect()
+    (run,) = running.runs()
+    assert run.lives
+    register.ended(expected.number)
+    assert running.runs() == []
+    assert not run.path.exists()
 
 
 def test_an_ended_run_leaves_no_file(tmp_path: Path) -> None:
