@@ -65,6 +65,11 @@ def markup(text: str) -> str:
     return html.escape(shown(text))
 
 
+def cut(text: str, limit: int) -> str:
+    """Return the first characters of a text. The mark tells that it goes on, also where a secret is cut in two."""
+    return text if len(text) <= limit else f"{text[:limit]}…"
+
+
 def limited(text: str, limit: int = MESSAGE_LIMIT, whole: str = "") -> str:
     """Return text of at most `limit` characters and a note on its length.
 

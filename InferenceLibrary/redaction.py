@@ -35,6 +35,7 @@ _NAMED_IN_ARGUMENT = (
 _KEYS_OF_QUERIES = {"key", "sig", "signature"}
 """Names of secrets in queries of URLs, which say less elsewhere."""
 _SHORTEST_SECRET = 4
+_URL_SAFE = str.maketrans("+/", "-_")
 _LONG_SECRET = 8
 """From this length on a secret is masked inside of words too; `test` as a key must not garble `latest`."""
 
@@ -55,6 +56,8 @@ class Redactor:
         self._values: set[str] = set()
         self._known: re.Pattern[str] | None = None
         self._spelled: re.Pattern[str] | None = None
+        self._beginnings: list[tuple[str, int]] = []
+        """How long secrets are written, and from how many of these characters on they are masked where they are cut."""
 
     def add(self, value: str) -> None:
         """Remember a secret. Values shorter than four characters are not masked: they would garble every text."""
@@ -66,6 +69,7 @@ class Redactor:
         longest_first = sorted(self._values, key=len, reverse=True)
         recoded = [form for known in longest_first if len(known) >= _LONG_SECRET for form in _recoded(known)]
         self._known = re.compile("|".join([*map(_pattern_of, longest_first), *recoded]))
+        self._beginnings = [form for known in longest_first if len(known) >= _LONG_SECRET for form in _forms(known)]
         self._spelled = re.compile("|".join(map(_spelled_pattern_of, longest_first)))
 
     def learn(self, argv: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> None:
@@ -119,7 +123,24 @@ class Redactor:
             text = re.sub(_URL_PASSWORD, rf"\1{MASK}@", text)
         if "ookie" in text or "COOKIE" in text:
             text = re.sub(_COOKIE, rf"\1{MASK}", text)
+        if self._beginnings and ("…" in text or "\\u2026" in text):
+            text = self._without_beginnings(text)
         return re.sub(_BEARER, lambda match: f"{match.group(1)} {MASK}", text)
+
+    def _without_beginnings(self, text: str) -> str:
+        """Mask the beginnings of secrets in front of the mark that tells where a text was cut."""
+        kept, at = [], 0
+        for mark in re.finditer(r"""['"\\]{0,3}(?:…|\\u2026)""", text):
+            end = mark.start()
+            for form, least in self._beginnings:
+                begin = text.find(form[:least], max(at, end - len(form)), end)
+                while begin >= 0 and not form.startswith(text[begin:end]):
+                    begin = text.find(form[:least], begin + 1, end)
+                if begin >= 0:
+                    kept += [text[at:begin], MASK]
+                    at = end
+                    break
+        return "".join([*kept, text[at:]])
 
     def within(self, text: str, places: Sequence[int]) -> str:
         """Mask also secrets that something breaks: line ends, colours, markup. What breaks them stays.
@@ -213,6 +234,19 @@ def _any_case(byte: int) -> str:
 
 def _any_case_text(digits: str) -> str:
     return "".join(f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in digits)
+
+
+def _forms(value: str) -> list[tuple[str, int]]:
+    """How a secret is written, and how many characters of each a reader may see where it is cut."""
+    raw = value.encode("utf-8", "surrogatepass")
+    least = min(6, len(value) // 2)
+    coded = [b2a_base64(bytes(before) + raw, newline=False).decode()[(0, 2, 3)[before] :] for before in range(3)]
+    plain = {value, json.dumps(value)[1:-1]}
+    return [
+        *((form, least) for form in sorted(plain)),
+        *((form, 2 * least) for form in (raw.hex(), raw.hex().upper())),
+        *((form, least + 2) for form in sorted({*coded, *(one.translate(_URL_SAFE) for one in coded)})),
+    ]
 
 
 def _recoded(value: str) -> Iterator[str]:

@@ -12,6 +12,7 @@ from InferenceLibrary.containers.engine import ContainerEngine, api_errors, one_
 from InferenceLibrary.containers.log import ContainerLog
 from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.errors import ServerError, describe
+from InferenceLibrary.foreign_text import cut
 from InferenceLibrary.processes.output import TAIL_LINES, OutputFile
 from InferenceLibrary.processes.program import Exit
 
@@ -254,7 +255,7 @@ class Container(OutputFile):
         health = state.get("Health") or {}
         if health.get("Status") == "unhealthy":
             checks = health.get("Log") or [{}]
-            said = " ".join(str(checks[-1].get("Output", "")).split())[:200]
+            said = cut(" ".join(str(checks[-1].get("Output", "")).split()), 200)
             found.append(f"(the image's own health check: unhealthy{': ' + said if said else ''})")
         return found
 

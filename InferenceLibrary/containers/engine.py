@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from InferenceLibrary.errors import MissingExtraError, ServerError, describe
+from InferenceLibrary.foreign_text import cut
 from InferenceLibrary.processes.ports import LOOPBACK
 
 _PROBE_TIMEOUT = 5.0
@@ -268,4 +269,4 @@ def engine_words(text: str) -> str:
     """Return what an engine says on one line, without what tells nothing."""
     text = re.sub(r"Error response from daemon: ", "", text)
     text = re.sub(r"driver failed programming external connectivity on endpoint \S+( \(\w+\))?: ", "", text)
-    return " ".join(text.split())[:600].rstrip(".")
+    return cut(" ".join(text.split()), 600).rstrip(".")

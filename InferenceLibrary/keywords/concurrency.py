@@ -10,6 +10,7 @@ from robot.api.deco import keyword
 
 from InferenceLibrary.durations import milliseconds
 from InferenceLibrary.errors import CheckFailure, InferenceError, describe
+from InferenceLibrary.foreign_text import cut
 from InferenceLibrary.keywords.shared.calling import CallGroup, in_background
 from InferenceLibrary.types import shown_kind
 
@@ -321,7 +322,7 @@ class ConcurrencyKeywords(CallGroup):
             if isinstance(result, InferenceError):
                 raise CheckFailure(f"Isolation: expected an answer to request {number}, got: {result}")
             if prompt not in result.text:
-                raise CheckFailure(f"Isolation: expected '{prompt}' in answer {number}, got '{result.text[:200]}'.")
+                raise CheckFailure(f"Isolation: expected '{prompt}' in answer {number}, got '{cut(result.text, 200)}'.")
             strange = [other for other in results.prompts if other not in prompt and other in result.text]
             if strange:
                 raise CheckFailure(f"Isolation: answer {number} to '{prompt}' holds that of '{strange[0]}'.")

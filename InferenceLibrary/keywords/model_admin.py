@@ -9,6 +9,7 @@ from robot.api.deco import keyword
 
 from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.errors import CheckFailure
+from InferenceLibrary.foreign_text import cut
 from InferenceLibrary.keywords.shared.calling import CallGroup, has_failed
 from InferenceLibrary.keywords.shared.shared_arguments import SENDING, takes
 from InferenceLibrary.protocol.statuses import OK
@@ -49,7 +50,7 @@ class ModelAdminKeywords(CallGroup):
             return reply
         tokens = reply.json.get("tokens") if isinstance(reply.json, dict) else None
         if not isinstance(tokens, list) or not all(isinstance(token, int) for token in tokens):
-            raise CheckFailure(f"Tokens: expected whole numbers in 'tokens', got {reply.body[:200]}.")
+            raise CheckFailure(f"Tokens: expected whole numbers in 'tokens', got {cut(reply.body, 200)}.")
         if reply.json.get("count", len(tokens)) != len(tokens):
             raise CheckFailure(f"Tokens: expected {reply.json['count']}, as 'count' says, got {len(tokens)}.")
         return tokens
@@ -85,7 +86,7 @@ class ModelAdminKeywords(CallGroup):
             return reply
         text = reply.json.get("prompt", reply.json.get("content")) if isinstance(reply.json, dict) else None
         if not isinstance(text, str):
-            raise CheckFailure(f"Text of tokens: expected it in 'prompt' or 'content', got {reply.body[:200]}.")
+            raise CheckFailure(f"Text of tokens: expected it in 'prompt' or 'content', got {cut(reply.body, 200)}.")
         return text
 
     @keyword(tags=["models", "call"])
@@ -255,7 +256,7 @@ class ModelAdminKeywords(CallGroup):
         call = self._call({**options, "expected_status": OK})
         reply = call.server.client.send("GET", "/is_sleeping", sending=call.sending)
         if not isinstance(reply.json, dict) or reply.json.get("is_sleeping") is not expected:
-            raise CheckFailure(f"Sleep: expected is_sleeping {str(expected).lower()}, got {reply.body[:200]}.")
+            raise CheckFailure(f"Sleep: expected is_sleeping {str(expected).lower()}, got {cut(reply.body, 200)}.")
 
     def _model_action(self, model: str, action: str, settings: Any, options: dict[str, Any]) -> Reply:
         routes = self._call(options).server.profile.model_routes

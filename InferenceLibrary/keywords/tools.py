@@ -11,6 +11,7 @@ from robot.api.deco import keyword
 from InferenceLibrary.client.answers import Reply, shorten
 from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import CheckFailure
+from InferenceLibrary.foreign_text import cut
 from InferenceLibrary.keywords.shared.base import KeywordGroup
 from InferenceLibrary.protocol.paths import MESSAGES, RESPONSES
 from InferenceLibrary.types import JsonObject, Messages, Tools
@@ -61,7 +62,7 @@ class ToolKeywords(KeywordGroup):
                 self.log.info(f"Tool call: {call}.")
                 return call
         wanted = f"{name}({json.dumps(arguments, ensure_ascii=False) if arguments else ''})"
-        got = ", ".join(map(str, answer.tool_calls)) or f"none, but the text '{answer.text[:200]}'"
+        got = ", ".join(map(str, answer.tool_calls)) or f"none, but the text '{cut(answer.text, 200)}'"
         broken = any(call.name == name and _given(answer, call) is None for call in answer.tool_calls)
         why = ": its arguments are not a JSON object" if broken else ""
         raise CheckFailure(f"Tool calls: expected {wanted}, got {got}{why}.")
@@ -115,7 +116,7 @@ class ToolKeywords(KeywordGroup):
 
         calls = answer.tool_calls
         if not calls:
-            raise CheckFailure(f"Tool calls: expected at least one, got the text '{answer.text[:200]}'.")
+            raise CheckFailure(f"Tool calls: expected at least one, got the text '{cut(answer.text, 200)}'.")
         hold(self.context, "Tool calls", answer, TOOLS, asked_besides(answer, tools=tools) if tools else None)
         self.log.info(f"Tool calls: {', '.join(map(str, calls))}")
 
@@ -227,10 +228,10 @@ class ToolKeywords(KeywordGroup):
         try:
             data = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise CheckFailure(f"{what}: expected JSON, got '{text[:200]}' ({error}).") from None
+            raise CheckFailure(f"{what}: expected JSON, got '{cut(text, 200)}' ({error}).") from None
         problem = schema_problem(data, schema)
         if problem:
-            raise CheckFailure(f"{what}: expected JSON that fits the schema, got '{text[:200]}': {problem}.")
+            raise CheckFailure(f"{what}: expected JSON that fits the schema, got '{cut(text, 200)}': {problem}.")
         self.log.info(f"The answer fits the schema: {text}")
         return data
 

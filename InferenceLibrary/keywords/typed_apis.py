@@ -9,6 +9,7 @@ from robot.api.deco import keyword
 from InferenceLibrary.client.answers import Reply
 from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import CheckFailure
+from InferenceLibrary.foreign_text import cut
 from InferenceLibrary.keywords.shared.calling import Call, CallGroup, has_failed
 from InferenceLibrary.keywords.shared.shared_arguments import (
     BREAKING,
@@ -175,7 +176,9 @@ class TypedApiKeywords(CallGroup):
             return reply
         count = reply.json.get("input_tokens")
         if not isinstance(count, int) or isinstance(count, bool):
-            raise CheckFailure(f"Count of tokens: expected a whole number in 'input_tokens', got {reply.body[:200]}.")
+            raise CheckFailure(
+                f"Count of tokens: expected a whole number in 'input_tokens', got {cut(reply.body, 200)}."
+            )
         return count
 
     def _typed_stream(self, what: str, path: str, call: Call) -> Stream | Reply:

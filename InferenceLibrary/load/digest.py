@@ -7,6 +7,7 @@ import functools
 from collections.abc import Iterator
 from typing import Any
 
+from InferenceLibrary.foreign_text import cut, readable, readable_or_none
 from InferenceLibrary.load.connections import Raw
 from InferenceLibrary.load.framing import ChunkWalk
 from InferenceLibrary.load.generation import Generation, Outputs, generation_of
@@ -43,6 +44,14 @@ class Digest:
         self._tokenizer = functools.cache(NamedTokenizer)
 
     def record(self, raw: Raw) -> Record:
+        """Return the record of a request. Its texts can be encoded, whatever the server said."""
+        made = self._record(raw)
+        made.detail = readable(made.detail)
+        made.finish_reason = readable_or_none(made.finish_reason)
+        made.answer_id = readable_or_none(made.answer_id)
+        return made
+
+    def _record(self, raw: Raw) -> Record:
         kind = self._plan.kinds[raw.kind]
         made = Record(
             raw.number,
@@ -65,7 +74,7 @@ class Digest:
         if made.error is None and exchange.problem is not None:
             made.error, made.detail = "protocol", exchange.problem
         if made.error is None and exchange.status is not None and exchange.status >= 400:
-            made.error, made.detail = f"status {exchange.status}", exchange.text[:200]
+            made.error, made.detail = f"status {exchange.status}", cut(exchange.text, 200)
         generation, text = self._read(exchange, made)
         if generation is not None:
             _fill(made, generation, streamed=exchange.is_event_stream)
@@ -79,7 +88,7 @@ class Digest:
             if breaches := verdict.of_level(Level.MUST):
                 made.error, made.detail = "rules", str(breaches[0])
         if whole and kind.expect_prompt and raw.prompt not in text:
-            made.error, made.detail = "wrong answer", f"the answer does not hold its prompt: {text[:80]!r}"
+            made.error, made.detail = "wrong answer", f"the answer does not hold its prompt: {cut(text, 80)!r}"
         return made
 
     def text(self, raw: Raw) -> str:
@@ -165,7 +174,7 @@ class Digest:
             if isinstance(value, dict):
                 made.answer_id = made.answer_id or (value["id"] if isinstance(value.get("id"), str) else None)
                 if value.get("error") and made.error is None:
-                    made.error, made.detail = "error event", str(value["error"])[:200]
+                    made.error, made.detail = "error event", cut(str(value["error"]), 200)
         usage = merge_usage(usages)
         told = usage is not None and usage.completion_tokens
         named = self._plan.prompts.tokenizer if not told else None

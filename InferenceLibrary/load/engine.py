@@ -15,6 +15,7 @@ import time
 from array import array
 from collections.abc import Callable, Iterator
 
+from InferenceLibrary.foreign_text import cut
 from InferenceLibrary.load.connections import CONNECTING, SECURING, LoadConnection, Raw
 from InferenceLibrary.load.framing import ChunkWalk, read_head, shows_output
 from InferenceLibrary.load.line import Line, kernel_offset
@@ -295,7 +296,7 @@ class LoadEngine:
         connection.head_end = end + 4
         head = read_head(data[start : end + 2])
         if head is None:
-            self._finish(connection, "protocol", f"an answer that is not HTTP/1: {data[:40]!r}")
+            self._finish(connection, "protocol", f"an answer that is not HTTP/1: {cut(repr(bytes(data[:80])), 40)}")
             self._drop(connection)
         elif head.status < 200:
             self._headed(connection, now)

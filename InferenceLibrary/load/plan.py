@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from InferenceLibrary.client.route import Route
 from InferenceLibrary.errors import MonitorError, describe
+from InferenceLibrary.foreign_text import cut
 from InferenceLibrary.load.requests import Kind, Prompts
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class Replay:
                             describe(
                                 f"Line {number} of the trace '{path}' has no time",
                                 expected='seconds, or {"timestamp": seconds}',
-                                got=line[:80],
+                                got=cut(line, 80),
                             )
                         )
                     times.append(float(value))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-from InferenceLibrary.foreign_text import readable
+from InferenceLibrary.foreign_text import cut, readable
 
 RATE_LIMIT = "RATE_LIMIT"
 SERVER_ERROR = "SERVER_ERROR"
@@ -84,7 +84,7 @@ def read_refusal(status: int, text: str) -> ErrorBody | None:
     """Return what an answer with this status says of an error: an error body, else the plain text of a refusal."""
     found = read_error(text)
     if found is None and status >= 400 and text.strip():
-        return ErrorBody(" ".join(text.split())[:_LONGEST])
+        return ErrorBody(cut(" ".join(text.split()), _LONGEST))
     return found
 
 
@@ -123,7 +123,7 @@ def error_of_event(name: str, data: Any, text: str) -> ErrorBody | None:
         return found
     if isinstance(data, dict) and data:
         return _error(data)
-    return ErrorBody(readable(" ".join(text.split())[:_LONGEST]))
+    return ErrorBody(readable(cut(" ".join(text.split()), _LONGEST)))
 
 
 def _detail(detail: Any) -> ErrorBody:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from InferenceLibrary.foreign_text import cut
+
 _SAMPLE = re.compile(r"([A-Za-z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)(?:\s+-?\d+)?\s*")
 _LABEL = re.compile(r'\s*([A-Za-z_]\w*)\s*=\s*"((?:[^"\\]|\\.)*)"\s*,?')
 
@@ -57,7 +59,7 @@ class Metrics:
             return str(self)
         if not self.bad_lines:
             return "no sample at all"
-        first = self.bad_lines[0] if len(self.bad_lines[0]) <= _SHOWN else f"{self.bad_lines[0][:_SHOWN]}…"
+        first = cut(self.bad_lines[0], _SHOWN)
         return f"no sample at all, but lines such as {first!r}"
 
     def __str__(self) -> str:

@@ -13,6 +13,7 @@ from InferenceLibrary.client.answers import is_listed
 from InferenceLibrary.client.http import Client
 from InferenceLibrary.client.sending import ANY_STATUS, Sending
 from InferenceLibrary.errors import RequestError, StreamError
+from InferenceLibrary.foreign_text import cut
 from InferenceLibrary.servers.limited import within
 from InferenceLibrary.servers.sections import Health
 
@@ -97,8 +98,7 @@ def judge_health(health: Health, status: int, body: bytes) -> str:
             data = None
         if isinstance(data, dict) and str(data.get("status", "")).lower() in _WELL:
             return OK
-    shown = text if len(text) <= 80 else f"{text[:80]}…"
-    return f"status {status} with the body {shown!r}"
+    return f"status {status} with the body {cut(text, 80)!r}"
 
 
 def lists_model(client: Client, path: str, budget: float = PROBE_TIMEOUT) -> str:

@@ -19,6 +19,7 @@ from InferenceLibrary.client.http import Client
 from InferenceLibrary.deadline import Deadline, wait_until
 from InferenceLibrary.durations import parse_duration
 from InferenceLibrary.errors import ServerError, describe
+from InferenceLibrary.foreign_text import cut
 from InferenceLibrary.processes.listeners import held_by, strangers
 from InferenceLibrary.processes.output import LogFollower
 from InferenceLibrary.processes.program import Program
@@ -319,7 +320,7 @@ class Watch:
 
     def _line(self, what: str) -> str:
         last = self.redact(next((line.strip() for line in reversed(self.process.log_tail()) if line.strip()), ""))
-        shown = last if len(last) <= _LONGEST_LINE else f"{last[:_LONGEST_LINE]}…"
+        shown = cut(last, _LONGEST_LINE)
         return f"Server '{self.name}': {what}" + (f"; its log: {shown}" if shown else "")
 
     def _elsewhere(self, host: str, port: int) -> str | None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from InferenceLibrary.errors import TerminalError, describe
+from InferenceLibrary.foreign_text import cut
 from InferenceLibrary.terminal.recording import plain_text
 from InferenceLibrary.terminal.screen import display_width
 
@@ -66,7 +67,7 @@ def read_truth(path: Path) -> list[Sent]:
         except (ValueError, KeyError, TypeError):
             wanted = 'JSON objects with "texts" and "outcome", one a line'
             raise TerminalError(
-                describe(f"'{path}' is not a truth file", expected=wanted, got=line.strip()[:80])
+                describe(f"'{path}' is not a truth file", expected=wanted, got=cut(line.strip(), 80))
             ) from None
     return found
 

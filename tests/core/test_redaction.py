@@ -6,6 +6,7 @@ import base64
 import html
 import json
 import time
+from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
@@ -248,6 +249,26 @@ def test_what_a_request_calls_secret_is_learnt() -> None:
     redact.learn_request(url, {"X-Api-Key": "in-a-header", "Authorization": "Token in-a-login", "Accept": "text/plain"})
     assert redact(url) == f"http://host/v1/models?api_key={MASK}&page=planted-in-it&key={MASK}"
     assert redact("in+the query in-a-header in-a-login text/plain") == f"{MASK} {MASK} {MASK} text/plain"
+
+
+@pytest.mark.parametrize("code", [str, quote, lambda key: key.encode().hex(), lambda key: json.dumps(key)[1:-1],
+                                  lambda key: base64.b64encode(f"ab{key}".encode()).decode(),
+                                  lambda key: base64.urlsafe_b64encode(key.encode()).decode()])  # fmt: skip
+@pytest.mark.parametrize("mark", ["…", "'…'", '"… (90 characters)', "\\u2026", '\\"…'])
+def test_a_secret_that_is_cut_is_masked_up_to_the_mark(code: Callable[[str], str], mark: str) -> None:
+    key = "sk-planted-abcd.efgh-77"
+    redact = knowing(key)
+    written = code(key)
+    for length in range(len(written)):
+        shown = redact(f"<{written[:length]}{mark}")
+        assert shown.endswith(mark)
+        assert len(shown) <= len(f"<{mark}") + 13, "most of it would be seen"
+
+
+def test_what_only_begins_like_a_secret_stays() -> None:
+    redact = knowing("sk-planted-77")
+    for text in ("sk-pl…", "sk-planned…", "sk-planted and more…", "planted-77…"):
+        assert redact(text) == text
 
 
 def test_spans_of_secrets_do_not_overlap() -> None:

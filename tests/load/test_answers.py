@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import socket
 import zlib
@@ -13,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import brotli
+import msgspec
 import pytest
 from wire_server import DONE, HOLD, STREAM_HEAD, WireServer, delta, piece
 
@@ -50,6 +52,19 @@ def record(
         said=b"", turn=1,
     )  # fmt: skip
     return Digest(plan, 0.0).record(raw)
+
+
+def test_halves_of_characters_reach_no_record() -> None:
+    """They cannot be encoded: one would end the worker, and the whole load with it."""
+    half = "half \\ud83d"
+    chunk = {"id": "HALF", "choices": [{"index": 0, "delta": {"content": "HALF"}, "finish_reason": "HALF"}]}
+    stream = f"data: {json.dumps(chunk).replace('HALF', half)}\n\ndata: [DONE]\n\n".encode()
+    made = record(stream, "content-type: text/event-stream\r\n")
+    assert (made.answer_id, made.finish_reason) == ("half \ufffd", "half \ufffd")
+    failed = record(f'data: {{"error": "{half}"}}\n\n'.encode(), "content-type: text/event-stream\r\n")
+    assert (failed.error, failed.detail) == ("error event", "half \ufffd")
+    for one in (made, failed):
+        assert msgspec.msgpack.decode(msgspec.msgpack.encode(one), type=Record) == one
 
 
 @pytest.mark.parametrize(

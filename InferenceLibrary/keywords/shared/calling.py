@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from InferenceLibrary.client.answers import Reply, headers_of, shorten
 from InferenceLibrary.client.streams import Stream
 from InferenceLibrary.errors import CheckFailure, RequestError, StreamError
+from InferenceLibrary.foreign_text import cut
 from InferenceLibrary.keywords.shared.arguments import revealed
 from InferenceLibrary.keywords.shared.base import KeywordGroup
 from InferenceLibrary.protocol.statuses import OK, Statuses, is_success, read_statuses
@@ -88,7 +89,7 @@ def asked_in(exchange: Exchange | None, redact: Callable[[str], str]) -> str:
     if exchange is None:
         return "a call whose request is not known"
     request = exchange.request
-    body = redact(request.body[:_LONGEST_ASKED].decode("utf-8", "replace"))
+    body = redact(cut(request.body.decode("utf-8", "replace"), _LONGEST_ASKED))
     return f"{request.method} {request.path}" + (f" with {shorten(body, 300)}" if body else "")
 
 
@@ -257,8 +258,8 @@ class CallGroup(KeywordGroup):
             from InferenceLibrary.protocol.rules.verdicts import listed
 
             self.log.info(listed(verdict.held))
-        self.log.debug(f"Request: {exchange.request.body[:_SHOWN].decode('utf-8', 'replace')}")
+        self.log.debug(f"Request: {cut(exchange.request.body.decode('utf-8', 'replace'), _SHOWN)}")
         if not exchange.is_event_stream:
             # As it came: to indent what nobody may read would cost every call.
             headers = self.context.redactor.headers(headers_of(exchange))
-            self.log.debug(f"Headers: {headers}\nBody: {exchange.text[:_SHOWN]}")
+            self.log.debug(f"Headers: {headers}\nBody: {cut(exchange.text, _SHOWN)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from InferenceLibrary.foreign_text import cut
 from InferenceLibrary.protocol.exchange import Exchange
 from InferenceLibrary.protocol.rules.rule import Api
 from InferenceLibrary.protocol.rules.views import Body, Place, Sightings
@@ -100,7 +101,7 @@ class EventStream(Body):
             self.done.add(place, text)
             return
         if self.done.count:
-            self.after_done.add(place, text[:80])
+            self.after_done.add(place, cut(text, 80))
         read = read_json(text)
         value, problems = read
         readable = not problems or read.readable
@@ -112,7 +113,7 @@ class EventStream(Body):
             self.errors.add(place, said)
             self.error_data.add(place, value)
         elif self.errors.count:
-            self.after_error.add(place, text[:80])
+            self.after_error.add(place, cut(text, 80))
         if not readable:
             self.not_json.add(place, show(text))
         elif type(value) is not dict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from InferenceLibrary.foreign_text import cut
 from InferenceLibrary.protocol.exchange import Ending, Held
 from InferenceLibrary.protocol.rules.apis import is_streamed
 from InferenceLibrary.protocol.rules.event_stream import EventStream
@@ -50,7 +51,7 @@ def find_f3(view: EventStream, known: Known) -> Iterator[Found]:
     kinds = {Oddity.UNKNOWN_FIELD: "unknown field", Oddity.BAD_RETRY: "retry", Oddity.NULL_IN_ID: "id"}
     for note in view.notes:
         if note.oddity in kinds:
-            yield at(Place(None, note.offset), kinds[note.oddity], repr(note.text[:80]))
+            yield at(Place(None, note.offset), kinds[note.oddity], repr(cut(note.text, 80)))
 
 
 @rule(
@@ -66,7 +67,7 @@ def find_f5(view: EventStream, known: Known) -> Iterator[Found]:
         return
     for note in view.notes:
         if note.oddity is Oddity.TRUNCATED:
-            yield at(Place(None, note.offset), "open event", repr(note.text[:80]))
+            yield at(Place(None, note.offset), "open event", repr(cut(note.text, 80)))
 
 
 @rule(
@@ -119,7 +120,7 @@ def find_f10(view: Answer, known: Known) -> Iterator[Found]:
     if exchange.ending is Ending.CUT:
         yield Found("cut", f"{exchange.problem or 'an end before it'} after {len(exchange.body)} bytes of the body")
     if exchange.left_over:
-        yield Found("more", f"{len(exchange.left_over)} bytes: {exchange.left_over[:80]!r}")
+        yield Found("more", f"{len(exchange.left_over)} bytes: {cut(repr(exchange.left_over), 80)}")
 
 
 _EVENTS = 12
