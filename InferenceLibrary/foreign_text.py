@@ -83,6 +83,15 @@ def limited(text: str, limit: int = MESSAGE_LIMIT, whole: str = "") -> str:
     return f"{text[:limit]}… ({len(text):,} characters{'; ' if whole else ''}{whole})"
 
 
+def named(error: BaseException) -> str:
+    """Return an error with its type: `ValueError: no`; also one whose text cannot be had, from code of others."""
+    try:
+        text = str(error)
+    except Exception as worse:  # noqa: BLE001 - whatever it is, the error itself is to be told
+        text = f"a text that cannot be had ({type(worse).__name__})"
+    return f"{type(error).__name__}: {text}".rstrip(": ")
+
+
 def _escape(match: re.Match[str]) -> str:
     code = ord(match[0])
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

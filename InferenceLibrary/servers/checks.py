@@ -12,7 +12,15 @@ from urllib.parse import urlsplit
 import msgspec
 
 from InferenceLibrary.durations import parse_duration
-from InferenceLibrary.errors import InferenceError, MissingExtraError, ProfileError, ProgramError, ServerError, describe
+from InferenceLibrary.errors import (
+    InferenceError,
+    MissingExtraError,
+    ProfileError,
+    ProgramError,
+    ServerError,
+    describe,
+)
+from InferenceLibrary.foreign_text import named
 from InferenceLibrary.servers.command import filled
 from InferenceLibrary.servers.limited import within
 from InferenceLibrary.servers.probes import OK, connects
@@ -22,6 +30,10 @@ OFTEN, SELDOM = 0.01, 0.25
 """Seconds between two times that the same check is asked: what starts a program is asked seldom."""
 _NOT_READY = (AssertionError, OSError, ValueError, LookupError, InferenceError)
 """What a function may raise while the server is not ready; anything else is a mistake in it and ends the start."""
+
+
+class _Mistake(Exception):
+    """A function of a user's raised what it must not."""
 
 
 class Facts(NamedTuple):
@@ -188,16 +200,30 @@ def _function(name: str) -> Function:
     except (ImportError, AttributeError) as error:
         what = f"The function {name} cannot be found"
         raise ServerError(describe(what, got=str(error), hint="is its folder in PYTHONPATH?")) from None
+    except (SyntaxError, NameError, SystemExit) as error:
+        what = f"The module of the function {name} cannot be imported"
+        raise ServerError(describe(what, got=named(error))) from error
     if not callable(found):
         raise ServerError(describe(f"{name} is not a function", got=type(found).__name__))
     return found  # type: ignore[no-any-return]
 
 
 def _ask_function(function: Function, facts: Facts, name: str, budget: float) -> str:
+    def call() -> object:
+        # Here, where no time limit of Robot Framework and no Ctrl-C arrives. SystemExit would end the whole run.
+        try:
+            return function(facts)
+        except _NOT_READY:
+            raise
+        except (Exception, SystemExit) as error:
+            raise _Mistake(named(error)) from error
+
     try:
-        said = within(budget, lambda: function(facts))
+        said = within(budget, call)
     except _NOT_READY as error:
-        return f"{type(error).__name__}: {error}".rstrip(": ")
+        return named(error)
+    except _Mistake as mistake:
+        raise ServerError(describe(f"{_capital(name)} failed", got=str(mistake))) from mistake
     if said is True:
         return OK
     if said is False or (isinstance(said, str) and said):
@@ -205,8 +231,13 @@ def _ask_function(function: Function, facts: Facts, name: str, budget: float) ->
     # A function without `return` would pass unseen.
     raise ServerError(
         describe(
-            f"{name} answered neither yes nor no".capitalize(),
+            f"{_capital(name)} answered neither yes nor no",
             expected="True, or False or a text that says what is missing",
             got=repr(said),
         )
     )
+
+
+def _capital(text: str) -> str:
+    """Begin a sentence; the names in it stay as they are."""
+    return text[:1].upper() + text[1:]

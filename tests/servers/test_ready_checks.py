@@ -109,7 +109,7 @@ def test_a_function_that_answers_neither_is_refused(answer: object) -> None:
         asked(lambda known: answer)
 
 
-def raising(error: Exception) -> Callable[[Facts], object]:
+def raising(error: BaseException) -> Callable[[Facts], object]:
     def function(known: Facts) -> object:
         raise error
 
@@ -121,9 +121,32 @@ def test_a_function_may_raise_while_the_server_is_not_ready(error: Exception) ->
     assert asked(raising(error)) == f"{type(error).__name__}: {error}"
 
 
-def test_a_mistake_in_a_function_ends_the_start() -> None:
-    with pytest.raises(TypeError):
-        asked(raising(TypeError("wrong")))
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("error", "got"),
+    [
+        (TypeError("wrong"), "TypeError: wrong"),
+        (SystemExit(3), "SystemExit: 3"),
+        (Mute(), r"Mute: a text that cannot be had \(RuntimeError\)"),
+    ],
+)
+def test_a_mistake_in_a_function_ends_the_start_and_nothing_else(error: BaseException, got: str) -> None:
+    with pytest.raises(ServerError, match=rf"^The function (raising\.<locals>\.)?function failed: got {got}\.$"):
+        asked(raising(error))
+
+
+@pytest.mark.parametrize("code", ["raise SystemExit(3)", "def ready(:", "no_such_name"])
+def test_a_module_of_a_function_that_cannot_be_imported_ends_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    (tmp_path / "broken_checks.py").write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ServerError, match=r"^The module of the function broken_checks:ready cannot be imported: got "):
+        asked({"python": "broken_checks:ready"})
 
 
 def test_a_function_that_hangs_is_not_waited_for_beyond_its_limit(

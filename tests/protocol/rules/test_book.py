@@ -82,6 +82,7 @@ def test_rules_of_a_file_are_asked(tmp_path: Path) -> None:
     [
         ("x = 1", "writes rules down by '@rule"),
         ("1 / 0", "ZeroDivisionError"),
+        ("raise SystemExit(3)", "could not be read: SystemExit: 3"),
         (OWN.replace("OWN1", "F8"), "Rule 'F8' is written down twice"),
         (OWN.replace("machine.", "machine"), "needs a sentence with a full stop"),
     ],
@@ -93,6 +94,16 @@ def test_a_file_without_good_rules_is_refused(tmp_path: Path, text: str, words: 
     with pytest.raises(ValueError, match=words):
         load_rules(file)
     assert before == REGISTRY
+
+
+@pytest.mark.parametrize("mistake", ["raise SystemExit(3)", "{}['a']", "None.a", "1 / 0", "no_such_name"])
+def test_a_mistake_in_a_rule_of_ones_own_tells_where_it_is(tmp_path: Path, mistake: str) -> None:
+    file = tmp_path / "own.py"
+    begin, function, rest = OWN.partition("    yield")
+    file.write_text(f"{begin}    {mistake}\n{function}{rest}")
+    load_rules(file)
+    with pytest.raises(ValueError, match=rf"^Rule 'OWN1' of {file} failed: [A-Z]\w+: "):
+        judge(chat_stream(GOOD))
 
 
 def test_a_file_that_breaks_when_loaded_again_leaves_its_former_rules(tmp_path: Path) -> None:
