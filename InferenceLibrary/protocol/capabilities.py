@@ -163,6 +163,7 @@ _ALL = (
     ),
     Capability("distinct vectors", _F, "Texts that differ have vectors that differ.", assumed=True),
     Capability("tool results", _F, "The result of a tool is taken, after the call that has no text.", assumed=True),
+    Capability("tools without parameters", _F, "A tool that takes no parameters is taken.", assumed=True),
     Capability("forbidden tools", _F, "No tool is called where none may be.", assumed=True),
     Capability("continued prompts", _F, "A completion goes on from its prompt.", assumed=True),
     Capability("several prompts", _F, "A completion answers each of its prompts.", assumed=True),

@@ -9,6 +9,10 @@ Suite Setup      Use Target That Supports    messages
 Test Tags        messages
 
 
+*** Variables ***
+${CLOCK}    {"name": "get_time", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}
+
+
 *** Test Cases ***
 A Message Is Answered
     [Tags]    rule:a10    rule:a13    rule:a17
@@ -61,16 +65,22 @@ A Stop Sequence Ends A Message
 A Message Uses A Tool
     [Tags]    rule:a14
     Skip Unless Server Supports    tool calls
-    ${reply} =    Send Message    What time is it?    tools={"name": "get_time"}    tool_choice=required
+    ${reply} =    Send Message    What time is it?    tools=${CLOCK}    tool_choice=required
     Tool Should Be Called    ${reply}    get_time
     Finish Reason Should Be    ${reply}    tool_use
 
 A Streamed Message Uses A Tool
     [Tags]    rule:a5
     Skip Unless Server Supports    tool calls
-    ${stream} =    Stream Message    What time is it?    tools={"name": "get_time"}    tool_choice=required
+    ${stream} =    Stream Message    What time is it?    tools=${CLOCK}    tool_choice=required
     Tool Should Be Called    ${stream}    get_time
     Stream Should Be In Order    ${stream}
+
+A Tool Without Parameters Is Taken
+    Skip Unless Server Supports    tool calls
+    Skip Unless Server Supports    tools without parameters
+    ${reply} =    Send Message    What time is it?    tools={"name": "get_time"}    tool_choice=required
+    Tool Should Be Called    ${reply}    get_time
 
 A Message Without Messages Is Refused
     [Tags]    rule:a7
