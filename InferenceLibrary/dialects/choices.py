@@ -14,58 +14,6 @@ import msgspec
 Template = Any
 """A JSON value with names in it."""
 
-_NAMES = (
-    "id created model served choices usage fingerprint version context origin host path method now index message "
-    "logprobs finish content text tool_calls reasoning reasoning_tokens stop_reason stop_sequence call_id item_id "
-    "name arguments token logprob bytes top token_id offset prompt_tokens completion_tokens total_tokens "
-    "cached_tokens uncached_tokens tokens token_logprobs top_logprobs text_offset delta output status incomplete "
-    "instructions metadata temperature top_p tools tool_choice parallel max_tokens previous_response_id response "
-    "block input service_tier truncation text_format data embedding object score document count pieces prompt "
-    "created_at dimensions error_type error_code message_of_error param field value low high request_id template "
-    "model_path nothing allow_headers index_of_choice prompt_logprobs prompt_ids answer_ids piece_ids "
-    "running_usage strict description parameters cut hex8 hex16 hex24 hex32 last_fingerprint letters24 letters32 "
-    "uuid number number6 asked encoding last_timings response_call_id thinking last right completed_at background "
-    "type entries function_call if_origin reason allow found expected places null_in_whole zero_usage "
-    "entry serial partial first_seconds rest_seconds total_seconds prompt_speed answer_speed total_speed req_hex32 at "
-    "named_function verbose root parent token_strs store "
-)
-NAMES = frozenset(_NAMES.split())
-"""What a template may name."""
-
-ERRORS = (
-    "no route", "wrong method", "no key", "wrong key", "content type", "empty body", "not utf-8", "not json",
-    "half character", "not an object", "missing", "type", "range", "model", "too long", "other",
-)  # fmt: skip
-"""The errors that the stand-in asks for by itself; a dialect adds those that its `refuses` name."""
-
-APIS = (
-    "chat", "completions", "responses", "messages", "count_tokens", "embeddings", "rerank", "score", "tokenize",
-    "detokenize", "native", "native_embeddings",
-)  # fmt: skip
-
-ANSWERS = {
-    "chat": "answer choice message call logprobs logprob top usage chunk opening piece finish usage_chunk call_piece "
-    "arguments_piece reasoning_piece timings",
-    "completions": "answer choice logprobs usage chunk piece finish usage_chunk",
-    "responses": "answer message part call usage reasoning tool other_tool",
-    "response_events": "response.created response.in_progress response.output_item.added response.content_part.added "
-    "response.output_text.delta response.output_text.done response.content_part.done "
-    "response.function_call_arguments.delta response.function_call_arguments.done response.output_item.done "
-    "response.completed response.incomplete",
-    "messages": "answer text call call_start thinking usage",
-    "message_events": "message_start ping content_block_start content_block_delta content_block_stop message_delta "
-    "message_stop",
-    "embeddings": "answer item usage",
-    "rerank": "answer item usage",
-    "score": "answer item usage",
-    "count_tokens": "answer",
-    "response_tokens": "answer",
-    "tokenize": "answer",
-    "detokenize": "answer",
-    "models": "answer item",
-}
-"""The templates of answers, by API."""
-
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """Base of all parts of choices."""
@@ -84,6 +32,15 @@ class FlagChoice(Part, frozen=True):
 
 Given = dict[str, str | int | float | bool | list[str]]
 """Values of flags, by name; a list: one of them."""
+
+
+class ModelChoice(Part, frozen=True):
+    """An object that a field may be."""
+
+    fields: dict[str, str] = {}
+    """The forms of its own fields; `?` after a name: it may be left out."""
+    attributes: bool = False
+    """Whether objects that are not JSON count as well, which an error about its kind then says."""
 
 
 class RouteChoice(Part, frozen=True):
@@ -132,6 +89,8 @@ class ErrorChoice(Part, frozen=True):
     """Which of `shapes` it has as an event of a stream; empty: the same."""
     bare: bool = False
     """Whether it lacks the headers that every answer has."""
+    as_stream: bool = False
+    """Whether it has the headers of a stream of its API, where one is asked for."""
 
 
 class FieldChoice(Part, frozen=True, rename={"low": "from", "high": "to"}):
@@ -157,6 +116,8 @@ class FieldChoice(Part, frozen=True, rename={"low": "from", "high": "to"}):
     missing: str = "missing"
     expected: str = ""
     """What errors call the kind."""
+    form: str = ""
+    """What it may be besides, as a type of Python with the names of `models`, by which problems with it are told."""
 
 
 _Is = Literal[
@@ -254,6 +215,10 @@ class BodyChoice(Part, frozen=True):
     """Whether null counts as a value of a wrong kind, and not as no body."""
     empty_is_object: bool = False
     """Whether no body counts as an empty object."""
+    replaces_bytes: bool = False
+    """Whether bytes that are not UTF-8 are replaced, and the body is read."""
+    words: Literal["serde", "go"] = "serde"
+    """Whose words errors have for values and for what is wrong with a text."""
     lost_by_offers: bool = False
     """Whether the body of a request that offers another protocol is lost."""
 
@@ -374,6 +339,10 @@ class OpenChoices(Part, frozen=True):
     """How each error is told; errors without an entry are told as `other`, errors of a status by its number."""
     fields: dict[str, dict[str, FieldChoice]] = {}
     """By APIs, several of them with blanks between: `chat completions`."""
+    models: dict[str, ModelChoice] = {}
+    """The objects that forms of fields name."""
+    validation: Literal["whole", "short"] = "whole"
+    """How `problems` lists what is wrong with fields: as pydantic does, or with the first ones alone and shortly."""
     refuses: list[RefusalChoice] = []
     """In a dialect that extends another they stand before those of the other."""
     without_refuses: list[str] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 import re
 from collections.abc import Iterator
@@ -9,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from InferenceLibrary.dialects.choices import ANSWERS, APIS, ERRORS, NAMES, OpenChoices
+from InferenceLibrary.dialects.choice_names import ANSWERS, APIS, ERRORS, FORMS, NAMES
+from InferenceLibrary.dialects.choices import OpenChoices
 from InferenceLibrary.dialects.templates import joined, template_names
 
 _Found = Iterator[tuple[str, str]]
@@ -50,12 +52,30 @@ def _in_requests(choices: OpenChoices) -> _Found:
             for word in (field.wrong, field.outside, field.missing):
                 if word not in known:
                     yield f"fields.{apis}.{name}", _unknown(word, "an error", known)
+            yield from _form(f"fields.{apis}.{name}.form", field.form, choices)
+    for name, model in choices.models.items():
+        for field_name, form in model.fields.items():
+            yield from _form(f"models.{name}.fields.{field_name}", form, choices)
     for number, refusal in enumerate(choices.refuses):
         if refusal.error not in known:
             yield f"refuses[{number}].error", _unknown(refusal.error, "an error", known)
         yield from _apis(f"refuses[{number}].apis", refusal.apis)
         yield from _flags(f"refuses[{number}]", choices, refusal.when, refusal.unless)
         yield from _names_of(f"refuses[{number}].message", refusal.message)
+
+
+def _form(place: str, form: str, choices: OpenChoices) -> _Found:
+    if not form:
+        return
+    try:
+        parsed = ast.parse(form, mode="eval")
+    except SyntaxError:
+        yield place, f"expected a type of Python such as 'str | list[int]', got '{form}'"
+        return
+    known = {*FORMS, *choices.models}
+    for node in ast.walk(parsed):
+        if isinstance(node, ast.Name) and node.id not in known:
+            yield place, _unknown(node.id, "a form or a model", known)
 
 
 def _in_routes(choices: OpenChoices) -> _Found:

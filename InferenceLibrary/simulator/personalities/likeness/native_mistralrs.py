@@ -10,8 +10,9 @@ from InferenceLibrary.simulator.core.draft import Draft
 from InferenceLibrary.simulator.personalities.likeness.mistralrs_access_log import AccessLog
 from InferenceLibrary.simulator.personalities.likeness.mistralrs_metrics import Metrics
 from InferenceLibrary.simulator.personalities.likeness.reading import place_in
-from InferenceLibrary.simulator.personalities.likeness.refusals import Refusal, in_serde
+from InferenceLibrary.simulator.personalities.likeness.refusals import Refusal
 from InferenceLibrary.simulator.personalities.likeness.templates import ABSENT
+from InferenceLibrary.simulator.personalities.likeness.wording import in_serde
 
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.turn import Handler, Turn

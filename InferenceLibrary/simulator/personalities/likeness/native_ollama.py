@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 _JSON = "application/json; charset=utf-8"
 _LINES = "application/x-ndjson"
 _DIGEST = "d5a967a89a6942d78bad6efb853588658aa787ff2233a3d8cc1d36197cbb2841"
+_LAYERS = (
+    "c0a656e31f15d1dff65708a71b5122f0ecd72427e6975265d70494ecf146c1a5",
+    "53008030e86c40f470d60fe4d8c77f5fa132f564225ea4eff76ce33640b10b82",
+    "6ea694af5524554a28a092c5c065d59e085d9b3ad2bb85562ae17a3286fbb5d5",
+)
+"""Weights, template and parameters of the model."""
 _DETAILS = {
     "parent_model": "", "format": "gguf", "family": "llama", "families": ["llama"], "parameter_size": "409K",
     "quantization_level": "unknown",
@@ -113,7 +119,7 @@ class _Native:
     def create(self, turn: Turn) -> None:
         data = self._server.sent(turn)
         self._add(str(data.get("model") or data.get("name")))
-        steps = [*(f"using existing layer sha256:{_DIGEST}" for _ in range(3)), "writing manifest", "success"]
+        steps = [*(f"using existing layer sha256:{layer}" for layer in _LAYERS), "writing manifest", "success"]
         if data.get("stream") is False:
             self._tell(turn, {"status": "success"})
         else:
@@ -165,7 +171,10 @@ class _Native:
             arguments = json.loads(function["arguments"])
         except ValueError:
             arguments = {}
-        return {"id": call["id"][:13], "function": {"index": index, "name": function["name"], "arguments": arguments}}
+        return {
+            "id": f"call_{call['id'][-8:]}",
+            "function": {"index": index, "name": function["name"], "arguments": arguments},
+        }
 
     def _generate(
         self,

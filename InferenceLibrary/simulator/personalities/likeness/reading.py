@@ -7,11 +7,34 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.simulator.personalities.likeness.refusals import Refusal, in_serde
+from InferenceLibrary.simulator.personalities.likeness.places import (
+    NOT_THERE,
+    after,
+    end_of,
+    in_brackets,
+    item_of,
+    path_to,
+    value_at,
+)
+from InferenceLibrary.simulator.personalities.likeness.problems import object_problem
+from InferenceLibrary.simulator.personalities.likeness.refusals import Refusal
+from InferenceLibrary.simulator.personalities.likeness.wording import (
+    error_in_go,
+    error_in_serde,
+    in_go,
+    in_rust,
+    in_serde,
+    line_and_column,
+)
 
 if TYPE_CHECKING:
     from InferenceLibrary.dialects.choices import BodyChoice
     from InferenceLibrary.simulator.core.request import Request
+
+
+_HALF = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])")
+_TEXT = re.compile(r'"(?:\\.|[^"\\])*"')
+_CONSTANT = re.compile(r"NaN|-?Infinity")
 
 
 def body_of(request: Request, choice: BodyChoice) -> dict[str, Any]:
@@ -22,29 +45,53 @@ def body_of(request: Request, choice: BodyChoice) -> dict[str, Any]:
     """
     kind = request.headers.get("content-type", "")
     if not re.search(choice.content_types, kind):
-        raise Refusal(
-            "content type",
-            f"The content type must be application/json, not '{kind}'",
-            value=request.body.decode("utf-8", "replace"),
-        )
+        says = f"The content type must be application/json, not '{kind}'"
+        refusal = Refusal("content type", says, value=request.body.decode("utf-8", "replace"))
+        refusal.problems = [object_problem(request.body)]
+        raise refusal
     if not request.body or (choice.lost_by_offers and "upgrade" in request.headers):
         if choice.empty_is_object:
             return {}
         raise Refusal("empty body", "The body is empty")
     try:
-        text = request.body.decode("utf-8")
+        text = request.body.decode("utf-8", "replace" if choice.replaces_bytes else "strict")
     except UnicodeDecodeError as error:
-        raise Refusal("not utf-8", f"The body is not UTF-8: {error.reason} at byte {error.start}") from None
+        says = f"The body is not UTF-8: {error.reason} at byte {error.start}"
+        raise Refusal("not utf-8", says, **_in_text(request.body, error.start)) from None
     data = _json(text.removeprefix("\ufeff") if choice.byte_order_mark else text, choice)
     if not choice.surrogates and _has_surrogate(data):
-        raise Refusal("half character", "The body holds half a character", value=0)
+        text = request.body.decode("utf-8", "replace")
+        half = _HALF.search(text)
+        place = half.end() if half else 0
+        within = _within(text, place - 1)
+        told = f"unexpected end of hex escape at {line_and_column(text, place + 1)}"
+        raise Refusal("half character", "The body holds half a character", value=0, found=told, within=within)
     if data is None and choice.null_is_empty:
         return {}
     if not isinstance(data, dict):
         name = "empty body" if data is None and not choice.null_is_kind else "not an object"
         at = place_in(request.body, "")
-        raise Refusal(name, "The body must be a JSON object", value=data, found=in_serde(data), at=at)
+        found = in_go(data) if choice.words == "go" else in_serde(data)
+        refusal = Refusal(name, "The body must be a JSON object", value=data, found=found, at=at)
+        refusal.problems = [object_problem(data)]
+        raise refusal
     return data
+
+
+def _in_text(body: bytes, start: int) -> dict[str, Any]:
+    """Return what errors name of bytes that are not UTF-8: where the text ends that holds them."""
+    text = body.decode("utf-8", "replace")
+    before = body[:start].decode("utf-8")
+    closing = text.find('"', len(before))
+    place = len(text) if closing < 0 else closing + 1
+    told = f"invalid unicode code point at {line_and_column(text, place)}"
+    return {"found": told, "within": _within(text, len(before))}
+
+
+def _within(text: str, place: int) -> str:
+    """Return which value a text breaks off in, with a colon; nothing where it is none of those in the outermost."""
+    path = path_to(text, place)
+    return f"{in_brackets(path)}: " if path else ""
 
 
 def _has_surrogate(data: Any) -> bool:
@@ -60,49 +107,21 @@ def _json(text: str, choice: BodyChoice) -> Any:
     try:
         if not choice.trailing:
             return decoder.decode(text)
-        return decoder.raw_decode(text.lstrip())[0]
+        text = text.lstrip()
+        return decoder.raw_decode(text)[0]
     except RecursionError:
         raise Refusal("not json", "The body is nested too deeply", value=0) from None
     except ValueError as error:
-        place = getattr(error, "pos", 0)
+        place = getattr(error, "pos", None)
         reason = str(getattr(error, "msg", error))
+        if place is None:
+            constant = _CONSTANT.search(_TEXT.sub(lambda found: " " * len(found[0]), text))
+            place, reason = constant.start() if constant else 0, "Expecting value"
+        tell = error_in_go if choice.words == "go" else error_in_serde
         raise Refusal(
-            "not json",
-            f"The body is not JSON: {error}",
-            value=place,
-            reason=reason,
-            found=_error_in_serde(text, place, reason),
-        ) from None
-
-
-_SERDE = {
-    "Expecting value": "expected value",
-    "Expecting property name": "key must be a string",
-    "Expecting ':'": "expected `:`",
-    "Extra data": "trailing characters",
-    "Unterminated": "EOF while parsing a string",
-    "Invalid control": "control character (\\u0000-\\u001F) found while parsing a string",
-    "Invalid \\": "invalid escape",
-}
-
-
-def _error_in_serde(text: str, place: int, reason: str) -> str:
-    """Return what is wrong with a JSON text as Rust's serde tells it, with line and column."""
-    before = text[:place].rstrip()
-    if not text[place:].strip() or reason.startswith("Unterminated"):
-        place = len(text)
-        in_list = before.rfind("[") > before.rfind("{")
-        wants_value = before[-1:] in {"", ",", ":"} or reason.startswith("Expecting value")
-        within = "a value" if wants_value and before[-1:] not in {"{", "["} else "a list" if in_list else "an object"
-        told = _SERDE["Unterminated"] if reason.startswith("Unterminated") else f"EOF while parsing {within}"
-    else:
-        told = next((words for start, words in _SERDE.items() if reason.startswith(start)), "expected `,` or `}`")
-        place += 1
-    return f"{told} at {_line_and_column(text, place)}"
-
-
-def _line_and_column(text: str, place: int) -> str:
-    return f"line {text.count(chr(10), 0, place) + 1} column {place - text.rfind(chr(10), 0, place) - 1}"
+            "not json", f"The body is not JSON: {error}", value=place, reason=reason, found=tell(text, place, reason),
+            within=_within(text, place),
+        ) from None  # fmt: skip
 
 
 def place_in(body: bytes, field: str) -> str:
@@ -115,7 +134,28 @@ def place_in(body: bytes, field: str) -> str:
         if text[place : place + 1] not in {"[", "{"}:
             with suppress(ValueError):
                 place = json.JSONDecoder().raw_decode(text, place)[1]
-    return _line_and_column(text, place)
+    return line_and_column(text, place)
+
+
+def placed(refusal: Refusal, body: bytes, data: dict[str, Any], choice: BodyChoice) -> None:
+    """Add what errors may name of the place that a refusal is about, in the text that was sent and in its data."""
+    values, path = refusal.values, refusal.path
+    values["at"] = place_in(body, str(values.get("field", "")).partition(".")[0])
+    if not path:
+        return
+    text = body.decode("utf-8", "replace")
+    item = item_of(path)
+    values.update(place=in_brackets(path), item=in_brackets(item), parent=in_brackets(path[:-1]))
+    for name, one in (("at_end", path), ("at_item", item), ("at_parent", path[:-1])):
+        values[name] = line_and_column(text, end_of(text, one))
+    values["after_item"] = line_and_column(text, after(text, item))
+    values["after_field"] = line_and_column(text, after(text, path[:1]))
+    given = value_at(data, path)
+    if given is not NOT_THERE:
+        values["found"] = in_go(given, refusal.field_kind) if choice.words == "go" else in_serde(given)
+    whole = value_at(data, path[:1])
+    if whole is not NOT_THERE:
+        values["in_rust"] = in_rust(whole)
 
 
 def _no_constant(name: str) -> None:

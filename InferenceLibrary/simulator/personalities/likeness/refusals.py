@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from InferenceLibrary.simulator.core.api_errors import ApiError
+from InferenceLibrary.simulator.personalities.likeness.places import NOT_THERE, Path, values_at
+from InferenceLibrary.simulator.personalities.likeness.problems import (
+    KINDS,
+    TRUTHS,
+    Problem,
+    bound_problem,
+    literal_problem,
+    missing_problem,
+    problems_of,
+)
 
 if TYPE_CHECKING:
-    from InferenceLibrary.dialects.choices import FieldChoice, RefusalChoice, Test
-
-_TRUTHS = {"true": True, "false": False, "yes": True, "no": False, "on": True, "off": False, "1": True, "0": False,
-           "t": True, "f": False, "y": True, "n": False}  # fmt: skip
+    from InferenceLibrary.dialects.choices import FieldChoice, ModelChoice, RefusalChoice, Test
 
 
 class Refusal(ApiError):
@@ -28,6 +36,14 @@ class Refusal(ApiError):
         super().__init__(400, message, param=values.get("param"))
         self.name = name
         self.values = values
+        self.path: Path = ()
+        """Where in the request it is."""
+        self.asks_stream = False
+        """Whether the request asks for a stream."""
+        self.field_kind = ""
+        """The kind of the field."""
+        self.problems: list[Problem] = []
+        """What is wrong with the fields, where it is about their forms."""
         self.streamed = streamed
         self.silent = silent
         self.labelled = labelled
@@ -36,13 +52,16 @@ class Refusal(ApiError):
 # Fields
 
 
-def checked(data: dict[str, Any], fields: Mapping[str, FieldChoice]) -> dict[str, Any]:
+def checked(
+    data: dict[str, Any], fields: Mapping[str, FieldChoice], models: Mapping[str, ModelChoice] | None = None
+) -> dict[str, Any]:
     """Return a request with its fields as the server reads them; null is left out.
 
     Raises:
-        Refusal: A field is missing, of a wrong kind, or out of its range.
+        Refusal: A field is missing, of a wrong kind, or out of its range; the first one, with the problems of all.
     """
     found = dict(data)
+    refused: list[Refusal] = []
     for name, field in fields.items():
         value = data.get(name)
         if field.ignored:
@@ -51,25 +70,56 @@ def checked(data: dict[str, Any], fields: Mapping[str, FieldChoice]) -> dict[str
         if value is None and (field.nullable or name not in data):
             found.pop(name, None)
             if field.required:
-                raise Refusal(field.missing, f"'{name}' is required", param=name, field=name)
+                refusal = Refusal(field.missing, f"'{name}' is required", param=name, field=name)
+                refused.append(_at(refusal, name, [missing_problem(data, (name,))]))
             continue
         read = _read(value, field)
-        if read is _WRONG:
+        problems = problems_of(value, field.form, (name,), models or {}) if field.form else []
+        if read is _WRONG or problems:
             if "any" in field.takes:
                 del found[name]
                 continue
-            raise Refusal(
-                field.wrong, f"'{name}' must be of kind {field.kind}, got {_short(value)}",
-                param=name, field=name, value=value, found=in_serde(value), expected=field.expected or field.kind,
-            )  # fmt: skip
-        if not _in_range(read, field):
-            raise Refusal(
-                field.outside, f"'{name}' is out of its range: got {_short(value)}",
-                param=name, field=name, value=value, low=field.low, high=field.high, found=in_serde(value),
-                expected=field.expected or field.kind,
-            )  # fmt: skip
+            kind = KINDS.get(field.kind)
+            problems = problems or (problems_of(value, kind, (name,), {}) if kind else [])
+            says = f"must be of kind {field.kind}"
+            refused.append(_refusal(field.wrong, says, name, field, value, problems))
+            continue
+        problem = _beyond(read, field, name)
+        if problem is not None:
+            refused.append(
+                _refusal(
+                    field.outside,
+                    "is out of its range",
+                    name,
+                    field,
+                    value,
+                    [problem],
+                    read=read,
+                    limits=limits_of(field, read),
+                )
+            )
+            continue
         found[name] = read
+    if refused:
+        refused[0].problems = [problem for refusal in refused for problem in refusal.problems]
+        raise refused[0]
     return found
+
+
+def _at(refusal: Refusal, name: str, problems: list[Problem]) -> Refusal:
+    refusal.path, refusal.problems = (name,), problems
+    return refusal
+
+
+def _refusal(
+    error: str, says: str, name: str, field: FieldChoice, value: Any, problems: list[Problem], **more: Any
+) -> Refusal:
+    refusal = Refusal(
+        error, f"'{name}' {says}: got {_short(value)}", param=name, field=name, value=value,
+        expected=field.expected or field.kind, low=field.low, high=field.high, **more,
+    )  # fmt: skip
+    refusal.field_kind = field.kind
+    return _at(refusal, name, problems)
 
 
 _WRONG: Any = object()
@@ -109,7 +159,7 @@ def _number(value: Any, takes: list[Any]) -> Any:
 
 def _boolean(value: Any, takes: list[Any]) -> Any:
     if isinstance(value, str) and "text" in takes:
-        return _TRUTHS.get(value.lower(), _WRONG)
+        return TRUTHS.get(value.lower(), _WRONG)
     if isinstance(value, int | float) and not isinstance(value, bool) and "number" in takes:
         return bool(value) if value in {0, 1} else _WRONG
     return value if isinstance(value, bool) else _WRONG
@@ -133,16 +183,34 @@ _READERS: dict[str, Callable[[Any, list[Any]], Any]] = {
 }
 
 
-def _in_range(value: Any, field: FieldChoice) -> bool:
+def _beyond(value: Any, field: FieldChoice, name: str) -> Problem | None:
+    """Return which limit a value does not keep, None where it keeps all."""
     if field.one_of and value not in field.one_of:
-        return False
+        return literal_problem(value, list(field.one_of), (name,))
     if not isinstance(value, int | float):
-        return True
-    return (
-        (field.low is None or value >= field.low)
-        and (field.high is None or value <= field.high)
-        and (field.above is None or value > field.above)
-    )
+        return None
+    # NaN keeps none of them.
+    if field.low is not None and not value >= field.low:
+        return bound_problem(value, "ge", field.low, (name,))
+    if field.above is not None and not value > field.above:
+        return bound_problem(value, "gt", field.above, (name,))
+    if field.high is not None and not value <= field.high:
+        return bound_problem(value, "le", field.high, (name,))
+    return None
+
+
+def limits_of(field: FieldChoice, value: Any) -> str:
+    """Return what a number must be, in words."""
+    if isinstance(value, float) and not isfinite(value):
+        return "a finite number"
+    low = field.low if field.low is not None else field.above
+    if low is None and field.high is None:
+        return ""
+    if low is None or field.high is None:
+        if field.above is not None:
+            return f"greater than {'zero' if field.above == 0 else f'{field.above:g}'}"
+        return f"at most {field.high:g}" if low is None else f"at least {low:g}"
+    return f"in {'[' if field.above is None else '('}{low:g}, {field.high:g}]"
 
 
 # The rest
@@ -170,54 +238,35 @@ def refuse(
     for one in refuses:
         if (one.apis and api not in one.apis) or not holds(one.when, one.unless):
             continue
-        if all(_found(place, test, data, counted) for place, test in one.asks.items()):
+        matches = [_match(place, test, data, counted) for place, test in one.asks.items()]
+        if None not in matches:
             where = next(iter(one.asks))
-            raise Refusal(
+            path, value = next(filter(None, matches))
+            refusal = Refusal(
                 one.error, f"'{where}' is not taken as it is", own_param=one.param, says=one.message,
-                field=one.param or where, value=_value_at(where, data),
+                field=one.param or where, value=None if value is NOT_THERE else value,
                 streamed=bool(one.streamed or one.silent) and data.get("stream") is True, silent=one.silent,
                 labelled=one.labelled and data.get("stream") is True,
                 **{name.lstrip("$"): value for name, value in counted.items()},
             )  # fmt: skip
+            refusal.path = path
+            raise refusal
 
 
-def _value_at(place: str, data: dict[str, Any]) -> Any:
-    return None if place.startswith("$") else next(iter(_values(data, place.split("."))), None)
-
-
-def _found(place: str, test: Test, data: Any, counted: Mapping[str, Any]) -> bool:
+def _match(place: str, test: Test, data: Any, counted: Mapping[str, Any]) -> tuple[Path, Any] | None:
+    """Return the first value at a place that is as a test wants it, and the path to it; None where none is."""
     if place.startswith("$"):
-        return _like(counted.get(place, _NOT_THERE), test)
-    return any(_like(value, test) for value in _values(data, place.split(".")))
-
-
-_NOT_THERE: Any = object()
-
-
-def _values(data: Any, path: list[str]) -> Iterator[Any]:
-    """Yield what stands at a place; `*` is each item."""
-    if not path:
-        yield data
-    elif path[0] == "*":
-        for item in data if isinstance(data, list) else ():
-            yield from _values(item, path[1:])
-    elif path[0].lstrip("-").isdigit():
-        index = int(path[0])
-        if isinstance(data, list) and -len(data) <= index < len(data):
-            yield from _values(data[index], path[1:])
-    elif isinstance(data, dict):
-        if path[0] in data:
-            yield from _values(data[path[0]], path[1:])
-        elif len(path) == 1:
-            yield _NOT_THERE
+        value = counted.get(place, NOT_THERE)
+        return ((), value) if _like(value, test) else None
+    return next((found for found in values_at(data, place.split(".")) if _like(found[1], test)), None)
 
 
 _KINDS: dict[str, Callable[[Any], bool]] = {
-    "absent": lambda value: value is _NOT_THERE,
+    "absent": lambda value: value is NOT_THERE,
     "null": lambda value: value is None,
-    "given": lambda value: value is not None and value is not _NOT_THERE,
+    "given": lambda value: value is not None and value is not NOT_THERE,
     "empty": lambda value: value in ("", [], {}),
-    "not empty": lambda value: value not in ("", [], {}) and value is not _NOT_THERE,
+    "not empty": lambda value: value not in ("", [], {}) and value is not NOT_THERE,
     "text": lambda value: isinstance(value, str),
     "list": lambda value: isinstance(value, list),
     "object": lambda value: isinstance(value, dict),
@@ -244,11 +293,11 @@ def _like(value: Any, test: Test) -> bool:
         (kinds is None or any(_is(value, kind) for kind in kinds))
         and (test.equals is msgspec.UNSET or (value == test.equals and type(value) is type(test.equals)))
         and (not test.one_of or value in test.one_of)
-        and (not test.none_of or (value is not _NOT_THERE and value not in test.none_of))
+        and (not test.none_of or (value is not NOT_THERE and value not in test.none_of))
         and (test.above is None or (_KINDS["number"](value) and value > test.above))
         and (test.below is None or (_KINDS["number"](value) and value < test.below))
         and (test.longer is None or (isinstance(value, str | list) and len(value) > test.longer))
-        and all(_found(place, one, value, {}) for place, one in test.has.items())
+        and all(_match(place, one, value, {}) is not None for place, one in test.has.items())
         and (test.finds is None or (isinstance(value, str) and re.search(test.finds, value) is not None))
     )
 
@@ -257,16 +306,7 @@ def _is(value: Any, kind: str) -> bool:
     if kind in _KINDS:
         return _KINDS[kind](value)
     # "not text": it is there, and something else.
-    return value is not _NOT_THERE and not _KINDS[kind.removeprefix("not ")](value)
-
-
-def in_serde(value: Any) -> str:
-    """Return a value as Rust's serde tells it."""
-    if value is None or isinstance(value, list | dict):
-        return "null" if value is None else "sequence" if isinstance(value, list) else "map"
-    text = json.dumps(value)
-    kinds = {str: "string {}", bool: "boolean `{}`", int: "integer `{}`", float: "floating point `{}`"}
-    return kinds[type(value)].format(text)
+    return value is not NOT_THERE and not _KINDS[kind.removeprefix("not ")](value)
 
 
 def _short(value: Any) -> str:

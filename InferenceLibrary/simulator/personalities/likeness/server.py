@@ -15,7 +15,8 @@ from InferenceLibrary.simulator.core.draft import DONE, Draft, Event, text_lines
 from InferenceLibrary.simulator.core.draws import Draws
 from InferenceLibrary.simulator.personalities.failures import inject_failure
 from InferenceLibrary.simulator.personalities.likeness.counting import counted
-from InferenceLibrary.simulator.personalities.likeness.reading import body_of, place_in
+from InferenceLibrary.simulator.personalities.likeness.problems import in_words
+from InferenceLibrary.simulator.personalities.likeness.reading import body_of, placed
 from InferenceLibrary.simulator.personalities.likeness.refusals import Refusal, checked, refuse
 from InferenceLibrary.simulator.personalities.likeness.templates import ABSENT, Names, fill
 from InferenceLibrary.simulator.personalities.openai import OpenAI
@@ -167,6 +168,9 @@ class LikenessBase(OpenAI):
         status = choice.status if own or name in self.choices.errors else error.status
         values = error.values if isinstance(error, Refusal) else {"param": error.param}
         names = self.names(None, **{**values, "path": path, "last": path.rpartition("/")[2], "status": status})
+        if isinstance(error, Refusal) and error.problems:
+            problems = error.problems
+            names.update(problems=in_words(problems, self.choices.validation), loc=problems[0].dotted())
         words = values.get("says") or choice.message
         message = fill(words, names) if words else error.message
         param = values.get("own_param")
@@ -190,6 +194,8 @@ class LikenessBase(OpenAI):
         if isinstance(error, Refusal) and error.labelled:
             kind = self.choices.stream_type
         headers = [(key, str(fill(value, names))) for key, value in choice.headers.items()]
+        if choice.as_stream and isinstance(error, Refusal) and error.asks_stream:
+            headers += list(self.choices.api_stream_headers.get(api, {}).items())
         return Draft(status, kind, headers, body.encode() if isinstance(body, str) else body, bare=choice.bare)
 
     def _error_choice(self, api: str, name: str) -> ErrorChoice:
@@ -323,15 +329,15 @@ class LikenessBase(OpenAI):
                 names = ", ".join(map(repr, unknown))
                 raise Refusal(self.choices.unknown_fields, f"Unexpected fields: {names}", value=f"{{{names}}}")
         try:
-            data = checked(given, fields)
+            data = checked(given, fields, self.choices.models)
             self._check_model(data)
             known = counted(api, data, self.app.settings, self.choices.prompt)
             refuse({**given, **data}, self.choices.refuses, api, known, self.holds)
             for check in self.checks:
                 check(api, data)
         except Refusal as refusal:
-            field = str(refusal.values.get("field", "")).partition(".")[0]
-            refusal.values["at"] = place_in(turn.request.body, field)
+            refusal.asks_stream = given.get("stream") is True
+            placed(refusal, turn.request.body, given, self.choices.body)
             limit = given.get("max_output_tokens", ABSENT)
             refusal.values |= {"temperature": given.get("temperature", ABSENT), "max_tokens": limit}
             raise
