@@ -110,10 +110,9 @@ def literal_problem(value: Any, allowed: list[Any], path: Path) -> Problem:
 def bound_problem(value: Any, bound: str, limit: float, path: Path) -> Problem:
     """Return that a number is beyond a limit: `ge`, `le` or `gt`."""
     kind = {"ge": "greater_than_equal", "le": "less_than_equal", "gt": "greater_than"}[bound]
-    shown = int(limit) if limit == int(limit) else limit
     words = kind.replace("_", " ") + (" to" if bound != "gt" else " than")
     words = words.replace("than equal", "than or equal").replace("than than", "than")
-    return Problem(kind, path, f"Input should be {words} {shown}", value, {bound: shown})
+    return Problem(kind, path, f"Input should be {words} {limit:g}", value, {bound: limit})
 
 
 _NO_OBJECT = "Input should be a valid dictionary or object to extract fields from"

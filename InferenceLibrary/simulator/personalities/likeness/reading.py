@@ -16,7 +16,7 @@ from InferenceLibrary.simulator.personalities.likeness.places import (
     path_to,
     value_at,
 )
-from InferenceLibrary.simulator.personalities.likeness.problems import object_problem
+from InferenceLibrary.simulator.personalities.likeness.problems import missing_problem, object_problem
 from InferenceLibrary.simulator.personalities.likeness.refusals import Refusal
 from InferenceLibrary.simulator.personalities.likeness.wording import (
     error_in_go,
@@ -52,7 +52,9 @@ def body_of(request: Request, choice: BodyChoice) -> dict[str, Any]:
     if not request.body or (choice.lost_by_offers and "upgrade" in request.headers):
         if choice.empty_is_object:
             return {}
-        raise Refusal("empty body", "The body is empty")
+        refusal = Refusal("empty body", "The body is empty")
+        refusal.problems = [missing_problem(None, ())]
+        raise refusal
     try:
         text = request.body.decode("utf-8", "replace" if choice.replaces_bytes else "strict")
     except UnicodeDecodeError as error:

@@ -84,7 +84,7 @@ def checked(
             says = f"must be of kind {field.kind}"
             refused.append(_refusal(field.wrong, says, name, field, value, problems))
             continue
-        problem = _beyond(read, field, name)
+        problem = _beyond(read, value, field, name)
         if problem is not None:
             refused.append(
                 _refusal(
@@ -183,19 +183,20 @@ _READERS: dict[str, Callable[[Any, list[Any]], Any]] = {
 }
 
 
-def _beyond(value: Any, field: FieldChoice, name: str) -> Problem | None:
-    """Return which limit a value does not keep, None where it keeps all."""
+def _beyond(value: Any, given: Any, field: FieldChoice, name: str) -> Problem | None:
+    """Return which limit a value that was read does not keep, with it as it was given; None where it keeps all."""
     if field.one_of and value not in field.one_of:
         return literal_problem(value, list(field.one_of), (name,))
     if not isinstance(value, int | float):
         return None
     # NaN keeps none of them.
-    if field.low is not None and not value >= field.low:
-        return bound_problem(value, "ge", field.low, (name,))
-    if field.above is not None and not value > field.above:
-        return bound_problem(value, "gt", field.above, (name,))
-    if field.high is not None and not value <= field.high:
-        return bound_problem(value, "le", field.high, (name,))
+    for bound, limit, kept in (
+        ("ge", field.low, field.low is None or value >= field.low),
+        ("gt", field.above, field.above is None or value > field.above),
+        ("le", field.high, field.high is None or value <= field.high),
+    ):
+        if limit is not None and not kept:
+            return bound_problem(given, bound, limit if field.kind == "number" else int(limit), (name,))
     return None
 
 
