@@ -155,6 +155,8 @@ class RefusalChoice(Part, frozen=True, rename={"asks": "if"}):
     """What a dialect that extends this one names it by, to leave it out."""
     apis: list[str] = []
     """None: all."""
+    first: bool = False
+    """Whether it is looked at before the fields, where nothing is counted yet."""
     param: str | None = None
     message: str = ""
     streamed: bool | None = None

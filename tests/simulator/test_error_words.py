@@ -279,3 +279,32 @@ def test_limits_are_told_in_words(field: dict[str, Any], value: float, limits: s
     with pytest.raises(Refusal) as found:
         checked({"x": value}, {"x": FieldChoice(kind="number", **field)})
     assert found.value.values["limits"] == limits
+
+
+def test_a_list_has_at_most_so_many_items() -> None:
+    found = problems_of(["a"] * 5, "str | list[str, 4]", ("stop",), {})
+    assert [(one.kind, one.path, one.more) for one in found] == [
+        ("string_type", ("stop", "str"), None),
+        ("too_long", ("stop", "list[str]"), {"field_type": "List", "max_length": 4, "actual_length": 5}),
+    ]
+    assert problems_of(["a"] * 4, "str | list[str, 4]", (), {}) == []
+
+
+def test_names_of_models_that_begin_with_a_line_are_not_told() -> None:
+    models = {"_A": ModelChoice(fields={"a": "int"}), "_B": ModelChoice(fields={"b": "int"})}
+    found = problems_of({}, "_A | _B", ("x",), models)
+    assert [one.dotted() for one in found] == ["body.x.a", "body.x.b"]
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "path", "more"),
+    [
+        (b"", "missing", (), None),
+        (b"null", "missing", (), None),
+        (b"[]", "model_attributes_type", (), None),
+        (b'{"a": x}', "json_invalid", (6,), {"error": "Expecting value"}),
+        (b"{} x", "json_invalid", (3,), {"error": "Extra data"}),
+    ],
+)
+def test_a_body_that_is_not_an_object_has_a_problem(body: bytes, kind: str, path: Path, more: Any) -> None:
+    assert [(one.kind, one.path, one.more) for one in refused(body).problems] == [(kind, path, more)]

@@ -28,7 +28,10 @@ def counted(api: str, data: dict[str, Any], settings: Settings, prompt: PromptCh
         "$beyond": tokens - settings.max_model_len,
         "$over_limit": (limit or 0) - settings.max_model_len,
         "$over_places": (data["n"] if type(data.get("n")) is int else 1) - settings.max_num_seqs,
-        "$bad_token_bias": _is_bad(data.get("logit_bias")),
+        **_biases(data.get("logit_bias")),
+        "$vocabulary": _VOCABULARY,
+        "$more_than_context": settings.max_model_len + 1,
+        "$limit": limit,
         "$mixed_prompt": _is_mixed(data.get("prompt")),
         "$min_over": limit is not None and type(data.get("min_tokens")) is int and data["min_tokens"] > limit,
         "$not_finite": any(isinstance(one, float) and not isfinite(one) for one in data.values()),
@@ -42,11 +45,12 @@ def counted(api: str, data: dict[str, Any], settings: Settings, prompt: PromptCh
     return found
 
 
-def _is_bad(bias: Any) -> bool:
-    """Whether a bias names what is not a token."""
-    if not isinstance(bias, dict):
-        return False
-    return any(not str(key).lstrip("-").isdigit() or not 0 <= int(key) < _VOCABULARY for key in bias)
+def _biases(bias: Any) -> dict[str, list[Any]]:
+    """Return the keys of biases that are not ids, and the ids that no token has."""
+    keys = [str(key) for key in bias] if isinstance(bias, dict) else []
+    words = [key for key in keys if not key.lstrip("-").isdecimal()]
+    beyond = [int(key) for key in keys if key not in words and not 0 <= int(key) < _VOCABULARY]
+    return {"$bias_words": words, "$bias_beyond": beyond}
 
 
 def _is_mixed(prompt: Any) -> bool:

@@ -1,7 +1,7 @@
 """What is wrong with the values of a request, as pydantic finds and tells it.
 
 A *form* is what a value may be, written as a type of Python: `str | None`, `list[Text | Image]`, `Literal['a', 'b']`,
-`iterable`, or the name of a model, which has fields with forms of their own.
+`iterable`, `list[str, 4]` for at most four, or the name of a model, which has fields with forms of their own.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Problem(NamedTuple):
 
 
 def _is_key(step: str) -> bool:
-    return step.isidentifier() and step not in {*_PLAIN, "iterable"}
+    return step.isidentifier() and step[0] != "_" and step not in _PLAIN
 
 
 def _short(value: Any) -> str:
@@ -82,9 +82,15 @@ def _wrong(value: Any, form: ast.expr, path: Path, models: Mapping[str, ModelCho
     match form:
         case ast.BinOp():
             yield from _of_none(value, list(_alternatives(form)), path, models)
-        case ast.Subscript(value=ast.Name(id="list"), slice=item):
+        case ast.Subscript(value=ast.Name(id="list"), slice=inner):
+            item, most = _item_and_most(inner)
             if not isinstance(value, list):
                 yield Problem("list_type", path, "Input should be a valid list", value)
+                return
+            if most is not None and len(value) > most:
+                says = f"List should have at most {most} items after validation, not {len(value)}"
+                more = {"field_type": "List", "max_length": most, "actual_length": len(value)}
+                yield Problem("too_long", path, says, value, more)
                 return
             for number, one in enumerate(value):
                 yield from _wrong(one, item, (*path, number), models)
@@ -98,6 +104,14 @@ def _wrong(value: Any, form: ast.expr, path: Path, models: Mapping[str, ModelCho
                 yield Problem(found[0], path, found[1], value)
         case ast.Name(id=name):
             yield from _of_model(value, models[name], path, models)
+
+
+def _item_and_most(inner: ast.expr) -> tuple[ast.expr, int | None]:
+    """Return the form of the items of a list, and how many there may be: `list[str, 4]`."""
+    match inner:
+        case ast.Tuple(elts=[item, ast.Constant(value=int(most))]):
+            return item, most
+    return inner, None
 
 
 def literal_problem(value: Any, allowed: list[Any], path: Path) -> Problem:
@@ -155,8 +169,8 @@ def _label(form: ast.expr) -> str:
     match form:
         case ast.Name(id=name):
             return name
-        case ast.Subscript(value=ast.Name(id="list"), slice=item):
-            return f"list[{_label(item)}]"
+        case ast.Subscript(value=ast.Name(id="list"), slice=inner):
+            return f"list[{_label(_item_and_most(inner)[0])}]"
         case ast.BinOp():
             return f"union[{','.join(map(_label, _alternatives(form)))}]"
     return f"literal[{ast.unparse(form).partition('[')[2]}".replace(", ", ",")

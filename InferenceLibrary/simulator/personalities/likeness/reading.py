@@ -16,7 +16,7 @@ from InferenceLibrary.simulator.personalities.likeness.places import (
     path_to,
     value_at,
 )
-from InferenceLibrary.simulator.personalities.likeness.problems import missing_problem, object_problem
+from InferenceLibrary.simulator.personalities.likeness.problems import Problem, missing_problem, object_problem
 from InferenceLibrary.simulator.personalities.likeness.refusals import Refusal
 from InferenceLibrary.simulator.personalities.likeness.wording import (
     error_in_go,
@@ -75,7 +75,7 @@ def body_of(request: Request, choice: BodyChoice) -> dict[str, Any]:
         at = place_in(request.body, "")
         found = in_go(data) if choice.words == "go" else in_serde(data)
         refusal = Refusal(name, "The body must be a JSON object", value=data, found=found, at=at)
-        refusal.problems = [object_problem(data)]
+        refusal.problems = [missing_problem(None, ()) if name == "empty body" else object_problem(data)]
         raise refusal
     return data
 
@@ -120,10 +120,12 @@ def _json(text: str, choice: BodyChoice) -> Any:
             constant = _CONSTANT.search(_TEXT.sub(lambda found: " " * len(found[0]), text))
             place, reason = constant.start() if constant else 0, "Expecting value"
         tell = error_in_go if choice.words == "go" else error_in_serde
-        raise Refusal(
+        refusal = Refusal(
             "not json", f"The body is not JSON: {error}", value=place, reason=reason, found=tell(text, place, reason),
             within=_within(text, place),
-        ) from None  # fmt: skip
+        )  # fmt: skip
+        refusal.problems = [Problem("json_invalid", (place,), "JSON decode error", {}, {"error": reason})]
+        raise refusal from None
 
 
 def place_in(body: bytes, field: str) -> str:
@@ -154,6 +156,7 @@ def placed(refusal: Refusal, body: bytes, data: dict[str, Any], choice: BodyChoi
     values["after_field"] = line_and_column(text, after(text, path[:1]))
     given = value_at(data, path)
     if given is not NOT_THERE:
+        values["python_type"] = type(given).__name__
         values["found"] = in_go(given, refusal.field_kind) if choice.words == "go" else in_serde(given)
     whole = value_at(data, path[:1])
     if whole is not NOT_THERE:

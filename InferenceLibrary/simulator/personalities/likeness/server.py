@@ -328,11 +328,13 @@ class LikenessBase(OpenAI):
             if unknown:
                 names = ", ".join(map(repr, unknown))
                 raise Refusal(self.choices.unknown_fields, f"Unexpected fields: {names}", value=f"{{{names}}}")
+        refuses = self.choices.refuses
         try:
+            refuse(given, [one for one in refuses if one.first], api, {}, self.holds)
             data = checked(given, fields, self.choices.models)
             self._check_model(data)
             known = counted(api, data, self.app.settings, self.choices.prompt)
-            refuse({**given, **data}, self.choices.refuses, api, known, self.holds)
+            refuse({**given, **data}, refuses, api, known, self.holds)
             for check in self.checks:
                 check(api, data)
         except Refusal as refusal:
