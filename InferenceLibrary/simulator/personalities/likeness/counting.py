@@ -32,7 +32,6 @@ def counted(api: str, data: dict[str, Any], settings: Settings, prompt: PromptCh
         "$vocabulary": _VOCABULARY,
         "$more_than_context": settings.max_model_len + 1,
         "$limit": limit,
-        "$mixed_prompt": _is_mixed(data.get("prompt")),
         "$min_over": limit is not None and type(data.get("min_tokens")) is int and data["min_tokens"] > limit,
         "$not_finite": any(isinstance(one, float) and not isfinite(one) for one in data.values()),
         "$thinking_over": _thinks_too_long(data, limit),
@@ -51,14 +50,6 @@ def _biases(bias: Any) -> dict[str, list[Any]]:
     words = [key for key in keys if not key.lstrip("-").isdecimal()]
     beyond = [int(key) for key in keys if key not in words and not 0 <= int(key) < _VOCABULARY]
     return {"$bias_words": words, "$bias_beyond": beyond}
-
-
-def _is_mixed(prompt: Any) -> bool:
-    """Whether a prompt is a list of items of several kinds, or of a wrong one."""
-    if not isinstance(prompt, list) or not prompt:
-        return False
-    kinds = {type(one) for one in prompt}
-    return len(kinds) > 1 or not kinds <= {str, int, list}
 
 
 def _thinks_too_long(data: dict[str, Any], limit: int | None) -> bool:
