@@ -219,7 +219,7 @@ class BodyChoice(Part, frozen=True):
     """Whether no body counts as an empty object."""
     replaces_bytes: bool = False
     """Whether bytes that are not UTF-8 are replaced, and the body is read."""
-    words: Literal["serde", "go"] = "serde"
+    words: Literal["serde", "go", "nlohmann"] = "serde"
     """Whose words errors have for values and for what is wrong with a text."""
     lost_by_offers: bool = False
     """Whether the body of a request that offers another protocol is lost."""

@@ -95,7 +95,7 @@ def test_paths_are_written_with_brackets() -> None:
     [
         ("x", 'string "x"', 'String("x")', "string"),
         (5, "integer `5`", "Number(5)", "number"),
-        (2.5, "floating point `2.5`", "Number(2.5)", "number 2.5"),
+        (2.5, "floating point `2.5`", "Number(2.5)", "number"),
         (True, "boolean `true`", "Bool(true)", "bool"),
         (None, "null", "Null", "null"),
         ([""], "sequence", 'Array [String("")]', "array"),
@@ -103,11 +103,53 @@ def test_paths_are_written_with_brackets() -> None:
     ],
 )
 def test_each_language_tells_a_value_in_its_own_way(value: Any, serde: str, rust: str, go: str) -> None:
-    assert (in_serde(value), in_rust(value), in_go(value, "integer")) == (serde, rust, go)
+    assert (in_serde(value), in_rust(value), in_go(value)) == (serde, rust, go)
 
 
 def request_of(body: bytes) -> Request:
     return Request("POST", "/x", {"content-type": "application/json"}, body, 0, keep_alive=False, version="1.1")
+
+
+P = "[json.exception.parse_error.101] parse error at line 1, column "
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("hello", "1: syntax error while parsing value - invalid literal; last read: 'h'"),
+        ("{", "2: syntax error while parsing object key - unexpected end of input; expected string literal"),
+        ('{"model": "m", ', "16: syntax error while parsing object key - unexpected end of input; "
+         "expected string literal"),
+        ('{"a":1,}', "8: syntax error while parsing object key - unexpected '}'; expected string literal"),
+        ("{'a':1}", "2: syntax error while parsing object key - invalid literal; last read: '{''; "
+         "expected string literal"),
+        ('{"t":NaN}', "6: syntax error while parsing value - invalid literal; last read: '\"t\":N'"),
+        ('{"t":nope}', "7: syntax error while parsing value - invalid literal; last read: '\"t\":no'"),
+        ('{"a" 1}', "6: syntax error while parsing object separator - unexpected number literal; expected ':'"),
+        ('{"a":1 "b"}', "10: syntax error while parsing object - unexpected string literal; expected '}'"),
+        ("[1 true]", "7: syntax error while parsing array - unexpected true literal; expected ']'"),
+        ("{} x", "4: syntax error while parsing value - invalid literal; last read: '{} x'; expected end of input"),
+        ('{"a":', "6: syntax error while parsing value - unexpected end of input; expected '[', '{', or a literal"),
+        ('{"a":"x', "8: syntax error while parsing value - invalid string: missing closing quote; "
+         "last read: '\"x'"),
+        ('{"a":"\\ud800"}', "13: syntax error while parsing value - invalid string: surrogate U+D800..U+DBFF must be "
+         "followed by U+DC00..U+DFFF; last read: '\"\\ud800\"'"),
+    ],
+)  # fmt: skip
+def test_a_broken_body_is_told_as_a_library_for_c_does(body: str, told: str) -> None:
+    assert refused(body.encode(), words="nlohmann", surrogates=False).values["found"] == P + told
+
+
+def test_a_refusal_shows_what_was_sent_as_json() -> None:
+    refusal = Refusal("type", "x", field="tools")
+    refusal.path = ("tools", 0, "type")
+    placed(refusal, b'{"tools": [{"type": "{no"}]}', {"tools": [{"type": "{no"}]}, BodyChoice(words="nlohmann"))
+    told = refusal.values
+    assert (told["in_json"], told["item_json"], told["found"]) == ('"{no"', '{"type":"{no"}', "string")
+    assert told["field_json"] == '[\n  {\n    "type": "{no"\n  }\n]'
+    assert told["broken"] == f"{P}3: syntax error while parsing object key - invalid literal; " + (
+        "last read: '{no'; expected string literal"
+    )
 
 
 def refused(body: bytes, **choices: Any) -> Refusal:

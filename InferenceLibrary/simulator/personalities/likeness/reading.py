@@ -7,6 +7,7 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from InferenceLibrary.simulator.personalities.likeness.nlohmann_words import error_in_nlohmann, in_nlohmann
 from InferenceLibrary.simulator.personalities.likeness.places import (
     NOT_THERE,
     after,
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.request import Request
 
 
+_VALUES = {"serde": in_serde, "go": in_go, "nlohmann": in_nlohmann}
+"""By whose words they are: how a value is called."""
+_ERRORS = {"serde": error_in_serde, "go": error_in_go, "nlohmann": error_in_nlohmann}
+"""By whose words they are: how a broken text is told."""
 _HALF = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])")
 _TEXT = re.compile(r'"(?:\\.|[^"\\])*"')
 _CONSTANT = re.compile(r"NaN|-?Infinity")
@@ -66,14 +71,14 @@ def body_of(request: Request, choice: BodyChoice) -> dict[str, Any]:
         half = _HALF.search(text)
         place = half.end() if half else 0
         within = _within(text, place - 1)
-        told = f"unexpected end of hex escape at {line_and_column(text, place + 1)}"
+        told = _ERRORS[choice.words](text, place, "Half a character")
         raise Refusal("half character", "The body holds half a character", value=0, found=told, within=within)
     if data is None and choice.null_is_empty:
         return {}
     if not isinstance(data, dict):
         name = "empty body" if data is None and not choice.null_is_kind else "not an object"
         at = place_in(request.body, "")
-        found = in_go(data) if choice.words == "go" else in_serde(data)
+        found = _VALUES[choice.words](data)
         refusal = Refusal(name, "The body must be a JSON object", value=data, found=found, at=at)
         refusal.problems = [missing_problem(None, ()) if name == "empty body" else object_problem(data)]
         raise refusal
@@ -119,9 +124,9 @@ def _json(text: str, choice: BodyChoice) -> Any:
         if place is None:
             constant = _CONSTANT.search(_TEXT.sub(lambda found: " " * len(found[0]), text))
             place, reason = constant.start() if constant else 0, "Expecting value"
-        tell = error_in_go if choice.words == "go" else error_in_serde
         refusal = Refusal(
-            "not json", f"The body is not JSON: {error}", value=place, reason=reason, found=tell(text, place, reason),
+            "not json", f"The body is not JSON: {error}", value=place, reason=reason,
+            found=_ERRORS[choice.words](text, place, reason),
             within=_within(text, place),
         )  # fmt: skip
         refusal.problems = [Problem("json_invalid", (place,), "JSON decode error", {}, {"error": reason})]
@@ -157,10 +162,26 @@ def placed(refusal: Refusal, body: bytes, data: dict[str, Any], choice: BodyChoi
     given = value_at(data, path)
     if given is not NOT_THERE:
         values["python_type"] = type(given).__name__
-        values["found"] = in_go(given, refusal.field_kind) if choice.words == "go" else in_serde(given)
+        number = choice.words == "go" and refusal.field_kind == "integer" and isinstance(given, float)
+        values["found"] = f"number {given}" if number else _VALUES[choice.words](given)
+        values.update(in_json=_compact(given), broken=_broken(given, choice))
     whole = value_at(data, path[:1])
     if whole is not NOT_THERE:
         values["in_rust"] = in_rust(whole)
+        values.update(field_json=json.dumps(whole, indent=2), item_json=_compact(value_at(data, item)))
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _broken(value: Any, choice: BodyChoice) -> str:
+    """Return what is wrong with a text that is to be JSON; nothing where it is."""
+    try:
+        json.loads(value if isinstance(value, str) else "0")
+    except json.JSONDecodeError as error:
+        return _ERRORS[choice.words](error.doc, error.pos, error.msg)
+    return ""
 
 
 def _no_constant(name: str) -> None:

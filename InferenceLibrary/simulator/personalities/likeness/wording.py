@@ -66,10 +66,8 @@ _GO = {
 }
 
 
-def in_go(value: Any, kind: str = "") -> str:
-    """Return what Go's reader of JSON calls a value that does not fit a field of some kind."""
-    if isinstance(value, float) and kind == "integer":
-        return f"number {value}"
+def in_go(value: Any) -> str:
+    """Return what Go's reader of JSON calls a value."""
     names = {str: "string", bool: "bool", int: "number", float: "number", list: "array", dict: "object"}
     return names.get(type(value), "null")
 
