@@ -15,10 +15,9 @@ _NAMES = (
     "uuid number number6 asked encoding last_timings response_call_id thinking last right completed_at background "
     "type entries function_call if_origin reason allow found expected places null_in_whole zero_usage "
     "entry serial partial first_seconds rest_seconds total_seconds prompt_speed answer_speed total_speed req_hex32 at "
-    "named_function verbose root parent token_strs store problems loc place item parent at_end at_item at_parent within "
-    "after_item after_field python_type bias_words bias_beyond vocabulary more_than_context limit "
-    "in_json field_json item_json broken "
-    "in_rust low high limits read "
+    "named_function verbose root parent token_strs store problems loc place item at_end at_item at_parent within limit "
+    "after_item after_field python_type bias_words bias_beyond vocabulary more_than_context in_json field_json "
+    "item_json broken in_rust low high limits read "
 )
 NAMES = frozenset(_NAMES.split())
 """What a template may name."""
