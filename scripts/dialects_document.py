@@ -36,8 +36,8 @@ and the shape of each answer, and the stand-in plays it by them. Without them it
 are named, on the calls that their deviations name and no others. The choices of a gateway stand on those of a server
 behind it (`stands_on`), of which it takes over what it passes. Errors are worded as the real program words them: by
 places in the body with line and column, in the words of its reader of JSON (`body.words`), and by the `form` of a
-field, a type of Python whose problems are listed as pydantic lists them. The recorded requests are played to the stand-ins for
-all of them: their answers are the recorded ones, but for a list with a reason each, and the
+field, a type of Python whose problems are listed as pydantic lists them. The recorded requests are played to the
+stand-ins for all of them: their answers are the recorded ones, but for a list with a reason each, and the
 judge reports the deviations of the dialect, no others.
 
 Beside them every fault of the wire is played to the reference, and must still be noticed with each dialect in every
