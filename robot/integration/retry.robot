@@ -134,8 +134,8 @@ A Time Limit Covers The Retries
     END
 
 A Cancelled Stream Leaves The Server Serving
-    ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    cancel_after=2    max_tokens=32
+    ${stream} =    Stream Chat    ${CAPITAL_OF_FRANCE}    cancel_after=1    max_tokens=32
     Should Be True    ${stream.cancelled}
-    Should Be True    len($stream.tokens) >= 2
+    Should Be True    len($stream.tokens) >= 1
     ${next} =    Chat    ${SHORT_PROMPT}    max_tokens=16
     Should Not Be Empty    ${next.text}    Answer: expected a text, got none: ${next}.
