@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from recordings import recording
 
+from InferenceLibrary.causes import find_cause
 from InferenceLibrary.dialects.files import load_dialect, shipped_dialects
 from InferenceLibrary.protocol.capabilities import CAPABILITIES, CapabilityKind
 from InferenceLibrary.servers.command import build_command
@@ -122,6 +123,21 @@ def test_what_needs_a_gpu_looks_at_it_first(name: str) -> None:
     start = load_profile(name).start
     assert start is not None
     assert start.gpu is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("mistralrs", 'Error: path: "m.gguf" invalid GGUF magic [58, 58, 58, 58]'),
+        ("mistralrs", 'Error: path: "m.gguf" GGUF file is shorter than its magic'),
+        ("mistralrs", "Error: GGUF tensor `T` needs 9 bytes at byte 7, but its storage ends at 8"),
+        ("llama.cpp", "llama_model_load_from_file_impl: failed to load model"),
+    ],
+)
+def test_what_servers_say_of_broken_models_has_a_hint(name: str, said: str) -> None:
+    found = find_cause([said], None, load_profile(name).hints)
+    assert found is not None
+    assert "the model file is broken" in found
 
 
 def test_the_schema_describes_every_key_that_has_a_text() -> None:
