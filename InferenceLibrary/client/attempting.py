@@ -10,7 +10,7 @@ from InferenceLibrary.client.bodies import encoded, written
 from InferenceLibrary.client.codings import CodingError, TooLarge, Unpacker
 from InferenceLibrary.client.connection import Connection, Dialer, Way
 from InferenceLibrary.client.patience import LimitExceeded, Patience, StillOpen
-from InferenceLibrary.client.problems import UnreachableError, describe_problem, network_errors
+from InferenceLibrary.client.problems import UnreachableError, describe_problem, network_errors, stranger_to_http
 from InferenceLibrary.errors import RequestError, describe
 from InferenceLibrary.protocol.exchange import Ending, Exchange, Request
 from InferenceLibrary.redaction import PLACEHOLDER, PLACEHOLDER_HINT
@@ -18,6 +18,8 @@ from InferenceLibrary.version import __version__
 
 CANCELLED = "a call that was cancelled"
 
+_BEGINNING = 80
+"""Bytes of an answer that tell its protocol, and are shown where it is a strange one."""
 _LONGEST_HEAD = 100 * 1024
 """Bytes of status line and headers."""
 _OUR_HEADERS = {
@@ -129,6 +131,8 @@ class _Answer:
         self._reads: list[tuple[float, int]] = []
         self._unpacker: Unpacker | None = None
         self._arrival = 0.0
+        self._begun = b""
+        """The first bytes."""
         self._over = False
         """Whether the answer has come to its end, or nobody wants the rest."""
 
@@ -158,6 +162,10 @@ class _Answer:
         import h11
 
         self._arrival = when - self._patience.sent
+        if len(self._begun) < _BEGINNING:
+            self._begun += data[:_BEGINNING]
+            if (strange := stranger_to_http(self._begun)) is not None:
+                raise UnreachableError(strange)
         http.receive_data(data)
         while not self._over and (event := http.next_event()) is not h11.NEED_DATA:
             if isinstance(event, h11.Response):

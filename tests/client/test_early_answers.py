@@ -81,7 +81,7 @@ def test_a_refusal_of_a_request_that_is_not_read_is_read_at_once(secure, own_cer
 
 def test_an_answer_of_a_stranger_to_http_is_told_while_the_request_is_written():
     server = EarlyServer(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
-    with pytest.raises(RequestError, match="illegal status line"):
+    with pytest.raises(RequestError, match=r"got an answer that is not HTTP/1: b'SSH-2\.0-OpenSSH_9\.2"):
         Client(server.url, limits=Limits(total=300)).chat(LONG)
     server.close()
 

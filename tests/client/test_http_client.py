@@ -158,7 +158,7 @@ def test_nobody_there(wire):
             [b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345"],
             "peer closed connection without sending complete message",
         ),
-        ([b"nonsense\r\n\r\n"], "illegal status line"),
+        ([b"nonsense\r\n\r\n"], r"an answer that is not HTTP/1: b'nonsense"),
     ],
 )
 def test_an_answer_that_breaks_off_is_told(wire, script, got):
