@@ -27,6 +27,8 @@ _URL_PASSWORD = r"(://[^/\s:@]*:)[^/\s@]+@"
 # A header or its repr: `Set-Cookie: a=b`, `'set-cookie': 'a=b'`, `(b'Cookie', b'a=b')`. Not the word in a sentence.
 # The name is bounded, so that a text which repeats the word without end is not searched to its end each time.
 _COOKIE = r"""(?i)\b((?:set-)?cookie['"]?\s*[:,]\s*b?['"]?)[^\s=;,'"]{1,200}=[^'"\r\n]*"""
+# What a terminal obeys: colours and the like.
+_SEQUENCE = r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-_])?"
 # `--env=NAME=VALUE`, `Name: VALUE` and `Name: Bearer VALUE` as an argument; `NAME=VALUE` and `--name VALUE` in a line.
 _NAMED_IN_ARGUMENT = (
     r"""(?x) (?: ^--?[\w-]+=(?=[\w-]+=) | (?<![^\s;&|(]) (?=[A-Z_]+=) | (?<=\s)--?(?=[\w-]+[=\s]) | ^(?=[\w-]+:\s) )"""
@@ -49,7 +51,7 @@ class Redactor:
     """Replaces known secret values, and what looks like a credential, by `***`.
 
     A secret is found as it is, and as others repeat it: percent-encoded, escaped for JSON, Python or HTML, in
-    hexadecimal digits, and in base64 at any place of a longer text.
+    hexadecimal digits, and in base64 at any place of a longer text; also where it changes its colour, or is cut.
     """
 
     def __init__(self) -> None:
@@ -117,6 +119,8 @@ class Redactor:
         return kept
 
     def __call__(self, text: str) -> str:
+        if "\x1b" in text and self.spans(re.sub(_SEQUENCE, "", text)):
+            text = "".join(self.characters(text, _places_outside(text)))
         for pattern in self._patterns(text):
             text = pattern.sub(MASK, text)
         if "://" in text:
@@ -192,6 +196,12 @@ class Redactor:
     def environment(self, environment: Mapping[str, str]) -> dict[str, str]:
         """Return environment variables fit for a log."""
         return self.headers(environment)
+
+
+def _places_outside(text: str) -> list[int]:
+    """Where the characters of a text stand that a terminal shows."""
+    ends = [0, *(place for sequence in re.finditer(_SEQUENCE, text) for place in sequence.span()), len(text)]
+    return [place for begin, end in zip(ends[::2], ends[1::2], strict=True) for place in range(begin, end)]
 
 
 def _pattern_of(value: str) -> str:

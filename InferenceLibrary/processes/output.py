@@ -49,7 +49,7 @@ class OutputFile:
             return
         masked = self.log_path.with_name(self.log_path.name + ".masked")
         with self.log_path.open("rb") as log, masked.open("wb") as copy:
-            while line := log.readline(_LONGEST_LINE):
+            while line := log.readline(MOST_TEXT):
                 text = line.decode("utf-8", "surrogateescape")
                 copy.write(redact(text).encode("utf-8", "surrogateescape"))
         masked.replace(self.log_path)

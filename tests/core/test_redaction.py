@@ -265,6 +265,15 @@ def test_a_secret_that_is_cut_is_masked_up_to_the_mark(code: Callable[[str], str
         assert len(shown) <= len(f"<{mark}") + 13, "most of it would be seen"
 
 
+@pytest.mark.parametrize("between", ["\x1b[0m", "\x1b[38;5;1m", "\x1b[1m\x1b[31m", "\x1bM", "\x1b"])
+def test_a_secret_is_masked_where_it_changes_its_colour(between: str) -> None:
+    redact = knowing("sk-planted-77")
+    for at in range(1, len("sk-planted-77")):
+        shown = redact(f"{between}<{'sk-planted-77'[:at]}{between}{'sk-planted-77'[at:]}> sk-planted-77")
+        assert shown == f"{between}<{MASK}{between}> {MASK}"
+    assert redact(f"a{between}b") == f"a{between}b"
+
+
 def test_what_only_begins_like_a_secret_stays() -> None:
     redact = knowing("sk-planted-77")
     for text in ("sk-pl…", "sk-planned…", "sk-planted and more…", "planted-77…"):
@@ -278,7 +287,9 @@ def test_spans_of_secrets_do_not_overlap() -> None:
     assert Redactor().spans("sk-abcdefgh") == []
 
 
-@pytest.mark.parametrize("piece", ["\\", "%", "&#0", "\\u0073", "cookie:", "bearer ", "://a:", "sk-planted", "&amp;"])
+@pytest.mark.parametrize(
+    "piece", ["\\", "%", "&#0", "\\u0073", "cookie:", "bearer ", "://a:", "sk-planted", "&amp;", "\x1b[0", "…"]
+)
 def test_no_text_takes_longer_than_its_length_explains(piece: str) -> None:
     """A model that repeats itself says such texts. Eight times the length: the square of it would be sixty-four."""
     redact = knowing("sk-planted-77", "short")

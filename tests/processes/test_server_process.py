@@ -205,11 +205,14 @@ def test_lines_without_escapes(start: Start, line: str, shown: str) -> None:
 
 def test_secrets_are_taken_out_of_the_output(start: Start) -> None:
     redact = Redactor()
-    process = start("import sys; sys.stdout.buffer.write(b'key sk-abcdefgh\\n\\xff raw\\n')")
+    said = b"key sk-abcdefgh\n\xff raw\n\x1b[1msk-ab\x1b[0;31mcdefgh\x1b[0m red\n"
+    process = start(f"import sys; sys.stdout.buffer.write({said!r} + b'x' * 65_530 + b'sk-abcdefgh\\n')")
     ended(process)
     process.mask_log(redact)
     assert "sk-abcdefgh" in process.log_text(), "nothing is known yet"
     redact.add("sk-abcdefgh")
     process.mask_log(redact)
-    assert process.log_path.read_bytes() == b"key ***\n\xff raw\n"
+    assert process.log_path.read_bytes() == (
+        b"key ***\n\xff raw\n\x1b[1m***\x1b[0;31m\x1b[0m red\n" + b"x" * 65_530 + b"***\n"
+    )
     assert list(process.log_path.parent.iterdir()) == [process.log_path]
