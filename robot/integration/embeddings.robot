@@ -56,7 +56,7 @@ A Body Without Input Is Refused
     Input Should Be Refused
 
 An Unknown Encoding Is Refused
-    Skip Unless Server Supports    odd values are a 4xx
+    Skip Unless Server Supports    unknown encodings are refused
     Input Should Be Refused    input=x    encoding_format=morse
 
 A Number Is Not A Text

@@ -34,7 +34,7 @@ An Error Inside A Stream Keeps What Came Before
 
 A Refused Stream Is Plain JSON Before Any Event
     [Tags]    rule:f12
-    Skip Unless Server Supports    odd bodies are a 4xx
+    Skip Unless Server Supports    odd messages are a 4xx
     ${right} =    Get Right Chat    stream=${True}
     ${reply} =    Send Request    POST    /v1/chat/completions    ${right}    expected_status=200
     Should Contain    ${reply.headers}[content-type]    text/event-stream

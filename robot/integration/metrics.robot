@@ -33,6 +33,7 @@ Counters Match Many Answers
     Counters Should Match    ${before}    ${replies}    ${completion}
 
 A Refused Request Is Not Counted As Served
+    Skip Unless Server Supports    odd messages are a 4xx
     ${before} =    Get Metrics
     ${right} =    Get Right Chat
     ${accepted} =    Send Request    POST    /v1/chat/completions    ${right}    expected_status=200

@@ -11,6 +11,8 @@ Test Tags        responses
 
 *** Variables ***
 &{ANY_OBJECT}    type=object
+${CLOCK}
+...              {"name": "get_time", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}
 
 
 *** Test Cases ***
@@ -69,19 +71,19 @@ A Response Calls A Tool
     Skip Unless Server Supports    tool calls
     Skip Unless Server Supports    whole responses
     Skip Unless Server Supports    tool calls in responses
-    ${reply} =    Respond    What time is it?    tools={"name": "get_time"}    tool_choice=required
+    ${reply} =    Respond    What time is it?    tools=${CLOCK}    tool_choice=required
     Tool Should Be Called    ${reply}    get_time
 
 A Streamed Response Calls A Tool
     [Tags]    rule:rs9
     Skip Unless Server Supports    tool calls
     Skip Unless Server Supports    tool calls in responses
-    ${stream} =    Stream Response    What time is it?    tools={"name": "get_time"}    tool_choice=required
+    ${stream} =    Stream Response    What time is it?    tools=${CLOCK}    tool_choice=required
     Tool Should Be Called    ${stream}    get_time
     Stream Should Be In Order    ${stream}
 
 A Response Without Input Is Refused
-    Skip Unless Server Supports    odd bodies are a 4xx
+    Skip Unless Server Supports    responses without input are refused
     ${server} =    Get Server
     VAR    &{right}    model=${server.model}    input=Say one word.    max_output_tokens=${64}
     Body Change Should Be Refused    POST    /v1/responses    ${right}    input    status=400,422

@@ -73,7 +73,7 @@ Embeddings Are The Same In Base64
     Embeddings Should Agree    ${plain}    ${packed}
 
 A Body That Is Wrong Is Refused
-    Skip Unless Server Supports    odd bodies are a 4xx
+    Skip Unless Server Supports    odd messages are a 4xx
     ${right} =    Get Right Chat
     FOR    ${wrong}    IN    7    {"role": "user"}
         Body Change Should Be Refused

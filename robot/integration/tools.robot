@@ -34,6 +34,11 @@ A Named Tool Is Called
     Should Not Be Empty    ${call.id}
     Should Contain    ${call.input}    city
 
+A Tool Without Parameters Is Called
+    Skip Unless Server Supports    tools without parameters
+    ${reply} =    Chat    What time is it?    tools={"name": "get_time"}    tool_choice=required
+    Tool Should Be Called    ${reply}    get_time
+
 A Forbidden Tool Is Not Called
     [Tags]    rule:t8
     Skip Unless Server Supports    forbidden tools
@@ -65,7 +70,7 @@ The Result Of A Tool Is Taken
     Should Not Be Empty    ${answer.text}    Answer: expected a text, got none: ${answer}.
 
 A Tool Without A Name Is Refused
-    Skip Unless Server Supports    odd bodies are a 4xx
+    Skip Unless Server Supports    tools without a name are refused
     ${right} =    Get Right Chat
     Chat    ${SHORT_PROMPT}    tools=${TOOLS}    max_tokens=64
     ${error} =    Body Change Should Be Refused    POST    /v1/chat/completions    ${right}

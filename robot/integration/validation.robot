@@ -17,12 +17,12 @@ Test Tags        api    covers:router-validation
 
 
 *** Test Cases ***    FIELD    VALUE    NEEDS
-Messages That Are A Number    messages    ${7}    odd bodies are a 4xx
-A Temperature That Is A Word    temperature    hot    odd values are a 4xx
+Messages That Are A Number    messages    ${7}    odd messages are a 4xx
+A Temperature That Is A Word    temperature    hot    odd temperatures are a 4xx
 A Token Limit That Is A Word    max_tokens    many    odd values are a 4xx
-A Message Without A Role    messages    ${{[{'content': 'no role'}]}}    odd bodies are a 4xx
-No Messages    messages    ${NO_MESSAGES}    empty messages are refused
-A Negative Token Limit    max_tokens    ${-5}    odd bodies are a 4xx
+A Message Without A Role    messages    ${{[{'content': 'no role'}]}}    messages without a role are refused
+No Messages    messages    ${NO_MESSAGES}    empty chats are refused
+A Negative Token Limit    max_tokens    ${-5}    limits below zero are refused
 A Body That Is Not JSON
     [Tags]    rule:r5    rule:r8
     [Template]    Chat Should Be Refused
