@@ -171,10 +171,11 @@ _ALL = (
     Capability(
         "odd bodies are a 4xx",
         _F,
-        "A body that is not an object, or an odd input, is the client's fault.",
+        "A body that is not an object is the client's fault.",
         assumed=True,
     ),
     Capability("odd messages are a 4xx", _F, "Messages that are not a list are the client's fault.", assumed=True),
+    Capability("odd inputs are a 4xx", _F, "An input of embeddings that is not a text is refused.", assumed=True),
     Capability("messages without a role are refused", _F, "A message without a role is refused.", assumed=True),
     Capability("limits below zero are refused", _F, "A limit of tokens below zero is refused.", assumed=True),
     Capability("tools without a name are refused", _F, "A tool without a name is refused.", assumed=True),

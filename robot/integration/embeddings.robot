@@ -60,7 +60,7 @@ An Unknown Encoding Is Refused
     Input Should Be Refused    input=x    encoding_format=morse
 
 A Number Is Not A Text
-    Skip Unless Server Supports    odd bodies are a 4xx
+    Skip Unless Server Supports    odd inputs are a 4xx
     Input Should Be Refused    input=${7}
 
 A Wrong Index Of A Vector Is Found Out

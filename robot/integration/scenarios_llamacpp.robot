@@ -82,7 +82,7 @@ A Body That Is Wrong Is Refused
 
 An Input Of Embeddings That Is Wrong Is Refused
     Skip Unless Server Supports    embeddings
-    Skip Unless Server Supports    odd bodies are a 4xx
+    Skip Unless Server Supports    odd inputs are a 4xx
     ${server} =    Get Server
     VAR    &{right}    model=${server.model}    input=a text
     Body Change Should Be Refused    POST    /v1/embeddings    ${right}    input    {"a": 1}    status=400,422
