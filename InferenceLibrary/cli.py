@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import os
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 from InferenceLibrary.errors import InferenceError, describe
 from InferenceLibrary.files import make_folder
+from InferenceLibrary.foreign_text import shown
+from InferenceLibrary.redaction import Redactor
 from InferenceLibrary.version import __version__
 
 
@@ -49,6 +53,32 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # Names of files may hold bytes that are not UTF-8.
             stream.reconfigure(errors="backslashreplace")
+    with contextlib.redirect_stdout(_Console(sys.stdout)), contextlib.redirect_stderr(_Console(sys.stderr)):
+        return _run(arguments)
+
+
+class _Console(io.TextIOBase):
+    """Shows what people can read and nothing else, whoever named it: servers, profiles, files, containers."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._redact = Redactor()
+
+    def write(self, text: str) -> int:
+        self._stream.write(self._redact(shown(text)))
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+
+def _run(arguments: argparse.Namespace) -> int:
     try:
         code = int(arguments.run(arguments))
         sys.stdout.flush()

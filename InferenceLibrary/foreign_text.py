@@ -57,6 +57,11 @@ def shown(text: str) -> str:
     return re.sub(_ODD, _escape, joined_halves(text.replace("\r\n", "\n")))
 
 
+def on_one_line(text: str) -> str:
+    """Return text for people on one line, each blank of any kind as one space."""
+    return " ".join(shown(text).split())
+
+
 def markup(text: str) -> str:
     """Return text for people as HTML, SVG or XML, attributes included."""
     # The module costs a millisecond and is seldom needed.

@@ -62,10 +62,17 @@ class Redactor:
         """How long secrets are written, and from how many of these characters on they are masked where they are cut."""
 
     def add(self, value: str) -> None:
-        """Remember a secret. Values shorter than four characters are not masked: they would garble every text."""
+        """Remember a secret, of several lines also each that is long: logs are shown line by line.
+
+        Values shorter than four characters are not masked: they would garble every text.
+        """
         value = value.strip()
         if len(value) < _SHORTEST_SECRET or value in self._values:
             return
+        lines = value.splitlines()
+        for line in lines if len(lines) > 1 else ():
+            if len(line.strip()) >= _LONG_SECRET:
+                self.add(line)
         # HTTP programs read headers as Latin-1: so they repeat what is not ASCII.
         self._values |= {value, value.encode("utf-8", "surrogatepass").decode("latin-1")}
         longest_first = sorted(self._values, key=len, reverse=True)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from InferenceLibrary.containers.engine import ContainerEngine
 from InferenceLibrary.containers.standing import Standing, all_standing, end_standing, open_engine
+from InferenceLibrary.foreign_text import on_one_line
 from InferenceLibrary.processes.owner import is_here
 from InferenceLibrary.processes.running import Entry, Run, end_leftovers, end_server, runs
 
@@ -29,9 +30,10 @@ def list_servers() -> int:
     if len(rows) == 1:
         print("No server runs.")
         return 0
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+    lines = [[on_one_line(text) for text in row] for row in rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(rows[0]))]
+    for line in lines:
+        print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
     return 0
 
 
@@ -95,7 +97,7 @@ def _end_processes(chosen: list[tuple[Run, Entry]]) -> int:
     for run, server in chosen:
         gone = end_server(run, server)
         failed += not gone
-        print(f"{'Stopped' if gone else 'Could not stop'} {server.name} (pid {server.server.pid})")
+        print(f"{'Stopped' if gone else 'Could not stop'} {on_one_line(server.name)} (pid {server.server.pid})")
     return failed
 
 

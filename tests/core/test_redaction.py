@@ -274,6 +274,17 @@ def test_a_secret_is_masked_where_it_changes_its_colour(between: str) -> None:
     assert redact(f"a{between}b") == f"a{between}b"
 
 
+def test_each_line_of_a_secret_is_masked() -> None:
+    """A private key or the credentials of an account, in a log that is read line by line."""
+    key = "-----BEGIN KEY-----\nMIIEvQIBADAN\nBgkqhkiG9w0B\nshort\n-----END KEY-----\n"
+    redact = knowing(key)
+    assert redact(f"<{key}>") == f"<{MASK}\n>"
+    assert [redact(f"    {line}, of it") for line in ("MIIEvQIBADAN", "BgkqhkiG9w0B", "short")] == [
+        f"    {MASK}, of it", f"    {MASK}, of it", "    short, of it",
+    ]  # fmt: skip
+    assert "MIIE" not in redact(json.dumps(key))
+
+
 def test_what_only_begins_like_a_secret_stays() -> None:
     redact = knowing("sk-planted-77")
     for text in ("sk-pl…", "sk-planned…", "sk-planted and more…", "planted-77…"):

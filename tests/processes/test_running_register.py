@@ -337,6 +337,22 @@ def test_a_register_that_could_not_be_written_is_written_when_there_is_room(monk
     assert not run.path.exists()
 
 
+def test_names_from_the_register_are_shown_not_obeyed(
+    own_runtime_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = own_runtime_dir / "robotframework-inferencelibrary" / "runs"
+    folder.mkdir(parents=True)
+    ours = list(running.identify(os.getpid()))
+    run = {"kind": "run", "id": "0" * 32, "runner": ours, "machine": running.machine(), "folder": "/f\x1b[2J\ud83d"}
+    server = {"kind": "server", "number": 1, "name": "a\x1b[31m\n\u202eb", "url": "http://me:planted@h",
+              "log": "/l\x1b", "guard": ours, "server": ours, "since": 0.0}  # fmt: skip
+    (folder / "1-0.jsonl").write_text(json.dumps(run) + "\n" + json.dumps(server) + "\n")
+    assert cli.main(["servers", "list"]) == 0
+    _, line = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"{os.getpid()}  a\\x1b[31m \\u202eb  http://me:***@h ")
+    assert line.endswith("/f\\x1b[2J\\ud83d  /l\\x1b")
+
+
 def test_an_ended_run_leaves_no_file(tmp_path: Path) -> None:
     runner, _, _ = begin(tmp_path / "one", "end")
     assert runner.wait(20) == 0
