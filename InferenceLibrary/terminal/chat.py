@@ -21,6 +21,8 @@ _QUIET = 0.3
 """Seconds of silence that make a prompt where no line marks the end of an answer: a model may write `> ` too."""
 _ECHO = 1.0
 """Seconds that a program has to show what is typed; one that shows nothing is not waited for longer."""
+_LAG = 10.0
+"""Seconds that the recording may come after the screen, where the disk is busy."""
 _LOOK = 0.005
 
 
@@ -282,7 +284,10 @@ class ChatTerminal(Terminal):
             self._collect()
             return wanted in "".join(plain_text(self._stream()).split())
 
-        wait_until(shown, _ECHO, first=0.001, longest=_LOOK)
+        if wait_until(shown, _ECHO, first=0.001, longest=_LOOK) or self._events:
+            return
+        if wanted in "".join(self.screen().text.split()):
+            wait_until(shown, _LAG, longest=_LOOK)
 
     def _collect(self) -> bool:
         new = self.output.read()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -191,7 +192,7 @@ def test_the_client_of_the_api_shows_what_the_server_sent(
 
     truth = tmp_path / "truth.jsonl"
     command = [sys.executable, "-m", "InferenceLibrary.simulator", "--port", "0", "--mode", "echo"]
-    server = ServerProcess([*command, "--truth-file", str(truth), "--inter-token-latency", "1ms"], tmp_path / "log")
+    server = ServerProcess([*command, "--truth-file", str(truth), "--inter-token-latency", "20ms"], tmp_path / "log")
     try:
         assert wait_until(lambda: "listening on" in server.log_text(), 60)
         url = re.findall(r"listening on (\S+)", server.log_text())[0]
@@ -258,3 +259,14 @@ def test_a_client_that_does_not_show_what_it_was_sent(
     answer = terminal.ask("tell me")
     found = compare(terminal, answer.text, truth, "tell me")
     assert found is None if words is None else words in (found or ""), found
+
+
+def test_what_is_typed_is_no_answer_where_the_recording_comes_late(
+    open_chat: Callable[..., ChatTerminal], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth = tmp_path / "truth.jsonl"
+    terminal = open_chat([sys.executable, str(LIAR), str(truth), "honest"], r"^\[end\]", columns=60)
+    read, late = terminal.output.read, time.monotonic() + 1.5
+    monkeypatch.setattr(terminal.output, "read", lambda: read() if time.monotonic() > late else [])
+    answer = terminal.ask("tell me")
+    assert compare(terminal, answer.text, truth, "tell me") is None
