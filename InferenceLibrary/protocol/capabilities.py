@@ -128,7 +128,7 @@ _ALL = (
         "repeatable answers",
         _F,
         "The same question has the same answer at temperature 0.",
-        "the same chat three times, at temperature 0 and with one seed",
+        "the same chat three times, or completion where there are no chats, at temperature 0 and with one seed",
     ),
     Capability(
         "unknown model is refused",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from InferenceLibrary.client.answers import ModelListReply, Reply
@@ -14,7 +14,7 @@ from InferenceLibrary.servers.probing.answering import Answered, sorted_answer, 
 from InferenceLibrary.servers.probing.call import CheckCall
 from InferenceLibrary.servers.probing.calls import REACH
 from InferenceLibrary.servers.probing.making import made
-from InferenceLibrary.servers.probing.probes import PROBES
+from InferenceLibrary.servers.probing.probes import PROBES, WITHOUT_CHATS
 from InferenceLibrary.servers.probing.shown import SHOWN
 from InferenceLibrary.servers.profile import Profile
 from InferenceLibrary.servers.stated import stated
@@ -63,26 +63,27 @@ class Prober:
             if not can_be_asked(one) or (name == "metrics" and told.state is State.NOT_OFFERED):
                 known[name] = told
             else:
-                needed = self._needed(name, known)
-                known[name] = joined(told, needed if needed is not None else self._found_out(name))
+                known[name] = joined(told, self._needed(name, known) or self._found_out(name, PROBES.get(name, ())))
         return known[name]
 
     def _needed(self, name: str, known: dict[str, Offer]) -> _Found | None:
-        """What follows from what it needs; None where that is offered."""
+        """What follows where it cannot be asked for what it needs; None where that is offered."""
         needs = PROBES[name][0].needs if name in PROBES else ""
         if not needs or needs == name:
             return None
         base = self.offer(needs, known)
         if base.state is State.OFFERED:
             return None
+        if name in WITHOUT_CHATS and self.offer("completions", known).state is State.OFFERED:
+            return self._found_out(name, WITHOUT_CHATS[name])
         state = State.UNKNOWN if base.state is State.UNKNOWN else State.NOT_OFFERED
         return state, f"it needs '{needs}', which is {base.state.value}: {base.evidence}"
 
-    def _found_out(self, name: str) -> _Found:
+    def _found_out(self, name: str, calls: Sequence[CheckCall]) -> _Found:
         if name in self._by_word:
             return self._by_word[name]()
         exchanges = []
-        for call in PROBES[name]:
+        for call in calls:
             exchange = self._made(call)
             answered = sorted_answer(call, exchange, self._nowhere())
             if answered.sort != "good":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from InferenceLibrary.protocol.paths import CHAT, EMBEDDINGS, RERANK, RESPONSES
+from InferenceLibrary.protocol.paths import CHAT, COMPLETIONS, EMBEDDINGS, RERANK, RESPONSES
 from InferenceLibrary.servers.probing.call import CheckCall
 from InferenceLibrary.servers.probing.calls import CALLS, KEYLESS, NO_MODEL, REACH, SHORT
 
@@ -94,3 +94,12 @@ PROBES: dict[str, tuple[CheckCall, ...]] = {
 
 `health` and `metrics` are asked by what the profile says, and stand in the prober.
 """
+
+WITHOUT_CHATS = {
+    "repeatable answers": _three_times(
+        CheckCall("a completion that is asked again", "repeatable answers", COMPLETIONS,
+                  {"prompt": "Say one word.", "max_tokens": SHORT, "temperature": 0, "seed": 7}, needs="completions",
+                  generates=SHORT)
+    ),
+}  # fmt: skip
+"""Capability to the calls that show it where completions are offered, and chats are not."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -221,6 +222,21 @@ def test_an_end_that_is_ignored_is_shown_by_two_answers(serve: Serve) -> None:
     assert offer(connected(serve({CHAT: ends}).url), "ignore_eos").evidence == "the answer ended with stop"
     words = {CHAT: lambda asked: goes_on(asked) if "ignore_eos" in asked else ends(asked)}
     assert offer(connected(serve(words).url), "ignore_eos").state is State.OFFERED
+
+
+def test_completions_show_whether_answers_repeat_where_there_are_no_chats(serve: Serve) -> None:
+    def completions(*texts: str) -> dict[str, Answer]:
+        said = itertools.cycle(texts)
+        return {
+            CHAT: lambda asked: (400, refused("no chats")),
+            "/v1/completions": lambda asked: (200, {"choices": [{"index": 0, "text": next(said)}]}),
+        }
+
+    assert offer(connected(serve(completions("one")).url), "repeatable answers").state is State.OFFERED
+    by_chance = offer(connected(serve(completions("one", "two")).url), "repeatable answers")
+    assert (by_chance.state, by_chance.evidence) == (NO, "status 200, but 'two' and 'one' were answered")
+    neither = offer(connected(serve({CHAT: lambda asked: (400, refused("no chats"))}).url), "repeatable answers")
+    assert (neither.state, neither.evidence) == (NO, "it needs 'chat', which is refused: status 400: no chats")
 
 
 def test_the_tokens_that_are_asked_back_are_those_of_the_server(serve: Serve) -> None:
