@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatch
 
 from dialect_faults import hidden, notices, played_faults
-from likeness import compared, played
+from likeness import compared, played, told_otherwise
 from recordings import FOLDER, Recorded, recording
 
 from InferenceLibrary.dialects.dialect import Deviation, Dialect
@@ -83,6 +83,21 @@ STAND_INS = {
 """By name of a dialect the command line of the stand-in."""
 
 
+MODELS = {"ollama": {"tools": ("--scenario", str(FOLDER / "calling-model.yaml"))}}
+"""By name of a dialect and group of its recording: the arguments for another model than that of the rest."""
+OTHER_WORDS = {
+    "litellm": 10,
+    "llama-cpp-python": 2,
+    "llama.cpp": 8,
+    "llama.cpp-0.5": 11,
+    "llm-d": 76,
+    "sglang-router": 8,
+    "vllm": 10,
+}
+"""By name of a dialect how many recorded refusals its stand-in may word otherwise: numbers of tokens stand in them, texts
+of a template, or problems with forms that the dialect does not hold."""
+
+
 def allowed(name: str) -> dict[str, str]:
     """Return the answers that may differ, by the pattern of their names, each with the reason."""
     lines = (FOLDER / f"{name}.allowed").read_text(encoding="utf-8").splitlines()
@@ -97,8 +112,11 @@ def unlike(dialect: Dialect, records: Sequence[Recorded], command: Sequence[str]
     waivers = [(each, each.waiver()) for each in dialect.deviations]
     own = own_deviations(dialect)
     found: list[str] = []
-    for one, got in played(records, command):
+    words: list[str] = []
+    for one, got in played(records, command, MODELS.get(dialect.file)):
         differing = compared(one, got)
+        otherwise = told_otherwise(one, got)
+        words += [f"{one.label}: {otherwise}"] if otherwise else []
         reason = next((pattern for pattern in reasons if fnmatch(one.label, pattern)), None)
         used |= {reason} if reason and differing else set()
         if differing and reason is None:
@@ -114,6 +132,9 @@ def unlike(dialect: Dialect, records: Sequence[Recorded], command: Sequence[str]
             for each, waiver in waivers
             if each in own and not each.unproven and (each in met) == bool(each.not_imitated)
         ]
+    most = OTHER_WORDS.get(dialect.file, 0)
+    if len(words) > most:
+        found += [f"refusals worded otherwise: {len(words)}, where {most} may be:", *words]
     groups = {one.group for one in records}
     found += [
         f"allowed, but nothing differs: {one}" for one in reasons if one.partition("/")[0] in groups and one not in used

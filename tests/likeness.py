@@ -41,11 +41,17 @@ _ABSENT = "(absent)"
 _EMPTY = "empty"
 
 
-def played(records: Sequence[Recorded], command: Sequence[str]) -> Iterator[tuple[Recorded, Exchange]]:
-    """Yield each record with the stand-in's answer; the stand-in starts anew for each group."""
-    for (_, flags), group in groupby(records, key=lambda one: (one.group, one.flags)):
-        asked = list(group)
-        with served([*command, *flags], asked[0].environment, tls=asked[0].tls) as port:
+def played(
+    records: Sequence[Recorded], command: Sequence[str], models: Mapping[str, Sequence[str]] | None = None
+) -> Iterator[tuple[Recorded, Exchange]]:
+    """Yield each record with the stand-in's answer; the stand-in starts anew for each group.
+
+    `models` are further arguments by group, where another model was recorded.
+    """
+    for (group, flags), members in groupby(records, key=lambda one: (one.group, one.flags)):
+        asked = list(members)
+        model = (models or {}).get(group, ())
+        with served([*command, *model, *flags], asked[0].environment, tls=asked[0].tls) as port:
             for one in asked:
                 yield one, ask(port, one)
 
@@ -64,6 +70,22 @@ def compared(one: Recorded, got: Exchange) -> list[str]:
         for place in {**real, **here}
         if not _NOT_COMPARED.search(place) and real.get(place, _ABSENT) != here.get(place, _ABSENT)
     ]
+
+
+def told_otherwise(one: Recorded, got: Exchange) -> str:
+    """Return the message of a refusal with the recorded one, where they differ; empty where they do not."""
+    real, here = _message(one.answer["body"]), _message(got.text)
+    if one.answer["status"] < 400 or one.varies or not one.whole or real is None or real == here:
+        return ""
+    return f"{real!r:.160}, here {here!r:.160}"
+
+
+def _message(body: str) -> str | None:
+    """Return the message of an error; None where the body has none."""
+    told = _json(body)
+    error = told.get("error") if isinstance(told, dict) else None
+    message = error.get("message") if isinstance(error, dict) else error
+    return message if isinstance(message, str) else None
 
 
 def _shape(view: dict[str, Any], *, whole: bool) -> dict[str, Any]:

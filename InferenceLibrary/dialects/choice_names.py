@@ -17,7 +17,7 @@ _NAMES = (
     "entry serial partial first_seconds rest_seconds total_seconds prompt_speed answer_speed total_speed req_hex32 at "
     "named_function verbose root parent token_strs store problems loc place item at_end at_item at_parent within limit "
     "after_item after_field python_type bias_words bias_beyond vocabulary more_than_context in_json field_json "
-    "item_json broken in_rust low high limits read "
+    "message_repr message_json item_json broken in_rust low high limits read "
 )
 NAMES = frozenset(_NAMES.split())
 """What a template may name."""

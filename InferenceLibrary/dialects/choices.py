@@ -221,6 +221,8 @@ class BodyChoice(Part, frozen=True):
     """Whether bytes that are not UTF-8 are replaced, and the body is read."""
     words: Literal["serde", "go", "nlohmann"] = "serde"
     """Whose words errors have for values and for what is wrong with a text."""
+    text_words: Literal["", "orjson"] = ""
+    """Whose words they have for what is wrong with a text, where those are others."""
     lost_by_offers: bool = False
     """Whether the body of a request that offers another protocol is lost."""
 

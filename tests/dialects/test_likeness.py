@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 from dialect_proof import unlike
-from likeness import compared, served
+from likeness import compared, served, told_otherwise
 from recordings import Recorded, recording
 
 from InferenceLibrary.dialects.files import load_dialect
@@ -92,3 +92,22 @@ def test_a_stand_in_is_proven_in_its_answers_and_by_the_judge() -> None:
 def test_a_stand_in_that_does_not_start_is_told() -> None:
     with pytest.raises(ValueError, match=r"--as nobody does not start: .*nobody"), served(["--as", "nobody"], {}):
         pass
+
+
+REFUSED = next(one for one in RECORDS.values() if one.answer["status"] == 400 and "message" in one.answer["body"])
+
+
+def test_a_refusal_in_other_words_is_told_with_both() -> None:
+    other = REFUSED.answer["body"].replace('"message":"', '"message":"Alas. ')
+    assert told_otherwise(REFUSED, answered(REFUSED)) == ""
+    assert ", here 'Alas. " in told_otherwise(REFUSED, answered(REFUSED, other))
+    assert told_otherwise(CHAT, answered(CHAT, '{"error": {"message": "no"}}')) == ""
+
+
+def test_more_refusals_in_other_words_than_may_be_are_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    dialect = load_dialect("llm-d").dialect
+    records = asked("base/chat: body trailing")
+    assert not any("worded otherwise" in line for line in unlike(dialect, records, LLM_D, whole=False))
+    monkeypatch.setattr("dialect_proof.OTHER_WORDS", {})
+    found = unlike(dialect, records, LLM_D, whole=False)
+    assert "refusals worded otherwise: 1, where 0 may be:" in found

@@ -140,6 +140,22 @@ def test_a_broken_body_is_told_as_a_library_for_c_does(body: str, told: str) -> 
     assert refused(body.encode(), words="nlohmann", surrogates=False).values["found"] == P + told
 
 
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("{", "unexpected end of data: line 1 column 2 (char 1)"),
+        ("{} x", "unexpected content after document: line 1 column 4 (char 3)"),
+        ('{"a":"b",}', "trailing comma is not allowed: line 1 column 9 (char 8)"),
+        ("\ufeff{}", "UTF-8 byte order mark (BOM) is not supported: line 1 column 1 (char 0)"),
+        ('{\n"a": x}', "unexpected character: line 2 column 6 (char 7)"),
+    ],
+)
+def test_a_text_may_be_told_in_other_words_than_values(body: str, told: str) -> None:
+    refusal = refused(body.encode(), words="nlohmann", text_words="orjson")
+    assert refusal.values["found"] == told
+    assert refused(b"[]", words="nlohmann", text_words="orjson").values["found"] == "array"
+
+
 def test_a_refusal_shows_what_was_sent_as_json() -> None:
     refusal = Refusal("type", "x", field="tools")
     refusal.path = ("tools", 0, "type")

@@ -141,6 +141,7 @@ def _tools(generator: Generator, turn: Turn, ask: Ask, output: Output, choices: 
     text = as_text(output.tool_calls)
     cut = len(text) / choices.tools.characters > limit
     by_itself = choices.tools.auto == "text" and ask.tool_choice == "auto"
+    output.tool_tokens = min(output.tool_tokens, limit)
     if cut or by_itself or ask.tool_choice in ("none", "lost") or not ask.tools:
         if choices.tools.none == "call" and ask.tools and not cut:
             return

@@ -21,6 +21,7 @@ from InferenceLibrary.simulator.personalities.likeness.problems import Problem, 
 from InferenceLibrary.simulator.personalities.likeness.refusals import Refusal
 from InferenceLibrary.simulator.personalities.likeness.wording import (
     error_in_go,
+    error_in_orjson,
     error_in_serde,
     in_go,
     in_rust,
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
 
 _VALUES = {"serde": in_serde, "go": in_go, "nlohmann": in_nlohmann}
 """By whose words they are: how a value is called."""
-_ERRORS = {"serde": error_in_serde, "go": error_in_go, "nlohmann": error_in_nlohmann}
+_ERRORS = {"serde": error_in_serde, "go": error_in_go, "nlohmann": error_in_nlohmann,
+           "orjson": error_in_orjson}  # fmt: skip
 """By whose words they are: how a broken text is told."""
 _HALF = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])")
 _TEXT = re.compile(r'"(?:\\.|[^"\\])*"')
@@ -71,7 +73,7 @@ def body_of(request: Request, choice: BodyChoice) -> dict[str, Any]:
         half = _HALF.search(text)
         place = half.end() if half else 0
         within = _within(text, place - 1)
-        told = _ERRORS[choice.words](text, place, "Half a character")
+        told = _ERRORS[choice.text_words or choice.words](text, place, "Half a character")
         raise Refusal("half character", "The body holds half a character", value=0, found=told, within=within)
     if data is None and choice.null_is_empty:
         return {}
@@ -126,7 +128,7 @@ def _json(text: str, choice: BodyChoice) -> Any:
             place, reason = constant.start() if constant else 0, "Expecting value"
         refusal = Refusal(
             "not json", f"The body is not JSON: {error}", value=place, reason=reason,
-            found=_ERRORS[choice.words](text, place, reason),
+            found=_ERRORS[choice.text_words or choice.words](text, place, reason),
             within=_within(text, place),
         )  # fmt: skip
         refusal.problems = [Problem("json_invalid", (place,), "JSON decode error", {}, {"error": reason})]
@@ -180,7 +182,7 @@ def _broken(value: Any, choice: BodyChoice) -> str:
     try:
         json.loads(value if isinstance(value, str) else "0")
     except json.JSONDecodeError as error:
-        return _ERRORS[choice.words](error.doc, error.pos, error.msg)
+        return _ERRORS[choice.text_words or choice.words](error.doc, error.pos, error.msg)
     return ""
 
 

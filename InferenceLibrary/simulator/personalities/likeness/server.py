@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from time import time
@@ -177,7 +178,8 @@ class LikenessBase(OpenAI):
         if param is None:
             param = values.get("param") if choice.param is None else fill(choice.param, names)
         names.update(
-            message_of_error=message, error_type=choice.type or ABSENT, status=status,
+            message_of_error=message, message_repr=repr(message), message_json=json.dumps(message), status=status,
+            error_type=choice.type or ABSENT,
             param=None if param is ABSENT else param,
             error_code=ABSENT if choice.code is None else fill(choice.code, names),
         )  # fmt: skip

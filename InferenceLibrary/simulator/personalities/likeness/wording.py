@@ -83,6 +83,22 @@ def error_in_go(text: str, place: int, reason: str) -> str:
     return f"invalid character '{shown}' {told}"
 
 
+def error_in_orjson(text: str, place: int, reason: str) -> str:
+    """Return what is wrong with a JSON text as orjson tells it, with line, column and offset."""
+    before = text[:place].rstrip()
+    told = "unexpected character"
+    if text.startswith("\ufeff"):
+        told = "UTF-8 byte order mark (BOM) is not supported"
+    elif not text[place:].strip() or reason.startswith("Unterminated"):
+        told, place = "unexpected end of data", len(text)
+    elif reason.startswith("Extra data"):
+        told = "unexpected content after document"
+    elif before.endswith(",") and text[place] in {"}", "]"}:
+        told, place = "trailing comma is not allowed", len(before) - 1
+    line, column = text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place)
+    return f"{told}: line {line} column {column} (char {place})"
+
+
 def line_and_column(text: str, place: int) -> str:
     """Return where in a text a reader is that has read some of its characters."""
     return f"line {text.count(chr(10), 0, place) + 1} column {place - text.rfind(chr(10), 0, place) - 1}"
