@@ -94,8 +94,8 @@ OTHER_WORDS = {
     "sglang-router": 8,
     "vllm": 10,
 }
-"""By name of a dialect how many recorded refusals its stand-in may word otherwise: numbers of tokens stand in them, texts
-of a template, or problems with forms that the dialect does not hold."""
+"""By name of a dialect how many recorded refusals its stand-in may word otherwise: numbers of tokens stand in them,
+texts of a template, or problems with forms that the dialect does not hold."""
 
 
 def allowed(name: str) -> dict[str, str]:
