@@ -67,7 +67,7 @@ A Signal Where An Exit Code Is Right
 A Screen That Goes On Changing
     Start Terminal    sh    -c    i=0; while :; do i=$((i+1)); echo $i; done
     Wait Until Terminal Contains    9
-    Wait Until Terminal Is Stable    quiet=2 s    within=4 s
+    Wait Until Terminal Is Stable    quiet=5 s    within=6 s
 
 A Row That Is None
     Start Terminal    cat    rows=5

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from alarm import Interruption, interruption
+from machine import patience
 
 from InferenceLibrary.errors import MissingExtraError, ProgramError, TerminalError
 from InferenceLibrary.redaction import Redactor
@@ -81,11 +82,15 @@ def test_a_program_that_ends_is_not_waited_for(start: Start) -> None:
 
 
 def test_a_screen_that_goes_on_changing_is_not_stable(start: Start) -> None:
-    clock = "import time\nfor n in range(10_000): print(n, end='\\r', flush=True); time.sleep(0.02)"
+    clock = "import time\nfor n in range(100_000): print(n, end='\\r', flush=True); time.sleep(0.02)"
     terminal = start(sys.executable, "-c", clock)
     terminal.wait_for_text("1", timeout=LONG)
-    with pytest.raises(TerminalError, match=r"expected no change for 1 s, within 2 s, got \d+ changes"):
-        terminal.wait_stable(timeout=2, quiet=1)
+    # On a busy machine or disk the program itself may stand still for a while.
+    still = round(patience(3))
+    with pytest.raises(
+        TerminalError, match=rf"expected no change for {still} s, within {still + 1} s, got \d+ changes"
+    ):
+        terminal.wait_stable(timeout=still + 1, quiet=still)
 
 
 def test_a_program_that_does_not_end_is_told(start: Start) -> None:

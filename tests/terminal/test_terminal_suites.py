@@ -30,7 +30,7 @@ MESSAGES = {
     "A Program That Does Not End": "expected its end within 0.2 s, got a running program after ",
     "Another Exit Code": "The program ended otherwise (terminal 'sh'): expected exit code 0, got exit code 3",
     "A Signal Where An Exit Code Is Right": "(terminal 'cat'): expected exit code 0, got signal SIGINT",
-    "A Screen That Goes On Changing": "expected no change for 2 s, within 4 s, got",
+    "A Screen That Goes On Changing": "expected no change for 5 s, within 6 s, got",
     "A Row That Is None": "There is no such row (terminal 'cat'): expected -1 to 4, got 7",
     "A Row That Is Another": "'hello' (str) should be 'goodbye' (str)",
     "Another Style": "The text 'red' is drawn otherwise (terminal 'sh'): expected foreground 2, got foreground 1",
