@@ -21,7 +21,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 from recordings import FOLDER
@@ -33,6 +33,7 @@ from InferenceLibrary.report.run_results import RunResults
 from InferenceLibrary.servers.profile import SHIPPED
 
 ROOT = Path(__file__).parents[1]
+SCENARIOS = ROOT / "InferenceLibrary" / "simulator" / "scenarios"
 NOT_OF_A_TARGET = "simulatorORonnxORterminal"
 """Tags of tests that say nothing of a server: it is not asked, or by a person's client alone."""
 AT_TIMES = "at times "
@@ -155,12 +156,20 @@ PAIRS = {
     ),
     "mistralrs": Pair(
         "mistralrs",
-        ("--as", "mistralrs@0.8.1", "--scenario", "capitals", "--inter-token-latency", "4ms"),
+        ("--as", "mistralrs@0.8.1", "--scenario", "{scenario}", "--inter-token-latency", "4ms"),
         {},
         mistralrs,
         is_program=True,
     ),
 }
+
+
+def capitals_alone() -> dict[str, Any]:
+    """Return the scenario of a model that has one answer to all that it does not know, as the tiny model has."""
+    scenario: dict[str, Any] = yaml.safe_load((SCENARIOS / "capitals.yaml").read_text(encoding="utf-8"))
+    known = "I am a very small model and only know a few capitals."
+    scenario["rules"].append({"answer": {"text": known}})
+    return scenario
 
 
 def stand_in_profile(pair: Pair, folder: Path) -> Path:
@@ -169,7 +178,10 @@ def stand_in_profile(pair: Pair, folder: Path) -> Path:
     What is said of a program or a chat in a terminal goes where the stand-in is the server alone.
     """
     profile = yaml.safe_load((SHIPPED / f"{pair.profile}.yaml").read_text(encoding="utf-8"))
-    words = [sys.executable, "-m", "InferenceLibrary.simulator", *pair.stand_in]
+    scenario = folder / "scenario.yaml"
+    scenario.write_text(json.dumps(capitals_alone(), indent=1), encoding="utf-8")
+    given = [word.format(scenario=scenario) for word in pair.stand_in]
+    words = [sys.executable, "-m", "InferenceLibrary.simulator", *given]
     start = profile["start"]
     there = start["command"][1:]
     # Ollama is told by its environment.

@@ -239,14 +239,14 @@ class PromptChoices(Part, frozen=True):
 
 
 class ToolChoices(Part, frozen=True):
-    """What becomes of the calls of tools."""
+    """What becomes of the calls of tools. free: the model may leave its call out, and `uncalled` tells of it."""
 
     auto: Literal["call", "text"] = "call"
     """What becomes of a call that the model makes by itself."""
     none: Literal["text", "answer", "call"] = "answer"
     """`tool_choice: none`: the call as text, an answer without it, or the call all the same."""
     required: Literal["call", "auto"] = "call"
-    named: Literal["call", "auto", "text"] = "call"
+    named: Literal["call", "auto", "text", "free"] = "call"
     odd: Literal["auto", "none"] = "auto"
     """What a choice of another kind stands for."""
     null_choice: Literal["auto", "none", "lost"] = "auto"

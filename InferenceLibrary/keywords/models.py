@@ -113,8 +113,8 @@ class ModelKeywords(KeywordGroup):
         SafeTensors and GGML get a sound `config.json` and tokenizer into their folder, which programs read first.
 
         Args:
-            path: The file to write. Without one, the file lies in a temporary folder, is named after its kind, and is
-                removed when the test or suite ends.
+            path: The file to write. Without one, the file lies in a temporary folder and is removed when the test or
+                suite ends. It is named after its kind, SafeTensors `model.safetensors`, as programs look for them.
             kind: `truncated` (the last third is missing), `truncated-header`, `bad-magic`, `wrong-version` (not for
                 SafeTensors, which have none), `huge-count` (more tensors, tokens or header than can be), `huge-size`
                 (a tensor of 2^40 rows), `empty`, `garbage`, `html-page` (what a failed download leaves),
@@ -137,8 +137,8 @@ class ModelKeywords(KeywordGroup):
         """
         from InferenceLibrary.modelfiles.broken import create_broken_model
 
-        suffix = {"ggml": "ggml", "safetensors": "safetensors"}.get(format, "gguf")
-        made = create_broken_model(self._model_place(path, f"{kind}.{suffix}"), kind, format)
+        name = "model.safetensors" if format == "safetensors" else f"{kind}.{format}"
+        made = create_broken_model(self._model_place(path, name), kind, format)
         self.log.info(f"Made {made}.")
         return made
 

@@ -36,7 +36,7 @@ GGML With A Huge Count    huge-count    ggml
 
 *** Keywords ***
 Broken File Should Be Refused
-    [Documentation]    The file is named after what is wrong with it.
+    [Documentation]    The file is named after what is wrong with it, SafeTensors as programs look for them.
     [Arguments]    ${kind}    ${format}
     Skip Unless Model Format Is Supported    ${format}
     ${model} =    Create Broken Model    kind=${kind}    format=${format}

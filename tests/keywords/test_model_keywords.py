@@ -39,7 +39,7 @@ MESSAGES = {
     "No Such Model": r"Model '\S+/no-such\.gguf' does not exist\.",
     "A Near Name": r"Model '\S+/capitls\.gguf' does not exist\. Hint: in that folder there is capitals\.gguf",
     "A Folder Without A Model": r"Folder '\S+/nothing' holds no model: expected SafeTensors or GGUF files\. Hint: name the file itself",
-    "A Download That Broke Off": r"Model file '\S+/truncated\.safetensors' is not whole: got it is cut off: tensor '\S+' ends at byte [\d,]+, and the file after [\d,]+\.",
+    "A Download That Broke Off": r"Model file '\S+/model\.safetensors' is not whole: got it is cut off: tensor '\S+' ends at byte [\d,]+, and the file after [\d,]+\.",
     "Wrong Layers": r"Layers of model\.gguf: expected == 32, got 2\.",
     "Wrong Architecture": r"Architecture of model\.gguf: 'llama' \(str\) should be 'qwen2' \(str\)",
     "Unknown In This Format": r"The context length of model\.ggml is not known: expected 0, got a file without it\.",

@@ -42,7 +42,7 @@ def settle(ask: Ask, choices: OpenChoices, api: str) -> None:
         ask.tool_choice = choices.tools.odd
     if ask.tool_choice == "null":
         ask.tool_choice = choices.tools.null_choice
-    if isinstance(ask.tool_choice, dict) and choices.tools.named != "call":
+    if isinstance(ask.tool_choice, dict) and choices.tools.named in {"auto", "text"}:
         ask.tool_choice = "auto" if choices.tools.named == "auto" else "none"
     if ask.tool_choice == "required" and choices.tools.required == "auto":
         ask.tool_choice = "auto"
@@ -134,7 +134,8 @@ def _tools(generator: Generator, turn: Turn, ask: Ask, output: Output, choices: 
         # The model knows another tool than those that are there.
         output.tool_calls, output.tool_tokens, output.finish = [], 0, "stop"
         output.tokens = tokenize(_NO_TOOL)
-    if (wanted and not output.tool_calls) or (ask.tools and not scripted):
+    free = choices.tools.named == "free" and isinstance(ask.tool_choice, dict)
+    if (wanted and not free and not output.tool_calls) or (ask.tools and not scripted):
         call_tools(ask, output, draws, settings, f"{draws.bits():016x}")
     if not output.tool_calls:
         return
