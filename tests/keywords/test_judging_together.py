@@ -15,6 +15,15 @@ from InferenceLibrary.errors import CheckFailure
 from InferenceLibrary.types import JsonObject
 
 
+@pytest.fixture(scope="module")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a simulator that these tests share; what was called before is known to each library alone."""
+    library = InferenceLibrary()
+    library.context.output_dir = tmp_path_factory.mktemp("simulator")
+    yield library.start_server("simulator").base_url
+    library.close()
+
+
 @pytest.fixture
 def lib(tmp_path: Path) -> Iterator[InferenceLibrary]:
     lib = InferenceLibrary(rules="fail-should")
@@ -27,8 +36,8 @@ def faulty(fault: str) -> dict[str, Any]:
     return {"headers": JsonObject({"x-inference-fault": fault})}
 
 
-def test_metrics_that_do_not_count_fail_their_second_reading(lib: InferenceLibrary) -> None:
-    lib.start_server("simulator")
+def test_metrics_that_do_not_count_fail_their_second_reading(lib: InferenceLibrary, simulator: str) -> None:
+    lib.connect_to_server(simulator, profile="simulator")
     lib.send_request("GET", "/metrics", **faulty("metrics-frozen"))
     lib.chat("one")
     with pytest.raises(CheckFailure, match="R9: The metrics count each answer"):
@@ -36,8 +45,8 @@ def test_metrics_that_do_not_count_fail_their_second_reading(lib: InferenceLibra
     lib.chat("one")
 
 
-def test_what_a_call_breaks_beside_another_is_told_once(lib: InferenceLibrary) -> None:
-    lib.start_server("simulator")
+def test_what_a_call_breaks_beside_another_is_told_once(lib: InferenceLibrary, simulator: str) -> None:
+    lib.connect_to_server(simulator, profile="simulator")
     lib.chat("one")
     with pytest.raises(CheckFailure, match="M2: A model that is served is in the model list"):
         lib.send_request("GET", "/v1/models", **faulty("model-unlisted"))
@@ -68,7 +77,7 @@ def test_a_server_that_wanted_a_key_wants_it_for_the_same_path(lib: InferenceLib
         lib.chat("one", api_key="none", **faulty("accepts-any-key"))
 
 
-def test_a_refusal_by_401_where_there_is_no_key_says_nothing_of_keys(lib: InferenceLibrary) -> None:
-    lib.start_server("simulator")
+def test_a_refusal_by_401_where_there_is_no_key_says_nothing_of_keys(lib: InferenceLibrary, simulator: str) -> None:
+    lib.connect_to_server(simulator, profile="simulator")
     lib.chat("one", expected_status=401, **faulty("status:code=401"))
     lib.chat("one")
