@@ -50,6 +50,11 @@ TOLD = {
 """By name what the page says of a metric; the recordings have no such lines."""
 
 
+_TIMED = re.compile(r"vllm:(e2e|request_(decode|prefill|inference|queue)_time|lora|kv_cache).*|.*_bucket\{.*")
+"""What takes another time at each start."""
+_CONFIGURED = re.compile(r"vllm:(time_to_first_token|inter_token_latency|time_per_output_token)_seconds_(sum|count).*")
+
+
 # The page of metrics
 
 
@@ -61,6 +66,16 @@ def lines_of(text: str) -> list[str]:
     ]
 
 
+def values(page: str, kept: re.Pattern[str] | None = None) -> dict[str, float]:
+    """The samples of a page, but for those that take another time each; or those of a pattern."""
+    samples = (line.rpartition(" ") for line in page.splitlines() if not line.startswith("#"))
+    return {
+        name: pytest.approx(float(value))
+        for name, _, value in samples
+        if (kept.match(name) if kept else not _TIMED.match(name))
+    }
+
+
 @pytest.mark.parametrize("group", ["metrics", "fake small", "names"])
 def test_the_page_of_metrics_is_the_recorded_one_line_by_line(group: str) -> None:
     records = [one for one in RECORDS if one.group == group]
@@ -70,6 +85,16 @@ def test_the_page_of_metrics_is_the_recorded_one_line_by_line(group: str) -> Non
         assert lines_of(got.text) == lines_of(one.answer["body"])
         said = dict(re.findall(r"^# HELP vllm:(\S+) (.*)$", got.text, re.MULTILINE))
         assert said == {name: TOLD[name] for name in said}
+        # Each prompt and each choice is counted.
+        assert values(got.text) == values(one.answer["body"])
+
+
+def test_times_are_counted_as_they_are_configured() -> None:
+    records = [one for one in RECORDS if one.group == "metrics latency"]
+    (got,) = (got for one, got in played(records, LLM_D) if one.request["path"] == "/metrics")
+    real = values(records[-1].answer["body"], _CONFIGURED)
+    assert len(real) == 6
+    assert values(got.text, _CONFIGURED) == real
 
 
 def test_every_metric_that_it_can_show_says_what_the_real_one_says(start_simulator: Any) -> None:
@@ -101,9 +126,11 @@ def test_a_function_keeps_its_value_for_the_interval(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("group", ["omni", "kv", "ids pod"])
 def test_the_answers_are_the_recorded_ones(group: str) -> None:
     records = [one for one in RECORDS if one.group == group]
-    assert [(one.name, compared(one, got)) for one, got in played(records, LLM_D)] == [
-        (one.name, []) for one in records
-    ]
+    answers = list(played(records, LLM_D))
+    assert [(one.name, compared(one, got)) for one, got in answers] == [(one.name, []) for one in records]
+    for one, got in answers:
+        if one.request["path"] == "/metrics":
+            assert values(got.text) == values(one.answer["body"])
 
 
 def parts(answer: Any) -> Any:

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
-
-import pytest
-from likeness import played
-from recordings import recording
 
 from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.dialects.files import load_dialect
@@ -18,37 +13,10 @@ from InferenceLibrary.simulator.personalities.llm_d import WholeMilliseconds
 from InferenceLibrary.simulator.personalities.registry import settings_class
 
 LLM_D = ("--as", "llm-d", "--model", "tiny")
-_TIMED = re.compile(r"vllm:(e2e|request_(decode|prefill|inference|queue)_time|lora|kv_cache).*|.*_bucket\{.*")
-"""What takes another time at each start."""
-_CONFIGURED = re.compile(r"vllm:(time_to_first_token|inter_token_latency|time_per_output_token)_seconds_(sum|count).*")
 
 
 def chat(text: str = "one two", **more: Any) -> dict[str, Any]:
     return {"model": "tiny", "messages": [{"role": "user", "content": text}], **more}
-
-
-# What is counted
-
-
-def values(page: str, kept: re.Pattern[str] | None = None) -> dict[str, float]:
-    """The samples of a page, but for those that take another time each; or those of a pattern."""
-    samples = (line.rpartition(" ") for line in page.splitlines() if not line.startswith("#"))
-    return {
-        name: pytest.approx(float(value))
-        for name, _, value in samples
-        if (kept.match(name) if kept else not _TIMED.match(name))
-    }
-
-
-@pytest.mark.parametrize(("group", "kept"), [("metrics", None), ("kv", None), ("metrics latency", _CONFIGURED)])
-def test_each_prompt_and_each_choice_is_counted_with_its_configured_times(
-    group: str, kept: re.Pattern[str] | None
-) -> None:
-    records = [one for one in recording("llm-d-inference-sim-0.10.2") if one.group == group]
-    (got,) = (got for one, got in played(records, LLM_D) if one.request["path"] == "/metrics")
-    real = values(records[-1].answer["body"], kept)
-    assert len(real) >= 6
-    assert values(got.text, kept) == real
 
 
 # Tools
@@ -163,12 +131,16 @@ def test_an_answer_that_is_left_is_made_to_its_end(start_simulator: Any) -> None
     def read(name: str) -> float:
         return read_metrics(simulator.request("GET", "/metrics").body.decode()).value(f"vllm:{name}") or 0
 
-    for stream in (True, False):
+    for left, stream in enumerate((True, False)):
         sent = json.dumps(chat(stream=stream, max_tokens=40)).encode()
         with simulator.connect() as sock:
             sock.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(sent))
             sock.sendall(sent)
-            assert wait_until(lambda: read("num_requests_running") >= 1, 60)
+            # Where the machine was so busy that it is over by then, there is nothing left to be seen, nor wrong.
+            begun = left + 1
+            assert wait_until(
+                lambda begun=begun: read("num_requests_running") + read("request_success_total") >= begun, 60
+            )
     # Both are made to their ends, and are answered: nothing counts as cancelled.
     assert wait_until(lambda: read("num_requests_running") == 0, 60)
     assert (read("generation_tokens_total"), read("request_success_total")) == (80, 2)
