@@ -192,30 +192,30 @@ class ResultGuard:
         """Guard a keyword or control structure that ended: its status, and the values that it was given."""
         self._status(result)
         arguments = result.args if result.type in {"KEYWORD", "SETUP", "TEARDOWN"} else ()
-        if not all(map(_is_plain, arguments)):
-            result.args = tuple(readable(value) if isinstance(value, str) else value for value in arguments)
+        if not all(map(self._is_plain, arguments)):
+            result.args = tuple(self._plain(value) if isinstance(value, str) else value for value in arguments)
         if result.type == "ITERATION":
             for name, value in getattr(result, "assign", {}).items():
-                if not _is_plain(value):
-                    result.assign[name] = readable(value)
+                if not self._is_plain(value):
+                    result.assign[name] = self._plain(value)
 
     def test(self, result: Any) -> None:
         """Guard a test that ended: tags, documentation and metadata may have been set to anything while it ran."""
-        if not all(map(_is_plain, result.tags)):
-            result.tags = [readable(tag) for tag in result.tags]
+        if not all(map(self._is_plain, result.tags)):
+            result.tags = [self._plain(tag) for tag in result.tags]
         self.suite(result)
 
     def suite(self, result: Any) -> None:
         """Guard a suite that ended."""
         self._status(result)
-        if not _is_plain(result.doc):
-            result.doc = readable(result.doc)
+        if not self._is_plain(result.doc):
+            result.doc = self._plain(result.doc)
         # Tests have metadata since Robot Framework 7.5.
         metadata = getattr(result, "metadata", {})
         for name, value in list(metadata.items()):
-            if not (_is_plain(name) and _is_plain(value)):
+            if not (self._is_plain(name) and self._is_plain(value)):
                 del metadata[name]
-                metadata[readable(name)] = readable(value)
+                metadata[self._plain(name)] = self._plain(value)
 
     def _status(self, result: Any) -> None:
         text = result.message
@@ -224,10 +224,12 @@ class ResultGuard:
             if safe != text:
                 result.message = safe
 
+    def _plain(self, text: str) -> str:
+        return readable(self._context.redactor(text))
 
-def _is_plain(value: Any) -> bool:
-    """Whether Robot can write a value as it is; others than texts are written by their `str`, which it escapes."""
-    return not isinstance(value, str) or readable(value) == value
+    def _is_plain(self, value: Any) -> bool:
+        """Whether Robot can write a value as it is; others than texts are written by their `str`, which it escapes."""
+        return not isinstance(value, str) or self._plain(value) == value
 
 
 def _tells_of_failure(level: str, text: str) -> bool:

@@ -134,14 +134,14 @@ class Redactor:
             text = re.sub(_URL_PASSWORD, rf"\1{MASK}@", text)
         if "ookie" in text or "COOKIE" in text:
             text = re.sub(_COOKIE, rf"\1{MASK}", text)
-        if self._beginnings and ("…" in text or "\\u2026" in text):
+        if self._beginnings and ("…" in text or "..." in text or "\\u2026" in text):
             text = self._without_beginnings(text)
         return re.sub(_BEARER, lambda match: f"{match.group(1)} {MASK}", text)
 
     def _without_beginnings(self, text: str) -> str:
         """Mask the beginnings of secrets in front of the mark that tells where a text was cut."""
         kept, at = [], 0
-        for mark in re.finditer(r"""['"\\]{0,3}(?:…|\\u2026)""", text):
+        for mark in re.finditer(r"""['"\\]{0,3}(?:…|\.{3}|\\u2026)""", text):
             end = mark.start()
             for form, least in self._beginnings:
                 begin = text.find(form[:least], max(at, end - len(form)), end)

@@ -201,11 +201,11 @@ def _start_and_stop(folder: Path) -> None:
         "import sys; from pathlib import Path; from InferenceLibrary.redaction import Redactor\n"
         "from InferenceLibrary.servers.profile import load_profile\n"
         "from InferenceLibrary.servers.starting import StartSettings, start\n"
-        "start(load_profile('simulator'), StartSettings(), name='next', redact=Redactor(),\n"
+        "start(load_profile('simulator'), StartSettings(timeout=float(sys.argv[2])), name='next', redact=Redactor(),\n"
         "      new_log=lambda: Path(sys.argv[1])).close()\n"
     )
     environment = {**os.environ, "XDG_RUNTIME_DIR": str(folder)}
-    subprocess.run([sys.executable, "-c", code, str(folder / "next.log")], env=environment, check=True)
+    subprocess.run([sys.executable, "-c", code, str(folder / "next.log"), str(GIVEN_UP)], env=environment, check=True)
 
 
 def kill(rounds: int, seed: int, bars: Bars) -> None:

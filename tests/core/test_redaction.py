@@ -254,7 +254,7 @@ def test_what_a_request_calls_secret_is_learnt() -> None:
 @pytest.mark.parametrize("code", [str, quote, lambda key: key.encode().hex(), lambda key: json.dumps(key)[1:-1],
                                   lambda key: base64.b64encode(f"ab{key}".encode()).decode(),
                                   lambda key: base64.urlsafe_b64encode(key.encode()).decode()])  # fmt: skip
-@pytest.mark.parametrize("mark", ["…", "'…'", '"… (90 characters)', "\\u2026", '\\"…'])
+@pytest.mark.parametrize("mark", ["…", "...", "'…'", '"… (90 characters)', "\\u2026", '\\"…'])
 def test_a_secret_that_is_cut_is_masked_up_to_the_mark(code: Callable[[str], str], mark: str) -> None:
     key = "sk-planted-abcd.efgh-77"
     redact = knowing(key)

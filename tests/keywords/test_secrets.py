@@ -84,6 +84,7 @@ def test_the_key_is_nowhere(given: InnerRun) -> None:
     assert "asked with ***" in text, "the server's log is among what was read"
     for secret in (KEY, WRITTEN, COOKIE):
         assert found_in(text, secret) == []
+    assert KEY[:12] not in text, "nor where it is cut"
     assert given.leftovers == []
 
 
