@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from InferenceLibrary.simulator.personalities.likeness.places import (
 from InferenceLibrary.simulator.personalities.likeness.problems import in_words, problems_of
 from InferenceLibrary.simulator.personalities.likeness.reading import body_of, placed
 from InferenceLibrary.simulator.personalities.likeness.refusals import Refusal, checked
+from InferenceLibrary.simulator.personalities.likeness.server import made_late
 from InferenceLibrary.simulator.personalities.likeness.wording import in_go, in_rust, in_serde
 
 TEXT = '{"model": "m", "messages": [{"role": "user"}, {"role": "x", "n": [1, 2]}], "n": 3}'
@@ -160,7 +162,7 @@ def test_a_refusal_shows_what_was_sent_as_json() -> None:
     refusal = Refusal("type", "x", field="tools")
     refusal.path = ("tools", 0, "type")
     placed(refusal, b'{"tools": [{"type": "{no"}]}', {"tools": [{"type": "{no"}]}, BodyChoice(words="nlohmann"))
-    told = refusal.values
+    told = {name: make() for name, make in refusal.late.items()}
     assert (told["in_json"], told["item_json"], told["found"]) == ('"{no"', '{"type":"{no"}', "string")
     assert told["field_json"] == '[\n  {\n    "type": "{no"\n  }\n]'
     assert told["broken"] == f"{P}3: syntax error while parsing object key - invalid literal; " + (
@@ -218,7 +220,7 @@ def test_a_refusal_names_where_it_is() -> None:
     refusal = Refusal("type", "x", field="messages.*.role")
     refusal.path = ("messages", 1, "role")
     placed(refusal, TEXT.encode(), DATA, BodyChoice())
-    told = refusal.values
+    told = {**refusal.values, **{name: make() for name, make in refusal.late.items()}}
     assert (told["place"], told["item"], told["parent"]) == ("messages[1].role", "messages[1]", "messages[1]")
     assert told["found"] == 'string "x"'
     ends = [told[name].rpartition(" ")[2] for name in ("at_end", "at_item", "at_parent", "after_item", "after_field")]
@@ -366,3 +368,21 @@ def test_names_of_models_that_begin_with_a_line_are_not_told() -> None:
 )
 def test_a_body_that_is_not_an_object_has_a_problem(body: bytes, kind: str, path: Path, more: Any) -> None:
     assert [(one.kind, one.path, one.more) for one in refused(body).problems] == [(kind, path, more)]
+
+
+def test_a_place_that_is_not_there_has_no_value_to_tell() -> None:
+    refusal = Refusal("type", "x", field="format.type")
+    refusal.path = ("format", "type")
+    placed(refusal, b'{"format": {}}', {"format": {}}, BodyChoice())
+    told = {name: make() for name, make in refusal.late.items()}
+    assert told["in_rust"] == "Object {}"
+    assert not {"found", "in_json", "item_json"} & set(told)
+
+
+def test_values_are_made_for_templates_that_name_them_and_never_nested_too_deeply() -> None:
+    deep: Any = []
+    for _ in range(5_000):
+        deep = [deep]
+    refusal = Refusal("type", "x")
+    refusal.late = {"in_rust": partial(in_rust, deep), "found": partial(in_serde, deep), "broken": partial(int, "x")}
+    assert made_late(refusal, ["${in_rust}", {"a": "$found|null"}]) == {"in_rust": "...", "found": "sequence"}

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.simulator.personalities.likeness.nlohmann_words import error_in_nlohmann, in_nlohmann
 from InferenceLibrary.simulator.personalities.likeness.places import (
     NOT_THERE,
+    Path,
     after,
     end_of,
     in_brackets,
@@ -149,28 +152,34 @@ def place_in(body: bytes, field: str) -> str:
 
 
 def placed(refusal: Refusal, body: bytes, data: dict[str, Any], choice: BodyChoice) -> None:
-    """Add what errors may name of the place that a refusal is about, in the text that was sent and in its data."""
-    values, path = refusal.values, refusal.path
+    """Add what errors may name of the place that a refusal is about, in the text that was sent and in its data.
+
+    What takes time, or is nested too deeply for words, is made for those errors alone that name it.
+    """
+    values, path, late = refusal.values, refusal.path, refusal.late
     values["at"] = place_in(body, str(values.get("field", "")).partition(".")[0])
     if not path:
         return
-    text = body.decode("utf-8", "replace")
-    item = item_of(path)
+    item, field = item_of(path), path[:1]
     values.update(place=in_brackets(path), item=in_brackets(item), parent=in_brackets(path[:-1]))
-    for name, one in (("at_end", path), ("at_item", item), ("at_parent", path[:-1])):
-        values[name] = line_and_column(text, end_of(text, one))
-    values["after_item"] = line_and_column(text, after(text, item))
-    values["after_field"] = line_and_column(text, after(text, path[:1]))
-    given = value_at(data, path)
+    ends = {"at_end": path, "at_item": item, "at_parent": path[:-1]}
+    late.update({name: partial(_place, body, end_of, one) for name, one in ends.items()})
+    late.update(after_item=partial(_place, body, after, item), after_field=partial(_place, body, after, field))
+    given, whole, member = (value_at(data, one) for one in (path, field, item))
     if given is not NOT_THERE:
-        values["python_type"] = type(given).__name__
         number = choice.words == "go" and refusal.field_kind == "integer" and isinstance(given, float)
-        values["found"] = f"number {given}" if number else _VALUES[choice.words](given)
-        values.update(in_json=_compact(given), broken=_broken(given, choice))
-    whole = value_at(data, path[:1])
+        late["found"] = partial(str, f"number {given}") if number else partial(_VALUES[choice.words], given)
+        late.update(in_json=partial(_compact, given), broken=partial(_broken, given, choice))
+        values["python_type"] = type(given).__name__
     if whole is not NOT_THERE:
-        values["in_rust"] = in_rust(whole)
-        values.update(field_json=json.dumps(whole, indent=2), item_json=_compact(value_at(data, item)))
+        late.update(in_rust=partial(in_rust, whole), field_json=partial(json.dumps, whole, indent=2))
+    if member is not NOT_THERE:
+        late["item_json"] = partial(_compact, member)
+
+
+def _place(body: bytes, end: Callable[[str, Path], int], path: Path) -> str:
+    text = body.decode("utf-8", "replace")
+    return line_and_column(text, end(text, path))
 
 
 def _compact(value: Any) -> str:

@@ -36,6 +36,8 @@ class Refusal(ApiError):
         super().__init__(400, message, param=values.get("param"))
         self.name = name
         self.values = values
+        self.late: dict[str, Callable[[], str]] = {}
+        """What makes further values, for templates that name them."""
         self.path: Path = ()
         """Where in the request it is."""
         self.asks_stream = False

@@ -9,7 +9,7 @@ from time import time
 from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.dialects.choices import ErrorChoice, FieldChoice, OpenChoices, RouteChoice, ShapeChoice
-from InferenceLibrary.dialects.templates import joined
+from InferenceLibrary.dialects.templates import joined, template_names
 from InferenceLibrary.simulator.core.api_errors import ApiError
 from InferenceLibrary.simulator.core.delivery import deliver
 from InferenceLibrary.simulator.core.draft import DONE, Draft, Event, text_lines, to_json
@@ -35,6 +35,17 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 GENERATING = frozenset({"chat", "completions", "responses", "messages", "embeddings", "rerank", "score"})
 """What is counted, and gets faults."""
 _APIS = GENERATING | {"count_tokens", "tokenize", "detokenize", "models"}
+
+
+def made_late(refusal: Refusal, templates: list[Any]) -> dict[str, str]:
+    """Return the values that templates name, of those that are made late; dots for what is nested too deeply."""
+    found = {}
+    for name in set(template_names(templates)) & set(refusal.late):
+        try:
+            found[name] = refusal.late[name]()
+        except RecursionError:
+            found[name] = "..."
+    return found
 
 
 class LikenessBase(OpenAI):
@@ -173,6 +184,9 @@ class LikenessBase(OpenAI):
             problems = error.problems
             names.update(problems=in_words(problems, self.choices.validation), loc=problems[0].dotted())
         words = values.get("says") or choice.message
+        if isinstance(error, Refusal):
+            shown = self.choices.shapes.get(choice.shape, _SHAPE).body
+            names.update(made_late(error, [words, choice.param, choice.code, shown]))
         message = fill(words, names) if words else error.message
         param = values.get("own_param")
         if param is None:
