@@ -391,8 +391,8 @@ class OpenChoices(Part, frozen=True):
     """Whether `n` gives several choices."""
     together: bool = False
     """Whether the pieces of several choices come in one chunk."""
-    echoes: bool = True
-    """Whether `echo` repeats the prompt."""
+    echoes: bool | Literal["whole"] = True
+    """Whether `echo` repeats the prompt; whole: not in streams."""
     zero_logprobs_one: bool = False
     """Whether a completion that asks for no alternatives of its tokens gets one."""
     usage_of_first: bool = False

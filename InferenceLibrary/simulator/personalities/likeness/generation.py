@@ -35,7 +35,7 @@ def settle(ask: Ask, choices: OpenChoices, api: str) -> None:
         ask.stream = True
     if not choices.several:
         ask.n = 1
-    ask.echo = ask.echo and choices.echoes
+    ask.echo = ask.echo and (choices.echoes is True or (choices.echoes == "whole" and not ask.stream))
     if api == "chat" and choices.logprobs_need_top and ask.logprobs is not None:
         ask.logprobs = max(1, ask.logprobs) if ask.top_given else None
     if ask.tool_choice == "odd":

@@ -142,9 +142,13 @@ class Response(_Typed):
             self._stream_message(message, part)
         for call in self.output.tool_calls:
             items.append(self._stream_call(call, len(items)))
-        final = self._answer(items, "completed")
+        # A server that names each item anew does so here once more.
+        closed = (
+            [self._message("completed")[0], *items[1:]] if self.output.tokens or not self.output.tool_calls else items
+        )
+        final = self._answer(closed, "completed")
         ending = "response.incomplete" if self.capped and self._tells_incomplete() else "response.completed"
-        self.add(ending, response=final, output=items)
+        self.add(ending, response=final, output=closed)
         if self.choices.plain_responses or self.choices.responses_done:
             self.events.append(Event(DONE, "done"))
         return self.events
