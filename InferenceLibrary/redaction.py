@@ -140,10 +140,11 @@ class Redactor:
 
     def _without_beginnings(self, text: str) -> str:
         """Mask the beginnings of secrets in front of the mark that tells where a text was cut."""
+        forms = [(form, least) for form, least in self._beginnings if form[:least] in text]
         kept, at = [], 0
-        for mark in re.finditer(r"""['"\\]{0,3}(?:…|\.{3}|\\u2026)""", text):
+        for mark in re.finditer(r"""['"\\]{0,3}(?:…|\.{3}|\\u2026)""", text) if forms else ():
             end = mark.start()
-            for form, least in self._beginnings:
+            for form, least in forms:
                 begin = text.find(form[:least], max(at, end - len(form)), end)
                 while begin >= 0 and not form.startswith(text[begin:end]):
                     begin = text.find(form[:least], begin + 1, end)
@@ -221,7 +222,7 @@ def _spelled_pattern_of(value: str) -> str:
 
     It is not tried within a run of backslashes, only at its begin: the time would grow with the square of its length.
     """
-    starts = rf"(?<!\\)(?=[{re.escape(value[0])}%\\\\&])"
+    starts = rf"(?=[{re.escape(value[0])}%\\\\&])(?<!\\)"
     pattern = starts + "".join(map(_spelled_character, value))
     return pattern if len(value) >= _LONG_SECRET else rf"(?<!\w){pattern}(?!\w)"
 
