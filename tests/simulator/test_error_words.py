@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
-from InferenceLibrary.dialects.choices import BodyChoice, FieldChoice, ModelChoice
+from InferenceLibrary.dialects.choices import BodyChoice, FieldChoice, ModelChoice, PromptChoices
+from InferenceLibrary.simulator.answers.tokens import Vocabulary
 from InferenceLibrary.simulator.core.request import Request
+from InferenceLibrary.simulator.personalities.likeness.asks import ask_of
+from InferenceLibrary.simulator.personalities.likeness.generation import asks_nothing
 from InferenceLibrary.simulator.personalities.likeness.places import (
     NOT_THERE,
     Path,
@@ -386,3 +389,17 @@ def test_values_are_made_for_templates_that_name_them_and_never_nested_too_deepl
     refusal = Refusal("type", "x")
     refusal.late = {"in_rust": partial(in_rust, deep), "found": partial(in_serde, deep), "broken": partial(int, "x")}
     assert made_late(refusal, ["${in_rust}", {"a": "$found|null"}]) == {"in_rust": "...", "found": "sequence"}
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_a_number_without_an_end_is_not_an_integer(value: float) -> None:
+    with pytest.raises(Refusal):
+        checked({"n": value}, {"n": FieldChoice(kind="integer", takes=["fraction"])})
+
+
+def test_odd_requests_are_read() -> None:
+    assert not asks_nothing({"messages": [None]})
+    assert asks_nothing({"messages": [{"content": []}]})
+    assert ask_of("messages", {"n": -1}, "m", PromptChoices()).n == 1
+    vocabulary = Vocabulary()
+    assert vocabulary.text(vocabulary.ids("\ud800")) == "\ud800"

@@ -75,7 +75,7 @@ class Vocabulary:
 
     def id_of(self, token: str) -> int:
         """Return the id of one token, and remember it."""
-        number = crc32(token.encode()) % _IDS
+        number = crc32(token.encode(errors="surrogatepass")) % _IDS
         # Where two tokens have one hash, the later one gets an id of its own.
         while (known := self._tokens.get(number, token)) != token:
             number += _IDS

@@ -84,7 +84,7 @@ def ask_of(api: str, data: dict[str, Any], model: str, prompt: PromptChoices) ->
     ask.include_usage = isinstance(options, dict) and options.get("include_usage") is True
     continuous = isinstance(options, dict) and options.get("continuous_usage_stats") is True
     ask.continuous_usage = ask.include_usage and continuous
-    ask.n = _whole(data.get("n")) or 1
+    ask.n = max(1, _whole(data.get("n")) or 1)
     names = {"chat": ("max_completion_tokens", "max_tokens"), "responses": ("max_output_tokens",)}
     for name in names.get(api, ("max_tokens",)):
         limit = _whole(data.get(name))

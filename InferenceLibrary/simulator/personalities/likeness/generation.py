@@ -95,7 +95,8 @@ def asks_nothing(data: Any) -> bool:
     messages = data.get("messages")
     if messages is None:
         return not data.get("prompt") and "input" not in data
-    return isinstance(messages, list) and bool(messages) and messages[-1].get("content") == []
+    last = messages[-1] if isinstance(messages, list) and messages else None
+    return isinstance(last, dict) and last.get("content") == []
 
 
 def _end(generator: Generator, ask: Ask, output: Output, choices: OpenChoices, limit: int) -> None:

@@ -142,9 +142,8 @@ def _integer(value: Any, takes: list[Any]) -> Any:
     if isinstance(value, bool):
         return int(value) if "boolean" in takes else _WRONG
     if isinstance(value, float):
-        if value.is_integer() or "fraction" in takes:
-            return int(value)
-        return _WRONG
+        fits = isfinite(value) and (value.is_integer() or "fraction" in takes)
+        return int(value) if fits else _WRONG
     return value if isinstance(value, int) else _WRONG
 
 

@@ -366,11 +366,11 @@ class LikenessBase(OpenAI):
         if isinstance(name, str) and self.choices.model_suffix:
             name = name.removesuffix(self.choices.model_suffix)
         self.on_model(name)
-        if self.choices.any_model or name in {None, "", *self.app.settings.names}:
+        if self.choices.any_model or name in (None, "", *self.app.settings.names):
             return
         if name == self.choices.default_model:
             return
-        if name not in self.admin.loras:
+        if not isinstance(name, str) or name not in self.admin.loras:
             raise Refusal("model", f"The model `{name}` does not exist.", param="model", value=name, model=name)
 
     def sent(self, turn: Turn) -> dict[str, Any]:

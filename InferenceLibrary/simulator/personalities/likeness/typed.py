@@ -92,7 +92,7 @@ class Response(_Typed):
         if not isinstance(given, list) or "tool" not in self.parts:
             return ABSENT if given is None else given
         found = []
-        for tool in given:
+        for tool in (one for one in given if isinstance(one, dict)):
             known = {"description": None, "parameters": None, "strict": None, **tool}
             is_function = tool.get("type") == "function"
             if is_function:
