@@ -59,6 +59,12 @@ class Pair(NamedTuple):
     """Returns the variables of the environment that the real server needs; None where it is not at hand."""
     model: str = ""
     """The model that is asked for; that of the profile by default."""
+    scenario: str = "capitals"
+    """The shipped scenario that the stand-in answers from."""
+    known: tuple[Mapping[str, Any], ...] = ()
+    """Rules before those of the scenario."""
+    otherwise: str = ""
+    """The one answer to all that the scenario does not know; empty: what chance gives."""
     is_program: bool = False
     """Whether it stands in for the program too, not for what it serves alone."""
 
@@ -144,32 +150,48 @@ def _listens(address: str) -> bool:
     return True
 
 
+_TIME = {
+    "match": {"prompt": "(?i)time", "tools": True},
+    "answer": {"tool_calls": [{"name": "get_time", "arguments": {}}]},
+}
+_STORY = {
+    "match": {"prompt": "(?i)^tell me a story"},
+    "answer": {"text": "Once upon a time a robot lived in a lighthouse by the sea, and every evening it lit the lamp."},
+}
 PAIRS = {
     "llama.cpp": Pair(
         "llama.cpp",
-        ("--as", "llama.cpp@b0", "--scenario", "capitals", "--inter-token-latency", "4ms"),
+        ("--as", "llama.cpp@b0", "--inter-token-latency", "4ms"),
         {"gguf models": "the stand-in reads no model file"},
         llama_cpp,
     ),
     "ollama": Pair(
-        "ollama", ("--as", "ollama", "--max-model-len", "1024", "--inter-token-latency", "4ms"), {}, ollama, "tiny"
+        "ollama",
+        ("--as", "ollama", "--max-model-len", "1024", "--inter-token-latency", "4ms"),
+        {},
+        ollama,
+        "tiny",
+        scenario="tiny",
+        known=(_TIME, _STORY),
     ),
     "mistralrs": Pair(
         "mistralrs",
-        ("--as", "mistralrs@0.8.1", "--scenario", "{scenario}", "--inter-token-latency", "4ms"),
+        ("--as", "mistralrs@0.8.1", "--inter-token-latency", "4ms"),
         {},
         mistralrs,
+        otherwise="I am a very small model and only know a few capitals.",
         is_program=True,
     ),
 }
 
 
-def capitals_alone() -> dict[str, Any]:
-    """Return the scenario of a model that has one answer to all that it does not know, as the tiny model has."""
-    scenario: dict[str, Any] = yaml.safe_load((SCENARIOS / "capitals.yaml").read_text(encoding="utf-8"))
-    known = "I am a very small model and only know a few capitals."
-    scenario["rules"].append({"answer": {"text": known}})
-    return scenario
+def scenario(pair: Pair) -> dict[str, Any]:
+    """Return what the model of a real server answers where the shipped scenario does not know: a text, or a tool."""
+    told: dict[str, Any] = yaml.safe_load((SCENARIOS / f"{pair.scenario}.yaml").read_text(encoding="utf-8"))
+    told["rules"] = [*pair.known, *told["rules"]]
+    if pair.otherwise:
+        told["rules"].append({"answer": {"text": pair.otherwise}})
+    return told
 
 
 def stand_in_profile(pair: Pair, folder: Path) -> Path:
@@ -178,10 +200,9 @@ def stand_in_profile(pair: Pair, folder: Path) -> Path:
     What is said of a program or a chat in a terminal goes where the stand-in is the server alone.
     """
     profile = yaml.safe_load((SHIPPED / f"{pair.profile}.yaml").read_text(encoding="utf-8"))
-    scenario = folder / "scenario.yaml"
-    scenario.write_text(json.dumps(capitals_alone(), indent=1), encoding="utf-8")
-    given = [word.format(scenario=scenario) for word in pair.stand_in]
-    words = [sys.executable, "-m", "InferenceLibrary.simulator", *given]
+    answers = folder / "scenario.yaml"
+    answers.write_text(json.dumps(scenario(pair), indent=1), encoding="utf-8")
+    words = [sys.executable, "-m", "InferenceLibrary.simulator", *pair.stand_in, "--scenario", str(answers)]
     start = profile["start"]
     there = start["command"][1:]
     # Ollama is told by its environment.
