@@ -61,6 +61,9 @@ version: '2.1'
 extends: vllm
 without:                    # what vLLM does and ours does not
   - {rule: C15, kind: missing}
+recording: ours             # ours.jsonl.xz, beside this file
+shown:                      # what is unproven of vLLM, and ours.jsonl.xz shows
+  - {rule: F13}
 deviations:
   - rule: R1
     kind: no JSON

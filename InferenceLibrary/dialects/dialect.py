@@ -121,8 +121,8 @@ class Deviation(WaivedRule, frozen=True):
         return [one.strip() for one in (self.quirk or "").split(";") if one.strip()]
 
 
-class Dropped(DialectPart, frozen=True):
-    """A deviation of the dialect below that this one does not have."""
+class Inherited(DialectPart, frozen=True):
+    """A deviation of the dialect that this one extends."""
 
     rule: str
     kind: str | None = None
@@ -160,8 +160,10 @@ class Dialect(DialectPart, frozen=True):
     """Name of the recording that proves them; None: they are unproven."""
     extends: str | None = None
     """Another file, by its name without suffix: what stands there holds, but for what stands here."""
-    without: list[Dropped] = []
+    without: list[Inherited] = []
     """Deviations of the other file that this one does not have."""
+    shown: list[Inherited] = []
+    """Deviations of the other file that are unproven there and that the recording of this one shows."""
     reference: Reference = Reference.OPENAI
     """The text that decides where two references differ."""
     deviations: list[Deviation] = []
@@ -224,8 +226,9 @@ def parse_dialect(
     if dialect.choices is not None and dialect.extends is None:
         check_choices(dialect.choices, place)
     if dialect.extends is None:
-        if dialect.without:
-            raise ProfileError(f"{place('without')}: there is nothing to leave out without `extends`.")
+        for key in ("without", "shown"):
+            if getattr(dialect, key):
+                raise ProfileError(f"{place(key)}: there is nothing to take over without `extends`.")
         return dialect
     return _joined(dialect, below(dialect.extends), place)
 
@@ -337,14 +340,16 @@ def _joined(dialect: Dialect, below: Dialect, place: Callable[[str], str]) -> Di
     """Return a dialect with what it takes over from the one that it extends."""
     kept = list(below.deviations)
     for number, dropped in enumerate(dialect.without):
-        left = [
-            one for one in kept if one.rule != dropped.rule or (dropped.kind is not None and one.kind != dropped.kind)
-        ]
-        if len(left) == len(kept):
-            raise ProfileError(
-                f"{place(f'without[{number}]')}: {below.file} has no deviation from rule {dropped.rule} of that kind."
-            )
-        kept = left
+        meant = _meant(dropped, kept, below, place(f"without[{number}]"))
+        kept = [one for one in kept if one not in meant]
+    if dialect.shown and not dialect.proven:
+        raise ProfileError(f"{place('shown')}: expected `recording` beside it, the name of what shows them.")
+    for number, shown in enumerate(dialect.shown):
+        where = place(f"shown[{number}]")
+        meant = [one for one in _meant(shown, kept, below, where) if one.unproven]
+        if not meant:
+            raise ProfileError(f"{where}: {below.file} has no unproven deviation from rule {shown.rule} of that kind.")
+        kept = [msgspec.structs.replace(one, unproven=False, evidence="") if one in meant else one for one in kept]
     return msgspec.structs.replace(
         dialect,
         deviations=[*kept, *dialect.deviations],
@@ -352,6 +357,13 @@ def _joined(dialect: Dialect, below: Dialect, place: Callable[[str], str]) -> Di
         probe=dialect.probe or below.probe,
         **capabilities_over(dialect, below),
     )
+
+
+def _meant(named: Inherited, among: list[Deviation], below: Dialect, where: str) -> list[Deviation]:
+    found = [one for one in among if one.rule == named.rule and named.kind in {None, one.kind}]
+    if not found:
+        raise ProfileError(f"{where}: {below.file} has no deviation from rule {named.rule} of that kind.")
+    return found
 
 
 def capabilities_over(upper: Dialect, lower: Dialect) -> dict[str, Any]:

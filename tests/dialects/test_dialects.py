@@ -48,6 +48,11 @@ def test_what_no_recording_shows_is_unproven() -> None:
     assert some == {"C15", "M2", "N8", "RS17", "X6"}
 
 
+def test_what_the_recording_of_a_range_shows_is_proven_there_alone() -> None:
+    ranges = [load_dialect(name).dialect for name in ("mistralrs", "mistralrs@0.8.1")]
+    assert [[one.unproven for one in each.deviations if one.rule == "C15"] for each in ranges] == [[True], [False]]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -63,9 +68,16 @@ def test_what_no_recording_shows_is_unproven() -> None:
         ("lacks: {chta: so}\n", "'chta' is not a capability. Did you mean 'chat'?"),
         ("before: '2'\n", "2.1 is not one of its own range: expected 0 or later, before 2"),
         ("first: newest\n", "expected a version such as 0.32.0 or b11434, got 'newest'"),
-        ("without: [{rule: C7}]\n", "there is nothing to leave out without `extends`"),
+        ("without: [{rule: C7}]\n", "'without': there is nothing to take over without `extends`"),
+        ("shown: [{rule: C7}]\n", "'shown': there is nothing to take over without `extends`"),
         ("extends: vlm\n", "expected the name of a dialect file, got 'vlm'. Did you mean 'vllm'?"),
         ("extends: vllm\nwithout: [{rule: C7}]\n", "vllm has no deviation from rule C7 of that kind"),
+        ("extends: vllm\nshown: [{rule: F13}]\n", "'shown': expected `recording` beside it, the name of what shows"),
+        ("extends: vllm\nrecording: vllm\nshown: [{rule: C7}]\n", "vllm has no deviation from rule C7 of that kind"),
+        (
+            "extends: mistralrs-0.8\nrecording: mistral.rs\nshown: [{rule: L4}]\n",
+            "mistralrs-0.8 has no unproven deviation from rule L4 of that kind",
+        ),
         ("extends: mine\n", "mine extends mine"),
         ("recording: x\n", "'recording': expected the name of a recording beside it, x.jsonl.xz is not there. Hint"),
         (
