@@ -204,7 +204,9 @@ class ServerProcess(OutputFile):
         def stands() -> bool:
             # What is started in the moment of the signal is met by the next one.
             self.send_signal(signal.SIGSTOP, whole_tree=True)
-            return all(seen.state in {"T", "Z"} for seen in self.tree())
+            # D: within the system, where a parent stays whose new child was stopped before it ran its program; it
+            # meets the signal before it runs on.
+            return all(seen.state in {"T", "Z", "D"} for seen in self.tree())
 
         if process_tree.on_linux():
             wait_until(stands, _GUARD_IS_LATE)

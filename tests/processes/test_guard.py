@@ -182,7 +182,7 @@ def test_paused_and_resumed(start: Start) -> None:
     process.pause()
     states = [seen.state for seen in process.tree()]
     assert states or sys.platform != "linux"
-    assert set(states) <= {"T", "Z"}, "they stand when it returns"
+    assert set(states) <= {"T", "Z", "D"}, "they stand when it returns"
     size = process.log_size()
     time.sleep(0.2)
     assert process.log_size() == size
@@ -190,6 +190,24 @@ def test_paused_and_resumed(start: Start) -> None:
     assert wait_until(lambda: process.log_size() > size, 60)
     process.pause()
     assert process.stop(5) is True, "a paused server is woken to end"
+
+
+@linux
+def test_a_parent_whose_new_child_does_not_run_its_program_yet_stands(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(fifo := tmp_path / "fifo")
+    spawns = tmp_path / "spawns.py"
+    # The child opens the pipe, which nobody writes to, before it runs its program; until then its parent waits.
+    opens = f"(os.POSIX_SPAWN_OPEN, 0, {str(fifo)!r}, os.O_RDONLY, 0)"
+    spawns.write_text(f"import os\nos.posix_spawn('/bin/true', ['true'], {{}}, file_actions=[{opens}])\n")
+    process = start(f"exec {sys.executable} {spawns}")
+    assert wait_until(lambda: [seen.state for seen in process.tree()] == ["D", "S"], 60)
+    stood: list[bool] = []
+    monkeypatch.setattr("InferenceLibrary.processes.process.wait_until", lambda *it: stood.append(wait_until(*it)))
+    process.pause()
+    assert stood
+    assert all(stood)
 
 
 def test_it_is_started_again_when_it_drops(start: Start) -> None:
