@@ -7,6 +7,8 @@ import gc
 import signal
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
 
 
 class Interruption(BaseException):
@@ -21,8 +23,11 @@ def interruption(seconds: float = 0.0) -> Iterator[Callable[[float], None]]:
     its callbacks is lost. The time limit of the test goes on afterwards.
     """
 
-    def raise_it(_number: int, _frame: object) -> None:
-        raise Interruption
+    def raise_it(_number: int, frame: FrameType | None) -> None:
+        while frame is not None and not Path(frame.f_code.co_filename).name.startswith("test_"):
+            frame = frame.f_back
+        if frame is not None:  # else the test has failed, and its report is being written
+            raise Interruption
 
     collects = gc.isenabled()
     gc.disable()

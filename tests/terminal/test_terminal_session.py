@@ -8,6 +8,7 @@ import resource
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alarm import Interruption, interruption
@@ -195,15 +196,16 @@ def interrupt() -> Iterator[Callable[[], None]]:
         yield lambda: soon(0.2)
 
 
-@pytest.mark.parametrize("wait", ["wait_for_text", "wait_stable", "wait_exit"])
+@pytest.mark.parametrize(
+    ("wait", "wanted"), [("wait_for_text", {"wanted": "never"}), ("wait_stable", {"quiet": 500}), ("wait_exit", {})]
+)
 def test_an_interruption_ends_a_wait_and_not_the_program(
-    start: Start, lives: Lives, interrupt: Callable[[], None], wait: str
+    start: Start, lives: Lives, interrupt: Callable[[], None], wait: str, wanted: dict[str, Any]
 ) -> None:
     terminal = start("sh", "-c", "while :; do date +%N; sleep 0.01; done")
-    arguments = ["never"] if wait == "wait_for_text" else []
     interrupt()
     with pytest.raises(Interruption):
-        getattr(terminal, wait)(*arguments, timeout=1000)
+        getattr(terminal, wait)(**wanted, timeout=1000)
     assert terminal.pid is not None
     assert lives(terminal.pid)
     assert not terminal.screen().ended
