@@ -128,7 +128,7 @@ _ALL = (
         "repeatable answers",
         _F,
         "The same question has the same answer at temperature 0.",
-        "the same chat three times, or completion where there are no chats, at temperature 0 and with one seed",
+        "the same chat three times, at temperature 0 and with one seed; a completion where chats are not offered",
     ),
     Capability(
         "unknown model is refused",
@@ -168,12 +168,7 @@ _ALL = (
     Capability("continued prompts", _F, "A completion goes on from its prompt.", assumed=True),
     Capability("several prompts", _F, "A completion answers each of its prompts.", assumed=True),
     Capability("several prompts in streams", _F, "A streamed completion answers each of its prompts.", assumed=True),
-    Capability(
-        "odd bodies are a 4xx",
-        _F,
-        "A body that is not an object is the client's fault.",
-        assumed=True,
-    ),
+    Capability("odd bodies are a 4xx", _F, "A body that is not an object is the client's fault.", assumed=True),
     Capability("odd messages are a 4xx", _F, "Messages that are not a list are the client's fault.", assumed=True),
     Capability("odd inputs are a 4xx", _F, "An input of embeddings that is not a text is refused.", assumed=True),
     Capability("messages without a role are refused", _F, "A message without a role is refused.", assumed=True),

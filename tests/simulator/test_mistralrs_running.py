@@ -316,7 +316,7 @@ def test_a_whole_answer_that_is_left_is_made_to_its_end_and_a_silent_stream_is_k
         body = {"model": "default", "messages": [{"role": "user", "content": text}]}
         sock.sendall(request_bytes("POST", "/v1/chat/completions", body))
         assert wait_until(lambda: shown(in_flight) + shown(completed) == 1, 60)
-    # It is no request in flight any more, and works on.
+    # It does not count as a request in flight any more, and the work on it goes on.
     assert wait_until(lambda: shown(in_flight) == 0, 60)
     assert wait_until(lambda: shown(completed) == 1, 60)
     assert shown("mistralrs_tokens_processed_total") > 24

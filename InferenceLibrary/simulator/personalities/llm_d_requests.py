@@ -136,7 +136,7 @@ def message_ask(data: dict[str, Any]) -> Ask:
     """Return what a message asks for.
 
     Raises:
-        ApiError: 400; there are no messages, or no limit of tokens.
+        ApiError: 400; the messages or the limit of tokens are missing.
     """
     if data.get("messages") == []:
         raise ApiError(400, "messages must not be empty")
