@@ -30,6 +30,10 @@ def usage_of(ask: Ask, outputs: list[Output]) -> dict[str, Any]:
     }
 
 
+MOST_MADE_UP = 128
+"""Most tokens that are made up beside one, whatever a request asks for."""
+
+
 def token_logprob(token: str, top: int) -> dict[str, Any]:
     """Return the log probabilities of one token: those that a model gave it, else made-up ones.
 
@@ -41,7 +45,7 @@ def token_logprob(token: str, top: int) -> dict[str, Any]:
     chosen = -round(0.01 + draws.uniform() * 0.5, 4)
     entries = [{"token": token, "logprob": chosen, "bytes": list(token.encode())}]
     rest = log(-expm1(chosen))
-    for place in range(1, top):
+    for place in range(1, min(top, MOST_MADE_UP)):
         other = f" alt{place}"
         value = round(rest - place * log(2), 4)
         entries.append({"token": other, "logprob": value, "bytes": list(other.encode())})

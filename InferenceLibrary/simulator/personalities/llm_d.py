@@ -211,7 +211,7 @@ class LlmD(OpenAI):
         from InferenceLibrary.simulator.answers.embeddings import embed
 
         data = requests.read(turn.request, {})
-        if data.get("encoding_format") not in {None, "float", "base64"}:
+        if data.get("encoding_format") not in (None, "float", "base64"):
             del data["encoding_format"]
         model = data.get("model") or self.app.settings.names[0]
         draft, _ = embed(data, self.app.settings, model)

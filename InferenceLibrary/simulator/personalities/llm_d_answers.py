@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import time
 from typing import TYPE_CHECKING, Any
 
+from InferenceLibrary.simulator.answers.openai_answers import MOST_MADE_UP
 from InferenceLibrary.simulator.core.draft import DONE, EVENT_STREAM, Draft, Event
 from InferenceLibrary.simulator.personalities.llm_d_requests import tokens_of
 
@@ -159,7 +160,7 @@ def _entry(token: str, place: int, top: int) -> dict[str, Any]:
     """-1, -1.1, -1.2 in turn, each alternative half less likely than the one before."""
     value = -round(_FIRST_LOGPROB + place % 3 * _STEP, 1)
     found = []
-    for number in range(top):
+    for number in range(max(1, min(top, MOST_MADE_UP))):
         text = token if not number else f"{token}_{number}"
         found.append({"token": text, "logprob": round(value - number * _ALTERNATIVE, 1), "bytes": list(text.encode())})
     return {**found[0], "top_logprobs": found}

@@ -46,7 +46,8 @@ def read(request: Request, kinds: dict[str, type]) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise unreadable(f"json: cannot unmarshal {_name(data)} into Go value of type api.alias")
     wanted: dict[str, type] = {
-        "model": str, **dict.fromkeys(_NUMBERS, int), **dict.fromkeys(_TRUTHS, bool), "stream_options": dict, **kinds
+        "model": str, **dict.fromkeys(_NUMBERS, int), **dict.fromkeys(_TRUTHS, bool), "stream_options": dict,
+        "kv_transfer_params": dict, **kinds
     }  # fmt: skip
     for name, kind in wanted.items():
         value = data.get(name)
@@ -126,7 +127,8 @@ def response_ask(data: dict[str, Any]) -> Ask:
         if kind != "message":
             raise unreadable(f'unsupported input item type "{kind}"')
     ask = _filled({**data, "max_tokens": data.get("max_output_tokens")}, "responses", items)
-    if data.get("top_logprobs") and "message.output_text.logprobs" in (data.get("include") or []):
+    include = data.get("include")
+    if data.get("top_logprobs") and isinstance(include, list) and "message.output_text.logprobs" in include:
         ask.logprobs = data["top_logprobs"]
     ask.tools, ask.tool_choice = [], "auto"
     return ask
@@ -146,8 +148,7 @@ def message_ask(data: dict[str, Any]) -> Ask:
     messages = [{"role": "system", "content": system}] if system else []
     tools = [
         {"type": "function", "function": {**tool, "parameters": tool.get("input_schema")}}
-        for tool in data.get("tools") or []
-        if isinstance(tool, dict)
+        for tool in (one if isinstance(one, dict) else {} for one in data.get("tools") or [])
     ]
     choice = data.get("tool_choice") or {}
     kind = choice.get("type") if isinstance(choice, dict) else None
@@ -176,7 +177,12 @@ def _filled(data: dict[str, Any], route: str, messages: list[Any]) -> Ask:
         if not isinstance(one, dict):
             raise unreadable(f"json: cannot unmarshal {_name(one)} into Go struct field messages of type api.Message")
         text = content_of(one.get("content"))
-        calls = one.get("tool_calls") or []
+        calls = one.get("tool_calls")
+        if calls is not None and not isinstance(calls, list):
+            raise unreadable(
+                f"json: cannot unmarshal {_name(calls)} into Go struct field messages.tool_calls of type []api.ToolCall"
+            )
+        calls = calls or []
         count += _MESSAGE + len(tokens_of(str(one.get("role") or ""))) + len(tokens_of(text)) + _CALL * len(calls)
         texts.append(text)
     ask = Ask(str(data.get("model") or ""), ["\n".join(texts)], count, echo_text=texts[-1] if texts else "")
@@ -225,8 +231,10 @@ def content_of(content: Any) -> str:
         raise unreadable("content format not supported")
     lines = []
     for part in content:
-        image = part.get("image_url")
-        if part.get("type") in {"text", "input_text", "output_text"}:
+        image, kind = part.get("image_url"), part.get("type")
+        if kind is not None and not isinstance(kind, str):
+            raise unreadable(f"json: cannot unmarshal {_name(kind)} into Go struct field content.type of type string")
+        if kind in {"text", "input_text", "output_text"}:
             lines.append(str(part.get("text") or ""))
         elif image:
             lines.append(f"image: {image.get('url') if isinstance(image, dict) else image}")

@@ -44,17 +44,21 @@ def checked_tools(ask: Ask, *, given: bool) -> None:
         raise ApiError(500, "no tools were given")
     if isinstance(ask.tool_choice, int | float | list) or ask.tool_choice == {}:
         raise unreadable("tool_choice must be a text or name a tool")
-    names = set()
+    names = []
     for tool in ask.tools:
         function = tool.get("function") if isinstance(tool, dict) else None
         wrong = _misfit(function.get("parameters") if isinstance(function, dict) else None, "/parameters")
         if wrong is not None:
             raise ApiError(400, f"Tool validation failed: jsonschema: '{wrong}' does not validate")
-        names.add(function.get("name") if isinstance(function, dict) else None)
+        names.append(function.get("name") if isinstance(function, dict) else None)
     if isinstance(ask.tool_choice, dict):
         if ask.tool_choice.get("type") != "function":
             ask.tool_choice = "auto"
-        elif (ask.tool_choice.get("function") or {}).get("name") not in names:
+            return
+        function = ask.tool_choice.get("function")
+        if function is not None and not isinstance(function, dict):
+            raise unreadable("tool_choice must be a text or name a tool")
+        if (function or {}).get("name") not in names:
             raise ApiError(500, "the named tool was not given")
     elif ask.tool_choice not in {"none", "required"}:
         ask.tool_choice = "auto"

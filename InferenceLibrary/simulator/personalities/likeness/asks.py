@@ -152,7 +152,7 @@ def demanded_schema(data: dict[str, Any], choices: OpenChoices) -> dict[str, Any
     if isinstance(given, str):
         try:
             given = json.loads(given)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
     return given if isinstance(given, dict) and given else None
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from InferenceLibrary.simulator.answers.engine import Output, cut_at_stop
 from InferenceLibrary.simulator.answers.tokens import tokenize
 from InferenceLibrary.simulator.answers.tools import call_tools, format_answer
+from InferenceLibrary.simulator.core.api_errors import ApiError
 from InferenceLibrary.simulator.personalities.likeness.biases import without
 from InferenceLibrary.simulator.personalities.likeness.constrained import constrained, demanded_of
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 
 _NO_TOOL = "I cannot look outside."
+_MOST_CHOICES = 1024
+"""Most answers to one request: its prompts by its choices."""
+_MOST_TOKENS = 2**18
+"""Most tokens that the answers to one request read and write together, where there are several."""
 
 
 def settle(ask: Ask, choices: OpenChoices, api: str) -> None:
@@ -51,7 +56,15 @@ def settle(ask: Ask, choices: OpenChoices, api: str) -> None:
 def outputs(
     generator: Generator, turn: Turn, ask: Ask, choices: OpenChoices, forbidden: frozenset[str] = frozenset()
 ) -> list[Output]:
-    """Return the generated answers, one for each prompt and choice, without the tokens that are forbidden."""
+    """Return the generated answers, one for each prompt and choice, without the tokens that are forbidden.
+
+    Raises:
+        ApiError: 400; they are more than this process can make while others wait.
+    """
+    count = len(ask.prompts) * ask.n
+    if count > _MOST_CHOICES:
+        told = count if count < 10**9 else "more than 10^9"
+        raise ApiError(400, f"The stand-in makes at most {_MOST_CHOICES} choices for a request, got {told}", param="n")
     context = generator.app.settings.max_model_len
     if choices.cuts_prompts and ask.prompt_tokens >= context:
         ask.prompt_tokens = context
@@ -65,9 +78,14 @@ def outputs(
     demanded = demanded_of(turn.json, choices)
     stops, ask.stop = ask.stop, []
     script = turn.scripted
-    made = []
-    for number in range(len(ask.prompts) * ask.n):
+    made: list[Output] = []
+    work = 0
+    for number in range(count):
         prompt = ask.prompts[number // ask.n]
+        if work > _MOST_TOKENS:
+            raise ApiError(
+                400, f"The stand-in makes at most {_MOST_TOKENS} tokens for the choices of a request", param="n"
+            )
         if script is not None and script.answers:
             output = script.output(ask, limit)
         else:
@@ -84,6 +102,7 @@ def outputs(
         ended_itself = output.finish == "stop" and not output.stopped_by
         output.end_tokens = int(choices.end_counts and ended_itself and output.count < limit)
         made.append(output)
+        work += output.count + len(prompt) // 4
     ask.stop = stops
     return made
 

@@ -122,20 +122,22 @@ def _json(text: str, choice: BodyChoice) -> Any:
         text = text.lstrip()
         return decoder.raw_decode(text)[0]
     except RecursionError:
-        raise Refusal("not json", "The body is nested too deeply", value=0) from None
+        raise _broken_at(0, "Recursion limit reached", "The body is nested too deeply", "", "") from None
     except ValueError as error:
         place = getattr(error, "pos", None)
         reason = str(getattr(error, "msg", error))
         if place is None:
             constant = _CONSTANT.search(_TEXT.sub(lambda found: " " * len(found[0]), text))
             place, reason = constant.start() if constant else 0, "Expecting value"
-        refusal = Refusal(
-            "not json", f"The body is not JSON: {error}", value=place, reason=reason,
-            found=_ERRORS[choice.text_words or choice.words](text, place, reason),
-            within=_within(text, place),
-        )  # fmt: skip
-        refusal.problems = [Problem("json_invalid", (place,), "JSON decode error", {}, {"error": reason})]
-        raise refusal from None
+        found = _ERRORS[choice.text_words or choice.words](text, place, reason)
+        raise _broken_at(place, reason, f"The body is not JSON: {error}", found, _within(text, place)) from None
+
+
+def _broken_at(place: int, reason: str, says: str, found: str, within: str) -> Refusal:
+    """Return the refusal of a text that is not read as JSON, with all that errors name of it."""
+    refusal = Refusal("not json", says, value=place, reason=reason, found=found or says, within=within)
+    refusal.problems = [Problem("json_invalid", (place,), "JSON decode error", {}, {"error": reason})]
+    return refusal
 
 
 def place_in(body: bytes, field: str) -> str:
@@ -190,6 +192,8 @@ def _broken(value: Any, choice: BodyChoice) -> str:
     """Return what is wrong with a text that is to be JSON; nothing where it is."""
     try:
         json.loads(value if isinstance(value, str) else "0")
+    except RecursionError:
+        return "The text is nested too deeply"
     except json.JSONDecodeError as error:
         return _ERRORS[choice.text_words or choice.words](error.doc, error.pos, error.msg)
     return ""
@@ -203,5 +207,5 @@ def json_of(request: Request) -> Any:
     """Return what was sent as JSON, None for nothing, or nothing that is JSON."""
     try:
         return json.loads(request.body or b"null")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

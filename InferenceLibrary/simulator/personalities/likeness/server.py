@@ -188,6 +188,8 @@ class LikenessBase(OpenAI):
             shown = self.choices.shapes.get(choice.shape, _SHAPE).body
             names.update(made_late(error, [words, choice.param, choice.code, shown]))
         message = fill(words, names) if words else error.message
+        if message is ABSENT:
+            message = error.message
         param = values.get("own_param")
         if param is None:
             param = values.get("param") if choice.param is None else fill(choice.param, names)
