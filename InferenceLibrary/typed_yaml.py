@@ -10,7 +10,8 @@ import difflib
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
 from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -22,6 +23,8 @@ Path = tuple[str | int, ...]
 DURATION = Annotated[str, "duration"]
 """The type of a text that `parse_duration` takes: a bare number is refused with the units it may have."""
 
+_CONSTRUCTORS = (ValueError, LookupError, TypeError, AttributeError)
+"""What PyYAML's constructors of values fail with."""
 _MOST_KEYS = 100_000
 """Bound on files whose aliases multiply."""
 
@@ -48,8 +51,7 @@ def parse_yaml(text: str, source: str, kind: type[T]) -> T:
         raise ProfileError(describe(f"{place} is not YAML: {_problem(error)}", hint=_yaml_hint(error))) from None
     except RecursionError:
         raise ProfileError(f"{source} is nested too deeply.") from None
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        # PyYAML lets its constructors fail as they like: `2020-13-45` and `0x_` are scalars of a type, and no values.
+    except _CONSTRUCTORS as error:
         raise ProfileError(describe(f"{source} is not YAML", got=f"a value that cannot be read ({error})")) from None
     if data is None:
         if _needs_keys(kind):
@@ -86,12 +88,42 @@ def _read(text: str, source: str, lines: dict[Path, int]) -> Any:
 
 def _read_with(kind: Any, text: str, source: str, lines: dict[Path, int]) -> Any:
     loader = kind(text)
+    node = None
     try:
         node = loader.get_single_node()
         _index_lines(node, (), lines, source)
         return None if node is None else loader.construct_document(node)
+    except _CONSTRUCTORS as error:
+        # PyYAML lets its constructors fail as they like: `2020-13-45` and `0x_` are scalars of a type, and no values.
+        loader.recursive_objects.clear()
+        found = next(_unreadable(loader, node, ()), None)
+        if found is None:
+            raise
+        path, value = found
+        how = "a date is such as 2027-01-31, " if str(error).startswith(("month", "day")) else ""
+        raise ProfileError(
+            f"{_place(source, path, lines)}: '{value}' cannot be read: {error}. Hint: {how}a text stands in quotes."
+        ) from None
     finally:
         loader.dispose()
+
+
+def _unreadable(loader: Any, node: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    """Yield the scalars that PyYAML takes for values of a type and cannot construct."""
+    import yaml
+
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield from _unreadable(loader, key, path)
+            yield from _unreadable(loader, value, (*path, key.value))
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            yield from _unreadable(loader, item, (*path, index))
+    else:
+        try:
+            loader.construct_object(node)
+        except _CONSTRUCTORS:
+            yield path, node.value
 
 
 def _problem(error: Exception) -> str:
@@ -143,9 +175,15 @@ def _plainly(message: str, value: Any, kind: Any) -> str:
     """Say what msgspec says in the words of YAML, with what to write instead."""
     if message.startswith("Invalid enum value"):
         allowed = [str(each) for part in _parts(kind) if get_origin(part) is Literal for each in get_args(part)]
+        allowed += [str(each.value) for part in _parts(kind) if _is_enum(part) for each in part]
         close = difflib.get_close_matches(str(value), allowed, n=1)
         meant = f" (did you mean '{close[0]}'?)" if close else ""
         return f"expected one of {', '.join(allowed)}, got '{value}'{meant}"
+    missing = re.fullmatch(r"Object missing required field `([^`]*)`", message)
+    if missing is not None:
+        return f"key '{missing[1]}' is missing"
+    if message.startswith("Invalid RFC3339 encoded date"):
+        return f"expected a date such as 2027-01-31, got '{value}'"
     match = re.fullmatch(r"Expected `([^`]*)`, got `([^`]*)`", message)
     if match is None:
         return message
@@ -160,6 +198,10 @@ def _plainly(message: str, value: Any, kind: Any) -> str:
     elif match[1] == "str" and isinstance(value, int | float):
         how = " in quotes"
     return f"expected {wanted}{how}, got {shown}"
+
+
+def _is_enum(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Enum)
 
 
 def _parts(kind: Any) -> list[Any]:

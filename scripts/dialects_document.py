@@ -51,8 +51,8 @@ ends alike on both, but for those that `tests/data/recorded/NAME.suites` names, 
 `make prove-suites SERVER=ollama` takes one of them.
 
 A file of one's own has the same form, and may extend one of these. What it calls recorded (`recording: NAME`) lies
-beside it as `NAME.jsonl.xz`; what only a source shows is unproven, and the source stands in `evidence`. `rfinference
-dialects FILE` checks it.
+beside it as `NAME.jsonl.xz`, whole; what only a source shows is unproven, and the source stands in `evidence`.
+`rfinference dialects FILE` checks it.
 
 ```yaml
 name: mine

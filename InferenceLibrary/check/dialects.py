@@ -15,7 +15,9 @@ def list_dialects() -> int:
     """Print one line for each; return the exit code."""
     for one in shipped_dialects():
         proof = "recorded" if one.proven else "unproven"
-        print(f"{one.name:<16}  {one.version:<10}  {one.title}: {len(one.deviations)} deviations, {proof}")
+        number = len(one.deviations)
+        said = f"{number} deviation{'' if number == 1 else 's'}, {proof}"
+        print(f"{one.name:<16}  {one.version:<10}  {one.title}: {said}")
     return 0
 
 

@@ -200,14 +200,14 @@ def version_key(version: str) -> tuple[int, ...]:
 
 
 def parse_dialect(
-    text: str, source: str, below: Callable[[str], Dialect], behind: OpenChoices | None = None
+    text: str, source: str, below: Callable[[str, str], Dialect], behind: OpenChoices | None = None
 ) -> Dialect:
     """Return the dialect that a YAML text holds.
 
     Args:
         text: The YAML text.
         source: Where it came from, for errors: a file name.
-        below: Returns the dialect of a file's name, for `extends` and `stands_on`.
+        below: Returns the dialect of a file's name, and takes the key that names it: `extends`, `choices.stands_on`.
         behind: The choices that those of a gateway stand on, in place of those that its file names.
 
     Raises:
@@ -219,8 +219,10 @@ def parse_dialect(
     _check_evidence(dialect, place)
     _check_words(dialect, place)
     _check_versions(dialect, place)
+    if dialect.probe is not None:
+        _check_probe(dialect.probe, place)
     if behind is None and dialect.choices is not None and dialect.choices.stands_on:
-        behind = below(dialect.choices.stands_on).choices
+        behind = below(dialect.choices.stands_on, "choices.stands_on").choices
     if dialect.choices is not None and behind is not None:
         dialect = msgspec.structs.replace(dialect, choices=standing(behind, dialect.choices))
     if dialect.choices is not None and dialect.extends is None:
@@ -230,7 +232,7 @@ def parse_dialect(
             if getattr(dialect, key):
                 raise ProfileError(f"{place(key)}: there is nothing to take over without `extends`.")
         return dialect
-    return _joined(dialect, below(dialect.extends), place)
+    return _joined(dialect, below(dialect.extends, "extends"), place)
 
 
 def check_waived(entries: list[Any], key: str, place: Callable[[str], str]) -> None:
@@ -297,6 +299,18 @@ def _check_versions(dialect: Dialect, place: Callable[[str], str]) -> None:
         raise ProfileError(
             f"{place('version')}: {dialect.version} is not one of its own range: expected {_range(dialect)}."
         )
+
+
+def _check_probe(probe: VersionProbe, place: Callable[[str], str]) -> None:
+    if not re.fullmatch(r"/\S*", probe.path):
+        raise ProfileError(f"{place('probe.path')}: expected a path such as /version, got '{probe.path}'.")
+    try:
+        groups = re.compile(probe.pattern).groups
+    except re.error as error:
+        raise ProfileError(f"{place('probe.pattern')}: not a regular expression: {error}.") from None
+    if not groups:
+        such = f"({probe.pattern or '.+'})"
+        raise ProfileError(f"{place('probe.pattern')}: expected a group for the version, such as '{such}', got none.")
 
 
 def _range(dialect: Dialect) -> str:

@@ -62,6 +62,11 @@ def load_dialect(wanted: str) -> Chosen:
     """
     front, plus, behind = wanted.partition("+")
     if plus and not Path(wanted).is_file():
+        if not front or not behind:
+            raise ProfileError(
+                f"No dialect '{wanted}': expected GATEWAY+SERVER, such as litellm+llama.cpp; the "
+                f"{'gateway before' if behind else 'server after'} the '+' is missing."
+            )
         return _standing_on(load_dialect(front), load_dialect(behind))
     name, at, version = wanted.partition("@")
     if name in _stems():
@@ -79,14 +84,12 @@ def load_dialect(wanted: str) -> Chosen:
 
 
 def _own(path: Path) -> Dialect:
-    """Return a dialect of one's own; what it says to be recorded must be there."""
+    """Return a dialect of one's own; what it says to be recorded must be there, and whole."""
     dialect = _read(path)
-    recorded = f"{dialect.recording}.jsonl.xz"
-    if dialect.recording is not None and not (path.parent / recorded).is_file():
-        raise ProfileError(
-            f"{path}: key 'recording': expected the name of a recording beside it, {recorded} is not there. "
-            "Hint: `evidence`, a source with its date, in its place; its waivers are unproven then."
-        )
+    if dialect.recording is not None:
+        from InferenceLibrary.dialects.recorded import check_recording
+
+        check_recording(dialect.recording, path)
     return dialect
 
 
@@ -162,9 +165,15 @@ def in_order(files: list[Dialect]) -> list[Dialect]:
     ordered = sorted(files, key=lambda one: version_key(one.first))
     for older, newer in pairwise(ordered):
         if older.is_for(newer.first):
+            later = version_key(newer.first) > version_key(older.first)
+            hint = (
+                f"`before: '{newer.first}'` in {older.file}"
+                if later
+                else "`first:` in the newer of them, its oldest version, and `before:` with the same in the other"
+            )
             raise ProfileError(
                 f"The dialects {older.file} and {newer.file} are both for {newer.name} {newer.first}: "
-                f"expected one of them. Hint: `before: '{newer.first}'` in {older.file}."
+                f"expected one of them. Hint: {hint}."
             )
     return ordered
 
@@ -175,7 +184,7 @@ def _read(path: Path, within: tuple[str, ...] = (), behind: OpenChoices | None =
     except (OSError, UnicodeDecodeError) as error:
         raise ProfileError(f"Dialect {path} cannot be read: {error}.") from None
 
-    def below(name: str) -> Dialect:
+    def below(name: str, key: str) -> Dialect:
         found = next(
             (each for each in (path.parent / f"{name}.yaml", SHIPPED / f"{name}.yaml") if each.is_file()), None
         )
@@ -183,9 +192,9 @@ def _read(path: Path, within: tuple[str, ...] = (), behind: OpenChoices | None =
             names = sorted(each.stem for each in SHIPPED.glob("*.yaml"))
             close = difflib.get_close_matches(name, names, n=1)
             meant = f" Did you mean '{close[0]}'?" if close else ""
-            raise ProfileError(f"{path}: key 'extends': expected the name of a dialect file, got '{name}'.{meant}")
+            raise ProfileError(f"{path}: key '{key}': expected the name of a dialect file, got '{name}'.{meant}")
         if found.stem in (*within, path.stem):
-            raise ProfileError(f"{path}: key 'extends': {' extends '.join((*within, path.stem, found.stem))}.")
+            raise ProfileError(f"{path}: key '{key}': {' extends '.join((*within, path.stem, found.stem))}.")
         return _read(found, (*within, path.stem))
 
     return msgspec.structs.replace(parse_dialect(text, str(path), below, behind), file=path.stem)

@@ -138,6 +138,8 @@ def _check_personality(name: str) -> None:
 
     front, plus, behind = name.partition("+")
     chosen = load_dialect(name).dialect
+    if plus and chosen.choices is not None and not chosen.choices.stands_on:
+        raise OptionError(f"--as: {front} is not a gateway: expected {front} alone, got '{name}'")
     if plus and chosen.choices is not None and not stands_on(chosen, load_dialect(behind).dialect):
         raise OptionError(
             f"--as: the choices of {front} stand on those of {chosen.choices.stands_on}: expected {front} alone, got "
@@ -149,6 +151,10 @@ def _check(settings: Settings) -> None:
     """Refuse what only the parts behind the flags can judge."""
     from InferenceLibrary.simulator.core.options import OptionError
 
+    if not settings.personality:
+        from InferenceLibrary.simulator.personalities.registry import PERSONALITIES
+
+        raise OptionError(f"--as: is empty; expected one of {', '.join(PERSONALITIES)}, or a dialect")
     _check_personality(settings.personality)
     if settings.fault:
         from InferenceLibrary.simulator.faults.catalogue import parse_fault

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import lzma
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -60,7 +61,16 @@ def test_what_the_recording_of_a_range_shows_is_proven_there_alone() -> None:
         ("deviations:\n- {rule: C7, kind: agian, reason: so}\n", "Did you mean 'again'?"),
         ("deviations:\n- {rule: C7, reason: ' '}\n", "expected what the server does, got an empty text"),
         ("deviations:\n- {rule: C7, reason: so, api: [chat]}\n", "unknown key."),
-        ("deviations:\n- {rule: C7, reason: so, apis: [chats]}\n", "expected one of"),
+        ("deviations:\n- {rule: C7, reason: so, apis: [chats]}\n", "expected one of chat, completions, "),
+        ("reference: antropic\n", "got 'antropic' (did you mean 'anthropic'?)"),
+        ("deviations:\n- {rule: C7}\n", "yaml:5: key 'deviations[0]': key 'reason' is missing"),
+        ("deviations:\n- {rule: C7, reason: so, until: 2027-13-31}\n", "until': '2027-13-31' cannot be read: month"),
+        ("deviations:\n- {rule: C7, reason: so, until: '1'}\n", "until': expected a date such as 2027-01-31, got '1'"),
+        ("probe: {path: /version, pattern: '('}\n", "yaml:4: key 'probe.pattern': not a regular expression"),
+        ("probe: {path: /version, pattern: version}\n", "expected a group for the version, such as '(version)'"),
+        ("probe: {path: version}\n", "yaml:4: key 'probe.path': expected a path such as /version, got 'version'"),
+        ("probe: {path: '/my version'}\n", "key 'probe.path': expected a path such as /version, got '/my version'"),
+        ("choices: {stands_on: vlm}\n", "key 'choices.stands_on': expected the name of a dialect file, got 'vlm'"),
         ("deviations:\n- {rule: C7, reason: so, when: {path: '('}}\n", "when.path': not a regular expression"),
         ("deviations:\n- {rule: C7, reason: so, when: {answer: '('}}\n", "when.answer': not a regular expression"),
         ("deviations:\n- {rule: C7, reason: so, got: '('}\n", "got': not a regular expression"),
@@ -99,6 +109,8 @@ def test_a_wrong_dialect_is_told(write: Callable[..., Path], text: str, said: st
         ("vlm", "Did you mean 'vllm'?"),
         ("vllm@newest", "'newest' is not a version of vllm: expected one such as 0.32.0"),
         ("vllm+olama", "Did you mean 'ollama'?"),
+        ("litellm+", "the server after the '+' is missing"),
+        ("+vllm", "the gateway before the '+' is missing"),
     ],
 )
 def test_a_name_that_does_not_exist_is_told(wanted: str, said: str) -> None:
@@ -135,6 +147,10 @@ def test_two_that_both_fit_are_refused() -> None:
     two = Dialect(name="mine", title="Mine", version="2", first="2", file="two")
     with pytest.raises(ProfileError, match="one and two are both for mine 2: expected one of them"):
         in_order([two, one])
+    with pytest.raises(ProfileError, match=r"Hint: `before: '2'` in one\."):
+        in_order([two, one])
+    with pytest.raises(ProfileError, match="Hint: `first:` in the newer of them, its oldest version"):
+        in_order([msgspec.structs.replace(two, first="1"), one])
     assert in_order([two, msgspec.structs.replace(one, before="2")])[1] is two
 
 
@@ -281,8 +297,29 @@ def test_a_recording_that_is_cut_is_refused(
 
 def test_a_recording_of_ones_own_lies_beside_its_dialect(write: Callable[..., Path], tmp_path: Path) -> None:
     path = write("recording: own\ndeviations:\n- {rule: C7, reason: so}\n")
-    (tmp_path / "own.jsonl.xz").touch()
+    whole = (FOLDER / "vllm-0.32.0.jsonl.xz").read_bytes()
+    kept = tmp_path / "own.jsonl.xz"
+    kept.write_bytes(whole)
     assert [one.unproven for one in load_dialect(str(path)).waivers] == [False]
+    first = lzma.decompress(whole).splitlines()[0]
+    for held, said in (
+        (b"", "it is empty"),
+        (b"hello", "expected a file of xz, input format not supported"),
+        (whole[:5000], "expected a file of xz, compressed data ended before"),
+        (lzma.compress(b"\n"), "it holds nothing"),
+        (lzma.compress(first + b"\nhello\n"), "line 2: expected one request and its answer a line"),
+        (lzma.compress(first + b"\n" + first.replace(b'"answer"', b'"anser"')), "missing required field `answer`"),
+    ):
+        kept.write_bytes(held)
+        with pytest.raises(ProfileError) as told:
+            load_dialect(str(path))
+        assert "key 'recording': own.jsonl.xz is not a whole recording: " in str(told.value)
+        assert said in str(told.value)
+        assert "Hint: record it anew" in str(told.value)
+    (tmp_path / "deep").mkdir()
+    kept.write_bytes(whole)
+    with pytest.raises(ProfileError, match=r"without a folder, got '\.\./own'"):
+        load_dialect(str(write("recording: ../own\n", "deep/mine.yaml")))
 
 
 def test_each_source_is_named_and_who_notices() -> None:
