@@ -20,9 +20,9 @@ from InferenceLibrary.terminal.session import Terminal
 _QUIET = 0.3
 """Seconds of silence that make a prompt where no line marks the end of an answer: a model may write `> ` too."""
 _ECHO = 1.0
-"""Seconds that a program has to show what is typed; one that shows nothing is not waited for longer."""
+"""Seconds without output that end the wait for what is typed: a program shows it in another form, or not at all."""
 _LAG = 10.0
-"""Seconds that the recording may come after the screen, where the disk is busy."""
+"""Seconds until the first output then, on a busy machine."""
 _LOOK = 0.005
 
 
@@ -96,6 +96,8 @@ class ChatTerminal(Terminal):
     def __init__(self, command: Sequence[str], style: ChatStyle, *, timeout: float = 30.0, **options: Any) -> None:
         self.style = style
         self._events: list[Output] = []
+        self._shows_nothing = False
+        """Whether nothing came when something was typed."""
         super().__init__(command, **options)
         try:
             self.wait_for_prompt(timeout=timeout)
@@ -279,15 +281,18 @@ class ChatTerminal(Terminal):
         self._events.clear()
         self.type_text(line)
         wanted = "".join(line.split())
+        still = Deadline(_ECHO if self._shows_nothing else _LAG)
 
-        def shown() -> bool:
-            self._collect()
+        def settled() -> bool:
+            nonlocal still
+            if self._collect():
+                still = Deadline(_ECHO)
+            elif still.expired or self.screen().ended:
+                return True
             return wanted in "".join(plain_text(self._stream()).split())
 
-        if wait_until(shown, _ECHO, first=0.001, longest=_LOOK) or self._events:
-            return
-        if wanted in "".join(self.screen().text.split()):
-            wait_until(shown, _LAG, longest=_LOOK)
+        wait_until(settled, 2 * _LAG, first=0.001, longest=_LOOK)
+        self._shows_nothing = not self._events
 
     def _collect(self) -> bool:
         new = self.output.read()

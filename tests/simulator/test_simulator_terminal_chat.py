@@ -137,16 +137,19 @@ def test_terminal_edits_the_line(terminal):
 
 
 def test_tokens_appear_one_by_one(terminal):
-    chat = terminal("--mode", "echo", "--time-to-first-token", "100ms", "--inter-token-latency", "100ms")
-    chat.until("> ")
-    chat.type("one two three four\n")
-    times = []
-    for word in ("one", "two", "three", "four"):
-        chat.until(word, 2)
-        times.append(monotonic())
-    gaps = [later - earlier for earlier, later in pairwise(times)]
-    assert sum(gaps) >= 0.25
-    assert max(gaps) < sum(gaps) * 0.8
+    def one_by_one() -> bool:
+        chat = terminal("--mode", "echo", "--time-to-first-token", "100ms", "--inter-token-latency", "100ms")
+        chat.until("> ")
+        chat.type("one two three four\n")
+        times = []
+        for word in ("one", "two", "three", "four"):
+            chat.until(word, 2)
+            times.append(monotonic())
+        gaps = [later - earlier for earlier, later in pairwise(times)]
+        return sum(gaps) >= 0.25 and max(gaps) < sum(gaps) * 0.8
+
+    # A machine that stands still for a while shows one answer at once, but not each of them.
+    assert any(one_by_one() for _ in range(5))
 
 
 def test_hang_up_ends_it(terminal):

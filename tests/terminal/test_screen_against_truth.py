@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -268,5 +269,16 @@ def test_what_is_typed_is_no_answer_where_the_recording_comes_late(
     terminal = open_chat([sys.executable, str(LIAR), str(truth), "honest"], r"^\[end\]", columns=60)
     read, late = terminal.output.read, time.monotonic() + 1.5
     monkeypatch.setattr(terminal.output, "read", lambda: read() if time.monotonic() > late else [])
+    answer = terminal.ask("tell me")
+    assert compare(terminal, answer.text, truth, "tell me") is None
+
+
+def test_what_is_typed_is_no_answer_where_all_comes_late(
+    open_chat: Callable[..., ChatTerminal], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth = tmp_path / "truth.jsonl"
+    terminal = open_chat([sys.executable, str(LIAR), str(truth), "honest"], r"^\[end\]", columns=60)
+    type_text = terminal.type_text
+    monkeypatch.setattr(terminal, "type_text", lambda text: Timer(1.5, type_text, [text]).start())
     answer = terminal.ask("tell me")
     assert compare(terminal, answer.text, truth, "tell me") is None

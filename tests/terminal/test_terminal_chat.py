@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
 
 from InferenceLibrary.errors import ProfileError, TerminalError
+from InferenceLibrary.terminal import chat as chat_module
 from InferenceLibrary.terminal.chat import ChatStyle, ChatTerminal
 from InferenceLibrary.terminal.screen import Cursor, Screen
 
@@ -27,6 +29,19 @@ def test_an_answer_its_times_and_its_statistics(chat: Chat) -> None:
 def test_answers_follow_each_other(chat: Chat) -> None:
     terminal = chat()
     assert [terminal.ask(f"number {n}").text for n in range(3)] == [f"You asked: number {n}" for n in range(3)]
+
+
+def test_a_program_that_shows_nothing_of_what_is_typed_is_waited_for_once(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat_module, "_LAG", 3.0)
+    terminal = chat("unseen")
+    times = []
+    for number in range(2):
+        began = time.monotonic()
+        assert terminal.ask(f"number {number}").text == f"You asked: number {number}"
+        times.append(time.monotonic() - began)
+    assert times[0] > times[1]
 
 
 @pytest.mark.parametrize("columns", [200, 20, 7])

@@ -41,6 +41,12 @@ def main() -> None:
     if KIND == "promptless":
         print("loading for ever")
         time.sleep(100)
+    if KIND == "unseen":
+        import termios
+
+        state = termios.tcgetattr(0)
+        state[3] &= ~termios.ECHO
+        termios.tcsetattr(0, termios.TCSANOW, state)
     print("welcome")
     while True:
         try:
