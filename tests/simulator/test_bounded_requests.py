@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+
+from InferenceLibrary.simulator.answers.schema_values import value_for
+from InferenceLibrary.simulator.core.draws import Draws
+from InferenceLibrary.simulator.core.settings import Settings
 
 CHAT: dict[str, Any] = {"model": "tiny", "messages": [{"role": "user", "content": "one two"}]}
 DEEP = b"[" * 100_000
@@ -22,16 +27,56 @@ def test_counts_are_bounded(start_simulator: Any) -> None:
             for n in (100_000, 10**20):
                 status, message = told(path, n=n, stream=stream)
                 assert (status, message.partition(".")[0]) == (400, f"n must be at most 16384, got {n}"), path
-            assert told(path, n=1025, stream=stream) == (
-                400, "The stand-in makes at most 1024 choices for a request, got 1025"
-            )  # fmt: skip
-    assert told("/v1/completions", prompt=["a"] * 600, n=2)[0] == 400
-    assert told("/v1/completions", n=600, max_tokens=500, ignore_eos=True) == (
-        400, "The stand-in makes at most 262144 tokens for the choices of a request"
+    too_many = 400, "The stand-in makes at most 16384 choices for a request, got 20000"
+    for stream in (False, True):
+        assert told("/v1/completions", prompt=["a"] * 200, n=100, stream=stream) == too_many
+    assert told("/v1/completions", n=300, max_tokens=500, ignore_eos=True) == (
+        400, "The stand-in makes at most 131072 tokens for the choices of a request"
     )  # fmt: skip
     assert told("/v1/completions", prompt=["a"] * 512, n=2, max_tokens=1)[0] == 200
     scored = simulator.request("POST", "/v1/completions", {"model": "tiny", "prompt": "a b", "prompt_logprobs": 10**9})
     assert len(scored.json["choices"][0]["prompt_logprobs"][1]) == 128
+
+
+def test_counts_are_bounded_by_the_reference(start_simulator: Any) -> None:
+    simulator = start_simulator("--model", "tiny", "--mode", "echo")
+    for prompts, words, status in ((200, 1, 400), (20, 1, 200), (20, 200, 400)):
+        body = {"model": "tiny", "prompt": ["a " * words] * prompts, "n": 100}
+        assert simulator.request("POST", "/v1/completions", body).status == status
+
+
+BOUNDED: list[dict[str, Any]] = [
+    {"response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}}
+    for schema in (
+        {"type": "array", "minItems": 10**9},
+        {"type": "array", "minItems": 300, "items": {"type": "array", "minItems": 300}},
+        {"type": "string", "minLength": 10**9},
+        {"type": "number", "minimum": -(10**400)},
+    )
+]
+BOUNDED += [
+    {"structured_outputs": {"regex": pattern}}
+    for pattern in ("a{100000000}", "(a{1000}){1000}", "(a|a){30}b(?=x)", "(" * 500 + "a" + ")" * 500, "(a")
+]
+BOUNDED += [
+    {"structured_outputs": {"grammar": "root ::= " + "(" * 2000}},
+    {"structured_outputs": {"grammar": "\n".join(f"root{n} ::= root{n + 1}" for n in range(501))}},
+    {"stop": json.loads("[" * 900 + "]" * 900)},
+]
+
+
+def test_what_a_request_demands_is_bounded(start_simulator: Any) -> None:
+    simulator = start_simulator("--as", "vllm", "--model", "tiny")
+    for more in BOUNDED:
+        answer = simulator.request("POST", "/v1/chat/completions", {**CHAT, **more})
+        assert (answer.status, b"made a mistake" in answer.body) == (400, False), str(more)[:200]
+
+
+def test_a_schema_with_odd_counts_has_a_value() -> None:
+    odd = {"type": "array", "minItems": "2", "maxItems": 1, "items": {"minLength": "x", "maxLength": -3}}
+    values = [value_for(odd, Draws(seed), Settings()) for seed in range(50)]
+    assert all(isinstance(text, str) for value in values for text in value)
+    assert {len(value) for value in values} == {1}
 
 
 @pytest.mark.parametrize("name", ["vllm", "llama.cpp", "llm-d"])
@@ -51,7 +96,7 @@ ODD: list[tuple[str, dict[str, Any]]] = [
     (
         "/v1/chat/completions",
         {
-            "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}],
+            "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}],
             "tool_choice": {"type": "function", "function": "f"},
         },
     ),

@@ -20,6 +20,27 @@ if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.turn import Turn
 
 
+_MOST_CHOICES = 2**14
+_MOST_TOKENS = 2**17
+
+
+def check_work(choices: int, tokens: int = 0) -> None:
+    """Refuse a request whose answers take so long to make that others would be kept waiting.
+
+    Args:
+        choices: Answers, where there are several: prompts by choices.
+        tokens: What they read and write together, as far as they are made.
+
+    Raises:
+        ApiError: 400.
+    """
+    if choices > _MOST_CHOICES:
+        told = choices if choices < 10**9 else "more than 10^9"
+        raise ApiError(400, f"The stand-in makes at most {_MOST_CHOICES} choices for a request, got {told}", param="n")
+    if tokens > _MOST_TOKENS:
+        raise ApiError(400, f"The stand-in makes at most {_MOST_TOKENS} tokens for the choices of a request", param="n")
+
+
 class Generator:
     """Answers generating requests for a personality."""
 
@@ -57,11 +78,15 @@ class Generator:
             return [script.output(ask, limit, fills=True) for _ in range(len(ask.prompts) * ask.n)]
         if ask.n == 1 and len(ask.prompts) == 1:
             return [self.engine.generate(ask, ask.prompts[0], 0, limit, fills=True)]
-        return [
-            self.engine.generate(ask, prompt, index, limit, fills=True)
-            for prompt in ask.prompts
-            for index in range(ask.n)
-        ]
+        check_work(len(ask.prompts) * ask.n)
+        made: list[Output] = []
+        work = 0
+        for prompt in ask.prompts:
+            for index in range(ask.n):
+                made.append(self.engine.generate(ask, prompt, index, limit, fills=True))
+                work += made[-1].count
+                check_work(0, work)
+        return made
 
     def answer(self, turn: Turn, shape: Shape, ask: Ask) -> None:
         """Generate, and send the answer when a place is free.

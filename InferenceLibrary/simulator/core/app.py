@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.turn import AskedFault, Handler, Line, Personality
 
 FAULT_HEADER = "x-inference-fault"
+_DEEP = 200
+"""So many lists and objects of a body may be nested more deeply than they can be read."""
 
 
 def _id_base(*seed: object) -> str:
@@ -205,7 +207,15 @@ class App:
         deliver(turn, draft)
 
     def crashed(self, turn: Turn, error: Exception) -> None:
-        """Answer 500 after a mistake of the simulator itself, and show it on stderr; cut what is half sent."""
+        """Answer 500 after a mistake of the simulator itself, and show it on stderr; cut what is half sent.
+
+        What is nested more deeply than Python goes is a mistake of the request.
+        """
+        body = turn.request.body
+        deep = isinstance(error, RecursionError) and body.count(b"[") + body.count(b"{") > _DEEP
+        if deep and not (turn.outcome or turn.playing):
+            self.fail(turn, ApiError(400, "The request is nested too deeply"))
+            return
         import traceback
 
         sys.stderr.write("".join(traceback.format_exception(error)))

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 _ERROR = "own"
 """The error of a dialect for what a server refuses by itself."""
+_MOST = 20_000
+"""Most characters of a text that is made for a pattern."""
+_SEARCH = 0.1
+"""Seconds that it may take to see that a text is one of a pattern."""
 
 
 def demanded_of(data: Any, choices: OpenChoices) -> str | None:
@@ -58,6 +62,8 @@ def demanded_text(given: Any, pick: int = 0) -> str | None:
         return text_of_grammar(grammar, pick)
     except ValueError as error:
         raise Refusal(_ERROR, f"Grammar error: {error}") from None
+    except RecursionError:
+        raise Refusal(_ERROR, "Grammar error: it is nested too deeply") from None
 
 
 def _check_schema(schema: Any) -> None:
@@ -86,18 +92,31 @@ def text_of_pattern(pattern: str, pick: int = 0) -> str:
     Raises:
         Refusal: It is not a regular expression.
     """
+    import regex
+
     try:
+        parsed = _parser.parse(pattern)
         for place in (pick, 0):
-            text = _text(_parser.parse(pattern), place)
-            if re.fullmatch(pattern, text):
+            text = _text(parsed, place)
+            if regex.fullmatch(pattern, text, timeout=_SEARCH):
                 return text
-    except (re.error, RecursionError, OverflowError, ZeroDivisionError) as error:
+    except RecursionError:
+        raise Refusal(_ERROR, "Grammar error: the pattern is nested too deeply") from None
+    except TimeoutError:
+        raise Refusal(_ERROR, "Grammar error: the search for a text of the pattern was given up") from None
+    except (re.error, regex.error, ValueError, OverflowError, ZeroDivisionError) as error:
         raise Refusal(_ERROR, f"Grammar error: {error}") from None
     raise Refusal(_ERROR, f"Grammar error: no text was found for {pattern}")
 
 
 def _text(parsed: Any, pick: int) -> str:
-    return "".join(_piece(kind, value, pick) for kind, value in parsed)
+    return _bounded("".join(_piece(kind, value, pick) for kind, value in parsed), 1)
+
+
+def _bounded(text: str, times: int) -> str:
+    if len(text) * times > _MOST:
+        raise ValueError(f"each text of the pattern has more than {_MOST} characters")
+    return text * times if text else ""
 
 
 def _piece(kind: Any, value: Any, pick: int) -> str:
@@ -112,7 +131,7 @@ def _piece(kind: Any, value: Any, pick: int) -> str:
         return fitting[pick % len(fitting)]
     if kind in {_constants.MAX_REPEAT, _constants.MIN_REPEAT, _constants.POSSESSIVE_REPEAT}:
         least, _, inner = value
-        return _text(inner, pick) * int(least)
+        return _bounded(_text(inner, pick), int(least))
     if kind is _constants.BRANCH:
         return _text(value[1][pick % len(value[1])], pick)
     if kind is _constants.SUBPATTERN:

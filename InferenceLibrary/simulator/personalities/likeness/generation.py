@@ -6,9 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.simulator.answers.engine import Output, cut_at_stop
+from InferenceLibrary.simulator.answers.generation import check_work
 from InferenceLibrary.simulator.answers.tokens import tokenize
 from InferenceLibrary.simulator.answers.tools import call_tools, format_answer
-from InferenceLibrary.simulator.core.api_errors import ApiError
 from InferenceLibrary.simulator.personalities.likeness.biases import without
 from InferenceLibrary.simulator.personalities.likeness.constrained import constrained, demanded_of
 
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 
 
 _NO_TOOL = "I cannot look outside."
-_MOST_CHOICES = 1024
-"""Most answers to one request: its prompts by its choices."""
-_MOST_TOKENS = 2**18
-"""Most tokens that the answers to one request read and write together, where there are several."""
 
 
 def settle(ask: Ask, choices: OpenChoices, api: str) -> None:
@@ -62,9 +58,7 @@ def outputs(
         ApiError: 400; they are more than this process can make while others wait.
     """
     count = len(ask.prompts) * ask.n
-    if count > _MOST_CHOICES:
-        told = count if count < 10**9 else "more than 10^9"
-        raise ApiError(400, f"The stand-in makes at most {_MOST_CHOICES} choices for a request, got {told}", param="n")
+    check_work(count)
     context = generator.app.settings.max_model_len
     if choices.cuts_prompts and ask.prompt_tokens >= context:
         ask.prompt_tokens = context
@@ -82,10 +76,6 @@ def outputs(
     work = 0
     for number in range(count):
         prompt = ask.prompts[number // ask.n]
-        if work > _MOST_TOKENS:
-            raise ApiError(
-                400, f"The stand-in makes at most {_MOST_TOKENS} tokens for the choices of a request", param="n"
-            )
         if script is not None and script.answers:
             output = script.output(ask, limit)
         else:
@@ -103,6 +93,7 @@ def outputs(
         output.end_tokens = int(choices.end_counts and ended_itself and output.count < limit)
         made.append(output)
         work += output.count + len(prompt) // 4
+        check_work(count, work if count > 1 else 0)
     ask.stop = stops
     return made
 

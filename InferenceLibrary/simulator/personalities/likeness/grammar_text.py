@@ -13,6 +13,7 @@ _TOKEN = re.compile(
     r"""|(?P<times>\{\d+(?:,\d*)?\})|(?P<name>\??[A-Za-z_][\w-]*)|(?P<sign>::=|[:|()*+?.])""",
     re.VERBOSE,
 )
+_MOST_RULES = 500
 _ROOTS = ("root", "start", "?start")
 _LONGEST = 20_000
 """Characters and steps of a text that is still written."""
@@ -37,6 +38,8 @@ def text_of_grammar(grammar: str, pick: int = 0) -> str:
         ValueError: The grammar cannot be read, has no root, or no text of it was found.
     """
     rules = _rules(_tokens(grammar))
+    if len(rules) > _MOST_RULES:
+        raise ValueError(f"it has {len(rules)} rules, and at most {_MOST_RULES} are read")
     root = next((name for name in _ROOTS if name in rules), None)
     if root is None:
         raise ValueError("it has no rule root or start")
@@ -136,9 +139,12 @@ class _Writer:
         self._pick = pick
         self._steps = 0
         self._least = dict.fromkeys(rules, inf)
-        for _ in rules:
+        while True:
             # Each round finds the rules that need one more step than those found before.
-            self._least = {name: self._length(node) for name, node in rules.items()}
+            least = {name: self._length(node) for name, node in rules.items()}
+            if least == self._least:
+                break
+            self._least = least
 
     def _length(self, node: _Node) -> float:
         """Return how long the shortest text of a part is, as far as it is known; infinite: it has none."""
