@@ -274,11 +274,12 @@ def _index_lines(node: Any, path: Path, lines: dict[Path, int], source: str, wit
 
 @lru_cache(maxsize=512)
 def _fields_of(kind: Any) -> dict[str, Any]:
-    """Return the types of a struct's fields by their keys."""
+    """Return the types of a struct's fields by their keys, without those that files do not hold, its `filled_in`."""
     import msgspec
 
     hints = typing.get_type_hints(kind, include_extras=True)
-    return {field.encode_name: hints[field.name] for field in msgspec.structs.fields(kind)}
+    fields = (field for field in msgspec.structs.fields(kind) if field.name not in getattr(kind, "filled_in", ()))
+    return {field.encode_name: hints[field.name] for field in fields}
 
 
 def _refuse_unknown_keys(data: Any, kind: Any, path: Path, source: str, lines: Mapping[Path, int]) -> None:

@@ -51,8 +51,9 @@ ends alike on both, but for those that `tests/data/recorded/NAME.suites` names, 
 `make prove-suites SERVER=ollama` takes one of them.
 
 A file of one's own has the same form, and may extend one of these. What it calls recorded (`recording: NAME`) lies
-beside it as `NAME.jsonl.xz`, whole; what only a source shows is unproven, and the source stands in `evidence`.
-`rfinference dialects FILE` checks it.
+beside it as `NAME.jsonl.xz`, whole: a line of JSON for each request and its answer, with `group`, `name`, `request`
+(`method`, `path`) and `answer` (`status`, `headers`, `body`), as in `tests/data/recorded`. What only a source shows is
+unproven, and the source stands in `evidence`. `rfinference dialects FILE` checks it, its quirks and routes too.
 
 ```yaml
 name: mine

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from InferenceLibrary.check.asking import AskedCall, Findings, ask
 from InferenceLibrary.check.baseline import got_worse
+from InferenceLibrary.check.dialects import tried_dialect
 from InferenceLibrary.check.documents import document, junit_cases
 from InferenceLibrary.check.evidence import write_exchanges, write_log
 from InferenceLibrary.check.judging import (
@@ -31,7 +32,6 @@ from InferenceLibrary.check.suites import plan_line, run_suites, suites_case, su
 from InferenceLibrary.check.targets import CheckTarget, Opened, opened
 from InferenceLibrary.client.http import Client
 from InferenceLibrary.errors import InferenceError, TargetError, describe
-from InferenceLibrary.files import make_folder
 from InferenceLibrary.foreign_text import shown
 from InferenceLibrary.protocol.rules.rule import Reference
 from InferenceLibrary.redaction import Redactor
@@ -40,7 +40,7 @@ from InferenceLibrary.report.console import lines
 from InferenceLibrary.report.html import page
 from InferenceLibrary.report.junit import junit
 from InferenceLibrary.report.markdown import markdown
-from InferenceLibrary.report.writing import add_outputs, way_to, write_outputs
+from InferenceLibrary.report.writing import add_outputs, prepare_outputs, way_to, write_outputs
 from InferenceLibrary.servers.probing.calls import calls_for
 from InferenceLibrary.servers.stated import chance_stated
 from InferenceLibrary.version import __version__
@@ -109,6 +109,7 @@ def run(arguments: argparse.Namespace) -> int:
             plan += [plan_line(wanted, arguments.include)] if arguments.suites else []
             print("\n".join(shown(line) for line in plan))
             return 0
+        prepare_outputs(arguments, "json", "junit", "markdown", "html")
         before = read_results(arguments.baseline) if arguments.baseline else None
         reference = Reference(arguments.reference) if arguments.reference else None
         checked = [check(one, redact, reference, arguments.output) for one in wanted]
@@ -218,6 +219,11 @@ def _wanted(arguments: argparse.Namespace, redact: Redactor) -> list[CheckTarget
         raise TargetError(describe("--option is not understood", expected="NAME=VALUE", got=f"'{wrong}'"))
     if not 0 < arguments.timeout < float("inf"):
         raise TargetError(describe("--timeout is not understood", expected="seconds above 0", got=arguments.timeout))
+    strange = next((one for one in arguments.targets if "://" in one and not CheckTarget(one).is_url), None)
+    if strange is not None:
+        raise TargetError(describe(f"'{strange}' cannot be checked", expected="a URL of http:// or https://"))
+    if arguments.dialect is not None:
+        tried_dialect(arguments.dialect)
     options = dict(one.split("=", 1) for one in arguments.option)
     targets = [
         CheckTarget(one, arguments.model, None, arguments.dialect, options, arguments.timeout)
@@ -233,7 +239,6 @@ def _write(results: CheckResults, checked: Sequence[Checked], arguments: argpars
     cases = [*junit_cases(results, strict=arguments.strict), *map(suites_case, results.suites)]
     folder: Path | None = arguments.output
     if folder is not None:
-        make_folder(folder)
         found = {one.result.target: one.found for one in checked if one.found is not None}
         paths = {
             one.result.target: {call.name: call.evidence for call in one.result.calls if call.evidence}

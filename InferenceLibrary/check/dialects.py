@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import json
+import os
+import subprocess
 import sys
 
-from InferenceLibrary.dialects.dialect import Dialect
-from InferenceLibrary.dialects.files import load_dialect, shipped_dialects
+from InferenceLibrary.dialects.files import Chosen, load_dialect, shipped_dialects
 from InferenceLibrary.errors import ProfileError
 
 
@@ -32,9 +32,7 @@ def show_dialect(wanted: str) -> int:
 
         print(json.dumps(dialect_schema(), indent=2))
         return 0
-    chosen = load_dialect(wanted)
-    if not chosen.shipped:
-        _check_quirks(chosen.dialect, wanted)
+    chosen = tried_dialect(wanted)
     evidence = chosen.dialect.evidence or "no evidence is given"
     print(f"{chosen.dialect.name} {chosen.dialect.version}: {chosen.dialect.title}, {evidence}")
     for waiver in chosen.dialect.waivers:
@@ -44,18 +42,19 @@ def show_dialect(wanted: str) -> int:
     return 0
 
 
-def _check_quirks(dialect: Dialect, source: str) -> None:
-    named = [(one.rule, quirk.partition(":")[0]) for one in dialect.deviations for quirk in one.quirks]
-    if not named:
-        return
-    from InferenceLibrary.check.proof import catalogue
+def tried_dialect(wanted: str) -> Chosen:
+    """Return a dialect. One of one's own is tried on the stand-in, which alone knows its faults and what routes do.
 
-    known = [one["name"] for one in catalogue()]
-    for rule, name in named:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            meant = f" Did you mean '{close[0]}'?" if close else ""
-            raise ProfileError(
-                f"{source}: the quirk '{name}' of rule {rule} is not a fault.{meant} "
-                "`inference-simulator --list-faults` lists them."
-            )
+    Raises:
+        ProfileError: There is none of that name, or it is wrong.
+    """
+    chosen = load_dialect(wanted)
+    if chosen.shipped:
+        return chosen
+    words = [sys.executable, "-m", "InferenceLibrary.simulator", "--as", wanted, "--dry-run"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("INFERENCE_SIMULATOR_")}
+    tried = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60, env=environment)
+    if tried.returncode:
+        said = (tried.stderr.strip().splitlines() or [f"the stand-in ended with {tried.returncode}"])[-1]
+        raise ProfileError(said.removeprefix("inference-simulator: error: ").removeprefix("--as: "))
+    return chosen

@@ -26,7 +26,7 @@ from InferenceLibrary.report.document import Cell, Document, Section, Tone, row,
 from InferenceLibrary.report.html import page
 from InferenceLibrary.report.markdown import markdown
 from InferenceLibrary.report.mutation_results import FaultResult, MutationResults, mutation_json
-from InferenceLibrary.report.writing import add_outputs, write_outputs
+from InferenceLibrary.report.writing import add_outputs, prepare_outputs, write_outputs
 from InferenceLibrary.version import __version__
 
 _CLEAN_LIMIT = 3600.0
@@ -73,6 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     try:
         _check(arguments)
+        prepare_outputs(arguments, "json", "markdown", "html")
         every = catalogue()
         wanted = _named(arguments.faults, every)
         runs = SuiteRuns(arguments.suites, arguments.robot, arguments.target)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
@@ -18,7 +18,7 @@ from InferenceLibrary.dialects.standing import standing
 from InferenceLibrary.dialects.templates import joined
 from InferenceLibrary.dialects.words import wrong_word
 from InferenceLibrary.errors import ProfileError
-from InferenceLibrary.protocol.capabilities import CAPABILITIES, nearest_capability
+from InferenceLibrary.protocol.capabilities import CAPABILITIES, unknown_capability
 from InferenceLibrary.protocol.rules.rule import Api, Reference
 from InferenceLibrary.protocol.rules.verdicts import Waiver
 from InferenceLibrary.typed_yaml import locator, parse_yaml
@@ -143,6 +143,7 @@ class VersionProbe(DialectPart, frozen=True):
 class Dialect(DialectPart, frozen=True):
     """What one server, in a range of versions, does otherwise than the references, and what it offers."""
 
+    filled_in: ClassVar[tuple[str, ...]] = ("file",)  # Keys that no file holds: set when it is read.
     name: str
     """How it is called: `vllm`. Several files may have one name, each for its versions."""
     title: str
@@ -174,8 +175,7 @@ class Dialect(DialectPart, frozen=True):
     """Capabilities that it has."""
     lacks: dict[str, str] = {}
     """Capability to the reason why it does not have it."""
-    file: str = ""
-    """The file's name without suffix; filled when it is read."""
+    file: str = ""  # The file's name without suffix.
 
     @property
     def proven(self) -> bool:
@@ -217,7 +217,8 @@ def parse_dialect(
     place = locator(text, source)
     check_waived(dialect.deviations, "deviations", place)
     _check_evidence(dialect, place)
-    _check_words(dialect, place)
+    check_capabilities(dialect.offers, dialect.lacks, place)
+    _check_names(dialect, place)
     _check_versions(dialect, place)
     if dialect.probe is not None:
         _check_probe(dialect.probe, place)
@@ -258,6 +259,11 @@ def check_waived(entries: list[Any], key: str, place: Callable[[str], str]) -> N
             )
         if not one.reason.strip():
             raise ProfileError(f"{place(f'{key}[{number}].reason')}: expected what the server does, got an empty text.")
+        odd = next((status for status in one.when.statuses if not 100 <= status <= 599), None)
+        if odd is not None:
+            raise ProfileError(
+                f"{place(f'{key}[{number}].when.statuses')}: expected statuses of HTTP, 100 to 599, got {odd}."
+            )
         patterns = {f"when.{name}": getattr(one.when, name) for name in ("path", "model", "answer")}
         for name, pattern in {**patterns, "got": one.got}.items():
             try:
@@ -281,14 +287,29 @@ def _check_evidence(dialect: Dialect, place: Callable[[str], str]) -> None:
             )
 
 
-def _check_words(dialect: Dialect, place: Callable[[str], str]) -> None:
-    words = [(f"offers[{index}]", word) for index, word in enumerate(dialect.offers)]
-    for key, word in [*words, *((f"lacks.{word}", word) for word in dialect.lacks)]:
+def check_capabilities(offers: list[str], lacks: dict[str, str], place: Callable[[str], str]) -> None:
+    """Refuse words that are not of the list, and those that are said to be there and not to be there.
+
+    Raises:
+        ProfileError: One of them; the message names the nearest.
+    """
+    words = [(f"offers[{index}]", word) for index, word in enumerate(offers)]
+    for key, word in [*words, *((f"lacks.{word}", word) for word in lacks)]:
         if word not in CAPABILITIES:
-            raise ProfileError(
-                f"{place(key)}: '{word}' is not a capability.{nearest_capability(word)} "
-                "docs/capabilities.md lists them."
-            )
+            raise ProfileError(f"{place(key)}: {unknown_capability(word)}")
+    for word in offers:
+        if word in lacks:
+            raise ProfileError(f"{place(f'lacks.{word}')}: '{word}' stands under offers, too: expected one of both.")
+    for word, reason in lacks.items():
+        if not reason.strip():
+            raise ProfileError(f"{place(f'lacks.{word}')}: expected the reason, got an empty text.")
+
+
+def _check_names(dialect: Dialect, place: Callable[[str], str]) -> None:
+    if not re.fullmatch(r"[\w.-]+", dialect.name):
+        raise ProfileError(f"{place('name')}: expected letters, digits, '.', '_' and '-', got '{dialect.name}'.")
+    if not dialect.title.strip():
+        raise ProfileError(f"{place('title')}: expected what the server is called, got an empty text.")
 
 
 def _check_versions(dialect: Dialect, place: Callable[[str], str]) -> None:
@@ -376,7 +397,9 @@ def _joined(dialect: Dialect, below: Dialect, place: Callable[[str], str]) -> Di
 def _meant(named: Inherited, among: list[Deviation], below: Dialect, where: str) -> list[Deviation]:
     found = [one for one in among if one.rule == named.rule and named.kind in {None, one.kind}]
     if not found:
-        raise ProfileError(f"{where}: {below.file} has no deviation from rule {named.rule} of that kind.")
+        rules = sorted({one.rule for one in among})
+        wrong = " of that kind" if named.rule in rules else f": expected one of {', '.join(rules) or 'none'}"
+        raise ProfileError(f"{where}: {below.file} has no deviation from rule {named.rule}{wrong}.")
     return found
 
 

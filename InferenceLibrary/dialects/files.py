@@ -75,7 +75,7 @@ def load_dialect(wanted: str) -> Chosen:
     if path.is_file():
         shipped = path.resolve().parent == SHIPPED.resolve()
         return Chosen(_read(path) if shipped else _own(path), shipped=shipped)
-    close = difflib.get_close_matches(name, dialect_names(), n=1, cutoff=0.6)
+    close = difflib.get_close_matches(name.lower(), dialect_names(), n=1, cutoff=0.6)
     meant = f" Did you mean '{close[0]}'?" if close else ""
     raise ProfileError(
         f"No dialect '{wanted}': expected the path of a YAML file or one of {', '.join(dialect_names())}, "
@@ -131,7 +131,8 @@ def _standing_on(front: Chosen, behind: Chosen) -> Chosen:
         deviations=[*front.dialect.deviations, *behind.dialect.deviations],
         **capabilities_over(front.dialect, behind.dialect),
     )
-    return Chosen(both, "; ".join(filter(None, (front.notice, behind.notice))))
+    notice = "; ".join(filter(None, (front.notice, behind.notice)))
+    return Chosen(both, notice, shipped=front.shipped and behind.shipped)
 
 
 def stands_on(front: Dialect, behind: Dialect) -> bool:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
-from InferenceLibrary.files import write_text
+from InferenceLibrary.errors import InferenceError, describe
+from InferenceLibrary.files import make_folder, write_text
 
 Writer = Callable[[Path], str]
 """Makes the text of a file that is to lie at a path."""
@@ -25,6 +26,24 @@ def add_outputs(parser: argparse.ArgumentParser, forms: Mapping[str, str], folde
     for form, text in forms.items():
         parser.add_argument(f"--{form}", type=Path, metavar="FILE", help=text)
     parser.add_argument("--output", type=Path, metavar="FOLDER", help=folder)
+
+
+def prepare_outputs(arguments: argparse.Namespace, *options: str) -> None:
+    """Make the folders of what will be written, before the work that it tells of.
+
+    Args:
+        arguments: Of the command, with the options of `add_outputs`.
+        options: Those of single files.
+
+    Raises:
+        InferenceError: One of them cannot be written.
+    """
+    if arguments.output is not None:
+        make_folder(arguments.output)
+    for path in filter(None, (getattr(arguments, option) for option in options)):
+        make_folder(path.absolute().parent)
+        if path.is_dir():
+            raise InferenceError(describe(f"'{path}' cannot be written", expected="a file", got="a folder"))
 
 
 def write_outputs(arguments: argparse.Namespace, forms: Mapping[str, tuple[str, Writer]]) -> None:

@@ -8,15 +8,14 @@ from collections.abc import Callable
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
-from InferenceLibrary.dialects.dialect import WaivedRule, check_waived
+from InferenceLibrary.dialects.dialect import WaivedRule, check_capabilities, check_waived
 from InferenceLibrary.dialects.files import load_dialect
 from InferenceLibrary.durations import parse_duration
 from InferenceLibrary.errors import ProfileError
-from InferenceLibrary.protocol.capabilities import CAPABILITIES, unknown_capability
 from InferenceLibrary.protocol.rules.rule import Reference
 from InferenceLibrary.protocol.rules.verdicts import Waiver
 from InferenceLibrary.servers.command import literal
@@ -46,6 +45,7 @@ SHIPPED = Path(__file__).parent / "profiles"
 class Profile(ProfilePart, frozen=True):
     """A kind of server."""
 
+    filled_in: ClassVar[tuple[str, ...]] = ("file",)  # Keys that no file holds: set when it is read.
     title: str
     homepage: str = ""
     model: str | None = None
@@ -74,8 +74,7 @@ class Profile(ProfilePart, frozen=True):
     hints: list[Hint] = msgspec.field(default_factory=list)
     name: str = ""
     """How messages call it; the file's name without suffix by default."""
-    file: str = ""
-    """The file that it stands in; filled when it is read."""
+    file: str = ""  # The file that it stands in.
 
     @property
     def own_waivers(self) -> tuple[Waiver, ...]:
@@ -179,7 +178,7 @@ def _check(profile: Profile, place: Place) -> None:
     """Refuse what the types cannot: durations, paths, patterns, formats, and placeholders that nothing fills."""
     _check_readiness(profile, place)
     _check_model_routes(profile.model_routes, place)
-    _check_capabilities(profile, place)
+    check_capabilities(profile.offers, profile.lacks, place)
     check_waived(profile.waives, "waives", place)
     patterns = [(f"hints[{index}].pattern", hint.pattern) for index, hint in enumerate(profile.hints)]
     commands: list[tuple[str, list[str], dict[str, Option]]] = []
@@ -268,20 +267,6 @@ def _check_model_routes(routes: ModelRoutes, place: Place) -> None:
                 f"{place(f'model_routes.{name}')}: expected a path that names the model as in "
                 f"/v1/models/{{model}}/{name}, or one without it and a body_key, got '{path}'."
             )
-
-
-def _check_capabilities(profile: Profile, place: Place) -> None:
-    """Refuse words that are not of the list, and those that are said to be there and not to be there."""
-    words = [(f"offers[{index}]", word) for index, word in enumerate(profile.offers)]
-    for key, word in [*words, *((f"lacks.{word}", word) for word in profile.lacks)]:
-        if word not in CAPABILITIES:
-            raise ProfileError(f"{place(key)}: {unknown_capability(word)}")
-    for word in profile.offers:
-        if word in profile.lacks:
-            raise ProfileError(f"{place(f'lacks.{word}')}: '{word}' stands under offers, too: expected one of both.")
-    for word, reason in profile.lacks.items():
-        if not reason.strip():
-            raise ProfileError(f"{place(f'lacks.{word}')}: expected the reason, got an empty text.")
 
 
 def _check_announcement(pattern: str, place: Place) -> None:

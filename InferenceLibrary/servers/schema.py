@@ -35,6 +35,8 @@ def _schema(kind: type[Any], title: str) -> dict[str, Any]:
     for name, part in schema["$defs"].items():
         if part.get("description", "").startswith(f"{name}("):
             del part["description"]
+        for key in getattr(kind, "filled_in", ()) if name == kind.__name__ else ():
+            del part["properties"][key]
         for key, shape in part.get("properties", {}).items():
             text = described.get(name, {}).get(key)
             if text:

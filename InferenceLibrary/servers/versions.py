@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import NamedTuple
 
 from InferenceLibrary.client.http import Client
@@ -62,14 +63,14 @@ def _at_version(client: Client, wanted: str) -> tuple[str, str]:
     Where it has a version already, or none is told, it stays as it is.
     """
     chosen = load_dialect(wanted)
-    front, plus, behind = wanted.partition("+")
+    front, plus, behind = (wanted, "", "") if Path(wanted).is_file() else wanted.partition("+")
     if "@" in front or chosen.dialect.probe is None:
         return wanted, chosen.notice
     version = found_version(client, chosen.dialect.probe)
     if version is None:
         assumed = f"the version was not found out, {chosen.dialect.version} is assumed"
         return wanted, "; ".join(filter(None, (assumed, chosen.notice if plus else "")))
-    if not chosen.shipped:
+    if not load_dialect(front).shipped:
         return wanted, chosen.notice
     found = f"{front}@{version}{plus}{behind}"
     return found, load_dialect(found).notice

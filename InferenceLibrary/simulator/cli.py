@@ -49,14 +49,15 @@ def _run(arguments: Sequence[str] | None) -> int:
         from InferenceLibrary.simulator.faults.catalogue import print_catalogue
 
         return print_catalogue("--json" in words)
-    interactive = "-i" in words
+    interactive, dry = "-i" in words, "--dry-run" in words
     from InferenceLibrary.simulator.core.options import OptionError, parse_options, personality_of
     from InferenceLibrary.simulator.personalities.registry import settings_class
 
     try:
         # First: which flags there are depends on it.
         _check_personality(personality_of(words))
-        settings = parse_options([word for word in words if word != "-i"], os.environ, settings_class)
+        flags = [word for word in words if word not in {"-i", "--dry-run"}]
+        settings = parse_options(flags, os.environ, settings_class)
         _check(settings)
     except OptionError as error:
         sys.stderr.write(f"inference-simulator: error: {error}\n")
@@ -64,6 +65,10 @@ def _run(arguments: Sequence[str] | None) -> int:
     from InferenceLibrary.simulator.core.settings import StartError
 
     try:
+        if dry:
+            from InferenceLibrary.simulator.server import Server
+
+            return Server(settings, "").dry_run()
         if interactive:
             from InferenceLibrary.simulator.answers.interactive import chat_in_terminal
 
@@ -127,18 +132,28 @@ def _check_personality(name: str) -> None:
 
     if not name or name in PERSONALITIES:
         return
+    from InferenceLibrary.dialects.files import dialect_names, load_dialect, stands_on
+    from InferenceLibrary.errors import ProfileError
     from InferenceLibrary.simulator.faults.quirks import quirks_of
 
+    plain = name.partition("@")[0]
+    if plain in PERSONALITIES and plain not in dialect_names():
+        raise OptionError(f"--as: {plain} has no versions: expected {plain}, got '{name}'")
+    try:
+        chosen = load_dialect(name).dialect
+    except ProfileError as error:
+        if os.path.isfile(name):  # noqa: PTH113 - pathlib is not needed yet
+            raise OptionError(f"--as: {error}") from None
+        names = [*PERSONALITIES, *(known for known in _PROGRAMS if known not in PERSONALITIES)]
+        raise OptionError(f"--as: '{name}' is none of {', '.join(names)}, nor is it a dialect. {error}") from None
     try:
         quirks_of(name)
     except ValueError as error:
-        names = [*PERSONALITIES, *(known for known in _PROGRAMS if known not in PERSONALITIES)]
-        raise OptionError(f"--as: '{name}' is none of {', '.join(names)}, nor is it a dialect. {error}") from None
-    from InferenceLibrary.dialects.files import load_dialect, stands_on
-
+        raise OptionError(f"--as: {error}") from None
+    if os.path.isfile(name):  # noqa: PTH113
+        return
     front, plus, behind = name.partition("+")
-    chosen = load_dialect(name).dialect
-    if plus and chosen.choices is not None and not chosen.choices.stands_on:
+    if plus and (front in PERSONALITIES or (chosen.choices is not None and not chosen.choices.stands_on)):
         raise OptionError(f"--as: {front} is not a gateway: expected {front} alone, got '{name}'")
     if plus and chosen.choices is not None and not stands_on(chosen, load_dialect(behind).dialect):
         raise OptionError(
@@ -260,6 +275,7 @@ def _print_help(words: Sequence[str]) -> int:
     print()
     print("  -i             chat in the terminal instead of serving")
     print("  --list-faults  what can go wrong on request (--json for programs)")
+    print("  --dry-run      check the flags and the files that they name, and serve nothing")
     print("  --version, -h, --help")
     print()
     print("\n".join(usage_lines()))

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import os
 import signal
 import socket
 import sys
 from dataclasses import replace
-from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TextIO
 
 from InferenceLibrary.simulator.core.addresses import is_loopback
 from InferenceLibrary.simulator.core.eventloop import new_event_loop
 from InferenceLibrary.simulator.core.settings import StartError
+from InferenceLibrary.simulator.core.sockets import BACKLOG, bind, bind_side_by_side, bind_unix, port_of, url_of
 from InferenceLibrary.simulator.core.timers import Timers
 from InferenceLibrary.simulator.personalities.registry import REFERENCE, has_choices, is_personality
 
@@ -26,93 +25,8 @@ if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.settings import Settings
     from InferenceLibrary.simulator.faults.kinds import Fault
 
-_BACKLOG = 4096
-_TRIES = 50
-"""How often ports that stand side by side are looked for, where any will do."""
 _ANSWERED = 0.01
 """Seconds between looks at what is still answered, where the door stays open until then."""
-
-
-def bind(host: str, port: int, *, shared: bool = False, listens: bool = True) -> socket.socket:
-    """Return a listening socket; a shared one shares its port with others of its kind.
-
-    Raises:
-        StartError: The address is in use, or is none.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        if os.name != "nt":
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shared:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        sock.bind((host, port))
-        if listens:
-            sock.listen(_BACKLOG)
-    except OSError as error:
-        sock.close()
-        reason = "address already in use" if error.errno == errno.EADDRINUSE else (error.strerror or str(error)).lower()
-        raise StartError(f"cannot listen on {host}:{port}: {reason}") from None
-    sock.setblocking(False)
-    return sock
-
-
-def bind_side_by_side(host: str, port: int, number: int) -> list[socket.socket]:
-    """Return sockets that listen on so many ports, one after the other; for port 0 from a free one on.
-
-    Raises:
-        StartError: One of the ports is in use, or the address is none.
-    """
-    tries = _TRIES if port == 0 else 1
-    while True:
-        bound: list[socket.socket] = []
-        try:
-            bound.append(bind(host, port))
-            first = port_of(bound[0])
-            for place in range(1, number):
-                bound.append(bind(host, first + place))
-            return bound
-        except (StartError, OverflowError):
-            tries -= 1
-            for sock in bound:
-                sock.close()
-            if not tries:
-                raise
-
-
-def bind_unix(path: str) -> socket.socket:
-    """Return a listening Unix socket; one that an earlier server has left is taken over.
-
-    Raises:
-        StartError: There cannot be one at the path.
-    """
-    if not hasattr(socket, "AF_UNIX"):
-        raise StartError(f"cannot listen at {path}: expected a system with Unix sockets, got {sys.platform}")
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        if Path(path).is_socket():
-            Path(path).unlink()
-        sock.bind(path)
-        sock.listen(_BACKLOG)
-    except OSError as error:
-        sock.close()
-        raise StartError(f"cannot listen on {path}: {(error.strerror or str(error)).lower()}") from None
-    sock.setblocking(False)
-    return sock
-
-
-def url_of(sock: socket.socket) -> str:
-    """Return the base URL of a listening socket, or the path of one of Unix."""
-    if sock.family == getattr(socket, "AF_UNIX", None):
-        return f"unix:{sock.getsockname()}"
-    host, port = sock.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def port_of(sock: socket.socket) -> int:
-    """Return the port of a bound socket; zero for one of Unix."""
-    address = sock.getsockname()
-    return 0 if isinstance(address, str) else int(address[1])
 
 
 def warn(text: str) -> None:
@@ -182,15 +96,32 @@ class Server:
             self.loop.call_soon(_hold_signals, False)
             self.loop.run_forever()
         finally:
-            _hold_signals(False)
-            self.app.timers.close()
-            for model in (self.app.text_model, self.app.vector_model):
+            self._end()
+        return self.exit_code
+
+    def dry_run(self) -> int:
+        """Make all that a run needs but a port, and end it; return the exit code.
+
+        Raises:
+            StartError: Something cannot be made, or a file cannot be read.
+        """
+        self.loop = new_event_loop(tls=self._tls() is not None)
+        try:
+            self._build()
+        finally:
+            self._end()
+        return 0
+
+    def _end(self) -> None:
+        _hold_signals(False)
+        for app in self.apps[:1]:
+            app.timers.close()
+            for model in (app.text_model, app.vector_model):
                 if model is not None:
                     model.close()
-            self.loop.close()
-            if self._truth is not None:
-                self._truth.close()
-        return self.exit_code
+        self.loop.close()
+        if self._truth is not None:
+            self._truth.close()
 
     def _bind_all(self) -> socket.socket:
         """Return the socket of the first rank, and keep those of the others."""
@@ -237,9 +168,9 @@ class Server:
                 raise StartError(f"--truth-file: cannot write '{settings.truth_file}': {error.strerror}") from None
         self.app = App(settings, Timers(self.loop), self._read_faults, self._truth)
         self.app.faults = [fault for fault in self._faults if not fault.kind.of_process]
+        self.apps = [self.app]
         if settings.mode == "onnx" or settings.embedding_model:
             self._load_models()
-        self.apps = [self.app]
         for rank in range(1, settings.ranks):
             other = App(replace(settings, port=self.port + rank), self.app.timers, self._read_faults, self._truth)
             # Each counts its own.
@@ -330,7 +261,7 @@ class Server:
     async def _server_of(self, app: App, sock: socket.socket, tls: Any) -> Any:
         from InferenceLibrary.simulator.core.connection import Connection
 
-        return await self.loop.create_server(lambda: Connection(app), sock=sock, backlog=_BACKLOG, ssl=tls)
+        return await self.loop.create_server(lambda: Connection(app), sock=sock, backlog=BACKLOG, ssl=tls)
 
     def refuse(self, refuse: bool) -> None:
         """Refuse new connections as if nobody listened, or take them again, on the same port.

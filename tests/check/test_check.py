@@ -306,6 +306,8 @@ def test_a_variable_without_a_key_is_refused(capsys: pytest.CaptureFixture[str])
         (["--timeout", "0"], "expected seconds above 0"),
         (["--timeout", "nan"], "expected seconds above 0"),
         (["--baseline", "/nowhere.json"], "does not hold results of a check"),
+        (["--dialect", "vlm", "--plan"], "No dialect 'vlm'"),
+        (["ftp://127.0.0.1"], "'ftp://127.0.0.1' cannot be checked: expected a URL of http:// or https://"),
     ],
 )
 def test_bad_options_are_one_line(capsys: pytest.CaptureFixture[str], words: list[str], said: str) -> None:
@@ -319,6 +321,17 @@ def test_another_file_is_not_a_baseline(tmp_path: Path, capsys: pytest.CaptureFi
     (tmp_path / "old.json").write_text(text)
     assert main(["check", "http://127.0.0.1:1", "--baseline", str(tmp_path / "old.json")]) == 2
     assert "does not hold results of a check" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--output", "--json", "--html"])
+def test_what_cannot_be_written_is_told_before_anything_is_sent(
+    option: str, serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server, path = serve(), tmp_path / "out"
+    path.mkdir() if option != "--output" else path.touch()
+    assert main(["check", server.url, option, str(path)]) == 2
+    assert f"'{path}' cannot be written" in capsys.readouterr().err
+    assert server.requests == []
 
 
 def test_a_profile_that_is_not_started_wants_a_url(capsys: pytest.CaptureFixture[str]) -> None:

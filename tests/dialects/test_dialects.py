@@ -76,14 +76,19 @@ def test_what_the_recording_of_a_range_shows_is_proven_there_alone() -> None:
         ("deviations:\n- {rule: C7, reason: so, got: '('}\n", "got': not a regular expression"),
         ("offers: [chta]\n", "'chta' is not a capability. Did you mean 'chat'?"),
         ("lacks: {chta: so}\n", "'chta' is not a capability. Did you mean 'chat'?"),
+        ("offers: [chat]\nlacks: {chat: so}\n", "'chat' stands under offers, too: expected one of both"),
+        ("lacks: {chat: ''}\n", "key 'lacks.chat': expected the reason, got an empty text"),
+        ("file: mine\n", "key 'file': unknown key. Allowed here: before, choices, deviations, evidence, extends"),
+        ("deviations:\n- {rule: C7, reason: so, when: {statuses: [200, 600]}}\n", "expected statuses of HTTP, 100 to"),
         ("before: '2'\n", "2.1 is not one of its own range: expected 0 or later, before 2"),
         ("first: newest\n", "expected a version such as 0.32.0 or b11434, got 'newest'"),
         ("without: [{rule: C7}]\n", "'without': there is nothing to take over without `extends`"),
         ("shown: [{rule: C7}]\n", "'shown': there is nothing to take over without `extends`"),
         ("extends: vlm\n", "expected the name of a dialect file, got 'vlm'. Did you mean 'vllm'?"),
-        ("extends: vllm\nwithout: [{rule: C7}]\n", "vllm has no deviation from rule C7 of that kind"),
+        ("extends: vllm\nwithout: [{rule: C7}]\n", "vllm has no deviation from rule C7: expected one"),
+        ("extends: vllm\nwithout: [{rule: R2, kind: type}]\n", "vllm has no deviation from rule R2 of that kind."),
         ("extends: vllm\nshown: [{rule: F13}]\n", "'shown': expected `recording` beside it, the name of what shows"),
-        ("extends: vllm\nrecording: vllm\nshown: [{rule: C7}]\n", "vllm has no deviation from rule C7 of that kind"),
+        ("extends: vllm\nrecording: vllm\nshown: [{rule: C7}]\n", "vllm has no deviation from rule C7: expected one"),
         (
             "extends: mistralrs-0.8\nrecording: mistral.rs\nshown: [{rule: L4}]\n",
             "mistralrs-0.8 has no unproven deviation from rule L4 of that kind",
@@ -104,9 +109,26 @@ def test_a_wrong_dialect_is_told(write: Callable[..., Path], text: str, said: st
 
 
 @pytest.mark.parametrize(
+    ("head", "said"),
+    [
+        ("name: ''\ntitle: Mine\n", "yaml:1: key 'name': expected letters, digits, '.', '_' and '-', got ''"),
+        ("name: a b\ntitle: Mine\n", "got 'a b'"),
+        ("name: mine\ntitle: ' '\n", "yaml:2: key 'title': expected what the server is called, got an empty text"),
+    ],
+)
+def test_a_dialect_without_a_name_is_told(tmp_path: Path, head: str, said: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"{head}version: '2'\n")
+    with pytest.raises(ProfileError) as told:
+        load_dialect(str(path))
+    assert said in str(told.value)
+
+
+@pytest.mark.parametrize(
     ("wanted", "said"),
     [
         ("vlm", "Did you mean 'vllm'?"),
+        ("VLLM", "Did you mean 'vllm'?"),
         ("vllm@newest", "'newest' is not a version of vllm: expected one such as 0.32.0"),
         ("vllm+olama", "Did you mean 'ollama'?"),
         ("litellm+", "the server after the '+' is missing"),
@@ -328,15 +350,25 @@ def test_each_source_is_named_and_who_notices() -> None:
         assert [each.rule for each in one.deviations if not each.noticed_by] == [], one.file
 
 
-def test_a_wrong_quirk_is_told_where_a_file_is_checked(
+def quirk(text: str) -> str:
+    return f"deviations:\n- {{rule: C7, reason: so, quirk: '{text}'}}\n"
+
+
+def test_what_the_stand_in_cannot_do_is_told_where_a_file_is_checked(
     write: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = write("deviations:\n- {rule: C7, reason: so, quirk: role-repeatd}\n")
-    assert command(["dialects", str(path)]) == 1
-    assert (
-        "the quirk 'role-repeatd' of rule C7 is not a fault. Did you mean 'role-repeated'?" in capsys.readouterr().err
-    )
-    path = write("deviations:\n- {rule: C7, reason: so, quirk: role-repeated}\n")
+    routes = "choices: {routes: {GET /here: {does: modles}}}\n"
+    for text, said in (
+        (quirk("role-repeatd"), "dialect mine, rule C7: unknown fault 'role-repeatd'; did you mean 'role-repeated'?"),
+        (quirk("status:cod=500"), "dialect mine, rule C7: fault 'status' has no parameter 'cod'"),
+        (routes, "dialect mine: the stand-in cannot do 'modles'; did you mean 'models'?"),
+    ):
+        path = str(write(text))
+        assert command(["dialects", path]) == 1
+        assert capsys.readouterr().err.startswith(f"rfinference: {said}")
+        assert command(["check", "http://127.0.0.1:1", "--plan", "--dialect", path]) == 2
+        assert capsys.readouterr().err.startswith(f"rfinference: {said}")
+    path = write(quirk("role-repeated"))
     assert command(["dialects", str(path)]) == 0
     assert "mine 2.1: Mine, no evidence is given\n  C7: so (unproven)" in capsys.readouterr().out
 

@@ -58,7 +58,8 @@ GUARDED = {
     "onnx.benchmark": {"os.sysconf"},
     "servers.probing.shared": {"fcntl.flock"},
     "simulator.faults.process": {"os.fork", "os.setsid", "os.wait", "signal.SIGHUP"},
-    "simulator.server": {"signal.pthread_sigmask", "socket.AF_UNIX", "socket.SO_REUSEPORT"},
+    "simulator.core.sockets": {"socket.AF_UNIX", "socket.SO_REUSEPORT"},
+    "simulator.server": {"signal.pthread_sigmask"},
     "simulator.workers.parent": {"os.fork", "signal.SIGKILL"},
     "terminal.emulator": {"os.mkfifo"},
     "terminal.session": {"signal.SIGHUP"},
@@ -75,7 +76,7 @@ from InferenceLibrary.simulator.cli import main
 from InferenceLibrary.simulator.core.settings import StartError
 from InferenceLibrary.simulator.faults.catalogue import parse_fault
 from InferenceLibrary.simulator.faults.process import ProcessFaults, _signal
-from InferenceLibrary.simulator.server import bind_unix
+from InferenceLibrary.simulator.core.sockets import bind_unix
 print(find_address({}).url)
 print(engine_problem(EngineAddress("unix:///run/docker.sock", "DOCKER_HOST")))
 try:

@@ -26,6 +26,7 @@ from unittest.mock import patch
 from InferenceLibrary.simulator.core.app import App
 from InferenceLibrary.simulator.core.connection import Connection
 from InferenceLibrary.simulator.core.options import parse_options
+from InferenceLibrary.simulator.core.sockets import bind
 from InferenceLibrary.simulator.core.timers import Timers
 from InferenceLibrary.simulator.faults.catalogue import parse_fault
 from InferenceLibrary.simulator.faults.quirks import quirks_of
@@ -36,7 +37,6 @@ from InferenceLibrary.simulator.personalities.registry import (
     settings_class,
 )
 from InferenceLibrary.simulator.scenario import load_scenario
-from InferenceLibrary.simulator.server import bind
 
 BUDGET = 60.0
 """Seconds until what hangs is given up."""

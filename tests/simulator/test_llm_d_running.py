@@ -19,7 +19,7 @@ from InferenceLibrary.protocol.prometheus import read_metrics
 from InferenceLibrary.simulator.core.fake_metrics import Fake
 from InferenceLibrary.simulator.core.metrics import limits_of_histograms
 from InferenceLibrary.simulator.core.settings import StartError
-from InferenceLibrary.simulator.server import bind_side_by_side
+from InferenceLibrary.simulator.core.sockets import bind_side_by_side
 
 LLM_D = ("--as", "llm-d", "--model", "tiny")
 RECORDS = list(recording("llm-d-inference-sim-0.10.2"))

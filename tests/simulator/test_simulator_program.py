@@ -199,7 +199,8 @@ def test_not_ready_during_startup_duration(start_simulator):
 def test_start_imports_nothing_heavy():
     code = (
         "import sys\n"
-        "from InferenceLibrary.simulator.server import Server, bind\n"
+        "from InferenceLibrary.simulator.server import Server\n"
+        "from InferenceLibrary.simulator.core.sockets import bind\n"
         "from InferenceLibrary.simulator.core.settings import Settings\n"
         "from InferenceLibrary.simulator.core.eventloop import new_event_loop\n"
         "server = Server(Settings(), '{url}'); server.loop = new_event_loop()\n"
@@ -360,3 +361,18 @@ def test_the_personality_of_the_environment_counts_less_than_that_of_the_command
     """llm-d-inference-sim answers a chat without messages, the reference refuses it."""
     simulator = start_simulator(*words, "--model", "fake-model", env={"INFERENCE_SIMULATOR_AS": "llm-d"})
     assert simulator.request("POST", "/v1/chat/completions", {"model": "fake-model"}).status == status
+
+
+def test_a_dry_run_makes_the_server_and_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ended(*words: str) -> tuple[int, str]:
+        command = [sys.executable, "-m", "InferenceLibrary.simulator", "--dry-run", *words]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    assert ended("--as", "vllm", "--model", "tiny") == (0, "")
+    assert ended("--as", "llm-d", "--model", "tiny", "--port", "1") == (0, "")
+    assert ended("--prot", "1")[0] == 2
+    missing = tmp_path / "missing" / "truth.jsonl"
+    assert ended("--truth-file", str(missing)) == (
+        1, f"inference-simulator: error: --truth-file: cannot write '{missing}': No such file or directory\n"
+    )  # fmt: skip

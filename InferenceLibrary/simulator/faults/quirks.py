@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from InferenceLibrary.dialects.files import load_dialect
-from InferenceLibrary.errors import InferenceError
 from InferenceLibrary.protocol.exchange import Exchange
 from InferenceLibrary.protocol.exchange import Request as Asked
 from InferenceLibrary.protocol.rules.apis import api_of
@@ -51,12 +50,10 @@ def quirks_of(dialect: str) -> list[Any]:
     """Return the quirks of a dialect: a name, with a version or without, or a path.
 
     Raises:
-        ValueError: The dialect does not exist, or one of its quirks is not a fault; one line.
+        ProfileError: The dialect does not exist, or is malformed; one line.
+        ValueError: One of its quirks is not a fault; one line.
     """
-    try:
-        chosen = load_dialect(dialect).dialect
-    except InferenceError as error:
-        raise ValueError(str(error).splitlines()[0]) from None
+    chosen = load_dialect(dialect).dialect
     found = []
     for one in chosen.deviations:
         for quirk in one.quirks:

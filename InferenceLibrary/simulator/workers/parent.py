@@ -18,8 +18,9 @@ from InferenceLibrary.simulator.core.connection import Connection
 from InferenceLibrary.simulator.core.draft import Draft
 from InferenceLibrary.simulator.core.eventloop import new_event_loop
 from InferenceLibrary.simulator.core.settings import Settings, StartError
+from InferenceLibrary.simulator.core.sockets import bind, url_of
 from InferenceLibrary.simulator.core.timers import Timers
-from InferenceLibrary.simulator.server import announce, bind, url_of, warn
+from InferenceLibrary.simulator.server import announce, warn
 from InferenceLibrary.simulator.workers.counts import SharedCounts
 from InferenceLibrary.simulator.workers.gathering import METRICS, one_of
 from InferenceLibrary.simulator.workers.link import Answered, Link, LinkBroken

@@ -15,8 +15,9 @@ from InferenceLibrary.simulator.core.connection import Connection
 from InferenceLibrary.simulator.core.delivery import deliver
 from InferenceLibrary.simulator.core.draft import Draft
 from InferenceLibrary.simulator.core.settings import Settings
+from InferenceLibrary.simulator.core.sockets import bind
 from InferenceLibrary.simulator.personalities.openai import OpenAI
-from InferenceLibrary.simulator.server import Server, bind
+from InferenceLibrary.simulator.server import Server
 from InferenceLibrary.simulator.workers.gathering import METRICS, as_json
 from InferenceLibrary.simulator.workers.link import Answered, Link, LinkBroken
 

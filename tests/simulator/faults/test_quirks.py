@@ -135,6 +135,8 @@ def test_a_quirk_of_refusals_is_for_its_statuses(tmp_path: Path) -> None:
         ("llm-d@newest", "'newest' is not a version of llm-d"),
         ("litellm+vllm", "the choices of litellm stand on those of llama.cpp-0.5: expected litellm alone"),
         ("vllm+vllm", "--as: vllm is not a gateway: expected vllm alone, got 'vllm+vllm'"),
+        ("llm-d+vllm", "--as: llm-d is not a gateway: expected llm-d alone, got 'llm-d+vllm'"),
+        ("worker@2", "--as: worker has no versions: expected worker, got 'worker@2'"),
         ("litellm+", "the server after the '+' is missing"),
         ("", "--as: is empty; expected one of openai, llm-d, "),
         ("{file}", "dialect mine, rule C7: unknown fault 'role-repeatd'; did you mean 'role-repeated'?"),
