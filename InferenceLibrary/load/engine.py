@@ -113,10 +113,7 @@ class LoadEngine:
         """Send everything, then wait for what is open: each request has its own time limit."""
         last = swept = _clock()
         while True:
-            now = _clock()
-            if now - last > _STALL + _HEARTBEAT:
-                self.stalls.append(now - last)
-            last = now
+            now = last = self._look(last)
             self._start_due(now)
             if now - swept > _SWEEP:
                 swept = now
@@ -126,11 +123,18 @@ class LoadEngine:
             over = self.stopped is not None or self._exhausted
             over = over or (now >= self._ends if self._arrivals is None else self._next == float("inf"))
             if over and (self.interrupted or not self.active):
+                self._look(last)
                 break
             ahead = min(self._next, self._due[0][0] if self._due else float("inf")) - _clock()
             seconds = 0 if ahead <= 0 and not over else min(_HEARTBEAT, max(ahead, 0) or _HEARTBEAT)
             self._take(self._poll.wait(seconds, _AT_ONCE if ahead > _SOON else _FEW))
         self.close()
+
+    def _look(self, last: float) -> float:
+        """Look at the clock, note a stall since the last look, and return the time."""
+        now = _clock()
+        self.stalls += [now - last] if now - last > _STALL + _HEARTBEAT else []
+        return now
 
     def take(self) -> list[Raw]:
         """Return what requests left, once."""

@@ -24,6 +24,7 @@ from machine import patience
 from wire_server import DONE, END_OF_BODY, HOLD, STREAM_HEAD, WireServer, delta, piece
 
 from InferenceLibrary.errors import MonitorError
+from InferenceLibrary.load.engine import LoadEngine
 from InferenceLibrary.load.figures import FIGURES, TOTALS
 from InferenceLibrary.load.plan import LoadPlan, Rate, Replay, Users
 from InferenceLibrary.load.record import Record
@@ -320,6 +321,17 @@ def test_a_stall_of_the_client_is_flagged(url: str) -> None:
     assert len(stalled) == 1
     assert max(found.workers[0].stalls) > 0.09
     assert any(remark.startswith("the client stalled") for remark in found.remarks)
+
+
+def test_a_stall_just_before_the_end_is_noted(url: str) -> None:
+    def stalls_and_stops(_engine: LoadEngine) -> bool:
+        time.sleep(0.2)
+        return True
+
+    engine = LoadEngine(LoadPlan(url, Users(1), (CHAT,), Prompts(tokens=4)), 0, time.monotonic(), stalls_and_stops)
+    engine.run()
+    assert engine.stopped is not None
+    assert max(engine.stalls) > 0.19
 
 
 def test_the_knee_is_where_throughput_stops_to_rise() -> None:
