@@ -19,10 +19,12 @@ from InferenceLibrary.terminal.session import Terminal
 
 _QUIET = 0.3
 """Seconds of silence that make a prompt where no line marks the end of an answer: a model may write `> ` too."""
-_ECHO = 1.0
-"""Seconds without output that end the wait for what is typed: a program shows it in another form, or not at all."""
-_LAG = 10.0
-"""Seconds until the first output then, on a busy machine."""
+_FIRST_SIGN = 10.0
+"""Seconds that the first output after typing may take on a busy machine."""
+_UNSEEN = 1.0
+"""The same, where none came for what was typed before."""
+_WHOLE = 2.0
+"""Seconds from there until all that is typed is shown; a program may show it in another form."""
 _LOOK = 0.005
 
 
@@ -281,17 +283,20 @@ class ChatTerminal(Terminal):
         self._events.clear()
         self.type_text(line)
         wanted = "".join(line.split())
-        still = Deadline(_ECHO if self._shows_nothing else _LAG)
+        if not wanted:
+            return
+        deadline = Deadline(_UNSEEN if self._shows_nothing else _FIRST_SIGN)
 
         def settled() -> bool:
-            nonlocal still
+            nonlocal deadline
+            first = not self._events
             if self._collect():
-                still = Deadline(_ECHO)
-            elif still.expired or self.screen().ended:
+                deadline = Deadline(_WHOLE) if first else deadline
+            elif self.screen().ended:
                 return True
-            return wanted in "".join(plain_text(self._stream()).split())
+            return deadline.expired or wanted in "".join(plain_text(self._stream()).split())
 
-        wait_until(settled, 2 * _LAG, first=0.001, longest=_LOOK)
+        wait_until(settled, _FIRST_SIGN + _WHOLE, first=0.001, longest=_LOOK)
         self._shows_nothing = not self._events
 
     def _collect(self) -> bool:

@@ -34,7 +34,7 @@ def test_answers_follow_each_other(chat: Chat) -> None:
 def test_a_program_that_shows_nothing_of_what_is_typed_is_waited_for_once(
     chat: Chat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chat_module, "_LAG", 3.0)
+    monkeypatch.setattr(chat_module, "_FIRST_SIGN", 3.0)
     terminal = chat("unseen")
     times = []
     for number in range(2):
