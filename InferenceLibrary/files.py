@@ -65,6 +65,24 @@ def write_text(path: Path, text: str, *, errors: str = "strict") -> None:
         raise _unwritable(path, error) from None
 
 
+def check_writable(path: Path, *, folder: bool = False) -> None:
+    """Tell before long work whether a file, or files in a folder, can be written; the folder is made.
+
+    Raises:
+        InferenceError: They cannot; the message names the path, the cause and what to do.
+    """
+    inside = path if folder else path.absolute().parent
+    make_folder(inside)
+    try:
+        if not folder and path.exists():
+            refuse_other_kinds(path)
+            path.open("a").close()
+        else:
+            tempfile.TemporaryFile(dir=inside).close()
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]], as_json: str) -> None:
     """Write rows as CSV, or what they are as JSON where the name ends with `.json`; the folder is made.
 

@@ -93,13 +93,13 @@ def _read_with(kind: Any, text: str, source: str, lines: dict[Path, int]) -> Any
         node = loader.get_single_node()
         _index_lines(node, (), lines, source)
         return None if node is None else loader.construct_document(node)
-    except _CONSTRUCTORS as error:
+    except _CONSTRUCTORS:
         # PyYAML lets its constructors fail as they like: `2020-13-45` and `0x_` are scalars of a type, and no values.
         loader.recursive_objects.clear()
         found = next(_unreadable(loader, node, ()), None)
         if found is None:
             raise
-        path, value = found
+        path, value, error = found
         how = "a date is such as 2027-01-31, " if str(error).startswith(("month", "day")) else ""
         raise ProfileError(
             f"{_place(source, path, lines)}: '{value}' cannot be read: {error}. Hint: {how}a text stands in quotes."
@@ -108,8 +108,8 @@ def _read_with(kind: Any, text: str, source: str, lines: dict[Path, int]) -> Any
         loader.dispose()
 
 
-def _unreadable(loader: Any, node: Any, path: Path) -> Iterator[tuple[Path, str]]:
-    """Yield the scalars that PyYAML takes for values of a type and cannot construct."""
+def _unreadable(loader: Any, node: Any, path: Path) -> Iterator[tuple[Path, str, Exception]]:
+    """Yield the scalars that PyYAML takes for values of a type and cannot construct, and why."""
     import yaml
 
     if isinstance(node, yaml.MappingNode):
@@ -122,8 +122,8 @@ def _unreadable(loader: Any, node: Any, path: Path) -> Iterator[tuple[Path, str]
     else:
         try:
             loader.construct_object(node)
-        except _CONSTRUCTORS:
-            yield path, node.value
+        except _CONSTRUCTORS as error:
+            yield path, node.value, error
 
 
 def _problem(error: Exception) -> str:

@@ -109,8 +109,8 @@ def run(arguments: argparse.Namespace) -> int:
             plan += [plan_line(wanted, arguments.include)] if arguments.suites else []
             print("\n".join(shown(line) for line in plan))
             return 0
-        prepare_outputs(arguments, "json", "junit", "markdown", "html")
         before = read_results(arguments.baseline) if arguments.baseline else None
+        prepare_outputs(arguments, "json", "junit", "markdown", "html")
         reference = Reference(arguments.reference) if arguments.reference else None
         checked = [check(one, redact, reference, arguments.output) for one in wanted]
         targets = [one.result for one in checked]

@@ -6,9 +6,13 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from InferenceLibrary.dialects.files import Chosen, load_dialect, shipped_dialects
 from InferenceLibrary.errors import ProfileError
+
+_LIMIT = 60.0
+"""Seconds that the stand-in may take to start."""
 
 
 def list_dialects() -> int:
@@ -43,18 +47,25 @@ def show_dialect(wanted: str) -> int:
 
 
 def tried_dialect(wanted: str) -> Chosen:
-    """Return a dialect. One of one's own is tried on the stand-in, which alone knows its faults and what routes do.
+    """Return a dialect. Files of one's own are tried on the stand-in, which alone knows its faults and what routes do.
 
     Raises:
         ProfileError: There is none of that name, or it is wrong.
     """
     chosen = load_dialect(wanted)
-    if chosen.shipped:
-        return chosen
-    words = [sys.executable, "-m", "InferenceLibrary.simulator", "--as", wanted, "--dry-run"]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("INFERENCE_SIMULATOR_")}
-    tried = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60, env=environment)
+    for name in [wanted] if Path(wanted).is_file() else wanted.split("+"):
+        if not load_dialect(name).shipped:
+            _try(name)
+    return chosen
+
+
+def _try(name: str) -> None:
+    words = [sys.executable, "-m", "InferenceLibrary.simulator", "--as", name, "--dry-run"]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("INFERENCE_SIMULATOR_")}
+    try:
+        tried = subprocess.run(words, capture_output=True, text=True, check=False, timeout=_LIMIT, env=environment)
+    except subprocess.TimeoutExpired:
+        raise ProfileError(f"{name} could not be tried: the stand-in did not start within {_LIMIT:g} s.") from None
     if tried.returncode:
         said = (tried.stderr.strip().splitlines() or [f"the stand-in ended with {tried.returncode}"])[-1]
         raise ProfileError(said.removeprefix("inference-simulator: error: ").removeprefix("--as: "))
-    return chosen

@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
-from InferenceLibrary.errors import InferenceError, describe
-from InferenceLibrary.files import make_folder, write_text
+from InferenceLibrary.files import check_writable, write_text
 
 Writer = Callable[[Path], str]
 """Makes the text of a file that is to lie at a path."""
@@ -29,7 +28,7 @@ def add_outputs(parser: argparse.ArgumentParser, forms: Mapping[str, str], folde
 
 
 def prepare_outputs(arguments: argparse.Namespace, *options: str) -> None:
-    """Make the folders of what will be written, before the work that it tells of.
+    """Tell what cannot be written before the work that it tells of; folders are made.
 
     Args:
         arguments: Of the command, with the options of `add_outputs`.
@@ -39,11 +38,9 @@ def prepare_outputs(arguments: argparse.Namespace, *options: str) -> None:
         InferenceError: One of them cannot be written.
     """
     if arguments.output is not None:
-        make_folder(arguments.output)
+        check_writable(arguments.output, folder=True)
     for path in filter(None, (getattr(arguments, option) for option in options)):
-        make_folder(path.absolute().parent)
-        if path.is_dir():
-            raise InferenceError(describe(f"'{path}' cannot be written", expected="a file", got="a folder"))
+        check_writable(path)
 
 
 def write_outputs(arguments: argparse.Namespace, forms: Mapping[str, tuple[str, Writer]]) -> None:

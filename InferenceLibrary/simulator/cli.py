@@ -19,8 +19,13 @@ own."""
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; return its exit code: 0, 1 when it cannot start, 2 for wrong arguments."""
+    from InferenceLibrary.simulator.core.options import OptionError
+
     try:
         return _run(arguments)
+    except OptionError as error:
+        sys.stderr.write(f"inference-simulator: error: {error}\n")
+        return 2
     except BrokenPipeError:
         # The reader of our output has gone; Python would complain once more when it closes stdout.
         sys.stdout = None
@@ -50,18 +55,14 @@ def _run(arguments: Sequence[str] | None) -> int:
 
         return print_catalogue("--json" in words)
     interactive, dry = "-i" in words, "--dry-run" in words
-    from InferenceLibrary.simulator.core.options import OptionError, parse_options, personality_of
+    from InferenceLibrary.simulator.core.options import parse_options, personality_of
     from InferenceLibrary.simulator.personalities.registry import settings_class
 
-    try:
-        # First: which flags there are depends on it.
-        _check_personality(personality_of(words))
-        flags = [word for word in words if word not in {"-i", "--dry-run"}]
-        settings = parse_options(flags, os.environ, settings_class)
-        _check(settings)
-    except OptionError as error:
-        sys.stderr.write(f"inference-simulator: error: {error}\n")
-        return 2
+    # First: which flags there are depends on it.
+    _check_personality(personality_of(words))
+    flags = [word for word in words if word not in {"-i", "--dry-run"}]
+    settings = parse_options(flags, os.environ, settings_class)
+    _check(settings)
     from InferenceLibrary.simulator.core.settings import StartError
 
     try:
@@ -153,8 +154,10 @@ def _check_personality(name: str) -> None:
     if os.path.isfile(name):  # noqa: PTH113
         return
     front, plus, behind = name.partition("+")
-    if plus and (front in PERSONALITIES or (chosen.choices is not None and not chosen.choices.stands_on)):
-        raise OptionError(f"--as: {front} is not a gateway: expected {front} alone, got '{name}'")
+    before = load_dialect(front)
+    standing = before.dialect.choices is not None and before.dialect.choices.stands_on
+    if plus and not standing and (before.shipped or before.dialect.choices is not None):
+        raise OptionError(f"--as: {front} has no choices that stand on a server's: expected {front}, got '{name}'")
     if plus and chosen.choices is not None and not stands_on(chosen, load_dialect(behind).dialect):
         raise OptionError(
             f"--as: the choices of {front} stand on those of {chosen.choices.stands_on}: expected {front} alone, got "

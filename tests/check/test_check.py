@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -323,12 +324,14 @@ def test_another_file_is_not_a_baseline(tmp_path: Path, capsys: pytest.CaptureFi
     assert "does not hold results of a check" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("option", ["--output", "--json", "--html"])
+@pytest.mark.parametrize(
+    ("option", "there"), [("--output", "a file"), ("--json", "a folder"), ("--html", "a folder"), ("--json", "a pipe")]
+)
 def test_what_cannot_be_written_is_told_before_anything_is_sent(
-    option: str, serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    option: str, there: str, serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server, path = serve(), tmp_path / "out"
-    path.mkdir() if option != "--output" else path.touch()
+    {"a file": path.touch, "a folder": path.mkdir, "a pipe": lambda: os.mkfifo(path)}[there]()
     assert main(["check", server.url, option, str(path)]) == 2
     assert f"'{path}' cannot be written" in capsys.readouterr().err
     assert server.requests == []

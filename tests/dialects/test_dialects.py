@@ -366,9 +366,14 @@ def test_what_the_stand_in_cannot_do_is_told_where_a_file_is_checked(
         path = str(write(text))
         assert command(["dialects", path]) == 1
         assert capsys.readouterr().err.startswith(f"rfinference: {said}")
+        behind = f"litellm+{path}"
+        assert command(["dialects", behind]) == 1
+        assert capsys.readouterr().err.startswith(f"rfinference: {said}")
         assert command(["check", "http://127.0.0.1:1", "--plan", "--dialect", path]) == 2
         assert capsys.readouterr().err.startswith(f"rfinference: {said}")
     path = write(quirk("role-repeated"))
+    assert command(["check", "http://127.0.0.1:1", "--plan", "--dialect", f"litellm+{path}"]) == 0
+    capsys.readouterr()
     assert command(["dialects", str(path)]) == 0
     assert "mine 2.1: Mine, no evidence is given\n  C7: so (unproven)" in capsys.readouterr().out
 

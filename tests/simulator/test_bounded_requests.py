@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import re
 from typing import Any
 
 import pytest
 
 from InferenceLibrary.simulator.answers.schema_values import value_for
+from InferenceLibrary.simulator.core.api_errors import ApiError
 from InferenceLibrary.simulator.core.draws import Draws
 from InferenceLibrary.simulator.core.settings import Settings
+from InferenceLibrary.simulator.personalities.likeness.constrained import text_of_pattern
 
 CHAT: dict[str, Any] = {"model": "tiny", "messages": [{"role": "user", "content": "one two"}]}
 DEEP = b"[" * 100_000
@@ -45,31 +47,76 @@ def test_counts_are_bounded_by_the_reference(start_simulator: Any) -> None:
         assert simulator.request("POST", "/v1/completions", body).status == status
 
 
-BOUNDED: list[dict[str, Any]] = [
-    {"response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}}
-    for schema in (
-        {"type": "array", "minItems": 10**9},
-        {"type": "array", "minItems": 300, "items": {"type": "array", "minItems": 300}},
-        {"type": "string", "minLength": 10**9},
-        {"type": "number", "minimum": -(10**400)},
+_VALUES = "makes at most 200000 values and characters for schemas of a request"
+BOUNDED: list[tuple[dict[str, Any], str]] = [
+    ({"response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}}, said)
+    for schema, said in (
+        ({"type": "array", "minItems": 10**9}, _VALUES),
+        ({"type": "array", "minItems": 500, "items": {"type": "array", "minItems": 500}}, _VALUES),
+        ({"type": "array", "minItems": 20_000, "items": {"const": "a" * 20}}, _VALUES),
+        ({"type": "object", "properties": {"a" * 10**6: {}}, "required": ["a" * 10**6]}, _VALUES),
+        ({"type": "string", "minLength": 10**9}, _VALUES),
     )
 ]
 BOUNDED += [
-    {"structured_outputs": {"regex": pattern}}
-    for pattern in ("a{100000000}", "(a{1000}){1000}", "(a|a){30}b(?=x)", "(" * 500 + "a" + ")" * 500, "(a")
+    ({"structured_outputs": {"regex": pattern}}, said)
+    for pattern, said in (
+        ("a{100000000}", "the text of the pattern that was tried has more than 20000 characters"),
+        ("(a{1000}){1000}", "the text of the pattern that was tried has more than 20000 characters"),
+        ("(a|a){30}b(?=x)", "the search for a text of the pattern was given up"),
+        ("(" * 500 + "a" + ")" * 500, "the pattern is nested too deeply"),
+        ("(a", "missing ), unterminated subpattern"),
+    )
 ]
 BOUNDED += [
-    {"structured_outputs": {"grammar": "root ::= " + "(" * 2000}},
-    {"structured_outputs": {"grammar": "\n".join(f"root{n} ::= root{n + 1}" for n in range(501))}},
-    {"stop": json.loads("[" * 900 + "]" * 900)},
+    ({"structured_outputs": {"grammar": "root ::= " + "(" * 2000}}, "it is nested too deeply"),
+    ({"structured_outputs": {"grammar": 'root ::= "a"{' + "9" * 400 + "}"}}, "each text of it is too long"),
+    (
+        {"structured_outputs": {"grammar": "root ::= " + "\n".join(f"r{n}\nr{n} ::= " for n in range(501)) + '"a"'}},
+        "it has 502 rules, and at most 500 are read",
+    ),
 ]
 
 
 def test_what_a_request_demands_is_bounded(start_simulator: Any) -> None:
     simulator = start_simulator("--as", "vllm", "--model", "tiny")
-    for more in BOUNDED:
+    for more, said in BOUNDED:
         answer = simulator.request("POST", "/v1/chat/completions", {**CHAT, **more})
-        assert (answer.status, b"made a mistake" in answer.body) == (400, False), str(more)[:200]
+        assert answer.status == 400
+        assert said in answer.json["error"]["message"], str(more)[:200]
+
+
+def test_several_choices_share_what_is_made_for_schemas(start_simulator: Any) -> None:
+    simulator = start_simulator("--model", "tiny")
+    schema = {"type": "array", "minItems": 5000, "items": {"type": "null"}}
+    demand = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
+    for n, status in ((1, 200), (100, 400)):
+        body = {**CHAT, "n": n, "response_format": demand}
+        assert simulator.request("POST", "/v1/chat/completions", body).status == status
+
+
+@pytest.mark.parametrize(
+    ("pattern", "pick", "text"),
+    [
+        ("user{d}", 0, "user{d}"), ("(?i)[^a]", 0, "b"), ("(?i:[^A])b", 0, "bb"), ("b|a{30000}", 1, "b"),
+        ("a*+b", 0, "b"),
+        ("(?P<one>x)(?P=one)?y", 0, "xy"), (r"a\b", 0, "a"),
+    ],
+)  # fmt: skip
+def test_a_pattern_has_the_text_that_python_matches(pattern: str, pick: int, text: str) -> None:
+    assert text_of_pattern(pattern, pick) == text
+    assert re.fullmatch(pattern, text)
+
+
+def test_numbers_without_an_end_are_refused() -> None:
+    for schema in ({"type": "number", "minimum": float("inf")}, {"type": "integer", "minimum": -(10**400)}):
+        with pytest.raises(ApiError, match="A number of the schema is too large"):
+            value_for(schema, Draws(1), Settings())
+
+
+def test_an_array_that_may_be_long_is_short() -> None:
+    schema = {"type": "array", "maxItems": 10**9, "items": {"type": "null"}}
+    assert all(len(value_for(schema, Draws(seed), Settings())) <= 1000 for seed in range(20))
 
 
 def test_a_schema_with_odd_counts_has_a_value() -> None:
@@ -87,6 +134,7 @@ def test_deep_json_is_not_json(start_simulator: Any, name: str) -> None:
         assert (answer.status, b"made a mistake" in answer.body) == (400, False), path
 
 
+TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
 ODD: list[tuple[str, dict[str, Any]]] = [
     ("/v1/chat/completions", {"messages": [{"role": "assistant", "content": None, "tool_calls": True}]}),
     ("/v1/chat/completions", {"messages": [{"role": "assistant", "content": None, "tool_calls": 1}]}),
@@ -96,7 +144,7 @@ ODD: list[tuple[str, dict[str, Any]]] = [
     (
         "/v1/chat/completions",
         {
-            "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}],
+            "tools": [TOOL],
             "tool_choice": {"type": "function", "function": "f"},
         },
     ),

@@ -372,6 +372,9 @@ def test_a_dry_run_makes_the_server_and_ends(tmp_path: Path, monkeypatch: pytest
     assert ended("--as", "vllm", "--model", "tiny") == (0, "")
     assert ended("--as", "llm-d", "--model", "tiny", "--port", "1") == (0, "")
     assert ended("--prot", "1")[0] == 2
+    truth = tmp_path / "truth.jsonl"
+    assert ended("--truth-file", str(truth)) == (0, "")
+    assert not truth.exists()
     missing = tmp_path / "missing" / "truth.jsonl"
     assert ended("--truth-file", str(missing)) == (
         1, f"inference-simulator: error: --truth-file: cannot write '{missing}': No such file or directory\n"

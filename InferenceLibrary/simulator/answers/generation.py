@@ -29,7 +29,7 @@ def check_work(choices: int, tokens: int = 0) -> None:
 
     Args:
         choices: Answers, where there are several: prompts by choices.
-        tokens: What they read and write together, as far as they are made.
+        tokens: Of all of them, as far as they are made.
 
     Raises:
         ApiError: 400.
@@ -73,12 +73,12 @@ class Generator:
     def outputs(self, turn: Turn, ask: Ask) -> list[Output]:
         """Return the generated texts, one for each prompt and choice."""
         limit = self.limit(ask, ask.prompt_tokens if len(ask.prompts) == 1 else 1)
+        check_work(len(ask.prompts) * ask.n)
         script = turn.scripted
         if script is not None and script.answers:
             return [script.output(ask, limit, fills=True) for _ in range(len(ask.prompts) * ask.n)]
         if ask.n == 1 and len(ask.prompts) == 1:
             return [self.engine.generate(ask, ask.prompts[0], 0, limit, fills=True)]
-        check_work(len(ask.prompts) * ask.n)
         made: list[Output] = []
         work = 0
         for prompt in ask.prompts:

@@ -154,6 +154,7 @@ class Ask:
     remote_prefill: bool = False
     do_remote_decode: bool = False
     cached_tokens: int = 0
+    values_made: int = 0  # values and characters, for its schemas
 
 
 _SELDOM = frozenset(

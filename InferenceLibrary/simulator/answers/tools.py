@@ -44,7 +44,7 @@ def check_tools(ask: Ask) -> None:
 
 def format_answer(ask: Ask, output: Output, draws: Draws, settings: Settings) -> None:
     """Replace the text by JSON that fits the required format, within the limit of tokens."""
-    value = value_for(ask.response_format, draws, settings)
+    value = value_for(ask.response_format, draws, settings, ask)
     tokens = tokenize(json.dumps(value, ensure_ascii=False))
     limit = ask.max_tokens or len(tokens)
     output.tokens = tokens[:limit]
@@ -68,7 +68,7 @@ def call_tools(ask: Ask, output: Output, draws: Draws, settings: Settings, ids: 
     output.tokens = []
     output.finish = "tool_calls"
     for place, function in enumerate(chosen):
-        value: Any = value_for(function.get("parameters") or {"type": "object"}, draws, settings)
+        value: Any = value_for(function.get("parameters") or {"type": "object"}, draws, settings, ask)
         arguments = json.dumps(value, ensure_ascii=False)
         call_id = f"call_{ids}{place}"
         called = {"name": function["name"], "arguments": arguments}

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 FAULT_HEADER = "x-inference-fault"
 _DEEP = 200
-"""So many lists and objects of a body may be nested more deeply than they can be read."""
+"""A body with more brackets than this may be nested too deeply to be read."""
 
 
 def _id_base(*seed: object) -> str:

@@ -110,7 +110,7 @@ def call_tools(ask: Ask, output: Output, draws: Draws, settings: Settings) -> No
         return
     output.tokens, output.finish = [], "tool_calls"
     for place, function in enumerate(chosen):
-        value = value_for(function["parameters"], draws, settings)
+        value = value_for(function["parameters"], draws, settings, ask)
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
         called = {"name": function["name"], "arguments": text}
         call_id = f"chatcmpl-tool-{draws.below(10**10):010}"

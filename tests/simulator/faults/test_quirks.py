@@ -134,11 +134,13 @@ def test_a_quirk_of_refusals_is_for_its_statuses(tmp_path: Path) -> None:
         ("vllm@newest", "'newest' is not a version of vllm"),
         ("llm-d@newest", "'newest' is not a version of llm-d"),
         ("litellm+vllm", "the choices of litellm stand on those of llama.cpp-0.5: expected litellm alone"),
-        ("vllm+vllm", "--as: vllm is not a gateway: expected vllm alone, got 'vllm+vllm'"),
-        ("llm-d+vllm", "--as: llm-d is not a gateway: expected llm-d alone, got 'llm-d+vllm'"),
+        ("vllm+vllm", "--as: vllm has no choices that stand on a server's: expected vllm, got 'vllm+vllm'"),
+        ("llm-d+vllm", "--as: llm-d has no choices that stand on a server's: expected llm-d"),
+        ("tgi+vllm", "--as: tgi has no choices that stand on a server's: expected tgi, got 'tgi+vllm'"),
         ("worker@2", "--as: worker has no versions: expected worker, got 'worker@2'"),
         ("litellm+", "the server after the '+' is missing"),
         ("", "--as: is empty; expected one of openai, llm-d, "),
+        ("{settings}", "key choices.settings: the stand-in has no setting 'mod'; did you mean 'mode'?"),
         ("{file}", "dialect mine, rule C7: unknown fault 'role-repeatd'; did you mean 'role-repeated'?"),
     ],
 )
@@ -147,5 +149,7 @@ def test_what_is_not_there_is_refused(name: str, said: str, tmp_path: Path, caps
     path.write_text(
         "name: mine\ntitle: Mine\nversion: '1'\ndeviations:\n- {rule: C7, reason: so, quirk: role-repeatd}\n"
     )
-    assert main(["--as", name.replace("{file}", str(path))]) == 2
+    if name == "{settings}":
+        path.write_text("name: mine\ntitle: Mine\nversion: '1'\nchoices: {settings: {mod: echo}}\n")
+    assert main(["--as", str(path) if name.startswith("{") else name]) == 2
     assert said in capsys.readouterr().err

@@ -18,6 +18,10 @@ _ERROR = "own"
 """The error of a dialect for what a server refuses by itself."""
 _MOST = 20_000
 """Most characters of a text that is made for a pattern."""
+_PLAIN = {
+    _constants.LITERAL, _constants.NOT_LITERAL, _constants.ANY, _constants.IN, _constants.BRANCH,
+    _constants.MAX_REPEAT, _constants.MIN_REPEAT, _constants.SUBPATTERN,
+}  # fmt: skip
 _SEARCH = 0.1
 """Seconds that it may take to see that a text is one of a pattern."""
 
@@ -94,19 +98,38 @@ def text_of_pattern(pattern: str, pick: int = 0) -> str:
     """
     import regex
 
+    reason = f"no text was found for {pattern}"
     try:
         parsed = _parser.parse(pattern)
-        for place in (pick, 0):
-            text = _text(parsed, place)
-            if regex.fullmatch(pattern, text, timeout=_SEARCH):
+        plain = not parsed.state.flags & re.IGNORECASE and _is_plain(parsed)
+        for place in dict.fromkeys((pick, 0)):
+            try:
+                text = _text(parsed, place)
+            except ValueError as error:
+                reason = str(error)
+                continue
+            if plain or regex.fullmatch(pattern, text, timeout=_SEARCH):
                 return text
     except RecursionError:
-        raise Refusal(_ERROR, "Grammar error: the pattern is nested too deeply") from None
+        reason = "the pattern is nested too deeply"
     except TimeoutError:
-        raise Refusal(_ERROR, "Grammar error: the search for a text of the pattern was given up") from None
-    except (re.error, regex.error, ValueError, OverflowError, ZeroDivisionError) as error:
-        raise Refusal(_ERROR, f"Grammar error: {error}") from None
-    raise Refusal(_ERROR, f"Grammar error: no text was found for {pattern}")
+        reason = "the search for a text of the pattern was given up"
+    except (re.error, regex.error, OverflowError, ZeroDivisionError) as error:
+        reason = str(error)
+    raise Refusal(_ERROR, f"Grammar error: {reason}")
+
+
+def _is_plain(parsed: Any) -> bool:
+    """Whether a pattern matches each text that is made of its parts: it looks neither back nor ahead, at any case."""
+    for kind, value in parsed:
+        if kind not in _PLAIN or (kind is _constants.SUBPATTERN and value[1]):
+            return False
+        inner = value[1] if kind is _constants.BRANCH else []
+        if kind in {_constants.MAX_REPEAT, _constants.MIN_REPEAT, _constants.SUBPATTERN}:
+            inner = [value[-1]]
+        if not all(map(_is_plain, inner)):
+            return False
+    return True
 
 
 def _text(parsed: Any, pick: int) -> str:
@@ -115,7 +138,7 @@ def _text(parsed: Any, pick: int) -> str:
 
 def _bounded(text: str, times: int) -> str:
     if len(text) * times > _MOST:
-        raise ValueError(f"each text of the pattern has more than {_MOST} characters")
+        raise ValueError(f"the text of the pattern that was tried has more than {_MOST} characters")
     return text * times if text else ""
 
 
@@ -123,7 +146,7 @@ def _piece(kind: Any, value: Any, pick: int) -> str:
     if kind is _constants.LITERAL:
         return chr(value)
     if kind is _constants.NOT_LITERAL:
-        return "a" if value != ord("a") else "b"
+        return "b" if chr(value) in "aA" else "a"
     if kind is _constants.ANY:
         return "a"
     if kind is _constants.IN:

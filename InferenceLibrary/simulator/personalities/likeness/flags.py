@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from dataclasses import field, fields, make_dataclass
 from typing import Any
 
 from InferenceLibrary.dialects.files import load_dialect
+from InferenceLibrary.simulator.core.options import OptionError
 from InferenceLibrary.simulator.core.settings import Settings, about
 from InferenceLibrary.simulator.personalities.likeness.server import field_name
 
@@ -20,7 +22,11 @@ def settings_of(dialect: str) -> type[Settings]:
     known = {one.name: one for one in fields(Settings)}
     made: list[tuple[str, Any, Any]] = []
     for name, value in choices.settings.items():
-        one = known[field_name(name)]
+        one = known.get(field_name(name))
+        if one is None:
+            close = difflib.get_close_matches(field_name(name), known, n=1)
+            meant = f"; did you mean '{close[0]}'?" if close else ""
+            raise OptionError(f"dialect {dialect}, key choices.settings: the stand-in has no setting '{name}'{meant}")
         made.append((one.name, one.type, _field(value, dict(one.metadata))))
     for name, flag in choices.flags.items():
         key = field_name(name)

@@ -92,7 +92,7 @@ def outputs(
         ended_itself = output.finish == "stop" and not output.stopped_by
         output.end_tokens = int(choices.end_counts and ended_itself and output.count < limit)
         made.append(output)
-        work += output.count + len(prompt) // 4
+        work += output.count
         check_work(count, work if count > 1 else 0)
     ask.stop = stops
     return made

@@ -120,7 +120,7 @@ class _Reader:
         kind, value = self._next()
         if kind == "times":
             self._place += 1
-            return _Node("times", int(re.findall(r"\d+", value)[0]), [node])
+            return _Node("times", min(int(re.findall(r"\d+", value)[0]), _LONGEST + 1), [node])
         if value in {"*", "+", "?"}:
             self._place += 1
             return _Node("times", int(value == "+"), [node])
