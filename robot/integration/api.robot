@@ -188,7 +188,12 @@ Five Requests In A Row Are All Answered
         Should Not Be Empty    ${reply.text}    Answer: expected a text, got none: ${reply}.
         Append To List    ${ids}    ${reply.id}
     END
-    List Should Not Contain Duplicates    ${ids}    Ids of replies: expected another one each time, got ${ids}.
+    # Ids of few characters are drawn from few, such as those of Ollama, and two may be alike by chance.
+    ${different} =    Remove Duplicates    ${ids}
+    ${least} =    Evaluate    4 if max(map(len, $ids)) < 16 else 5
+    Should Be True
+    ...    len($different) >= ${least}
+    ...    Ids of replies: expected at least ${least} different ones, got ${ids}.
 
 Ten Requests At Once Are All Answered
     ${replies} =    Call At Once    Chat    ${SHORT_PROMPT}    count=10    max_tokens=16
