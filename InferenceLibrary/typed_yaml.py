@@ -167,7 +167,8 @@ def _convert(data: Any, kind: type[T], path: Path, source: str, lines: Mapping[P
 
 _PLAIN = {
     "str": "a text", "int": "a whole number", "float": "a number", "bool": "true or false", "array": "a list",
-    "object": "keys and values", "null": "nothing",
+    "object": "keys and values", "null": "nothing", "date": "a date such as 2027-01-31",
+    "datetime": "a date with a time",
 }  # fmt: skip
 
 

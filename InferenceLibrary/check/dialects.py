@@ -6,9 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
-from InferenceLibrary.dialects.files import Chosen, load_dialect, shipped_dialects
+from InferenceLibrary.dialects.files import Chosen, load_dialect, pair_of, shipped_dialects
 from InferenceLibrary.errors import ProfileError
 
 _LIMIT = 60.0
@@ -37,7 +36,8 @@ def show_dialect(wanted: str) -> int:
         print(json.dumps(dialect_schema(), indent=2))
         return 0
     chosen = tried_dialect(wanted)
-    evidence = chosen.dialect.evidence or "no evidence is given"
+    recorded = chosen.dialect.recording and f"recorded in {chosen.dialect.recording}"
+    evidence = chosen.dialect.evidence or recorded or "no evidence is given"
     print(f"{chosen.dialect.name} {chosen.dialect.version}: {chosen.dialect.title}, {evidence}")
     for waiver in chosen.dialect.waivers:
         print(f"  {waiver}{' (unproven)' if waiver.unproven else ''}")
@@ -53,7 +53,8 @@ def tried_dialect(wanted: str) -> Chosen:
         ProfileError: There is none of that name, or it is wrong.
     """
     chosen = load_dialect(wanted)
-    for name in [wanted] if Path(wanted).is_file() else wanted.split("+"):
+    front, _, behind = pair_of(wanted)
+    for name in filter(None, (front, behind)):
         if not load_dialect(name).shipped:
             _try(name)
     return chosen
@@ -67,5 +68,8 @@ def _try(name: str) -> None:
     except subprocess.TimeoutExpired:
         raise ProfileError(f"{name} could not be tried: the stand-in did not start within {_LIMIT:g} s.") from None
     if tried.returncode:
-        said = (tried.stderr.strip().splitlines() or [f"the stand-in ended with {tried.returncode}"])[-1]
-        raise ProfileError(said.removeprefix("inference-simulator: error: ").removeprefix("--as: "))
+        said = (tried.stderr.strip().splitlines() or [f"exit code {tried.returncode}"])[-1]
+        told = said.removeprefix("inference-simulator: error: ")
+        if told == said:
+            raise ProfileError(f"No stand-in can be made of the dialect {name}: {said}")
+        raise ProfileError(told.removeprefix("--as: "))

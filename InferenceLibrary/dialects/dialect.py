@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from InferenceLibrary.protocol.exchange import Exchange
 
 
+_NO_PATTERN = (re.error, OverflowError, RecursionError)
+"""What a text fails with that is not a regular expression, or too large a one."""
+
+
 class DialectPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Base of all parts of a dialect."""
 
@@ -195,7 +199,7 @@ class Dialect(DialectPart, frozen=True):
 
 def version_key(version: str) -> tuple[int, ...]:
     """Return what versions are compared by: their numbers. `b11434` is 11434, `0.5.0-dev` is 0, 5, 0."""
-    found = re.match(r"\D*(\d+(?:\.\d+)*)", version)
+    found = re.match(r"\D*(\d{1,18}(?:\.\d{1,18})*)(?!\d)", version)
     return tuple(int(part) for part in found[1].split(".")) if found else ()
 
 
@@ -207,7 +211,7 @@ def parse_dialect(
     Args:
         text: The YAML text.
         source: Where it came from, for errors: a file name.
-        below: Returns the dialect of a file's name, and takes the key that names it: `extends`, `choices.stands_on`.
+        below: Returns the dialect of a file's name, and takes the place where it is named, for errors.
         behind: The choices that those of a gateway stand on, in place of those that its file names.
 
     Raises:
@@ -223,17 +227,18 @@ def parse_dialect(
     if dialect.probe is not None:
         _check_probe(dialect.probe, place)
     if behind is None and dialect.choices is not None and dialect.choices.stands_on:
-        behind = below(dialect.choices.stands_on, "choices.stands_on").choices
+        behind = below(dialect.choices.stands_on, place("choices.stands_on")).choices
     if dialect.choices is not None and behind is not None:
         dialect = msgspec.structs.replace(dialect, choices=standing(behind, dialect.choices))
     if dialect.choices is not None and dialect.extends is None:
         check_choices(dialect.choices, place)
     if dialect.extends is None:
-        for key in ("without", "shown"):
-            if getattr(dialect, key):
-                raise ProfileError(f"{place(key)}: there is nothing to take over without `extends`.")
+        choices = dialect.choices
+        dropped = [f"choices.{key}" for key in ("without_routes", "without_refuses") if getattr(choices, key, None)]
+        for key in [*(key for key in ("without", "shown") if getattr(dialect, key)), *dropped]:
+            raise ProfileError(f"{place(key)}: there is nothing to take over without `extends`.")
         return dialect
-    return _joined(dialect, below(dialect.extends, "extends"), place)
+    return _joined(dialect, below(dialect.extends, place("extends")), place)
 
 
 def check_waived(entries: list[Any], key: str, place: Callable[[str], str]) -> None:
@@ -268,7 +273,7 @@ def check_waived(entries: list[Any], key: str, place: Callable[[str], str]) -> N
         for name, pattern in {**patterns, "got": one.got}.items():
             try:
                 re.compile(pattern or "")
-            except re.error as error:
+            except _NO_PATTERN as error:
                 raise ProfileError(f"{place(f'{key}[{number}].{name}')}: not a regular expression: {error}.") from None
 
 
@@ -315,7 +320,7 @@ def _check_names(dialect: Dialect, place: Callable[[str], str]) -> None:
 def _check_versions(dialect: Dialect, place: Callable[[str], str]) -> None:
     for key, version in (("version", dialect.version), ("first", dialect.first), ("before", dialect.before)):
         if version is not None and not version_key(version):
-            raise ProfileError(f"{place(key)}: expected a version such as 0.32.0 or b11434, got '{version}'.")
+            raise ProfileError(f"{place(key)}: expected a version such as 0.32.0 or b11434, got '{version[:80]}'.")
     if not dialect.is_for(dialect.version):
         raise ProfileError(
             f"{place('version')}: {dialect.version} is not one of its own range: expected {_range(dialect)}."
@@ -327,7 +332,7 @@ def _check_probe(probe: VersionProbe, place: Callable[[str], str]) -> None:
         raise ProfileError(f"{place('probe.path')}: expected a path such as /version, got '{probe.path}'.")
     try:
         groups = re.compile(probe.pattern).groups
-    except re.error as error:
+    except _NO_PATTERN as error:
         raise ProfileError(f"{place('probe.pattern')}: not a regular expression: {error}.") from None
     if not groups:
         such = f"({probe.pattern or '.+'})"

@@ -16,6 +16,7 @@ from InferenceLibrary.dialects.choices import OpenChoices
 from InferenceLibrary.dialects.dialect import Dialect, capabilities_over, parse_dialect, version_key
 from InferenceLibrary.errors import ProfileError
 from InferenceLibrary.protocol.rules.verdicts import Waiver
+from InferenceLibrary.typed_yaml import locator
 
 SHIPPED = Path(__file__).parent / "shipped"
 """Where the dialects lie that come with the library."""
@@ -60,8 +61,8 @@ def load_dialect(wanted: str) -> Chosen:
     Raises:
         ProfileError: There is none, or it is malformed.
     """
-    front, plus, behind = wanted.partition("+")
-    if plus and not Path(wanted).is_file():
+    front, plus, behind = pair_of(wanted)
+    if plus:
         if not front or not behind:
             raise ProfileError(
                 f"No dialect '{wanted}': expected GATEWAY+SERVER, such as litellm+llama.cpp; the "
@@ -72,15 +73,36 @@ def load_dialect(wanted: str) -> Chosen:
     if name in _stems():
         return dialect_for(name, version if at else None)
     path = Path(wanted)
-    if path.is_file():
+    if is_file(wanted):
         shipped = path.resolve().parent == SHIPPED.resolve()
         return Chosen(_read(path) if shipped else _own(path), shipped=shipped)
     close = difflib.get_close_matches(name.lower(), dialect_names(), n=1, cutoff=0.6)
     meant = f" Did you mean '{close[0]}'?" if close else ""
     raise ProfileError(
-        f"No dialect '{wanted}': expected the path of a YAML file or one of {', '.join(dialect_names())}, "
+        f"No dialect '{wanted[:200]}': expected the path of a YAML file or one of {', '.join(dialect_names())}, "
         f"with a version as in NAME@VERSION or without.{meant}"
     )
+
+
+def is_file(text: str) -> bool:
+    """Whether a text is the path of a file; what cannot be a path is not."""
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def pair_of(wanted: str, folder: Path = Path()) -> tuple[str, str, str]:
+    """Divide GATEWAY+SERVER as `str.partition` does; a `+` in the name of a file in the folder divides nothing."""
+    if is_file(str(folder / wanted)):
+        return wanted, "", ""
+
+    def is_there(one: str) -> bool:
+        return one.partition("@")[0] in _stems() or is_file(str(folder / one))
+
+    ways = [(wanted[:place], "+", wanted[place + 1 :]) for place, sign in enumerate(wanted) if sign == "+"]
+    there = (way for way in ways if all(map(is_there, way[::2])))
+    return next(there, ways[0] if ways else (wanted, "", ""))
 
 
 def _own(path: Path) -> Dialect:
@@ -89,7 +111,8 @@ def _own(path: Path) -> Dialect:
     if dialect.recording is not None:
         from InferenceLibrary.dialects.recorded import check_recording
 
-        check_recording(dialect.recording, path)
+        where = locator(path.read_text(encoding="utf-8"), str(path))("recording")
+        check_recording(dialect.recording, path.resolve().parent, where)
     return dialect
 
 
@@ -99,8 +122,8 @@ def dialect_for(name: str, version: str | None) -> Chosen:
     newest = files[-1]
     if version is None:
         return Chosen(newest, f"the version is not known, {name} {newest.version} is assumed" if files[1:] else "")
-    if not version_key(version):
-        raise ProfileError(f"'{version}' is not a version of {name}: expected one such as {newest.version}.")
+    if not version_key(version) or not re.fullmatch(r"[\w.+-]+", version):
+        raise ProfileError(f"'{version[:80]}' is not a version of {name}: expected one such as {newest.version}.")
     found = next((one for one in files if one.is_for(version)), None)
     if found is None:
         raise ProfileError(
@@ -138,7 +161,8 @@ def _standing_on(front: Chosen, behind: Chosen) -> Chosen:
 def stands_on(front: Dialect, behind: Dialect) -> bool:
     """Whether the choices of a gateway are made for servers of this kind, in whichever version."""
     named = front.choices.stands_on if front.choices is not None else ""
-    return bool(named) and named in _stems().get(behind.name, ())
+    families = [stems for name, stems in _stems().items() if name == behind.name or behind.extends in stems]
+    return bool(named) and any(named in stems for stems in families)
 
 
 @lru_cache(maxsize=1)
@@ -179,23 +203,28 @@ def in_order(files: list[Dialect]) -> list[Dialect]:
     return ordered
 
 
-def _read(path: Path, within: tuple[str, ...] = (), behind: OpenChoices | None = None) -> Dialect:
+def _read(path: Path, within: tuple[Path, ...] = (), behind: OpenChoices | None = None) -> Dialect:
     try:
         text = path.read_bytes().decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise ProfileError(f"Dialect {path} cannot be read: {error}.") from None
+    except UnicodeDecodeError as error:
+        raise ProfileError(f"Dialect {path} is not UTF-8: {error}. Hint: save it as UTF-8.") from None
+    chain = (*within, path.resolve())
 
-    def below(name: str, key: str) -> Dialect:
-        found = next(
-            (each for each in (path.parent / f"{name}.yaml", SHIPPED / f"{name}.yaml") if each.is_file()), None
-        )
+    def below(name: str, where: str) -> Dialect:
+        places = [path.parent / f"{name}.yaml", SHIPPED / f"{name}.yaml"]
+        there = [each for each in places if is_file(str(each))]
+        # A dialect may have the name of the shipped one that it extends.
+        found = next((each for each in there if each.resolve() not in chain), there[0] if there else None)
         if found is None:
             names = sorted(each.stem for each in SHIPPED.glob("*.yaml"))
             close = difflib.get_close_matches(name, names, n=1)
             meant = f" Did you mean '{close[0]}'?" if close else ""
-            raise ProfileError(f"{path}: key '{key}': expected the name of a dialect file, got '{name}'.{meant}")
-        if found.stem in (*within, path.stem):
-            raise ProfileError(f"{path}: key '{key}': {' extends '.join((*within, path.stem, found.stem))}.")
-        return _read(found, (*within, path.stem))
+            raise ProfileError(f"{where}: expected the name of a dialect file, got '{name[:80]}'.{meant}")
+        if found.resolve() in chain:
+            circle = ", then ".join(each.stem for each in (*chain, found))
+            raise ProfileError(f"{where}: the files stand on each other in a circle: {circle}.")
+        return _read(found, chain)
 
     return msgspec.structs.replace(parse_dialect(text, str(path), below, behind), file=path.stem)

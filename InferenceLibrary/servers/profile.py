@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from InferenceLibrary.dialects.dialect import WaivedRule, check_capabilities, check_waived
-from InferenceLibrary.dialects.files import load_dialect
+from InferenceLibrary.dialects.files import is_file, load_dialect, pair_of
 from InferenceLibrary.durations import parse_duration
 from InferenceLibrary.errors import ProfileError
 from InferenceLibrary.protocol.rules.rule import Reference
@@ -148,8 +148,8 @@ def _with_dialect(profile: Profile, path: Path) -> Profile:
     """Return a profile with the capabilities of its dialect, where it says nothing else of them."""
     if profile.dialect is None:
         return profile
-    beside = path.parent / profile.dialect
-    name = str(beside) if beside.is_file() else profile.dialect
+    parts = filter(None, pair_of(profile.dialect, path.parent))
+    name = "".join(str(path.parent / part) if is_file(str(path.parent / part)) else part for part in parts)
     dialect = load_dialect(name).dialect
     return msgspec.structs.replace(
         profile,

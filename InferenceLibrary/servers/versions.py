@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import NamedTuple
 
 from InferenceLibrary.client.http import Client
 from InferenceLibrary.client.sending import Sending
 from InferenceLibrary.dialects.dialect import VersionProbe, version_key
-from InferenceLibrary.dialects.files import Chosen, load_dialect, shipped_dialects
+from InferenceLibrary.dialects.files import Chosen, load_dialect, pair_of, shipped_dialects
 from InferenceLibrary.errors import RequestError
 from InferenceLibrary.protocol.rules.verdicts import Waiver
 from InferenceLibrary.servers.profile import Profile, load_profile
@@ -63,7 +62,7 @@ def _at_version(client: Client, wanted: str) -> tuple[str, str]:
     Where it has a version already, or none is told, it stays as it is.
     """
     chosen = load_dialect(wanted)
-    front, plus, behind = (wanted, "", "") if Path(wanted).is_file() else wanted.partition("+")
+    front, plus, behind = pair_of(wanted)
     if "@" in front or chosen.dialect.probe is None:
         return wanted, chosen.notice
     version = found_version(client, chosen.dialect.probe)

@@ -133,7 +133,7 @@ def _check_personality(name: str) -> None:
 
     if not name or name in PERSONALITIES:
         return
-    from InferenceLibrary.dialects.files import dialect_names, load_dialect, stands_on
+    from InferenceLibrary.dialects.files import dialect_names, load_dialect, pair_of, stands_on
     from InferenceLibrary.errors import ProfileError
     from InferenceLibrary.simulator.faults.quirks import quirks_of
 
@@ -143,7 +143,7 @@ def _check_personality(name: str) -> None:
     try:
         chosen = load_dialect(name).dialect
     except ProfileError as error:
-        if os.path.isfile(name):  # noqa: PTH113 - pathlib is not needed yet
+        if any(map(os.path.isfile, pair_of(name))):
             raise OptionError(f"--as: {error}") from None
         names = [*PERSONALITIES, *(known for known in _PROGRAMS if known not in PERSONALITIES)]
         raise OptionError(f"--as: '{name}' is none of {', '.join(names)}, nor is it a dialect. {error}") from None
@@ -151,17 +151,17 @@ def _check_personality(name: str) -> None:
         quirks_of(name)
     except ValueError as error:
         raise OptionError(f"--as: {error}") from None
-    if os.path.isfile(name):  # noqa: PTH113
+    front, plus, behind = pair_of(name)
+    if not plus:
         return
-    front, plus, behind = name.partition("+")
     before = load_dialect(front)
     standing = before.dialect.choices is not None and before.dialect.choices.stands_on
-    if plus and not standing and (before.shipped or before.dialect.choices is not None):
+    if not standing and (before.shipped or before.dialect.choices is not None):
         raise OptionError(f"--as: {front} has no choices that stand on a server's: expected {front}, got '{name}'")
-    if plus and chosen.choices is not None and not stands_on(chosen, load_dialect(behind).dialect):
+    if chosen.choices is not None and not stands_on(chosen, load_dialect(behind).dialect):
         raise OptionError(
-            f"--as: the choices of {front} stand on those of {chosen.choices.stands_on}: expected {front} alone, got "
-            f"'{name}'"
+            f"--as: the choices of {front} stand on those of {chosen.choices.stands_on}: expected {front} alone, or "
+            f"before a server whose dialect is of that name or extends it, got '{name}'"
         )
 
 

@@ -17,11 +17,12 @@ from recordings import FOLDER, Recorded, recording, recordings
 
 from InferenceLibrary.cli import main as command
 from InferenceLibrary.dialects.dialect import Circumstances, Deviation, Dialect, version_key
-from InferenceLibrary.dialects.files import dialect_for, in_order, load_dialect, shipped_dialects
+from InferenceLibrary.dialects.files import dialect_for, in_order, load_dialect, shipped_dialects, stands_on
 from InferenceLibrary.errors import ProfileError
 from InferenceLibrary.protocol.exchange import Exchange, Request
 from InferenceLibrary.protocol.rules.book import judge
 from InferenceLibrary.protocol.rules.rule import Api
+from InferenceLibrary.servers.profile import load_profile
 
 HEAD = "name: mine\ntitle: Mine\nversion: '2.1'\n"
 
@@ -93,7 +94,16 @@ def test_what_the_recording_of_a_range_shows_is_proven_there_alone() -> None:
             "extends: mistralrs-0.8\nrecording: mistral.rs\nshown: [{rule: L4}]\n",
             "mistralrs-0.8 has no unproven deviation from rule L4 of that kind",
         ),
-        ("extends: mine\n", "mine extends mine"),
+        ("extends: mine\n", "yaml:4: key 'extends': the files stand on each other in a circle: mine, then mine"),
+        (f"extends: {'a' * 300}\n", "key 'extends': expected the name of a dialect file, got 'aaa"),
+        (f"recording: {'a' * 300}\n", "key 'recording': expected the name of a recording beside it, without a folder"),
+        (f"before: '{'9' * 5000}'\n", "key 'before': expected a version such as 0.32.0 or b11434, got '999"),
+        ("deviations:\n- {rule: C7, reason: so, got: 'a{99999999999}'}\n", "got': not a regular expression"),
+        (f"deviations:\n- {{rule: C7, reason: so, got: '{'(' * 5000}'}}\n", "got': not a regular expression"),
+        ("probe: {path: /v, pattern: '(a{99999999999})'}\n", "probe.pattern': not a regular expression"),
+        ("deviations:\n- {rule: C7, reason: so, until: 2027-01-31 10:00:00}\n", "expected a date such as 2027-01-31 o"),
+        ("choices: {without_routes: [GET /health]}\n", "'choices.without_routes': there is nothing to take over"),
+        ("choices: {without_refuses: [own]}\n", "'choices.without_refuses': there is nothing to take over"),
         ("recording: x\n", "'recording': expected the name of a recording beside it, x.jsonl.xz is not there. Hint"),
         (
             "recording: x\ndeviations:\n- {rule: C7, reason: so, unproven: true}\n",
@@ -129,6 +139,9 @@ def test_a_dialect_without_a_name_is_told(tmp_path: Path, head: str, said: str) 
     [
         ("vlm", "Did you mean 'vllm'?"),
         ("VLLM", "Did you mean 'vllm'?"),
+        ("v" * 300, "No dialect 'vvv"),
+        (f"vllm@{'9' * 5000}", "' is not a version of vllm"),
+        ("vllm@0.32.0@1", "'0.32.0@1' is not a version of vllm"),
         ("vllm@newest", "'newest' is not a version of vllm: expected one such as 0.32.0"),
         ("vllm+olama", "Did you mean 'ollama'?"),
         ("litellm+", "the server after the '+' is missing"),
@@ -327,7 +340,9 @@ def test_a_recording_of_ones_own_lies_beside_its_dialect(write: Callable[..., Pa
     for held, said in (
         (b"", "it is empty"),
         (b"hello", "expected a file of xz, input format not supported"),
-        (whole[:5000], "expected a file of xz, compressed data ended before"),
+        (whole[:5000], "expected a file of xz, compressed file ended before"),
+        (lzma.compress(b"\n" * 2**27), "it is larger than 64 MiB"),
+        (lzma.compress(b'{"a": ' + b"[" * 100_000), "line 1: expected one request and its answer a line"),
         (lzma.compress(b"\n"), "it holds nothing"),
         (lzma.compress(first + b"\nhello\n"), "line 2: expected one request and its answer a line"),
         (lzma.compress(first + b"\n" + first.replace(b'"answer"', b'"anser"')), "missing required field `answer`"),
@@ -342,6 +357,40 @@ def test_a_recording_of_ones_own_lies_beside_its_dialect(write: Callable[..., Pa
     kept.write_bytes(whole)
     with pytest.raises(ProfileError, match=r"without a folder, got '\.\./own'"):
         load_dialect(str(write("recording: ../own\n", "deep/mine.yaml")))
+
+
+def test_a_recording_lies_beside_the_file_that_a_link_leads_to(write: Callable[..., Path], tmp_path: Path) -> None:
+    path = write("recording: own\n", "mine.yaml")
+    (tmp_path / "own.jsonl.xz").write_bytes((FOLDER / "vllm-0.32.0.jsonl.xz").read_bytes())
+    link = tmp_path / "elsewhere" / "linked.yaml"
+    link.parent.mkdir()
+    link.symlink_to(path)
+    assert load_dialect(str(link)).dialect.recording == "own"
+
+
+def test_a_dialect_may_have_the_name_of_the_one_that_it_extends(write: Callable[..., Path]) -> None:
+    assert load_dialect(str(write("extends: vllm\n", "vllm.yaml"))).dialect.deviations == (
+        load_dialect("vllm").dialect.deviations
+    )
+
+
+def test_a_gateway_stands_before_files_of_ones_own(write: Callable[..., Path], tmp_path: Path) -> None:
+    path = write("extends: llama.cpp\n", "a+b.yaml")
+    pair = load_dialect(f"litellm+{path}")
+    assert (pair.dialect.name, pair.shipped) == ("litellm+mine", False)
+    assert stands_on(load_dialect("litellm").dialect, load_dialect(str(path)).dialect)
+    assert load_dialect(f"{path}+llama.cpp").dialect.name == "mine+llama.cpp"
+    profile = tmp_path / "profile.yaml"
+    for named, found in (("litellm+a+b.yaml", f"litellm+{path}"), ("a+b.yaml+llama.cpp", f"{path}+llama.cpp")):
+        profile.write_text(f"title: Mine\ndialect: {named}\nurl: http://127.0.0.1:1\n")
+        assert load_profile(str(profile)).dialect == found
+
+
+def test_a_text_that_is_not_utf_8_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_bytes((HEAD + "offers: []\n").encode("utf-16"))
+    with pytest.raises(ProfileError, match=r"is not UTF-8: .*Hint: save it as UTF-8"):
+        load_dialect(str(path))
 
 
 def test_each_source_is_named_and_who_notices() -> None:

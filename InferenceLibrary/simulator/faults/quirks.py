@@ -58,7 +58,10 @@ def quirks_of(dialect: str) -> list[Any]:
     for one in chosen.deviations:
         for quirk in one.quirks:
             try:
-                found.append(Quirk(parse_fault(quirk), one))
+                fault = parse_fault(quirk)
+                if fault.kind.of_process:
+                    raise ValueError(f"'{fault.kind.name}' is a fault of the process, and none of an answer")
+                found.append(Quirk(fault, one))
             except ValueError as error:
                 raise ValueError(f"dialect {chosen.file}, rule {one.rule}: {error}") from None
     return found

@@ -141,6 +141,7 @@ def test_a_quirk_of_refusals_is_for_its_statuses(tmp_path: Path) -> None:
         ("litellm+", "the server after the '+' is missing"),
         ("", "--as: is empty; expected one of openai, llm-d, "),
         ("{settings}", "key choices.settings: the stand-in has no setting 'mod'; did you mean 'mode'?"),
+        ("{process}", "dialect mine, rule C7: 'exit-at-start' is a fault of the process, and none of an answer"),
         ("{file}", "dialect mine, rule C7: unknown fault 'role-repeatd'; did you mean 'role-repeated'?"),
     ],
 )
@@ -151,5 +152,7 @@ def test_what_is_not_there_is_refused(name: str, said: str, tmp_path: Path, caps
     )
     if name == "{settings}":
         path.write_text("name: mine\ntitle: Mine\nversion: '1'\nchoices: {settings: {mod: echo}}\n")
+    if name == "{process}":
+        path.write_text(path.read_text().replace("role-repeatd", "exit-at-start"))
     assert main(["--as", str(path) if name.startswith("{") else name]) == 2
     assert said in capsys.readouterr().err
