@@ -58,3 +58,25 @@ ANSWERS = {
 
 FORMS = ("str", "int", "float", "bool", "dict", "list", "object", "iterable", "Literal", "None")
 """The words of forms, besides the names of models."""
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+"""The methods of routes."""
+
+IDS = (
+    "chat", "completions", "responses", "messages", "call", "item", "call_item", "response_call", "embeddings",
+    "rerank", "score",
+)  # fmt: skip
+"""What has an id of its own."""
+
+COUNTED = (
+    "$always", "$prompt_tokens", "$places", "$context", "$beyond", "$over_limit", "$over_places", "$bias_words",
+    "$bias_beyond", "$vocabulary", "$more_than_context", "$limit", "$min_over", "$not_finite", "$thinking_over",
+    "$named_function", "$named_offered",
+)  # fmt: skip
+"""What is counted of a request, for refusals to look at."""
+
+NATIVE = (
+    "native_llama_cpp", "native_llama_cpp_python", "native_mistralrs", "native_ollama", "native_transformers",
+    "native_vllm",
+)  # fmt: skip
+"""The modules of the stand-in with routes that only one server has."""

@@ -354,7 +354,8 @@ class OpenChoices(Part, frozen=True):
     unknown_fields: str = ""
     """The error for a field of a chat or completion that `fields` does not name; empty: they are taken."""
     ids: dict[str, str] = {}
-    """Templates of the ids: chat, completions, responses, messages, call, item, embeddings, rerank, score."""
+    """Templates of the ids: chat, completions, responses, messages, call, item, call_item, response_call, embeddings,
+    rerank, score."""
     fingerprint: str = ""
     reads_model: Literal["served", "asked", "first"] = "served"
     """Which name an answer bears: that which is served, the one that was asked for, or always the first."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import difflib
 import re
 from collections.abc import Iterator
@@ -10,23 +9,25 @@ from typing import Any
 
 import msgspec
 
-from InferenceLibrary.dialects.choice_names import ANSWERS, APIS, ERRORS, FORMS, NAMES
-from InferenceLibrary.dialects.choices import OpenChoices
-from InferenceLibrary.dialects.templates import joined, template_names
-
-_Found = Iterator[tuple[str, str]]
+from InferenceLibrary.dialects import choice_checks as check
+from InferenceLibrary.dialects.choice_checks import Found, unknown
+from InferenceLibrary.dialects.choice_names import ANSWERS, APIS, COUNTED, ERRORS, FORMS, IDS, METHODS, NATIVE
+from InferenceLibrary.dialects.choices import OpenChoices, RouteChoice, Test
+from InferenceLibrary.dialects.templates import joined
 
 
 def wrong_word(choices: OpenChoices) -> tuple[str, str] | None:
-    """Return the place of the first word that does not exist, and what is wrong with it; None: all of them do."""
+    """Return the place of the first word or value that cannot be, and what is wrong with it; None: all of them can."""
     return next(_wrong_words(choices), None)
 
 
-def _wrong_words(choices: OpenChoices) -> _Found:
+def _wrong_words(choices: OpenChoices) -> Found:
     yield from _in_errors(choices)
     yield from _in_requests(choices)
     yield from _in_routes(choices)
     yield from _in_answers(choices)
+    yield from _in_headers(choices)
+    yield from _in_settings(choices)
     for number, variant in enumerate(choices.variants):
         yield from _flags(f"variants[{number}]", choices, variant.when, variant.unless)
         both = joined(msgspec.structs.replace(choices, variants=[]), variant.choices)
@@ -34,97 +35,173 @@ def _wrong_words(choices: OpenChoices) -> _Found:
             yield f"variants[{number}].choices.{place}", wrong
 
 
-def _in_errors(choices: OpenChoices) -> _Found:
+def _in_errors(choices: OpenChoices) -> Found:
     for name, error in choices.errors.items():
-        for place, word in (("shape", error.shape), ("stream_shape", error.stream_shape)):
+        place = f"errors.{name}"
+        for key, word in (("shape", error.shape), ("stream_shape", error.stream_shape)):
             if word not in {"", "default", *choices.shapes}:
-                yield f"errors.{name}.{place}", _unknown(word, "a shape", choices.shapes)
-        yield from _names_of(f"errors.{name}", [error.param, error.code, error.message])
+                yield f"{place}.{key}", unknown(word, "a shape", choices.shapes)
+        shape = choices.shapes.get(error.shape)
+        yield from check.status(place, error.status, None if shape is None else shape.body)
+        yield from check.templates(place, {key: getattr(error, key) for key in ("type", "param", "code", "message")})
+        yield from check.headers(f"{place}.headers", error.headers)
     for name, shape in choices.shapes.items():
-        yield from _names_of(f"shapes.{name}", shape.body)
+        yield from check.template(f"shapes.{name}.body", shape.body)
+        yield from check.header_value(f"shapes.{name}.content_type", shape.content_type)
+    yield from _errors_of_none(choices)
 
 
-def _in_requests(choices: OpenChoices) -> _Found:
+def _errors_of_none(choices: OpenChoices) -> Found:
+    """Find errors that nothing uses, and that are called nearly as one of the stand-in's is.
+
+    Others may belong to a module, to the server behind a gateway, or to what a dialect that extends leaves out.
+    """
+    used = {word for one in (choices, *(variant.choices for variant in choices.variants)) for word in _used(one)}
+    for name in choices.errors:
+        api, _, rest = name.partition(" ")
+        if {name, rest if api in APIS else name} & {*used, *ERRORS} or choices.native or choices.stands_on:
+            continue
+        if difflib.get_close_matches(name[:80], ERRORS, n=1, cutoff=0.75):
+            yield f"errors.{name}", unknown(name, "an error that anything uses", ERRORS)
+
+
+def _used(choices: OpenChoices) -> Iterator[str]:
+    """Yield the errors that choices ask for."""
+    yield from (choices.tools.uncalled, choices.unknown_fields)
+    for fields in choices.fields.values():
+        for field in fields.values():
+            yield from (field.wrong, field.outside, field.missing)
+    yield from (refusal.error for refusal in choices.refuses)
+    for _, route in _all_routes(choices):
+        yield from (route.error, route.otherwise)
+
+
+def _in_requests(choices: OpenChoices) -> Found:
     known = {*ERRORS, *choices.errors}
     for apis, fields in choices.fields.items():
         yield from _apis(f"fields.{apis}", apis.split())
         for name, field in fields.items():
             for word in (field.wrong, field.outside, field.missing):
-                if word not in known:
-                    yield f"fields.{apis}.{name}", _unknown(word, "an error", known)
-            yield from _form(f"fields.{apis}.{name}.form", field.form, choices)
+                yield from _error(f"fields.{apis}.{name}", word, known)
+            yield from check.form(f"fields.{apis}.{name}.form", field.form, FORMS, choices.models)
     for name, model in choices.models.items():
         for field_name, form in model.fields.items():
-            yield from _form(f"models.{name}.fields.{field_name}", form, choices)
+            yield from check.form(f"models.{name}.fields.{field_name}", form, FORMS, choices.models)
     for number, refusal in enumerate(choices.refuses):
-        if refusal.error not in known:
-            yield f"refuses[{number}].error", _unknown(refusal.error, "an error", known)
-        yield from _apis(f"refuses[{number}].apis", refusal.apis)
-        yield from _flags(f"refuses[{number}]", choices, refusal.when, refusal.unless)
-        yield from _names_of(f"refuses[{number}].message", refusal.message)
+        place = f"refuses[{number}]"
+        yield from _error(f"{place}.error", refusal.error, known)
+        yield from _apis(f"{place}.apis", refusal.apis)
+        yield from _flags(place, choices, refusal.when, refusal.unless)
+        yield from check.template(f"{place}.message", refusal.message)
+        for where, test in refusal.asks.items():
+            if where.startswith("$") and where not in COUNTED:
+                yield f"{place}.if.{where}", unknown(where, "counted of a request", COUNTED)
+            yield from _tests(f"{place}.if.{where}", test)
+    if choices.unknown_fields:
+        yield from _error("unknown_fields", choices.unknown_fields, known)
+    yield from check.pattern("key.guarded", choices.key.guarded)
+    yield from check.pattern("key.bearer", choices.key.bearer, group="the key")
+    yield from check.pattern("body.content_types", choices.body.content_types)
 
 
-def _form(place: str, form: str, choices: OpenChoices) -> _Found:
-    if not form:
-        return
-    try:
-        parsed = ast.parse(form, mode="eval")
-    except SyntaxError:
-        yield place, f"expected a type of Python such as 'str | list[int]', got '{form}'"
-        return
-    known = {*FORMS, *choices.models}
-    for node in ast.walk(parsed):
-        if isinstance(node, ast.Name) and node.id not in known:
-            yield place, _unknown(node.id, "a form or a model", known)
+def _tests(place: str, test: Test) -> Found:
+    yield from check.pattern(f"{place}.finds", test.finds)
+    for where, one in test.has.items():
+        yield from _tests(f"{place}.has.{where}", one)
 
 
-def _in_routes(choices: OpenChoices) -> _Found:
+def _all_routes(choices: OpenChoices) -> Iterator[tuple[str, RouteChoice]]:
+    """Yield all that answers as a route does, by its place."""
+    for path, route in choices.routes.items():
+        yield f"routes.{path}", route
+    for method, route in choices.redirects.items():
+        yield f"redirects.{method}", route
+    for name in ("options", "preflight", "origin", "request_id"):
+        found = getattr(choices, name)
+        if found is not None:
+            yield name, found
+
+
+def _in_routes(choices: OpenChoices) -> Found:
     known = {*ERRORS, *choices.errors}
-    if choices.tools.uncalled and choices.tools.uncalled not in known:
-        yield "tools.uncalled", _unknown(choices.tools.uncalled, "an error", known)
+    if choices.tools.uncalled:
+        yield from _error("tools.uncalled", choices.tools.uncalled, known)
     if choices.prefix_flag:
         yield from _flags("prefix_flag", choices, {choices.prefix_flag: True})
-    for path, route in choices.routes.items():
-        if not re.fullmatch(r"[A-Z]+ /\S*", path):
-            yield f"routes.{path}", f"expected a method and a path such as 'GET /health', got '{path}'"
-        yield from _flags(f"routes.{path}", choices, route.when, route.unless)
+    if choices.root_flag and not choices.stands_on:
+        yield from _flags("root_flag", choices, {choices.root_flag: True})
+    for path in choices.routes:
+        method, _, rest = path.partition(" ")
+        if not re.fullmatch(r"/\S*", rest):
+            wrong = f"expected a method and a path such as 'GET /health', got '{check.clipped(path)}'"
+            yield f"routes.{path}", wrong
+        elif method not in METHODS:
+            yield f"routes.{path}", unknown(method, f"a method: expected one of {', '.join(METHODS)}", METHODS)
+    for method in choices.redirects:
+        if method not in {*METHODS, "*", "//"}:
+            yield f"redirects.{method}", unknown(method, "a method, '*' or '//'", METHODS)
+    for place, route in _all_routes(choices):
+        yield from _flags(place, choices, route.when, route.unless)
         for word in filter(None, (route.error, route.otherwise)):
-            if word not in known:
-                yield f"routes.{path}", _unknown(word, "an error", known)
-        yield from _names_of(f"routes.{path}.body", route.body)
+            yield from _error(place, word, known)
+        yield from check.status(place, route.status, route.body)
+        yield from check.headers(f"{place}.headers", route.headers)
+        yield from check.header_value(f"{place}.content_type", route.content_type)
+        yield from check.template(f"{place}.body", route.body)
 
 
-def _in_answers(choices: OpenChoices) -> _Found:
+def _in_answers(choices: OpenChoices) -> Found:
     for api, templates in choices.answers.items():
         if api not in ANSWERS:
-            yield f"answers.{api}", _unknown(api, "an API with answers", ANSWERS)
+            yield f"answers.{api}", unknown(api, "an API with answers", ANSWERS)
             continue
         parts = ANSWERS[api].split()
-        for name, template in templates.items():
+        for name in templates:
             if name not in parts:
-                yield f"answers.{api}.{name}", _unknown(name, f"a part of answers of {api}", parts)
-            yield from _names_of(f"answers.{api}.{name}", template)
+                yield f"answers.{api}.{name}", unknown(name, f"a part of answers of {api}", parts)
+        yield from check.templates(f"answers.{api}", templates)
+    yield from check.template("tools.content", choices.tools.content)
+    yield from check.template("tools.required_content", choices.tools.required_content)
+    for name in choices.ids:
+        if name not in IDS:
+            yield f"ids.{name}", unknown(name, "what has an id of its own", IDS)
+    yield from check.templates("ids", choices.ids)
+    yield from _apis("streams_by_default", choices.streams_by_default)
+    for number, metric in enumerate(choices.metrics):
+        yield from check.metric(f"metrics[{number}]", metric.name, metric.samples)
+        yield from _flags(f"metrics[{number}]", choices, metric.when)
 
 
-def _apis(place: str, apis: list[str]) -> _Found:
+def _in_headers(choices: OpenChoices) -> Found:
+    for name in (
+        "headers", "ok_headers", "page_headers", "known_headers", "stream_headers", "head_headers", "metrics_headers",
+    ):  # fmt: skip
+        yield from check.headers(name, getattr(choices, name))
+    for name in ("api_stream_headers", "api_headers"):
+        for api, headers in getattr(choices, name).items():
+            yield from _apis(f"{name}.{api}", [api])
+            yield from check.headers(f"{name}.{api}", headers)
+    for name in ("json_type", "stream_type", "metrics_type"):
+        yield from check.header_value(name, getattr(choices, name))
+
+
+def _in_settings(choices: OpenChoices) -> Found:
+    if choices.native and choices.native not in NATIVE:
+        yield "native", unknown(choices.native, "a module of the stand-in", NATIVE)
+
+
+def _apis(place: str, apis: list[str]) -> Found:
     for api in apis:
         if api not in APIS:
-            yield place, _unknown(api, "an API", APIS)
+            yield place, unknown(api, "an API", APIS)
 
 
-def _flags(place: str, choices: OpenChoices, *given: dict[str, Any]) -> _Found:
+def _error(place: str, word: str, known: set[str]) -> Found:
+    if word not in known:
+        yield place, unknown(word, "an error", known)
+
+
+def _flags(place: str, choices: OpenChoices, *given: dict[str, Any]) -> Found:
     for flag in (name for one in given for name in one):
         if flag not in choices.flags:
-            yield place, _unknown(flag, "a flag", choices.flags)
-
-
-def _names_of(place: str, template: Any) -> _Found:
-    for name in template_names(template):
-        if name not in NAMES:
-            yield place, _unknown(name, "a name of templates", NAMES)
-
-
-def _unknown(word: str, what: str, words: Any) -> str:
-    close = difflib.get_close_matches(word, list(words), n=1, cutoff=0.4)
-    meant = f" Did you mean '{close[0]}'?" if close else ""
-    return f"'{word}' is not {what}.{meant}"
+            yield place, unknown(flag, "a flag", choices.flags)
