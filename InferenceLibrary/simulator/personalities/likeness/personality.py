@@ -100,7 +100,9 @@ class Likeness(LikenessBase):
             self.native_words = frozenset(native)
             words |= native
         self.words |= words
-        unknown = sorted({one.does for one in self.choices.routes.values() if one.does} - set(self.words))
+        own = (self.choices.options, self.choices.preflight, self.choices.origin, self.choices.request_id)
+        answers = (*self.choices.routes.values(), *self.choices.redirects.values(), *filter(None, own))
+        unknown = sorted({one.does for one in answers if one.does} - set(self.words))
         if unknown:
             close = difflib.get_close_matches(unknown[0], self.words, n=1, cutoff=0.4)
             meant = f"; did you mean '{close[0]}'?" if close else ""

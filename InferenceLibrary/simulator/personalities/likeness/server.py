@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable, Mapping
 from time import time
 from typing import TYPE_CHECKING, Any
 
+from InferenceLibrary.dialects.choice_checks import is_json
 from InferenceLibrary.dialects.choices import ErrorChoice, FieldChoice, OpenChoices, RouteChoice, ShapeChoice
 from InferenceLibrary.dialects.templates import joined, template_names
 from InferenceLibrary.simulator.core.api_errors import ApiError
@@ -172,7 +174,23 @@ class LikenessBase(OpenAI):
     # Errors
 
     def error(self, error: ApiError, path: str = "") -> Draft:
-        """Return an error as the dialect tells it."""
+        """Return an error as the dialect tells it; a plain one where it cannot be told so."""
+        try:
+            draft = self._told(error, path)
+            to_json([event.data for event in draft.events or ()])
+            if not isinstance(draft.body, bytes):
+                to_json(draft.body)
+        except Exception as mistake:
+            if isinstance(mistake, RecursionError) and isinstance(error, Refusal):
+                # What the request holds is nested too deeply.
+                raise
+            import traceback
+
+            sys.stderr.write("".join(traceback.format_exception(mistake)))
+            return Draft(500, body={"error": {"message": "The simulator made a mistake; its stderr says more"}})
+        return draft
+
+    def _told(self, error: ApiError, path: str) -> Draft:
         api = self._api_of(path)
         name = error.name if isinstance(error, Refusal) else str(error.status)
         choice = self._error_choice(api, name)
@@ -293,7 +311,7 @@ class LikenessBase(OpenAI):
         import hmac
 
         said = re.fullmatch(key.bearer, request.headers.get("authorization", ""))
-        given = [said[1]] if said else []
+        given = [said[1] or ""] if said else []
         given += [request.headers[name] for name in key.headers if name in request.headers]
         if not any(hmac.compare_digest(one.encode("latin-1", "replace"), wanted.encode()) for one in given):
             raise Refusal("wrong key" if given else "no key", "Incorrect API key provided")
@@ -324,8 +342,9 @@ class LikenessBase(OpenAI):
             self.gate(turn, lambda: handler(turn))
             return
         body = fill(route.body, self.names(turn))
-        is_text = isinstance(body, str)
         kind = route.content_type
+        # A text that is not called otherwise is JSON: by itself, or it is made so.
+        is_text = isinstance(body, str) and (body == "" or kind is not None or is_json(body))
         if kind is None:
             kind = "" if body == "" else self.choices.json_type
         headers = list(self.filled_headers(route.headers, turn))
@@ -386,7 +405,7 @@ class LikenessBase(OpenAI):
 
 def _error_events(body: Any) -> list[Event]:
     """Return the events of a stream that tells nothing but an error."""
-    if isinstance(body, list):
+    if isinstance(body, list) and all(isinstance(one, dict) and isinstance(one.get("type"), str) for one in body):
         return [Event(one, "error", name=one["type"]) for one in body]
     return [Event(text_lines(body) if isinstance(body, str) else body, "error")]
 
