@@ -56,6 +56,11 @@ ANSWERS = {
 }
 """The templates of answers, by API."""
 
+CHUNKS = (
+    "chunk", "opening", "piece", "finish", "usage_chunk", "call_piece", "arguments_piece", "reasoning_piece",
+)  # fmt: skip
+"""Those of them that chunks of a stream are joined from: objects."""
+
 FORMS = ("str", "int", "float", "bool", "dict", "list", "object", "iterable", "Literal", "None")
 """The words of forms, besides the names of models."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -11,9 +12,11 @@ import msgspec
 
 from InferenceLibrary.dialects import choice_checks as check
 from InferenceLibrary.dialects.choice_checks import Found, unknown
-from InferenceLibrary.dialects.choice_names import ANSWERS, APIS, COUNTED, ERRORS, FORMS, IDS, METHODS, NATIVE
+from InferenceLibrary.dialects.choice_names import ANSWERS, APIS, CHUNKS, COUNTED, ERRORS, FORMS, IDS, METHODS, NATIVE
 from InferenceLibrary.dialects.choices import OpenChoices, RouteChoice, Test
 from InferenceLibrary.dialects.templates import joined
+
+_CHUNKED = frozenset({"chat", "completions"})
 
 
 def wrong_word(choices: OpenChoices) -> tuple[str, str] | None:
@@ -27,7 +30,9 @@ def _wrong_words(choices: OpenChoices) -> Found:
     yield from _in_routes(choices)
     yield from _in_answers(choices)
     yield from _in_headers(choices)
-    yield from _in_settings(choices)
+    yield from _in_numbers(choices)
+    if choices.native and choices.native not in NATIVE:
+        yield "native", unknown(choices.native, "a module of the stand-in", NATIVE)
     for number, variant in enumerate(choices.variants):
         yield from _flags(f"variants[{number}]", choices, variant.when, variant.unless)
         both = joined(msgspec.structs.replace(choices, variants=[]), variant.choices)
@@ -156,9 +161,11 @@ def _in_answers(choices: OpenChoices) -> Found:
             yield f"answers.{api}", unknown(api, "an API with answers", ANSWERS)
             continue
         parts = ANSWERS[api].split()
-        for name in templates:
+        for name, template in templates.items():
             if name not in parts:
                 yield f"answers.{api}.{name}", unknown(name, f"a part of answers of {api}", parts)
+            if api in _CHUNKED and name in CHUNKS and not isinstance(template, dict):
+                yield f"answers.{api}.{name}", f"expected keys and values, got '{check.clipped(template)}'"
         yield from check.templates(f"answers.{api}", templates)
     yield from check.template("tools.content", choices.tools.content)
     yield from check.template("tools.required_content", choices.tools.required_content)
@@ -185,9 +192,21 @@ def _in_headers(choices: OpenChoices) -> Found:
         yield from check.header_value(name, getattr(choices, name))
 
 
-def _in_settings(choices: OpenChoices) -> Found:
-    if choices.native and choices.native not in NATIVE:
-        yield "native", unknown(choices.native, "a module of the stand-in", NATIVE)
+def _in_numbers(choices: OpenChoices) -> Found:
+    for apis, fields in choices.fields.items():
+        for name, field in fields.items():
+            for key, limit in (("from", field.low), ("to", field.high), ("above", field.above)):
+                if limit is not None and not math.isfinite(limit):
+                    yield f"fields.{apis}.{name}.{key}", f"expected a finite number, got {limit}"
+    tools, prompt = choices.tools, choices.prompt
+    if not 0 < tools.characters < math.inf:
+        yield "tools.characters", f"expected a number above 0, got {tools.characters:g}"
+    for place, value, least in (
+        ("tools.piece", tools.piece, 1), ("prompt.message", prompt.message, 0), ("prompt.opening", prompt.opening, 0),
+        ("prompt.tool", prompt.tool, 0), ("usual_top_logprobs", choices.usual_top_logprobs, 0),
+    ):  # fmt: skip
+        if value < least:
+            yield place, f"expected at least {least}, got {value}"
 
 
 def _apis(place: str, apis: list[str]) -> Found:

@@ -92,9 +92,9 @@ def _setting(where: str, name: str, known: dict[str, Field[Any]]) -> Field[Any]:
 
 def _check_name(where: str, name: str, key: str, others: dict[str, str], known: Iterable[str]) -> None:
     """Refuse a flag whose setting cannot have its name."""
-    if not key.isidentifier() or keyword.iskeyword(key) or key[0] == "_":
+    if not key.isidentifier() or key[0] == "_":
         raise OptionError(f"{where}: expected letters, digits and hyphens, a letter first, got '{name[:80]}'")
-    if key not in known and hasattr(Settings, key):
+    if keyword.iskeyword(key) or (key not in known and hasattr(Settings, key)):
         raise OptionError(f"{where}: a flag cannot be called '{name}', the stand-in uses that name itself")
     if key in others:
         raise OptionError(f"{where}: expected another name, '{others[key]}' is the same flag")
