@@ -101,7 +101,7 @@ class Control:
             flag = name.replace("_", "-")
             if flag not in CHANGEABLE:
                 raise ApiError(422, f"'{name}' cannot be changed while the server runs; {', '.join(CHANGEABLE)} can")
-            if flag == "mode" and "onnx" in {value, self._app.settings.mode} and value != self._app.settings.mode:
+            if flag == "mode" and "onnx" in (value, self._app.settings.mode) and value != self._app.settings.mode:
                 raise ApiError(422, "mode onnx cannot be entered or left while the server runs")
             try:
                 checked[field_of(flag)] = convert(flag, value, legacy=False, where=name)

@@ -329,12 +329,12 @@ def leaves_the_form_free(data: dict[str, Any]) -> bool:
     """Whether a request of any API takes a plain text: it forces no call of a tool and asks for no JSON."""
     choice = data.get("tool_choice")
     kind = choice.get("type") if isinstance(choice, dict) else choice
-    if kind not in {None, "auto", "none"}:
+    if kind not in (None, "auto", "none"):
         return False
     text = data.get("text")  # the Responses API
     output = data.get("output_config")  # the Messages API
     formats = [data.get("response_format"), *(item.get("format") for item in (text, output) if isinstance(item, dict))]
-    return all(not isinstance(item, dict) or item.get("type") in {None, "text"} for item in formats)
+    return all(not isinstance(item, dict) or item.get("type") in (None, "text") for item in formats)
 
 
 def last_user_text(data: dict[str, Any]) -> str:

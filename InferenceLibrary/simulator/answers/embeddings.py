@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.settings import Settings
 
 _MOST_INPUTS = 2048
-_LONGEST = 65536
+LONGEST = 65536
+"""Most dimensions of a vector."""
 
 
 def vector(text: str, dimensions: int) -> array[float]:
@@ -65,7 +66,7 @@ def embed(
     form = take(data, "encoding_format", (str,), "float")
     if form not in {"float", "base64"}:
         raise ApiError(400, f"'encoding_format' must be float or base64, got '{form}'", param="encoding_format")
-    usual, longest = (settings.default_embedding_dimensions, _LONGEST) if vectors is None else (vectors.dimensions,) * 2
+    usual, longest = (settings.default_embedding_dimensions, LONGEST) if vectors is None else (vectors.dimensions,) * 2
     dimensions = take(data, "dimensions", (int,), usual)
     if not 1 <= dimensions <= longest:
         raise ApiError(400, f"'dimensions' must be from 1 to {longest}, got {dimensions}", param="dimensions")

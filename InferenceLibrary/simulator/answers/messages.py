@@ -45,7 +45,7 @@ def read_messages_request(data: dict[str, Any], *, counting: bool = False) -> As
         raise ApiError(400, "messages: at least one message is required")
     texts, last_user = [content_text(data.get("system"), "system")], ""
     for index, message in enumerate(messages):
-        if not isinstance(message, dict) or message.get("role") not in {"user", "assistant"}:
+        if not isinstance(message, dict) or message.get("role") not in ("user", "assistant"):
             raise ApiError(400, f"messages.{index}.role: must be user or assistant")
         text = content_text(message.get("content"), f"messages.{index}.content")
         texts.append(text)

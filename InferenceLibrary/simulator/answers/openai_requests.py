@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.simulator.answers.tokens import count_tokens
 from InferenceLibrary.simulator.core.api_errors import ApiError
 from InferenceLibrary.simulator.core.draft import JSON
+from InferenceLibrary.simulator.core.strict_numbers import decoder_for
 
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.request import Request
@@ -59,20 +59,14 @@ def read_json(request: Request, *, any_type: bool = False) -> dict[str, Any]:
     return data
 
 
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON value")
-
-
-_decoder = json.JSONDecoder(parse_constant=_no_constant)
-
-
 def _decode(text: str) -> Any:
+    decoder = decoder_for(text)
     if text.startswith("{"):
         # Without a look for white space around it, which is seldom there.
-        data, end = _decoder.raw_decode(text)
+        data, end = decoder.raw_decode(text)
         if end == len(text):
             return data
-    return _decoder.decode(text)
+    return decoder.decode(text)
 
 
 def _without_surrogates(value: Any) -> Any:

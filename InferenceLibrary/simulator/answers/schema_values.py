@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +89,11 @@ class _Maker:
 
     def _given(self, value: Any) -> Any:
         """Return a value that the schema names, and count it as it will be written."""
-        self._count(len(str(value)))
+        try:
+            text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        except ValueError:
+            raise OverflowError from None
+        self._count(len(text))
         return value
 
     def _scalar(self, kind: Any, schema: dict[str, Any]) -> Any:

@@ -34,7 +34,7 @@ def check_tools(ask: Ask) -> None:
     choice = ask.tool_choice
     if isinstance(choice, dict):
         name = (choice.get("function") or {}).get("name") if isinstance(choice.get("function"), dict) else None
-        if name not in names:
+        if not isinstance(name, str) or name not in names:
             raise ApiError(400, f"'tool_choice' names the tool {name!r}, which is not offered", param="tool_choice")
     elif choice not in {"auto", "none", "required"}:
         raise ApiError(400, "'tool_choice' must be auto, none, required or name a function", param="tool_choice")

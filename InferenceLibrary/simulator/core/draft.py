@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from itertools import accumulate
+from math import isfinite
 from typing import Any
 
 JSON = "application/json"
@@ -12,7 +13,7 @@ EVENT_STREAM = "text/event-stream"
 DONE = "[DONE]"
 COMMENT = "comment"
 """The kind of an event that is a comment: clients pass over it."""
-_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
 @dataclass(slots=True)
@@ -94,8 +95,20 @@ def with_comments(events: list[Event], seconds: float) -> list[Event]:
 
 
 def to_json(data: Any) -> bytes:
-    """Return compact JSON in UTF-8."""
-    return _encode(data).encode("utf-8", "replace")
+    """Return compact JSON in UTF-8; numbers that JSON cannot write are null."""
+    try:
+        text = _encode(data)
+    except ValueError:
+        text = _encode(_finite(data))
+    return text.encode("utf-8", "replace")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def event_bytes(event: Event) -> bytes:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from array import array
 from base64 import b64decode, b64encode
 from math import nan
 from sys import byteorder
 from typing import TYPE_CHECKING, Any
 
+from InferenceLibrary.simulator.core.draft import Draft
 from InferenceLibrary.simulator.core.draws import Draws
 from InferenceLibrary.simulator.faults.kinds import Values, define
 from InferenceLibrary.simulator.faults.requests import json_of
 
 if TYPE_CHECKING:
-    from InferenceLibrary.simulator.core.draft import Draft
     from InferenceLibrary.simulator.core.turn import Turn
 
 _PATHS = ("/v1/embeddings",)
@@ -133,10 +134,15 @@ def accepts_empty_input_answer(turn: Turn, _values: Values) -> bool:
 embedding_nan = define("embedding-nan", "has NaN for a number", breaks=("J1", "E6"), paths=_PATHS)
 
 
-@embedding_nan.draft
-def embedding_nan_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
-    for item in _items(draft)[-1:]:
+@embedding_nan.body
+def embedding_nan_body(draft: Draft, _values: Values, _turn: Turn) -> None:
+    try:
+        whole = Draft(body=json.loads(draft.body))
+    except ValueError:
+        return
+    for item in _items(whole)[-1:]:
         item["embedding"] = _coded([nan, *_numbers(item["embedding"])[1:]], item["embedding"])
+        draft.body = json.dumps(whole.body, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 embedding_lost = define("embedding-lost", "gives no embedding for the last input", breaks=("E1",), paths=_PATHS)

@@ -115,7 +115,7 @@ item_key_missing = define(
 @item_key_missing.draft
 def item_key_missing_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
     for item in nested(draft):
-        if item.get("type") in {"message", "function_call"}:
+        if item.get("type") in ("message", "function_call"):
             for key in ("id", "role", "name"):
                 item.pop(key, None)
 

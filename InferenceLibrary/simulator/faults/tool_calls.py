@@ -33,7 +33,7 @@ def calls(draft: Draft) -> Iterator[dict[str, Any]]:
 
 def _typed_calls(draft: Draft) -> list[dict[str, Any]]:
     """Return the calls of a response or a message: items and blocks, wherever they stand."""
-    return [item for item in nested(draft) if item.get("type") in {"function_call", "tool_use"}]
+    return [item for item in nested(draft) if item.get("type") in ("function_call", "tool_use")]
 
 
 def _arguments_events(draft: Draft) -> list[Event]:
@@ -211,7 +211,7 @@ def tool_name_unknown_draft(draft: Draft, _values: Values, _turn: Turn) -> None:
         if "name" in delta["function"]:
             delta["function"]["name"] = "self_destruct"
     for item in nested(draft):
-        if "name" in item and (item.get("type") in {"function_call", "tool_use"} or "item_id" in item):
+        if "name" in item and (item.get("type") in ("function_call", "tool_use") or "item_id" in item):
             item["name"] = "self_destruct"
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.simulator.answers.openai_requests import Ask
 from InferenceLibrary.simulator.core.api_errors import ApiError
+from InferenceLibrary.simulator.core.strict_numbers import decoder_for
 
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.request import Request
@@ -38,7 +38,8 @@ def read(request: Request, kinds: dict[str, type]) -> dict[str, Any]:
         ApiError: 400; it is not JSON, or a field has not the type that it is decoded to.
     """
     try:
-        data = json.loads(request.body.decode("utf-8", "replace"), parse_constant=_no_constant)
+        text = request.body.decode("utf-8", "replace")
+        data = decoder_for(text, _no_constant).decode(text)
     except (ValueError, RecursionError) as error:
         raise unreadable(f"invalid JSON: {error}") from None
     if data is None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.simulator.core.api_errors import ApiError
 from InferenceLibrary.simulator.core.draft import Draft
+from InferenceLibrary.simulator.core.strict_numbers import decoder_for
 
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.core.request import Request
@@ -50,7 +50,7 @@ def read_body(request: Request) -> dict[str, Any]:
         Unprocessable: It is none.
     """
     try:
-        data = json.loads(request.body.decode("utf-8"), parse_constant=_no_constant)
+        data = decoder_for(text := request.body.decode("utf-8")).decode(text)
     except (ValueError, RecursionError) as error:
         place = getattr(error, "pos", 0)
         reason = getattr(error, "msg", str(error))
@@ -159,7 +159,3 @@ def _number_problems(data: dict[str, Any], name: str, low: float, high: float) -
     if value > high:
         return [problem("less_than_equal", [name], f"Input should be less than or equal to {high}", value, le=high)]
     return []
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON value")

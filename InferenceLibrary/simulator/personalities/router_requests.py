@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
 from InferenceLibrary.simulator.core.request import Request
+from InferenceLibrary.simulator.core.strict_numbers import decoder_for
 from InferenceLibrary.simulator.personalities.router_limits import RouterError
 
 _KEPT = ("model", "messages", "prompt", "max_tokens", "temperature", "stream", "parameters")
@@ -33,7 +33,8 @@ def read_object(request: Request) -> dict[str, Any]:
         RouterError: INVALID_REQUEST, it is none, or a field has a type that the router cannot decode.
     """
     try:
-        data = json.loads(request.body.decode("utf-8", "replace"))
+        text = request.body.decode("utf-8", "replace")
+        data = decoder_for(text).decode(text)
     except (ValueError, RecursionError) as error:
         text = "unexpected EOF" if not request.body else str(error)
         raise RouterError("INVALID_REQUEST", f"invalid request body: {text}") from None
@@ -101,7 +102,7 @@ def check_inference(data: dict[str, Any]) -> None:
             raise RouterError("VALIDATION_ERROR", f"{name} is required")
     if len(data["payload"].encode("utf-8", "replace")) > _LONGEST_PAYLOAD:
         raise RouterError("VALIDATION_ERROR", "payload exceeds maximum size of 64 KB")
-    if data.get("content_type") not in {None, "", "text/plain", "application/json"}:
+    if data.get("content_type") not in (None, "", "text/plain", "application/json"):
         raise RouterError("VALIDATION_ERROR", "content_type must be 'text/plain' or 'application/json'")
 
 

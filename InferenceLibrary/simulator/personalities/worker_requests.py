@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
 from InferenceLibrary.simulator.core.api_errors import ApiError
 from InferenceLibrary.simulator.core.request import Request
+from InferenceLibrary.simulator.core.strict_numbers import decoder_for
 
 _U32 = (1 << 32) - 1
 _U64 = (1 << 64) - 1
@@ -56,7 +56,7 @@ def parse_body(request: Request) -> dict[str, Any]:
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         raise Rejected(415, "Expected request with `Content-Type: application/json`")
     try:
-        data = json.loads(request.body.decode("utf-8"), parse_constant=_no_constant)
+        data = decoder_for(text := request.body.decode("utf-8")).decode(text)
     except (ValueError, RecursionError) as error:
         reason = "recursion limit exceeded" if isinstance(error, RecursionError) else str(error)
         raise Rejected(400, f"Failed to parse the request body as JSON: {reason}") from None
@@ -186,7 +186,3 @@ def _said(value: Any) -> str:
     if isinstance(value, str):
         return "string"
     return "sequence" if isinstance(value, list) else "map"
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON value")

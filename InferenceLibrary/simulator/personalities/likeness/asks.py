@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.simulator.answers.openai_answers import token_logprob
@@ -112,13 +113,13 @@ def _whole(value: Any) -> int | None:
 def _logprobs(api: str, data: dict[str, Any]) -> int | None:
     if api == "chat":
         wanted, top = data.get("logprobs"), _whole(data.get("top_logprobs"))
-        if wanted is True or (isinstance(wanted, int | float) and wanted > 0):
+        if wanted is True or (isinstance(wanted, int | float) and 0 < wanted < inf):
             # A count in place of true is the count of the likeliest tokens.
             return max(0, top or (0 if wanted is True or wanted == 1 else int(wanted)))
         return None
     if api == "completions":
         given = data.get("logprobs")
-        return int(given) if isinstance(given, int | float) and given >= 0 else None
+        return int(given) if isinstance(given, int | float) and 0 <= given < inf else None
     include = data.get("include")
     if isinstance(include, list) and "message.output_text.logprobs" in include:
         return _whole(data.get("top_logprobs")) or 0
@@ -131,7 +132,7 @@ def _format(data: dict[str, Any]) -> dict[str, Any] | None:
     text = data.get("text")
     if isinstance(text, dict) and isinstance(text.get("format"), dict):
         given = {**text["format"], "json_schema": text["format"]}
-    if not isinstance(given, dict) or given.get("type") not in {"json_object", "json_schema"}:
+    if not isinstance(given, dict) or given.get("type") not in ("json_object", "json_schema"):
         return None
     holder = given.get("json_schema")
     schema = holder.get("schema") if isinstance(holder, dict) else given.get("schema")
@@ -172,7 +173,7 @@ def _tools(api: str, data: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _is_function(tool: dict[str, Any]) -> bool:
-    return "input_schema" in tool or tool.get("type", "function") in {"function", "custom"}
+    return "input_schema" in tool or tool.get("type", "function") in ("function", "custom")
 
 
 def _choice(api: str, data: dict[str, Any]) -> Any:

@@ -32,8 +32,9 @@ class Adapters:
     def _read(self, given: Any) -> dict[int, float]:
         found = dict.fromkeys(self._scales, 0.0)
         for one in given if isinstance(given, list) else []:
-            if isinstance(one, dict) and one.get("id") in found and isinstance(one.get("scale"), int | float):
-                found[one["id"]] = float(one["scale"])
+            number, scale = (one.get("id"), one.get("scale")) if isinstance(one, dict) else (None, None)
+            if isinstance(number, int) and number in found and isinstance(scale, int | float):
+                found[number] = float(scale)
         return found
 
     def change(self, made: list[Output], data: dict[str, Any], prompt: str) -> None:

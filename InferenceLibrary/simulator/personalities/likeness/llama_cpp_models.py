@@ -78,7 +78,7 @@ class Models:
         """Refuse a model that there is not."""
         if not name:
             raise Refusal("range", "model name is missing from the request")
-        if name not in self._models:
+        if not isinstance(name, str) or name not in self._models:
             raise Refusal("range", f"model '{name}' not found")
 
     # States
@@ -220,7 +220,7 @@ class Models:
         if not self.are_many:
             raise Refusal("no route", "This server is not a router")
         name = body_of(turn.request, self._server.choices.body).get("model")
-        if name not in self._models:
+        if not isinstance(name, str) or name not in self._models:
             raise Refusal("no route", "model is not found")
         self._settle()
         return self._models[name]

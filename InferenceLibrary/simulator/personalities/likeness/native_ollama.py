@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from InferenceLibrary.simulator.answers.embeddings import vector
+from InferenceLibrary.simulator.answers.embeddings import LONGEST, vector
 from InferenceLibrary.simulator.answers.engine import Output
 from InferenceLibrary.simulator.answers.openai_answers import token_logprob
 from InferenceLibrary.simulator.answers.tokens import count_tokens
@@ -16,6 +16,7 @@ from InferenceLibrary.simulator.core.draft import Draft, to_json
 from InferenceLibrary.simulator.personalities.likeness.asks import ask_of
 from InferenceLibrary.simulator.personalities.likeness.generation import outputs, settle
 from InferenceLibrary.simulator.personalities.likeness.refusals import Refusal
+from InferenceLibrary.simulator.personalities.likeness.wording import in_go
 
 if TYPE_CHECKING:
     from InferenceLibrary.simulator.answers.openai_requests import Ask
@@ -246,10 +247,18 @@ class _Native:
         texts = [text for text in (given if isinstance(given, list) else [given]) if isinstance(text, str)]
         if not texts:
             raise Refusal("api", "invalid input type")
-        size = data.get("dimensions") or self._server.app.settings.default_embedding_dimensions
-        vectors = [list(vector(text, size)) for text in texts]
+        vectors = [list(vector(text, self._dimensions(data))) for text in texts]
         counted = sum(map(count_tokens, texts))
         self._tell(turn, {"model": name, "embeddings": vectors, **_ZERO_DURATIONS, "prompt_eval_count": counted})
+
+    def _dimensions(self, data: dict[str, Any]) -> int:
+        given = data.get("dimensions")
+        if given is not None and type(given) is not int:
+            found = f"number {given}" if isinstance(given, float) else in_go(given)
+            says = f"json: cannot unmarshal {found} into Go struct field EmbedRequest.dimensions of type int"
+            raise Refusal("type", says, field="dimensions")
+        usual = self._server.app.settings.default_embedding_dimensions
+        return given if given is not None and 0 < given <= LONGEST else usual
 
     def native_embeddings(self, turn: Turn) -> None:
         data = self._server.read(turn, "native")

@@ -7,8 +7,10 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from InferenceLibrary.simulator.core.strict_numbers import decoder_for
 from InferenceLibrary.simulator.personalities.likeness.nlohmann_words import error_in_nlohmann, in_nlohmann
 from InferenceLibrary.simulator.personalities.likeness.places import (
     NOT_THERE,
@@ -23,6 +25,7 @@ from InferenceLibrary.simulator.personalities.likeness.places import (
 from InferenceLibrary.simulator.personalities.likeness.problems import Problem, missing_problem, object_problem
 from InferenceLibrary.simulator.personalities.likeness.refusals import Refusal
 from InferenceLibrary.simulator.personalities.likeness.wording import (
+    beyond_double,
     error_in_go,
     error_in_orjson,
     error_in_serde,
@@ -44,7 +47,7 @@ _ERRORS = {"serde": error_in_serde, "go": error_in_go, "nlohmann": error_in_nloh
 """By whose words they are: how a broken text is told."""
 _HALF = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])")
 _TEXT = re.compile(r'"(?:\\.|[^"\\])*"')
-_CONSTANT = re.compile(r"NaN|-?Infinity")
+_UNREADABLE = re.compile(r"NaN|-?Infinity|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 
 def body_of(request: Request, choice: BodyChoice) -> dict[str, Any]:
@@ -115,7 +118,7 @@ def _has_surrogate(data: Any) -> bool:
 
 
 def _json(text: str, choice: BodyChoice) -> Any:
-    decoder = json.JSONDecoder(parse_constant=None if choice.constants else _no_constant)
+    decoder = json.JSONDecoder() if choice.constants else decoder_for(text)
     try:
         if not choice.trailing:
             return decoder.decode(text)
@@ -127,10 +130,21 @@ def _json(text: str, choice: BodyChoice) -> Any:
         place = getattr(error, "pos", None)
         reason = str(getattr(error, "msg", error))
         if place is None:
-            constant = _CONSTANT.search(_TEXT.sub(lambda found: " " * len(found[0]), text))
-            place, reason = constant.start() if constant else 0, "Expecting value"
+            place, end = _unreadable(text)
+            reason = "Expecting value"
+            if text[place : place + 1].isdigit() or text[place + 1 : place + 2].isdigit():
+                says = beyond_double(choice.words, text, place, end)
+                raise _broken_at(place, reason, f"The body is not JSON: {error}", says, _within(text, place)) from None
         found = _ERRORS[choice.text_words or choice.words](text, place, reason)
         raise _broken_at(place, reason, f"The body is not JSON: {error}", found, _within(text, place)) from None
+
+
+def _unreadable(text: str) -> tuple[int, int]:
+    """Return where a text has the first constant or number that is none of JSON: its beginning and its end."""
+    for found in _UNREADABLE.finditer(_TEXT.sub(lambda found: " " * len(found[0]), text)):
+        if not isfinite(float(found[0])):
+            return found.span()
+    return 0, 0
 
 
 def _broken_at(place: int, reason: str, says: str, found: str, within: str) -> Refusal:
@@ -197,10 +211,6 @@ def _broken(value: Any, choice: BodyChoice) -> str:
     except json.JSONDecodeError as error:
         return _ERRORS[choice.text_words or choice.words](error.doc, error.pos, error.msg)
     return ""
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON value")
 
 
 def json_of(request: Request) -> Any:

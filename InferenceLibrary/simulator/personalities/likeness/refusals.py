@@ -155,7 +155,10 @@ def _number(value: Any, takes: list[Any]) -> Any:
             return _WRONG
     if isinstance(value, bool):
         return float(value) if "boolean" in takes else _WRONG
-    return float(value) if isinstance(value, int | float) else _WRONG
+    try:
+        return float(value) if isinstance(value, int | float) else _WRONG
+    except OverflowError:
+        return _WRONG
 
 
 def _boolean(value: Any, takes: list[Any]) -> Any:

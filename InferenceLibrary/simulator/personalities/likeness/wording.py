@@ -99,6 +99,16 @@ def error_in_orjson(text: str, place: int, reason: str) -> str:
     return f"{told}: line {line} column {column} (char {place})"
 
 
+def beyond_double(words: str, text: str, place: int, end: int) -> str:
+    """Return that the number between two places of a JSON text is beyond a double, in the words of a reader."""
+    number = text[place:end]
+    if words == "go":
+        return f"json: cannot unmarshal number {number} into Go value of type float64"
+    if words == "nlohmann":
+        return f"[json.exception.out_of_range.406] number overflow parsing '{number}'"
+    return f"number out of range at {line_and_column(text, end)}"
+
+
 def line_and_column(text: str, place: int) -> str:
     """Return where in a text a reader is that has read some of its characters."""
     return f"line {text.count(chr(10), 0, place) + 1} column {place - text.rfind(chr(10), 0, place) - 1}"
