@@ -100,6 +100,28 @@ def test_adapters_of_an_odd_kind_are_passed_over(start_simulator: Any) -> None:
         assert simulator.request("POST", "/v1/chat/completions", {**CHAT, "lora": given}).status == 200
 
 
+def test_settings_of_odd_kinds_are_refused(start_simulator: Any) -> None:
+    simulator = start_simulator("--as", "llm-d", "--model", "tiny", "--control-port", "0")
+    for path, given in (
+        ("/admin/config", {"failure-types": [[]]}),
+        ("/admin/config", {"failure-types": 1}),
+        ("/admin/config", {"image-emission-rate": []}),
+        ("/admin/config", {"time-to-first-token": "x", "time-to-first-token-std-dev": "y"}),
+        ("/inference/v1/generate", {"token_ids": [1], "sampling_params": {"max_tokens": ["x"]}}),
+    ):
+        assert simulator.request("POST", path, given).status == 400, given
+    assert simulator.control("PATCH", "/config", {"mode": []}).status == 400
+
+
+def test_a_router_of_models_refuses_names_of_odd_kinds(start_simulator: Any, tmp_path: Any) -> None:
+    presets = tmp_path / "presets.ini"
+    presets.write_text("[a]\nhf-repo = x/a\n[b]\nhf-repo = x/b\n")
+    simulator = start_simulator("--as", "llama.cpp", "--models-preset", str(presets))
+    for name in ODD_KINDS:
+        assert simulator.request("POST", "/models/load", {"model": name}).status == 404
+        assert simulator.request("POST", "/v1/chat/completions", {**CHAT, "model": name}).status == 400
+
+
 # Numbers
 
 

@@ -144,6 +144,8 @@ class LlmDAdmin:
         data = requests.read(turn.request, {"token_ids": list, "sampling_params": dict})
         ids = data.get("token_ids") or []
         limit = (data.get("sampling_params") or {}).get("max_tokens") or len(ids) + 1
+        if type(limit) is not int:
+            raise requests.unreadable("json: cannot unmarshal sampling_params.max_tokens into Go value of type int64")
         choice = {"index": 0, "finish_reason": "length" if len(ids) >= limit else "stop", "token_ids": ids}
         body = {"choices": [choice], "request_id": self._app.new_id(""), "ec_transfer_params": None}
         deliver(turn, Draft(body=body))
@@ -172,7 +174,7 @@ class LlmDAdmin:
         deliver(turn, Draft(body=dict(sorted(told.items()))))
 
     def change_config(self, turn: Turn) -> None:
-        changes = requests.read(turn.request, {})
+        changes = requests.read(turn.request, {"failure-types": list, "image-emission-rate": int})
         if "fake-metrics" in changes:
             self._set_fake(changes.pop("fake-metrics"), 400)
         if "image-emission-rate" in changes:
@@ -182,7 +184,7 @@ class LlmDAdmin:
                 # A bare number is nanoseconds in Go.
                 changes[name] = f"{value}ns"
         self._refuse_spread(changes)
-        wrong = [one for one in changes.get("failure-types") or () if one not in FAILURES]
+        wrong = [one for one in changes.get("failure-types") or () if not isinstance(one, str) or one not in FAILURES]
         if wrong:
             raise ApiError(400, f"invalid failure type {wrong[0]}")
         self._admin.change(changes)
@@ -191,11 +193,7 @@ class LlmDAdmin:
     def _refuse_spread(self, changes: dict[str, Any]) -> None:
         for name in ("time-to-first-token", "inter-token-latency", "prefill-time", "kv-cache-transfer-latency"):
             mean, spread = changes.get(name), changes.get(f"{name}-std-dev")
-            if (
-                isinstance(mean, str)
-                and isinstance(spread, str)
-                and parse_duration(spread) > 0.3 * parse_duration(mean)
-            ):
+            if isinstance(mean, str) and isinstance(spread, str) and _is_too_wide(spread, mean):
                 said = name.replace("-", " ")
                 raise ApiError(400, f"{said} standard deviation cannot be more than 30% of {said}")
 
@@ -218,6 +216,14 @@ class LlmDAdmin:
             self._metrics.set_fake(known_values(values) if isinstance(values, dict) else {})
         except ValueError as error:
             raise ApiError(status, str(error)) from None
+
+
+def _is_too_wide(spread: str, mean: str) -> bool:
+    """Whether a deviation is beyond 30% of its mean; what is no duration is refused elsewhere."""
+    try:
+        return parse_duration(spread) > 0.3 * parse_duration(mean)
+    except ValueError:
+        return False
 
 
 def _pod() -> dict[str, Any]:
