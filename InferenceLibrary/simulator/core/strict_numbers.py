@@ -26,8 +26,9 @@ def no_constant(name: str) -> None:
 def decoder_for(text: str, constant: Callable[[str], None] = no_constant) -> json.JSONDecoder:
     """Return what reads a text, and raises ValueError for a number beyond a double; `constant` refuses the rest."""
     # Whole numbers are seldom so long: a row of 309 digits has two successive ones of every 154th character.
-    is_long = len(text) > 308 and _TWO_DIGITS.search(text[::_STEP]) and _LONG.search(text)
-    return _decoder(constant, bool(is_long))
+    if len(text) > 308 and _TWO_DIGITS.search(text[::_STEP]) and _LONG.search(text):
+        return _decoder(constant, True)
+    return _USUAL if constant is no_constant else _decoder(constant, False)
 
 
 @cache
@@ -45,3 +46,6 @@ def _real(text: str) -> float:
 def _whole(text: str) -> int:
     _real(text)
     return int(text)
+
+
+_USUAL = _decoder(no_constant, False)
