@@ -219,7 +219,7 @@ class LlmDAdmin:
 
 
 def _is_too_wide(spread: str, mean: str) -> bool:
-    """Whether a deviation is beyond 30% of its mean; what is no duration is refused elsewhere."""
+    """Whether a deviation is beyond 30% of its mean; what is not a duration is refused elsewhere."""
     try:
         return parse_duration(spread) > 0.3 * parse_duration(mean)
     except ValueError:
