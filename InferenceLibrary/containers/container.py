@@ -10,7 +10,7 @@ from typing import Any
 
 from InferenceLibrary.containers.engine import ContainerEngine, api_errors, one_line, sdk
 from InferenceLibrary.containers.log import ContainerLog
-from InferenceLibrary.deadline import Deadline, wait_until
+from InferenceLibrary.deadline import Deadline, pause, wait_until
 from InferenceLibrary.errors import ServerError, describe
 from InferenceLibrary.foreign_text import cut
 from InferenceLibrary.processes.output import TAIL_LINES, OutputFile
@@ -33,6 +33,7 @@ _SIGNALS = {
 """Signals of Linux, which is what runs in a container, whatever the system of this machine."""
 _KILL = 9
 _KILL_BUDGET = 10.0
+_FREEZE_BUDGET, _FREEZE_AGAIN = 10.0, 0.1
 _LOOK_EVERY = 0.25
 """Seconds for which the engine is not asked again while the container's output is open."""
 
@@ -190,8 +191,17 @@ class Container(OutputFile):
             self._engine.client.api.kill(self.id, number)
 
     def pause(self) -> None:
-        """Freeze all of its processes."""
-        self._ask("paused", self._engine.client.api.pause)
+        """Freeze all of its processes. An engine that cannot at once, on a busy machine, is asked again."""
+        deadline = Deadline(_FREEZE_BUDGET)
+        while True:
+            try:
+                self._ask("paused", self._engine.client.api.pause)
+            except ServerError as error:
+                if "unable to freeze" not in str(error) or deadline.expired:
+                    raise
+                pause(_FREEZE_AGAIN)
+            else:
+                return
 
     def resume(self) -> None:
         """Let them go on."""

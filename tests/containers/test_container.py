@@ -15,7 +15,7 @@ from container_tests import IMAGE, engine_or_skip, labelled
 
 from InferenceLibrary.client.sending import Sending
 from InferenceLibrary.containers.container import Container
-from InferenceLibrary.containers.engine import ContainerEngine
+from InferenceLibrary.containers.engine import ContainerEngine, sdk
 from InferenceLibrary.containers.watcher import WATCHER
 from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.errors import RequestError, ServerError
@@ -166,6 +166,25 @@ def test_pause_resume_kill_restart(start: Callable[..., Server]) -> None:
 def test_a_paused_container_can_be_stopped(start: Callable[..., Server]) -> None:
     server = start()
     server.pause()
+    assert server.stop(5.0)
+
+
+def test_an_engine_that_cannot_freeze_at_once_is_asked_again(
+    start: Callable[..., Server], engine: ContainerEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = start()
+    api = program(server)._engine.client.api
+    pause, asked = api.pause, []
+
+    def pause_later(container: str) -> None:
+        asked.append(container)
+        if len(asked) == 1:
+            raise sdk().errors.APIError("OCI runtime pause failed: unable to freeze: unknown")
+        pause(container)
+
+    monkeypatch.setattr(api, "pause", pause_later)
+    server.pause()
+    assert len(asked) == 2
     assert server.stop(5.0)
 
 
