@@ -38,7 +38,7 @@ class _Record(msgspec.Struct):
 
 
 def check_recording(name: str, folder: Path, where: str) -> None:
-    """Refuse what a dialect says to be recorded where there is no whole recording in its folder.
+    """Refuse what a dialect says to be recorded where its folder does not hold the whole recording.
 
     Args:
         name: The recording, without suffix.

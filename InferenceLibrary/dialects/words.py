@@ -1,4 +1,4 @@
-"""The words of a dialect's choices that must exist: names of templates, errors, flags, APIs."""
+"""What a dialect's choices must be like as a whole: the words that must exist, and values that can be served."""
 
 from __future__ import annotations
 

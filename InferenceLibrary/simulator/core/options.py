@@ -206,12 +206,21 @@ def convert(name: str, value: Any, *, legacy: bool, where: str) -> Any:
         result = _as_kind(kind, value, legacy)
     except ValueError as error:
         raise OptionError(f"{where}: {error}") from None
+    return within_limits(result, str(value), metadata, where)
+
+
+def within_limits(found: Any, given: str, metadata: Mapping[str, Any], where: str) -> Any:
+    """Return a value that is within the limits of its flag; `given` is how it was written.
+
+    Raises:
+        OptionError: It is not; the text begins with `where`.
+    """
     low, high = metadata["low"], metadata["high"]
-    if low is not None and result < low:
-        raise OptionError(f"{where}: {value} is below {low}")
-    if high is not None and result > high:
-        raise OptionError(f"{where}: {value} is above {high}")
-    return result
+    if low is not None and found < low:
+        raise OptionError(f"{where}: {given} is below {low}")
+    if high is not None and found > high:
+        raise OptionError(f"{where}: {given} is above {high}")
+    return found
 
 
 def _as_kind(kind: str, value: Any, legacy: bool) -> Any:

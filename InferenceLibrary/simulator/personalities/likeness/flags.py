@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from InferenceLibrary.dialects.files import load_dialect
 from InferenceLibrary.simulator.core.durations import parse_duration
-from InferenceLibrary.simulator.core.options import OptionError
+from InferenceLibrary.simulator.core.options import OptionError, within_limits
 from InferenceLibrary.simulator.core.settings import CHOICES, Settings, about
 from InferenceLibrary.simulator.personalities.likeness.server import field_name
 
@@ -117,12 +117,7 @@ def _check_effect(where: str, flag: FlagChoice, target: Field[Any]) -> None:
 def _of_setting(where: str, value: Any, one: Field[Any]) -> Any:
     """Return a value as the kind of a setting, within its limits."""
     found = _of_kind(where, value, one.metadata["kind"])
-    low, high = one.metadata["low"], one.metadata["high"]
-    if low is not None and found < low:
-        raise OptionError(f"{where}: {str(value)[:80]} is below {low}")
-    if high is not None and found > high:
-        raise OptionError(f"{where}: {str(value)[:80]} is above {high}")
-    return found
+    return within_limits(found, str(value)[:80], one.metadata, where)
 
 
 def _of_kind(where: str, value: Any, kind: str) -> Any:
