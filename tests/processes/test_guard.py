@@ -64,6 +64,16 @@ def begun(process: ServerProcess) -> None:
     assert wait_until(lambda: "begun" in process.log_text(), 60)
 
 
+def daemon_begun(process: ServerProcess) -> None:
+    """Until then it is in its server's session, and a signal to that would end it too."""
+    begun(process)
+
+    def left_its_session() -> bool:
+        return any(seen.name == "sleep" and seen.group != process.pid for seen in process.tree())
+
+    assert wait_until(left_its_session, 60), process.tree()
+
+
 @linux
 @pytest.mark.parametrize("portable", ["native", "portable"])
 @pytest.mark.parametrize("script", ["", DOUBLE_FORK, DEAF, DOUBLE_FORK + DEAF], ids=["plain", "double", "deaf", "both"])
@@ -87,8 +97,7 @@ def test_nothing_survives_a_killed_runner(tmp_path: Path, mark: str, script: str
 @linux
 def test_a_daemon_comes_back_to_the_guard(start: Start, mark: str) -> None:
     process = start(f"{DOUBLE_FORK} echo begun; sleep 600", mark=mark)
-    begun(process)
-    assert wait_until(lambda: len(process.tree()) >= 3, 60)
+    daemon_begun(process)
     assert wait_until(lambda: len(process.tree()) == len(bearers(mark)), 60), (
         "all that bears the mark is below the guard"
     )
@@ -108,7 +117,7 @@ def test_what_follows_its_server_is_no_leak(start: Start) -> None:
 @linux
 def test_the_server_ends_with_a_killed_guard(start: Start, mark: str) -> None:
     process = start(f"{DOUBLE_FORK} echo begun; sleep 600", mark=mark)
-    begun(process)
+    daemon_begun(process)
     os.kill(process.guard_pid, signal.SIGKILL)
     assert wait_until(lambda: not process.running, 60)
     seen = process_tree.look(process.pid)
@@ -235,10 +244,10 @@ def test_a_daemon_is_the_server(start: Start) -> None:
 
 
 def test_the_server_alone_is_signalled(start: Start) -> None:
-    child = "sh -c 'trap \"echo child; exit\" TERM; while :; do sleep 0.05; done'"
+    child = "sh -c 'trap \"echo child; exit\" TERM; echo born; while :; do sleep 0.05; done'"
     process = start(f"{child} & trap 'echo main; exit' TERM; echo begun; wait", stop_whole_group=False)
     begun(process)
-    time.sleep(0.1)
+    assert wait_until(lambda: "born" in process.log_text(), 60), "its trap is set"
     assert process.stop(5) is True
     lines = process.log_text().split()
     assert lines.index("main") < lines.index("child"), "the child got its signal later, as something left behind"
@@ -298,15 +307,14 @@ def test_an_interrupted_start_leaves_nothing(tmp_path: Path, mark: str) -> None:
 @linux
 def test_a_crash_shows_what_it_leaves_behind_and_a_kill_takes_it_along(start: Start, mark: str) -> None:
     crashed = start(f"{DOUBLE_FORK} echo begun; sleep 600", mark=mark)
-    begun(crashed)
-    assert wait_until(lambda: len(crashed.tree()) >= 3, 60)
+    daemon_begun(crashed)
     crashed.kill(leave_children=True)
     assert crashed.how_it_ended() == "signal SIGKILL"
     crashed.settle()
     assert {orphan.name for orphan in crashed.orphans} >= {"sleep"}
     assert wait_until(lambda: bearers(mark) == [], 60), "what was left is ended after it was told"
     killed = start(f"{DOUBLE_FORK} echo begun; sleep 600", mark=mark)
-    begun(killed)
+    daemon_begun(killed)
     killed.kill()
     assert killed.orphans == ()
     assert bearers(mark) == []

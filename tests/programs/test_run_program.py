@@ -95,16 +95,19 @@ def test_the_time_limit_ends_the_program_and_its_children(tmp_path: Path) -> Non
 
 
 def test_processes_that_outlive_the_program_are_told_and_ended(tmp_path: Path) -> None:
-    result = run_program(["sh", "-c", f"sleep 100 & echo $! > {tmp_path}/pids; exit 2"])
+    os.mkfifo(tmp_path / "never")
+    result = run_program(["sh", "-c", f"read word < {tmp_path}/never & echo $! > {tmp_path}/pids; exit 2"])
     assert result.exit_code == 2
-    assert result.left_behind == (f"sleep ({pids(tmp_path / 'pids')[0]})",)
+    assert result.left_behind == (f"sh ({pids(tmp_path / 'pids')[0]})",)
     assert not lives(pids(tmp_path / "pids")[0])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the mark is looked up in /proc")
 def test_a_daemon_that_leaves_the_session_is_ended_too(tmp_path: Path) -> None:
-    result = run_program(["sh", "-c", f"setsid sh -c 'echo $$ > {tmp_path}/pids; exec sleep 100' & sleep 0.3"])
-    assert result.left_behind == (f"sleep ({pids(tmp_path / 'pids')[0]})",)
+    os.mkfifo(tmp_path / "never")
+    daemon = f"setsid sh -c 'echo $$ > {tmp_path}/pids; read word < {tmp_path}/never'"
+    result = run_program(["sh", "-c", f"{daemon} & while [ ! -s {tmp_path}/pids ]; do sleep 0.01; done"])
+    assert result.left_behind == (f"sh ({pids(tmp_path / 'pids')[0]})",)
     assert not lives(pids(tmp_path / "pids")[0])
 
 

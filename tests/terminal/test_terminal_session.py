@@ -172,7 +172,8 @@ def test_closing_ends_a_program_that_ignores_hang_up_and_its_children(
     pids = tmp_path / "pids"
     ignore = "trap '' HUP TERM INT"
     children = (
-        f"sleep 100 & echo $! > {pids}; setsid sh -c 'echo $$ >> {pids}; exec sleep 100' & sleep 0.2; echo up; cat"
+        f"sleep 100 & echo $! > {pids}; setsid sh -c 'echo $$ >> {pids}; exec sleep 100' & "
+        f"while [ $(wc -l < {pids}) -lt 2 ]; do sleep 0.01; done; echo up; cat"
     )
     terminal = start("sh", "-c", f"{ignore}; {children}")
     terminal.wait_for_text("up", timeout=LONG)
