@@ -159,8 +159,8 @@ KEY = 'sk-"äb&c/d+e\U0001f600fgh'
 )
 def test_a_secret_is_masked_however_it_is_spelled(written: str) -> None:
     redact = knowing(KEY, "sk-planted-77")
-    assert redact(f"<{written}>").strip('"\\') in {f"<{MASK}>", f"<b'{MASK}'>"} or MASK in redact(written)
     shown = redact(f"a {written} b")
+    assert MASK in shown
     assert len(shown) < len(f"a {MASK} b") + 20, "nothing of it is left"
 
 

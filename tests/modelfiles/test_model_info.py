@@ -98,7 +98,7 @@ def test_a_profile_gets_the_options_that_it_has(tmp_path: Path) -> None:
         "dry_run": True,
     }
     words = dry.argv(model, dry_run=True)
-    assert words[-1] == "--dry-run" or "--dry-run" in words
+    assert "--dry-run" in words
     assert words[words.index("-m") + 1] == str(tmp_path)
     real = Loader(load_profile("mistralrs"))
     assert real.options(model, dry_run=True) == {"model_file": str(model)}
