@@ -10,12 +10,18 @@ from pathlib import Path
 import pytest
 from machine import patience
 
+from InferenceLibrary.deadline import wait_until
 from InferenceLibrary.errors import TerminalError
 from InferenceLibrary.terminal.session import Terminal
 
 Start = Callable[..., Terminal]
 LONG = 120.0
 REDRAW = Path(__file__).parent / "programs" / "redraw.py"
+
+
+def inverse(terminal: Terminal, text: str) -> set[bool]:
+    """Whether the cells of a text are drawn inverse: both while it is being drawn."""
+    return {bool(cell.inverse) for cell in terminal.cells_of(text)}
 
 
 def test_pythons_own_prompt(start: Start) -> None:
@@ -50,12 +56,12 @@ def test_a_program_that_redraws_all_the_time(start: Start) -> None:
         terminal.wait_stable(timeout=still + 1, quiet=still)
     terminal.press_keys("Down", "Down")
     terminal.wait_for_text("chosen 2", timeout=LONG)
-    assert all(cell.inverse for cell in terminal.cells_of("process-2"))
-    assert not any(cell.inverse for cell in terminal.cells_of("process-1"))
+    # A screen may be seen while it is being drawn: its lower rows come later.
+    assert wait_until(lambda: inverse(terminal, "process-1") == {False}, LONG)
+    assert wait_until(lambda: inverse(terminal, "process-2") == {True}, LONG)
     assert {cell.fg for cell in terminal.cells_of("CPU")} == {2}
     terminal.resize(40, 9)
-    screen = terminal.wait_for_text("40 x 9, chosen 2", timeout=LONG)
-    assert "process-5 日本" in screen.text
+    screen = terminal.wait_for_text("(?s)40 x 9, chosen 2\n.*process-5 日本$", regexp=True, timeout=LONG)
     assert "process-6" not in screen.text
     terminal.press_keys("q")
     screen = terminal.wait_exit(timeout=LONG)
