@@ -188,6 +188,24 @@ def test_an_engine_that_cannot_freeze_at_once_is_asked_again(
     assert server.stop(5.0)
 
 
+@pytest.mark.parametrize(("problem", "more"), [("unable to freeze", True), ("no such container", False)])
+def test_what_an_engine_never_does_is_told(
+    start: Callable[..., Server], monkeypatch: pytest.MonkeyPatch, problem: str, more: bool
+) -> None:
+    asked: list[str] = []
+
+    def refuse(container: str) -> None:
+        asked.append(container)
+        raise sdk().errors.APIError(problem)
+
+    server = start()
+    monkeypatch.setattr("InferenceLibrary.containers.container._FREEZE_BUDGET", 0.3)
+    monkeypatch.setattr(program(server)._engine.client.api, "pause", refuse)
+    with pytest.raises(ServerError, match=problem):
+        server.pause()
+    assert (len(asked) > 1) is more
+
+
 def test_the_environment_and_secrets(start: Callable[..., Server]) -> None:
     redact = Redactor()
     redact.add("sk-planted-1")

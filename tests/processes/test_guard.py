@@ -71,7 +71,7 @@ def daemon_begun(process: ServerProcess) -> None:
     def left_its_session() -> bool:
         return any(seen.name == "sleep" and seen.group != process.pid for seen in process.tree())
 
-    assert wait_until(left_its_session, 60), process.tree()
+    assert wait_until(left_its_session, 60), [(seen.name, seen.pid, seen.group) for seen in process.tree()]
 
 
 @linux
